@@ -1,0 +1,172 @@
+//! The response body: what the handler's stream changes in the session after the head is
+//! committed at its end, before the end is told to the client.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use http::{Response, header::CONTENT_LENGTH};
+use http_body::{Body, Frame, SizeHint};
+use pin_project::{pin_project, pinned_drop};
+
+use crate::{error::Error, request::RequestSession, running::RunningCommit};
+
+/// The body of a response that went through the layer.
+///
+/// Frames pass as they are. While the handler's stream has changes that are not stored yet, the
+/// last frame waits for their commit; if that fails the body ends in [`BodyError::Session`], so
+/// the client sees a broken response and not a whole one.
+///
+/// The session handle answers `Closed` once the body is gone.
+#[pin_project(PinnedDrop)]
+pub struct SessionBody<B: Body> {
+    /// `None`: an answer without a body took the handler's place.
+    #[pin]
+    inner: Option<B>,
+    session: Arc<RequestSession>,
+    commit: Option<RunningCommit>,
+    held_back: Option<Frame<B::Data>>,
+    /// Bytes that the head has promised and that did not pass yet, if it promised any.
+    promised: Option<u64>,
+    ended: bool,
+}
+
+impl<B: Body> SessionBody<B> {
+    pub(crate) fn wrap(response: Response<B>, session: Arc<RequestSession>) -> Response<Self> {
+        let length = response.headers().get(CONTENT_LENGTH);
+        let promised = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        response.map(|inner| Self::new(Some(inner), promised, session))
+    }
+
+    /// A body that is not the handler's.
+    pub(crate) fn instead(inner: Option<B>, session: Arc<RequestSession>) -> Self {
+        Self::new(inner, None, session)
+    }
+
+    fn new(inner: Option<B>, promised: Option<u64>, session: Arc<RequestSession>) -> Self {
+        Self { inner, session, commit: None, held_back: None, promised, ended: false }
+    }
+}
+
+impl<B: Body> Body for SessionBody<B> {
+    type Data = B::Data;
+    type Error = BodyError<B::Error>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        loop {
+            if let Some(commit) = this.commit.as_mut() {
+                let committed = ready!(Pin::new(commit).poll(context));
+                *this.commit = None;
+                if let Err(error) = committed {
+                    *this.ended = true;
+                    *this.held_back = None;
+                    return Poll::Ready(Some(Err(BodyError::Session(error))));
+                }
+                if let Some(frame) = this.held_back.take() {
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+            }
+            let (Some(mut inner), false) = (this.inner.as_mut().as_pin_mut(), *this.ended) else {
+                return Poll::Ready(None);
+            };
+            let frame = ready!(inner.as_mut().poll_frame(context));
+            let last = match &frame {
+                None => true,
+                Some(Err(_)) => false,
+                Some(Ok(frame)) => {
+                    count(this.promised, frame);
+                    inner.is_end_stream()
+                        || inner.size_hint().exact() == Some(0)
+                        || *this.promised == Some(0)
+                }
+            };
+            *this.ended |= frame.is_none();
+            if last && this.session.state().is_dirty() {
+                *this.held_back = frame.and_then(Result::ok);
+                *this.commit = Some(RunningCommit::start(Arc::clone(this.session)));
+                continue;
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Inner)));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let inner_ended = self.ended || self.inner.as_ref().is_none_or(Body::is_end_stream);
+        inner_ended
+            && self.commit.is_none()
+            && self.held_back.is_none()
+            && !self.session.state().is_dirty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // A frame that is held back, or an error that may come, is not in the inner hint.
+        match (&self.inner, &self.held_back, &self.commit) {
+            (None, ..) => SizeHint::with_exact(0),
+            (Some(inner), None, None) => inner.size_hint(),
+            _ => SizeHint::new(),
+        }
+    }
+}
+
+/// A server ends the message with the last promised byte and asks for no further frame.
+fn count<D: Buf>(promised: &mut Option<u64>, frame: &Frame<D>) {
+    if let (Some(rest), Some(data)) = (promised.as_mut(), frame.data_ref()) {
+        *rest = rest.saturating_sub(u64::try_from(data.remaining()).unwrap_or(u64::MAX));
+    }
+}
+
+#[pinned_drop]
+impl<B: Body> PinnedDrop for SessionBody<B> {
+    fn drop(self: Pin<&mut Self>) {
+        // What a stream changed before the client left dies with it, like a handler's changes do.
+        self.project().session.close();
+    }
+}
+
+impl<B: Body> fmt::Debug for SessionBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBody").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+/// Why a [`SessionBody`] ended early.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BodyError<E> {
+    /// The handler's body failed.
+    Inner(E),
+    /// What the stream changed in the session could not be stored.
+    Session(Error),
+}
+
+impl<E: fmt::Display> fmt::Display for BodyError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inner(error) => error.fmt(f),
+            Self::Session(error) => error.fmt(f),
+        }
+    }
+}
+
+// Not `std::error::Error`, so that this conversion may take in inner errors that are not either,
+// such as another boxed one.
+impl<E: Into<Box<dyn StdError + Send + Sync>>> From<BodyError<E>>
+    for Box<dyn StdError + Send + Sync>
+{
+    fn from(error: BodyError<E>) -> Self {
+        match error {
+            BodyError::Inner(error) => error.into(),
+            BodyError::Session(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! From a plan to the store: apply, rebase on conflict, settle what is unknown.
+
+use std::{borrow::Cow, mem, sync::Arc};
+
+use bytes::Bytes;
+use tokio::sync::MutexGuard;
+
+use crate::{
+    backend::Backend,
+    changes::{Changes, Plan},
+    error::{Error, ErrorKind},
+    record::{Activity, Mark, Record},
+    request::{Causes, CookieChange, Held, Presence, RequestSession, Stage},
+    store::{Expected, SaveOutcome},
+    token::{SessionId, Token},
+};
+
+mod settle;
+
+use settle::{Settled, renew_settled, save_settled};
+
+/// Fresh ids that are tried before a create gives up. One is enough in all of history; a store
+/// that answers late may need another.
+const CREATE_TRIES: usize = 3;
+
+/// A place among the writers of one session in this process.
+pub(crate) type Line<'a> = MutexGuard<'a, ()>;
+
+/// What became of the changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Applied {
+    Done,
+    /// The session ended meanwhile: the changes went with it.
+    Gone,
+}
+
+impl RequestSession {
+    /// Brings everything that this request has done to the store, within `budget`.
+    ///
+    /// On an error nothing is forgotten: the changes are there to be committed again.
+    pub(crate) async fn commit(&self) -> Result<Applied, Error> {
+        let _turn = self.turn.lock().await;
+        let budget = self.backend.budget.saturating_sub(self.state().spent);
+        self.backend.within(budget, self.commit_in_turn()).await.inspect_err(|error| {
+            tracing::warn!(error = %Causes(error), "session commit failed");
+        })
+    }
+
+    /// The same for a caller that has its turn already and no budget to share.
+    pub(crate) async fn commit_in_turn(&self) -> Result<Applied, Error> {
+        self.end_what_was_told_to().await?;
+        let changes = mem::take(&mut self.state().changes);
+        if changes.is_empty() {
+            return Ok(Applied::Done);
+        }
+        let mut guard = Restore { session: self, changes: Some(changes) };
+        let Some(changes) = &guard.changes else { return Ok(Applied::Done) };
+        let applied = self.apply(|_| Ok(Cow::Borrowed(changes)), None).await?;
+        guard.changes = None;
+        Ok(applied)
+    }
+
+    /// Applies what `edit` makes of the value under `name`, and nothing else that is buffered.
+    pub(crate) async fn commit_edit(
+        &self,
+        name: &str,
+        line: Option<Line<'_>>,
+        mut edit: impl FnMut(Option<&[u8]>) -> Result<Bytes, Error>,
+    ) -> Result<Applied, Error> {
+        let own = self.state().changes.take_name(name);
+        let mut guard = Restore { session: self, changes: Some(own) };
+        let Some(own) = &guard.changes else { return Ok(Applied::Done) };
+        let changes = |base: Option<&Record>| {
+            let json = edit(own.get(base, name).as_deref())?;
+            let mut changes = own.clone();
+            changes.insert(name, json);
+            Ok(Cow::Owned(changes))
+        };
+        let applied = self.apply(changes, line).await?;
+        guard.changes = None;
+        Ok(applied)
+    }
+
+    /// Deletes the sessions that `destroy` could not delete, or was dropped over.
+    async fn end_what_was_told_to(&self) -> Result<(), Error> {
+        let ids = self.state().ending.clone();
+        for id in &ids {
+            self.backend.store.delete(id).await?;
+            tracing::info!(session.id = %id, "session destroyed");
+        }
+        let mut state = self.state();
+        if !ids.is_empty() {
+            state.ending.clear();
+            state.cookie = CookieChange::Remove;
+        }
+        Ok(())
+    }
+
+    /// Applies `changes` to the record that the store has, whatever it has become meanwhile.
+    /// `line` is the place among this process' writers, if the caller has one already.
+    async fn apply<'a>(
+        &self,
+        mut changes: impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,
+        mut line: Option<Line<'_>>,
+    ) -> Result<Applied, Error> {
+        let backend = &*self.backend;
+        let mark = new_mark()?;
+        loop {
+            let held = self.state().held.clone();
+            let now = backend.clock.now();
+            let changes = changes(held.as_ref().map(|held| &*held.record))?;
+            if let Some(over) = held.as_ref().filter(|held| held.record.deadlines.is_over(now)) {
+                if self.forget(&over.id, &changes) {
+                    continue;
+                }
+                return Ok(Applied::Gone);
+            }
+            let base = held.as_ref().map(|held| &*held.record);
+            let plan = changes.plan(base, now, &backend.policy, mark)?;
+            let settled = match (plan, &held) {
+                (Plan::Create(record), _) => return self.create(record).await,
+                (Plan::Touch(activity), Some(held)) => {
+                    self.touch_later(held, activity);
+                    return Ok(Applied::Done);
+                }
+                (Plan::Update(record), Some(held)) => self.write(held, record).await?,
+                (Plan::Renew(record), Some(held)) => self.renew_as(held, record).await?,
+                (Plan::Destroy, Some(held)) => {
+                    self.destroy_now(&held.id).await?;
+                    return Ok(Applied::Done);
+                }
+                _ => return Ok(Applied::Done),
+            };
+            match (settled, held) {
+                (Settled::Saved, _) => return Ok(Applied::Done),
+                (Settled::Conflict(current), Some(held)) => {
+                    tracing::debug!(session.id = %held.id, "session conflict, rebasing");
+                    self.hold(held.id, current);
+                    if line.is_none() {
+                        line = backend.line_up(&held.id).await;
+                    }
+                }
+                (_, Some(held)) if !self.forget(&held.id, &changes) => return Ok(Applied::Gone),
+                _ => {}
+            }
+        }
+    }
+
+    async fn create(&self, record: Record) -> Result<Applied, Error> {
+        self.refuse_while_streaming()?;
+        let mut cause = None;
+        for _ in 0..CREATE_TRIES {
+            let token = Token::generate()?;
+            let id = token.id();
+            match self.backend.store.save(&id, Expected::Absent, &record).await? {
+                SaveOutcome::Saved => {
+                    tracing::info!(session.id = %id, "session created");
+                    self.hand_out(token, id, record);
+                    return Ok(Applied::Done);
+                }
+                // It may have landed or land yet. Nobody knows that id, and it dies by itself.
+                SaveOutcome::Unknown(error) => cause = Some(error),
+                outcome => tracing::warn!(?outcome, "a fresh session id was refused"),
+            }
+        }
+        Err(cause.unwrap_or_else(|| Error::unavailable("the store refuses every new id")))
+    }
+
+    async fn write(&self, held: &Held, record: Record) -> Result<Settled, Error> {
+        let settled = save_settled(&self.backend, &held.id, &record).await?;
+        if matches!(settled, Settled::Saved) {
+            self.hold(held.id, record);
+        }
+        Ok(settled)
+    }
+
+    async fn renew_as(&self, held: &Held, record: Record) -> Result<Settled, Error> {
+        self.refuse_while_streaming()?;
+        let token = Token::generate()?;
+        let (old, new) = (held.id, token.id());
+        let expected = held.record.version;
+        let settled = renew_settled(&self.backend, &old, expected, &new, &record).await?;
+        if matches!(settled, Settled::Saved) {
+            tracing::info!(session.id = %new, session.old_id = %old, "session renewed");
+            self.hand_out(token, new, record);
+        }
+        Ok(settled)
+    }
+
+    /// A new id needs a cookie, and the head is gone. (After a drop in mid-commit nobody reads the
+    /// answer anyway, and the commit runs to its end.)
+    fn refuse_while_streaming(&self) -> Result<(), Error> {
+        let streaming = self.state().stage == Stage::Streaming;
+        if streaming { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    /// Removes a session from the store and from here, and its cookie from the client.
+    pub(crate) async fn destroy_now(&self, id: &SessionId) -> Result<(), Error> {
+        self.backend.store.delete(id).await?;
+        tracing::info!(session.id = %id, "session destroyed");
+        let mut state = self.state();
+        state.held = None;
+        state.presence = Presence::Absent;
+        state.cookie = CookieChange::Remove;
+        Ok(())
+    }
+
+    /// Lets go of a session that ended meanwhile. Answers whether `changes` may go on without it:
+    /// only a login may, since it asks nothing of what was there.
+    fn forget(&self, id: &SessionId, changes: &Changes) -> bool {
+        tracing::info!(session.id = %id, "session ended during the request, changes dropped");
+        let mut state = self.state();
+        state.held = None;
+        state.presence = Presence::Absent;
+        state.cookie = CookieChange::Remove;
+        changes.signs_in()
+    }
+
+    pub(crate) fn hold(&self, id: SessionId, record: Record) {
+        let mut state = self.state();
+        state.held = Some(Held { id, record: Arc::new(record) });
+        state.presence = Presence::Alive;
+    }
+
+    fn hand_out(&self, token: Token, id: SessionId, record: Record) {
+        self.hold(id, record);
+        self.state().cookie = CookieChange::Set(token);
+    }
+
+    /// Writes the activity down without anybody waiting for it.
+    pub(crate) fn touch_later(&self, held: &Held, activity: Activity) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (backend, held) = (Arc::clone(&self.backend), held.clone());
+        let touch = async move {
+            if let Err(error) = touch(&backend, &held, activity).await {
+                tracing::debug!(session.id = %held.id, error = %Causes(&error), "touch failed");
+            }
+        };
+        runtime.spawn(self.backend.tracker.track_future(touch));
+    }
+}
+
+/// Writes the activity down; answers whether the record took it.
+pub(crate) async fn touch(
+    backend: &Backend,
+    held: &Held,
+    activity: Activity,
+) -> Result<bool, Error> {
+    let touch = backend.store.touch(&held.id, held.record.version, activity);
+    backend.within(backend.budget, touch).await
+}
+
+/// Puts changes back that an error, or the end of a dropped commit, left without a home.
+struct Restore<'a> {
+    session: &'a RequestSession,
+    changes: Option<Changes>,
+}
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        if let Some(changes) = self.changes.take() {
+            self.session.state().changes.restore_below(changes);
+        }
+    }
+}
+
+fn new_mark() -> Result<Mark, Error> {
+    let mut mark = Mark::default();
+    getrandom::fill(&mut mark).map_err(Error::random_source)?;
+    Ok(mark)
+}
+
+/// A write of which nobody knows whether it happened.
+pub(crate) fn unknown(cause: Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "the session store did not confirm the write").because(cause)
+}

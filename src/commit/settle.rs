@@ -1,0 +1,118 @@
+//! Writes whose answer may be lost: found out by the writer's mark, repeated only with the same
+//! expectation, never counted twice.
+
+use std::time::Duration;
+
+use crate::{
+    backend::Backend,
+    commit::unknown,
+    error::Error,
+    record::Record,
+    store::{Expected, SaveOutcome},
+    token::SessionId,
+};
+
+/// Times that the store is asked what became of a write. The budget bounds the wait as well.
+const TRIES: u32 = 4;
+/// Pause before the second time; twice as long before each further one.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A write, brought to a known end.
+#[derive(Debug)]
+pub(super) enum Settled {
+    Saved,
+    Conflict(Record),
+    Gone,
+}
+
+/// Saves `record` over the version before it.
+pub(super) async fn save_settled(
+    backend: &Backend,
+    id: &SessionId,
+    record: &Record,
+) -> Result<Settled, Error> {
+    let expected = record.version.saturating_sub(1);
+    let save = || backend.store.save(id, Expected::Version(expected), record);
+    let cause = match save().await? {
+        SaveOutcome::Unknown(cause) => cause,
+        outcome => return known(outcome),
+    };
+    tracing::warn!(session.id = %id, %cause, "session write unconfirmed");
+    for attempt in 0..TRIES {
+        pause(attempt).await;
+        match backend.store.load(id).await {
+            Ok(Some(now)) if now.writer == record.writer => return Ok(Settled::Saved),
+            Ok(Some(now)) if now.version == expected => {}
+            // Somebody wrote since: over ours, or instead of it. Nobody can tell.
+            Ok(Some(_)) => return Err(unknown(cause)),
+            Ok(None) => return Ok(Settled::Gone),
+            Err(_) => continue,
+        }
+        match save().await {
+            Ok(SaveOutcome::Saved) => return Ok(Settled::Saved),
+            Ok(SaveOutcome::Gone) => return Ok(Settled::Gone),
+            Ok(SaveOutcome::Conflict(now)) if now.writer == record.writer => {
+                return Ok(Settled::Saved);
+            }
+            Ok(SaveOutcome::Unknown(_)) | Err(_) => {}
+            // After a lost answer a conflict without our mark is not a plain conflict.
+            Ok(_) => return Err(unknown(cause)),
+        }
+    }
+    Err(unknown(cause))
+}
+
+/// Moves the record from `old` at version `expected` to `new`.
+pub(super) async fn renew_settled(
+    backend: &Backend,
+    old: &SessionId,
+    expected: u64,
+    new: &SessionId,
+    record: &Record,
+) -> Result<Settled, Error> {
+    let renew = || backend.store.renew(old, expected, new, record);
+    let cause = match renew().await? {
+        SaveOutcome::Unknown(cause) => cause,
+        outcome => return known(outcome),
+    };
+    tracing::warn!(session.id = %new, %cause, "session renewal unconfirmed");
+    for attempt in 0..TRIES {
+        pause(attempt).await;
+        match backend.store.load(new).await {
+            // Nobody else knows the new id: what is there is ours.
+            Ok(Some(_)) => return Ok(Settled::Saved),
+            Ok(None) => {}
+            Err(_) => continue,
+        }
+        match renew().await {
+            Ok(SaveOutcome::Saved) => return Ok(Settled::Saved),
+            // The old record moved on, so the first attempt can no longer land.
+            Ok(SaveOutcome::Conflict(now)) => return Ok(Settled::Conflict(now)),
+            Ok(SaveOutcome::Gone) => return gone_or_moved(backend, new).await,
+            Ok(SaveOutcome::Taken | SaveOutcome::Unknown(_)) | Err(_) => {}
+        }
+    }
+    Err(unknown(cause))
+}
+
+/// The old record is gone: by our own first attempt, or by somebody else.
+async fn gone_or_moved(backend: &Backend, new: &SessionId) -> Result<Settled, Error> {
+    let moved = backend.store.load(new).await?.is_some();
+    Ok(if moved { Settled::Saved } else { Settled::Gone })
+}
+
+fn known(outcome: SaveOutcome) -> Result<Settled, Error> {
+    match outcome {
+        SaveOutcome::Saved => Ok(Settled::Saved),
+        SaveOutcome::Conflict(current) => Ok(Settled::Conflict(current)),
+        SaveOutcome::Gone => Ok(Settled::Gone),
+        SaveOutcome::Taken => Err(Error::unavailable("the store refuses the new id")),
+        SaveOutcome::Unknown(cause) => Err(unknown(cause)),
+    }
+}
+
+async fn pause(attempt: u32) {
+    if attempt > 0 {
+        tokio::time::sleep(PAUSE * 2u32.pow(attempt - 1)).await;
+    }
+}

@@ -1,0 +1,301 @@
+//! Configuration from environment variables.
+
+use std::{env, fmt, time::Duration};
+
+#[cfg(feature = "redis")]
+use crate::store::redis::{RedisConfig, RedisStore};
+use crate::{
+    cookie::CookieConfig,
+    error::ConfigError,
+    layer::{Builder, RedisSessionLayer},
+    store::memory::MemoryStore,
+};
+
+/// Where sessions are kept, and how, by environment variables. An empty variable is an unset one.
+///
+/// | variable | value | default |
+/// |---|---|---|
+/// | `SESSION_STORAGE` | `redis` or `memory` | `memory`, unless a `REDIS_` one is set |
+/// | `REDIS_URL` | `redis://`, `rediss://`, `unix://` | |
+/// | `REDIS_HOST`, `REDIS_PORT`, `REDIS_DB` | instead of a URL | `127.0.0.1`, `6379`, `0` |
+/// | `REDIS_SSL` | `true` or `false`, instead of a URL | `false` |
+/// | `REDIS_USERNAME`, `REDIS_PASSWORD` | text, also beside a URL | none |
+/// | `SESSION_KEY_PREFIX` | see `RedisConfig::key_prefix` | `session:` |
+/// | `SESSION_COOKIE_NAME` | a cookie name | `__Host-session` |
+/// | `SESSION_COOKIE_SECURE` | `false` for plain HTTP, then with a name without prefix | `true` |
+/// | `SESSION_IDLE_TIMEOUT` | whole seconds | `3600` |
+/// | `SESSION_ABSOLUTE_TIMEOUT` | whole seconds | `86400` |
+/// | `SESSION_TOUCH_INTERVAL` | whole seconds | `60` |
+/// | `SESSION_STORE_BUDGET_MS` | whole milliseconds | `1000` |
+///
+/// ```
+/// use tower_redis_session::Config;
+///
+/// let config = Config::from_lookup(|name| match name {
+///     "SESSION_STORAGE" => Some("memory".into()),
+///     "SESSION_IDLE_TIMEOUT" => Some("1800".into()),
+///     _ => None,
+/// })?;
+/// let layer = config.layer()?;
+/// # drop(layer);
+/// # Ok::<(), tower_redis_session::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    storage: Storage,
+    cookie: CookieConfig,
+    idle_timeout: Option<Duration>,
+    absolute_timeout: Option<Duration>,
+    touch_interval: Option<Duration>,
+    budget: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+enum Storage {
+    Memory,
+    #[cfg(feature = "redis")]
+    Redis(RedisConfig),
+}
+
+impl Config {
+    /// Reads the variables of this process.
+    ///
+    /// # Errors
+    ///
+    /// The first variable with a bad value, and what is wrong with it; never a secret.
+    ///
+    /// ```
+    /// # use tower_redis_session::Config;
+    /// let config = Config::from_env()?;
+    /// # drop(config);
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::read(&Variables(|name| match env::var(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(env::VarError::NotPresent) => Ok(None),
+            Err(env::VarError::NotUnicode(_)) => Err(ConfigError::new(name, "is not UTF-8")),
+        }))
+    }
+
+    /// The same with the variables from somewhere else: a file, a test.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_env`](Self::from_env).
+    ///
+    /// ```
+    /// # use tower_redis_session::Config;
+    /// let error = Config::from_lookup(|_| Some("oops".into())).unwrap_err();
+    /// assert_eq!(error.setting(), "SESSION_STORAGE");
+    /// ```
+    pub fn from_lookup(
+        lookup: impl Fn(&'static str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        Self::read(&Variables(|name| Ok(lookup(name))))
+    }
+
+    fn read<F: Lookup>(variables: &Variables<F>) -> Result<Self, ConfigError> {
+        let config = Self {
+            storage: storage(variables)?,
+            cookie: cookie(variables)?,
+            idle_timeout: variables.seconds("SESSION_IDLE_TIMEOUT")?,
+            absolute_timeout: variables.seconds("SESSION_ABSOLUTE_TIMEOUT")?,
+            touch_interval: variables.seconds("SESSION_TOUCH_INTERVAL")?,
+            budget: variables.number("SESSION_STORE_BUDGET_MS")?.map(Duration::from_millis),
+        };
+        // Whatever contradicts itself is told now and not at the first request.
+        config.layer().map(|_| config)
+    }
+
+    /// The name of the storage: `redis` or `memory`.
+    ///
+    /// ```
+    /// # use tower_redis_session::Config;
+    /// assert_eq!(Config::from_lookup(|_| None)?.storage(), "memory");
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    pub fn storage(&self) -> &'static str {
+        match self.storage {
+            Storage::Memory => "memory",
+            #[cfg(feature = "redis")]
+            Storage::Redis(_) => "redis",
+        }
+    }
+
+    /// The layer over the configured store. Connects nothing.
+    ///
+    /// # Errors
+    ///
+    /// The variable whose value contradicts another.
+    ///
+    /// ```
+    /// # use tower_redis_session::Config;
+    /// assert!(Config::from_lookup(|_| None)?.layer().is_ok());
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    pub fn layer(&self) -> Result<RedisSessionLayer, ConfigError> {
+        let mut builder = self.builder().map_err(by_variable)?.cookie(self.cookie.clone());
+        if let Some(idle) = self.idle_timeout {
+            builder = builder.idle_timeout(idle);
+        }
+        if let Some(absolute) = self.absolute_timeout {
+            builder = builder.absolute_timeout(absolute);
+        }
+        if let Some(interval) = self.touch_interval {
+            builder = builder.touch_interval(interval);
+        }
+        if let Some(budget) = self.budget {
+            builder = builder.budget(budget);
+        }
+        builder.build().map_err(by_variable)
+    }
+
+    fn builder(&self) -> Result<Builder, ConfigError> {
+        Ok(match &self.storage {
+            Storage::Memory => RedisSessionLayer::builder(MemoryStore::new()),
+            #[cfg(feature = "redis")]
+            Storage::Redis(redis) => RedisSessionLayer::builder(RedisStore::new(redis.clone())?),
+        })
+    }
+}
+
+trait Lookup: Fn(&'static str) -> Result<Option<String>, ConfigError> {}
+impl<F: Fn(&'static str) -> Result<Option<String>, ConfigError>> Lookup for F {}
+
+struct Variables<F>(F);
+
+impl<F: Lookup> Variables<F> {
+    fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        Ok((self.0)(name)?.filter(|value| !value.is_empty()))
+    }
+
+    fn number(&self, name: &'static str) -> Result<Option<u64>, ConfigError> {
+        let not_one = |_| ConfigError::new(name, "is not a whole number of 0 or more");
+        self.text(name)?.map(|value| value.trim().parse().map_err(not_one)).transpose()
+    }
+
+    fn seconds(&self, name: &'static str) -> Result<Option<Duration>, ConfigError> {
+        Ok(self.number(name)?.map(Duration::from_secs))
+    }
+
+    fn switch(&self, name: &'static str) -> Result<Option<bool>, ConfigError> {
+        let Some(value) = self.text(name)? else { return Ok(None) };
+        match value.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(Some(true)),
+            "false" | "0" | "no" | "off" => Ok(Some(false)),
+            _ => Err(ConfigError::new(name, "is neither true nor false")),
+        }
+    }
+}
+
+fn storage<F: Lookup>(variables: &Variables<F>) -> Result<Storage, ConfigError> {
+    let fault = |fault: &'static str| Err(ConfigError::new("SESSION_STORAGE", fault));
+    match variables.text("SESSION_STORAGE")?.as_deref() {
+        #[cfg(feature = "redis")]
+        Some("redis") => redis(variables).map(Storage::Redis),
+        #[cfg(not(feature = "redis"))]
+        Some("redis") => fault("is redis, which needs the crate feature `redis`"),
+        Some("memory") => Ok(Storage::Memory),
+        Some("database") => fault("is database, which this version does not have yet"),
+        Some(_) => fault("is neither redis nor memory"),
+        None => {
+            for name in ["REDIS_URL", "REDIS_HOST"] {
+                if variables.text(name)?.is_some() {
+                    // Sessions in memory where Redis was meant would be lost at every restart.
+                    return fault("is not set although Redis is: say redis or memory");
+                }
+            }
+            Ok(Storage::Memory)
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+fn redis<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError> {
+    let mut redis = match variables.text("REDIS_URL")? {
+        Some(url) => {
+            for name in ["REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_SSL"] {
+                if variables.text(name)?.is_some() {
+                    return Err(ConfigError::new(
+                        name,
+                        "is set beside REDIS_URL, which says it too",
+                    ));
+                }
+            }
+            RedisConfig::new(url)
+        }
+        None => redis_by_parts(variables)?,
+    };
+    if let Some(username) = variables.text("REDIS_USERNAME")? {
+        redis = redis.username(username);
+    }
+    if let Some(password) = variables.text("REDIS_PASSWORD")? {
+        redis = redis.password(password);
+    }
+    if let Some(prefix) = variables.text("SESSION_KEY_PREFIX")? {
+        redis = redis.key_prefix(prefix);
+    }
+    Ok(redis)
+}
+
+#[cfg(feature = "redis")]
+fn redis_by_parts<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError> {
+    let host = variables.text("REDIS_HOST")?.unwrap_or_else(|| "127.0.0.1".into());
+    let port = variables.number("REDIS_PORT")?.unwrap_or(6379);
+    let no_port = |_| ConfigError::new("REDIS_PORT", "is not a port, 1 to 65535");
+    let port = u16::try_from(port).map_err(no_port)?;
+    if port == 0 {
+        return Err(ConfigError::new("REDIS_PORT", "is not a port, 1 to 65535"));
+    }
+    let mut redis = RedisConfig::at(host, port);
+    if let Some(database) = variables.number("REDIS_DB")? {
+        let no_database = |_| ConfigError::new("REDIS_DB", "is not the number of a database");
+        redis = redis.database(i64::try_from(database).map_err(no_database)?);
+    }
+    if variables.switch("REDIS_SSL")? == Some(true) {
+        redis = redis.tls();
+    }
+    Ok(redis)
+}
+
+fn cookie<F: Lookup>(variables: &Variables<F>) -> Result<CookieConfig, ConfigError> {
+    let mut cookie = match variables.text("SESSION_COOKIE_NAME")? {
+        Some(name) => CookieConfig::new(name),
+        None => CookieConfig::default(),
+    };
+    if variables.switch("SESSION_COOKIE_SECURE")? == Some(false) {
+        cookie = cookie.insecure_allow_plain_http();
+    }
+    Ok(cookie)
+}
+
+/// The same error under the name of the variable that the setting came from.
+fn by_variable(error: ConfigError) -> ConfigError {
+    let variable = match error.setting() {
+        "cookie name" => "SESSION_COOKIE_NAME",
+        "idle timeout" => "SESSION_IDLE_TIMEOUT",
+        "absolute timeout" => "SESSION_ABSOLUTE_TIMEOUT",
+        "budget" => "SESSION_STORE_BUDGET_MS",
+        "redis key prefix" => "SESSION_KEY_PREFIX",
+        "redis address" => "REDIS_URL, REDIS_HOST or REDIS_SSL",
+        "redis database" => "REDIS_DB",
+        _ => return error,
+    };
+    error.named(variable)
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("storage", &self.storage)
+            .field("cookie", &self.cookie)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("absolute_timeout", &self.absolute_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "config/tests.rs"]
+mod tests;

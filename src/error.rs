@@ -1,0 +1,229 @@
+//! What can go wrong: one opaque error with a kind, and one for configuration.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
+
+use http::StatusCode;
+
+type Source = Arc<dyn StdError + Send + Sync>;
+
+/// Why a session could not be used. Never holds a secret: safe to log and to print.
+///
+/// ```
+/// use tower_redis_session::{Error, ErrorKind};
+///
+/// let error = Error::unavailable(std::io::Error::other("connection refused"));
+/// assert_eq!(error.kind(), ErrorKind::Unavailable);
+/// assert_eq!(error.status(), http::StatusCode::SERVICE_UNAVAILABLE);
+/// ```
+#[derive(Clone)]
+pub struct Error {
+    kind: ErrorKind,
+    text: Cow<'static, str>,
+    source: Option<Source>,
+}
+
+/// The kinds of [`Error`], as a caller has to tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// There is no session: no cookie, or none that the store knows.
+    Absent,
+    /// There was a session, and its idle or absolute time is over.
+    Expired,
+    /// The store could not be reached in time, or did not tell whether a write happened.
+    Unavailable,
+    /// The store is there but not as configured: wrong password, a replica, not a Redis.
+    Misconfigured,
+    /// The stored bytes cannot be read. They are kept as they are until logout or login.
+    Corrupt,
+    /// The stored bytes are of a newer version of this crate. They are kept as they are.
+    Unsupported,
+    /// The record would pass the configured bound; what is stored stays as it was.
+    TooLarge,
+    /// The handle is used after its response was sent, or the change needs a cookie and the head
+    /// of the response is gone already.
+    Closed,
+    /// Several cookies of our name open a session each; none of them is used.
+    Ambiguous,
+    /// A value could not be turned into JSON, or the JSON into the type that was asked for.
+    Value,
+    /// An argument is out of its range; the text says which.
+    Invalid,
+}
+
+impl Error {
+    /// An error of `kind` with a text of the caller's: lower case, no full stop, no secret.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::Invalid, "the platform's name is empty");
+    /// assert_eq!(error.to_string(), "the platform's name is empty");
+    /// ```
+    pub fn new(kind: ErrorKind, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, text: text.into(), source: None }
+    }
+
+    /// A store's word that it cannot be reached, with the true cause.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Error, ErrorKind};
+    /// let error = Error::unavailable(std::io::Error::other("no route"));
+    /// assert!(std::error::Error::source(&error).is_some());
+    /// ```
+    pub fn unavailable(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::Unavailable, "the session store is unavailable").because(cause)
+    }
+
+    /// The same error with a cause behind it.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::Misconfigured, "wrong password")
+    ///     .because(std::io::Error::other("WRONGPASS"));
+    /// assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "WRONGPASS");
+    /// ```
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(cause.into()));
+        self
+    }
+
+    /// What went wrong, to be matched on.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Error, ErrorKind};
+    /// assert_eq!(Error::new(ErrorKind::Absent, "no session").kind(), ErrorKind::Absent);
+    /// ```
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The HTTP status that fits (RFC 9110 section 15): 401 for absent and expired, 413 for too
+    /// large, 503 where the store is at fault, else 500.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Error, ErrorKind};
+    /// assert_eq!(Error::new(ErrorKind::Absent, "no session").status(), 401);
+    /// ```
+    pub fn status(&self) -> StatusCode {
+        match self.kind {
+            ErrorKind::Absent | ErrorKind::Expired => StatusCode::UNAUTHORIZED,
+            ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorKind::Unavailable | ErrorKind::Misconfigured | ErrorKind::Unsupported => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            ErrorKind::Corrupt
+            | ErrorKind::Closed
+            | ErrorKind::Ambiguous
+            | ErrorKind::Value
+            | ErrorKind::Invalid => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// How long a client should wait before it tries again; `None` where trying again is no use.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Error, ErrorKind};
+    /// let error = Error::unavailable("down");
+    /// assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(1)));
+    /// assert_eq!(Error::new(ErrorKind::Absent, "no session").retry_after(), None);
+    /// ```
+    pub fn retry_after(&self) -> Option<Duration> {
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1))
+    }
+
+    /// The ready answer: [`status`](Self::status), `Retry-After` with a 503, an empty body.
+    ///
+    /// ```
+    /// # use tower_redis_session::Error;
+    /// let response: http::Response<String> = Error::unavailable("down").response();
+    /// assert_eq!(response.status(), 503);
+    /// assert_eq!(response.headers()["retry-after"], "1");
+    /// ```
+    pub fn response<B: Default>(&self) -> http::Response<B> {
+        crate::response::head(self).map(|()| B::default())
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Closed, "the response of this session handle has been sent")
+    }
+
+    pub(crate) fn absent() -> Self {
+        Self::new(ErrorKind::Absent, "there is no session")
+    }
+
+    pub(crate) fn value(error: serde_json::Error) -> Self {
+        Self::new(ErrorKind::Value, "the value does not fit its type").because(error)
+    }
+
+    pub(crate) fn random_source(error: getrandom::Error) -> Self {
+        Self::unavailable(format!("the system's random source failed: {error}"))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.kind).field("text", &self.text);
+        debug.field("source", &self.source.as_ref().map(ToString::to_string)).finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// A setting that cannot be used: which one, and what is wrong with it. Never the value of a
+/// secret one.
+///
+/// ```
+/// use tower_redis_session::CookieConfig;
+///
+/// let error = CookieConfig::new("__Host-id").domain("example.org").check().unwrap_err();
+/// assert_eq!(error.setting(), "cookie domain");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    setting: Cow<'static, str>,
+    fault: Cow<'static, str>,
+}
+
+impl ConfigError {
+    pub(crate) fn new(
+        setting: impl Into<Cow<'static, str>>,
+        fault: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { setting: setting.into(), fault: fault.into() }
+    }
+
+    /// The same fault under another name.
+    pub(crate) fn named(self, setting: &'static str) -> Self {
+        Self { setting: setting.into(), ..self }
+    }
+
+    /// The setting at fault: the builder's word for it, or the environment variable's name.
+    ///
+    /// ```
+    /// # use tower_redis_session::CookieConfig;
+    /// assert_eq!(CookieConfig::new("a b").check().unwrap_err().setting(), "cookie name");
+    /// ```
+    pub fn setting(&self) -> &str {
+        &self.setting
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting, self.fault)
+    }
+}
+
+impl StdError for ConfigError {}

@@ -1,0 +1,307 @@
+//! The session as one request has it: found and loaded at the first touch, then kept here.
+
+use std::{
+    fmt, mem,
+    sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use http::{HeaderMap, HeaderValue, header::COOKIE};
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::{
+    backend::Backend,
+    changes::{self, Changes},
+    cookie,
+    error::{Error, ErrorKind},
+    record::{Activity, Record},
+    token::{SessionId, Token},
+};
+
+/// One request's session. The layer, the handler's handles, the response future and the body
+/// share it.
+pub(crate) struct RequestSession {
+    pub(crate) backend: Arc<Backend>,
+    cookies: CookieLines,
+    /// Set by the first touch; a failure stays, so that an outage is waited for once a request.
+    pub(crate) loaded: OnceCell<Result<(), Error>>,
+    /// One store operation of this request at a time.
+    pub(crate) turn: Mutex<()>,
+    state: StdMutex<State>,
+}
+
+/// The Cookie header lines; almost always none or one, and then without an allocation.
+struct CookieLines {
+    first: Option<HeaderValue>,
+    rest: Vec<HeaderValue>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) stage: Stage,
+    pub(crate) presence: Presence,
+    pub(crate) held: Option<Held>,
+    pub(crate) changes: Changes,
+    pub(crate) cookie: CookieChange,
+    /// Sessions that were told to end and of which the store has not confirmed it.
+    pub(crate) ending: Vec<SessionId>,
+    /// What the load took of the budget.
+    pub(crate) spent: Duration,
+}
+
+/// How far the response is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// The handler runs.
+    #[default]
+    Open,
+    /// The head is sent: no cookie can be changed any more.
+    Streaming,
+    /// The response is over, or was never made.
+    Closed,
+}
+
+/// What the cookies of the request led to.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Presence {
+    /// No cookie, or one that the store does not know, or a session that this request ended.
+    #[default]
+    Absent,
+    /// A record, in `State::held`.
+    Alive,
+    /// A record whose time is over.
+    Expired,
+    /// Bytes that cannot be read; why.
+    Unreadable(Error),
+    /// More than one record.
+    Ambiguous,
+}
+
+/// The record that the store has, as far as this request knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) id: SessionId,
+    pub(crate) record: Arc<Record>,
+}
+
+/// What the response does to the cookie.
+#[derive(Debug, Default)]
+pub(crate) enum CookieChange {
+    #[default]
+    Keep,
+    Set(Token),
+    Remove,
+}
+
+impl RequestSession {
+    pub(crate) fn new(backend: Arc<Backend>, headers: &HeaderMap) -> Arc<Self> {
+        let mut lines = headers.get_all(COOKIE).iter().cloned();
+        let cookies = CookieLines { first: lines.next(), rest: lines.collect() };
+        Arc::new(Self {
+            backend,
+            cookies,
+            loaded: OnceCell::new(),
+            turn: Mutex::new(()),
+            state: StdMutex::default(),
+        })
+    }
+
+    pub(crate) fn state(&self) -> StdMutexGuard<'_, State> {
+        // Nothing that can panic runs under this lock but the arithmetic of this crate.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anybody asked for the session at all.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.loaded.initialized() || self.state().is_dirty()
+    }
+
+    /// Finds and loads the session, once; a second caller waits for the first.
+    ///
+    /// Cancellation safety: if the caller that loads is dropped, the next one loads.
+    pub(crate) async fn load(&self) -> Result<(), Error> {
+        if self.state().stage == Stage::Closed {
+            return Err(Error::closed());
+        }
+        self.loaded.get_or_init(|| self.load_now()).await.clone()
+    }
+
+    /// Makes the next touch load again: somebody wants to know what the store says now.
+    pub(crate) async fn reload(&self) -> Result<(), Error> {
+        if !self.loaded.initialized() {
+            return self.load().await;
+        }
+        let held = self.state().held.clone();
+        let Some(held) = held else { return self.load().await };
+        let budget = self.backend.budget;
+        let found = self.backend.within(budget, self.backend.store.load(&held.id)).await;
+        self.settle(vec![(held.id, found)])
+    }
+
+    async fn load_now(&self) -> Result<(), Error> {
+        let ids = self.presented();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let backend = &self.backend;
+        let found = backend.within(backend.budget, self.ask(&ids)).await;
+        self.state().spent = start.elapsed();
+        // Fails closed: a store that does not answer is never taken for "no session".
+        let found = found.inspect_err(|error| {
+            tracing::warn!(error = %Causes(error), "session load failed");
+        })?;
+        self.settle(ids.into_iter().zip(found).collect())
+    }
+
+    async fn ask(&self, ids: &[SessionId]) -> Result<Vec<Result<Option<Record>, Error>>, Error> {
+        match ids {
+            [id] => Ok(vec![self.backend.store.load(id).await]),
+            ids => self.backend.store.load_each(ids).await,
+        }
+    }
+
+    /// Decides which of the records found, if any, is the session.
+    fn settle(&self, found: Vec<(SessionId, Result<Option<Record>, Error>)>) -> Result<(), Error> {
+        let now = self.backend.clock.now();
+        let mut alive = Vec::new();
+        let mut presence = Presence::Absent;
+        for (id, found) in found {
+            match found {
+                Ok(None) => {}
+                Ok(Some(record)) if record.deadlines.is_over(now) => {
+                    tracing::debug!(session.id = %id, "session expired");
+                    presence = Presence::Expired;
+                }
+                Ok(Some(record)) => alive.push(Held { id, record: Arc::new(record) }),
+                Err(error) if is_unreadable(&error) => {
+                    tracing::error!(session.id = %id, error = %error, "session record unreadable");
+                    presence = Presence::Unreadable(error);
+                }
+                Err(error) => {
+                    tracing::warn!(session.id = %id, error = %Causes(&error), "session load failed");
+                    return Err(error);
+                }
+            }
+        }
+        let mut state = self.state();
+        if alive.len() > 1 {
+            tracing::warn!(sessions = alive.len(), "several live session cookies in one request");
+            alive.clear();
+            presence = Presence::Ambiguous;
+        }
+        state.held = alive.pop();
+        state.presence = if state.held.is_some() { Presence::Alive } else { presence };
+        Ok(())
+    }
+
+    /// The ids of the well-formed tokens that came with the request, each once.
+    pub(crate) fn presented(&self) -> Vec<SessionId> {
+        let CookieLines { first, rest } = &self.cookies;
+        let lines = first.iter().chain(rest).map(HeaderValue::as_bytes);
+        let mut ids: Vec<SessionId> = Vec::new();
+        for token in cookie::find(lines, self.backend.cookie.name()) {
+            let id = token.id();
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
+    /// The activity that is worth writing down, if nothing else is.
+    pub(crate) fn due_touch(&self) -> Option<(Held, Activity)> {
+        let held = self.state().held.clone()?;
+        let (now, policy) = (self.backend.clock.now(), &self.backend.policy);
+        if held.record.deadlines.is_over(now) {
+            return None;
+        }
+        let activity = changes::due_touch(&held.record, now, policy)?;
+        Some((held, activity))
+    }
+
+    /// Ends the handle's life: what is not committed by now never will be.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.stage = Stage::Closed;
+        let lost = mem::take(&mut state.changes);
+        if !lost.is_empty() {
+            tracing::debug!("session changes dropped with the response");
+        }
+    }
+}
+
+impl State {
+    /// Whether the store has something to be told.
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.changes.is_empty() || !self.ending.is_empty()
+    }
+
+    /// The record to read from. `Unsupported` is passed on, since the record may be well and the
+    /// user signed in; what is plainly corrupt is no session.
+    pub(crate) fn base(&self) -> Result<Option<&Record>, Error> {
+        match &self.presence {
+            Presence::Unreadable(error) if error.kind() == ErrorKind::Unsupported => {
+                Err(error.clone())
+            }
+            _ => Ok(self.held.as_ref().map(|held| &*held.record)),
+        }
+    }
+
+    /// Whether a value may be written here, and why not.
+    pub(crate) fn writable(&self) -> Result<(), Error> {
+        match &self.presence {
+            Presence::Unreadable(error) => Err(error.clone()),
+            Presence::Ambiguous => {
+                Err(Error::new(ErrorKind::Ambiguous, "several live session cookies came"))
+            }
+            _ if self.held.is_none() => self.may_set_cookie(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Buffers a change, if the record stays within its bound.
+    pub(crate) fn change(
+        &mut self,
+        backend: &Backend,
+        change: impl FnOnce(&mut Changes),
+    ) -> Result<(), Error> {
+        let mut changes = self.changes.clone();
+        change(&mut changes);
+        let base = self.held.as_ref().map(|held| &*held.record);
+        let _ = changes.plan(base, backend.clock.now(), &backend.policy, [0; 16])?;
+        self.changes = changes;
+        Ok(())
+    }
+
+    /// Whether a new id can still reach the client.
+    pub(crate) fn may_set_cookie(&self) -> Result<(), Error> {
+        if self.stage == Stage::Open { Ok(()) } else { Err(Error::closed()) }
+    }
+}
+
+fn is_unreadable(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported)
+}
+
+/// An error with its causes, for a log line.
+pub(crate) struct Causes<'a>(pub(crate) &'a Error);
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = std::error::Error::source(self.0);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RequestSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.state().held.as_ref().map(|held| held.id);
+        f.debug_struct("RequestSession").field("id", &id).finish_non_exhaustive()
+    }
+}

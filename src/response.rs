@@ -1,0 +1,152 @@
+//! What the layer adds to a response: Set-Cookie, Vary, Cache-Control, and the answer that takes
+//! the handler's place when a commit failed.
+
+use std::{mem, sync::Arc};
+
+use http::{
+    HeaderMap, HeaderValue, Response,
+    header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY},
+};
+
+use crate::{
+    error::Error,
+    request::{CookieChange, RequestSession},
+};
+
+/// Makes the answer to a failed commit; see `RedisSessionLayer::on_error`.
+///
+/// A body of `None` is an empty one.
+pub trait Answer<B>: Clone {
+    /// The response that goes out instead of the handler's.
+    fn answer(&self, error: &Error) -> Response<Option<B>>;
+}
+
+/// Answers with [`Error::status`], `Retry-After` and no body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainAnswer;
+
+impl<B> Answer<B> for PlainAnswer {
+    fn answer(&self, error: &Error) -> Response<Option<B>> {
+        head(error).map(|()| None)
+    }
+}
+
+/// Answers by a function of the caller's.
+pub struct AnswerWith<F>(pub(crate) Arc<F>);
+
+impl<F, B> Answer<B> for AnswerWith<F>
+where
+    F: Fn(&Error) -> Response<B>,
+{
+    fn answer(&self, error: &Error) -> Response<Option<B>> {
+        (self.0)(error).map(Some)
+    }
+}
+
+impl<F> Clone for AnswerWith<F> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<F> std::fmt::Debug for AnswerWith<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AnswerWith(..)")
+    }
+}
+
+pub(crate) fn head(error: &Error) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = error.status();
+    if let Some(wait) = error.retry_after() {
+        let _ = response.headers_mut().insert(RETRY_AFTER, wait.as_secs().max(1).into());
+    }
+    response
+}
+
+/// Writes into the head what the session has become. `touched` is whether anyone asked for it.
+pub(crate) fn decorate(headers: &mut HeaderMap, session: &RequestSession) {
+    let change = mem::take(&mut session.state().cookie);
+    if let Some(cookie) = set_cookie(change, session) {
+        let _ = headers.append(SET_COOKIE, cookie);
+        forbid_storing(headers);
+    }
+    vary_by_cookie(headers);
+}
+
+fn set_cookie(change: CookieChange, session: &RequestSession) -> Option<HeaderValue> {
+    let backend = &session.backend;
+    match change {
+        CookieChange::Keep => None,
+        CookieChange::Set(token) => {
+            let state = session.state();
+            let end = state.held.as_ref()?.record.deadlines.absolute_deadline;
+            let rest = end.map(|end| end.saturating_since(backend.clock.now()).as_secs());
+            backend.cookie.set(&token, rest)
+        }
+        CookieChange::Remove => backend.cookie.removal(),
+    }
+}
+
+/// A response with our cookie belongs to one client (RFC 9111 section 5.2.2.5).
+fn forbid_storing(headers: &mut HeaderMap) {
+    let stricter =
+        headers.get_all(CACHE_CONTROL).iter().any(|value| list_has(value.as_bytes(), b"no-store"));
+    if !stricter {
+        let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// Whatever was made from the session is not for another cookie (RFC 9110 section 12.5.5).
+fn vary_by_cookie(headers: &mut HeaderMap) {
+    let covered = headers
+        .get_all(VARY)
+        .iter()
+        .any(|value| list_has(value.as_bytes(), b"*") || list_has(value.as_bytes(), b"cookie"));
+    if !covered {
+        let _ = headers.append(VARY, HeaderValue::from_static("cookie"));
+    }
+}
+
+/// Whether a comma-separated list has `item`, in any case.
+fn list_has(list: &[u8], item: &[u8]) -> bool {
+    list.split(|byte| *byte == b',').any(|found| found.trim_ascii().eq_ignore_ascii_case(item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vary_is_merged_into_what_the_app_said() {
+        for (name, vary, expected) in [
+            ("none", &[][..], &["cookie"][..]),
+            ("another", &["Accept"], &["Accept", "cookie"]),
+            ("star", &["*"], &["*"]),
+            ("there, other case", &["Accept, COOKIE"], &["Accept, COOKIE"]),
+            ("a name that only contains it", &["x-cookie"], &["x-cookie", "cookie"]),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in vary {
+                headers.append(VARY, HeaderValue::from_static(value));
+            }
+            vary_by_cookie(&mut headers);
+            let found: Vec<_> = headers.get_all(VARY).iter().collect();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_weaker_cache_control_gives_way() {
+        for (name, before, after) in [
+            ("none", None, "no-store"),
+            ("public", Some("public, max-age=60"), "no-store"),
+            ("as strict", Some("private, No-Store"), "private, No-Store"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(before.map(|v| (CACHE_CONTROL, HeaderValue::from_static(v))));
+            forbid_storing(&mut headers);
+            assert_eq!(headers[CACHE_CONTROL], after, "{name}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Where records live: the contract that every store keeps.
+
+use std::{future::Future, pin::Pin};
+
+use crate::{
+    clock::Clock,
+    error::Error,
+    record::{Activity, Record},
+    token::SessionId,
+};
+
+pub(crate) mod memory;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
+
+/// What a store's methods return: a boxed future, so that a layer can hold any store.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// A place for session records.
+///
+/// One operation carries all correctness: [`save`](Self::save) with an expected version. Whatever
+/// overlaps, a record moves from one version to the next, and a record that is gone stays gone.
+/// `testing::conformance` checks an implementation against every sentence here.
+///
+/// The contract:
+///
+/// - **Fenced.** A save, a renew and a touch change a record only at the version they expect; to
+///   compare and to write is one atomic step, across all processes that share the store.
+/// - **Final.** After `delete` has answered, no save, renew or touch that started earlier creates
+///   anything under that id.
+/// - **Bounded.** Every future ends by itself. The layer bounds it too and drops it then; a dropped
+///   future may have happened or not, and leaves nothing half-written.
+/// - **Honest.** `Err` means that nothing was stored. A write of which that is not known is
+///   [`SaveOutcome::Unknown`].
+/// - **Forgetful.** A record may vanish at any time after its [`end`](Record::end), and does so
+///   soon after without anybody's help. Until then the store may still return it: the layer asks
+///   its own clock.
+pub trait Store: Send + Sync + 'static {
+    /// The record under `id`, or `None` if there is none: one round trip.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, `Misconfigured`, and for bytes that cannot be read `Corrupt` or
+    /// `Unsupported`; those bytes stay.
+    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>>;
+
+    /// Several records at once, for a client that sent several cookies; in the order of `ids`.
+    /// One round trip where the store can. The default asks one after the other.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), each in its place, or one for all.
+    fn load_each<'a>(
+        &'a self,
+        ids: &'a [SessionId],
+    ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
+        Box::pin(async move {
+            let mut records = Vec::with_capacity(ids.len());
+            for id in ids {
+                records.push(self.load(id).await);
+            }
+            Ok(records)
+        })
+    }
+
+    /// Stores `record` under `id` if the store has what `expected` says; one round trip.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), and then nothing was stored.
+    fn save<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: Expected,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome>;
+
+    /// Moves a session to a new id: stores `record` under `new` and removes `old`, if `old` has
+    /// the version `expected`. Nobody sees both, and nobody who asks after the answer finds `old`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), and then `old` is as it was.
+    fn renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome>;
+
+    /// Writes activity down without a new version, if the record has this `version` and ends
+    /// earlier than `activity` says. Creates nothing; answers whether it changed something.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load).
+    fn touch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        version: u64,
+        activity: Activity,
+    ) -> StoreFuture<'a, bool>;
+
+    /// Removes whatever is under `id`, readable or not; removing nothing is a success.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Misconfigured`: it may then be removed or not. To repeat is safe.
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()>;
+
+    /// Asks at start whether the store is there and as configured.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` for a store that may come up later, `Misconfigured` for one that will not do.
+    fn check(&self) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// The clock that this store's records live by; the layer uses the same.
+    fn clock(&self) -> Clock {
+        Clock::system()
+    }
+}
+
+/// What the store has to hold for a [`save`](Store::save) to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing under this id: the record is created, never adopted or overwritten.
+    Absent,
+    /// The record at this version.
+    Version(u64),
+}
+
+/// What became of a [`save`](Store::save) or a [`renew`](Store::renew).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SaveOutcome {
+    /// It is stored.
+    Saved,
+    /// Nothing was stored: this record is there instead, at another version.
+    Conflict(Record),
+    /// Nothing was stored: the record that was expected is gone, and stays gone.
+    Gone,
+    /// Nothing was stored: the new id cannot be used. Draw another and try again.
+    Taken,
+    /// It may have happened, or happen yet: the answer was lost. Carries the cause.
+    Unknown(Error),
+}

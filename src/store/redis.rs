@@ -1,0 +1,264 @@
+//! Records in Redis, by compare-and-set: every write is one script on one record.
+//!
+//! A record is a string under `{prefix}{generation}:s:{id}`: `R`, 16 hex digits of record version,
+//! then the envelope. A killed one is `T` for a while. Every key has a TTL, set by the command
+//! that writes it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use redis::{FromRedisValue, Value};
+
+use super::{Expected, SaveOutcome, Store, StoreFuture};
+use crate::{
+    error::{ConfigError, Error},
+    record::{ACTIVITY_LEN, ACTIVITY_OFFSET, Activity, Record},
+    token::SessionId,
+};
+
+mod check;
+mod config;
+mod connection;
+mod failure;
+mod script;
+mod value;
+
+pub use config::RedisConfig;
+use connection::Connections;
+use script::Script;
+use value::{HEAD_LEN, head};
+
+/// The generation in every key. A constant as long as nothing but Redis keeps the records.
+const GENERATION: &str = "0";
+/// How long after its end a record stays, so that a client that comes back soon is told
+/// "expired" and not "absent". The layer never uses it then.
+const KEPT_EXPIRED: Duration = Duration::from_secs(300);
+/// How late a create may reach the server.
+const CREATE_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a killed record leaves its mark: longer than any create can be late.
+const TOMBSTONE: Duration = Duration::from_secs(60);
+
+/// Sessions in Redis (6.2 or newer) or Valkey (7.2 or newer).
+///
+/// Requests share a few connections and send their commands without waiting for each other.
+/// Nothing connects before the first command, and a Redis that goes away and comes back is used
+/// again without a restart. Any wait is bounded by the limits in [`RedisConfig`].
+///
+/// With Redis alone a session lives as long as its key: a server that restarts from an old
+/// snapshot, fails over to a replica that lags, or evicts keys under memory pressure can bring a
+/// session back or lose one.
+///
+/// ```
+/// use tower_redis_session::{RedisConfig, RedisSessionLayer, RedisStore};
+///
+/// let store = RedisStore::new(RedisConfig::new("redis://127.0.0.1:6379/0"))?;
+/// let layer = RedisSessionLayer::builder(store).build()?;
+/// # drop(layer);
+/// # Ok::<(), tower_redis_session::ConfigError>(())
+/// ```
+pub struct RedisStore {
+    connections: Connections,
+    key_prefix: Arc<str>,
+}
+
+impl RedisStore {
+    /// A store by that configuration. Connects nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be used; never with the password in its text.
+    ///
+    /// ```
+    /// # use tower_redis_session::{RedisConfig, RedisStore};
+    /// assert!(RedisStore::new(RedisConfig::new("redis://127.0.0.1")).is_ok());
+    /// assert!(RedisStore::new(RedisConfig::new("http://127.0.0.1")).is_err());
+    /// ```
+    pub fn new(config: RedisConfig) -> Result<Self, ConfigError> {
+        let key_prefix = format!("{}{GENERATION}:s:", config.checked_prefix()?).into();
+        Ok(Self { connections: Connections::new(&config)?, key_prefix })
+    }
+
+    fn key(&self, id: &SessionId) -> String {
+        let mut key = String::with_capacity(self.key_prefix.len() + 43);
+        key.push_str(&self.key_prefix);
+        id.push_to(&mut key);
+        key
+    }
+
+    /// How long the key of a record lives that ends at `end`, in milliseconds.
+    fn life(&self, end: crate::Timestamp) -> u64 {
+        let rest = end.saturating_since(self.clock().now()).saturating_add(KEPT_EXPIRED);
+        u64::try_from(rest.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    async fn create(&self, id: &SessionId, record: &Record) -> Result<SaveOutcome, Error> {
+        let connection = self.connections.get().await?;
+        let mut call = Script::Create.call(&[&self.key(id)]);
+        call.arg(value::encode(record)).arg(self.life(record.end()));
+        call.arg(connection.server_time_in(CREATE_DEADLINE));
+        match connection.write(&call).await? {
+            Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
+            Ok(Value::Int(-1)) => {
+                // Our idea of the server's clock is off: the next connection asks it anew.
+                connection.set_broken();
+                Ok(SaveOutcome::Taken)
+            }
+            Ok(_) => Ok(SaveOutcome::Taken),
+            Err(lost) => Ok(SaveOutcome::Unknown(lost)),
+        }
+    }
+
+    async fn replace(
+        &self,
+        id: &SessionId,
+        expected: u64,
+        record: &Record,
+    ) -> Result<SaveOutcome, Error> {
+        let mut call = Script::Save.call(&[&self.key(id)]);
+        call.arg(head(expected).as_slice());
+        call.arg(value::encode(record)).arg(self.life(record.end()));
+        match self.connections.get().await?.write(&call).await? {
+            Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
+            Ok(Value::Int(_)) => Ok(SaveOutcome::Gone),
+            Ok(current) => conflict(current),
+            Err(lost) => Ok(SaveOutcome::Unknown(lost)),
+        }
+    }
+
+    async fn move_to(
+        &self,
+        old: &SessionId,
+        expected: u64,
+        new: &SessionId,
+        record: &Record,
+    ) -> Result<SaveOutcome, Error> {
+        let connection = self.connections.get().await?;
+        let mut call = Script::Renew.call(&[&self.key(old), &self.key(new)]);
+        call.arg(head(expected).as_slice());
+        call.arg(value::encode(record)).arg(self.life(record.end()));
+        call.arg(connection.server_time_in(CREATE_DEADLINE)).arg(millis(TOMBSTONE));
+        match connection.write(&call).await? {
+            Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
+            Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
+            Ok(Value::Int(-1)) => {
+                connection.set_broken();
+                Ok(SaveOutcome::Taken)
+            }
+            Ok(Value::Int(_)) => Ok(SaveOutcome::Taken),
+            Ok(current) => conflict(current),
+            Err(lost) => Ok(SaveOutcome::Unknown(lost)),
+        }
+    }
+
+    async fn touch_key(
+        &self,
+        id: &SessionId,
+        version: u64,
+        activity: Activity,
+    ) -> Result<bool, Error> {
+        let mut fields = Vec::with_capacity(ACTIVITY_LEN);
+        fields.extend_from_slice(&activity.last_activity.as_millis().to_be_bytes());
+        fields.extend_from_slice(&activity.idle_deadline.as_millis().to_be_bytes());
+        let mut call = Script::Touch.call(&[&self.key(id)]);
+        call.arg(head(version).as_slice()).arg(fields);
+        call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.life(activity.end));
+        let reply = self.connections.get().await?.write(&call).await?;
+        Ok(matches!(reply, Ok(Value::Int(1))))
+    }
+}
+
+impl Store for RedisStore {
+    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move {
+            let mut get = redis::cmd("GET");
+            let _ = get.arg(self.key(id));
+            record(self.connections.read(&get).await?)
+        })
+    }
+
+    fn load_each<'a>(
+        &'a self,
+        ids: &'a [SessionId],
+    ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
+        Box::pin(async move {
+            // MGET answers nil for a key of another kind, which is then no session: fails closed.
+            let mut get = redis::cmd("MGET");
+            for id in ids {
+                let _ = get.arg(self.key(id));
+            }
+            let values = Vec::<Value>::from_redis_value(self.connections.read(&get).await?);
+            Ok(values.map_err(Error::unavailable)?.into_iter().map(record).collect())
+        })
+    }
+
+    fn save<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: Expected,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        match expected {
+            Expected::Absent => Box::pin(self.create(id, record)),
+            Expected::Version(version) => Box::pin(self.replace(id, version, record)),
+        }
+    }
+
+    fn renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(self.move_to(old, expected, new, record))
+    }
+
+    fn touch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        version: u64,
+        activity: Activity,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(self.touch_key(id, version, activity))
+    }
+
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let mut call = Script::Kill.call(&[&self.key(id)]);
+            call.arg(millis(TOMBSTONE));
+            self.connections.repeatable(&call).await.map(|_| ())
+        })
+    }
+
+    fn check(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            let probe = format!("{}check", self.key_prefix);
+            check::check(&self.connections, &probe).await
+        })
+    }
+}
+
+fn record(value: Value) -> Result<Option<Record>, Error> {
+    match value {
+        Value::Nil => Ok(None),
+        Value::BulkString(bytes) => value::decode(Bytes::from(bytes)),
+        _ => Err(value::corrupt()),
+    }
+}
+
+fn conflict(current: Value) -> Result<SaveOutcome, Error> {
+    Ok(record(current)?.map_or(SaveOutcome::Gone, SaveOutcome::Conflict))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("connections", &self.connections)
+            .field("keys", &self.key_prefix)
+            .finish()
+    }
+}

@@ -1,0 +1,262 @@
+//! Where Redis is and how long to wait for it.
+
+use std::{fmt, time::Duration};
+
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
+
+use super::connection::Limits;
+use crate::error::ConfigError;
+
+/// Address, keys and limits of a [`RedisStore`](super::RedisStore).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_redis_session::RedisConfig;
+///
+/// let config = RedisConfig::new("redis://127.0.0.1:6379/1")
+///     .key_prefix("shop:")
+///     .command_timeout(Duration::from_millis(200));
+/// # drop(config);
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct RedisConfig {
+    address: Address,
+    username: Option<String>,
+    password: Option<String>,
+    database: Option<i64>,
+    key_prefix: String,
+    limits: Limits,
+}
+
+#[derive(Clone)]
+enum Address {
+    Url(String),
+    Tcp { host: String, port: u16, tls: bool },
+}
+
+impl RedisConfig {
+    /// Redis at a URL: `redis://`, with TLS `rediss://` (crate feature `tls`), or `unix://`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{RedisConfig, RedisStore};
+    /// assert!(RedisStore::new(RedisConfig::new("redis://user:secret@127.0.0.1/0")).is_ok());
+    /// ```
+    pub fn new(url: impl Into<String>) -> Self {
+        Self::with_address(Address::Url(url.into()))
+    }
+
+    /// Redis at a host and port.
+    ///
+    /// ```
+    /// # use tower_redis_session::{RedisConfig, RedisStore};
+    /// assert!(RedisStore::new(RedisConfig::at("127.0.0.1", 6379).database(1)).is_ok());
+    /// ```
+    pub fn at(host: impl Into<String>, port: u16) -> Self {
+        Self::with_address(Address::Tcp { host: host.into(), port, tls: false })
+    }
+
+    fn with_address(address: Address) -> Self {
+        let limits = Limits {
+            pool_size: 4,
+            connect_timeout: Duration::from_millis(500),
+            command_timeout: Duration::from_millis(500),
+        };
+        let key_prefix = "session:".into();
+        Self { address, username: None, password: None, database: None, key_prefix, limits }
+    }
+
+    /// Encrypts the connection and checks the server's certificate against the system's; needs the
+    /// crate feature `tls`. Never falls back. Defaults to what the URL says.
+    ///
+    /// ```
+    /// # use tower_redis_session::{RedisConfig, RedisStore};
+    /// let store = RedisStore::new(RedisConfig::at("redis.example", 6380).tls());
+    /// assert_eq!(store.is_ok(), cfg!(feature = "tls"));
+    /// ```
+    pub fn tls(mut self) -> Self {
+        match &mut self.address {
+            Address::Tcp { tls, .. } => *tls = true,
+            Address::Url(url) => {
+                if let Some(rest) = url.strip_prefix("redis://") {
+                    *url = format!("rediss://{rest}");
+                }
+            }
+        }
+        self
+    }
+
+    /// The ACL user. Defaults to what the URL says, else to Redis' default user.
+    ///
+    /// ```
+    /// # use tower_redis_session::RedisConfig;
+    /// let config = RedisConfig::at("127.0.0.1", 6379).username("sessions").password("secret");
+    /// # drop(config);
+    /// ```
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// The password; never printed. Defaults to what the URL says, else to none.
+    ///
+    /// ```
+    /// # use tower_redis_session::RedisConfig;
+    /// let config = RedisConfig::at("127.0.0.1", 6379).password("secret");
+    /// assert!(!format!("{config:?}").contains("secret"));
+    /// ```
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// The number of the database. Defaults to what the URL says, else to 0.
+    ///
+    /// ```
+    /// # use tower_redis_session::{RedisConfig, RedisStore};
+    /// assert!(RedisStore::new(RedisConfig::at("127.0.0.1", 6379).database(-1)).is_err());
+    /// ```
+    pub fn database(mut self, database: i64) -> Self {
+        self.database = Some(database);
+        self
+    }
+
+    /// What every key starts with; two applications on one Redis need two. 1 to 64 characters of
+    /// printable ASCII without the space and `* ? [ ] { } \`, so that it can stand in an ACL rule.
+    /// Defaults to `session:`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{RedisConfig, RedisStore};
+    /// let config = RedisConfig::at("127.0.0.1", 6379);
+    /// assert!(RedisStore::new(config.clone().key_prefix("shop:")).is_ok());
+    /// assert!(RedisStore::new(config.key_prefix("shop:*")).is_err());
+    /// ```
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.key_prefix = prefix.into();
+        self
+    }
+
+    /// The most connections. All requests share them without waiting for each other, so a few are
+    /// enough. From 1 to 1,024. Defaults to 4.
+    ///
+    /// ```
+    /// # use tower_redis_session::{RedisConfig, RedisStore};
+    /// assert!(RedisStore::new(RedisConfig::at("127.0.0.1", 6379).pool_size(0)).is_err());
+    /// ```
+    pub fn pool_size(mut self, connections: u32) -> Self {
+        self.limits.pool_size = connections;
+        self
+    }
+
+    /// How long an attempt to connect may take, sign-in included. From 1 ms to 1 minute. Defaults
+    /// to 500 ms.
+    ///
+    /// ```
+    /// # use tower_redis_session::RedisConfig;
+    /// # use std::time::Duration;
+    /// let config = RedisConfig::at("redis", 6379).connect_timeout(Duration::from_millis(100));
+    /// # drop(config);
+    /// ```
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.connect_timeout = timeout;
+        self
+    }
+
+    /// How long the answer to a command may take. Past it the connection is given up. From 1 ms to
+    /// 1 minute. Defaults to 500 ms.
+    ///
+    /// ```
+    /// # use tower_redis_session::RedisConfig;
+    /// # use std::time::Duration;
+    /// let config = RedisConfig::at("redis", 6379).command_timeout(Duration::from_millis(100));
+    /// # drop(config);
+    /// ```
+    pub fn command_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.command_timeout = timeout;
+        self
+    }
+
+    pub(super) fn limits(&self) -> Result<Limits, ConfigError> {
+        if !(1..=1024).contains(&self.limits.pool_size) {
+            return Err(ConfigError::new("redis pool size", "is not between 1 and 1,024"));
+        }
+        let bounds = Duration::from_millis(1)..=Duration::from_secs(60);
+        for (name, limit) in [
+            ("redis connect timeout", self.limits.connect_timeout),
+            ("redis command timeout", self.limits.command_timeout),
+        ] {
+            if !bounds.contains(&limit) {
+                return Err(ConfigError::new(name, "is not between 1 ms and 1 minute"));
+            }
+        }
+        Ok(self.limits)
+    }
+
+    pub(super) fn checked_prefix(&self) -> Result<&str, ConfigError> {
+        let fine = |byte: u8| byte.is_ascii_graphic() && !b"*?[]{}\\".contains(&byte);
+        let prefix = &self.key_prefix;
+        if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(fine) {
+            let fault = "is not 1 to 64 printable characters without space and * ? [ ] { } \\";
+            return Err(ConfigError::new("redis key prefix", fault));
+        }
+        Ok(prefix)
+    }
+
+    pub(super) fn client(&self) -> Result<Client, ConfigError> {
+        // The library's own text may hold the URL and so the password; it is not passed on.
+        let unusable = |_| ConfigError::new("redis address", "cannot be used");
+        let info = self.connection_info()?;
+        let mut settings = info.redis_settings().clone();
+        if let Some(username) = &self.username {
+            settings = settings.set_username(username);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password);
+        }
+        if let Some(database) = self.database {
+            settings = settings.set_db(database);
+        }
+        if settings.db() < 0 {
+            return Err(ConfigError::new("redis database", "is negative"));
+        }
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp)).map_err(unusable)
+    }
+
+    fn connection_info(&self) -> Result<ConnectionInfo, ConfigError> {
+        let fault = |fault: &'static str| ConfigError::new("redis address", fault);
+        let (info, tls) = match &self.address {
+            Address::Url(url) => {
+                if url.contains("#insecure") {
+                    return Err(fault("asks for TLS without a check of the certificate"));
+                }
+                let tls = url.starts_with("rediss://") || url.starts_with("valkeys://");
+                (url.as_str().into_connection_info(), tls)
+            }
+            Address::Tcp { host, port, tls: false } => {
+                (ConnectionAddr::Tcp(host.clone(), *port).into_connection_info(), false)
+            }
+            Address::Tcp { host, port, tls: true } => {
+                let (host, port) = (host.clone(), *port);
+                let address =
+                    ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
+                (address.into_connection_info(), true)
+            }
+        };
+        if tls && !cfg!(feature = "tls") {
+            return Err(fault("asks for TLS, which needs the crate feature `tls`"));
+        }
+        info.map_err(|_| fault("is not a redis://, rediss:// or unix:// address"))
+    }
+}
+
+impl fmt::Debug for RedisConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("RedisConfig");
+        if let Address::Tcp { host, port, tls } = &self.address {
+            debug.field("host", host).field("port", port).field("tls", tls);
+        }
+        debug.field("database", &self.database).field("key_prefix", &self.key_prefix);
+        debug.field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

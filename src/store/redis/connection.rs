@@ -1,0 +1,236 @@
+//! The connections: a few, shared by all requests, replaced when they break.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use bb8_redis::bb8::{ErrorSink, ManageConnection, Pool, RunError};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, Value,
+    aio::{ConnectionLike as _, MultiplexedConnection},
+};
+use tokio::sync::watch;
+
+use super::{
+    config::RedisConfig,
+    failure::Failure,
+    script::{Call, Script},
+};
+use crate::error::{ConfigError, Error};
+
+/// The pool. A connection is taken, cloned and given back at once, so that all requests send
+/// over the few there are.
+#[derive(Clone)]
+pub(super) struct Connections {
+    pool: Pool<Manager>,
+    failures: watch::Sender<Option<Error>>,
+}
+
+/// What `write` gives: the server's answer, or the error that left it open whether it ran.
+pub(super) type Answer = Result<Value, Error>;
+
+impl Connections {
+    pub(super) fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
+        let failures = watch::Sender::new(None);
+        let limits = config.limits()?;
+        let manager = Manager { client: config.client()?, limits };
+        let pool = Pool::builder()
+            .max_size(limits.pool_size)
+            .min_idle(None)
+            // No reaper: it would need a runtime here, and a broken connection tells it itself.
+            .max_lifetime(None)
+            .idle_timeout(None)
+            // Only reads a flag; see `Manager::is_valid`.
+            .test_on_check_out(true)
+            .connection_timeout(limits.connect_timeout.saturating_mul(2))
+            .retry_connection(false)
+            .error_sink(Box::new(Causes(failures.clone())))
+            .build_unchecked(manager);
+        Ok(Self { pool, failures })
+    }
+
+    /// A connection to send over; waits only if there is none, and no longer than one attempt to
+    /// connect takes.
+    pub(super) async fn get(&self) -> Result<Connection, Error> {
+        let mut failures = self.failures.subscribe();
+        let failed = async {
+            loop {
+                if failures.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                if let Some(error) = failures.borrow_and_update().clone() {
+                    return error;
+                }
+            }
+        };
+        let (mut connected, mut failed) = (pin!(self.pool.get()), pin!(failed));
+        let first = poll_fn(|context| match connected.as_mut().poll(context) {
+            Poll::Ready(connection) => Poll::Ready(Ok(connection)),
+            Poll::Pending => failed.as_mut().poll(context).map(Err),
+        });
+        match first.await? {
+            Ok(connection) => Ok(connection.clone()),
+            Err(RunError::User(error)) => Err(error),
+            Err(RunError::TimedOut) => Err(Error::unavailable("no redis connection in time")),
+        }
+    }
+
+    /// Sends a command that changes nothing; once more over another connection if one broke.
+    pub(super) async fn read(&self, command: &Cmd) -> Result<Value, Error> {
+        match self.get().await?.send(command).await {
+            Err(failure) if failure.lost => {
+                let again = self.get().await?.send(command).await;
+                again.map_err(|failure| failure.error)
+            }
+            result => result.map_err(|failure| failure.error),
+        }
+    }
+
+    /// Calls a script that may as well run twice.
+    pub(super) async fn repeatable(&self, call: &Call) -> Result<Value, Error> {
+        match self.get().await?.write(call).await? {
+            Ok(value) => Ok(value),
+            Err(_) => self.get().await?.write(call).await?,
+        }
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.pool.state();
+        f.debug_struct("Connections").field("open", &state.connections).finish_non_exhaustive()
+    }
+}
+
+/// One multiplexed connection.
+#[derive(Clone)]
+pub(super) struct Connection {
+    inner: MultiplexedConnection,
+    broken: Arc<AtomicBool>,
+    asked_time: Instant,
+    server_millis: u64,
+}
+
+impl Connection {
+    /// Never used for another command once it is set.
+    pub(super) fn set_broken(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// What the server's clock will show in `duration`, in milliseconds; late rather than early by
+    /// no more than the round trip that asked it.
+    pub(super) fn server_time_in(&self, duration: Duration) -> u64 {
+        let since = self.asked_time.elapsed().saturating_add(duration);
+        self.server_millis.saturating_add(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Calls a script, and tells the server the script if it has forgotten it: nothing ran then.
+    pub(super) async fn write(&self, call: &Call) -> Result<Answer, Error> {
+        let mut result = self.send(&call.command).await;
+        if matches!(&result, Err(failure) if failure.no_script) {
+            let _ = self.send(&call.script.load()).await.map_err(|failure| failure.error)?;
+            result = self.send(&call.command).await;
+        }
+        match result {
+            Ok(value) => Ok(Ok(value)),
+            Err(failure) if failure.unknown => Ok(Err(failure.error)),
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
+        // Cancellation safety: the library keeps the place of a command whose caller is gone, so
+        // its answer is never taken for another's.
+        let result = self.inner.clone().req_packed_command(command).await;
+        result.and_then(Value::extract_error).map_err(|error| {
+            let failure = Failure::of(error);
+            if failure.broken {
+                self.set_broken();
+            }
+            failure
+        })
+    }
+}
+
+/// Opens connections for the pool.
+struct Manager {
+    client: Client,
+    limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) pool_size: u32,
+    pub(super) connect_timeout: Duration,
+    pub(super) command_timeout: Duration,
+}
+
+impl Manager {
+    async fn open(&self) -> Result<Connection, redis::RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.limits.connect_timeout))
+            .set_response_timeout(Some(self.limits.command_timeout));
+        let mut inner = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut hello = redis::pipe();
+        let _ = hello.cmd("TIME");
+        Script::load_all(&mut hello);
+        let asked_time = Instant::now();
+        let answers: Vec<Value> = hello.query_async(&mut inner).await?;
+        let time = answers.into_iter().next().unwrap_or(Value::Nil);
+        let (seconds, micros): (u64, u64) = redis::from_redis_value(time)?;
+        let server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
+        Ok(Connection { inner, broken: Arc::default(), asked_time, server_millis })
+    }
+}
+
+impl ManageConnection for Manager {
+    type Connection = Connection;
+    type Error = Error;
+
+    async fn connect(&self) -> Result<Connection, Error> {
+        let opened = tokio::time::timeout(self.limits.connect_timeout, self.open()).await;
+        match opened {
+            Ok(opened) => opened.map_err(|error| Failure::of(error).error),
+            Err(_) => Err(Error::unavailable("redis accepts no connection in time")),
+        }
+    }
+
+    async fn is_valid(&self, connection: &mut Connection) -> Result<(), Error> {
+        // The flag is set by whatever command met the fault; a PING would only double the trips.
+        if connection.is_broken() {
+            Err(Error::unavailable("the connection broke"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        connection.is_broken()
+    }
+}
+
+/// Keeps the true cause of a failed attempt for those who wait for a connection.
+#[derive(Clone, Debug)]
+struct Causes(watch::Sender<Option<Error>>);
+
+impl ErrorSink<Error> for Causes {
+    fn sink(&self, error: Error) {
+        let _ = self.0.send_replace(Some(error));
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<Error>> {
+        Box::new(self.clone())
+    }
+}

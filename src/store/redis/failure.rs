@@ -1,0 +1,91 @@
+//! What an error of the client library or the server means for a session.
+
+use redis::{ErrorKind as Kind, RedisError, ServerErrorKind};
+
+use crate::error::{Error, ErrorKind};
+
+/// What follows from an error.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: Error,
+    /// The connection is of no further use.
+    pub(super) broken: bool,
+    /// The command may have run all the same.
+    pub(super) unknown: bool,
+    /// The server has forgotten the script; nothing ran.
+    pub(super) no_script: bool,
+    /// The connection was lost, so that another one may do better at once.
+    pub(super) lost: bool,
+}
+
+impl Failure {
+    pub(super) fn of(error: RedisError) -> Self {
+        let refused = is_answer(&error);
+        let timed_out = error.is_timeout();
+        let code = code(&error);
+        Self {
+            broken: !refused || matches!(code, "READONLY" | "NOAUTH"),
+            unknown: !refused,
+            no_script: code == "NOSCRIPT",
+            lost: !refused && !timed_out,
+            error: typed(error, code),
+        }
+    }
+}
+
+/// The server's own word; it did not do what was asked.
+fn is_answer(error: &RedisError) -> bool {
+    matches!(error.kind(), Kind::Server(_) | Kind::Extension | Kind::AuthenticationFailed)
+}
+
+/// The server's code. A script hands on what a command in it met, older servers inside a text.
+fn code(error: &RedisError) -> &'static str {
+    const CODES: [&str; 12] = [
+        "READONLY",
+        "NOAUTH",
+        "WRONGPASS",
+        "NOPERM",
+        "WRONGTYPE",
+        "NOSCRIPT",
+        "OOM",
+        "MOVED",
+        "ASK",
+        "CROSSSLOT",
+        "LOADING",
+        "MISCONF",
+    ];
+    let found = error.code().unwrap_or_default();
+    let detail = error.detail().unwrap_or_default();
+    let inner = |code: &str| found == "ERR" && detail.contains(&format!("-{code} "));
+    CODES.into_iter().find(|code| found == *code || inner(code)).unwrap_or_default()
+}
+
+fn typed(error: RedisError, code: &str) -> Error {
+    let misconfigured = |text| Error::new(ErrorKind::Misconfigured, text);
+    let typed = match (error.kind(), code) {
+        (_, "NOAUTH") => misconfigured("redis asks for a password"),
+        (Kind::AuthenticationFailed, _) | (_, "WRONGPASS") => {
+            misconfigured("redis refuses the user name or password")
+        }
+        (_, "NOPERM") => misconfigured("the redis user may not run our commands on our keys"),
+        (_, "MOVED" | "ASK" | "CROSSSLOT") => {
+            misconfigured("the server is a node of a redis cluster, which is not supported yet")
+        }
+        (_, "WRONGTYPE") => Error::new(ErrorKind::Corrupt, "a session's key holds no string"),
+        (_, "READONLY") => Error::new(ErrorKind::Unavailable, "the redis server is a replica"),
+        (Kind::Server(ServerErrorKind::ResponseError), _) if is_database(&error) => {
+            misconfigured("the redis server does not have that database number")
+        }
+        (Kind::Parse | Kind::UnexpectedReturnType, _) => {
+            misconfigured("what answers is not a redis server")
+        }
+        (Kind::InvalidClientConfig, _) => misconfigured("the redis address cannot be used"),
+        _ => Error::new(ErrorKind::Unavailable, "redis is unavailable"),
+    };
+    typed.because(error)
+}
+
+fn is_database(error: &RedisError) -> bool {
+    error.detail().is_some_and(|detail| detail.contains("DB index"))
+        || error.to_string().contains("switch database")
+}

@@ -1,0 +1,79 @@
+//! The scripts: one a file, each known to the server by its SHA-1.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, Pipeline, ToRedisArgs};
+
+/// A fixed, small set; nothing of a request ever becomes script text.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Script {
+    Create,
+    Save,
+    Renew,
+    Kill,
+    Touch,
+}
+
+const ALL: [Script; 5] = [Script::Create, Script::Save, Script::Renew, Script::Kill, Script::Touch];
+
+/// One call of a script by its hash, and the script itself in case the server has forgotten it.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) script: Script,
+    pub(super) command: Cmd,
+}
+
+impl Script {
+    pub(super) fn call(self, keys: &[&str]) -> Call {
+        let mut command = redis::cmd("EVALSHA");
+        let _ = command.arg(&self.source().hash).arg(keys.len()).arg(keys);
+        Call { script: self, command }
+    }
+
+    /// Tells the server the script.
+    pub(super) fn load(self) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        let _ = command.arg("LOAD").arg(self.source().text);
+        command
+    }
+
+    /// Tells the server all scripts.
+    pub(super) fn load_all(pipeline: &mut Pipeline) {
+        for script in ALL {
+            let _ = pipeline.add_command(script.load());
+        }
+    }
+
+    fn source(self) -> &'static Source {
+        static CREATE: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("create.lua")));
+        static SAVE: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("save.lua")));
+        static RENEW: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("renew.lua")));
+        static KILL: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("kill.lua")));
+        static TOUCH: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("touch.lua")));
+        match self {
+            Self::Create => &CREATE,
+            Self::Save => &SAVE,
+            Self::Renew => &RENEW,
+            Self::Kill => &KILL,
+            Self::Touch => &TOUCH,
+        }
+    }
+}
+
+struct Source {
+    text: &'static str,
+    hash: String,
+}
+
+impl Source {
+    fn new(text: &'static str) -> Self {
+        Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
+    }
+}
+
+impl Call {
+    pub(super) fn arg(&mut self, argument: impl ToRedisArgs) -> &mut Self {
+        let _ = self.command.arg(argument);
+        self
+    }
+}

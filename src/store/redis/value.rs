@@ -1,0 +1,84 @@
+//! The string under a record's key: `R`, the record version in 16 hex digits, the envelope.
+
+use bytes::{Buf, Bytes};
+
+use crate::{
+    error::{Error, ErrorKind},
+    record::Record,
+};
+
+/// `R` and 16 hex digits.
+pub(super) const HEAD_LEN: usize = 17;
+const RECORD: u8 = b'R';
+const TOMBSTONE: &[u8] = b"T";
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// What a record of that version starts with; fixed in length, so that a script can compare it.
+pub(super) fn head(version: u64) -> [u8; HEAD_LEN] {
+    let mut head = [RECORD; HEAD_LEN];
+    for (place, shift) in head.iter_mut().skip(1).zip((0..16u32).rev()) {
+        let nibble = usize::try_from(version >> (shift * 4) & 0xf).unwrap_or(0);
+        *place = HEX.get(nibble).copied().unwrap_or(b'0');
+    }
+    head
+}
+
+pub(super) fn encode(record: &Record) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD_LEN + record.encoded_len());
+    bytes.extend_from_slice(&head(record.version));
+    record.append_to(&mut bytes);
+    bytes
+}
+
+/// The record, or none where a session was killed.
+pub(super) fn decode(mut bytes: Bytes) -> Result<Option<Record>, Error> {
+    if bytes == TOMBSTONE {
+        return Ok(None);
+    }
+    let hex = bytes.get(1..HEAD_LEN).filter(|_| bytes.first() == Some(&RECORD));
+    let version = hex.and_then(version).ok_or_else(corrupt)?;
+    bytes.advance(HEAD_LEN);
+    Record::from_bytes(version, bytes).map(Some)
+}
+
+fn version(hex: &[u8]) -> Option<u64> {
+    hex.iter().try_fold(0u64, |version, digit| {
+        let nibble = HEX.iter().position(|hex| hex == digit)?;
+        Some(version << 4 | u64::try_from(nibble).ok()?)
+    })
+}
+
+pub(super) fn corrupt() -> Error {
+    Error::new(ErrorKind::Corrupt, "what is stored for the session is not a record")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_holds_every_version() {
+        for version in [0, 1, 9, 10, 0xdead_beef, u64::MAX] {
+            assert_eq!(head(version), format!("R{version:016x}").as_bytes());
+            let record = Record { version, ..Record::example() };
+            assert_eq!(decode(encode(&record).into()).unwrap(), Some(record));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_record_is_corrupt_and_a_tombstone_is_none() {
+        assert!(decode(Bytes::from_static(b"T")).unwrap().is_none());
+        let whole = encode(&Record::example());
+        for (name, bytes) in [
+            ("empty", &b""[..]),
+            ("longer than a tombstone", b"TT"),
+            ("a lease", b"L0123456789abcdef"),
+            ("upper case", b"R000000000000000A"),
+            ("only a head", &whole[..HEAD_LEN]),
+            ("cut short", &whole[..whole.len() - 1]),
+        ] {
+            let error = decode(Bytes::copy_from_slice(bytes)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}");
+        }
+    }
+}

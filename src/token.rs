@@ -1,0 +1,129 @@
+//! The secret in the cookie, and the public id derived from it.
+
+use std::{fmt, str::FromStr};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorKind};
+
+/// Bytes in a token and in an id.
+const LEN: usize = 32;
+/// The same as unpadded base64url.
+pub(crate) const TEXT_LEN: usize = 43;
+/// Keeps an id apart from every other hash that is made of a token.
+const ID_DOMAIN: &[u8] = b"tower-redis-session id v1\0";
+
+/// The secret that a cookie carries. It is never stored, printed or compared.
+#[derive(Clone)]
+pub(crate) struct Token([u8; LEN]);
+
+impl Token {
+    /// 256 bits from the operating system's random source.
+    pub(crate) fn generate() -> Result<Self, Error> {
+        let mut bytes = [0; LEN];
+        // Fails closed: without randomness there is no token, never a weak one.
+        getrandom::fill(&mut bytes).map_err(Error::random_source)?;
+        Ok(Self(bytes))
+    }
+
+    /// Reads the one exact form: 43 characters of canonical, unpadded base64url.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        decode(text).map(Self)
+    }
+
+    /// The text for the cookie.
+    pub(crate) fn encode(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// The public id of the session that this token opens.
+    pub(crate) fn id(&self) -> SessionId {
+        let mut hash = Sha256::new();
+        hash.update(ID_DOMAIN);
+        hash.update(self.0);
+        SessionId(hash.finalize().into())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// The public id of a session: its key in the store, in logs and in lists of devices.
+///
+/// A hash of the secret in the cookie, so it may be shown: nobody can sign in with it. Prints as
+/// 43 characters of unpadded base64url and parses from the same (RFC 4648 section 5).
+///
+/// ```
+/// use tower_redis_session::SessionId;
+///
+/// let text = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// let id: SessionId = text.parse()?;
+/// assert_eq!(id.to_string(), text);
+/// assert!("not an id".parse::<SessionId>().is_err());
+/// # Ok::<(), tower_redis_session::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId([u8; LEN]);
+
+impl SessionId {
+    /// The 32 bytes of the id, for stores that keep binary keys.
+    ///
+    /// ```
+    /// # use tower_redis_session::SessionId;
+    /// let id: SessionId = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
+    /// assert_eq!(id.as_bytes()[31], 31);
+    /// # Ok::<(), tower_redis_session::Error>(())
+    /// ```
+    pub const fn as_bytes(&self) -> &[u8; LEN] {
+        &self.0
+    }
+
+    /// Appends the 43 characters without an allocation of their own.
+    #[cfg(feature = "redis")]
+    pub(crate) fn push_to(&self, text: &mut String) {
+        URL_SAFE_NO_PAD.encode_string(self.0, text);
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        decode(text.as_bytes())
+            .map(Self)
+            .ok_or_else(|| Error::new(ErrorKind::Invalid, "not a session id"))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; TEXT_LEN];
+        let len = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
+        let text = text.get(..len).and_then(|text| std::str::from_utf8(text).ok());
+        f.write_str(text.ok_or(fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
+fn decode(text: &[u8]) -> Option<[u8; LEN]> {
+    if text.len() != TEXT_LEN {
+        return None;
+    }
+    let mut bytes = [0; LEN];
+    // The engine refuses padding, foreign letters and a last letter with bits to spare.
+    let len = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    (len == LEN).then_some(bytes)
+}
+
+#[cfg(test)]
+#[path = "token/tests.rs"]
+mod tests;

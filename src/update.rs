@@ -1,0 +1,65 @@
+//! `update`: load, change, save, and again if somebody was faster.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    commit::Applied,
+    context::{decode, encode, ended},
+    error::Error,
+    request::{Causes, RequestSession},
+};
+
+impl RequestSession {
+    pub(crate) async fn update<T, F>(&self, name: &str, change: F) -> Result<T, Error>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnMut(Option<T>) -> T,
+    {
+        let _turn = self.turn.lock().await;
+        let update = self.update_in_turn(name, change);
+        self.backend.within(self.backend.budget, update).await.inspect_err(|error| {
+            tracing::warn!(error = %Causes(error), "session update failed");
+        })
+    }
+
+    // Cancellation safety: dropped here, the change may have happened or not, and what this
+    // request knows of the record is old. The next save meets a conflict and rebases.
+    async fn update_in_turn<T, F>(&self, name: &str, mut change: F) -> Result<T, Error>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnMut(Option<T>) -> T,
+    {
+        self.flush_first().await?;
+        // In line before the load: what is loaded then is what the save will find, unless another
+        // process comes in between.
+        let held = self.state().held.as_ref().map(|held| held.id);
+        let line = match held.or_else(|| self.presented().first().copied()) {
+            Some(id) => self.backend.line_up(&id).await,
+            None => None,
+        };
+        self.load().await?;
+        self.state().writable()?;
+        let mut stored = None;
+        let edit = |base: Option<&[u8]>| {
+            let value = change(base.map(decode).transpose()?);
+            let json = encode(&value)?;
+            stored = Some(value);
+            Ok(json)
+        };
+        match self.commit_edit(name, line, edit).await? {
+            Applied::Done => stored.ok_or_else(Error::absent),
+            Applied::Gone => Err(ended()),
+        }
+    }
+
+    /// Stores first what no single name can be saved without: a login, a renewal, a clear.
+    async fn flush_first(&self) -> Result<(), Error> {
+        if !self.state().changes.is_wholesale() {
+            return Ok(());
+        }
+        match self.commit_in_turn().await? {
+            Applied::Done => Ok(()),
+            Applied::Gone => Err(ended()),
+        }
+    }
+}

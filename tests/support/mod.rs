@@ -1,0 +1,72 @@
+//! What the integration tests share: real servers, a proxy that misbehaves, and clients that tell
+//! what arrived. Each test file includes it with `mod support;` and uses a part of it.
+
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the report, and no file uses all of it"
+)]
+
+mod browser;
+mod child;
+mod gate;
+mod http_client;
+mod log_capture;
+mod monitor;
+mod process;
+mod proxy;
+mod raw;
+mod redis_server;
+mod server;
+mod site;
+
+pub use browser::Browser;
+pub use child::Child;
+pub use gate::Gates;
+pub use http_client::{Client, Reply, get_h2};
+pub use log_capture::{Captured, LogCapture};
+pub use monitor::{Command, Monitor, Source, names};
+pub use process::{ServerProcess, announce, asked_to_serve};
+pub use proxy::{FaultProxy, Mode};
+pub use raw::{RawConnection, get as raw_get, raw};
+pub use redis_server::{Builder, RedisServer};
+pub use server::{Running, serve};
+pub use site::{COOKIE, REMOVED, Site, patient};
+
+use std::future::Future;
+use std::time::Duration;
+
+/// The longest that anything in a test may take. Nothing is measured with it: it turns a hang into
+/// a failure that names the place.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for `future`, and panics with `what` when it does not end.
+#[track_caller]
+pub fn bounded<F: Future>(what: &str, future: F) -> impl Future<Output = F::Output> {
+    let place = std::panic::Location::caller();
+    async move {
+        match tokio::time::timeout(PATIENCE, future).await {
+            Ok(output) => output,
+            Err(_) => panic!("{what} took more than {PATIENCE:?} ({place})"),
+        }
+    }
+}
+
+/// Asks again and again until `condition` holds, and panics with `what` when it never does.
+pub async fn eventually<F, Fut>(what: &str, mut condition: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    let started = tokio::time::Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < PATIENCE, "never came true: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,401 @@
+//! A real `redis-server` process for one test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::child::{Child, find_program};
+use super::monitor::Monitor;
+
+/// The guard of a Redis server: empty, on loopback, without persistence, gone when dropped.
+#[derive(Debug)]
+pub struct RedisServer {
+    child: Mutex<Option<Child>>,
+    port: u16,
+    password: Option<String>,
+    args: Vec<String>,
+    directory: TempDir,
+    ours: Ours,
+}
+
+/// The addresses of the connections that the test itself opened.
+pub type Ours = Arc<Mutex<BTreeSet<String>>>;
+
+/// What a server is started with.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Builder {
+    port: Option<u16>,
+    password: Option<String>,
+    args: Vec<String>,
+}
+
+impl Builder {
+    /// One setting, as on the command line: `.arg("--maxmemory", "1mb")`. A value of several words
+    /// is split at its spaces.
+    pub fn arg(mut self, name: &str, value: &str) -> Self {
+        self.args.push(name.to_owned());
+        match value {
+            "" => self.args.push(String::new()),
+            words => self.args.extend(words.split(' ').map(str::to_owned)),
+        }
+        self
+    }
+
+    pub fn requirepass(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self.arg("--requirepass", password)
+    }
+
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    pub fn replica_of(self, primary: &RedisServer) -> Self {
+        self.arg("--replicaof", &format!("127.0.0.1 {}", primary.port()))
+    }
+
+    /// Writes every command into the slow log, for [`RedisServer::find_everywhere`].
+    pub fn log_every_command(self) -> Self {
+        self.arg("--slowlog-log-slower-than", "0").arg("--slowlog-max-len", "100000")
+    }
+
+    pub async fn start(self) -> RedisServer {
+        let directory = tempfile::Builder::new().prefix("redis-of-a-test-").tempdir().unwrap();
+        let mut server = RedisServer {
+            child: Mutex::new(None),
+            port: 0,
+            password: self.password,
+            args: self.args,
+            directory,
+            ours: Ours::default(),
+        };
+        // Another process may take a free port between our look and the server's bind.
+        for _ in 0..20 {
+            server.port = self.port.unwrap_or_else(free_port);
+            match server.launch().await {
+                Ok(()) => return server,
+                Err(log) => assert!(
+                    self.port.is_none() && log.contains("in use"),
+                    "redis-server does not start:\n{log}"
+                ),
+            }
+        }
+        panic!("no free port for redis-server in 20 tries");
+    }
+}
+
+impl RedisServer {
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn addr(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    pub fn url(&self) -> String {
+        self.url_at(self.port)
+    }
+
+    /// The address by way of something else that listens on `port`, such as a proxy.
+    pub fn url_at(&self, port: u16) -> String {
+        match &self.password {
+            Some(password) => format!("redis://:{password}@127.0.0.1:{port}/"),
+            None => format!("redis://127.0.0.1:{port}/"),
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.lock().unwrap().as_ref().expect("redis-server was killed").pid()
+    }
+
+    /// Kills the server at once; its data is gone.
+    pub fn kill(&self) {
+        *self.child.lock().unwrap() = None;
+    }
+
+    /// Stops the process: connections stay open, and nothing answers.
+    pub fn hang(&self) {
+        self.child.lock().unwrap().as_ref().expect("redis-server was killed").stop();
+    }
+
+    /// Ends what [`RedisServer::hang`] began.
+    pub fn resume(&self) {
+        self.child.lock().unwrap().as_ref().expect("redis-server was killed").go_on();
+    }
+
+    /// Starts the server on the same port, empty, killing the one that runs there.
+    pub async fn restart(&self) {
+        self.kill();
+        if let Err(log) = self.launch().await {
+            panic!("redis-server does not start again on port {}:\n{log}", self.port);
+        }
+    }
+
+    /// A connection for the test's own commands, which [`Monitor`] leaves out.
+    pub async fn connection(&self) -> MultiplexedConnection {
+        let patient = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(Duration::from_secs(10)))
+            .set_response_timeout(Some(Duration::from_secs(10)));
+        let mut connection = redis::Client::open(self.url())
+            .unwrap()
+            .get_multiplexed_async_connection_with_config(&patient)
+            .await
+            .expect("the test's own connection to redis-server");
+        let info: String =
+            redis::cmd("CLIENT").arg("INFO").query_async(&mut connection).await.unwrap();
+        let address = info.split(' ').find_map(|field| field.strip_prefix("addr=")).unwrap();
+        self.ours.lock().unwrap().insert(address.to_owned());
+        connection
+    }
+
+    /// Captures the commands that the server receives from now on.
+    pub async fn monitor(&self) -> Monitor<'_> {
+        let mut stream = TcpStream::connect(self.addr()).await.unwrap();
+        self.ours.lock().unwrap().insert(stream.local_addr().unwrap().to_string());
+        if let Some(password) = &self.password {
+            stream.write_all(format!("AUTH {password}\r\n").as_bytes()).await.unwrap();
+            let mut ok = [0; 5];
+            stream.read_exact(&mut ok).await.unwrap();
+        }
+        Monitor::start(self, stream).await
+    }
+
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    pub fn ours(&self) -> BTreeSet<String> {
+        self.ours.lock().unwrap().clone()
+    }
+
+    /// How often each command ran since the start or [`RedisServer::reset_stats`]: from clients,
+    /// the test's own, and scripts.
+    pub async fn command_counts(&self) -> BTreeMap<String, u64> {
+        let mut connection = self.connection().await;
+        let info: String =
+            redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.unwrap();
+        info.lines()
+            .filter_map(|line| {
+                let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+                Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
+            })
+            .collect()
+    }
+
+    pub async fn reset_stats(&self) {
+        let mut connection = self.connection().await;
+        let () = redis::cmd("CONFIG").arg("RESETSTAT").query_async(&mut connection).await.unwrap();
+    }
+
+    /// Every key and its remaining milliseconds, -1 for a key without an end.
+    pub async fn keys(&self) -> Vec<(String, i64)> {
+        let mut connection = self.connection().await;
+        let mut keys = Vec::new();
+        for name in all_keys(&mut connection).await {
+            let ttl = redis::cmd("PTTL").arg(&name).query_async(&mut connection).await.unwrap();
+            // Gone between the two commands.
+            if ttl != -2 {
+                keys.push((String::from_utf8_lossy(&name).into_owned(), ttl));
+            }
+        }
+        keys
+    }
+
+    #[track_caller]
+    pub fn assert_every_key_has_a_ttl(&self) -> impl Future<Output = ()> {
+        let place = std::panic::Location::caller();
+        async move {
+            let eternal: Vec<_> =
+                self.keys().await.into_iter().filter(|(_, ttl)| *ttl < 0).collect();
+            assert!(eternal.is_empty(), "keys without a TTL ({place}): {eternal:?}");
+        }
+    }
+
+    /// Every key with the bytes of its value: those of a string, or the elements of anything else
+    /// one after the other.
+    pub async fn dump(&self) -> Vec<(String, Vec<u8>)> {
+        let mut connection = self.connection().await;
+        let mut dump = Vec::new();
+        for name in all_keys(&mut connection).await {
+            let kind: String =
+                redis::cmd("TYPE").arg(&name).query_async(&mut connection).await.unwrap();
+            let mut read = match kind.as_str() {
+                "string" => redis::cmd("GET"),
+                "hash" => redis::cmd("HGETALL"),
+                "set" => redis::cmd("SMEMBERS"),
+                "list" | "zset" => redis::cmd(if kind == "list" { "LRANGE" } else { "ZRANGE" }),
+                "none" => continue,
+                other => panic!("a key of type {other}"),
+            };
+            read.arg(&name);
+            if matches!(kind.as_str(), "list" | "zset") {
+                read.arg(0).arg(-1);
+            }
+            let value: Value = read.query_async(&mut connection).await.unwrap();
+            let mut bytes = Vec::new();
+            flatten(&value, &mut bytes);
+            dump.push((String::from_utf8_lossy(&name).into_owned(), bytes));
+        }
+        dump
+    }
+
+    /// The places (keys, values, slow log) in which `needle` stands. The slow log holds what
+    /// [`Builder::log_every_command`] let in.
+    pub async fn find_everywhere(&self, needle: impl AsRef<[u8]>) -> Vec<String> {
+        let needle = needle.as_ref();
+        let mut places = Vec::new();
+        for (key, value) in self.dump().await {
+            if contains(key.as_bytes(), needle) {
+                places.push(format!("in the key {key}"));
+            }
+            if contains(&value, needle) {
+                places.push(format!("in the value of {key}"));
+            }
+        }
+        let mut connection = self.connection().await;
+        let log: Value =
+            redis::cmd("SLOWLOG").arg("GET").arg(-1).query_async(&mut connection).await.unwrap();
+        let mut bytes = Vec::new();
+        flatten(&log, &mut bytes);
+        if contains(&bytes, needle) {
+            places.push("in the slow log".to_owned());
+        }
+        places
+    }
+
+    /// Starts the process and waits until it answers; the error is the server's log.
+    async fn launch(&self) -> Result<(), String> {
+        let log = self.directory.path().join("log");
+        let output = fs::File::create(&log).unwrap();
+        let mut command = Child::command(&program());
+        command
+            .args(["--port", &self.port.to_string()])
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .arg("--dir")
+            .arg(self.directory.path());
+        if major_version() >= 7 {
+            command.args(["--enable-debug-command", "yes"]);
+        }
+        command
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output);
+        let mut child = Child::spawn(command).expect("starting redis-server");
+        for _ in 0..1_000 {
+            if child.exited().is_some() {
+                return Err(fs::read_to_string(&log).unwrap_or_default());
+            }
+            if self.answers(child.pid()).await {
+                *self.child.lock().unwrap() = Some(child);
+                return Ok(());
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        Err(fs::read_to_string(&log).unwrap_or_default())
+    }
+
+    /// Whether the process `pid` itself answers on our port, and not another that was faster.
+    async fn answers(&self, pid: u32) -> bool {
+        let asked = async {
+            let mut stream = TcpStream::connect(self.addr()).await.ok()?;
+            if let Some(password) = &self.password {
+                stream.write_all(format!("AUTH {password}\r\n").as_bytes()).await.ok()?;
+            }
+            stream.write_all(b"PING\r\nINFO server\r\nQUIT\r\n").await.ok()?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.ok()?;
+            Some(String::from_utf8_lossy(&answer).into_owned())
+        };
+        match timeout(Duration::from_secs(2), asked).await {
+            Ok(Some(answer)) => {
+                answer.contains("+PONG") && answer.contains(&format!("process_id:{pid}\r\n"))
+            }
+            _ => false,
+        }
+    }
+}
+
+async fn all_keys(connection: &mut MultiplexedConnection) -> Vec<Vec<u8>> {
+    let mut keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(connection).await.unwrap();
+    keys.sort();
+    keys
+}
+
+fn flatten(value: &Value, bytes: &mut Vec<u8>) {
+    match value {
+        Value::BulkString(text) => bytes.extend_from_slice(text),
+        Value::SimpleString(text) => bytes.extend_from_slice(text.as_bytes()),
+        Value::Array(values) | Value::Set(values) => {
+            values.iter().for_each(|value| flatten(value, bytes))
+        }
+        Value::Map(pairs) => pairs.iter().for_each(|(name, value)| {
+            flatten(name, bytes);
+            flatten(value, bytes);
+        }),
+        _ => {}
+    }
+}
+
+pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// A free port below the range from which the kernel takes source ports: a client that knocks at
+/// a dead server's port must not meet itself or a stranger there.
+fn free_port() -> u16 {
+    static NEXT: Mutex<Option<u16>> = Mutex::new(None);
+    let mut next = NEXT.lock().unwrap();
+    loop {
+        // Processes that start together begin at different places.
+        let port = next.unwrap_or_else(|| 15_000 + (std::process::id() % 1_000) as u16 * 17);
+        *next = Some(if port >= 32_000 { 15_000 } else { port + 1 });
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn program() -> PathBuf {
+    let name = std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
+    find_program(&name).unwrap_or_else(|| {
+        panic!(
+            "{} is not there, and this test needs it: install the Debian package redis-server, \
+             or name a Redis or Valkey server in the environment variable REDIS_SERVER",
+            name.display()
+        )
+    })
+}
+
+fn major_version() -> u32 {
+    static VERSION: OnceLock<u32> = OnceLock::new();
+    *VERSION.get_or_init(|| {
+        let output = Command::new(program()).arg("--version").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let number = text.split("v=").nth(1).and_then(|rest| rest.split('.').next());
+        number
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_else(|| panic!("no version in: {text}"))
+    })
+}

@@ -1,0 +1,216 @@
+//! The tools of the other tests, tested: a guard that leaves nothing behind, a proxy whose modes
+//! do what they say, a capture that misses nothing.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod support;
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use redis::aio::MultiplexedConnection;
+use support::{
+    Browser, FaultProxy, LogCapture, Mode, RedisServer, ServerProcess, bounded, eventually,
+};
+use tokio::net::TcpStream;
+
+async fn through(addr: std::net::SocketAddr) -> redis::RedisResult<MultiplexedConnection> {
+    let quick = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_millis(300)))
+        .set_response_timeout(Some(Duration::from_millis(300)));
+    let client = redis::Client::open(format!("redis://{addr}/")).unwrap();
+    client.get_multiplexed_async_connection_with_config(&quick).await
+}
+
+async fn get(connection: &mut MultiplexedConnection) -> redis::RedisResult<Option<String>> {
+    redis::cmd("GET").arg("name").query_async(connection).await
+}
+
+async fn set(connection: &mut MultiplexedConnection, value: &str) -> redis::RedisResult<()> {
+    redis::cmd("SET").arg("name").arg(value).arg("EX").arg(60).query_async(connection).await
+}
+
+#[tokio::test]
+async fn a_killed_test_process_leaves_no_redis_server() {
+    if support::asked_to_serve().is_some() {
+        let server = RedisServer::start().await;
+        return support::announce(server.addr()).await;
+    }
+    let process =
+        ServerProcess::start("a_killed_test_process_leaves_no_redis_server", "a Redis server");
+    let addr = process.addr();
+    TcpStream::connect(addr).await.expect("the server of the other process");
+    process.kill();
+    eventually("the orphan's end", || async { TcpStream::connect(addr).await.is_err() }).await;
+}
+
+#[tokio::test]
+async fn a_server_can_be_killed_stopped_and_restarted_empty_on_its_port() {
+    let server = RedisServer::builder().requirepass("secret").start().await;
+    let mut connection = server.connection().await;
+    set(&mut connection, "value").await.unwrap();
+    server.assert_every_key_has_a_ttl().await;
+    assert_eq!(server.dump().await, [("name".to_owned(), b"value".to_vec())]);
+    server.hang();
+    let mut answer = tokio::spawn(async move { get(&mut connection).await });
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut answer).await.is_err());
+    server.resume();
+    assert_eq!(bounded("the answer", answer).await.unwrap().unwrap().unwrap(), "value");
+    server.restart().await;
+    assert!(server.keys().await.is_empty());
+    server.kill();
+    assert!(TcpStream::connect(server.addr()).await.is_err());
+    let (pid, directory) = {
+        server.restart().await;
+        server.hang();
+        (server.pid(), server.directory().to_owned())
+    };
+    drop(server);
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    assert!(!directory.exists());
+}
+
+#[tokio::test]
+async fn the_monitor_tells_clients_from_scripts_and_from_the_test_itself() {
+    let server = RedisServer::builder().log_every_command().start().await;
+    let mut stranger = through(server.addr()).await.unwrap();
+    let mut monitor = server.monitor().await;
+    set(&mut stranger, "a\"\\\n\u{1}ü").await.unwrap();
+    let () = redis::cmd("EVAL")
+        .arg("redis.call('set', 'bare', 'x'); return redis.call('get', 'name')")
+        .arg(0)
+        .query_async(&mut stranger)
+        .await
+        .unwrap();
+    let _ = server.keys().await;
+    let seen = monitor.take().await;
+    let by_whom: Vec<_> =
+        seen.iter().map(|command| (command.name(), command.is_from_a_client())).collect();
+    let expected = [("SET", true), ("EVAL", true), ("SET", false), ("GET", false)];
+    assert_eq!(by_whom, expected.map(|(name, client)| (name.to_owned(), client)));
+    assert_eq!(seen[0].args[2], "a\"\\\n\u{1}ü".as_bytes());
+    assert!(!seen[0].is_bare_set() && seen[2].is_bare_set());
+    assert_eq!(support::names(&seen), ["SET", "EVAL"]);
+    get(&mut stranger).await.unwrap();
+    assert_eq!(monitor.take_names().await, ["GET"]);
+    assert_eq!(server.command_counts().await["get"], 2);
+    let eternal = server.keys().await.into_iter().find(|(_, ttl)| *ttl == -1);
+    assert_eq!(eternal.unwrap().0, "bare");
+    assert_eq!(server.find_everywhere("bare").await.len(), 2, "the key and the slow log");
+    assert!(server.find_everywhere("nowhere").await.is_empty());
+}
+
+#[tokio::test]
+async fn the_proxy_misbehaves_as_told() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let mut connection = through(proxy.addr()).await.unwrap();
+    set(&mut connection, "passed").await.unwrap();
+    assert!(proxy.connections() == 1 && proxy.request_bytes() > 0 && proxy.reply_bytes() > 0);
+
+    proxy.set(Mode::Delay(Duration::from_millis(50)));
+    let started = Instant::now();
+    get(&mut connection).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(50));
+
+    proxy.set(Mode::BlackHole);
+    assert!(get(&mut connection).await.unwrap_err().is_timeout());
+    assert!(through(proxy.addr()).await.is_err());
+    proxy.set(Mode::Pass);
+    assert_eq!(get(&mut connection).await.unwrap().unwrap(), "passed");
+
+    proxy.set(Mode::CutReplies);
+    assert!(set(&mut connection, "landed").await.unwrap_err().is_io_error());
+    let mut direct = server.connection().await;
+    assert_eq!(get(&mut direct).await.unwrap().unwrap(), "landed");
+
+    proxy.set(Mode::Pass);
+    let mut connection = through(proxy.addr()).await.unwrap();
+    proxy.set(Mode::HoldRequests);
+    let leaving = tokio::spawn(async move { set(&mut connection, "late").await });
+    proxy.holds_something().await;
+    leaving.abort();
+    assert!(leaving.await.unwrap_err().is_cancelled());
+    assert_eq!(get(&mut direct).await.unwrap().unwrap(), "landed");
+    proxy.release().await;
+    assert_eq!(get(&mut direct).await.unwrap().unwrap(), "late");
+
+    let mut connection = through(proxy.addr()).await.unwrap();
+    proxy.set(Mode::DropEveryNthReply(2));
+    let mut failed = 0;
+    while failed == 0 {
+        failed += u32::from(get(&mut connection).await.is_err());
+    }
+    for (mode, is_expected) in [
+        (Mode::Refuse, redis::RedisError::is_io_error as fn(&redis::RedisError) -> bool),
+        (Mode::Reset, redis::RedisError::is_connection_dropped),
+    ] {
+        proxy.set(Mode::Pass);
+        let mut open = through(proxy.addr()).await.unwrap();
+        proxy.set(mode);
+        assert!(is_expected(&get(&mut open).await.unwrap_err()), "{mode:?}");
+        assert!(through(proxy.addr()).await.is_err(), "{mode:?}");
+    }
+}
+
+async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let cookies: Vec<_> =
+        request.headers().get_all("cookie").iter().map(|value| value.to_str().unwrap()).collect();
+    let mut response = Response::builder();
+    for line in request.uri().query().unwrap_or_default().split('&').filter(|line| !line.is_empty())
+    {
+        response = response.header("set-cookie", line.replace('+', " "));
+    }
+    Ok(response.body(Full::from(cookies.join(" | "))).unwrap())
+}
+
+#[tokio::test]
+async fn the_browser_keeps_and_removes_cookies() {
+    let server = support::serve(tower::service_fn(echo)).await;
+    let mut browser = Browser::new(server.addr).await;
+    assert_eq!(browser.get("/").await.text(), "");
+    browser.get("/?a=1;Secure;Max-Age=60&b=2").await;
+    assert_eq!(browser.last_set_cookies(), ["a=1;Secure;Max-Age=60", "b=2"]);
+    assert_eq!(browser.get("/").await.text(), "a=1; b=2");
+    assert_eq!(browser.tab().await.get("/").await.text(), "a=1; b=2");
+    browser.get("/?a=;Max-Age=0&b=2;+Expires=Thu,+01+Jan+1970+00:00:00+GMT").await;
+    assert_eq!(browser.cookie_header(), "");
+    browser.get("/?c=3;Expires=Fri,+31-Dec-9998+23:59:59+GMT&d=4;Max-Age=9;Expires=0").await;
+    assert_eq!(browser.cookie_header(), "c=3; d=4");
+}
+
+#[tokio::test]
+async fn the_server_speaks_http_1_and_2_and_drains() {
+    let server = support::serve(tower::service_fn(echo)).await;
+    let reply = support::get_h2(server.addr, "/", &["a=1", "b=2"]).await;
+    assert_eq!((reply.status, reply.text().as_str()), (StatusCode::OK, "a=1 | b=2"));
+    let mut raw =
+        support::raw(server.addr, "GET / HTTP/1.1\r\nhost: x\r\ncookie: c=3\r\n\r\n").await;
+    assert!(raw.read_until("c=3").await.starts_with("HTTP/1.1 200 OK\r\n"));
+    let addr = server.addr;
+    server.shutdown().await;
+    assert_eq!(raw.read_to_end().await, b"");
+    assert!(TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test]
+async fn the_log_capture_sees_every_level_and_field() {
+    let (capture, _guard) = LogCapture::on_this_thread();
+    let span = tracing::trace_span!("request", id = "one", later = tracing::field::Empty);
+    span.in_scope(|| tracing::trace!(number = 2, "said"));
+    span.record("later", "three");
+    for needle in ["request id=one", "said number=2", "later=three"] {
+        assert!(capture.contains(needle), "{needle} in {:?}", capture.all());
+    }
+    assert_eq!(capture.events().len(), 1);
+}
