@@ -35,18 +35,20 @@ pub(crate) enum Applied {
 }
 
 impl RequestSession {
-    /// Brings everything that this request has done to the store, within `budget`.
+    /// Brings everything that this request has done to the store, within its budget.
     ///
     /// On an error nothing is forgotten: the changes are there to be committed again.
     pub(crate) async fn commit(&self) -> Result<Applied, Error> {
-        let _turn = self.turn.lock().await;
-        let budget = self.backend.budget.saturating_sub(self.state().spent);
-        self.backend.within(budget, self.commit_in_turn()).await.inspect_err(|error| {
+        let commit = async {
+            let _turn = self.turn.lock().await;
+            self.commit_in_turn().await
+        };
+        self.within_budget(commit).await.inspect_err(|error| {
             tracing::warn!(error = %Causes(error), "session commit failed");
         })
     }
 
-    /// The same for a caller that has its turn already and no budget to share.
+    /// The same for a caller that has its turn already and looks after the budget.
     pub(crate) async fn commit_in_turn(&self) -> Result<Applied, Error> {
         self.end_what_was_told_to().await?;
         let changes = mem::take(&mut self.state().changes);

@@ -10,7 +10,7 @@ use crate::{
     commit::Applied,
     error::{Error, ErrorKind},
     record::Record,
-    request::{Causes, Presence, RequestSession, State},
+    request::{Presence, RequestSession, State},
     token::SessionId,
     values::NAME_MAX,
 };
@@ -206,12 +206,7 @@ impl SessionContext {
     /// ```
     pub async fn save(&self) -> Result<(), Error> {
         self.session.load().await?;
-        let _turn = self.session.turn.lock().await;
-        let backend = &self.session.backend;
-        let saved = backend.within(backend.budget, self.session.commit_in_turn()).await;
-        match saved.inspect_err(|error| {
-            tracing::warn!(error = %Causes(error), "session save failed");
-        })? {
+        match self.session.commit().await? {
             Applied::Done => Ok(()),
             Applied::Gone => Err(ended()),
         }

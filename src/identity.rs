@@ -1,8 +1,8 @@
 //! Who is signed in, with which platform, since when and for how long; and the ways out.
 
 use crate::{
-    commit::{Applied, touch},
-    context::{SessionContext, ended},
+    commit::touch,
+    context::SessionContext,
     error::{Error, ErrorKind},
     expiry::SessionExpiry,
     request::{CookieChange, Presence, State},
@@ -346,20 +346,13 @@ impl SessionContext {
 }
 
 impl crate::request::RequestSession {
+    /// Cancellation safety: dropped here or failed, the ids stand in `ending`, and the commit before
+    /// the head tries again.
     async fn destroy(&self) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
         if !self.begin_to_end()? {
             return Ok(());
         }
-        // Cancellation safety: dropped here or failed, the ids stand in `ending`, and the commit
-        // before the head tries again.
-        let end = async {
-            self.commit_in_turn().await.and_then(|applied| match applied {
-                Applied::Done => Ok(()),
-                Applied::Gone => Err(ended()),
-            })
-        };
-        self.backend.within(self.backend.budget, end).await
+        self.commit().await.map(|_| ())
     }
 
     /// Forgets the session here and notes what has to go from the store; whether there is any.

@@ -1,7 +1,9 @@
 //! The session as one request has it: found and loaded at the first touch, then kept here.
 
 use std::{
-    fmt, mem,
+    fmt,
+    future::Future,
+    mem,
     sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -45,7 +47,7 @@ pub(crate) struct State {
     pub(crate) cookie: CookieChange,
     /// Sessions that were told to end and of which the store has not confirmed it.
     pub(crate) ending: Vec<SessionId>,
-    /// What the load took of the budget.
+    /// What the load, and what failed, took of the budget.
     pub(crate) spent: Duration,
 }
 
@@ -133,8 +135,7 @@ impl RequestSession {
         }
         let held = self.state().held.clone();
         let Some(held) = held else { return self.load().await };
-        let budget = self.backend.budget;
-        let found = self.backend.within(budget, self.backend.store.load(&held.id)).await;
+        let found = self.within_budget(self.backend.store.load(&held.id)).await;
         self.settle(vec![(held.id, found)])
     }
 
@@ -144,14 +145,28 @@ impl RequestSession {
             return Ok(());
         }
         let start = Instant::now();
-        let backend = &self.backend;
-        let found = backend.within(backend.budget, self.ask(&ids)).await;
+        let found = self.within_budget(self.ask(&ids)).await;
         self.state().spent = start.elapsed();
         // Fails closed: a store that does not answer is never taken for "no session".
         let found = found.inspect_err(|error| {
             tracing::warn!(error = %Causes(error), "session load failed");
         })?;
         self.settle(ids.into_iter().zip(found).collect())
+    }
+
+    /// Waits for the store within what is left of this request's budget. The load counts, and so
+    /// does whatever fails; calls of the handler's that succeed do not.
+    pub(crate) async fn within_budget<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let start = Instant::now();
+        let left = self.backend.budget.saturating_sub(self.state().spent);
+        let result = self.backend.within(left, work).await;
+        if result.is_err() {
+            self.state().spent += start.elapsed();
+        }
+        result
     }
 
     async fn ask(&self, ids: &[SessionId]) -> Result<Vec<Result<Option<Record>, Error>>, Error> {

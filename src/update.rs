@@ -15,9 +15,11 @@ impl RequestSession {
         T: Serialize + DeserializeOwned,
         F: FnMut(Option<T>) -> T,
     {
-        let _turn = self.turn.lock().await;
-        let update = self.update_in_turn(name, change);
-        self.backend.within(self.backend.budget, update).await.inspect_err(|error| {
+        let update = async {
+            let _turn = self.turn.lock().await;
+            self.update_in_turn(name, change).await
+        };
+        self.within_budget(update).await.inspect_err(|error| {
             tracing::warn!(error = %Causes(error), "session update failed");
         })
     }

@@ -78,8 +78,10 @@ impl Connections {
         });
         match first.await? {
             Ok(connection) => Ok(connection.clone()),
-            Err(RunError::User(error)) => Err(error),
-            Err(RunError::TimedOut) => Err(Error::unavailable("no redis connection in time")),
+            Err(RunError::User(Fault::Connect(error))) => Err(error),
+            Err(RunError::User(Fault::Stale) | RunError::TimedOut) => {
+                Err(Error::unavailable("no redis connection in time"))
+            }
         }
     }
 
@@ -195,25 +197,32 @@ impl Manager {
     }
 }
 
+/// Why the pool has no connection to give.
+#[derive(Debug)]
+enum Fault {
+    /// One that was there broke; another is on its way.
+    Stale,
+    /// The attempt to connect failed.
+    Connect(Error),
+}
+
 impl ManageConnection for Manager {
     type Connection = Connection;
-    type Error = Error;
+    type Error = Fault;
 
-    async fn connect(&self) -> Result<Connection, Error> {
+    async fn connect(&self) -> Result<Connection, Fault> {
         let opened = tokio::time::timeout(self.limits.connect_timeout, self.open()).await;
         match opened {
-            Ok(opened) => opened.map_err(|error| Failure::of(error).error),
-            Err(_) => Err(Error::unavailable("redis accepts no connection in time")),
+            Ok(opened) => opened.map_err(|error| Fault::Connect(Failure::of(error).error)),
+            Err(_) => {
+                Err(Fault::Connect(Error::unavailable("redis accepts no connection in time")))
+            }
         }
     }
 
-    async fn is_valid(&self, connection: &mut Connection) -> Result<(), Error> {
+    async fn is_valid(&self, connection: &mut Connection) -> Result<(), Fault> {
         // The flag is set by whatever command met the fault; a PING would only double the trips.
-        if connection.is_broken() {
-            Err(Error::unavailable("the connection broke"))
-        } else {
-            Ok(())
-        }
+        if connection.is_broken() { Err(Fault::Stale) } else { Ok(()) }
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
@@ -225,12 +234,14 @@ impl ManageConnection for Manager {
 #[derive(Clone, Debug)]
 struct Causes(watch::Sender<Option<Error>>);
 
-impl ErrorSink<Error> for Causes {
-    fn sink(&self, error: Error) {
-        let _ = self.0.send_replace(Some(error));
+impl ErrorSink<Fault> for Causes {
+    fn sink(&self, fault: Fault) {
+        if let Fault::Connect(error) = fault {
+            let _ = self.0.send_replace(Some(error));
+        }
     }
 
-    fn boxed_clone(&self) -> Box<dyn ErrorSink<Error>> {
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<Fault>> {
         Box::new(self.clone())
     }
 }
