@@ -83,18 +83,26 @@ impl RequestSession {
         Ok(applied)
     }
 
-    /// Deletes the sessions that `destroy` could not delete, or was dropped over.
+    /// Deletes the sessions that `destroy` was told to end: also the one that a renewal under way
+    /// at that time has moved to, and what an earlier attempt could not delete.
     async fn end_what_was_told_to(&self) -> Result<(), Error> {
-        let ids = self.state().ending.clone();
+        let ids = {
+            let mut state = self.state();
+            if state.ending.is_empty() {
+                return Ok(());
+            }
+            let held = state.held.take().map(|held| held.id);
+            state.ending.extend(held);
+            state.ending.clone()
+        };
         for id in &ids {
             self.backend.store.delete(id).await?;
             tracing::info!(session.id = %id, "session destroyed");
         }
         let mut state = self.state();
-        if !ids.is_empty() {
-            state.ending.clear();
-            state.cookie = CookieChange::Remove;
-        }
+        state.ending.clear();
+        state.presence = Presence::Absent;
+        state.cookie = CookieChange::Remove;
         Ok(())
     }
 

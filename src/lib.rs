@@ -1,4 +1,93 @@
 //! Server-side HTTP sessions for any Tower service, kept in Redis.
+//!
+//! [`RedisSessionLayer`] puts a [`SessionContext`] into the extensions of each request and stores
+//! what the handler changed before the response leaves.
+//!
+//! ```
+//! use http::{Request, Response};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use tower_redis_session::{Error, MemoryStore, RedisSessionLayer, SessionContext};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+//! let service = layer.layer(service_fn(|request: Request<String>| async move {
+//!     let session = request.extensions().get::<SessionContext>().unwrap();
+//!     session.insert("theme", "dark").await?;
+//!     Ok::<_, Error>(Response::new("saved".to_owned()))
+//! }));
+//! let response = service.oneshot(Request::new(String::new())).await?;
+//! assert!(response.headers().contains_key("set-cookie"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Life of a request
+//!
+//! 1. The layer inserts the handle and calls the inner service at once. Nothing is parsed.
+//! 2. The first method that needs the record finds the cookie, derives the public id from the
+//!    secret in it, and loads: one round trip, at most once.
+//! 3. Changes are buffered as data. When the handler is done they are applied to the record and
+//!    saved if its version is still the one that was loaded. If it is not, they are applied to the
+//!    fresh record, name by name; if the session has ended, they are dropped and the cookie goes.
+//! 4. The head leaves, with `Set-Cookie` only if something about the cookie changed, and
+//!    `Vary: Cookie` if the session was looked at.
+//! 5. What a streaming body changes is saved before its last frame. Then the handle is closed.
+//!
+//! [`update`](SessionContext::update), [`save`](SessionContext::save) and
+//! [`logout`](SessionContext::logout) act at once instead.
+//!
+//! # Which errors to expect
+//!
+//! [`ErrorKind`] tells an absent session from an expired one, an unreadable one and a store that
+//! does not answer. A store that does not answer is never taken for "no session": methods fail with
+//! `Unavailable`, the ready answer is 503 with `Retry-After`, and the cookie stays as it is. If a
+//! commit fails the layer itself answers so, instead of the handler's response; see
+//! [`RedisSessionLayer::on_error`].
+//!
+//! # Stores
+//!
+//! [`RedisStore`] for services; [`MemoryStore`] for tests, with a [`ManualClock`] so that they need
+//! neither Redis nor sleeps. Your own: implement [`Store`], whose contract the `testing` feature
+//! checks.
+//!
+//! # Deployment caveats
+//!
+//! - `SameSite` is not protection against forged requests: check `Origin` or `Sec-Fetch-Site` on
+//!   what changes state.
+//! - Put a time-out layer outside of this one: hyper drops a handler whose client is gone, and a
+//!   handler that is dropped changes nothing.
+//! - Call [`RedisSessionLayer::shutdown`] after the server has drained its connections.
+//! - With Redis alone, a server that restarts from a snapshot, fails over to a replica that lags, or
+//!   evicts keys can bring back a session that was logged out, or lose one. Run it with
+//!   `maxmemory-policy noeviction`. The absolute timeout bounds the harm.
+//! - A stream that changes a session for the first time cannot send a cookie any more: such a change
+//!   is refused with `Closed`.
+//!
+//! # Cargo features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `redis` (default) | [`RedisStore`] and [`RedisConfig`] |
+//! | `tls` | `rediss://` addresses, by rustls and the system's certificates |
+//! | `testing` | the conformance suite for authors of stores |
+//!
+//! # Coming from the session modules of the Python system
+//!
+//! | there | here |
+//! |---|---|
+//! | `get_current_session_context` | [`SessionContext::snapshot`] |
+//! | `get_current_session_id` | [`SessionContext::id`] |
+//! | `get_current_user_id` | [`SessionContext::user_id`] |
+//! | `get_current_platform_id` | [`SessionContext::platform_id`] |
+//! | `update_session_platform` | [`SessionContext::set_platform`] |
+//! | `clear_session_platform` | [`SessionContext::clear_platform`] |
+//! | `create_user_session` | [`SessionContext::login`] |
+//! | `destroy_current_session` | [`SessionContext::logout`] |
+//! | `validate_current_session` | [`SessionContext::validate`] |
+//! | `update_session_activity` | [`SessionContext::touch`] |
+//! | `get_session_created_at` | [`SessionContext::created_at`] |
+//! | `get_session_last_activity` | [`SessionContext::last_activity`] |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -48,3 +137,8 @@ pub use store::redis::{RedisConfig, RedisStore};
 pub use store::{Expected, SaveOutcome, Store, StoreFuture, memory::MemoryStore};
 pub use timestamp::Timestamp;
 pub use token::SessionId;
+
+/// The README's example, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -54,9 +54,14 @@ impl RequestSession {
         }
     }
 
-    /// Stores first what no single name can be saved without: a login, a renewal, a clear.
+    /// Stores first what no single name can be saved without: a login, a renewal, a clear, the end
+    /// of the session before.
     async fn flush_first(&self) -> Result<(), Error> {
-        if !self.state().changes.is_wholesale() {
+        let waits = {
+            let state = self.state();
+            state.changes.is_wholesale() || !state.ending.is_empty()
+        };
+        if !waits {
             return Ok(());
         }
         match self.commit_in_turn().await? {
