@@ -206,7 +206,8 @@ impl RedisConfig {
         // The library's own text may hold the URL and so the password; it is not passed on.
         let unusable = |_| ConfigError::new("redis address", "cannot be used");
         let info = self.connection_info()?;
-        let mut settings = info.redis_settings().clone();
+        // One command less that an ACL user would have to be allowed.
+        let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
         if let Some(username) = &self.username {
             settings = settings.set_username(username);
         }
