@@ -15,7 +15,11 @@ use http::{Response, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use pin_project::{pin_project, pinned_drop};
 
-use crate::{error::Error, request::RequestSession, running::RunningCommit};
+use crate::{
+    error::Error,
+    request::{RequestSession, Stage},
+    running::RunningCommit,
+};
 
 /// The body of a response that went through the layer.
 ///
@@ -70,6 +74,7 @@ impl<B: Body> Body for SessionBody<B> {
                 if let Err(error) = committed {
                     *this.ended = true;
                     *this.held_back = None;
+                    this.session.close();
                     return Poll::Ready(Some(Err(BodyError::Session(error))));
                 }
                 if let Some(frame) = this.held_back.take() {
@@ -128,8 +133,12 @@ fn count<D: Buf>(promised: &mut Option<u64>, frame: &Frame<D>) {
 #[pinned_drop]
 impl<B: Body> PinnedDrop for SessionBody<B> {
     fn drop(self: Pin<&mut Self>) {
-        // What a stream changed before the client left dies with it, like a handler's changes do.
-        self.project().session.close();
+        let this = self.project();
+        match this.commit {
+            // What a stream changed before the client left dies with it, like a handler's changes.
+            None => this.session.close(),
+            Some(_) => this.session.state().stage = Stage::Closed,
+        }
     }
 }
 

@@ -51,6 +51,10 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        // Polled again after the end, as no caller may: stays pending rather than panic.
+        if this.session.is_none() {
+            return Poll::Pending;
+        }
         if this.commit.is_none() {
             let output = ready!(this.inner.poll(context));
             let ok = output.as_ref().is_ok_and(|response| !response.status().is_server_error());
@@ -64,7 +68,6 @@ where
             committed = ready!(Pin::new(commit).poll(context));
         }
         *this.commit = None;
-        // Polled again after the end, as no caller may: stay pending rather than panic.
         let (Some(output), Some(session)) = (this.parked.take(), this.session.take()) else {
             return Poll::Pending;
         };
@@ -75,18 +78,22 @@ where
                 return Poll::Ready(Err(error));
             }
         };
-        // Fails closed: a change that is not stored is never answered as if it were.
-        let mut response = match &committed {
-            Ok(()) => SessionBody::wrap(response, Arc::clone(&session)),
+        let mut response = match committed {
+            Ok(()) => {
+                session.state().stage = Stage::Streaming;
+                SessionBody::wrap(response, Arc::clone(&session))
+            }
+            // Fails closed: a change that is not stored is never answered as if it were, and once
+            // it is answered so it is not stored later either.
             Err(error) => {
-                let answer = this.answer.answer(error);
+                session.close();
+                let answer = this.answer.answer(&error);
                 answer.map(|body| SessionBody::instead(body, Arc::clone(&session)))
             }
         };
         if session.is_touched() {
             decorate(response.headers_mut(), &session);
         }
-        session.state().stage = Stage::Streaming;
         Poll::Ready(Ok(response))
     }
 }
@@ -117,10 +124,12 @@ fn settle_head(session: &Arc<RequestSession>, ok: bool) -> Option<RunningCommit>
 impl<F: Future, A> PinnedDrop for ResponseFuture<F, A> {
     fn drop(self: Pin<&mut Self>) {
         let this = self.project();
-        // A handler that was dropped before its head commits nothing more; a commit that has
-        // started has its changes and goes on by itself (see `RunningCommit`).
-        if let Some(session) = this.session.take() {
-            session.close();
+        match (this.session.take(), &this.commit) {
+            // A handler that was dropped before its head commits nothing more.
+            (Some(session), None) => session.close(),
+            // A commit that has started goes on by itself (see `RunningCommit`).
+            (Some(session), Some(_)) => session.state().stage = Stage::Closed,
+            (None, _) => {}
         }
     }
 }

@@ -55,6 +55,7 @@
 //!
 //! - `SameSite` is not protection against forged requests: check `Origin` or `Sec-Fetch-Site` on
 //!   what changes state.
+//! - Needs a tokio runtime with its timer; the layer's waits are bounded by it.
 //! - Put a time-out layer outside of this one: hyper drops a handler whose client is gone, and a
 //!   handler that is dropped changes nothing.
 //! - Call [`RedisSessionLayer::shutdown`] after the server has drained its connections.

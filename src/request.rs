@@ -239,6 +239,7 @@ impl RequestSession {
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.stage = Stage::Closed;
+        state.ending.clear();
         let lost = mem::take(&mut state.changes);
         if !lost.is_empty() {
             tracing::debug!("session changes dropped with the response");

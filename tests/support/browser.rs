@@ -44,6 +44,16 @@ impl Browser {
         self.send(Method::GET, path, &[], "").await
     }
 
+    /// As [`Browser::get`], where the server may close the connection in the place of an answer.
+    pub async fn try_get(&mut self, path: &str) -> Result<Reply, hyper::Error> {
+        let cookie = self.cookie_header();
+        let headers: &[(&str, &[u8])] = &[("cookie", cookie.as_bytes())];
+        let headers = if cookie.is_empty() { &[] } else { headers };
+        let reply = self.client.try_send(Method::GET, path, headers, "").await?;
+        self.keep(&reply);
+        Ok(reply)
+    }
+
     pub async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Reply {
         self.send(Method::POST, path, &[], body).await
     }

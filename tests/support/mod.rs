@@ -59,11 +59,7 @@ pub fn bounded<F: Future>(what: &str, future: F) -> impl Future<Output = F::Outp
 }
 
 /// Asks again and again until `condition` holds, and panics with `what` when it never does.
-pub async fn eventually<F, Fut>(what: &str, mut condition: F)
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = bool>,
-{
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let started = tokio::time::Instant::now();
     while !condition().await {
         assert!(started.elapsed() < PATIENCE, "never came true: {what}");

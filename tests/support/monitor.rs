@@ -67,7 +67,7 @@ impl Monitor<'_> {
             let lines = lines.lock().unwrap();
             lines.iter().position(|line| line.windows(mark.len()).any(|window| window == mark))
         };
-        eventually("the mark in the MONITOR capture", || async { position().is_some() }).await;
+        eventually("the mark in the MONITOR capture", async || position().is_some()).await;
         let end = position().expect("seen above");
         let seen: Vec<_> = self.lines.lock().unwrap().drain(..=end).collect();
         let ours = self.server.ours();

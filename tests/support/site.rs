@@ -2,22 +2,23 @@
 //! `/get:cart,insert:cart:tea,gate:slow,login:alice`.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::sync::watch;
+use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_redis_session::{
-    Builder, Error, ErrorKind, RedisConfig, RedisSessionLayer, RedisStore, SessionContext,
-    SessionExpiry,
+    Builder, Error, ErrorKind, RedisConfig, RedisSessionLayer, RedisStore, SessionBody,
+    SessionContext, SessionExpiry,
 };
 
 use super::browser::Browser;
@@ -32,7 +33,7 @@ pub const COOKIE: &str = "__Host-session";
 pub const REMOVED: &str = "__Host-session=; HttpOnly; SameSite=Lax; Secure; Path=/; \
     Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
 
-type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A running server with our layer around the handler.
 #[derive(Debug)]
@@ -69,7 +70,10 @@ impl Site {
         redis: &RedisServer,
         configure: impl FnOnce(Builder) -> Builder,
     ) -> Self {
-        Self::on(patient(&redis.url()), |builder| configure(builder.budget(Duration::from_secs(15)))).await
+        Self::on(patient(&redis.url()), |builder| {
+            configure(builder.budget(Duration::from_secs(15)))
+        })
+        .await
     }
 
     /// Everything chosen by the test.
@@ -100,6 +104,19 @@ impl Site {
 
     pub async fn browser(&self) -> Browser {
         Browser::new(self.addr()).await
+    }
+
+    /// A request without a socket: a future that the test may poll and drop as it likes.
+    pub fn visit(
+        &self,
+        path: &str,
+        cookie: &str,
+    ) -> impl Future<Output = Response<SessionBody<Body>>> + use<> {
+        let shared = Arc::clone(&self.inside);
+        let handler = tower::service_fn(move |request| handle(request, Arc::clone(&shared)));
+        let request = Request::builder().uri(path).header(header::COOKIE, cookie);
+        let answer = self.layer.layer(handler).oneshot(request.body(()).unwrap());
+        async move { answer.await.unwrap() }
     }
 
     /// The session handles that `keep` left here.
@@ -137,7 +154,7 @@ struct Walk {
     said: Vec<String>,
 }
 
-async fn handle(request: Request<Incoming>, inside: Arc<Inside>) -> Result<Response<Body>, Infallible> {
+async fn handle<B>(request: Request<B>, inside: Arc<Inside>) -> Result<Response<Body>, Infallible> {
     let session = request.extensions().get::<SessionContext>().expect("the layer's handle").clone();
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let mut steps = path.split(',').filter(|step| !step.is_empty()).map(str::to_owned);
@@ -179,8 +196,8 @@ fn full(text: String) -> Body {
 
 impl Walk {
     async fn step(&mut self, step: &str) -> Result<(), Error> {
-        // A question mark: the handler goes on after an error.
-        let (step, goes_on) = step.strip_prefix('?').map_or((step, false), |step| (step, true));
+        // A tilde: the handler goes on after an error.
+        let (step, goes_on) = step.strip_prefix('~').map_or((step, false), |step| (step, true));
         match self.act(step).await {
             Err(error) if goes_on => self.say(format!("!{:?}", error.kind())),
             Err(error) => return Err(error),

@@ -247,7 +247,19 @@ impl RedisConfig {
         if tls && !cfg!(feature = "tls") {
             return Err(fault("asks for TLS, which needs the crate feature `tls`"));
         }
+        #[cfg(feature = "tls")]
+        choose_cryptography();
         info.map_err(|_| fault("is not a redis://, rediss:// or unix:// address"))
+    }
+}
+
+/// The library would panic without a provider, or with two that it has to choose from. What the
+/// application has installed stays.
+#[cfg(feature = "tls")]
+fn choose_cryptography() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Lost to another thread that installs one at the same time: as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
 

@@ -76,6 +76,10 @@ fn typed(error: RedisError, code: &str) -> Error {
         (Kind::Server(ServerErrorKind::ResponseError), _) if is_database(&error) => {
             misconfigured("the redis server does not have that database number")
         }
+        // The library has no kind for it; its text is that of rustls.
+        (Kind::Io | Kind::Client, _) if error.to_string().contains("peer certificate") => {
+            misconfigured("the redis server's certificate is not one to trust")
+        }
         (Kind::Parse | Kind::UnexpectedReturnType, _) => {
             misconfigured("what answers is not a redis server")
         }
