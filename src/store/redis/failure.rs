@@ -20,6 +20,7 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn of(error: RedisError) -> Self {
+        let error = first(error);
         let refused = is_answer(&error);
         let timed_out = error.is_timeout();
         let code = code(&error);
@@ -30,6 +31,15 @@ impl Failure {
             lost: !refused && !timed_out,
             error: typed(error, code),
         }
+    }
+}
+
+/// Of a pipeline's errors the first: it is the reason for the rest.
+fn first(error: RedisError) -> RedisError {
+    let errors = error.clone().into_server_errors();
+    match errors.as_deref().and_then(|errors| errors.first()) {
+        Some((_, first)) => first.clone().into(),
+        None => error,
     }
 }
 
