@@ -15,7 +15,7 @@ use crate::{
 ///
 /// | variable | value | default |
 /// |---|---|---|
-/// | `SESSION_STORAGE` | `redis` or `memory` | `memory`, unless a `REDIS_` one is set |
+/// | `SESSION_STORAGE` | `redis` or `memory` | `memory`; an error if a `REDIS_` one is set |
 /// | `REDIS_URL` | `redis://`, `rediss://`, `unix://` | |
 /// | `REDIS_HOST`, `REDIS_PORT`, `REDIS_DB` | instead of a URL | `127.0.0.1`, `6379`, `0` |
 /// | `REDIS_SSL` | `true` or `false`, instead of a URL | `false` |
@@ -160,6 +160,17 @@ impl Config {
     }
 }
 
+/// What only makes sense with Redis.
+const REDIS: [&str; 7] = [
+    "REDIS_URL",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_DB",
+    "REDIS_SSL",
+    "REDIS_USERNAME",
+    "REDIS_PASSWORD",
+];
+
 trait Lookup: Fn(&'static str) -> Result<Option<String>, ConfigError> {}
 impl<F: Fn(&'static str) -> Result<Option<String>, ConfigError>> Lookup for F {}
 
@@ -200,7 +211,7 @@ fn storage<F: Lookup>(variables: &Variables<F>) -> Result<Storage, ConfigError> 
         Some("database") => fault("is database, which this version does not have yet"),
         Some(_) => fault("is neither redis nor memory"),
         None => {
-            for name in ["REDIS_URL", "REDIS_HOST"] {
+            for name in REDIS {
                 if variables.text(name)?.is_some() {
                     // Sessions in memory where Redis was meant would be lost at every restart.
                     return fault("is not set although Redis is: say redis or memory");

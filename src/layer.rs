@@ -53,7 +53,8 @@ impl RedisSessionLayer {
 
 impl<A> RedisSessionLayer<A> {
     /// Answers a failed commit by `answer` instead of a bare 503: JSON, a page, a redirect. The
-    /// body is of the inner service's type.
+    /// body is of the inner service's type. `answer` sees the error and not the request: to tell
+    /// browsers from API clients, give each its own layer, or one body that serves both.
     ///
     /// ```
     /// # use tower_redis_session::{Error, MemoryStore, RedisSessionLayer};
