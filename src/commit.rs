@@ -17,7 +17,7 @@ use crate::{
 
 mod settle;
 
-use settle::{Settled, renew_settled, save_settled};
+use settle::{Settled, delete_settled, renew_settled, save_settled};
 
 /// Fresh ids that are tried before a create gives up. One is enough in all of history; a store
 /// that answers late may need another.
@@ -99,10 +99,8 @@ impl RequestSession {
             self.backend.store.delete(id).await?;
             tracing::info!(session.id = %id, "session destroyed");
         }
-        let mut state = self.state();
-        state.ending.clear();
-        state.presence = Presence::Absent;
-        state.cookie = CookieChange::Remove;
+        self.let_go();
+        self.state().ending.clear();
         Ok(())
     }
 
@@ -135,10 +133,7 @@ impl RequestSession {
                 }
                 (Plan::Update(record), Some(held)) => self.write(held, record).await?,
                 (Plan::Renew(record), Some(held)) => self.renew_as(held, record).await?,
-                (Plan::Destroy, Some(held)) => {
-                    self.destroy_now(&held.id).await?;
-                    return Ok(Applied::Done);
-                }
+                (Plan::Destroy, Some(held)) => self.end_emptied(held).await?,
                 _ => return Ok(Applied::Done),
             };
             match (settled, held) {
@@ -204,26 +199,34 @@ impl RequestSession {
         if streaming { Err(Error::closed()) } else { Ok(()) }
     }
 
-    /// Removes a session from the store and from here, and its cookie from the client.
-    pub(crate) async fn destroy_now(&self, id: &SessionId) -> Result<(), Error> {
-        self.backend.store.delete(id).await?;
-        tracing::info!(session.id = %id, "session destroyed");
-        let mut state = self.state();
-        state.held = None;
-        state.presence = Presence::Absent;
-        state.cookie = CookieChange::Remove;
-        Ok(())
+    /// Ends a session that has nothing left, unless somebody put something in meanwhile.
+    async fn end_emptied(&self, held: &Held) -> Result<Settled, Error> {
+        let version = held.record.version;
+        let settled = match delete_settled(&self.backend, &held.id, version).await? {
+            // Whoever ended it, it is over, as these changes want it.
+            Settled::Gone => Settled::Saved,
+            settled => settled,
+        };
+        if matches!(settled, Settled::Saved) {
+            tracing::info!(session.id = %held.id, "session destroyed");
+            self.let_go();
+        }
+        Ok(settled)
     }
 
     /// Lets go of a session that ended meanwhile. Answers whether `changes` may go on without it:
     /// only a login may, since it asks nothing of what was there.
     fn forget(&self, id: &SessionId, changes: &Changes) -> bool {
         tracing::info!(session.id = %id, "session ended during the request, changes dropped");
+        self.let_go();
+        changes.signs_in()
+    }
+
+    fn let_go(&self) {
         let mut state = self.state();
         state.held = None;
         state.presence = Presence::Absent;
         state.cookie = CookieChange::Remove;
-        changes.signs_in()
     }
 
     pub(crate) fn hold(&self, id: SessionId, record: Record) {

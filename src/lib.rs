@@ -119,6 +119,8 @@ mod values;
 
 #[doc(hidden)]
 pub mod doc;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use body::{BodyError, SessionBody};
 pub use clock::{Clock, ManualClock};

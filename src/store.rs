@@ -24,8 +24,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 ///
 /// The contract:
 ///
-/// - **Fenced.** A save, a renew and a touch change a record only at the version they expect; to
-///   compare and to write is one atomic step, across all processes that share the store.
+/// - **Fenced.** A save, a renew, a `delete_if` and a touch change a record only at the version they
+///   expect; to compare and to write is one atomic step, across all processes that share the store.
 /// - **Final.** After `delete` has answered, no save, renew or touch that started earlier creates
 ///   anything under that id.
 /// - **Bounded.** Every future ends by itself. The layer bounds it too and drops it then; a dropped
@@ -109,6 +109,14 @@ pub trait Store: Send + Sync + 'static {
     /// `Unavailable` or `Misconfigured`: it may then be removed or not. To repeat is safe.
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()>;
 
+    /// Removes the record under `id` if it has the version `expected`: a session that was emptied
+    /// ends, unless somebody put something in meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), and then nothing was removed.
+    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome>;
+
     /// Asks at start whether the store is there and as configured.
     ///
     /// # Errors
@@ -133,15 +141,16 @@ pub enum Expected {
     Version(u64),
 }
 
-/// What became of a [`save`](Store::save) or a [`renew`](Store::renew).
+/// What became of a [`save`](Store::save), a [`renew`](Store::renew) or a
+/// [`delete_if`](Store::delete_if).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SaveOutcome {
-    /// It is stored.
+    /// It is stored; or, asked to be removed, it is.
     Saved,
-    /// Nothing was stored: this record is there instead, at another version.
+    /// Nothing was changed: this record is there instead, at another version.
     Conflict(Record),
-    /// Nothing was stored: the record that was expected is gone, and stays gone.
+    /// Nothing was changed: the record that was expected is gone, and stays gone.
     Gone,
     /// Nothing was stored: the new id cannot be used. Draw another and try again.
     Taken,

@@ -62,6 +62,25 @@ pub(super) async fn save_settled(
     Err(unknown(cause))
 }
 
+/// Removes the record at version `expected`. To repeat it with the same expectation is safe.
+pub(super) async fn delete_settled(
+    backend: &Backend,
+    id: &SessionId,
+    expected: u64,
+) -> Result<Settled, Error> {
+    let mut lost = None;
+    for attempt in 0..TRIES {
+        pause(attempt).await;
+        match (backend.store.delete_if(id, expected).await, lost.is_some()) {
+            (Ok(SaveOutcome::Unknown(cause)), _) => lost = Some(cause),
+            (Ok(outcome), _) => return known(outcome),
+            (Err(error), false) => return Err(error),
+            (Err(_), true) => {}
+        }
+    }
+    Err(unknown(lost.unwrap_or_else(Error::absent)))
+}
+
 /// Moves the record from `old` at version `expected` to `new`.
 pub(super) async fn renew_settled(
     backend: &Backend,

@@ -9,7 +9,7 @@
 //! 36  absolute deadline    u64, 0 for none
 //! 44  mark of the writer   16 bytes
 //! 60  user, platform       u16 length (65535 for none) and UTF-8, each
-//!     values               see `values`
+//!     values               u32 length and as many bytes, to the end; see `values`
 //! ```
 //!
 //! The two fields that a touch changes stand side by side at a fixed place, so that a store can
@@ -39,7 +39,7 @@ pub(crate) const ACTIVITY_LEN: usize = 16;
 
 pub(super) fn len(record: &Record) -> usize {
     let text = |text: &Option<Box<str>>| 2 + text.as_ref().map_or(0, |text| text.len());
-    FIXED + text(&record.user) + text(&record.platform) + record.values.encoded_len()
+    FIXED + text(&record.user) + text(&record.platform) + 4 + record.values.encoded_len()
 }
 
 pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
@@ -64,6 +64,9 @@ pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
         out.extend_from_slice(&len.to_be_bytes());
         out.extend_from_slice(bytes.unwrap_or_default());
     }
+    // Records are bounded far below this when they are made.
+    let len = u32::try_from(record.values.encoded_len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&len.to_be_bytes());
     record.values.encode(out);
 }
 
@@ -88,6 +91,11 @@ pub(super) fn decode(version: u64, mut bytes: Bytes) -> Result<Record, Error> {
     let platform = text(&mut bytes)?;
     let absolute_deadline = (absolute > 0).then(|| Timestamp::from_millis(absolute));
     let deadlines = Deadlines { idle, idle_deadline, absolute_deadline };
+    // Without their length, bytes cut off between two values would not be missed.
+    let len = bytes.try_get_u32().map_err(|_| corrupt("the record is cut short"))?;
+    if usize::try_from(len) != Ok(bytes.len()) {
+        return Err(corrupt("the record is cut short"));
+    }
     let values = Values::decode(bytes).ok_or_else(|| corrupt("the values cannot be read"))?;
     Ok(Record { version, writer, created, last_activity, deadlines, user, platform, values })
 }

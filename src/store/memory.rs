@@ -102,6 +102,19 @@ impl MemoryStore {
         SaveOutcome::Saved
     }
 
+    fn delete_now(&self, id: &SessionId, expected: u64) -> SaveOutcome {
+        let mut state = self.state();
+        match state.records.get(id) {
+            None => return SaveOutcome::Gone,
+            Some(current) if current.version() != expected => {
+                return SaveOutcome::Conflict(current.clone());
+            }
+            Some(_) => {}
+        }
+        state.records.remove(id);
+        SaveOutcome::Saved
+    }
+
     fn renew_now(
         &self,
         old: &SessionId,
@@ -179,6 +192,10 @@ impl Store for MemoryStore {
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
         self.state().records.remove(id);
         done(())
+    }
+
+    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+        done(self.delete_now(id, expected))
     }
 
     fn clock(&self) -> Clock {

@@ -24,7 +24,7 @@ mod script;
 mod value;
 
 pub use config::RedisConfig;
-use connection::Connections;
+use connection::{Answer, Connections};
 use script::Script;
 use value::{HEAD_LEN, head};
 
@@ -117,12 +117,13 @@ impl RedisStore {
         let mut call = Script::Save.call(&[&self.key(id)]);
         call.arg(head(expected).as_slice());
         call.arg(value::encode(record)).arg(self.life(record.end()));
-        match self.connections.get().await?.write(&call).await? {
-            Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
-            Ok(Value::Int(_)) => Ok(SaveOutcome::Gone),
-            Ok(current) => conflict(current),
-            Err(lost) => Ok(SaveOutcome::Unknown(lost)),
-        }
+        replaced(self.connections.get().await?.write(&call).await?)
+    }
+
+    async fn remove(&self, id: &SessionId, expected: u64) -> Result<SaveOutcome, Error> {
+        let mut call = Script::DeleteIf.call(&[&self.key(id)]);
+        call.arg(head(expected).as_slice()).arg(millis(TOMBSTONE));
+        replaced(self.connections.get().await?.write(&call).await?)
     }
 
     async fn move_to(
@@ -230,6 +231,10 @@ impl Store for RedisStore {
         })
     }
 
+    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(self.remove(id, expected))
+    }
+
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let probe = format!("{}check", self.key_prefix);
@@ -243,6 +248,16 @@ fn record(value: Value) -> Result<Option<Record>, Error> {
         Value::Nil => Ok(None),
         Value::BulkString(bytes) => value::decode(Bytes::from(bytes)),
         _ => Err(value::corrupt()),
+    }
+}
+
+/// The answer of a script that changes the record at one version.
+fn replaced(answer: Answer) -> Result<SaveOutcome, Error> {
+    match answer {
+        Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
+        Ok(Value::Int(_)) => Ok(SaveOutcome::Gone),
+        Ok(current) => conflict(current),
+        Err(lost) => Ok(SaveOutcome::Unknown(lost)),
     }
 }
 

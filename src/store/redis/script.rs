@@ -11,10 +11,12 @@ pub(super) enum Script {
     Save,
     Renew,
     Kill,
+    DeleteIf,
     Touch,
 }
 
-const ALL: [Script; 5] = [Script::Create, Script::Save, Script::Renew, Script::Kill, Script::Touch];
+const ALL: [Script; 6] =
+    [Script::Create, Script::Save, Script::Renew, Script::Kill, Script::DeleteIf, Script::Touch];
 
 /// One call of a script by its hash, and the script itself in case the server has forgotten it.
 #[derive(Debug)]
@@ -45,17 +47,20 @@ impl Script {
     }
 
     fn source(self) -> &'static Source {
-        static CREATE: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("create.lua")));
-        static SAVE: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("save.lua")));
-        static RENEW: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("renew.lua")));
-        static KILL: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("kill.lua")));
-        static TOUCH: LazyLock<Source> = LazyLock::new(|| Source::new(include_str!("touch.lua")));
+        macro_rules! source {
+            ($file:literal) => {{
+                static SOURCE: LazyLock<Source> =
+                    LazyLock::new(|| Source::new(include_str!($file)));
+                &SOURCE
+            }};
+        }
         match self {
-            Self::Create => &CREATE,
-            Self::Save => &SAVE,
-            Self::Renew => &RENEW,
-            Self::Kill => &KILL,
-            Self::Touch => &TOUCH,
+            Self::Create => source!("create.lua"),
+            Self::Save => source!("save.lua"),
+            Self::Renew => source!("renew.lua"),
+            Self::Kill => source!("kill.lua"),
+            Self::DeleteIf => source!("delete_if.lua"),
+            Self::Touch => source!("touch.lua"),
         }
     }
 }

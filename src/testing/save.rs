@@ -1,0 +1,147 @@
+//! Load, create, save, delete: one after the other.
+
+use super::{
+    ABSENT, DELETE, FENCED, FINAL, FORGETFUL, IN_ORDER, KEPT, Subject, active, demand, fresh_id,
+    next, renewed, values,
+};
+use crate::{Expected, Record, SaveOutcome, Timestamp, store::StoreFuture, values::Values};
+
+pub(super) async fn check(store: &Subject) {
+    a_record_is_kept_as_it_is(store).await;
+    a_record_is_created_once(store).await;
+    a_save_needs_the_version(store).await;
+    a_deleted_record_stays_gone(store).await;
+    delete_removes_one_and_can_be_repeated(store).await;
+    several_come_in_order(store).await;
+    an_ended_record_does_no_harm(store).await;
+}
+
+async fn a_record_is_kept_as_it_is(store: &Subject) {
+    let full = store.record("\"text\"");
+    let mut endless = full.clone();
+    endless.deadlines.absolute_deadline = None;
+    let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(60_000).collect();
+    for (name, record) in [
+        ("a full record", full.clone()),
+        ("no user", Record { user: None, ..full.clone() }),
+        ("no platform", Record { platform: None, ..full.clone() }),
+        ("an empty platform", Record { platform: Some("".into()), ..full.clone() }),
+        ("no values", Record { values: Values::default(), ..full.clone() }),
+        ("every byte, 60,000 of them", Record { values: values(&every_byte), ..full.clone() }),
+        ("no absolute end", endless),
+    ] {
+        let id = fresh_id();
+        store.holds(&id, None, KEPT, "nothing").await;
+        store.create(id, &record).await;
+        store.holds(&id, Some(&record), KEPT, name).await;
+        let next = next(&record, "\"next\"");
+        let outcome = store.save(&id, Expected::Version(1), &next).await;
+        demand(matches!(outcome, SaveOutcome::Saved), FENCED, || format!("{name}: {outcome:?}"));
+        store.holds(&id, Some(&next), KEPT, name).await;
+    }
+}
+
+async fn a_record_is_created_once(store: &Subject) {
+    let (id, first) = store.stored("first").await;
+    let outcome = store.save(&id, Expected::Absent, &store.record("second")).await;
+    demand(matches!(outcome, SaveOutcome::Taken), ABSENT, || {
+        format!("to create over a record has to be Taken, and was {outcome:?}")
+    });
+    store.holds(&id, Some(&first), ABSENT, "a second create").await;
+}
+
+async fn a_save_needs_the_version(store: &Subject) {
+    let (id, first) = store.stored("first").await;
+    let second = next(&first, "second");
+    let outcome = store.save(&id, Expected::Version(1), &second).await;
+    demand(matches!(outcome, SaveOutcome::Saved), FENCED, || {
+        format!("to save at the version that is there: {outcome:?}")
+    });
+    store.holds(&id, Some(&second), FENCED, "a save").await;
+    for (name, expected) in [("before", 1), ("after", 3), ("none", 0), ("the last", u64::MAX)] {
+        let record = Record { version: expected.wrapping_add(1), ..next(&first, "other") };
+        let outcome = store.save(&id, Expected::Version(expected), &record).await;
+        let current = match &outcome {
+            SaveOutcome::Conflict(current) => Some(current),
+            _ => None,
+        };
+        demand(current == Some(&second), FENCED, || {
+            format!(
+                "to save at the version {name} has to be a Conflict with what is there: {outcome:?}"
+            )
+        });
+        store.holds(&id, Some(&second), FENCED, "a save at another version").await;
+    }
+    let absent = fresh_id();
+    let outcome = store.save(&absent, Expected::Version(1), &second).await;
+    demand(matches!(outcome, SaveOutcome::Gone), FENCED, || {
+        format!("to save where nothing is has to be Gone, and was {outcome:?}")
+    });
+    store.holds(&absent, None, FENCED, "a save where nothing was").await;
+}
+
+async fn a_deleted_record_stays_gone(store: &Subject) {
+    let (id, record) = store.stored("first").await;
+    store.delete(&id).await;
+    store.holds(&id, None, FINAL, "a delete").await;
+    let outcome = store.save(&id, Expected::Version(1), &next(&record, "late")).await;
+    demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
+        format!("to save what was deleted has to be Gone, and was {outcome:?}")
+    });
+    let new = fresh_id();
+    let outcome = store.renew(&id, 1, &new, &renewed(&record)).await;
+    demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
+        format!("to renew what was deleted has to be Gone, and was {outcome:?}")
+    });
+    let later = active(&record, std::time::Duration::from_secs(60));
+    let touched = store.touch(&id, 1, later).await;
+    demand(!touched, FINAL, || "to touch what was deleted has to be false".into());
+    store.holds(&id, None, FINAL, "a late save, renew and touch").await;
+    store.holds(&new, None, FINAL, "a late renew, under the new id").await;
+}
+
+async fn delete_removes_one_and_can_be_repeated(store: &Subject) {
+    let (id, _) = store.stored("goes").await;
+    let (other, stays) = store.stored("stays").await;
+    store.delete(&fresh_id()).await;
+    store.delete(&id).await;
+    store.delete(&id).await;
+    store.holds(&id, None, DELETE, "two deletes").await;
+    store.holds(&other, Some(&stays), DELETE, "the delete of another").await;
+}
+
+async fn several_come_in_order(store: &Subject) {
+    let (one, first) = store.stored("first").await;
+    let (two, second) = store.stored("second").await;
+    let ids = [two, fresh_id(), one, fresh_id(), two];
+    let found: StoreFuture<'_, _> = store.0.load_each(&ids);
+    let found = super::healthy("load_each", found.await);
+    let found: Vec<_> = found.into_iter().map(|one| super::healthy("load_each", one)).collect();
+    let expected = [Some(second.clone()), None, Some(first), None, Some(second)];
+    demand(found == expected, IN_ORDER, || format!("{found:?}, not {expected:?}"));
+    let found = super::healthy("load_each", store.0.load_each(&[one]).await);
+    demand(found.len() == 1, IN_ORDER, || format!("{} answers for one id", found.len()));
+}
+
+/// A session may end while its last write is on the way.
+async fn an_ended_record_does_no_harm(store: &Subject) {
+    let id = fresh_id();
+    let mut record = store.record("ended");
+    let past = Timestamp::from_millis(store.now().as_millis().saturating_sub(1_000));
+    record.deadlines.idle_deadline = past;
+    let outcome = store.save(&id, Expected::Absent, &record).await;
+    let found = store.load(&id).await;
+    demand(found.is_none() || found.as_ref() == Some(&record), FORGETFUL, || {
+        format!("a save of an ended record answered {outcome:?} and left {found:?}")
+    });
+    let (id, first) = store.stored("first").await;
+    let ended = Record { deadlines: record.deadlines, ..next(&first, "ended") };
+    let outcome = store.save(&id, Expected::Version(1), &ended).await;
+    demand(matches!(outcome, SaveOutcome::Saved), FORGETFUL, || {
+        format!("to save what has just ended, over what has not: {outcome:?}")
+    });
+    let found = store.load(&id).await;
+    demand(found.is_none() || found.as_ref() == Some(&ended), FORGETFUL, || {
+        format!("a record that ended in its last save left {found:?}")
+    });
+}
