@@ -15,11 +15,7 @@ use http::{Response, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use pin_project::{pin_project, pinned_drop};
 
-use crate::{
-    error::Error,
-    request::{RequestSession, Stage},
-    running::RunningCommit,
-};
+use crate::{error::Error, request::RequestSession, running::RunningCommit, state::Stage};
 
 /// The body of a response that went through the layer.
 ///
@@ -71,14 +67,14 @@ impl<B: Body> Body for SessionBody<B> {
             if let Some(commit) = this.commit.as_mut() {
                 let committed = ready!(Pin::new(commit).poll(context));
                 *this.commit = None;
+                let frame = this.held_back.take();
                 if let Err(error) = committed {
                     *this.ended = true;
-                    *this.held_back = None;
                     this.session.close();
                     return Poll::Ready(Some(Err(BodyError::Session(error))));
                 }
-                if let Some(frame) = this.held_back.take() {
-                    return Poll::Ready(Some(Ok(frame)));
+                if frame.is_some() {
+                    return Poll::Ready(frame.map(Ok));
                 }
             }
             let (Some(mut inner), false) = (this.inner.as_mut().as_pin_mut(), *this.ended) else {
@@ -88,12 +84,7 @@ impl<B: Body> Body for SessionBody<B> {
             let last = match &frame {
                 None => true,
                 Some(Err(_)) => false,
-                Some(Ok(frame)) => {
-                    count(this.promised, frame);
-                    inner.is_end_stream()
-                        || inner.size_hint().exact() == Some(0)
-                        || *this.promised == Some(0)
-                }
+                Some(Ok(frame)) => is_last(frame, &*inner, this.promised),
             };
             *this.ended |= frame.is_none();
             if last && this.session.state().is_dirty() {
@@ -123,11 +114,13 @@ impl<B: Body> Body for SessionBody<B> {
     }
 }
 
-/// A server ends the message with the last promised byte and asks for no further frame.
-fn count<D: Buf>(promised: &mut Option<u64>, frame: &Frame<D>) {
+/// Whether the server will ask for no frame after this one: the body says so, or the last of the
+/// bytes that the head promised has passed.
+fn is_last<B: Body>(frame: &Frame<B::Data>, inner: &B, promised: &mut Option<u64>) -> bool {
     if let (Some(rest), Some(data)) = (promised.as_mut(), frame.data_ref()) {
         *rest = rest.saturating_sub(u64::try_from(data.remaining()).unwrap_or(u64::MAX));
     }
+    inner.is_end_stream() || inner.size_hint().exact() == Some(0) || *promised == Some(0)
 }
 
 #[pinned_drop]

@@ -10,7 +10,8 @@ use crate::{
     changes::{Changes, Plan},
     error::{Error, ErrorKind},
     record::{Activity, Mark, Record},
-    request::{Causes, CookieChange, Held, Presence, RequestSession, Stage},
+    request::{Causes, RequestSession},
+    state::{CookieChange, Held, Presence, Stage},
     store::{Expected, SaveOutcome},
     token::{SessionId, Token},
 };
@@ -125,17 +126,7 @@ impl RequestSession {
             }
             let base = held.as_ref().map(|held| &*held.record);
             let plan = changes.plan(base, now, &backend.policy, mark)?;
-            let settled = match (plan, &held) {
-                (Plan::Create(record), _) => return self.create(record).await,
-                (Plan::Touch(activity), Some(held)) => {
-                    self.touch_later(held, activity);
-                    return Ok(Applied::Done);
-                }
-                (Plan::Update(record), Some(held)) => self.write(held, record).await?,
-                (Plan::Renew(record), Some(held)) => self.renew_as(held, record).await?,
-                (Plan::Destroy, Some(held)) => self.end_emptied(held).await?,
-                _ => return Ok(Applied::Done),
-            };
+            let settled = self.carry_out(plan, held.as_ref()).await?;
             match (settled, held) {
                 (Settled::Saved, _) => return Ok(Applied::Done),
                 (Settled::Conflict(current), Some(held)) => {
@@ -151,7 +142,21 @@ impl RequestSession {
         }
     }
 
-    async fn create(&self, record: Record) -> Result<Applied, Error> {
+    async fn carry_out(&self, plan: Plan, held: Option<&Held>) -> Result<Settled, Error> {
+        match (plan, held) {
+            (Plan::Create(record), _) => self.create(record).await,
+            (Plan::Update(record), Some(held)) => self.write(held, record).await,
+            (Plan::Renew(record), Some(held)) => self.renew_as(held, record).await,
+            (Plan::Destroy, Some(held)) => self.end_emptied(held).await,
+            (Plan::Touch(activity), Some(held)) => {
+                self.touch_later(held, activity);
+                Ok(Settled::Saved)
+            }
+            _ => Ok(Settled::Saved),
+        }
+    }
+
+    async fn create(&self, record: Record) -> Result<Settled, Error> {
         self.refuse_while_streaming()?;
         let mut cause = None;
         for _ in 0..CREATE_TRIES {
@@ -161,7 +166,7 @@ impl RequestSession {
                 SaveOutcome::Saved => {
                     tracing::info!(session.id = %id, "session created");
                     self.hand_out(token, id, record);
-                    return Ok(Applied::Done);
+                    return Ok(Settled::Saved);
                 }
                 // It may have landed or land yet. Nobody knows that id, and it dies by itself.
                 SaveOutcome::Unknown(error) => cause = Some(error),

@@ -5,11 +5,13 @@ use std::{env, fmt, time::Duration};
 #[cfg(feature = "redis")]
 use crate::store::redis::{RedisConfig, RedisStore};
 use crate::{
-    cookie::CookieConfig,
-    error::ConfigError,
-    layer::{Builder, RedisSessionLayer},
+    builder::Builder, cookie::CookieConfig, error::ConfigError, layer::RedisSessionLayer,
     store::memory::MemoryStore,
 };
+
+mod variables;
+
+use variables::{Lookup, Variables};
 
 /// Where sessions are kept, and how, by environment variables. An empty variable is an unset one.
 ///
@@ -170,35 +172,6 @@ const REDIS: [&str; 7] = [
     "REDIS_USERNAME",
     "REDIS_PASSWORD",
 ];
-
-trait Lookup: Fn(&'static str) -> Result<Option<String>, ConfigError> {}
-impl<F: Fn(&'static str) -> Result<Option<String>, ConfigError>> Lookup for F {}
-
-struct Variables<F>(F);
-
-impl<F: Lookup> Variables<F> {
-    fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
-        Ok((self.0)(name)?.filter(|value| !value.is_empty()))
-    }
-
-    fn number(&self, name: &'static str) -> Result<Option<u64>, ConfigError> {
-        let not_one = |_| ConfigError::new(name, "is not a whole number of 0 or more");
-        self.text(name)?.map(|value| value.trim().parse().map_err(not_one)).transpose()
-    }
-
-    fn seconds(&self, name: &'static str) -> Result<Option<Duration>, ConfigError> {
-        Ok(self.number(name)?.map(Duration::from_secs))
-    }
-
-    fn switch(&self, name: &'static str) -> Result<Option<bool>, ConfigError> {
-        let Some(value) = self.text(name)? else { return Ok(None) };
-        match value.to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => Ok(Some(true)),
-            "false" | "0" | "no" | "off" => Ok(Some(false)),
-            _ => Err(ConfigError::new(name, "is neither true nor false")),
-        }
-    }
-}
 
 fn storage<F: Lookup>(variables: &Variables<F>) -> Result<Storage, ConfigError> {
     let fault = |fault: &'static str| Err(ConfigError::new("SESSION_STORAGE", fault));

@@ -10,7 +10,8 @@ use crate::{
     commit::Applied,
     error::{Error, ErrorKind},
     record::Record,
-    request::{Presence, RequestSession, State},
+    request::RequestSession,
+    state::{Presence, State},
     token::SessionId,
     values::NAME_MAX,
 };

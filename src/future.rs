@@ -15,9 +15,11 @@ use pin_project::{pin_project, pinned_drop};
 
 use crate::{
     body::SessionBody,
-    request::{RequestSession, Stage},
+    error::Error,
+    request::RequestSession,
     response::{Answer, PlainAnswer, decorate},
     running::RunningCommit,
+    state::Stage,
 };
 
 /// The future of [`RedisSessionService`](crate::RedisSessionService).
@@ -71,31 +73,40 @@ where
         let (Some(output), Some(session)) = (this.parked.take(), this.session.take()) else {
             return Poll::Pending;
         };
-        let response = match output {
-            Ok(response) => response,
+        Poll::Ready(match output {
+            Ok(response) => Ok(finish(response, committed, session, this.answer)),
             Err(error) => {
                 session.close();
-                return Poll::Ready(Err(error));
+                Err(error)
             }
-        };
-        let mut response = match committed {
-            Ok(()) => {
-                session.state().stage = Stage::Streaming;
-                SessionBody::wrap(response, Arc::clone(&session))
-            }
-            // Fails closed: a change that is not stored is never answered as if it were, and once
-            // it is answered so it is not stored later either.
-            Err(error) => {
-                session.close();
-                let answer = this.answer.answer(&error);
-                answer.map(|body| SessionBody::instead(body, Arc::clone(&session)))
-            }
-        };
-        if session.is_touched() {
-            decorate(response.headers_mut(), &session);
-        }
-        Poll::Ready(Ok(response))
+        })
     }
+}
+
+/// Makes the response that leaves, of the handler's and of what the commit said.
+fn finish<B: Body>(
+    response: Response<B>,
+    committed: Result<(), Error>,
+    session: Arc<RequestSession>,
+    answer: &impl Answer<B>,
+) -> Response<SessionBody<B>> {
+    let mut response = match committed {
+        Ok(()) => {
+            session.state().stage = Stage::Streaming;
+            SessionBody::wrap(response, Arc::clone(&session))
+        }
+        // Fails closed: a change that is not stored is never answered as if it were, and once it
+        // is answered so it is not stored later either.
+        Err(error) => {
+            session.close();
+            let answer = answer.answer(&error);
+            answer.map(|body| SessionBody::instead(body, Arc::clone(&session)))
+        }
+    };
+    if session.is_touched() {
+        decorate(response.headers_mut(), &session);
+    }
+    response
 }
 
 /// Decides what has to be committed before the head, now that the handler is done.

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     mem,
     sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use http::{HeaderMap, HeaderValue, header::COOKIE};
@@ -13,11 +13,11 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     backend::Backend,
-    changes::{self, Changes},
-    cookie,
+    changes, cookie,
     error::{Error, ErrorKind},
     record::{Activity, Record},
-    token::{SessionId, Token},
+    state::{Held, Presence, Stage, State},
+    token::SessionId,
 };
 
 /// One request's session. The layer, the handler's handles, the response future and the body
@@ -36,63 +36,6 @@ pub(crate) struct RequestSession {
 struct CookieLines {
     first: Option<HeaderValue>,
     rest: Vec<HeaderValue>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) stage: Stage,
-    pub(crate) presence: Presence,
-    pub(crate) held: Option<Held>,
-    pub(crate) changes: Changes,
-    pub(crate) cookie: CookieChange,
-    /// Sessions that were told to end and of which the store has not confirmed it.
-    pub(crate) ending: Vec<SessionId>,
-    /// What the load, and what failed, took of the budget.
-    pub(crate) spent: Duration,
-}
-
-/// How far the response is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
-    /// The handler runs.
-    #[default]
-    Open,
-    /// The head is sent: no cookie can be changed any more.
-    Streaming,
-    /// The response is over, or was never made.
-    Closed,
-}
-
-/// What the cookies of the request led to.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Presence {
-    /// No cookie, or one that the store does not know, or a session that this request ended.
-    #[default]
-    Absent,
-    /// A record, in `State::held`.
-    Alive,
-    /// A record whose time is over.
-    Expired,
-    /// Bytes that cannot be read; why.
-    Unreadable(Error),
-    /// More than one record.
-    Ambiguous,
-}
-
-/// The record that the store has, as far as this request knows.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) id: SessionId,
-    pub(crate) record: Arc<Record>,
-}
-
-/// What the response does to the cookie.
-#[derive(Debug, Default)]
-pub(crate) enum CookieChange {
-    #[default]
-    Keep,
-    Set(Token),
-    Remove,
 }
 
 impl RequestSession {
@@ -244,55 +187,6 @@ impl RequestSession {
         if !lost.is_empty() {
             tracing::debug!("session changes dropped with the response");
         }
-    }
-}
-
-impl State {
-    /// Whether the store has something to be told.
-    pub(crate) fn is_dirty(&self) -> bool {
-        !self.changes.is_empty() || !self.ending.is_empty()
-    }
-
-    /// The record to read from. `Unsupported` is passed on, since the record may be well and the
-    /// user signed in; what is plainly corrupt is no session.
-    pub(crate) fn base(&self) -> Result<Option<&Record>, Error> {
-        match &self.presence {
-            Presence::Unreadable(error) if error.kind() == ErrorKind::Unsupported => {
-                Err(error.clone())
-            }
-            _ => Ok(self.held.as_ref().map(|held| &*held.record)),
-        }
-    }
-
-    /// Whether a value may be written here, and why not.
-    pub(crate) fn writable(&self) -> Result<(), Error> {
-        match &self.presence {
-            Presence::Unreadable(error) => Err(error.clone()),
-            Presence::Ambiguous => {
-                Err(Error::new(ErrorKind::Ambiguous, "several live session cookies came"))
-            }
-            _ if self.held.is_none() => self.may_set_cookie(),
-            _ => Ok(()),
-        }
-    }
-
-    /// Buffers a change, if the record stays within its bound.
-    pub(crate) fn change(
-        &mut self,
-        backend: &Backend,
-        change: impl FnOnce(&mut Changes),
-    ) -> Result<(), Error> {
-        let mut changes = self.changes.clone();
-        change(&mut changes);
-        let base = self.held.as_ref().map(|held| &*held.record);
-        let _ = changes.plan(base, backend.clock.now(), &backend.policy, [0; 16])?;
-        self.changes = changes;
-        Ok(())
-    }
-
-    /// Whether a new id can still reach the client.
-    pub(crate) fn may_set_cookie(&self) -> Result<(), Error> {
-        if self.stage == Stage::Open { Ok(()) } else { Err(Error::closed()) }
     }
 }
 

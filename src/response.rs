@@ -8,10 +8,7 @@ use http::{
     header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY},
 };
 
-use crate::{
-    error::Error,
-    request::{CookieChange, RequestSession},
-};
+use crate::{error::Error, request::RequestSession, state::CookieChange};
 
 /// Makes the answer to a failed commit; see `RedisSessionLayer::on_error`.
 ///

@@ -35,13 +35,15 @@ use crate::{
     expiry::Deadlines, token::Token, values::Values,
 };
 
+mod delete;
 mod dropped;
 mod race;
 mod renew;
 mod save;
 mod touch;
 
-const FENCED: &str = "a save, a renew and a touch change a record only at the version they expect";
+const FENCED: &str = "a save, a renew, a `delete_if` and a touch change a record only at the version \
+    they expect";
 const FINAL: &str = "after `delete` has answered, nothing is created under that id";
 const KEPT: &str = "a record is loaded as it was saved, every field and every byte";
 const HALF: &str = "a dropped future may have happened or not, and leaves nothing half-written";
@@ -70,6 +72,7 @@ pub async fn conformance(store: impl Store) {
     save::check(&subject).await;
     renew::check(&subject).await;
     touch::check(&subject).await;
+    delete::check(&subject).await;
     race::check(&subject).await;
     dropped::check(&subject).await;
 }
@@ -133,6 +136,10 @@ impl Subject {
 
     async fn touch(&self, id: &SessionId, version: u64, activity: Activity) -> bool {
         healthy("touch", self.0.touch(id, version, activity).await)
+    }
+
+    async fn delete_if(&self, id: &SessionId, expected: u64) -> SaveOutcome {
+        known(healthy("delete_if", self.0.delete_if(id, expected).await))
     }
 
     async fn delete(&self, id: &SessionId) {

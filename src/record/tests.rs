@@ -58,6 +58,7 @@ fn the_bytes_of_format_1_are_fixed() {
         &[7; 16],
         b"\x00\x05alice",
         b"\xff\xff",
+        b"\x00\x00\x00\x11",
         b"\x00\x05\x00\x00\x00\x06theme\"dark\"",
     ]
     .concat();

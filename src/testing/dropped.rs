@@ -16,6 +16,7 @@ pub(super) async fn check(store: &Subject) {
         a_dropped_renewal(store, polls).await;
         a_dropped_touch(store, polls).await;
         a_dropped_delete(store, polls).await;
+        a_dropped_delete_if(store, polls).await;
     }
 }
 
@@ -83,4 +84,17 @@ async fn a_dropped_delete(store: &Subject, polls: usize) {
     });
     store.delete(&id).await;
     store.holds(&id, None, HALF, "a delete that was dropped, and another,").await;
+}
+
+async fn a_dropped_delete_if(store: &Subject, polls: usize) {
+    let (id, first) = store.stored("first").await;
+    let second = next(&first, "second");
+    poll_and_drop(polls, store.0.delete_if(&id, 1)).await;
+    let outcome = store.save(&id, Expected::Version(1), &second).await;
+    let left = match &outcome {
+        SaveOutcome::Saved => Some(&second),
+        SaveOutcome::Gone => None,
+        _ => return demand(false, HALF, || format!("a save after a dropped delete: {outcome:?}")),
+    };
+    store.holds(&id, left, HALF, "a `delete_if` that was dropped, and a save,").await;
 }

@@ -16,6 +16,7 @@ pub(super) async fn check(store: &Subject) {
     one_of_many_renews(store).await;
     no_acknowledged_save_is_lost(store).await;
     a_save_and_a_renewal_exclude_each_other(store).await;
+    a_save_and_a_delete_of_its_version_exclude_each_other(store).await;
     nothing_outlives_a_delete(store).await;
 }
 
@@ -151,6 +152,27 @@ async fn a_save_and_a_renewal_exclude_each_other(store: &Subject) {
                 format!("a save and a renewal of one version at once: {save:?} and {renew:?}")
             }),
         }
+    }
+}
+
+async fn a_save_and_a_delete_of_its_version_exclude_each_other(store: &Subject) {
+    for round in 0..ROUNDS {
+        let (id, first) = store.stored("first").await;
+        let second = next(&first, "second");
+        let (saver, deleter, save) = (store.clone(), store.clone(), second.clone());
+        let save = async move { saver.save(&id, Expected::Version(1), &save).await };
+        let delete = async move { deleter.delete_if(&id, 1).await };
+        let (save, delete) = both(save, delete, round % 2 == 0).await;
+        let left = match (&save, &delete) {
+            (SaveOutcome::Saved, SaveOutcome::Conflict(_)) => Some(&second),
+            (SaveOutcome::Gone, SaveOutcome::Saved) => None,
+            _ => {
+                return demand(false, FENCED, || {
+                    format!("a save and a `delete_if` of one version: {save:?} and {delete:?}")
+                });
+            }
+        };
+        store.holds(&id, left, FENCED, "a save and a `delete_if` of one version").await;
     }
 }
 

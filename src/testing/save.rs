@@ -1,17 +1,14 @@
-//! Load, create, save, delete: one after the other.
+//! Loads, creates and saves, one after the other.
 
 use super::{
-    ABSENT, DELETE, FENCED, FINAL, FORGETFUL, IN_ORDER, KEPT, Subject, active, demand, fresh_id,
-    next, renewed, values,
+    ABSENT, FENCED, FORGETFUL, IN_ORDER, KEPT, Subject, demand, fresh_id, healthy, next, values,
 };
-use crate::{Expected, Record, SaveOutcome, Timestamp, store::StoreFuture, values::Values};
+use crate::{Expected, Record, SaveOutcome, Timestamp, values::Values};
 
 pub(super) async fn check(store: &Subject) {
     a_record_is_kept_as_it_is(store).await;
     a_record_is_created_once(store).await;
     a_save_needs_the_version(store).await;
-    a_deleted_record_stays_gone(store).await;
-    delete_removes_one_and_can_be_repeated(store).await;
     several_come_in_order(store).await;
     an_ended_record_does_no_harm(store).await;
 }
@@ -80,46 +77,15 @@ async fn a_save_needs_the_version(store: &Subject) {
     store.holds(&absent, None, FENCED, "a save where nothing was").await;
 }
 
-async fn a_deleted_record_stays_gone(store: &Subject) {
-    let (id, record) = store.stored("first").await;
-    store.delete(&id).await;
-    store.holds(&id, None, FINAL, "a delete").await;
-    let outcome = store.save(&id, Expected::Version(1), &next(&record, "late")).await;
-    demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
-        format!("to save what was deleted has to be Gone, and was {outcome:?}")
-    });
-    let new = fresh_id();
-    let outcome = store.renew(&id, 1, &new, &renewed(&record)).await;
-    demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
-        format!("to renew what was deleted has to be Gone, and was {outcome:?}")
-    });
-    let later = active(&record, std::time::Duration::from_secs(60));
-    let touched = store.touch(&id, 1, later).await;
-    demand(!touched, FINAL, || "to touch what was deleted has to be false".into());
-    store.holds(&id, None, FINAL, "a late save, renew and touch").await;
-    store.holds(&new, None, FINAL, "a late renew, under the new id").await;
-}
-
-async fn delete_removes_one_and_can_be_repeated(store: &Subject) {
-    let (id, _) = store.stored("goes").await;
-    let (other, stays) = store.stored("stays").await;
-    store.delete(&fresh_id()).await;
-    store.delete(&id).await;
-    store.delete(&id).await;
-    store.holds(&id, None, DELETE, "two deletes").await;
-    store.holds(&other, Some(&stays), DELETE, "the delete of another").await;
-}
-
 async fn several_come_in_order(store: &Subject) {
     let (one, first) = store.stored("first").await;
     let (two, second) = store.stored("second").await;
     let ids = [two, fresh_id(), one, fresh_id(), two];
-    let found: StoreFuture<'_, _> = store.0.load_each(&ids);
-    let found = super::healthy("load_each", found.await);
-    let found: Vec<_> = found.into_iter().map(|one| super::healthy("load_each", one)).collect();
+    let found = healthy("load_each", store.0.load_each(&ids).await);
+    let found: Vec<_> = found.into_iter().map(|one| healthy("load_each", one)).collect();
     let expected = [Some(second.clone()), None, Some(first), None, Some(second)];
     demand(found == expected, IN_ORDER, || format!("{found:?}, not {expected:?}"));
-    let found = super::healthy("load_each", store.0.load_each(&[one]).await);
+    let found = healthy("load_each", store.0.load_each(&[one]).await);
     demand(found.len() == 1, IN_ORDER, || format!("{} answers for one id", found.len()));
 }
 

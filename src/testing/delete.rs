@@ -1,0 +1,76 @@
+//! Deletes, with and without a version, one after the other.
+
+use std::time::Duration;
+
+use super::{DELETE, FENCED, FINAL, Subject, active, demand, fresh_id, next, renewed};
+use crate::{Expected, SaveOutcome};
+
+pub(super) async fn check(store: &Subject) {
+    a_deleted_record_stays_gone(store).await;
+    delete_removes_one_and_can_be_repeated(store).await;
+    delete_if_needs_the_version(store).await;
+}
+
+async fn a_deleted_record_stays_gone(store: &Subject) {
+    let (id, record) = store.stored("first").await;
+    store.delete(&id).await;
+    store.holds(&id, None, FINAL, "a delete").await;
+    let outcome = store.save(&id, Expected::Version(1), &next(&record, "late")).await;
+    demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
+        format!("to save what was deleted has to be Gone, and was {outcome:?}")
+    });
+    let new = fresh_id();
+    let outcome = store.renew(&id, 1, &new, &renewed(&record)).await;
+    demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
+        format!("to renew what was deleted has to be Gone, and was {outcome:?}")
+    });
+    let later = active(&record, Duration::from_secs(60));
+    let outcome = store.delete_if(&id, 1).await;
+    demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
+        format!("to delete what was deleted, at its version, has to be Gone, and was {outcome:?}")
+    });
+    let touched = store.touch(&id, 1, later).await;
+    demand(!touched, FINAL, || "to touch what was deleted has to be false".into());
+    store.holds(&id, None, FINAL, "a late save, renew and touch").await;
+    store.holds(&new, None, FINAL, "a late renew, under the new id").await;
+}
+
+async fn delete_removes_one_and_can_be_repeated(store: &Subject) {
+    let (id, _) = store.stored("goes").await;
+    let (other, stays) = store.stored("stays").await;
+    store.delete(&fresh_id()).await;
+    store.delete(&id).await;
+    store.delete(&id).await;
+    store.holds(&id, None, DELETE, "two deletes").await;
+    store.holds(&other, Some(&stays), DELETE, "the delete of another").await;
+}
+
+async fn delete_if_needs_the_version(store: &Subject) {
+    let (id, first) = store.stored("first").await;
+    let second = next(&first, "second");
+    let _ = store.save(&id, Expected::Version(1), &second).await;
+    for (name, expected) in [("before", 1), ("after", 3)] {
+        let outcome = store.delete_if(&id, expected).await;
+        let current = match &outcome {
+            SaveOutcome::Conflict(current) => Some(current),
+            _ => None,
+        };
+        demand(current == Some(&second), FENCED, || {
+            format!("`delete_if` at the version {name} has to be a Conflict: {outcome:?}")
+        });
+        store.holds(&id, Some(&second), FENCED, "`delete_if` at another version").await;
+    }
+    let outcome = store.delete_if(&id, 2).await;
+    demand(matches!(outcome, SaveOutcome::Saved), FENCED, || {
+        format!("`delete_if` at the version that is there: {outcome:?}")
+    });
+    store.holds(&id, None, FINAL, "`delete_if`").await;
+    let outcome = store.save(&id, Expected::Version(2), &next(&second, "late")).await;
+    demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
+        format!("to save what `delete_if` removed has to be Gone, and was {outcome:?}")
+    });
+    let outcome = store.delete_if(&fresh_id(), 1).await;
+    demand(matches!(outcome, SaveOutcome::Gone), FENCED, || {
+        format!("`delete_if` where nothing is has to be Gone, and was {outcome:?}")
+    });
+}
