@@ -70,6 +70,11 @@ impl Changes {
         self.edits.clear();
     }
 
+    /// Forgets the values that were buffered so far.
+    pub(crate) fn forget_values(&mut self) {
+        self.edits.clear();
+    }
+
     pub(crate) fn login(&mut self, user: &str, platform: Option<&str>) {
         self.login = Some(Login { user: user.into() });
         self.platform = Some(platform.map(Into::into));
@@ -180,7 +185,8 @@ impl Changes {
         if !moves && record.says_the_same_as(base) {
             return Ok(due_touch(base, now, policy).map_or(Plan::Nothing, Plan::Touch));
         }
-        check_size(&record, policy)?;
+        // A record that was stored under a larger bound may shrink, and be signed in to.
+        check_size(&record, policy.max_record_size.max(base.encoded_len()))?;
         Ok(if moves { Plan::Renew(record) } else { Plan::Update(record) })
     }
 
@@ -199,7 +205,7 @@ impl Changes {
         if record.is_vacant() {
             return Ok(Plan::Nothing);
         }
-        check_size(&record, policy)?;
+        check_size(&record, policy.max_record_size)?;
         Ok(Plan::Create(record))
     }
 
@@ -269,29 +275,13 @@ pub(crate) fn due_touch(base: &Record, now: Timestamp, policy: &Policy) -> Optio
     Some(Activity { last_activity: now, idle_deadline, end: deadlines.end() })
 }
 
-fn check_size(record: &Record, policy: &Policy) -> Result<(), Error> {
-    let (size, bound) = (record.encoded_len(), policy.max_record_size);
+fn check_size(record: &Record, bound: usize) -> Result<(), Error> {
+    let size = record.encoded_len();
     if size <= bound {
         return Ok(());
     }
     let text = format!("the session would take {size} bytes, more than the {bound} allowed");
     Err(Error::new(ErrorKind::TooLarge, text))
-}
-
-impl Record {
-    /// Whether nothing is left that anybody could ask for.
-    fn is_vacant(&self) -> bool {
-        self.user.is_none() && self.platform.is_none() && self.values.is_empty()
-    }
-
-    /// Whether a handler could not tell the two apart; the slide of the idle deadline aside.
-    fn says_the_same_as(&self, base: &Self) -> bool {
-        self.user == base.user
-            && self.platform == base.platform
-            && self.values == base.values
-            && self.deadlines.idle == base.deadlines.idle
-            && self.deadlines.absolute_deadline == base.deadlines.absolute_deadline
-    }
 }
 
 #[cfg(test)]

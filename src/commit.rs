@@ -6,10 +6,9 @@ use bytes::Bytes;
 use tokio::sync::MutexGuard;
 
 use crate::{
-    backend::Backend,
     changes::{Changes, Plan},
     error::{Error, ErrorKind},
-    record::{Activity, Mark, Record},
+    record::{Mark, Record},
     request::{Causes, RequestSession},
     state::{CookieChange, Held, Presence, Stage},
     store::{Expected, SaveOutcome},
@@ -119,7 +118,8 @@ impl RequestSession {
             let now = backend.clock.now();
             let changes = changes(held.as_ref().map(|held| &*held.record))?;
             if let Some(over) = held.as_ref().filter(|held| held.record.deadlines.is_over(now)) {
-                if self.forget(&over.id, &changes) {
+                // Over as this request knows it; another may have kept the session alive since.
+                if self.look_again(over.id).await? || self.forget(&over.id, &changes) {
                     continue;
                 }
                 return Ok(Applied::Gone);
@@ -140,6 +140,13 @@ impl RequestSession {
                 _ => {}
             }
         }
+    }
+
+    /// Asks the store for the record anew; whether it is alive now.
+    async fn look_again(&self, id: SessionId) -> Result<bool, Error> {
+        let found = self.backend.store.load(&id).await?;
+        let alive = found.filter(|record| !record.deadlines.is_over(self.backend.clock.now()));
+        Ok(alive.map(|record| self.hold(id, record)).is_some())
     }
 
     async fn carry_out(&self, plan: Plan, held: Option<&Held>) -> Result<Settled, Error> {
@@ -244,28 +251,6 @@ impl RequestSession {
         self.hold(id, record);
         self.state().cookie = CookieChange::Set(token);
     }
-
-    /// Writes the activity down without anybody waiting for it.
-    pub(crate) fn touch_later(&self, held: &Held, activity: Activity) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (backend, held) = (Arc::clone(&self.backend), held.clone());
-        let touch = async move {
-            if let Err(error) = touch(&backend, &held, activity).await {
-                tracing::debug!(session.id = %held.id, error = %Causes(&error), "touch failed");
-            }
-        };
-        runtime.spawn(self.backend.tracker.track_future(touch));
-    }
-}
-
-/// Writes the activity down; answers whether the record took it.
-pub(crate) async fn touch(
-    backend: &Backend,
-    held: &Held,
-    activity: Activity,
-) -> Result<bool, Error> {
-    let touch = backend.store.touch(&held.id, held.record.version, activity);
-    backend.within(backend.budget, touch).await
 }
 
 /// Puts changes back that an error, or the end of a dropped commit, left without a home.

@@ -39,7 +39,8 @@ impl SessionContext {
     /// Signs `user` in, with an active platform or none. Buffered; when it is stored the session
     /// gets a new id, the old one is dead in the same step, and the absolute time starts afresh.
     ///
-    /// The values of an anonymous session, or of the same user's, stay; those of another user go.
+    /// The values of an anonymous session, or of the same user's, stay; those of another user go,
+    /// buffered ones included.
     /// If the session that was there ended meanwhile, a new one begins.
     ///
     /// # Errors
@@ -62,7 +63,14 @@ impl SessionContext {
         let backend = &self.session.backend;
         let login = |state: &mut State| {
             state.may_set_cookie()?;
-            state.change(backend, |changes| changes.login(user, platform))?;
+            let base = state.held.as_ref().map(|held| &*held.record);
+            let stranger = state.changes.user(base).is_some_and(|before| before != user);
+            state.change(backend, |changes| {
+                if stranger {
+                    changes.forget_values();
+                }
+                changes.login(user, platform);
+            })?;
             // Something that cannot be read, or several sessions at once, locks nobody out: the
             // login begins a session of its own.
             if state.held.is_none() {
@@ -212,6 +220,7 @@ impl RequestSession {
         }
         state.presence = Presence::Absent;
         state.changes = Default::default();
+        state.ended.extend(&ids);
         state.ending.extend(ids);
         // Whatever the cookies said, this request knows now that it has no session.
         let _ = self.loaded.set(Ok(()));

@@ -117,6 +117,7 @@ mod state;
 mod store;
 mod timestamp;
 mod token;
+mod touch;
 mod update;
 mod values;
 

@@ -1,12 +1,12 @@
 //! Since when a session lives, for how long, and whether it still does.
 
 use crate::{
-    commit::touch,
     context::SessionContext,
     error::{Error, ErrorKind},
     expiry::SessionExpiry,
     timestamp::Timestamp,
     token::SessionId,
+    touch::touch,
 };
 
 /// A session at one moment, from [`SessionContext::snapshot`].

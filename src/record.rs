@@ -173,6 +173,20 @@ impl Record {
         self.created
     }
 
+    /// Whether nothing is left that anybody could ask for.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.user.is_none() && self.platform.is_none() && self.values.is_empty()
+    }
+
+    /// Whether a handler could not tell the two apart; the slide of the idle deadline aside.
+    pub(crate) fn says_the_same_as(&self, base: &Self) -> bool {
+        self.user == base.user
+            && self.platform == base.platform
+            && self.values == base.values
+            && self.deadlines.idle == base.deadlines.idle
+            && self.deadlines.absolute_deadline == base.deadlines.absolute_deadline
+    }
+
     pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
         bytes_format::encode(self, bytes);
     }

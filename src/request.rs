@@ -73,10 +73,11 @@ impl RequestSession {
 
     /// Makes the next touch load again: somebody wants to know what the store says now.
     pub(crate) async fn reload(&self) -> Result<(), Error> {
-        if !self.loaded.initialized() {
-            return self.load().await;
-        }
-        let held = self.state().held.clone();
+        let held = {
+            let state = self.state();
+            state.held.clone().filter(|_| self.loaded.initialized() && state.stage != Stage::Closed)
+        };
+        // Without one to ask for again, what the first load says is as fresh as it gets.
         let Some(held) = held else { return self.load().await };
         let found = self.within_budget(self.backend.store.load(&held.id)).await;
         self.settle(vec![(held.id, found)])
@@ -122,10 +123,12 @@ impl RequestSession {
     /// Decides which of the records found, if any, is the session.
     fn settle(&self, found: Vec<(SessionId, Result<Option<Record>, Error>)>) -> Result<(), Error> {
         let now = self.backend.clock.now();
+        let ended = self.state().ended.clone();
         let mut alive = Vec::new();
         let mut presence = Presence::Absent;
         for (id, found) in found {
             match found {
+                _ if ended.contains(&id) => {}
                 Ok(None) => {}
                 Ok(Some(record)) if record.deadlines.is_over(now) => {
                     tracing::debug!(session.id = %id, "session expired");

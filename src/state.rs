@@ -19,6 +19,8 @@ pub(crate) struct State {
     pub(crate) cookie: CookieChange,
     /// Sessions that were told to end and of which the store has not confirmed it.
     pub(crate) ending: Vec<SessionId>,
+    /// Sessions that this request told to end at any time: a load under way never brings one back.
+    pub(crate) ended: Vec<SessionId>,
     /// What the load, and what failed, took of the budget.
     pub(crate) spent: Duration,
 }

@@ -70,9 +70,9 @@ const DELETE: &str = "`delete` removes whatever is there; removing nothing is a 
 pub async fn conformance(store: impl Store) {
     let subject = Subject(Arc::new(store));
     save::check(&subject).await;
+    delete::check(&subject).await;
     renew::check(&subject).await;
     touch::check(&subject).await;
-    delete::check(&subject).await;
     race::check(&subject).await;
     dropped::check(&subject).await;
 }

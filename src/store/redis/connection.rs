@@ -185,12 +185,13 @@ impl Manager {
             .set_connection_timeout(Some(self.limits.connect_timeout))
             .set_response_timeout(Some(self.limits.command_timeout));
         let mut inner = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let mut hello = redis::pipe();
-        let _ = hello.cmd("TIME");
-        Script::load_all(&mut hello);
+        // Alone and first, since of a pipeline the library tells the cause of a failure only if the
+        // server answered every command. The clock is asked together with who is there.
         let asked_time = Instant::now();
-        let answers: Vec<Value> = hello.query_async(&mut inner).await?;
-        let time = answers.into_iter().next().unwrap_or(Value::Nil);
+        let time: Value = redis::cmd("TIME").query_async(&mut inner).await?;
+        let mut scripts = redis::pipe();
+        Script::load_all(&mut scripts);
+        let _: Vec<Value> = scripts.query_async(&mut inner).await?;
         let (seconds, micros): (u64, u64) = redis::from_redis_value(time)?;
         let server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
         Ok(Connection { inner, broken: Arc::default(), asked_time, server_millis })
