@@ -4,6 +4,7 @@ use std::{borrow::Cow, mem, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::MutexGuard;
+use tracing::{Instrument as _, field::display};
 
 use crate::{
     changes::{Changes, Plan},
@@ -43,7 +44,9 @@ impl RequestSession {
             let _turn = self.turn.lock().await;
             self.commit_in_turn().await
         };
-        self.within_budget(commit).await.inspect_err(|error| {
+        let id = self.state().held.as_ref().map(|held| display(held.id));
+        let span = tracing::debug_span!("session_commit", session.id = id);
+        self.within_budget(commit).instrument(span).await.inspect_err(|error| {
             tracing::warn!(error = %Causes(error), "session commit failed");
         })
     }

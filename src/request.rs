@@ -10,6 +10,7 @@ use std::{
 
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 use tokio::sync::{Mutex, OnceCell};
+use tracing::Instrument as _;
 
 use crate::{
     backend::Backend,
@@ -89,7 +90,8 @@ impl RequestSession {
             return Ok(());
         }
         let start = Instant::now();
-        let found = self.within_budget(self.ask(&ids)).await;
+        let span = tracing::debug_span!("session_load", session.id = ids.first().map(display));
+        let found = self.within_budget(self.ask(&ids)).instrument(span).await;
         self.state().spent = start.elapsed();
         // Fails closed: a store that does not answer is never taken for "no session".
         let found = found.inspect_err(|error| {

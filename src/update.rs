@@ -1,6 +1,7 @@
 //! `update`: load, change, save, and again if somebody was faster.
 
 use serde::{Serialize, de::DeserializeOwned};
+use tracing::Instrument as _;
 
 use crate::{
     commit::Applied,
@@ -19,7 +20,8 @@ impl RequestSession {
             let _turn = self.turn.lock().await;
             self.update_in_turn(name, change).await
         };
-        self.within_budget(update).await.inspect_err(|error| {
+        let span = tracing::debug_span!("session_update");
+        self.within_budget(update).instrument(span).await.inspect_err(|error| {
             tracing::warn!(error = %Causes(error), "session update failed");
         })
     }
