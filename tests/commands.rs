@@ -3,7 +3,13 @@
 //! To see these fail: load in `RedisSessionService::call`; let `find` accept what `decode` of the
 //! token refuses; write after every read; take the `PX` out of a script.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod support;
 
@@ -28,7 +34,11 @@ async fn signed_in(site: &Site) -> Browser {
 }
 
 /// What `path` cost, and what it answered.
-async fn cost(monitor: &mut Monitor<'_>, browser: &mut Browser, path: &str) -> (Vec<String>, String) {
+async fn cost(
+    monitor: &mut Monitor<'_>,
+    browser: &mut Browser,
+    path: &str,
+) -> (Vec<String>, String) {
     monitor.take().await;
     let said = browser.get(path).await.expect(200).text();
     (monitor.take_names().await, said)
@@ -40,7 +50,7 @@ async fn an_untouched_request_sends_no_command() {
     let site = warm(&redis).await;
     let mut with_cookie = signed_in(&site).await;
     let mut without = site.browser().await;
-    let mut monitor = redis.monitor().await;
+    let monitor = redis.monitor().await;
     for path in ["/", "/say:hello", "/status:404", "/status:500"] {
         for browser in [&mut with_cookie, &mut without] {
             let reply = browser.get(path).await;
@@ -68,7 +78,7 @@ async fn a_thousand_malformed_cookies_send_no_command() {
     let browser = signed_in(&site).await;
     let token = browser.cookie(COOKIE).unwrap().to_owned();
     let mut client = Client::connect(site.addr()).await;
-    let mut monitor = redis.monitor().await;
+    let monitor = redis.monitor().await;
     let cookies = malformed(&token);
     assert!(cookies.len() >= 1_000, "{}", cookies.len());
     for cookie in &cookies {
@@ -78,26 +88,46 @@ async fn a_thousand_malformed_cookies_send_no_command() {
         assert!(reply.set_cookies().is_empty(), "{shown}");
     }
     // No HTTP library lets this byte pass; one that did would meet the same refusal.
-    let with_nul = format!("GET /get:cart HTTP/1.1\r\nhost: x\r\ncookie: {COOKIE}={token}\0\r\n\r\n");
+    let with_nul =
+        format!("GET /get:cart HTTP/1.1\r\nhost: x\r\ncookie: {COOKIE}={token}\0\r\n\r\n");
     let refused = support::raw(site.addr(), with_nul).await.read_to_end().await;
     assert!(refused.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&refused));
     let seen = monitor.stop().await;
     assert_eq!(seen, [], "of {} cookies", cookies.len());
+    // The same token, well-formed, is looked for.
+    assert_eq!(client.get_with("/get:cart", &format!("{COOKIE}={token}")).await.text(), "tea");
 }
 
 fn malformed(token: &str) -> Vec<Vec<u8>> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut values: Vec<Vec<u8>> = [
-        "", "=", "../../etc/passwd", "*", "session:*", "%00", "null", "undefined", "0", "T", "{}",
-        "[object Object]", "' OR 1=1 --", "$(id)", "\u{2000}",
+        "",
+        "=",
+        "../../etc/passwd",
+        "*",
+        "session:*",
+        "%00",
+        "null",
+        "undefined",
+        "0",
+        "T",
+        "{}",
+        "[object Object]",
+        "' OR 1=1 --",
+        "$(id)",
+        "\u{2000}",
     ]
     .map(|value| value.as_bytes().to_vec())
     .into();
     let bytes = token.as_bytes();
     // Longer and shorter, padded, quoted, escaped, with a wrong letter in every place.
     values.extend((0..bytes.len()).map(|length| bytes[..length].to_vec()));
-    values.extend([1, 2, 10, 100, 1_000, 4_957].map(|more| [bytes, "A".repeat(more).as_bytes()].concat()));
-    for text in ["{}=", "{}==", "\"{}\"", "%{}", "{}%3D", "{}\u{a0}", "{}.sig", "{0}{0}", "{} x", "x{}"] {
+    values.extend(
+        [1, 2, 10, 100, 1_000, 4_957].map(|more| [bytes, "A".repeat(more).as_bytes()].concat()),
+    );
+    for text in
+        ["{}=", "{}==", "\"{}\"", "%{}", "{}%3D", "{}\u{a0}", "{}.sig", "{0}{0}", "{} x", "x{}"]
+    {
         values.push(text.replace("{0}", token).replace("{}", token).into_bytes());
     }
     for place in 0..bytes.len() {
@@ -118,10 +148,23 @@ fn malformed(token: &str) -> Vec<Vec<u8>> {
         values.iter().map(|value| [COOKIE.as_bytes(), b"=", value].concat()).collect();
     // A good value under a name that only looks like ours.
     for name in [
-        "__host-session", "__HOST-SESSION", "__Host-Session", "__Host-sessio", "__Host-sessions",
-        "session", "x__Host-session", "__%48ost-session", "=__Host-session", "\u{2000}__Host-session",
-        "\u{85}__Host-session", "\u{a0}__Host-session", "\"__Host-session\"", "$Version=1,__Host-session",
-        "__Host-session\u{2000}", "__Host-session[]", "__Host-session.0",
+        "__host-session",
+        "__HOST-SESSION",
+        "__Host-Session",
+        "__Host-sessio",
+        "__Host-sessions",
+        "session",
+        "x__Host-session",
+        "__%48ost-session",
+        "=__Host-session",
+        "\u{2000}__Host-session",
+        "\u{85}__Host-session",
+        "\u{a0}__Host-session",
+        "\"__Host-session\"",
+        "$Version=1,__Host-session",
+        "__Host-session\u{2000}",
+        "__Host-session[]",
+        "__Host-session.0",
     ] {
         cookies.push(format!("{name}={token}").into_bytes());
         cookies.push(format!("a=b; {name}={token}; c=d").into_bytes());
@@ -231,9 +274,21 @@ async fn every_key_gets_its_ttl_with_its_value() {
     let mut seen: Vec<Command> = Vec::new();
     let mut browser = site.browser().await;
     for path in [
-        "insert:a:1", "get:a", "insert:b:2", "update:n", "login:alice:masto", "renew",
-        "set_platform:pixel", "clear_platform", "expiry:60:600", "save,insert:c:3", "clear",
-        "insert:d:4,save,logout,insert:e:5", "logout", "push:list:x", "remove:list",
+        "insert:a:1",
+        "get:a",
+        "insert:b:2",
+        "update:n",
+        "login:alice:masto",
+        "renew",
+        "set_platform:pixel",
+        "clear_platform",
+        "expiry:60:600",
+        "save,insert:c:3",
+        "clear",
+        "insert:d:4,save,logout,insert:e:5",
+        "logout",
+        "push:list:x",
+        "remove:list",
     ] {
         browser.get(&format!("/{path}")).await.expect(200);
         // A key of ours is never without its end, not even between two requests.

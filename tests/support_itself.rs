@@ -51,7 +51,7 @@ async fn a_killed_test_process_leaves_no_redis_server() {
     let addr = process.addr();
     TcpStream::connect(addr).await.expect("the server of the other process");
     process.kill();
-    eventually("the orphan's end", || async { TcpStream::connect(addr).await.is_err() }).await;
+    eventually("the orphan's end", async || TcpStream::connect(addr).await.is_err()).await;
 }
 
 #[tokio::test]

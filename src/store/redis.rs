@@ -20,6 +20,7 @@ mod check;
 mod config;
 mod connection;
 mod failure;
+mod health;
 mod script;
 mod value;
 

@@ -37,7 +37,7 @@ pub use proxy::{FaultProxy, Mode};
 pub use raw::{RawConnection, get as raw_get, raw};
 pub use redis_server::{Builder, RedisServer};
 pub use server::{Running, serve};
-pub use site::{COOKIE, REMOVED, Site, patient};
+pub use site::{COOKIE, REMOVED, Site, patient, records};
 
 use std::future::Future;
 use std::time::Duration;

@@ -25,6 +25,8 @@ pub enum Mode {
     Refuse,
     /// Accepts, forwards nothing either way, and says nothing.
     BlackHole,
+    /// What is open now goes silent for ever, as after the crash of a router; new connections pass.
+    HalfOpen,
     /// Forwards, each reply so much later.
     Delay(Duration),
     /// Forwards requests, and closes where their reply would have come: the command landed, and
@@ -138,6 +140,9 @@ struct Link {
     /// Replies that wait for their time.
     late: VecDeque<(Instant, Vec<u8>)>,
     client_left: bool,
+    /// Opened after its like went silent.
+    is_fresh: bool,
+    is_dead: bool,
 }
 
 impl Link {
@@ -160,6 +165,8 @@ impl Link {
             unanswered: 0,
             late: VecDeque::new(),
             client_left: false,
+            is_fresh: *mode.borrow() == Mode::HalfOpen,
+            is_dead: false,
         };
         let _ = link.forward(&mut mode).await;
         let Self { client, mut server, shared, held, unanswered, .. } = link;
@@ -188,7 +195,8 @@ impl Link {
             if self.client_left && !waits {
                 return Ok(());
             }
-            let silent = now == Mode::BlackHole;
+            self.is_dead |= now == Mode::HalfOpen && !self.is_fresh;
+            let silent = now == Mode::BlackHole || self.is_dead;
             let next = self.late.front().map(|(at, _)| *at);
             tokio::select! {
                 biased;

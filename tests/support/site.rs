@@ -59,6 +59,11 @@ pub fn patient(redis: &str) -> RedisConfig {
     RedisConfig::new(redis).connect_timeout(long).command_timeout(long)
 }
 
+/// The keys that hold a session, with their values: not the mark that one was killed here.
+pub async fn records(redis: &RedisServer) -> Vec<(String, Vec<u8>)> {
+    redis.dump().await.into_iter().filter(|(_, value)| value != b"T").collect()
+}
+
 impl Site {
     /// A site on a Redis that is well.
     pub async fn start(redis: &RedisServer) -> Self {

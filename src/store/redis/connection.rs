@@ -4,10 +4,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::Poll,
     time::{Duration, Instant},
 };
@@ -22,6 +19,7 @@ use tokio::sync::watch;
 use super::{
     config::RedisConfig,
     failure::Failure,
+    health::Health,
     script::{Call, Script},
 };
 use crate::error::{ConfigError, Error};
@@ -116,7 +114,7 @@ impl fmt::Debug for Connections {
 #[derive(Clone)]
 pub(super) struct Connection {
     inner: MultiplexedConnection,
-    broken: Arc<AtomicBool>,
+    health: Arc<Health>,
     asked_time: Instant,
     server_millis: u64,
 }
@@ -124,11 +122,11 @@ pub(super) struct Connection {
 impl Connection {
     /// Never used for another command once it is set.
     pub(super) fn set_broken(&self) {
-        self.broken.store(true, Ordering::Release);
+        self.health.set_broken();
     }
 
     fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
+        self.health.is_broken()
     }
 
     /// What the server's clock will show in `duration`, in milliseconds; late rather than early by
@@ -155,7 +153,9 @@ impl Connection {
     async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
         // Cancellation safety: the library keeps the place of a command whose caller is gone, so
         // its answer is never taken for another's.
+        let waiting = self.health.wait();
         let result = self.inner.clone().req_packed_command(command).await;
+        waiting.answered();
         result.and_then(Value::extract_error).map_err(|error| {
             let failure = Failure::of(error);
             if failure.broken {
@@ -194,7 +194,7 @@ impl Manager {
         let _: Vec<Value> = scripts.query_async(&mut inner).await?;
         let (seconds, micros): (u64, u64) = redis::from_redis_value(time)?;
         let server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
-        Ok(Connection { inner, broken: Arc::default(), asked_time, server_millis })
+        Ok(Connection { inner, health: Arc::default(), asked_time, server_millis })
     }
 }
 

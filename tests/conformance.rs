@@ -1,0 +1,450 @@
+//! The stores of this crate keep the contract of `Store`, and a store that breaks it anywhere does
+//! not pass.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the report"
+)]
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Mutex,
+};
+
+use tower_redis_session::{
+    Activity, Expected, ManualClock, MemoryStore, Record, SaveOutcome, SessionId, Store,
+    StoreFuture, testing::conformance,
+};
+
+#[cfg(feature = "redis")]
+mod support;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_memory_store_keeps_its_contract() {
+    conformance(MemoryStore::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_memory_store_keeps_its_contract_under_a_clock_that_stands_still() {
+    conformance(MemoryStore::with_clock(ManualClock::new().clock())).await;
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_redis_store_keeps_its_contract() {
+    let redis = support::RedisServer::start().await;
+    conformance(tower_redis_session::RedisStore::new(support::patient(&redis.url())).unwrap())
+        .await;
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_redis_store_keeps_its_contract_over_one_connection() {
+    let redis = support::RedisServer::start().await;
+    let config = support::patient(&redis.url()).pool_size(1);
+    conformance(tower_redis_session::RedisStore::new(config).unwrap()).await;
+}
+
+/// A way to break the contract, and a word of the sentence that has to be named.
+const BREACHES: &[(Breach, &str)] = &[
+    (Breach::LoadForgetsAPlatform, "every field"),
+    (Breach::LoadCutsValues, "every field"),
+    (Breach::LoadsInAnyOrder, "in the order"),
+    (Breach::LoadSkipsWhatIsAbsent, "in the order"),
+    (Breach::CreateOverwrites, "never adopted"),
+    (Breach::CreateAnswersSavedAndKeepsTheOld, "never adopted"),
+    (Breach::CreateIsInTwoSteps, "never adopted"),
+    (Breach::SaveAsksForNoVersion, "at the version they expect"),
+    (Breach::SaveTakesANewerVersion, "at the version they expect"),
+    (Breach::SaveIsInTwoSteps, "at the version they expect"),
+    (Breach::SaveCreates, "at the version they expect"),
+    (Breach::SaveRevives, "under that id"),
+    (Breach::ConflictIsSilent, "at the version they expect"),
+    (Breach::ConflictCarriesTheCallersRecord, "at the version they expect"),
+    (Breach::RenewKeepsTheOld, "nobody sees both"),
+    (Breach::RenewStoresNothing, "nobody sees both"),
+    (Breach::RenewAsksForNoVersion, "at the version they expect"),
+    (Breach::RenewOverwrites, "nobody sees both"),
+    (Breach::RenewCreates, "under that id"),
+    (Breach::RenewKillsBeforeItAsks, "nobody sees both"),
+    (Breach::RenewIsInTwoSteps, "at once"),
+    (Breach::RenewCanBeDroppedHalfWay, "half-written"),
+    (Breach::TouchMakesAVersion, "new version"),
+    (Breach::TouchGoesBack, "earlier end"),
+    (Breach::TouchAsksForNoVersion, "at the version they expect"),
+    (Breach::TouchCreates, "under that id"),
+    (Breach::TouchDoesNothing, "earlier end"),
+    (Breach::TouchChangesNoActivity, "earlier end"),
+    (Breach::DeleteDoesNothing, "under that id"),
+    (Breach::DeleteFailsOnNothing, "delete"),
+    (Breach::DeleteRemovesAll, "removes whatever is there"),
+    (Breach::DeleteIsLate, "under that id"),
+    (Breach::DeleteIfAsksForNoVersion, "at the version they expect"),
+    (Breach::DeleteIfDoesNothing, "under that id"),
+    (Breach::DeleteIfOfNothingIsSaved, "under that id"),
+    (Breach::DeleteIfIsInTwoSteps, "at the version they expect"),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Breach {
+    None,
+    LoadForgetsAPlatform,
+    LoadCutsValues,
+    LoadsInAnyOrder,
+    LoadSkipsWhatIsAbsent,
+    CreateOverwrites,
+    CreateAnswersSavedAndKeepsTheOld,
+    CreateIsInTwoSteps,
+    SaveAsksForNoVersion,
+    SaveTakesANewerVersion,
+    SaveIsInTwoSteps,
+    SaveCreates,
+    SaveRevives,
+    ConflictIsSilent,
+    ConflictCarriesTheCallersRecord,
+    RenewKeepsTheOld,
+    RenewStoresNothing,
+    RenewAsksForNoVersion,
+    RenewOverwrites,
+    RenewCreates,
+    RenewKillsBeforeItAsks,
+    RenewIsInTwoSteps,
+    RenewCanBeDroppedHalfWay,
+    TouchMakesAVersion,
+    TouchGoesBack,
+    TouchAsksForNoVersion,
+    TouchCreates,
+    TouchDoesNothing,
+    TouchChangesNoActivity,
+    DeleteDoesNothing,
+    DeleteFailsOnNothing,
+    DeleteRemovesAll,
+    DeleteIsLate,
+    DeleteIfAsksForNoVersion,
+    DeleteIfDoesNothing,
+    DeleteIfOfNothingIsSaved,
+    DeleteIfIsInTwoSteps,
+}
+
+#[test]
+fn a_store_that_breaks_any_sentence_does_not_pass() {
+    // The panics of this thread are the point; their backtraces are not.
+    let this = std::thread::current().id();
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().id() != this {
+            usual(panic);
+        }
+    }));
+    let mut wrong = Vec::new();
+    for (breach, word) in BREACHES {
+        let report = verdict(*breach);
+        match report {
+            None => wrong.push(format!("{breach:?} passed")),
+            Some(report) if !report.contains(word) => {
+                wrong.push(format!("{breach:?} is reported as: {report}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let sound = verdict(Breach::None);
+    let _ = std::panic::take_hook();
+    assert_eq!(sound, None, "the store without a breach");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn verdict(breach: Breach) -> Option<String> {
+    // One thread: tasks switch only where a broken store waits between its two steps.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = Broken {
+        breach,
+        records: Mutex::default(),
+        dead: Mutex::default(),
+        turn: tokio::sync::Mutex::default(),
+    };
+    let checked = || runtime.block_on(conformance(store));
+    let panic = catch_unwind(AssertUnwindSafe(checked)).err()?;
+    let text = panic.downcast_ref::<String>().cloned();
+    Some(text.unwrap_or_else(|| "a panic without a text".into()))
+}
+
+/// A small store, sound but for one breach.
+struct Broken {
+    breach: Breach,
+    records: Mutex<HashMap<SessionId, Record>>,
+    dead: Mutex<HashMap<SessionId, Record>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Broken {
+    fn is(&self, breach: Breach) -> bool {
+        self.breach == breach
+    }
+
+    fn found(&self, id: &SessionId) -> Option<Record> {
+        self.records.lock().unwrap().get(id).cloned()
+    }
+
+    fn put(&self, id: &SessionId, record: &Record) {
+        self.records.lock().unwrap().insert(*id, record.clone());
+    }
+
+    fn kill(&self, id: &SessionId) {
+        if let Some(record) = self.records.lock().unwrap().remove(id) {
+            self.dead.lock().unwrap().insert(*id, record);
+        }
+    }
+
+    /// Lets everybody else go first, if this is the breach.
+    async fn waits(&self, breach: Breach) {
+        if self.is(breach) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// One writer at a time, where a breach is to be seen only when a future is dropped.
+    async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        if self.is(Breach::RenewCanBeDroppedHalfWay) { Some(self.turn.lock().await) } else { None }
+    }
+
+    fn conflict(&self, current: Record, wanted: &Record) -> SaveOutcome {
+        match self.breach {
+            Breach::ConflictIsSilent => SaveOutcome::Saved,
+            Breach::ConflictCarriesTheCallersRecord => SaveOutcome::Conflict(wanted.clone()),
+            _ => SaveOutcome::Conflict(current),
+        }
+    }
+
+    async fn create(&self, id: &SessionId, record: &Record) -> SaveOutcome {
+        let found = self.found(id);
+        self.waits(Breach::CreateIsInTwoSteps).await;
+        if found.is_some() && self.is(Breach::CreateAnswersSavedAndKeepsTheOld) {
+            return SaveOutcome::Saved;
+        }
+        if found.is_some() && !self.is(Breach::CreateOverwrites) {
+            return SaveOutcome::Taken;
+        }
+        self.put(id, record);
+        SaveOutcome::Saved
+    }
+
+    async fn replace(&self, id: &SessionId, expected: u64, record: &Record) -> SaveOutcome {
+        let found = self.found(id);
+        self.waits(Breach::SaveIsInTwoSteps).await;
+        let Some(current) = found else {
+            let was_there = self.dead.lock().unwrap().contains_key(id);
+            let revives = was_there && self.is(Breach::SaveRevives);
+            if revives || !was_there && self.is(Breach::SaveCreates) {
+                self.put(id, record);
+                return SaveOutcome::Saved;
+            }
+            return SaveOutcome::Gone;
+        };
+        let fits = match self.breach {
+            Breach::SaveAsksForNoVersion => true,
+            Breach::SaveTakesANewerVersion => current.version() <= expected,
+            _ => current.version() == expected,
+        };
+        if !fits {
+            return self.conflict(current, record);
+        }
+        self.put(id, record);
+        SaveOutcome::Saved
+    }
+
+    async fn move_to(
+        &self,
+        old: &SessionId,
+        expected: u64,
+        new: &SessionId,
+        record: &Record,
+    ) -> SaveOutcome {
+        let found = self.found(old);
+        self.waits(Breach::RenewIsInTwoSteps).await;
+        let Some(current) = found else {
+            if self.is(Breach::RenewCreates) {
+                self.put(new, record);
+                return SaveOutcome::Saved;
+            }
+            return SaveOutcome::Gone;
+        };
+        if current.version() != expected && !self.is(Breach::RenewAsksForNoVersion) {
+            return self.conflict(current, record);
+        }
+        if self.is(Breach::RenewKillsBeforeItAsks) {
+            self.kill(old);
+        }
+        if self.found(new).is_some() && !self.is(Breach::RenewOverwrites) {
+            return SaveOutcome::Taken;
+        }
+        if !self.is(Breach::RenewStoresNothing) {
+            self.put(new, record);
+        }
+        self.waits(Breach::RenewCanBeDroppedHalfWay).await;
+        if !self.is(Breach::RenewKeepsTheOld) {
+            self.kill(old);
+        }
+        SaveOutcome::Saved
+    }
+
+    fn touch_now(&self, id: &SessionId, version: u64, activity: Activity) -> bool {
+        let Some(record) = self.found(id) else {
+            if self.is(Breach::TouchCreates) {
+                self.put(id, &Record::example());
+            }
+            return false;
+        };
+        if record.version() != version && !self.is(Breach::TouchAsksForNoVersion) {
+            return false;
+        }
+        let mut touched = record.clone();
+        let newer = touched.touch(activity);
+        match self.breach {
+            Breach::TouchDoesNothing => return true,
+            Breach::TouchChangesNoActivity => {
+                let last_activity = record.last_activity();
+                touched = record;
+                touched.touch(Activity { last_activity, ..activity });
+            }
+            Breach::TouchMakesAVersion => {
+                let bytes = touched.to_bytes();
+                touched = Record::from_bytes(version + 1, bytes.into()).unwrap();
+            }
+            Breach::TouchGoesBack if !newer => {
+                let mut bytes = record.to_bytes();
+                bytes[20..28].copy_from_slice(&activity.idle_deadline.as_millis().to_be_bytes());
+                touched = Record::from_bytes(version, bytes.into()).unwrap();
+            }
+            _ => {}
+        }
+        self.put(id, &touched);
+        newer
+    }
+}
+
+impl Store for Broken {
+    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move {
+            let Some(record) = self.found(id) else { return Ok(None) };
+            let bytes = record.to_bytes();
+            let bytes = match self.breach {
+                // The platform of the suite's records, as the format has it, becomes none.
+                Breach::LoadForgetsAPlatform => {
+                    let platform = b"\0\x0aa platform";
+                    let at = bytes.windows(12).position(|part| part == platform);
+                    at.map_or(bytes.clone(), |at| {
+                        [&bytes[..at], b"\xff\xff", &bytes[at + 12..]].concat()
+                    })
+                }
+                Breach::LoadCutsValues => match bytes.len() {
+                    50_000.. => Record::example().to_bytes(),
+                    _ => bytes,
+                },
+                _ => bytes,
+            };
+            Record::from_bytes(record.version(), bytes.into()).map(Some)
+        })
+    }
+
+    fn load_each<'a>(
+        &'a self,
+        ids: &'a [SessionId],
+    ) -> StoreFuture<'a, Vec<Result<Option<Record>, tower_redis_session::Error>>> {
+        Box::pin(async move {
+            let mut found: Vec<_> = ids.iter().map(|id| Ok(self.found(id))).collect();
+            match self.breach {
+                Breach::LoadsInAnyOrder => found.rotate_left(1),
+                Breach::LoadSkipsWhatIsAbsent => found.retain(|one| !matches!(one, Ok(None))),
+                _ => {}
+            }
+            Ok(found)
+        })
+    }
+
+    fn save<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: Expected,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move {
+            let _turn = self.turn().await;
+            Ok(match expected {
+                Expected::Absent => self.create(id, record).await,
+                Expected::Version(version) => self.replace(id, version, record).await,
+            })
+        })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move {
+            let _turn = self.turn().await;
+            Ok(self.move_to(old, expected, new, record).await)
+        })
+    }
+
+    fn touch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        version: u64,
+        activity: Activity,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.touch_now(id, version, activity)) })
+    }
+
+    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move {
+            let _turn = self.turn().await;
+            let found = self.found(id);
+            self.waits(Breach::DeleteIfIsInTwoSteps).await;
+            let Some(current) = found else {
+                let of_nothing = self.is(Breach::DeleteIfOfNothingIsSaved);
+                return Ok(if of_nothing { SaveOutcome::Saved } else { SaveOutcome::Gone });
+            };
+            if current.version() != expected && !self.is(Breach::DeleteIfAsksForNoVersion) {
+                return Ok(self.conflict(current.clone(), &current));
+            }
+            if !self.is(Breach::DeleteIfDoesNothing) {
+                self.kill(id);
+            }
+            Ok(SaveOutcome::Saved)
+        })
+    }
+
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let _turn = self.turn().await;
+            match self.breach {
+                Breach::DeleteDoesNothing => {}
+                Breach::DeleteFailsOnNothing if self.found(id).is_none() => {
+                    return Err(tower_redis_session::Error::unavailable("nothing to delete"));
+                }
+                Breach::DeleteRemovesAll => self.records.lock().unwrap().clear(),
+                Breach::DeleteIsLate => {
+                    // Answers, and does its work at the next question but one.
+                    let late = std::mem::take(&mut *self.dead.lock().unwrap());
+                    for id in late.keys() {
+                        self.records.lock().unwrap().remove(id);
+                    }
+                    if let Some(record) = self.found(id) {
+                        self.dead.lock().unwrap().insert(*id, record);
+                    }
+                }
+                _ => self.kill(id),
+            }
+            Ok(())
+        })
+    }
+}
