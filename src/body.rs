@@ -30,11 +30,16 @@ pub struct SessionBody<B: Body> {
     #[pin]
     inner: Option<B>,
     session: Arc<RequestSession>,
-    commit: Option<RunningCommit>,
-    held_back: Option<Frame<B::Data>>,
+    waiting: Option<Box<Waiting<B::Data>>>,
     /// Bytes that the head has promised and that did not pass yet, if it promised any.
     promised: Option<u64>,
     ended: bool,
+}
+
+/// A commit, and the last frame that waits for it. Boxed, since hardly any body ever has one.
+struct Waiting<D> {
+    commit: RunningCommit,
+    frame: Option<Frame<D>>,
 }
 
 impl<B: Body> SessionBody<B> {
@@ -50,7 +55,7 @@ impl<B: Body> SessionBody<B> {
     }
 
     fn new(inner: Option<B>, promised: Option<u64>, session: Arc<RequestSession>) -> Self {
-        Self { inner, session, commit: None, held_back: None, promised, ended: false }
+        Self { inner, session, waiting: None, promised, ended: false }
     }
 }
 
@@ -64,10 +69,9 @@ impl<B: Body> Body for SessionBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         loop {
-            if let Some(commit) = this.commit.as_mut() {
-                let committed = ready!(Pin::new(commit).poll(context));
-                *this.commit = None;
-                let frame = this.held_back.take();
+            if let Some(waiting) = this.waiting.as_mut() {
+                let committed = ready!(Pin::new(&mut waiting.commit).poll(context));
+                let frame = this.waiting.take().and_then(|waiting| waiting.frame);
                 if let Err(error) = committed {
                     *this.ended = true;
                     this.session.close();
@@ -87,9 +91,10 @@ impl<B: Body> Body for SessionBody<B> {
                 Some(Ok(frame)) => is_last(frame, &*inner, this.promised),
             };
             *this.ended |= frame.is_none();
-            if last && this.session.state().is_dirty() {
-                *this.held_back = frame.and_then(Result::ok);
-                *this.commit = Some(RunningCommit::start(Arc::clone(this.session)));
+            if last && this.session.is_dirty() {
+                let frame = frame.and_then(Result::ok);
+                let commit = RunningCommit::start(Arc::clone(this.session));
+                *this.waiting = Some(Box::new(Waiting { commit, frame }));
                 continue;
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Inner)));
@@ -98,18 +103,15 @@ impl<B: Body> Body for SessionBody<B> {
 
     fn is_end_stream(&self) -> bool {
         let inner_ended = self.ended || self.inner.as_ref().is_none_or(Body::is_end_stream);
-        inner_ended
-            && self.commit.is_none()
-            && self.held_back.is_none()
-            && !self.session.state().is_dirty()
+        inner_ended && self.waiting.is_none() && !self.session.is_dirty()
     }
 
     fn size_hint(&self) -> SizeHint {
         // A frame that is held back, or an error that may come, is not in the inner hint.
-        match (&self.inner, &self.held_back, &self.commit) {
-            (None, ..) => SizeHint::with_exact(0),
-            (Some(inner), None, None) => inner.size_hint(),
-            _ => SizeHint::new(),
+        match (&self.inner, &self.waiting) {
+            (None, _) => SizeHint::with_exact(0),
+            (Some(inner), None) => inner.size_hint(),
+            (Some(_), Some(_)) => SizeHint::new(),
         }
     }
 }
@@ -127,10 +129,10 @@ fn is_last<B: Body>(frame: &Frame<B::Data>, inner: &B, promised: &mut Option<u64
 impl<B: Body> PinnedDrop for SessionBody<B> {
     fn drop(self: Pin<&mut Self>) {
         let this = self.project();
-        match this.commit {
+        match this.waiting {
             // What a stream changed before the client left dies with it, like a handler's changes.
             None => this.session.close(),
-            Some(_) => this.session.state().stage = Stage::Closed,
+            Some(_) => this.session.set_stage(Stage::Closed),
         }
     }
 }

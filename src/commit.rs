@@ -41,7 +41,7 @@ impl RequestSession {
     /// On an error nothing is forgotten: the changes are there to be committed again.
     pub(crate) async fn commit(&self) -> Result<Applied, Error> {
         let commit = async {
-            let _turn = self.turn.lock().await;
+            let _turn = self.touched().turn.lock().await;
             self.commit_in_turn().await
         };
         let id = self.state().held.as_ref().map(|held| display(held.id));

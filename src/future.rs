@@ -31,15 +31,19 @@ pub struct ResponseFuture<F: Future, A = PlainAnswer> {
     #[pin]
     inner: F,
     session: Option<Arc<RequestSession>>,
-    commit: Option<RunningCommit>,
-    /// The handler's response while its commit runs.
-    parked: Option<F::Output>,
+    waiting: Option<Box<Waiting<F::Output>>>,
     answer: A,
+}
+
+/// A commit, and the handler's response that waits for it. Boxed, to be small where nothing waits.
+struct Waiting<T> {
+    commit: RunningCommit,
+    output: T,
 }
 
 impl<F: Future, A> ResponseFuture<F, A> {
     pub(crate) fn new(inner: F, session: Arc<RequestSession>, answer: A) -> Self {
-        Self { inner, session: Some(session), commit: None, parked: None, answer }
+        Self { inner, session: Some(session), waiting: None, answer }
     }
 }
 
@@ -54,25 +58,27 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         // Polled again after the end, as no caller may: stays pending rather than panic.
-        if this.session.is_none() {
-            return Poll::Pending;
-        }
-        if this.commit.is_none() {
-            let output = ready!(this.inner.poll(context));
-            let ok = output.as_ref().is_ok_and(|response| !response.status().is_server_error());
-            if let Some(session) = this.session.as_ref().filter(|session| session.is_touched()) {
-                *this.commit = settle_head(session, ok);
+        let Some(session) = this.session.as_ref() else { return Poll::Pending };
+        let (output, committed) = match this.waiting.as_mut() {
+            Some(waiting) => {
+                let committed = ready!(Pin::new(&mut waiting.commit).poll(context));
+                let Some(waiting) = this.waiting.take() else { return Poll::Pending };
+                (waiting.output, committed)
             }
-            *this.parked = Some(output);
-        }
-        let mut committed = Ok(());
-        if let Some(commit) = this.commit.as_mut() {
-            committed = ready!(Pin::new(commit).poll(context));
-        }
-        *this.commit = None;
-        let (Some(output), Some(session)) = (this.parked.take(), this.session.take()) else {
-            return Poll::Pending;
+            None => {
+                let output = ready!(this.inner.poll(context));
+                let commit = settle_head(session, &output);
+                match commit.map(|mut commit| (Pin::new(&mut commit).poll(context), commit)) {
+                    None => (output, Ok(())),
+                    Some((Poll::Ready(committed), _)) => (output, committed),
+                    Some((Poll::Pending, commit)) => {
+                        *this.waiting = Some(Box::new(Waiting { commit, output }));
+                        return Poll::Pending;
+                    }
+                }
+            }
         };
+        let Some(session) = this.session.take() else { return Poll::Pending };
         Poll::Ready(match output {
             Ok(response) => Ok(finish(response, committed, session, this.answer)),
             Err(error) => {
@@ -90,28 +96,35 @@ fn finish<B: Body>(
     session: Arc<RequestSession>,
     answer: &impl Answer<B>,
 ) -> Response<SessionBody<B>> {
+    let touched = session.is_touched().then(|| Arc::clone(&session));
     let mut response = match committed {
         Ok(()) => {
-            session.state().stage = Stage::Streaming;
-            SessionBody::wrap(response, Arc::clone(&session))
+            session.set_stage(Stage::Streaming);
+            SessionBody::wrap(response, session)
         }
         // Fails closed: a change that is not stored is never answered as if it were, and once it
         // is answered so it is not stored later either.
         Err(error) => {
             session.close();
-            let answer = answer.answer(&error);
-            answer.map(|body| SessionBody::instead(body, Arc::clone(&session)))
+            answer.answer(&error).map(|body| SessionBody::instead(body, session))
         }
     };
-    if session.is_touched() {
+    if let Some(session) = touched {
         decorate(response.headers_mut(), &session);
     }
     response
 }
 
 /// Decides what has to be committed before the head, now that the handler is done.
-fn settle_head(session: &Arc<RequestSession>, ok: bool) -> Option<RunningCommit> {
+fn settle_head<B, E>(
+    session: &Arc<RequestSession>,
+    output: &Result<Response<B>, E>,
+) -> Option<RunningCommit> {
+    if !session.is_touched() {
+        return None;
+    }
     let backend = &session.backend;
+    let ok = output.as_ref().is_ok_and(|response| !response.status().is_server_error());
     let mut state = session.state();
     if !ok && !backend.keep_on_server_error {
         let dropped = mem::take(&mut state.changes);
@@ -135,11 +148,11 @@ fn settle_head(session: &Arc<RequestSession>, ok: bool) -> Option<RunningCommit>
 impl<F: Future, A> PinnedDrop for ResponseFuture<F, A> {
     fn drop(self: Pin<&mut Self>) {
         let this = self.project();
-        match (this.session.take(), &this.commit) {
+        match (this.session.take(), &this.waiting) {
             // A handler that was dropped before its head commits nothing more.
             (Some(session), None) => session.close(),
             // A commit that has started goes on by itself (see `RunningCommit`).
-            (Some(session), Some(_)) => session.state().stage = Stage::Closed,
+            (Some(session), Some(_)) => session.set_stage(Stage::Closed),
             (None, _) => {}
         }
     }
@@ -147,6 +160,8 @@ impl<F: Future, A> PinnedDrop for ResponseFuture<F, A> {
 
 impl<F: Future, A> fmt::Debug for ResponseFuture<F, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("committing", &self.commit).finish_non_exhaustive()
+        f.debug_struct("ResponseFuture")
+            .field("committing", &self.waiting.is_some())
+            .finish_non_exhaustive()
     }
 }

@@ -223,7 +223,7 @@ impl RequestSession {
         state.ended.extend(&ids);
         state.ending.extend(ids);
         // Whatever the cookies said, this request knows now that it has no session.
-        let _ = self.loaded.set(Ok(()));
+        let _ = self.touched().loaded.set(Ok(()));
         Ok(!state.ending.is_empty())
     }
 }

@@ -123,6 +123,9 @@ mod values;
 
 #[doc(hidden)]
 pub mod doc;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -118,7 +118,7 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn validate(&self) -> Result<(), Error> {
-        let _turn = self.session.turn.lock().await;
+        let _turn = self.session.touched().turn.lock().await;
         self.session.reload().await?;
         self.record().await.map(|_| ())
     }

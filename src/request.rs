@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     mem,
-    sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError},
+    sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, OnceLock, PoisonError},
     time::Instant,
 };
 
@@ -17,7 +17,7 @@ use crate::{
     changes, cookie,
     error::{Error, ErrorKind},
     record::{Activity, Record},
-    state::{Held, Presence, Stage, State},
+    state::{AtomicStage, Held, Presence, Stage, State},
     token::SessionId,
 };
 
@@ -26,7 +26,15 @@ use crate::{
 pub(crate) struct RequestSession {
     pub(crate) backend: Arc<Backend>,
     cookies: CookieLines,
-    /// Set by the first touch; a failure stays, so that an outage is waited for once a request.
+    stage: AtomicStage,
+    /// Made by the first touch: a request without one carries little, and locks nothing.
+    touched: OnceLock<Box<Touched>>,
+}
+
+/// What a request needs that asks for its session.
+#[derive(Default)]
+pub(crate) struct Touched {
+    /// Set by the first load; a failure stays, so that an outage is waited for once a request.
     pub(crate) loaded: OnceCell<Result<(), Error>>,
     /// One store operation of this request at a time.
     pub(crate) turn: Mutex<()>,
@@ -43,23 +51,33 @@ impl RequestSession {
     pub(crate) fn new(backend: Arc<Backend>, headers: &HeaderMap) -> Arc<Self> {
         let mut lines = headers.get_all(COOKIE).iter().cloned();
         let cookies = CookieLines { first: lines.next(), rest: lines.collect() };
-        Arc::new(Self {
-            backend,
-            cookies,
-            loaded: OnceCell::new(),
-            turn: Mutex::new(()),
-            state: StdMutex::default(),
-        })
+        Arc::new(Self { backend, cookies, stage: AtomicStage::default(), touched: OnceLock::new() })
     }
 
-    pub(crate) fn state(&self) -> StdMutexGuard<'_, State> {
-        // Nothing that can panic runs under this lock but the arithmetic of this crate.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn touched(&self) -> &Touched {
+        self.touched.get_or_init(Box::default)
     }
 
     /// Whether anybody asked for the session at all.
     pub(crate) fn is_touched(&self) -> bool {
-        self.loaded.initialized() || self.state().is_dirty()
+        self.touched.get().is_some()
+    }
+
+    /// What is known and done so far. Touches the session.
+    pub(crate) fn state(&self) -> StdMutexGuard<'_, State> {
+        // Nothing that can panic runs under this lock but the arithmetic of this crate.
+        let mut state = self.touched().state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.stage = self.stage.get();
+        state
+    }
+
+    /// Whether the store has something to be told.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.is_touched() && self.state().is_dirty()
+    }
+
+    pub(crate) fn set_stage(&self, stage: Stage) {
+        self.stage.set(stage);
     }
 
     /// Finds and loads the session, once; a second caller waits for the first.
@@ -69,14 +87,17 @@ impl RequestSession {
         if self.state().stage == Stage::Closed {
             return Err(Error::closed());
         }
-        self.loaded.get_or_init(|| self.load_now()).await.clone()
+        self.touched().loaded.get_or_init(|| self.load_now()).await.clone()
     }
 
     /// Makes the next touch load again: somebody wants to know what the store says now.
     pub(crate) async fn reload(&self) -> Result<(), Error> {
         let held = {
             let state = self.state();
-            state.held.clone().filter(|_| self.loaded.initialized() && state.stage != Stage::Closed)
+            state
+                .held
+                .clone()
+                .filter(|_| self.touched().loaded.initialized() && state.stage != Stage::Closed)
         };
         // Without one to ask for again, what the first load says is as fresh as it gets.
         let Some(held) = held else { return self.load().await };
@@ -185,8 +206,11 @@ impl RequestSession {
 
     /// Ends the handle's life: what is not committed by now never will be.
     pub(crate) fn close(&self) {
+        self.set_stage(Stage::Closed);
+        if !self.is_touched() {
+            return;
+        }
         let mut state = self.state();
-        state.stage = Stage::Closed;
         state.ending.clear();
         let lost = mem::take(&mut state.changes);
         if !lost.is_empty() {
@@ -220,7 +244,8 @@ impl fmt::Display for Causes<'_> {
 
 impl fmt::Debug for RequestSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.state().held.as_ref().map(|held| held.id);
-        f.debug_struct("RequestSession").field("id", &id).finish_non_exhaustive()
+        // To be printed is no touch.
+        let id = self.is_touched().then(|| self.state().held.as_ref().map(|held| held.id));
+        f.debug_struct("RequestSession").field("id", &id.flatten()).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,12 @@
 //! What one request knows of its session, and what it has done to it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::{
     backend::Backend,
@@ -12,6 +18,7 @@ use crate::{
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    /// As it was when the state was locked.
     pub(crate) stage: Stage,
     pub(crate) presence: Presence,
     pub(crate) held: Option<Held>,
@@ -35,6 +42,29 @@ pub(crate) enum Stage {
     Streaming,
     /// The response is over, or was never made.
     Closed,
+}
+
+/// The stage of a request, told without a lock.
+#[derive(Debug, Default)]
+pub(crate) struct AtomicStage(AtomicU8);
+
+impl AtomicStage {
+    pub(crate) fn get(&self) -> Stage {
+        match self.0.load(Ordering::Acquire) {
+            0 => Stage::Open,
+            1 => Stage::Streaming,
+            _ => Stage::Closed,
+        }
+    }
+
+    pub(crate) fn set(&self, stage: Stage) {
+        let number = match stage {
+            Stage::Open => 0,
+            Stage::Streaming => 1,
+            Stage::Closed => 2,
+        };
+        self.0.store(number, Ordering::Release);
+    }
 }
 
 /// What the cookies of the request led to.

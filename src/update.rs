@@ -17,7 +17,7 @@ impl RequestSession {
         F: FnMut(Option<T>) -> T,
     {
         let update = async {
-            let _turn = self.turn.lock().await;
+            let _turn = self.touched().turn.lock().await;
             self.update_in_turn(name, change).await
         };
         let span = tracing::debug_span!("session_update");

@@ -7,7 +7,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use redis::{FromRedisValue, Value};
+use redis::{Cmd, FromRedisValue, Value};
 
 use super::{Expected, SaveOutcome, Store, StoreFuture};
 use crate::{
@@ -31,6 +31,8 @@ use value::{HEAD_LEN, head};
 
 /// The generation in every key. A constant as long as nothing but Redis keeps the records.
 const GENERATION: &str = "0";
+/// Characters of an id in a key.
+const KEY_TAIL: usize = 43;
 /// How long after its end a record stays, so that a client that comes back soon is told
 /// "expired" and not "absent". The layer never uses it then.
 const KEPT_EXPIRED: Duration = Duration::from_secs(300);
@@ -80,7 +82,7 @@ impl RedisStore {
     }
 
     fn key(&self, id: &SessionId) -> String {
-        let mut key = String::with_capacity(self.key_prefix.len() + 43);
+        let mut key = String::with_capacity(self.key_prefix.len() + KEY_TAIL);
         key.push_str(&self.key_prefix);
         id.push_to(&mut key);
         key
@@ -93,7 +95,7 @@ impl RedisStore {
     }
 
     async fn create(&self, id: &SessionId, record: &Record) -> Result<SaveOutcome, Error> {
-        let connection = self.connections.get().await?;
+        let mut connection = self.connections.get().await?;
         let mut call = Script::Create.call(&[&self.key(id)]);
         call.arg(value::encode(record)).arg(self.life(record.end()));
         call.arg(connection.server_time_in(CREATE_DEADLINE));
@@ -134,7 +136,7 @@ impl RedisStore {
         new: &SessionId,
         record: &Record,
     ) -> Result<SaveOutcome, Error> {
-        let connection = self.connections.get().await?;
+        let mut connection = self.connections.get().await?;
         let mut call = Script::Renew.call(&[&self.key(old), &self.key(new)]);
         call.arg(head(expected).as_slice());
         call.arg(value::encode(record)).arg(self.life(record.end()));
@@ -172,8 +174,8 @@ impl RedisStore {
 impl Store for RedisStore {
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         Box::pin(async move {
-            let mut get = redis::cmd("GET");
-            let _ = get.arg(self.key(id));
+            let mut get = Cmd::with_capacity(2, 3 + self.key_prefix.len() + KEY_TAIL);
+            let _ = get.arg("GET").arg(self.key(id));
             record(self.connections.read(&get).await?)
         })
     }

@@ -22,9 +22,11 @@ mod monitor;
 mod process;
 mod proxy;
 mod raw;
+mod redis_contents;
 mod redis_server;
 mod server;
 mod site;
+mod walk;
 
 pub use browser::Browser;
 pub use child::Child;

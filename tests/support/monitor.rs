@@ -135,7 +135,7 @@ impl Command {
     }
 
     pub fn mentions(&self, needle: &[u8]) -> bool {
-        self.args.iter().any(|arg| super::redis_server::contains(arg, needle))
+        self.args.iter().any(|arg| super::redis_contents::contains(arg, needle))
     }
 }
 

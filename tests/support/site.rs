@@ -1,30 +1,24 @@
 //! A site whose handler does what the path says, so that a test reads as what a client does:
 //! `/get:cart,insert:cart:tea,gate:slow,login:alice`.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::stream;
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
-use serde_json::Value;
+use http::{Request, Response, header};
 use tokio::sync::watch;
 use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_redis_session::{
-    Builder, Error, ErrorKind, RedisConfig, RedisSessionLayer, RedisStore, SessionBody,
-    SessionContext, SessionExpiry,
+    Builder, RedisConfig, RedisSessionLayer, RedisStore, SessionBody, SessionContext,
 };
 
 use super::browser::Browser;
 use super::gate::Gates;
 use super::redis_server::RedisServer;
 use super::server::{Running, serve};
+use super::walk::{Body, handle};
 
 /// The name of the cookie, unless a test sets another.
 pub const COOKIE: &str = "__Host-session";
@@ -32,8 +26,6 @@ pub const COOKIE: &str = "__Host-session";
 /// What the removal cookie looks like by default.
 pub const REMOVED: &str = "__Host-session=; HttpOnly; SameSite=Lax; Secure; Path=/; \
     Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
-
-pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A running server with our layer around the handler.
 #[derive(Debug)]
@@ -46,9 +38,9 @@ pub struct Site {
 
 /// What the handler shares with the test.
 #[derive(Debug, Default)]
-struct Inside {
-    gates: Gates,
-    kept: Mutex<Vec<SessionContext>>,
+pub struct Inside {
+    pub gates: Gates,
+    pub kept: Mutex<Vec<SessionContext>>,
     /// How many response futures were dropped before they had an answer.
     abandoned: watch::Sender<usize>,
 }
@@ -148,171 +140,5 @@ struct Abandoned<'a>(&'a watch::Sender<usize>);
 impl Drop for Abandoned<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count += 1);
-    }
-}
-
-/// One request on its way through its path.
-struct Walk {
-    session: SessionContext,
-    inside: Arc<Inside>,
-    response: Response<()>,
-    said: Vec<String>,
-}
-
-async fn handle<B>(request: Request<B>, inside: Arc<Inside>) -> Result<Response<Body>, Infallible> {
-    let session = request.extensions().get::<SessionContext>().expect("the layer's handle").clone();
-    let path = request.uri().path().trim_start_matches('/').to_owned();
-    let mut steps = path.split(',').filter(|step| !step.is_empty()).map(str::to_owned);
-    let mut walk = Walk { session, inside, response: Response::new(()), said: Vec::new() };
-    while let Some(step) = steps.next() {
-        if step == "stream" {
-            let head = walk.response.headers().clone();
-            let status = walk.response.status();
-            let mut response = Response::new(streamed(walk, steps.collect()));
-            *response.headers_mut() = head;
-            *response.status_mut() = status;
-            return Ok(response);
-        }
-        if let Err(error) = walk.step(&step).await {
-            let text = format!("{:?}", error.kind());
-            return Ok(error.response::<()>().map(|()| full(text)));
-        }
-    }
-    let text = walk.said.join(",");
-    Ok(walk.response.map(|()| full(text)))
-}
-
-/// A body that takes the rest of the path, a chunk a step.
-fn streamed(walk: Walk, steps: Vec<String>) -> Body {
-    let chunks = stream::unfold((walk, steps.into_iter()), |(mut walk, mut steps)| async move {
-        let step = steps.next()?;
-        if let Err(error) = walk.step(&step).await {
-            walk.said.push(format!("!{:?}", error.kind()));
-        }
-        let chunk = Frame::data(Bytes::from(walk.said.drain(..).collect::<String>() + ","));
-        Some((Ok::<_, Infallible>(chunk), (walk, steps)))
-    });
-    StreamBody::new(chunks).boxed_unsync()
-}
-
-fn full(text: String) -> Body {
-    http_body_util::Full::from(text).boxed_unsync()
-}
-
-impl Walk {
-    async fn step(&mut self, step: &str) -> Result<(), Error> {
-        // A tilde: the handler goes on after an error.
-        let (step, goes_on) = step.strip_prefix('~').map_or((step, false), |step| (step, true));
-        match self.act(step).await {
-            Err(error) if goes_on => self.say(format!("!{:?}", error.kind())),
-            Err(error) => return Err(error),
-            Ok(()) => {}
-        }
-        Ok(())
-    }
-
-    fn say(&mut self, what: impl Into<String>) {
-        self.said.push(what.into());
-    }
-
-    fn show<T: std::fmt::Display>(&mut self, what: Option<T>) {
-        self.said.push(what.map_or("-".to_owned(), |what| what.to_string()));
-    }
-
-    async fn act(&mut self, step: &str) -> Result<(), Error> {
-        let words: Vec<_> = step.splitn(3, ':').collect();
-        let session = self.session.clone();
-        match words.as_slice() {
-            ["get", name] => {
-                let value = session.get::<Value>(name).await?;
-                self.show(value.map(|value| match value {
-                    Value::String(text) => text,
-                    other => other.to_string(),
-                }));
-            }
-            ["insert", name, value] => session.insert(name, *value).await?,
-            ["fill", name, bytes] => {
-                session.insert(name, &"x".repeat(bytes.parse().unwrap())).await?;
-            }
-            ["remove", name] => {
-                let was_there = session.remove(name).await?;
-                self.say(was_there.to_string());
-            }
-            ["update", name] => {
-                let count = |count: Option<u64>| count.unwrap_or(0) + 1;
-                let now = session.update(name, count).await?;
-                self.say(now.to_string());
-            }
-            ["push", name, value] => {
-                let push = |list: Option<Vec<String>>| {
-                    let mut list = list.unwrap_or_default();
-                    list.push((*value).to_owned());
-                    list
-                };
-                let list = session.update(name, push).await?;
-                self.say(list.join("+"));
-            }
-            ["keys"] => {
-                let keys = session.keys().await?.join("+");
-                self.say(keys);
-            }
-            ["clear"] => session.clear().await?,
-            ["save"] => session.save().await?,
-            ["login", user] => session.login(user, None).await?,
-            ["login", user, platform] => session.login(user, Some(platform)).await?,
-            ["logout"] => session.logout().await?,
-            ["destroy"] => session.destroy().await?,
-            ["renew"] => session.renew().await?,
-            ["validate"] => session.validate().await?,
-            ["touch"] => {
-                let touched = session.touch().await?;
-                self.say(touched.to_string());
-            }
-            ["id"] => {
-                let id = session.id().await?;
-                self.show(id);
-            }
-            ["user"] => {
-                let user = session.user_id().await?;
-                self.show(user);
-            }
-            ["platform"] => {
-                let platform = session.platform_id().await?;
-                self.show(platform);
-            }
-            ["set_platform", platform] => session.set_platform(platform).await?,
-            ["clear_platform"] => {
-                let was_there = session.clear_platform().await?;
-                self.say(was_there.to_string());
-            }
-            ["expires"] => {
-                let end = session.expires_at().await?;
-                self.show(end);
-            }
-            ["created"] => {
-                let created = session.created_at().await?;
-                self.show(created);
-            }
-            ["expiry", idle, absolute] => {
-                let seconds = |text: &str| Duration::from_secs(text.parse().unwrap());
-                let expiry = SessionExpiry::new(seconds(idle)).absolute(seconds(absolute));
-                session.set_expiry(expiry).await?;
-            }
-            ["say", what] => self.say(*what),
-            ["gate", name] => self.inside.gates.pass(name).await,
-            ["keep"] => self.inside.kept.lock().unwrap().push(session),
-            ["fail"] => return Err(Error::new(ErrorKind::Invalid, "as the path says")),
-            ["panic"] => panic!("as the path says"),
-            ["status", code] => {
-                *self.response.status_mut() = StatusCode::from_bytes(code.as_bytes()).unwrap();
-            }
-            ["header", name, value] => {
-                let name: http::HeaderName = name.parse().unwrap();
-                let value = HeaderValue::try_from(value.replace("%20", " ")).unwrap();
-                self.response.headers_mut().append(name, value);
-            }
-            other => panic!("no such step: {other:?}"),
-        }
-        Ok(())
     }
 }

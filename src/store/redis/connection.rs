@@ -9,11 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bb8_redis::bb8::{ErrorSink, ManageConnection, Pool, RunError};
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, Value,
-    aio::{ConnectionLike as _, MultiplexedConnection},
-};
+use bb8_redis::bb8::{ErrorSink, ManageConnection, Pool, QueueStrategy, RunError};
+use redis::{AsyncConnectionConfig, Client, Cmd, Value, aio::MultiplexedConnection};
 use tokio::sync::watch;
 
 use super::{
@@ -23,6 +20,9 @@ use super::{
     script::{Call, Script},
 };
 use crate::error::{ConfigError, Error};
+
+/// Commands that may wait for one connection before their senders do.
+const PIPELINE: usize = 1024;
 
 /// The pool. A connection is taken, cloned and given back at once, so that all requests send
 /// over the few there are.
@@ -42,6 +42,9 @@ impl Connections {
         let manager = Manager { client: config.client()?, limits };
         let pool = Pool::builder()
             .max_size(limits.pool_size)
+            // The same one as long as it is free, so that requests which wake together share one
+            // write and one read; the others serve under contention, and when it breaks.
+            .queue_strategy(QueueStrategy::Lifo)
             .min_idle(None)
             // No reaper: it would need a runtime here, and a broken connection tells it itself.
             .max_lifetime(None)
@@ -137,7 +140,7 @@ impl Connection {
     }
 
     /// Calls a script, and tells the server the script if it has forgotten it: nothing ran then.
-    pub(super) async fn write(&self, call: &Call) -> Result<Answer, Error> {
+    pub(super) async fn write(&mut self, call: &Call) -> Result<Answer, Error> {
         let mut result = self.send(&call.command).await;
         if matches!(&result, Err(failure) if failure.no_script) {
             let _ = self.send(&call.script.load()).await.map_err(|failure| failure.error)?;
@@ -150,11 +153,11 @@ impl Connection {
         }
     }
 
-    async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
+    async fn send(&mut self, command: &Cmd) -> Result<Value, Failure> {
         // Cancellation safety: the library keeps the place of a command whose caller is gone, so
         // its answer is never taken for another's.
         let waiting = self.health.wait();
-        let result = self.inner.clone().req_packed_command(command).await;
+        let result = self.inner.send_packed_command(command).await;
         waiting.answered();
         result.and_then(Value::extract_error).map_err(|error| {
             let failure = Failure::of(error);
@@ -183,6 +186,7 @@ impl Manager {
     async fn open(&self) -> Result<Connection, redis::RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.limits.connect_timeout))
+            .set_pipeline_buffer_size(PIPELINE)
             .set_response_timeout(Some(self.limits.command_timeout));
         let mut inner = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         // Alone and first, since of a pipeline the library tells the cause of a failure only if the

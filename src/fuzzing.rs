@@ -1,0 +1,48 @@
+//! What the fuzz targets in `fuzz/` call: every place where bytes of strangers are read. Built only
+//! with `--cfg fuzzing`.
+
+use crate::{SessionId, cookie, record::Record, token::Token};
+
+/// The `Cookie` lines of a request, as a client may have written them; how many tokens came of it.
+pub fn cookie_header(lines: &[&[u8]], name: &str) -> usize {
+    let found = cookie::find(lines.iter().copied(), name);
+    let pairs = lines.iter().flat_map(|line| line.split(|byte| *byte == b';'));
+    // A pair of ours has the name's bytes, behind nothing but space and tab.
+    let ours = pairs.filter(|pair| {
+        let start = pair.iter().position(|byte| !matches!(byte, b' ' | b'\t'));
+        start.and_then(|start| pair.get(start..)).is_some_and(|pair| {
+            pair.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.contains(&b'='))
+        })
+    });
+    assert!(found.len() <= ours.count(), "a token came of a pair that is not ours");
+    for token in &found {
+        let text = token.encode();
+        let sent = |line: &&[u8]| line.windows(text.len()).any(|part| part == text.as_bytes());
+        assert!(lines.iter().any(sent), "a token came that nobody sent");
+    }
+    found.len()
+}
+
+/// The bytes of a record, as whoever can write to the store may have left them.
+pub fn record_decode(version: u64, bytes: &[u8]) -> bool {
+    let Ok(record) = Record::from_bytes(version, bytes.to_vec().into()) else { return false };
+    let again = record.to_bytes();
+    assert_eq!(again.len(), bytes.len(), "nothing is read that is not written again");
+    let twice = Record::from_bytes(version, again.into());
+    assert!(twice.is_ok_and(|twice| twice == record), "a record reads as it was written");
+    true
+}
+
+/// The text of a session's id, as it may come from a form or a path.
+pub fn session_id_parse(text: &str) -> bool {
+    let Ok(id) = text.parse::<SessionId>() else { return false };
+    assert_eq!(id.to_string(), text, "an id has one text");
+    true
+}
+
+/// The text of a token, as it may come in a cookie.
+pub fn token(text: &[u8]) -> bool {
+    let Some(token) = Token::parse(text) else { return false };
+    assert_eq!(token.encode().as_bytes(), text, "a token has one text");
+    true
+}
