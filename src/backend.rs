@@ -3,16 +3,11 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    changes::Policy, clock::Clock, cookie::CookieConfig, error::Error, store::Store,
-    token::SessionId,
+    changes::Policy, clock::Clock, cookie::CookieConfig, error::Error, line::Lines, store::Store,
 };
-
-/// How many locks the sessions of a process share.
-const STRIPES: usize = 64;
 
 pub(crate) struct Backend {
     pub(crate) store: Box<dyn Store>,
@@ -23,7 +18,7 @@ pub(crate) struct Backend {
     pub(crate) keep_on_server_error: bool,
     /// Commits and touches that have started; `shutdown` waits for them.
     pub(crate) tracker: TaskTracker,
-    hot: Vec<Mutex<()>>,
+    pub(crate) lines: Lines,
 }
 
 impl Backend {
@@ -35,19 +30,17 @@ impl Backend {
         keep_on_server_error: bool,
     ) -> Arc<Self> {
         let clock = store.clock();
-        let hot = (0..STRIPES).map(|_| Mutex::new(())).collect();
         let tracker = TaskTracker::new();
-        Arc::new(Self { store, clock, cookie, policy, budget, keep_on_server_error, tracker, hot })
-    }
-
-    /// Lines up the writers of one session in this process, so that they meet no conflict but
-    /// with other processes. Sessions may share a lock; nothing is asked under it but the store.
-    pub(crate) async fn line_up(&self, id: &SessionId) -> Option<MutexGuard<'_, ()>> {
-        let stripe = id.as_bytes().first().map_or(0, |byte| usize::from(*byte) % STRIPES);
-        match self.hot.get(stripe) {
-            Some(lock) => Some(lock.lock().await),
-            None => None,
-        }
+        Arc::new(Self {
+            store,
+            clock,
+            cookie,
+            policy,
+            budget,
+            keep_on_server_error,
+            tracker,
+            lines: Lines::default(),
+        })
     }
 
     /// Waits for what the store does within `budget`.

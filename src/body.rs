@@ -46,6 +46,8 @@ impl<B: Body> SessionBody<B> {
     pub(crate) fn wrap(response: Response<B>, session: Arc<RequestSession>) -> Response<Self> {
         let length = response.headers().get(CONTENT_LENGTH);
         let promised = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        // Servers promise what the body knows of its length.
+        let promised = promised.or_else(|| response.body().size_hint().exact());
         response.map(|inner| Self::new(Some(inner), promised, session))
     }
 
@@ -116,13 +118,16 @@ impl<B: Body> Body for SessionBody<B> {
     }
 }
 
-/// Whether the server will ask for no frame after this one: the body says so, or the last of the
-/// bytes that the head promised has passed.
+/// Whether the server will ask for no frame after this one: trailers end a message, the body says
+/// so, or the last of the bytes that the head promised has passed.
 fn is_last<B: Body>(frame: &Frame<B::Data>, inner: &B, promised: &mut Option<u64>) -> bool {
     if let (Some(rest), Some(data)) = (promised.as_mut(), frame.data_ref()) {
         *rest = rest.saturating_sub(u64::try_from(data.remaining()).unwrap_or(u64::MAX));
     }
-    inner.is_end_stream() || inner.size_hint().exact() == Some(0) || *promised == Some(0)
+    frame.is_trailers()
+        || inner.is_end_stream()
+        || inner.size_hint().exact() == Some(0)
+        || *promised == Some(0)
 }
 
 #[pinned_drop]

@@ -191,7 +191,7 @@ impl Changes {
     }
 
     fn plan_create(&self, now: Timestamp, policy: &Policy, mark: Mark) -> Result<Plan, Error> {
-        let expiry = self.expiry.unwrap_or(policy.expiry);
+        let expiry = self.expiry_under(policy).unwrap_or(policy.expiry);
         let record = Record {
             version: 1,
             writer: mark,
@@ -211,7 +211,7 @@ impl Changes {
 
     fn applied(&self, base: &Record, now: Timestamp, policy: &Policy, mark: Mark) -> Record {
         let interval = policy.touch_interval;
-        let (created, deadlines) = match (&self.login, self.expiry) {
+        let (created, deadlines) = match (&self.login, self.expiry_under(policy)) {
             // Only a login starts the absolute time afresh. It keeps the session's own policy.
             (Some(_), expiry) => {
                 let expiry = expiry.unwrap_or_else(|| self.expiry_at_login(base, policy));
@@ -243,8 +243,13 @@ impl Changes {
         let own = SessionExpiry::new(base.deadlines.idle);
         match base.deadlines.absolute_deadline {
             Some(end) => own.absolute(end.saturating_since(base.created)),
-            None => own.without_absolute(),
+            None => own.or_absolute_of(policy.expiry),
         }
+    }
+
+    /// The policy that was set, if one was. To leave the absolute end open is not to take it away.
+    fn expiry_under(&self, policy: &Policy) -> Option<SessionExpiry> {
+        self.expiry.map(|expiry| expiry.or_absolute_of(policy.expiry))
     }
 
     fn values(&self, base: Option<&Record>) -> Values {

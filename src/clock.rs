@@ -92,7 +92,8 @@ impl ManualClock {
     /// ```
     pub fn advance(&self, duration: Duration) {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        let later = |now: u64| Some(now.saturating_add(millis));
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
     }
 
     /// The clock to hand to a store.

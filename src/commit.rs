@@ -3,12 +3,12 @@
 use std::{borrow::Cow, mem, sync::Arc};
 
 use bytes::Bytes;
-use tokio::sync::MutexGuard;
 use tracing::{Instrument as _, field::display};
 
 use crate::{
     changes::{Changes, Plan},
     error::{Error, ErrorKind},
+    line::Place,
     record::{Mark, Record},
     request::{Causes, RequestSession},
     state::{CookieChange, Held, Presence, Stage},
@@ -23,9 +23,6 @@ use settle::{Settled, delete_settled, renew_settled, save_settled};
 /// Fresh ids that are tried before a create gives up. One is enough in all of history; a store
 /// that answers late may need another.
 const CREATE_TRIES: usize = 3;
-
-/// A place among the writers of one session in this process.
-pub(crate) type Line<'a> = MutexGuard<'a, ()>;
 
 /// What became of the changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,13 +51,17 @@ impl RequestSession {
     /// The same for a caller that has its turn already and looks after the budget.
     pub(crate) async fn commit_in_turn(&self) -> Result<Applied, Error> {
         self.end_what_was_told_to().await?;
-        let changes = mem::take(&mut self.state().changes);
+        let changes = {
+            let mut state = self.state();
+            state.endings_at_turn = state.endings;
+            mem::take(&mut state.changes)
+        };
         if changes.is_empty() {
             return Ok(Applied::Done);
         }
         let mut guard = Restore { session: self, changes: Some(changes) };
         let Some(changes) = &guard.changes else { return Ok(Applied::Done) };
-        let applied = self.apply(|_| Ok(Cow::Borrowed(changes)), None).await?;
+        let applied = self.apply(|_| Ok(Cow::Borrowed(changes)), None, true).await?;
         guard.changes = None;
         Ok(applied)
     }
@@ -69,10 +70,15 @@ impl RequestSession {
     pub(crate) async fn commit_edit(
         &self,
         name: &str,
-        line: Option<Line<'_>>,
+        line: Option<Place<'_>>,
+        fresh: bool,
         mut edit: impl FnMut(Option<&[u8]>) -> Result<Bytes, Error>,
     ) -> Result<Applied, Error> {
-        let own = self.state().changes.take_name(name);
+        let own = {
+            let mut state = self.state();
+            state.endings_at_turn = state.endings;
+            state.changes.take_name(name)
+        };
         let mut guard = Restore { session: self, changes: Some(own) };
         let Some(own) = &guard.changes else { return Ok(Applied::Done) };
         let changes = |base: Option<&Record>| {
@@ -81,7 +87,7 @@ impl RequestSession {
             changes.insert(name, json);
             Ok(Cow::Owned(changes))
         };
-        let applied = self.apply(changes, line).await?;
+        let applied = self.apply(changes, line, fresh).await?;
         guard.changes = None;
         Ok(applied)
     }
@@ -108,15 +114,20 @@ impl RequestSession {
     }
 
     /// Applies `changes` to the record that the store has, whatever it has become meanwhile.
-    /// `line` is the place among this process' writers, if the caller has one already.
+    /// `line` is the place among this process' writers, if the caller has one already; `fresh` is
+    /// whether the record was loaded for this very call, or need not be.
     async fn apply<'a>(
         &self,
         mut changes: impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,
-        mut line: Option<Line<'_>>,
+        mut line: Option<Place<'_>>,
+        mut fresh: bool,
     ) -> Result<Applied, Error> {
         let backend = &*self.backend;
         let mark = new_mark()?;
         loop {
+            if self.state().told_to_end() {
+                return Ok(Applied::Gone);
+            }
             let held = self.state().held.clone();
             let now = backend.clock.now();
             let changes = changes(held.as_ref().map(|held| &*held.record))?;
@@ -129,6 +140,14 @@ impl RequestSession {
             }
             let base = held.as_ref().map(|held| &*held.record);
             let plan = changes.plan(base, now, &backend.policy, mark)?;
+            if let (Plan::Nothing | Plan::Touch(_), false, Some(old)) = (&plan, fresh, &held) {
+                // Nothing to do by an old copy is no answer of the store's.
+                fresh = true;
+                if self.look_again(old.id).await? || self.forget(&old.id, &changes) {
+                    continue;
+                }
+                return Ok(Applied::Gone);
+            }
             let settled = self.carry_out(plan, held.as_ref()).await?;
             match (settled, held) {
                 (Settled::Saved, _) => return Ok(Applied::Done),
@@ -136,11 +155,16 @@ impl RequestSession {
                     tracing::debug!(session.id = %held.id, "session conflict, rebasing");
                     self.hold(held.id, current);
                     if line.is_none() {
-                        line = backend.line_up(&held.id).await;
+                        line = Some(backend.lines.line_up(held.id).await);
                     }
                 }
-                (_, Some(held)) if !self.forget(&held.id, &changes) => return Ok(Applied::Gone),
-                _ => {}
+                (Settled::Taken, _) => {
+                    return Err(Error::unavailable("the store refuses a new id"));
+                }
+                (Settled::Gone, Some(held)) if !self.forget(&held.id, &changes) => {
+                    return Ok(Applied::Gone);
+                }
+                (Settled::Gone | Settled::Conflict(_), _) => {}
             }
         }
     }
@@ -183,7 +207,7 @@ impl RequestSession {
                 outcome => tracing::warn!(?outcome, "a fresh session id was refused"),
             }
         }
-        Err(cause.unwrap_or_else(|| Error::unavailable("the store refuses every new id")))
+        cause.map_or(Ok(Settled::Taken), Err)
     }
 
     async fn write(&self, held: &Held, record: Record) -> Result<Settled, Error> {
@@ -196,15 +220,21 @@ impl RequestSession {
 
     async fn renew_as(&self, held: &Held, record: Record) -> Result<Settled, Error> {
         self.refuse_while_streaming()?;
-        let token = Token::generate()?;
-        let (old, new) = (held.id, token.id());
-        let expected = held.record.version;
-        let settled = renew_settled(&self.backend, &old, expected, &new, &record).await?;
-        if matches!(settled, Settled::Saved) {
-            tracing::info!(session.id = %new, session.old_id = %old, "session renewed");
-            self.hand_out(token, new, record);
+        let (old, expected) = (held.id, held.record.version);
+        for _ in 0..CREATE_TRIES {
+            let token = Token::generate()?;
+            let new = token.id();
+            match renew_settled(&self.backend, &old, expected, &new, &record).await? {
+                Settled::Taken => tracing::warn!("a fresh session id was refused"),
+                Settled::Saved => {
+                    tracing::info!(session.id = %new, session.old_id = %old, "session renewed");
+                    self.hand_out(token, new, record);
+                    return Ok(Settled::Saved);
+                }
+                settled => return Ok(settled),
+            }
         }
-        Ok(settled)
+        Ok(Settled::Taken)
     }
 
     /// A new id needs a cookie, and the head is gone. (After a drop in mid-commit nobody reads the
@@ -234,6 +264,7 @@ impl RequestSession {
     fn forget(&self, id: &SessionId, changes: &Changes) -> bool {
         tracing::info!(session.id = %id, "session ended during the request, changes dropped");
         self.let_go();
+        self.state().lose();
         changes.signs_in()
     }
 
@@ -246,6 +277,12 @@ impl RequestSession {
 
     pub(crate) fn hold(&self, id: SessionId, record: Record) {
         let mut state = self.state();
+        if state.told_to_end() {
+            // Told while this was under way: it ends too, and whoever told waits for that.
+            state.ended.push(id);
+            state.ending.push(id);
+            return;
+        }
         state.held = Some(Held { id, record: Arc::new(record) });
         state.presence = Presence::Alive;
     }
@@ -265,7 +302,10 @@ struct Restore<'a> {
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
         if let Some(changes) = self.changes.take() {
-            self.session.state().changes.restore_below(changes);
+            let mut state = self.session.state();
+            if !state.told_to_end() {
+                state.changes.restore_below(changes);
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind},
     record::Record,
     request::RequestSession,
-    state::{Presence, State},
+    state::{Presence, Stage, State},
     token::SessionId,
     values::NAME_MAX,
 };
@@ -180,7 +180,7 @@ impl SessionContext {
     /// ```
     pub async fn clear(&self) -> Result<(), Error> {
         let clear = |state: &mut State| {
-            if state.held.is_none() && state.changes.is_empty() {
+            if state.base()?.is_none() && state.changes.is_empty() {
                 return Ok(());
             }
             state.writable()?;
@@ -206,17 +206,22 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn save(&self) -> Result<(), Error> {
-        self.session.load().await?;
-        match self.session.commit().await? {
-            Applied::Done => Ok(()),
-            Applied::Gone => Err(ended()),
-        }
+        let losses = self.read(|state| state.losses).await?;
+        let applied = self.session.commit().await?;
+        // Also if it was another task's save that met the end, and took what was buffered here.
+        let lost = self.session.state().losses != losses;
+        if applied == Applied::Gone || lost { Err(ended()) } else { Ok(()) }
     }
 
     /// Asks for something of the loaded session.
     pub(crate) async fn read<R>(&self, ask: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
         self.session.load().await?;
-        Ok(ask(&mut self.session.state()))
+        let mut state = self.session.state();
+        // The response may have ended while the record was loaded.
+        if state.stage == Stage::Closed {
+            return Err(Error::closed());
+        }
+        Ok(ask(&mut state))
     }
 
     /// Changes something that has to go into a record, if the record stays within its bound.

@@ -152,8 +152,11 @@ impl Error {
         Self::new(ErrorKind::Absent, "there is no session")
     }
 
+    /// The library's own text may quote the value, which may be a secret: only its place is told.
     pub(crate) fn value(error: serde_json::Error) -> Self {
-        Self::new(ErrorKind::Value, "the value does not fit its type").because(error)
+        let (what, line, column) = (error.classify(), error.line(), error.column());
+        Self::new(ErrorKind::Value, "the value does not fit its type")
+            .because(format!("{what:?} error at line {line} column {column}"))
     }
 
     pub(crate) fn random_source(error: getrandom::Error) -> Self {

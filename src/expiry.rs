@@ -24,7 +24,8 @@ pub struct SessionExpiry {
 }
 
 impl SessionExpiry {
-    /// A session that ends `idle` after its last activity. At least a second, at most ten years.
+    /// A session that ends `idle` after its last activity, and at the layer's absolute timeout if
+    /// it has one and no other is given. At least a second, at most ten years.
     ///
     /// ```
     /// # use tower_redis_session::SessionExpiry;
@@ -65,7 +66,7 @@ impl SessionExpiry {
         self.idle
     }
 
-    /// The time after login at which the session ends; `None` for no such end.
+    /// The time after login at which the session ends; `None` for the layer's.
     ///
     /// ```
     /// # use tower_redis_session::SessionExpiry;
@@ -77,8 +78,9 @@ impl SessionExpiry {
         self.absolute
     }
 
-    pub(crate) fn without_absolute(mut self) -> Self {
-        self.absolute = None;
+    /// The same, with the end of `other` where this one names none.
+    pub(crate) fn or_absolute_of(mut self, other: Self) -> Self {
+        self.absolute = self.absolute.or(other.absolute);
         self
     }
 

@@ -124,15 +124,20 @@ fn settle_head<B, E>(
         return None;
     }
     let backend = &session.backend;
-    let ok = output.as_ref().is_ok_and(|response| !response.status().is_server_error());
+    let keep = match output {
+        Ok(response) => backend.keep_on_server_error || !response.status().is_server_error(),
+        // Without a response there is nobody to tell a new id.
+        Err(_) => false,
+    };
     let mut state = session.state();
-    if !ok && !backend.keep_on_server_error {
+    if !keep {
         let dropped = mem::take(&mut state.changes);
         if !dropped.is_empty() {
             tracing::debug!("session changes dropped with a server error");
         }
     }
-    if state.is_dirty() {
+    // A task of the handler's may be storing something just now that the head has to tell.
+    if state.is_dirty() || session.touched().turn.try_lock().is_err() {
         drop(state);
         return Some(RunningCommit::start(Arc::clone(session)));
     }

@@ -100,7 +100,7 @@ impl SessionContext {
     /// ```
     pub async fn renew(&self) -> Result<(), Error> {
         let renew = |state: &mut State| {
-            if state.held.is_some() {
+            if state.base()?.is_some() {
                 state.may_set_cookie()?;
                 state.changes.renew();
             }
@@ -113,7 +113,7 @@ impl SessionContext {
     /// cannot bring it back. What is inserted afterwards begins a new session under a new id.
     ///
     /// Asks the store once, and not at all without a cookie. Works for records that cannot be
-    /// read, and ends every session that the client's cookies open.
+    /// read, and ends every session that the client's cookies open, one after the other.
     ///
     /// # Errors
     ///
@@ -199,10 +199,12 @@ impl RequestSession {
     /// Cancellation safety: dropped here or failed, the ids stand in `ending`, and the commit before
     /// the head tries again.
     async fn destroy(&self) -> Result<(), Error> {
-        if !self.begin_to_end()? {
-            return Ok(());
+        let any = self.begin_to_end()?;
+        // What another task of this request is storing right now has to end as well.
+        if any || self.touched().turn.try_lock().is_err() {
+            let _ = self.commit().await?;
         }
-        self.commit().await.map(|_| ())
+        Ok(())
     }
 
     /// Forgets the session here and notes what has to go from the store; whether there is any.
@@ -220,6 +222,7 @@ impl RequestSession {
         }
         state.presence = Presence::Absent;
         state.changes = Default::default();
+        state.endings += 1;
         state.ended.extend(&ids);
         state.ending.extend(ids);
         // Whatever the cookies said, this request knows now that it has no session.

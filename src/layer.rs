@@ -16,8 +16,8 @@ use crate::{
 /// Puts a [`SessionContext`](crate::SessionContext) into the extensions of every request, and
 /// stores what changed before the response is sent.
 ///
-/// Clones share one store and its connections. For two kinds of session in one service, use two
-/// layers with two cookie names.
+/// Clones share one store and its connections. For two kinds of session in one service, put two
+/// layers with two cookie names around different routes: of nested ones a handler finds the inner.
 ///
 /// ```
 /// use std::time::Duration;
@@ -96,7 +96,7 @@ impl<A> RedisSessionLayer<A> {
     }
 
     /// Waits until every commit that has started is done: after the server has drained its
-    /// connections, before the runtime ends. Each is bounded by the budget.
+    /// connections, before the runtime ends. Takes at most two budgets.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -110,7 +110,9 @@ impl<A> RedisSessionLayer<A> {
     pub async fn shutdown(&self) {
         let tracker = &self.backend.tracker;
         let _ = tracker.close();
-        tracker.wait().await;
+        // One whose owner neither polls nor drops it is not waited for longer than it may take.
+        let patience = self.backend.budget.saturating_mul(2);
+        let _ = tokio::time::timeout(patience, tracker.wait()).await;
     }
 }
 

@@ -108,6 +108,7 @@ mod future;
 mod identity;
 mod layer;
 mod lifetime;
+mod line;
 mod record;
 mod request;
 mod response;

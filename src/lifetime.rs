@@ -118,8 +118,11 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn validate(&self) -> Result<(), Error> {
-        let _turn = self.session.touched().turn.lock().await;
-        self.session.reload().await?;
+        let reload = async {
+            let _turn = self.session.touched().turn.lock().await;
+            self.session.reload().await
+        };
+        self.session.within_budget(reload).await?;
         self.record().await.map(|_| ())
     }
 
@@ -140,11 +143,12 @@ impl SessionContext {
     pub async fn touch(&self) -> Result<bool, Error> {
         let _ = self.record().await?;
         let Some((held, activity)) = self.session.due_touch() else { return Ok(false) };
-        touch(&self.session.backend, &held, activity).await
+        self.session.within_budget(touch(&self.session.backend, &held, activity)).await
     }
 
     /// Gives this session its own expiry, kept in the record through writes and renewals. The
-    /// absolute time counts from its creation or login. Buffered.
+    /// absolute time counts from its creation or login, and is the layer's if none is given.
+    /// Buffered.
     ///
     /// # Errors
     ///

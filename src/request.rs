@@ -5,11 +5,13 @@ use std::{
     future::Future,
     mem,
     sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, OnceLock, PoisonError},
-    time::Instant,
 };
 
 use http::{HeaderMap, HeaderValue, header::COOKIE};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::{
+    sync::{Mutex, OnceCell},
+    time::Instant,
+};
 use tracing::Instrument as _;
 
 use crate::{
@@ -73,7 +75,7 @@ impl RequestSession {
 
     /// Whether the store has something to be told.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.is_touched() && self.state().is_dirty()
+        self.is_touched() && self.stage.get() != Stage::Closed && self.state().is_dirty()
     }
 
     pub(crate) fn set_stage(&self, stage: Stage) {
@@ -87,10 +89,23 @@ impl RequestSession {
         if self.state().stage == Stage::Closed {
             return Err(Error::closed());
         }
-        self.touched().loaded.get_or_init(|| self.load_now()).await.clone()
+        let loaded = &self.touched().loaded;
+        if let Some(result) = loaded.get() {
+            return result.clone();
+        }
+        // The wait is bounded here, and not in the load itself, so that it is for those too who
+        // wait for a load of another task that nobody polls.
+        let load = async { loaded.get_or_init(|| self.load_now()).await.clone() };
+        let (result, start) = self.timed(load).await;
+        if result.is_err() {
+            let _ = loaded.set(result.clone());
+        }
+        let mut state = self.state();
+        state.spent = state.spent.max(start.elapsed());
+        result
     }
 
-    /// Makes the next touch load again: somebody wants to know what the store says now.
+    /// Loads once more: somebody wants to know what the store says now.
     pub(crate) async fn reload(&self) -> Result<(), Error> {
         let held = {
             let state = self.state();
@@ -101,24 +116,28 @@ impl RequestSession {
         };
         // Without one to ask for again, what the first load says is as fresh as it gets.
         let Some(held) = held else { return self.load().await };
-        let found = self.within_budget(self.backend.store.load(&held.id)).await;
-        self.settle(vec![(held.id, found)])
+        let found = self.backend.store.load(&held.id).await;
+        self.settle([(held.id, found)])
     }
 
     async fn load_now(&self) -> Result<(), Error> {
         let ids = self.presented();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let start = Instant::now();
         let span = tracing::debug_span!("session_load", session.id = ids.first().map(display));
-        let found = self.within_budget(self.ask(&ids)).instrument(span).await;
-        self.state().spent = start.elapsed();
-        // Fails closed: a store that does not answer is never taken for "no session".
-        let found = found.inspect_err(|error| {
-            tracing::warn!(error = %Causes(error), "session load failed");
-        })?;
-        self.settle(ids.into_iter().zip(found).collect())
+        let store = &self.backend.store;
+        match ids.as_slice() {
+            [] => Ok(()),
+            [id] => {
+                let found = store.load(id).instrument(span).await;
+                self.settle([(*id, found)])
+            }
+            _ => {
+                let found = store.load_each(&ids).instrument(span).await;
+                let found = found.inspect_err(|error| {
+                    tracing::warn!(error = %Causes(error), "session load failed");
+                })?;
+                self.settle(ids.into_iter().zip(found))
+            }
+        }
     }
 
     /// Waits for the store within what is left of this request's budget. The load counts, and so
@@ -127,28 +146,38 @@ impl RequestSession {
         &self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let start = Instant::now();
-        let left = self.backend.budget.saturating_sub(self.state().spent);
-        let result = self.backend.within(left, work).await;
+        let (result, start) = self.timed(work).await;
         if result.is_err() {
             self.state().spent += start.elapsed();
         }
         result
     }
 
-    async fn ask(&self, ids: &[SessionId]) -> Result<Vec<Result<Option<Record>, Error>>, Error> {
-        match ids {
-            [id] => Ok(vec![self.backend.store.load(id).await]),
-            ids => self.backend.store.load_each(ids).await,
+    /// The same, and when it began.
+    ///
+    /// Cancellation safety: past the budget the work is dropped, and may have happened or not.
+    async fn timed<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> (Result<T, Error>, Instant) {
+        let start = Instant::now();
+        let left = self.backend.budget.saturating_sub(self.state().spent);
+        if left.is_zero() {
+            // Nothing is begun that could not be waited for.
+            return (Err(Error::unavailable("no time is left for the session store")), start);
         }
+        let result = tokio::time::timeout_at(start + left, work).await;
+        (result.unwrap_or_else(|_| Err(Error::unavailable("no answer in time"))), start)
     }
 
     /// Decides which of the records found, if any, is the session.
-    fn settle(&self, found: Vec<(SessionId, Result<Option<Record>, Error>)>) -> Result<(), Error> {
+    fn settle(
+        &self,
+        found: impl IntoIterator<Item = (SessionId, Result<Option<Record>, Error>)>,
+    ) -> Result<(), Error> {
         let now = self.backend.clock.now();
         let ended = self.state().ended.clone();
-        let mut alive = Vec::new();
-        let mut presence = Presence::Absent;
+        let (mut held, mut presence) = (None, Presence::Absent);
         for (id, found) in found {
             match found {
                 _ if ended.contains(&id) => {}
@@ -157,11 +186,20 @@ impl RequestSession {
                     tracing::debug!(session.id = %id, "session expired");
                     presence = Presence::Expired;
                 }
-                Ok(Some(record)) => alive.push(Held { id, record: Arc::new(record) }),
+                Ok(Some(record)) if held.is_none() => {
+                    held = Some(Held { id, record: Arc::new(record) });
+                }
+                Ok(Some(_)) => {
+                    tracing::warn!("several live session cookies in one request");
+                    held = None;
+                    presence = Presence::Ambiguous;
+                    break;
+                }
                 Err(error) if is_unreadable(&error) => {
                     tracing::error!(session.id = %id, error = %error, "session record unreadable");
                     presence = Presence::Unreadable(error);
                 }
+                // Fails closed: a store that does not answer is never taken for "no session".
                 Err(error) => {
                     tracing::warn!(session.id = %id, error = %Causes(&error), "session load failed");
                     return Err(error);
@@ -169,13 +207,11 @@ impl RequestSession {
             }
         }
         let mut state = self.state();
-        if alive.len() > 1 {
-            tracing::warn!(sessions = alive.len(), "several live session cookies in one request");
-            alive.clear();
-            presence = Presence::Ambiguous;
+        if state.held.is_some() && held.is_none() {
+            state.lose();
         }
-        state.held = alive.pop();
-        state.presence = if state.held.is_some() { Presence::Alive } else { presence };
+        state.presence = if held.is_some() { Presence::Alive } else { presence };
+        state.held = held;
         Ok(())
     }
 
@@ -211,7 +247,6 @@ impl RequestSession {
             return;
         }
         let mut state = self.state();
-        state.ending.clear();
         let lost = mem::take(&mut state.changes);
         if !lost.is_empty() {
             tracing::debug!("session changes dropped with the response");

@@ -61,7 +61,8 @@ pub(crate) fn head(error: &Error) -> Response<()> {
     response
 }
 
-/// Writes into the head what the session has become. `touched` is whether anyone asked for it.
+/// Writes into the head what the session has become. Only for a session
+/// that was asked for.
 pub(crate) fn decorate(headers: &mut HeaderMap, session: &RequestSession) {
     let change = mem::take(&mut session.state().cookie);
     if let Some(cookie) = set_cookie(change, session) {

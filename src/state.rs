@@ -28,6 +28,11 @@ pub(crate) struct State {
     pub(crate) ending: Vec<SessionId>,
     /// Sessions that this request told to end at any time: a load under way never brings one back.
     pub(crate) ended: Vec<SessionId>,
+    /// How often this request was told to end its session; as of the turn that is under way.
+    pub(crate) endings: u64,
+    pub(crate) endings_at_turn: u64,
+    /// How often a session turned out to have ended meanwhile.
+    pub(crate) losses: u64,
     /// What the load, and what failed, took of the budget.
     pub(crate) spent: Duration,
 }
@@ -103,6 +108,20 @@ impl State {
     /// Whether the store has something to be told.
     pub(crate) fn is_dirty(&self) -> bool {
         !self.changes.is_empty() || !self.ending.is_empty()
+    }
+
+    /// Whether the request was told to end its session since the turn under way began.
+    pub(crate) fn told_to_end(&self) -> bool {
+        self.endings != self.endings_at_turn
+    }
+
+    /// The session turned out to have ended: what was to go into it does not begin another one.
+    /// Only a login does, since it asks nothing of what was there.
+    pub(crate) fn lose(&mut self) {
+        self.losses += 1;
+        if !self.changes.signs_in() {
+            self.changes = Changes::default();
+        }
     }
 
     /// The record to read from. `Unsupported` is passed on, since the record may be well and the

@@ -11,8 +11,9 @@ use crate::error::{Error, ErrorKind};
 const LEN: usize = 32;
 /// The same as unpadded base64url.
 pub(crate) const TEXT_LEN: usize = 43;
-/// Keeps an id apart from every other hash that is made of a token.
-const ID_DOMAIN: &[u8] = b"tower-redis-session id v1\0";
+/// Keeps an id apart from every other hash that is made of a token. With the token it fits one
+/// block of the hash.
+const ID_DOMAIN: &[u8] = b"tower-redis-session/id";
 
 /// The secret that a cookie carries. It is never stored, printed or compared.
 #[derive(Clone)]

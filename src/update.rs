@@ -38,7 +38,7 @@ impl RequestSession {
         // process comes in between.
         let held = self.state().held.as_ref().map(|held| held.id);
         let line = match held.or_else(|| self.presented().first().copied()) {
-            Some(id) => self.backend.line_up(&id).await,
+            Some(id) => Some(self.backend.lines.line_up(id).await),
             None => None,
         };
         self.load().await?;
@@ -50,7 +50,7 @@ impl RequestSession {
             stored = Some(value);
             Ok(json)
         };
-        match self.commit_edit(name, line, edit).await? {
+        match self.commit_edit(name, line, held.is_none(), edit).await? {
             Applied::Done => stored.ok_or_else(Error::absent),
             Applied::Gone => Err(ended()),
         }

@@ -176,6 +176,30 @@ async fn a_stream_begins_no_session_and_changes_no_id() {
     assert_eq!(visitor.ask(look).await.text(), "5,-");
 }
 
+/// The last moment at which a new id may be asked for is before the commit for the head. One that
+/// comes between that commit and the head cannot be handed out, and is not dropped in silence.
+#[tokio::test]
+async fn a_renewal_between_the_commit_and_the_head_ends_the_body_in_an_error() {
+    let store = Flaky::new();
+    let layer = layer_on(&store);
+    let mut visitor = visitor_with_n(&store, &layer).await;
+    let gate = store.hold(Op::Save);
+    let asked = visitor.visit(|s| async move {
+        s.insert("n", &2).await.unwrap();
+        tokio::spawn(async move {
+            gate.arrived().await;
+            s.renew().await.unwrap();
+            gate.open();
+        });
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("chunk")))
+    });
+    let asked = asked.await;
+    assert_eq!((asked.status(), asked.set_cookie()), (200, None));
+    assert!(asked.body.unwrap_err().contains("Closed"));
+    assert_eq!(visitor.ask(look).await.text(), "2,-", "under the id that it had");
+    assert_eq!(store.len(), 1);
+}
+
 #[tokio::test]
 async fn a_logout_in_a_stream_ends_the_session() {
     let store = Flaky::new();
@@ -221,7 +245,7 @@ impl Body for Watched {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
 

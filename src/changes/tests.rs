@@ -227,7 +227,13 @@ fn a_login_starts_the_absolute_time_afresh_by_the_sessions_own_policy() {
     for (name, base, make, idle, absolute) in [
         ("anonymous", own(policy().expiry, None), &login, HOUR, Some(DAY)),
         ("the same user", own(remember, Some("alice")), &login, 7 * DAY, Some(30 * DAY)),
-        ("without an absolute end", own(long, Some("alice")), &login, 30 * DAY, None),
+        (
+            "without an absolute end of its own",
+            own(long, Some("alice")),
+            &login,
+            30 * DAY,
+            Some(DAY),
+        ),
         ("over another user", own(remember, Some("bob")), &login, HOUR, Some(DAY)),
         ("as told", own(remember, Some("alice")), &login_as_told, HOUR, Some(2 * HOUR)),
     ] {

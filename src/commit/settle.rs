@@ -23,6 +23,8 @@ pub(super) enum Settled {
     Saved,
     Conflict(Record),
     Gone,
+    /// The new id cannot be used.
+    Taken,
 }
 
 /// Saves `record` over the version before it.
@@ -125,7 +127,7 @@ fn known(outcome: SaveOutcome) -> Result<Settled, Error> {
         SaveOutcome::Saved => Ok(Settled::Saved),
         SaveOutcome::Conflict(current) => Ok(Settled::Conflict(current)),
         SaveOutcome::Gone => Ok(Settled::Gone),
-        SaveOutcome::Taken => Err(Error::unavailable("the store refuses the new id")),
+        SaveOutcome::Taken => Ok(Settled::Taken),
         SaveOutcome::Unknown(cause) => Err(unknown(cause)),
     }
 }

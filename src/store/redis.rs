@@ -103,7 +103,7 @@ impl RedisStore {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(-1)) => {
                 // Our idea of the server's clock is off: the next connection asks it anew.
-                connection.set_broken();
+                connection.distrust_clocks();
                 Ok(SaveOutcome::Taken)
             }
             Ok(_) => Ok(SaveOutcome::Taken),
@@ -145,7 +145,7 @@ impl RedisStore {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
             Ok(Value::Int(-1)) => {
-                connection.set_broken();
+                connection.distrust_clocks();
                 Ok(SaveOutcome::Taken)
             }
             Ok(Value::Int(_)) => Ok(SaveOutcome::Taken),

@@ -101,9 +101,9 @@ fn the_id_of_a_token_is_fixed_for_all_versions() {
         (
             "zeros",
             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-            "8F3m4SLkCnr51TwxSzEboCnbTYT06A00CvQnVW6eAjA",
+            "GjTx9q9a0KonQnvHOsM9yMJX_bRVKmQOQiwYqPggh1A",
         ),
-        ("counting", COUNTING, "XcdBWHeECDUw_Vt4GK-6fqeGgml5QRTQVLKb-gYTuUc"),
+        ("counting", COUNTING, "C9dfVCtAnTivBmSpARm_CAHjnZpRzAtMPpYy-uTXUUk"),
     ] {
         let token = Token::parse(token.as_bytes()).unwrap();
         assert_eq!(token.id().to_string(), id, "{name}");

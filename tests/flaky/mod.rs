@@ -19,6 +19,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::Semaphore;
@@ -30,6 +31,9 @@ use tower_redis_session::{
 mod visit;
 
 pub use visit::{Answered, Failure, Visitor, answer, cookie_of, full, session_of};
+
+/// The longest wait at a gate: it turns a hang into a failure. Nothing is measured with it.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a store is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +78,10 @@ impl Gate {
         Self(Arc::new((Semaphore::new(0), Semaphore::new(0))))
     }
 
-    /// Waits until a call stands here.
+    /// Waits until a call stands here; fails the test if none ever comes.
     pub async fn arrived(&self) {
-        self.0.0.acquire().await.unwrap().forget();
+        let arrived = tokio::time::timeout(PATIENCE, self.0.0.acquire()).await;
+        arrived.expect("no call came to its gate").unwrap().forget();
     }
 
     /// Lets one call go on.
@@ -87,7 +92,8 @@ impl Gate {
     /// What stands here does: tells that it is here, and waits.
     pub async fn pass(&self) {
         self.0.0.add_permits(1);
-        self.0.1.acquire().await.unwrap().forget();
+        let opened = tokio::time::timeout(PATIENCE, self.0.1.acquire()).await;
+        opened.expect("nobody opened a gate").unwrap().forget();
     }
 }
 

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -23,7 +22,6 @@ pub struct RedisServer {
     port: u16,
     password: Option<String>,
     args: Vec<String>,
-    directory: TempDir,
     ours: Ours,
 }
 
@@ -71,13 +69,11 @@ impl Builder {
     }
 
     pub async fn start(self) -> RedisServer {
-        let directory = tempfile::Builder::new().prefix("redis-of-a-test-").tempdir().unwrap();
         let mut server = RedisServer {
             child: Mutex::new(None),
             port: 0,
             password: self.password,
             args: self.args,
-            directory,
             ours: Ours::default(),
         };
         // Another process may take a free port between our look and the server's bind.
@@ -180,10 +176,6 @@ impl RedisServer {
         Monitor::start(self, stream).await
     }
 
-    pub fn directory(&self) -> &std::path::Path {
-        self.directory.path()
-    }
-
     pub fn ours(&self) -> BTreeSet<String> {
         self.ours.lock().unwrap().clone()
     }
@@ -209,14 +201,17 @@ impl RedisServer {
 
     /// Starts the process and waits until it answers; the error is the server's log.
     async fn launch(&self) -> Result<(), String> {
-        let log = self.directory.path().join("log");
+        // Removed as soon as the server answers: it never writes a file, and an aborted test could
+        // not remove it later.
+        let directory = tempfile::Builder::new().prefix("redis-of-a-test-").tempdir().unwrap();
+        let log = directory.path().join("log");
         let output = fs::File::create(&log).unwrap();
         let mut command = Child::command(&program());
         command
             .args(["--port", &self.port.to_string()])
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .arg("--dir")
-            .arg(self.directory.path());
+            .arg(directory.path());
         if major_version() >= 7 {
             command.args(["--enable-debug-command", "yes"]);
         }

@@ -8,7 +8,7 @@ const ONE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const TWO: &str = "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 fn found(lines: &[&[u8]]) -> Vec<String> {
-    find(lines.iter().copied(), NAME).iter().map(Token::encode).collect()
+    find(lines.iter().copied(), NAME).map(|token| token.encode()).collect()
 }
 
 /// One header line, in which `{1}` and `{2}` stand for tokens.

@@ -22,6 +22,7 @@ use crate::error::ConfigError;
 #[must_use]
 pub struct RedisConfig {
     address: Address,
+    tls: bool,
     username: Option<String>,
     password: Option<String>,
     database: Option<i64>,
@@ -32,7 +33,7 @@ pub struct RedisConfig {
 #[derive(Clone)]
 enum Address {
     Url(String),
-    Tcp { host: String, port: u16, tls: bool },
+    Tcp { host: String, port: u16 },
 }
 
 impl RedisConfig {
@@ -53,7 +54,7 @@ impl RedisConfig {
     /// assert!(RedisStore::new(RedisConfig::at("127.0.0.1", 6379).database(1)).is_ok());
     /// ```
     pub fn at(host: impl Into<String>, port: u16) -> Self {
-        Self::with_address(Address::Tcp { host: host.into(), port, tls: false })
+        Self::with_address(Address::Tcp { host: host.into(), port })
     }
 
     fn with_address(address: Address) -> Self {
@@ -63,7 +64,15 @@ impl RedisConfig {
             command_timeout: Duration::from_millis(500),
         };
         let key_prefix = "session:".into();
-        Self { address, username: None, password: None, database: None, key_prefix, limits }
+        Self {
+            address,
+            tls: false,
+            username: None,
+            password: None,
+            database: None,
+            key_prefix,
+            limits,
+        }
     }
 
     /// Encrypts the connection and checks the server's certificate against the system's; needs the
@@ -75,14 +84,7 @@ impl RedisConfig {
     /// assert_eq!(store.is_ok(), cfg!(feature = "tls"));
     /// ```
     pub fn tls(mut self) -> Self {
-        match &mut self.address {
-            Address::Tcp { tls, .. } => *tls = true,
-            Address::Url(url) => {
-                if let Some(rest) = url.strip_prefix("redis://") {
-                    *url = format!("rediss://{rest}");
-                }
-            }
-        }
+        self.tls = true;
         self
     }
 
@@ -225,31 +227,44 @@ impl RedisConfig {
     }
 
     fn connection_info(&self) -> Result<ConnectionInfo, ConfigError> {
-        let fault = |fault: &'static str| ConfigError::new("redis address", fault);
-        let (info, tls) = match &self.address {
-            Address::Url(url) => {
-                if url.contains("#insecure") {
-                    return Err(fault("asks for TLS without a check of the certificate"));
-                }
-                let tls = url.starts_with("rediss://") || url.starts_with("valkeys://");
-                (url.as_str().into_connection_info(), tls)
-            }
-            Address::Tcp { host, port, tls: false } => {
-                (ConnectionAddr::Tcp(host.clone(), *port).into_connection_info(), false)
-            }
-            Address::Tcp { host, port, tls: true } => {
-                let (host, port) = (host.clone(), *port);
-                let address =
-                    ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
-                (address.into_connection_info(), true)
+        let fault = |fault: &'static str| Err(ConfigError::new("redis address", fault));
+        let parsed = match &self.address {
+            Address::Url(url) => url.as_str().into_connection_info(),
+            Address::Tcp { host, port } => {
+                ConnectionAddr::Tcp(host.clone(), *port).into_connection_info()
             }
         };
-        if tls && !cfg!(feature = "tls") {
-            return Err(fault("asks for TLS, which needs the crate feature `tls`"));
+        let encrypted = self.tls || self.asks_for_tls();
+        if encrypted && !cfg!(feature = "tls") {
+            return fault("asks for TLS, which needs the crate feature `tls`");
         }
+        let Ok(info) = parsed else {
+            return fault("is not a redis://, rediss:// or unix:// address");
+        };
         #[cfg(feature = "tls")]
-        choose_cryptography();
-        info.map_err(|_| fault("is not a redis://, rediss:// or unix:// address"))
+        if encrypted {
+            choose_cryptography();
+        }
+        match info.addr().clone() {
+            ConnectionAddr::TcpTls { insecure: true, .. } => {
+                fault("asks for TLS without a check of the certificate")
+            }
+            ConnectionAddr::Tcp(host, port) if encrypted => {
+                let insecure = false;
+                let address = ConnectionAddr::TcpTls { host, port, insecure, tls_params: None };
+                Ok(info.set_addr(address))
+            }
+            ConnectionAddr::Unix(_) if encrypted => {
+                fault("is a socket of this machine, without TLS")
+            }
+            _ => Ok(info),
+        }
+    }
+
+    fn asks_for_tls(&self) -> bool {
+        let Address::Url(url) = &self.address else { return false };
+        let scheme = url.split(':').next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case("rediss") || scheme.eq_ignore_ascii_case("valkeys")
     }
 }
 
@@ -266,10 +281,13 @@ fn choose_cryptography() {
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RedisConfig");
-        if let Address::Tcp { host, port, tls } = &self.address {
-            debug.field("host", host).field("port", port).field("tls", tls);
+        if let Address::Tcp { host, port } = &self.address {
+            debug.field("host", host).field("port", port);
         }
-        debug.field("database", &self.database).field("key_prefix", &self.key_prefix);
+        debug
+            .field("tls", &self.tls)
+            .field("database", &self.database)
+            .field("key_prefix", &self.key_prefix);
         debug.field("limits", &self.limits).finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     task::Poll,
     time::{Duration, Instant},
 };
@@ -29,7 +29,7 @@ const PIPELINE: usize = 1024;
 #[derive(Clone)]
 pub(super) struct Connections {
     pool: Pool<Manager>,
-    failures: watch::Sender<Option<Error>>,
+    failures: Failures,
 }
 
 /// What `write` gives: the server's answer, or the error that left it open whether it ran.
@@ -37,9 +37,9 @@ pub(super) type Answer = Result<Value, Error>;
 
 impl Connections {
     pub(super) fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
-        let failures = watch::Sender::new(None);
+        let failures = Failures::default();
         let limits = config.limits()?;
-        let manager = Manager { client: config.client()?, limits };
+        let manager = Manager { client: config.client()?, limits, generation: Arc::default() };
         let pool = Pool::builder()
             .max_size(limits.pool_size)
             // The same one as long as it is free, so that requests which wake together share one
@@ -53,26 +53,17 @@ impl Connections {
             .test_on_check_out(true)
             .connection_timeout(limits.connect_timeout.saturating_mul(2))
             .retry_connection(false)
-            .error_sink(Box::new(Causes(failures.clone())))
+            .error_sink(Box::new(failures.clone()))
             .build_unchecked(manager);
         Ok(Self { pool, failures })
     }
 
-    /// A connection to send over; waits only if there is none, and no longer than one attempt to
-    /// connect takes.
+    /// A connection to send over; waits only if there is none, until one is made or an attempt to
+    /// make one fails.
     pub(super) async fn get(&self) -> Result<Connection, Error> {
-        let mut failures = self.failures.subscribe();
-        let failed = async {
-            loop {
-                if failures.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-                if let Some(error) = failures.borrow_and_update().clone() {
-                    return error;
-                }
-            }
-        };
-        let (mut connected, mut failed) = (pin!(self.pool.get()), pin!(failed));
+        // Counted before the pool is asked: a failure that this very wait leads to is never missed.
+        let seen = self.failures.count();
+        let (mut connected, mut failed) = (pin!(self.pool.get()), pin!(self.failures.after(seen)));
         let first = poll_fn(|context| match connected.as_mut().poll(context) {
             Poll::Ready(connection) => Poll::Ready(Ok(connection)),
             Poll::Pending => failed.as_mut().poll(context).map(Err),
@@ -123,9 +114,9 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Never used for another command once it is set.
-    pub(super) fn set_broken(&self) {
-        self.health.set_broken();
+    /// The server's clock is not where it was when it was asked; the next connections ask anew.
+    pub(super) fn distrust_clocks(&self) {
+        self.health.set_all_broken();
     }
 
     fn is_broken(&self) -> bool {
@@ -161,8 +152,10 @@ impl Connection {
         waiting.answered();
         result.and_then(Value::extract_error).map_err(|error| {
             let failure = Failure::of(error);
-            if failure.broken {
-                self.set_broken();
+            match failure {
+                Failure { lost: true, .. } => self.health.set_all_broken(),
+                Failure { broken: true, .. } => self.health.set_broken(),
+                _ => {}
             }
             failure
         })
@@ -173,6 +166,7 @@ impl Connection {
 struct Manager {
     client: Client,
     limits: Limits,
+    generation: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +178,7 @@ pub(super) struct Limits {
 
 impl Manager {
     async fn open(&self) -> Result<Connection, redis::RedisError> {
+        let health = Arc::new(Health::new(&self.generation));
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.limits.connect_timeout))
             .set_pipeline_buffer_size(PIPELINE)
@@ -198,7 +193,7 @@ impl Manager {
         let _: Vec<Value> = scripts.query_async(&mut inner).await?;
         let (seconds, micros): (u64, u64) = redis::from_redis_value(time)?;
         let server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
-        Ok(Connection { inner, health: Arc::default(), asked_time, server_millis })
+        Ok(Connection { inner, health, asked_time, server_millis })
     }
 }
 
@@ -235,14 +230,32 @@ impl ManageConnection for Manager {
     }
 }
 
-/// Keeps the true cause of a failed attempt for those who wait for a connection.
-#[derive(Clone, Debug)]
-struct Causes(watch::Sender<Option<Error>>);
+/// How many attempts to connect failed, and why the last one did: for those who wait for one.
+#[derive(Clone, Debug, Default)]
+struct Failures(watch::Sender<(u64, Option<Error>)>);
 
-impl ErrorSink<Fault> for Causes {
+impl Failures {
+    fn count(&self) -> u64 {
+        self.0.borrow().0
+    }
+
+    /// The cause of a failure after the first `seen` ones. Looks only once it is polled, which it
+    /// is where there is no connection.
+    async fn after(&self, seen: u64) -> Error {
+        let mut failures = self.0.subscribe();
+        let failure = failures.wait_for(|(count, _)| *count > seen).await;
+        let error = failure.ok().and_then(|failure| failure.1.clone());
+        error.unwrap_or_else(|| Error::unavailable("no redis connection"))
+    }
+}
+
+impl ErrorSink<Fault> for Failures {
     fn sink(&self, fault: Fault) {
         if let Fault::Connect(error) = fault {
-            let _ = self.0.send_replace(Some(error));
+            self.0.send_modify(|(count, last)| {
+                *count += 1;
+                *last = Some(error);
+            });
         }
     }
 

@@ -50,19 +50,16 @@ fn is_answer(error: &RedisError) -> bool {
 
 /// The server's code. A script hands on what a command in it met, older servers inside a text.
 fn code(error: &RedisError) -> &'static str {
-    const CODES: [&str; 12] = [
+    const CODES: [&str; 9] = [
         "READONLY",
         "NOAUTH",
         "WRONGPASS",
         "NOPERM",
         "WRONGTYPE",
         "NOSCRIPT",
-        "OOM",
         "MOVED",
         "ASK",
         "CROSSSLOT",
-        "LOADING",
-        "MISCONF",
     ];
     let found = error.code().unwrap_or_default();
     let detail = error.detail().unwrap_or_default();

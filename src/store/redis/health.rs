@@ -1,7 +1,10 @@
 //! Whether a connection is still of use, as far as its users have noticed.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,10 +15,15 @@ const SILENCE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Health {
     broken: AtomicBool,
+    /// Raised when a connection is lost: what cut one has most likely cut the others, and only
+    /// use would find out. Shared by all connections of a store.
+    generation: Arc<AtomicU64>,
+    /// The generation that this one was opened in.
+    own: u64,
     opened: Instant,
-    /// Milliseconds after `opened` at which the oldest command was sent that had no answer since;
-    /// 0 for none.
-    waiting_since: AtomicU64,
+    /// Milliseconds after `opened` at which somebody stopped waiting for an answer, if there was
+    /// no answer since; 0 for none.
+    abandoned: AtomicU64,
 }
 
 impl Health {
@@ -24,36 +32,46 @@ impl Health {
     }
 
     pub(super) fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
+        self.broken.load(Ordering::Acquire) || self.generation.load(Ordering::Acquire) != self.own
+    }
+
+    /// None of the connections that are open now is used for another command.
+    pub(super) fn set_all_broken(&self) {
+        // Only once for one generation: what is opened meanwhile is not meant.
+        let next = self.own.wrapping_add(1);
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.generation.compare_exchange(self.own, next, order.0, order.1);
     }
 
     /// A command is about to be sent.
     pub(super) fn wait(&self) -> Waiting<'_> {
-        if self.waiting_since.load(Ordering::Relaxed) == 0 {
-            self.waiting_since.store(self.now(), Ordering::Relaxed);
-        }
         Waiting { health: self, answered: false }
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
-    }
-
-    /// Nobody waits any longer. The library notices its own time-out only if somebody does, so
-    /// where the caller's is shorter a silent connection would be used for ever.
-    fn give_up_if_silent(&self) {
-        let since = self.waiting_since.load(Ordering::Relaxed);
-        let silent = Duration::from_millis(self.now().saturating_sub(since));
-        if since != 0 && silent >= SILENCE {
-            self.set_broken();
+    /// Somebody stopped waiting. The library notices its own time-out only if somebody waits for
+    /// it, so where the caller's is shorter a silent connection would be used for ever.
+    fn abandon(&self, now: Duration) {
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(1);
+        match self.abandoned.load(Ordering::Relaxed) {
+            0 => self.abandoned.store(now, Ordering::Relaxed),
+            since if u128::from(now.saturating_sub(since)) >= SILENCE.as_millis() => {
+                self.set_broken();
+            }
+            _ => {}
         }
     }
 }
 
-impl Default for Health {
-    fn default() -> Self {
-        let broken = AtomicBool::new(false);
-        Self { broken, opened: Instant::now(), waiting_since: AtomicU64::new(0) }
+impl Health {
+    /// A connection of the generation that is current before it is opened.
+    pub(super) fn new(generation: &Arc<AtomicU64>) -> Self {
+        Self {
+            broken: AtomicBool::new(false),
+            generation: Arc::clone(generation),
+            own: generation.load(Ordering::Acquire),
+            opened: Instant::now(),
+            abandoned: AtomicU64::new(0),
+        }
     }
 }
 
@@ -67,14 +85,16 @@ pub(super) struct Waiting<'a> {
 impl Waiting<'_> {
     pub(super) fn answered(mut self) {
         self.answered = true;
-        self.health.waiting_since.store(0, Ordering::Relaxed);
+        if self.health.abandoned.load(Ordering::Relaxed) != 0 {
+            self.health.abandoned.store(0, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if !self.answered {
-            self.health.give_up_if_silent();
+            self.health.abandon(self.health.opened.elapsed());
         }
     }
 }
@@ -83,26 +103,41 @@ impl Drop for Waiting<'_> {
 mod tests {
     use super::*;
 
-    fn silent_for(millis: u64) -> Health {
-        let opened = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
-        let waiting_since = AtomicU64::new(10_000 - millis);
-        Health { broken: AtomicBool::new(false), opened, waiting_since }
+    const SOON: Duration = Duration::from_millis(1_050);
+    const LATE: Duration = Duration::from_millis(1_100);
+
+    fn abandoned_at_one_second() -> Health {
+        let health = Health::new(&Arc::default());
+        health.abandon(Duration::from_secs(1));
+        assert!(!health.is_broken(), "one who leaves proves nothing");
+        health
     }
 
     #[test]
-    fn a_silent_connection_is_given_up_by_whoever_stops_waiting_for_it() {
-        for (name, millis, broken) in [("just sent", 5, false), ("silent", 150, true)] {
-            let health = silent_for(millis);
-            drop(health.wait());
+    fn a_silent_connection_is_given_up_by_the_next_who_stops_waiting() {
+        for (name, when, broken) in [("at once", SOON, false), ("silent", LATE, true)] {
+            let health = abandoned_at_one_second();
+            health.abandon(when);
             assert_eq!(health.is_broken(), broken, "{name}");
         }
     }
 
     #[test]
+    fn a_lost_connection_takes_the_others_of_its_generation_along_and_no_later_one() {
+        let generation = Arc::default();
+        let (one, two) = (Health::new(&generation), Health::new(&generation));
+        one.set_all_broken();
+        assert!(one.is_broken() && two.is_broken());
+        let later = Health::new(&generation);
+        two.set_all_broken();
+        assert!(!later.is_broken());
+    }
+
+    #[test]
     fn an_answer_ends_the_silence() {
-        let health = silent_for(500);
+        let health = abandoned_at_one_second();
         health.wait().answered();
-        drop(health.wait());
+        health.abandon(LATE);
         assert!(!health.is_broken());
     }
 }
