@@ -1,6 +1,6 @@
 //! From a plan to the store: apply, rebase on conflict, settle what is unknown.
 
-use std::{borrow::Cow, mem, sync::Arc};
+use std::{borrow::Cow, mem};
 
 use bytes::Bytes;
 use tracing::{Instrument as _, field::display};
@@ -11,11 +11,12 @@ use crate::{
     line::Place,
     record::{Mark, Record},
     request::{Causes, RequestSession},
-    state::{CookieChange, Held, Presence, Stage},
+    state::Held,
     store::{Expected, SaveOutcome},
-    token::{SessionId, Token},
+    token::Token,
 };
 
+mod hold;
 mod settle;
 
 use settle::{Settled, delete_settled, renew_settled, save_settled};
@@ -122,35 +123,28 @@ impl RequestSession {
         mut line: Option<Place<'_>>,
         mut fresh: bool,
     ) -> Result<Applied, Error> {
-        let backend = &*self.backend;
-        let mark = new_mark()?;
-        loop {
-            if self.state().told_to_end() {
-                return Ok(Applied::Gone);
-            }
+        let (backend, mark) = (&*self.backend, new_mark()?);
+        while !self.state().told_to_end() {
             let held = self.state().held.clone();
             let now = backend.clock.now();
-            let changes = changes(held.as_ref().map(|held| &*held.record))?;
-            if let Some(over) = held.as_ref().filter(|held| held.record.deadlines.is_over(now)) {
-                // Over as this request knows it; another may have kept the session alive since.
-                if self.look_again(over.id).await? || self.forget(&over.id, &changes) {
-                    continue;
-                }
-                return Ok(Applied::Gone);
-            }
             let base = held.as_ref().map(|held| &*held.record);
-            let plan = changes.plan(base, now, &backend.policy, mark)?;
-            if let (Plan::Nothing | Plan::Touch(_), false, Some(old)) = (&plan, fresh, &held) {
-                // Nothing to do by an old copy is no answer of the store's.
-                fresh = true;
-                if self.look_again(old.id).await? || self.forget(&old.id, &changes) {
-                    continue;
+            let changes = changes(base)?;
+            let over = base.is_some_and(|base| base.deadlines.is_over(now));
+            let plan = || changes.plan(base, now, &backend.policy, mark);
+            let plan = if over { Plan::Nothing } else { plan()? };
+            let idle = matches!(plan, Plan::Nothing | Plan::Touch(_));
+            let settled = match &held {
+                // Over as this request knows it, though another may have kept it alive; or nothing
+                // to do by an old copy, which is no answer of the store's.
+                Some(old) if over || (idle && !mem::replace(&mut fresh, true)) => {
+                    self.look_again(old.id).await?
                 }
-                return Ok(Applied::Gone);
-            }
-            let settled = self.carry_out(plan, held.as_ref()).await?;
+                held => self.carry_out(plan, held.as_ref()).await?,
+            };
             match (settled, held) {
                 (Settled::Saved, _) => return Ok(Applied::Done),
+                (Settled::Taken, _) => return Err(Error::unavailable("no new id is accepted")),
+                (Settled::Gone, Some(held)) if !self.forget(&held.id, &changes) => break,
                 (Settled::Conflict(current), Some(held)) => {
                     tracing::debug!(session.id = %held.id, "session conflict, rebasing");
                     self.hold(held.id, current);
@@ -158,22 +152,10 @@ impl RequestSession {
                         line = Some(backend.lines.line_up(held.id).await);
                     }
                 }
-                (Settled::Taken, _) => {
-                    return Err(Error::unavailable("the store refuses a new id"));
-                }
-                (Settled::Gone, Some(held)) if !self.forget(&held.id, &changes) => {
-                    return Ok(Applied::Gone);
-                }
                 (Settled::Gone | Settled::Conflict(_), _) => {}
             }
         }
-    }
-
-    /// Asks the store for the record anew; whether it is alive now.
-    async fn look_again(&self, id: SessionId) -> Result<bool, Error> {
-        let found = self.backend.store.load(&id).await?;
-        let alive = found.filter(|record| !record.deadlines.is_over(self.backend.clock.now()));
-        Ok(alive.map(|record| self.hold(id, record)).is_some())
+        Ok(Applied::Gone)
     }
 
     async fn carry_out(&self, plan: Plan, held: Option<&Held>) -> Result<Settled, Error> {
@@ -237,13 +219,6 @@ impl RequestSession {
         Ok(Settled::Taken)
     }
 
-    /// A new id needs a cookie, and the head is gone. (After a drop in mid-commit nobody reads the
-    /// answer anyway, and the commit runs to its end.)
-    fn refuse_while_streaming(&self) -> Result<(), Error> {
-        let streaming = self.state().stage == Stage::Streaming;
-        if streaming { Err(Error::closed()) } else { Ok(()) }
-    }
-
     /// Ends a session that has nothing left, unless somebody put something in meanwhile.
     async fn end_emptied(&self, held: &Held) -> Result<Settled, Error> {
         let version = held.record.version;
@@ -257,39 +232,6 @@ impl RequestSession {
             self.let_go();
         }
         Ok(settled)
-    }
-
-    /// Lets go of a session that ended meanwhile. Answers whether `changes` may go on without it:
-    /// only a login may, since it asks nothing of what was there.
-    fn forget(&self, id: &SessionId, changes: &Changes) -> bool {
-        tracing::info!(session.id = %id, "session ended during the request, changes dropped");
-        self.let_go();
-        self.state().lose();
-        changes.signs_in()
-    }
-
-    fn let_go(&self) {
-        let mut state = self.state();
-        state.held = None;
-        state.presence = Presence::Absent;
-        state.cookie = CookieChange::Remove;
-    }
-
-    pub(crate) fn hold(&self, id: SessionId, record: Record) {
-        let mut state = self.state();
-        if state.told_to_end() {
-            // Told while this was under way: it ends too, and whoever told waits for that.
-            state.ended.push(id);
-            state.ending.push(id);
-            return;
-        }
-        state.held = Some(Held { id, record: Arc::new(record) });
-        state.presence = Presence::Alive;
-    }
-
-    fn hand_out(&self, token: Token, id: SessionId, record: Record) {
-        self.hold(id, record);
-        self.state().cookie = CookieChange::Set(token);
     }
 }
 

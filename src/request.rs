@@ -206,12 +206,7 @@ impl RequestSession {
                 }
             }
         }
-        let mut state = self.state();
-        if state.held.is_some() && held.is_none() {
-            state.lose();
-        }
-        state.presence = if held.is_some() { Presence::Alive } else { presence };
-        state.held = held;
+        self.state().find(held, presence);
         Ok(())
     }
 

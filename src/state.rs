@@ -110,6 +110,15 @@ impl State {
         !self.changes.is_empty() || !self.ending.is_empty()
     }
 
+    /// Takes in what a load found.
+    pub(crate) fn find(&mut self, held: Option<Held>, otherwise: Presence) {
+        if self.held.is_some() && held.is_none() {
+            self.lose();
+        }
+        self.presence = if held.is_some() { Presence::Alive } else { otherwise };
+        self.held = held;
+    }
+
     /// Whether the request was told to end its session since the turn under way began.
     pub(crate) fn told_to_end(&self) -> bool {
         self.endings != self.endings_at_turn

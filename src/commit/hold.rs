@@ -1,0 +1,62 @@
+//! What a request has of a session in its hands, and how it lets go.
+
+use std::sync::Arc;
+
+use super::settle::Settled;
+use crate::{
+    changes::Changes,
+    error::Error,
+    record::Record,
+    request::RequestSession,
+    state::{CookieChange, Held, Presence, Stage},
+    token::{SessionId, Token},
+};
+
+impl RequestSession {
+    /// Asks the store for the record anew, to apply the changes to that.
+    pub(super) async fn look_again(&self, id: SessionId) -> Result<Settled, Error> {
+        let found = self.backend.store.load(&id).await?;
+        let alive = found.filter(|record| !record.deadlines.is_over(self.backend.clock.now()));
+        Ok(alive.map_or(Settled::Gone, Settled::Conflict))
+    }
+
+    /// A new id needs a cookie, and the head is gone. (After a drop in mid-commit nobody reads the
+    /// answer anyway, and the commit runs to its end.)
+    pub(super) fn refuse_while_streaming(&self) -> Result<(), Error> {
+        let streaming = self.state().stage == Stage::Streaming;
+        if streaming { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    /// Lets go of a session that ended meanwhile. Answers whether `changes` may go on without it:
+    /// only a login may, since it asks nothing of what was there.
+    pub(super) fn forget(&self, id: &SessionId, changes: &Changes) -> bool {
+        tracing::info!(session.id = %id, "session ended during the request, changes dropped");
+        self.let_go();
+        self.state().lose();
+        changes.signs_in()
+    }
+
+    pub(super) fn let_go(&self) {
+        let mut state = self.state();
+        state.held = None;
+        state.presence = Presence::Absent;
+        state.cookie = CookieChange::Remove;
+    }
+
+    pub(super) fn hold(&self, id: SessionId, record: Record) {
+        let mut state = self.state();
+        if state.told_to_end() {
+            // Told while this was under way: it ends too, and whoever told waits for that.
+            state.ended.push(id);
+            state.ending.push(id);
+            return;
+        }
+        state.held = Some(Held { id, record: Arc::new(record) });
+        state.presence = Presence::Alive;
+    }
+
+    pub(super) fn hand_out(&self, token: Token, id: SessionId, record: Record) {
+        self.hold(id, record);
+        self.state().cookie = CookieChange::Set(token);
+    }
+}
