@@ -6,7 +6,8 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    changes::Policy, clock::Clock, cookie::CookieConfig, error::Error, line::Lines, store::Store,
+    changes::Policy, clock::Clock, cookie::CookieConfig, error::Error, line::Lines, mark::Marks,
+    store::Store,
 };
 
 pub(crate) struct Backend {
@@ -19,6 +20,7 @@ pub(crate) struct Backend {
     /// Commits and touches that have started; `shutdown` waits for them.
     pub(crate) tracker: TaskTracker,
     pub(crate) lines: Lines,
+    pub(crate) marks: Marks,
 }
 
 impl Backend {
@@ -40,6 +42,7 @@ impl Backend {
             keep_on_server_error,
             tracker,
             lines: Lines::default(),
+            marks: Marks::default(),
         })
     }
 

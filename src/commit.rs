@@ -1,6 +1,6 @@
 //! From a plan to the store: apply, rebase on conflict, settle what is unknown.
 
-use std::{borrow::Cow, mem};
+use std::{borrow::Cow, mem, pin::pin};
 
 use bytes::Bytes;
 use tracing::{Instrument as _, field::display};
@@ -9,7 +9,7 @@ use crate::{
     changes::{Changes, Plan},
     error::{Error, ErrorKind},
     line::Place,
-    record::{Mark, Record},
+    record::Record,
     request::{Causes, RequestSession},
     state::Held,
     store::{Expected, SaveOutcome},
@@ -38,10 +38,11 @@ impl RequestSession {
     ///
     /// On an error nothing is forgotten: the changes are there to be committed again.
     pub(crate) async fn commit(&self) -> Result<Applied, Error> {
-        let commit = async {
+        // Pinned here: what passes it on moves a pointer, and not the whole of it.
+        let commit = pin!(async {
             let _turn = self.touched().turn.lock().await;
             self.commit_in_turn().await
-        };
+        });
         let id = self.state().held.as_ref().map(|held| display(held.id));
         let span = tracing::debug_span!("session_commit", session.id = id);
         self.within_budget(commit).instrument(span).await.inspect_err(|error| {
@@ -123,7 +124,7 @@ impl RequestSession {
         mut line: Option<Place<'_>>,
         mut fresh: bool,
     ) -> Result<Applied, Error> {
-        let (backend, mark) = (&*self.backend, new_mark()?);
+        let (backend, mark) = (&*self.backend, self.backend.marks.draw()?);
         while !self.state().told_to_end() {
             let held = self.state().held.clone();
             let now = backend.clock.now();
@@ -250,12 +251,6 @@ impl Drop for Restore<'_> {
             }
         }
     }
-}
-
-fn new_mark() -> Result<Mark, Error> {
-    let mut mark = Mark::default();
-    getrandom::fill(&mut mark).map_err(Error::random_source)?;
-    Ok(mark)
 }
 
 /// A write of which nobody knows whether it happened.

@@ -109,6 +109,7 @@ mod identity;
 mod layer;
 mod lifetime;
 mod line;
+mod mark;
 mod record;
 mod request;
 mod response;

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     mem,
+    pin::pin,
     sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, OnceLock, PoisonError},
 };
 
@@ -95,7 +96,7 @@ impl RequestSession {
         }
         // The wait is bounded here, and not in the load itself, so that it is for those too who
         // wait for a load of another task that nobody polls.
-        let load = async { loaded.get_or_init(|| self.load_now()).await.clone() };
+        let load = pin!(async { loaded.get_or_init(|| self.load_now()).await.clone() });
         let (result, start) = self.timed(load).await;
         if result.is_err() {
             let _ = loaded.set(result.clone());

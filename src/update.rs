@@ -1,5 +1,7 @@
 //! `update`: load, change, save, and again if somebody was faster.
 
+use std::pin::pin;
+
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument as _;
 
@@ -16,10 +18,10 @@ impl RequestSession {
         T: Serialize + DeserializeOwned,
         F: FnMut(Option<T>) -> T,
     {
-        let update = async {
+        let update = pin!(async {
             let _turn = self.touched().turn.lock().await;
             self.update_in_turn(name, change).await
-        };
+        });
         let span = tracing::debug_span!("session_update");
         self.within_budget(update).instrument(span).await.inspect_err(|error| {
             tracing::warn!(error = %Causes(error), "session update failed");

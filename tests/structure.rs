@@ -35,7 +35,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     (&["redis", "bb8", "bb8_redis"], &["store/redis.rs", "store/redis/"]),
     (&["cookie"], &["cookie.rs", "cookie/"]),
     (&["tower_layer", "tower_service", "tower"], &["layer.rs", "service.rs", "doc.rs"]),
-    (&["getrandom"], &["token.rs", "error.rs", "commit.rs"]),
+    (&["getrandom"], &["token.rs", "error.rs", "mark.rs"]),
     (&["sha2", "base64"], &["token.rs"]),
     (&["pin_project"], &["future.rs", "body.rs"]),
 ];

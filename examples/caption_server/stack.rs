@@ -43,7 +43,7 @@ pub(crate) fn stack(
 /// The handler was content, but what it changed could not be saved.
 fn not_saved(app: &App, error: &Error) -> Answer {
     let sentence =
-        "What you did could not be saved, so it did not happen. Please try again shortly.";
+        "What you did could not be saved, or only perhaps. Please look, and try again shortly.";
     let mut answer = failure::page(&app.pages, error.status(), sentence);
     if let Some(pause) = error.retry_after() {
         let seconds = HeaderValue::from(pause.as_secs().max(1));
