@@ -312,6 +312,33 @@ fn a_record_of_the_bound_is_taken_and_one_byte_more_is_not() {
 }
 
 #[test]
+fn a_record_above_a_lowered_bound_may_shrink_and_move_but_not_grow() {
+    let base = base(Some("alice"));
+    let lowered = Policy { max_record_size: base.encoded_len() - 1, ..policy() };
+    let allowed = "allowed";
+    for (name, make, expected) in [
+        ("nothing", (|_| ()) as fn(&mut Changes), "nothing"),
+        ("renewal", Changes::renew, allowed),
+        ("login", |c| c.login("alice", None), allowed),
+        ("login of another", |c| c.login("bob", None), allowed),
+        ("removal", |c| c.remove("a"), allowed),
+        ("a value of the same size", |c| c.insert("a", json("2")), allowed),
+        ("a larger value", |c| c.insert("a", json("11")), "too large"),
+        ("another value", |c| c.insert("b", json("1")), "too large"),
+        ("a platform", |c| c.set_platform(Some("p")), "too large"),
+    ] {
+        let plan = changes(make).plan(Some(&base), START, &lowered, MARK);
+        let seen = match &plan {
+            Ok(Plan::Nothing) => "nothing",
+            Ok(Plan::Update(_) | Plan::Renew(_)) => allowed,
+            Err(error) if error.kind() == ErrorKind::TooLarge => "too large",
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(seen, expected, "{name}");
+    }
+}
+
+#[test]
 fn activity_is_written_down_once_an_interval_and_not_past_the_absolute_end() {
     let base = base(None);
     let millisecond = Duration::from_millis(1);
