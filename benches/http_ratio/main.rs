@@ -35,7 +35,7 @@ mod server;
 mod support;
 
 use load::Load;
-use process::{CpuTime, ServerProcess};
+use process::ServerProcess;
 use report::Report;
 use server::Variant;
 
