@@ -8,6 +8,7 @@ use crate::{error::Error, expiry::Deadlines, timestamp::Timestamp, values::Value
 
 mod bytes_format;
 
+#[cfg(feature = "redis")]
 pub(crate) use bytes_format::{ACTIVITY_LEN, ACTIVITY_OFFSET};
 
 /// Who wrote a record last: 16 random bytes, new for every write, so that a writer whose answer

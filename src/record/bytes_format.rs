@@ -34,7 +34,9 @@ const FIXED: usize = 60;
 const NO_TEXT: u16 = u16::MAX;
 
 /// Where last activity and idle deadline stand in the envelope, and their length.
+#[cfg(feature = "redis")]
 pub(crate) const ACTIVITY_OFFSET: usize = 12;
+#[cfg(feature = "redis")]
 pub(crate) const ACTIVITY_LEN: usize = 16;
 
 pub(super) fn len(record: &Record) -> usize {
