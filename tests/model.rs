@@ -39,7 +39,9 @@ mod rules;
 #[cfg(feature = "redis")]
 mod support;
 
-use rules::{Act, Cookie, End, Reference, Timeless, Visit, World};
+#[cfg(feature = "redis")]
+use rules::Timeless;
+use rules::{Act, Cookie, End, Reference, Visit, World};
 
 /// The layer on a store, and what browsers have been given.
 struct System {

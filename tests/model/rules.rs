@@ -455,6 +455,7 @@ impl<'a> Request<'a> {
 pub struct Reference;
 
 /// Histories in which no time passes that a session would notice: for stores on the real clock.
+#[cfg(feature = "redis")]
 pub struct Timeless;
 
 impl ReferenceStateMachine for Reference {
@@ -496,6 +497,7 @@ impl ReferenceStateMachine for Reference {
     }
 }
 
+#[cfg(feature = "redis")]
 impl ReferenceStateMachine for Timeless {
     type State = World;
     type Transition = Step;
