@@ -34,6 +34,14 @@ impl Marks {
     }
 }
 
+/// A number that nobody has drawn before.
+#[cfg(feature = "_database")]
+pub(crate) fn random() -> Result<u64, Error> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(Error::random_source)?;
+    Ok(u64::from_be_bytes(random))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,23 @@
 //! Where records live: the contract that every store keeps.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use crate::{
     clock::Clock,
     error::Error,
     record::{Activity, Record},
+    status::{Serving, Status},
     token::SessionId,
 };
 
+#[cfg(feature = "_database")]
+#[cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, unused_imports, reason = "for the durable store")
+)]
+pub(crate) mod database;
+#[cfg(all(feature = "redis", feature = "_database"))]
+pub(crate) mod durable;
 pub(crate) mod memory;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
@@ -33,8 +42,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 /// - **Honest.** `Err` means that nothing was stored. A write of which that is not known is
 ///   [`SaveOutcome::Unknown`].
 /// - **Forgetful.** A record may vanish at any time after its [`end`](Record::end), and does so
-///   soon after without anybody's help. Until then the store may still return it: the layer asks
-///   its own clock.
+///   soon after without anybody's help. Until then the store may still return it, with a later
+///   idle deadline if activity may have reached it late: the layer asks its own clock.
 pub trait Store: Send + Sync + 'static {
     /// The record under `id`, or `None` if there is none: one round trip.
     ///
@@ -89,6 +98,40 @@ pub trait Store: Send + Sync + 'static {
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome>;
 
+    /// The first half of a renew, for a store that does it in two steps: `record` is stored under
+    /// `new`, and `old` still lives. The layer tells the client the new id then, and calls
+    /// [`finish_renew`](Self::finish_renew). The default is the whole [`renew`](Self::renew).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), and then `old` lives on.
+    fn begin_renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        self.renew(old, expected, new, record)
+    }
+
+    /// The second half: ends `old`, if it has still the version `expected`; else `Conflict`, and the
+    /// new id is not used. A store with two steps takes this one too when `new` is loaded before it
+    /// was, at whatever version. The default does nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Misconfigured`: it may have happened or not. To repeat is safe.
+    fn finish_renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        let _ = (old, expected, new);
+        Box::pin(std::future::ready(Ok(SaveOutcome::Saved)))
+    }
+
     /// Writes activity down without a new version, if the record has this `version` and ends
     /// earlier than `activity` says. Creates nothing; answers whether it changed something.
     ///
@@ -117,6 +160,16 @@ pub trait Store: Send + Sync + 'static {
     /// Those of [`load`](Self::load), and then nothing was removed.
     fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome>;
 
+    /// Creates what the store needs, or brings it up to this version. Safe to call at every start,
+    /// and from several processes at once. Does nothing by default.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Misconfigured`.
+    fn migrate(&self) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Asks at start whether the store is there and as configured.
     ///
     /// # Errors
@@ -124,6 +177,26 @@ pub trait Store: Send + Sync + 'static {
     /// `Unavailable` for a store that may come up later, `Misconfigured` for one that will not do.
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Finishes what can wait and nobody waits for, before the process ends.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is lost with it; nothing that was acknowledged.
+    fn close(&self) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// How much longer than its work a write may take until it is acknowledged. The layer waits
+    /// that long beyond its budget. Zero by default.
+    fn acknowledgement(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// How the store does, as far as it has noticed. Asks nobody.
+    fn status(&self) -> Status {
+        Status::of(Serving::Other)
     }
 
     /// The clock that this store's records live by; the layer uses the same.

@@ -11,6 +11,7 @@ use crate::{
     clock::Clock,
     error::Error,
     record::{Activity, Record},
+    status::{Serving, Status},
     token::SessionId,
 };
 
@@ -200,6 +201,10 @@ impl Store for MemoryStore {
 
     fn clock(&self) -> Clock {
         self.clock.clone()
+    }
+
+    fn status(&self) -> Status {
+        Status::of(Serving::Memory)
     }
 }
 

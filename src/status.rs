@@ -1,0 +1,110 @@
+//! What an operator can see of a store.
+
+use std::{fmt, time::Duration};
+
+/// How a layer's store does just now, as far as requests have noticed: nothing is asked for it.
+///
+/// ```
+/// use tower_redis_session::{MemoryStore, RedisSessionLayer, Serving};
+///
+/// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+/// assert_eq!(layer.status().serving, Serving::Memory);
+/// # Ok::<(), tower_redis_session::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Who answers reads.
+    pub serving: Serving,
+    /// Redis, if the store uses it.
+    pub redis: Option<StoreStatus>,
+    /// The database, if the store uses one.
+    pub database: Option<StoreStatus>,
+    /// What is believed of the copies in Redis, if a database keeps the records.
+    pub copies: Option<CopyStatus>,
+}
+
+/// The store that answers reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Serving {
+    /// The memory of this process.
+    Memory,
+    /// Redis.
+    Redis,
+    /// The database.
+    Database,
+    /// None: requests that need their session are answered by 503.
+    Nothing,
+    /// A store of the application's own that does not tell.
+    Other,
+}
+
+/// One of the stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreStatus {
+    /// Whether requests ask it: false from a few failures in a row until a probe is answered.
+    pub answers: bool,
+    /// Why it did not answer when it last did not.
+    pub last_cause: Option<String>,
+    /// Connections that are open.
+    pub connections: u32,
+    /// The most connections there may be.
+    pub pool_size: u32,
+}
+
+/// What is believed of the copies in Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CopyStatus {
+    /// Whether they are believed at all: the database was asked not longer than a lease ago.
+    pub believed: bool,
+    /// How long ago the database was asked.
+    pub asked: Option<Duration>,
+    /// The generation in the keys, 16 hex digits: a new one starts without copies.
+    pub generation: Option<String>,
+    /// Run id and replication id of the Redis that the generation was made for.
+    pub incarnation: Option<String>,
+    /// Sessions that are read from the database, since Redis may have missed a change of them.
+    pub set_aside: usize,
+    /// How many changes were in the journal when the database was asked.
+    pub journal: usize,
+}
+
+impl Status {
+    /// Of a store that has nothing to tell but who it is.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Serving, Status};
+    /// assert!(Status::of(Serving::Other).redis.is_none());
+    /// ```
+    #[must_use]
+    pub const fn of(serving: Serving) -> Self {
+        Self { serving, redis: None, database: None, copies: None }
+    }
+
+    /// Whether requests are served at all: for a readiness probe.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Serving, Status};
+    /// assert!(Status::of(Serving::Memory).is_ready());
+    /// assert!(!Status::of(Serving::Nothing).is_ready());
+    /// ```
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.serving != Serving::Nothing
+    }
+}
+
+impl fmt::Display for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Redis => "redis",
+            Self::Database => "database",
+            Self::Nothing => "nothing",
+            Self::Other => "other",
+        })
+    }
+}

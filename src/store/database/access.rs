@@ -1,0 +1,196 @@
+//! The database as both stores use it.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::runtime::Handle;
+
+use super::{
+    config::DatabaseConfig,
+    engine::Engine,
+    group::Group,
+    row::{Epoch, Polled, Row, Snapshot},
+    write::{Committed, Write, WriteFault},
+};
+use crate::{
+    clock::Clock,
+    error::{ConfigError, Error},
+    token::SessionId,
+};
+
+/// How long after its end, or its death, a row stays. A database that lags behind Redis by a touch
+/// interval must not take an active session for an ended one.
+const KEPT: Duration = Duration::from_secs(15 * 60);
+/// Rows that one purge removes at most, so that writers never wait long for it.
+const PURGED: u16 = 500;
+/// Seconds from one purge to the next.
+const PURGE_EVERY: u64 = 60;
+
+/// Sessions, journal and epoch in SQLite or PostgreSQL. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Database(Arc<Inner>);
+
+struct Inner {
+    engine: Arc<Engine>,
+    group: Group,
+    clock: Clock,
+    pool_size: u32,
+    started: Instant,
+    /// In seconds since `started`.
+    next_purge: AtomicU64,
+}
+
+impl Database {
+    /// Connects nothing and needs no runtime. With `journal` every write leaves a row in the
+    /// journal until it is cleared.
+    pub(crate) fn new(
+        config: &DatabaseConfig,
+        journal: bool,
+        clock: Clock,
+    ) -> Result<Self, ConfigError> {
+        let engine = Arc::new(Engine::new(config, journal)?);
+        let group = Group::new(Arc::clone(&engine), clock.clone(), config.timeout);
+        let (started, next_purge) = (Instant::now(), AtomicU64::new(0));
+        let pool_size = config.pool_size;
+        Ok(Self(Arc::new(Inner { engine, group, clock, pool_size, started, next_purge })))
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.0.clock.clone()
+    }
+
+    /// Makes our tables or brings them up to date; safe to run by several processes at once.
+    pub(crate) async fn migrate(&self) -> Result<(), Error> {
+        self.0.engine.migrate().await
+    }
+
+    /// Whether the database can be reached and has our tables.
+    pub(crate) async fn check(&self) -> Result<(), Error> {
+        self.0.engine.check().await
+    }
+
+    /// The row that is alive.
+    pub(crate) async fn read(&self, id: &SessionId) -> Result<Option<Row>, Error> {
+        self.0.engine.read(id).await
+    }
+
+    /// The rows that are alive, in the order of `ids`, by one statement.
+    pub(crate) async fn read_each(
+        &self,
+        ids: &[SessionId],
+    ) -> Result<Vec<Result<Option<Row>, Error>>, Error> {
+        self.0.engine.read_each(ids).await
+    }
+
+    /// Writes, in one transaction with whatever else waits to be written.
+    ///
+    /// Cancellation safety: once polled, the write is done or refused whether somebody waits for
+    /// it or not.
+    pub(crate) async fn write(&self, write: Write) -> Result<Committed, WriteFault> {
+        self.0.group.write(write).await
+    }
+
+    /// Removes the id from the journal up to `version`, with the next write or soon after.
+    pub(crate) fn clear_later(&self, id: SessionId, version: u64) {
+        self.0.group.clear_later(id, version);
+    }
+
+    /// What [`clear_later`](Self::clear_later) was asked and is not committed yet.
+    pub(crate) fn clears_pending(&self) -> Vec<(SessionId, u64)> {
+        self.0.group.clears_pending()
+    }
+
+    /// Clears now what is to be cleared, as far as the database allows.
+    pub(crate) async fn flush(&self) {
+        self.0.group.flush().await;
+    }
+
+    pub(crate) async fn epoch(&self) -> Result<Epoch, Error> {
+        self.0.engine.epoch().await
+    }
+
+    /// The epoch and up to one more than `limit` rows of the journal, as of one moment.
+    pub(crate) async fn poll(&self, limit: usize) -> Result<Polled, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        self.0.engine.poll(limit).await
+    }
+
+    /// The epoch and the rows, dead ones too, as of one moment.
+    pub(crate) async fn snapshot(&self, ids: &[SessionId]) -> Result<Snapshot, Error> {
+        self.0.engine.snapshot(ids).await
+    }
+
+    /// A new generation, and an empty journal with it, if `from` is still the one there is.
+    pub(crate) async fn bump(&self, from: &Epoch, to: &Epoch) -> Result<bool, WriteFault> {
+        self.0.engine.bump(from, to).await
+    }
+
+    /// Removes some of the rows that have ended long enough ago; tells how many.
+    pub(crate) async fn purge(&self, longer: Duration) -> Result<u64, Error> {
+        let now = self.0.clock.now().as_millis();
+        let kept = KEPT.saturating_add(longer).as_millis();
+        let kept = u64::try_from(kept).unwrap_or(u64::MAX);
+        let before = crate::Timestamp::from_millis(now.saturating_sub(kept));
+        self.0.engine.purge(before, i64::from(PURGED)).await
+    }
+
+    /// Starts a purge in the background if the last one was more than a minute ago; to be called
+    /// on writes, so that nothing runs where nothing happens.
+    ///
+    /// `longer` is how long activity may go on of which the database learns nothing.
+    pub(crate) fn purge_when_due(&self, longer: Duration) {
+        let now = self.0.started.elapsed().as_secs();
+        let due = self.0.next_purge.load(Ordering::Relaxed);
+        if now < due {
+            return;
+        }
+        let next = now.saturating_add(PURGE_EVERY);
+        let ours =
+            self.0.next_purge.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed);
+        if let (Ok(_), Ok(runtime)) = (ours, Handle::try_current()) {
+            let database = self.clone();
+            runtime.spawn(async move { database.purge_all(longer).await });
+        }
+    }
+
+    async fn purge_all(&self, longer: Duration) {
+        let until = Instant::now() + Duration::from_secs(PURGE_EVERY / 2);
+        while let Ok(purged) = self.purge(longer).await {
+            if purged < u64::from(PURGED) || Instant::now() > until {
+                break;
+            }
+        }
+    }
+
+    /// The most connections there may be.
+    pub(crate) fn pool_size(&self) -> u32 {
+        self.0.pool_size
+    }
+
+    /// How many connections are open, and how many of them do nothing.
+    pub(crate) fn pool(&self) -> (u32, u32) {
+        self.0.engine.pool()
+    }
+
+    /// Tells other processes that there is something new, where the database can; best effort.
+    pub(crate) async fn announce(&self) {
+        self.0.engine.announce().await;
+    }
+
+    /// Ends when another process has announced something, or may have.
+    pub(crate) async fn news(&self) {
+        self.0.engine.news().await;
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.engine.fmt(f)
+    }
+}

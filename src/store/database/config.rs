@@ -1,0 +1,128 @@
+//! Where the database is and how long to wait for it.
+
+use std::{fmt, time::Duration};
+
+use crate::error::ConfigError;
+
+/// Address and limits of a [`DatabaseStore`](super::DatabaseStore).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_redis_session::DatabaseConfig;
+///
+/// let config = DatabaseConfig::new("postgres://shop:secret@127.0.0.1/shop")
+///     .pool_size(16)
+///     .timeout(Duration::from_millis(400));
+/// assert!(!format!("{config:?}").contains("secret"));
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct DatabaseConfig {
+    url: String,
+    pub(super) pool_size: u32,
+    pub(super) timeout: Duration,
+}
+
+/// Which database an address names, for those that this build has.
+pub(super) enum Address<'a> {
+    #[cfg(feature = "sqlite")]
+    Sqlite(&'a str),
+    #[cfg(feature = "postgres")]
+    Postgres(&'a str),
+}
+
+impl DatabaseConfig {
+    /// A SQLite file, `sqlite:PATH` or `sqlite://PATH` (crate feature `sqlite`), or PostgreSQL,
+    /// `postgres://` or `postgresql://` (crate feature `postgres`).
+    ///
+    /// A path has `%3F` for a question mark, and nothing behind it: no parameters, no database in
+    /// memory, which is what [`MemoryStore`](crate::MemoryStore) is for. A PostgreSQL address may
+    /// have parameters such as `?sslmode=verify-full` (crate feature `tls`); what it leaves open
+    /// is taken from `PGHOST`, `PGUSER` and so on.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # {
+    /// # use tower_redis_session::{DatabaseConfig, DatabaseStore};
+    /// assert!(DatabaseStore::new(DatabaseConfig::new("sqlite:sessions.db")).is_ok());
+    /// assert!(DatabaseStore::new(DatabaseConfig::new("sqlite::memory:")).is_err());
+    /// # }
+    /// ```
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), pool_size: 8, timeout: Duration::from_millis(600) }
+    }
+
+    /// The most connections; of SQLite those that read, beside the one that writes. More where
+    /// requests wait for one although the database has time. From 1 to 1,024. Defaults to 8.
+    ///
+    /// ```
+    /// # use tower_redis_session::DatabaseConfig;
+    /// let config = DatabaseConfig::new("postgres://127.0.0.1/shop").pool_size(4);
+    /// # drop(config);
+    /// ```
+    pub fn pool_size(mut self, connections: u32) -> Self {
+        self.pool_size = connections;
+        self
+    }
+
+    /// How long one read, or one write from its start to its end, may take, the wait for a
+    /// connection included. Longer where the disk is slow. From 10 ms to 1 minute. Defaults to
+    /// 600 ms.
+    ///
+    /// ```
+    /// # use tower_redis_session::DatabaseConfig;
+    /// # use std::time::Duration;
+    /// let config = DatabaseConfig::new("postgres://db/shop").timeout(Duration::from_secs(1));
+    /// # drop(config);
+    /// ```
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The longest that one read or write takes.
+    #[cfg(feature = "redis")]
+    pub(crate) fn limit(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if !(1..=1024).contains(&self.pool_size) {
+            return Err(ConfigError::new("database pool size", "is not between 1 and 1,024"));
+        }
+        let bounds = Duration::from_millis(10)..=Duration::from_secs(60);
+        if !bounds.contains(&self.timeout) {
+            return Err(ConfigError::new("database timeout", "is not between 10 ms and 1 minute"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn address(&self) -> Result<Address<'_>, ConfigError> {
+        match self.url.split_once(':').map(|(scheme, _)| scheme) {
+            #[cfg(feature = "sqlite")]
+            Some("sqlite") => Ok(Address::Sqlite(&self.url)),
+            #[cfg(not(feature = "sqlite"))]
+            Some("sqlite") => fault("is SQLite, which needs the crate feature `sqlite`"),
+            #[cfg(feature = "postgres")]
+            Some("postgres" | "postgresql") => Ok(Address::Postgres(&self.url)),
+            #[cfg(not(feature = "postgres"))]
+            Some("postgres" | "postgresql") => {
+                fault("is PostgreSQL, which needs the crate feature `postgres`")
+            }
+            _ => fault("is neither sqlite: nor postgres://"),
+        }
+    }
+}
+
+/// Never with the address in it: that may hold a password.
+pub(super) fn fault<T>(fault: &'static str) -> Result<T, ConfigError> {
+    Err(ConfigError::new("database address", fault))
+}
+
+impl fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("DatabaseConfig");
+        debug.field("pool_size", &self.pool_size).field("timeout", &self.timeout);
+        debug.finish_non_exhaustive()
+    }
+}

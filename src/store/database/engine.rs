@@ -1,0 +1,126 @@
+//! Which database it is.
+
+#[cfg(feature = "postgres")]
+use super::postgres::Postgres;
+#[cfg(feature = "sqlite")]
+use super::sqlite::Sqlite;
+use super::{
+    config::{Address, DatabaseConfig},
+    row::{Epoch, Polled, Row, Snapshot},
+    write::{Batch, Executed, WriteFault},
+};
+use crate::{
+    error::{ConfigError, Error},
+    timestamp::Timestamp,
+    token::SessionId,
+};
+
+/// Hands on to the database there is.
+#[derive(Debug)]
+pub(super) enum Engine {
+    #[cfg(feature = "sqlite")]
+    Sqlite(Sqlite),
+    #[cfg(feature = "postgres")]
+    Postgres(Postgres),
+}
+
+/// The same call to whichever it is.
+macro_rules! each {
+    ($engine:expr, $name:ident => $call:expr) => {
+        match $engine {
+            #[cfg(feature = "sqlite")]
+            Engine::Sqlite($name) => $call,
+            #[cfg(feature = "postgres")]
+            Engine::Postgres($name) => $call,
+        }
+    };
+}
+
+impl Engine {
+    pub(super) fn new(config: &DatabaseConfig, journal: bool) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(match config.address()? {
+            #[cfg(feature = "sqlite")]
+            Address::Sqlite(url) => Self::Sqlite(Sqlite::new(url, config, journal)?),
+            #[cfg(feature = "postgres")]
+            Address::Postgres(url) => Self::Postgres(Postgres::new(url, config, journal)?),
+        })
+    }
+
+    /// How many batches may be under way at the same time.
+    pub(super) fn writers(&self) -> usize {
+        each!(self, engine => engine.writers())
+    }
+
+    pub(super) async fn migrate(&self) -> Result<(), Error> {
+        each!(self, engine => engine.migrate().await)
+    }
+
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        each!(self, engine => engine.check().await)
+    }
+
+    pub(super) async fn read(&self, id: &SessionId) -> Result<Option<Row>, Error> {
+        each!(self, engine => engine.read(id).await)
+    }
+
+    pub(super) async fn read_each(
+        &self,
+        ids: &[SessionId],
+    ) -> Result<Vec<Result<Option<Row>, Error>>, Error> {
+        let rows = each!(self, engine => engine.read_each(ids).await)?;
+        Ok(rows.into_iter().map(Option::transpose).collect())
+    }
+
+    pub(super) async fn execute(
+        &self,
+        batch: &Batch,
+        now: Timestamp,
+    ) -> Result<Executed, WriteFault> {
+        each!(self, engine => engine.execute(batch, now).await)
+    }
+
+    pub(super) async fn epoch(&self) -> Result<Epoch, Error> {
+        each!(self, engine => engine.epoch().await)
+    }
+
+    pub(super) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
+        each!(self, engine => engine.poll(limit).await)
+    }
+
+    pub(super) async fn snapshot(&self, ids: &[SessionId]) -> Result<Snapshot, Error> {
+        each!(self, engine => engine.snapshot(ids).await)
+    }
+
+    pub(super) async fn bump(&self, from: &Epoch, to: &Epoch) -> Result<bool, WriteFault> {
+        each!(self, engine => engine.bump(from, to).await)
+    }
+
+    /// Removes up to `limit` rows that ended before `before`, and tells how many.
+    pub(super) async fn purge(&self, before: Timestamp, limit: i64) -> Result<u64, Error> {
+        each!(self, engine => engine.purge(before, limit).await)
+    }
+
+    pub(super) fn pool(&self) -> (u32, u32) {
+        each!(self, engine => engine.pool())
+    }
+
+    pub(super) async fn announce(&self) {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => {}
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => postgres.announce().await,
+        }
+    }
+
+    pub(super) async fn news(&self) {
+        match self {
+            // Its processes share a machine, and a poll costs next to nothing.
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => std::future::pending().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => postgres.news().await,
+        }
+    }
+}

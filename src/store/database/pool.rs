@@ -1,0 +1,137 @@
+//! Connections that wait for work. One that broke, or whose work was given up, never comes back.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Instant,
+};
+
+use tokio::{
+    runtime::{Handle, Id},
+    sync::{Semaphore, SemaphorePermit},
+};
+
+/// A bounded set of connections. Opens none itself: who takes a place connects.
+pub(super) struct Pool<C> {
+    places: Semaphore,
+    idle: Mutex<Vec<Idle<C>>>,
+    open: AtomicU32,
+}
+
+struct Idle<C> {
+    connection: C,
+    since: Instant,
+    /// A connection dies with the runtime that it was opened in.
+    runtime: Option<Id>,
+}
+
+impl<C> Pool<C> {
+    pub(super) fn new(size: u32) -> Self {
+        let places = usize::try_from(size).unwrap_or(Semaphore::MAX_PERMITS);
+        Self { places: Semaphore::new(places), idle: Mutex::default(), open: AtomicU32::new(0) }
+    }
+
+    /// Waits for a place, with the connection that was used last if one is there.
+    pub(super) async fn take(&self) -> Place<'_, C> {
+        // It is never closed; without a permit there would only be one connection more.
+        let permit = self.places.acquire().await.ok();
+        let here = runtime();
+        let mut idle = self.idle();
+        let mut found = None;
+        while let Some(last) = idle.pop() {
+            if last.runtime == here {
+                found = Some(last);
+                break;
+            }
+            let _ = self.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        let since = found.as_ref().map_or_else(Instant::now, |idle| idle.since);
+        let connection = found.map(|idle| idle.connection);
+        Place { pool: self, connection, since, _permit: permit }
+    }
+
+    /// Closes what is idle: when one connection is lost, the others often are too.
+    #[cfg(feature = "postgres")]
+    pub(super) fn clear(&self) {
+        let idle = std::mem::take(&mut *self.idle());
+        let closed = u32::try_from(idle.len()).unwrap_or(u32::MAX);
+        let _ = self.open.fetch_sub(closed, Ordering::Relaxed);
+    }
+
+    /// How many connections are open, and how many of them do nothing.
+    pub(super) fn state(&self) -> (u32, u32) {
+        let idle = u32::try_from(self.idle().len()).unwrap_or(u32::MAX);
+        (self.open.load(Ordering::Relaxed), idle)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle<C>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn runtime() -> Option<Id> {
+    Handle::try_current().ok().map(|handle| handle.id())
+}
+
+/// The right to use one connection.
+pub(super) struct Place<'a, C> {
+    pool: &'a Pool<C>,
+    connection: Option<C>,
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "a file is not lost"))]
+    since: Instant,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a, C> Place<'a, C> {
+    /// The connection that is here; `None` if one has to be opened.
+    pub(super) fn connection(&mut self) -> Option<&mut C> {
+        self.connection.as_mut()
+    }
+
+    /// When the connection was last used.
+    #[cfg(feature = "postgres")]
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    pub(super) fn discard(&mut self) {
+        if self.connection.take().is_some() {
+            let _ = self.pool.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What is to be used from here on.
+    pub(super) fn with(mut self, connection: C) -> Self {
+        self.discard();
+        let _ = self.pool.open.fetch_add(1, Ordering::Relaxed);
+        self.connection = Some(connection);
+        self
+    }
+
+    /// Puts the connection back, for the next one who takes a place. Only after work that ended as
+    /// it should.
+    pub(super) fn give_back(mut self) {
+        if let Some(connection) = self.connection.take() {
+            let idle = Idle { connection, since: Instant::now(), runtime: runtime() };
+            self.pool.idle().push(idle);
+        }
+    }
+}
+
+// Cancellation safety: work that is dropped on the way leaves its connection in an unknown state.
+// It is closed here and now, without a word to the server.
+impl<C> Drop for Place<'_, C> {
+    fn drop(&mut self) {
+        self.discard();
+    }
+}
+
+impl<C> fmt::Debug for Pool<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, idle) = self.state();
+        f.debug_struct("Pool").field("open", &open).field("idle", &idle).finish()
+    }
+}

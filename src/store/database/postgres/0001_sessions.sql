@@ -1,0 +1,264 @@
+CREATE TABLE trs_sessions (
+    id text COLLATE "C" PRIMARY KEY,
+    version bigint NOT NULL,
+    alive boolean NOT NULL,
+    last_activity bigint NOT NULL,
+    idle_deadline bigint NOT NULL,
+    -- The end of the session; of a dead one the time of its death.
+    ends bigint NOT NULL,
+    -- Whom this one still has to end, and the version that it was made of.
+    replaces text COLLATE "C",
+    replaces_version bigint,
+    user_id text,
+    body bytea NOT NULL
+);
+
+CREATE INDEX trs_sessions_ends ON trs_sessions (ends);
+CREATE INDEX trs_sessions_user_id ON trs_sessions (user_id) WHERE user_id IS NOT NULL;
+
+-- Writes that Redis may not know of yet.
+CREATE TABLE trs_journal (
+    id text COLLATE "C" PRIMARY KEY,
+    version bigint NOT NULL
+);
+
+-- One row: which keys in Redis count, and of which life of which Redis.
+CREATE TABLE trs_cache (
+    one integer PRIMARY KEY CHECK (one = 1),
+    seq bigint NOT NULL,
+    generation bigint NOT NULL,
+    incarnation text NOT NULL
+);
+
+-- 64 bits of two random UUIDs; no extension is needed for it.
+INSERT INTO trs_cache (one, seq, generation, incarnation)
+VALUES (1, 0, ('x' || md5(gen_random_uuid()::text || gen_random_uuid()::text))::bit(64)::bigint, '');
+
+-- Executes a batch of writes in their order, commits, and reads the cache row after that: all in
+-- one round trip. Has to be called outside of a transaction.
+--
+-- Writes: 0 create, 1 save, 2 delete, 3 move, 4 begin, 5 finish, 6 touch.
+-- Outcomes: 0 done, 1 conflict, 2 gone, 3 taken.
+CREATE PROCEDURE trs_write_1(
+    p_writes smallint[],
+    p_ids text[],
+    p_others text[],
+    p_expected bigint[],
+    p_versions bigint[],
+    p_activities bigint[],
+    p_deadlines bigint[],
+    p_ends bigint[],
+    p_users text[],
+    p_bodies bytea[],
+    p_cleared text[],
+    p_cleared_versions bigint[],
+    p_journal boolean,
+    p_now bigint,
+    p_lock_timeout text,
+    INOUT r_outcomes smallint[],
+    INOUT r_versions bigint[],
+    INOUT r_activities bigint[],
+    INOUT r_deadlines bigint[],
+    INOUT r_bodies bytea[],
+    INOUT r_replaced text[],
+    INOUT r_seq bigint,
+    INOUT r_generation bigint,
+    INOUT r_incarnation text
+)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_count integer := cardinality(p_writes);
+    v_write smallint;
+    v_id text;
+    v_outcome smallint;
+    v_version bigint;
+    v_journalled bigint;
+    v_replaced text;
+    v_replaced_version bigint;
+    v_found record;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    END IF;
+    -- What is acknowledged has to be on the disk, whatever the server is content with otherwise.
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    -- For this transaction only, so that nothing is left behind in a connection that is shared.
+    PERFORM set_config('lock_timeout', p_lock_timeout, true);
+
+    r_outcomes := array_fill(NULL::smallint, ARRAY[v_count]);
+    r_versions := array_fill(NULL::bigint, ARRAY[v_count]);
+    r_activities := array_fill(NULL::bigint, ARRAY[v_count]);
+    r_deadlines := array_fill(NULL::bigint, ARRAY[v_count]);
+    r_bodies := array_fill(NULL::bytea, ARRAY[v_count]);
+    r_replaced := array_fill(NULL::text, ARRAY[v_count]);
+
+    -- All locks first and in one order, so that no two batches wait for each other.
+    IF v_count > 1 OR p_others[1] IS NOT NULL THEN
+        PERFORM 1 FROM trs_sessions WHERE id = ANY (p_ids || p_others) ORDER BY id FOR UPDATE;
+    END IF;
+
+    FOR i IN 1 .. v_count LOOP
+        v_write := p_writes[i];
+        v_id := p_ids[i];
+        v_outcome := 0;
+        v_version := p_versions[i];
+        v_journalled := NULL;
+        v_replaced := NULL;
+
+        IF v_write IN (3, 4) THEN
+            PERFORM 1 FROM trs_sessions
+            WHERE id = v_id AND alive AND version = p_expected[i] FOR UPDATE;
+            IF NOT FOUND THEN
+                v_outcome := 2;
+            END IF;
+        END IF;
+
+        IF v_write IN (0, 3, 4) AND v_outcome = 0 THEN
+            INSERT INTO trs_sessions
+                (id, version, alive, last_activity, idle_deadline, ends, replaces,
+                 replaces_version, user_id, body)
+            VALUES (
+                CASE v_write WHEN 0 THEN v_id ELSE p_others[i] END,
+                v_version, true, p_activities[i], p_deadlines[i], p_ends[i],
+                CASE v_write WHEN 4 THEN v_id END,
+                CASE v_write WHEN 4 THEN p_expected[i] END, p_users[i], p_bodies[i]
+            )
+            ON CONFLICT (id) DO NOTHING;
+            IF NOT FOUND THEN
+                v_outcome := 3;
+            END IF;
+        END IF;
+
+        IF v_write = 5 AND p_expected[i] IS NULL THEN
+            -- What was written under the old id since was acknowledged; the renewal was not.
+            UPDATE trs_sessions AS heir SET
+                version = heir.version + 1, last_activity = past.last_activity,
+                idle_deadline = past.idle_deadline, ends = past.ends,
+                user_id = past.user_id, body = past.body
+            FROM trs_sessions AS past
+            WHERE heir.id = p_others[i] AND heir.alive AND heir.replaces = v_id
+                AND past.id = v_id AND past.alive AND past.version <> heir.replaces_version;
+        END IF;
+
+        IF v_write = 1 THEN
+            UPDATE trs_sessions SET
+                version = v_version, last_activity = p_activities[i],
+                idle_deadline = p_deadlines[i], ends = p_ends[i],
+                user_id = p_users[i], body = p_bodies[i]
+            WHERE id = v_id AND version = p_expected[i] AND alive;
+            IF FOUND THEN
+                v_journalled := v_version;
+            ELSE
+                v_outcome := 2;
+            END IF;
+        ELSIF v_write IN (2, 3, 5) AND v_outcome = 0 THEN
+            UPDATE trs_sessions SET alive = false, version = version + 1, ends = p_now
+            WHERE id = v_id AND alive AND (p_expected[i] IS NULL OR version = p_expected[i])
+            RETURNING version, replaces INTO v_journalled, v_replaced;
+            -- Whom it still had to end goes with it.
+            IF v_replaced IS NOT NULL THEN
+                UPDATE trs_sessions SET alive = false, version = version + 1, ends = p_now
+                WHERE id = v_replaced AND alive RETURNING version INTO v_replaced_version;
+                r_replaced[i] := v_replaced;
+                IF FOUND AND p_journal THEN
+                    INSERT INTO trs_journal AS j (id, version)
+                    VALUES (v_replaced, v_replaced_version)
+                    ON CONFLICT (id) DO UPDATE SET version = greatest(j.version, excluded.version);
+                END IF;
+            END IF;
+            IF v_write = 2 THEN
+                v_version := v_journalled;
+                IF v_journalled IS NULL THEN
+                    v_outcome := 2;
+                END IF;
+            ELSIF v_journalled IS NULL
+                AND EXISTS (SELECT 1 FROM trs_sessions WHERE id = v_id AND alive)
+                AND v_write = 5
+            THEN
+                -- Somebody has written there since, which must not be lost.
+                v_outcome := 2;
+            ELSIF v_write = 5 THEN
+                UPDATE trs_sessions SET replaces = NULL
+                WHERE id = p_others[i] AND replaces = v_id;
+                v_version := coalesce(
+                    v_journalled, (SELECT version FROM trs_sessions WHERE id = v_id), 0
+                );
+            END IF;
+        ELSIF v_write = 6 THEN
+            UPDATE trs_sessions SET
+                last_activity = p_activities[i], idle_deadline = p_deadlines[i], ends = p_ends[i]
+            WHERE id = v_id AND version = v_version AND alive AND idle_deadline < p_deadlines[i];
+            IF NOT FOUND THEN
+                v_outcome := 2;
+            END IF;
+        END IF;
+
+        IF v_outcome = 2 AND v_write <> 6 THEN
+            SELECT version, last_activity, idle_deadline, body INTO v_found
+            FROM trs_sessions WHERE id = v_id AND alive;
+            IF FOUND THEN
+                v_outcome := 1;
+                v_version := v_found.version;
+                r_activities[i] := v_found.last_activity;
+                r_deadlines[i] := v_found.idle_deadline;
+                r_bodies[i] := v_found.body;
+            END IF;
+        END IF;
+        IF p_journal AND v_journalled IS NOT NULL THEN
+            INSERT INTO trs_journal AS j (id, version) VALUES (v_id, v_journalled)
+            ON CONFLICT (id) DO UPDATE SET version = greatest(j.version, excluded.version);
+        END IF;
+        r_outcomes[i] := v_outcome;
+        r_versions[i] := v_version;
+    END LOOP;
+
+    -- A row that another transaction holds is being written anew or cleared there; to wait for it
+    -- with locks in hand could be waiting in a circle.
+    IF cardinality(p_cleared) > 0 THEN
+        DELETE FROM trs_journal WHERE id IN (
+            SELECT j.id FROM trs_journal j
+            JOIN unnest(p_cleared, p_cleared_versions) AS c (id, version)
+                ON j.id = c.id AND j.version <= c.version
+            FOR UPDATE OF j SKIP LOCKED
+        );
+    END IF;
+
+    COMMIT;
+
+    -- In a new snapshot: a generation that was read before the commit may be too old by now. What
+    -- fails here must not look as if the writes had failed.
+    IF p_journal THEN
+        BEGIN
+            SELECT seq, generation, incarnation INTO r_seq, r_generation, r_incarnation
+            FROM trs_cache;
+        EXCEPTION WHEN OTHERS THEN
+            r_seq := NULL;
+        END;
+    END IF;
+END;
+$$;
+
+-- Another generation, if nobody was faster; what was committed before needs no journal then.
+CREATE FUNCTION trs_bump_1(p_from bigint, p_seq bigint, p_to bigint, p_incarnation text)
+RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    UPDATE trs_cache SET seq = p_seq, generation = p_to, incarnation = p_incarnation
+    WHERE generation = p_from;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- What others hold just now stays, which is only more than is needed. To wait for it, or for
+    -- the whole table, would keep all writers waiting for the slowest.
+    DELETE FROM trs_journal WHERE id IN (SELECT id FROM trs_journal FOR UPDATE SKIP LOCKED);
+    RETURN true;
+END;
+$$;

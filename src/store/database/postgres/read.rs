@@ -1,0 +1,103 @@
+//! What is only read.
+
+use sqlx::{Row as _, postgres::PgRow};
+
+use super::{Postgres, typed};
+use crate::{
+    error::Error,
+    store::database::{
+        failure::no_epoch,
+        row::{Columns, Epoch, Polled, Row, Snapshot, corrupt, in_order},
+    },
+    token::SessionId,
+};
+
+impl Postgres {
+    pub(in crate::store::database) async fn read(
+        &self,
+        id: &SessionId,
+    ) -> Result<Option<Row>, Error> {
+        let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body \
+            FROM trs_sessions WHERE id = $1 AND alive";
+        let id = id.to_string();
+        let rows = self.ask(|| sqlx::query(query).bind(&id));
+        rows.await?.first().map(|row| columns(row, 0).and_then(Columns::row)).transpose()
+    }
+
+    pub(in crate::store::database) async fn read_each(
+        &self,
+        ids: &[SessionId],
+    ) -> Result<Vec<Option<Result<Row, Error>>>, Error> {
+        let query = "SELECT id, version, alive, last_activity, idle_deadline, replaces, body \
+            FROM trs_sessions WHERE id = ANY ($1) AND alive";
+        let list = list(ids);
+        let rows = self.ask(|| sqlx::query(query).bind(&list));
+        Ok(in_order(ids, &found(&rows.await?, 0)))
+    }
+
+    pub(in crate::store::database) async fn epoch(&self) -> Result<Epoch, Error> {
+        let query = "SELECT seq, generation, incarnation FROM trs_cache";
+        let rows = self.ask(|| sqlx::query(query)).await?;
+        epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)
+    }
+
+    pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
+        let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version \
+            FROM trs_cache c LEFT JOIN (SELECT id, version FROM trs_journal LIMIT $1) j ON true";
+        let rows = self.ask(|| sqlx::query(query).bind(limit));
+        let rows = rows.await?;
+        let epoch = epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)?;
+        let journalled = |row: &PgRow| {
+            let id = row.try_get::<Option<String>, _>(3).ok()??.parse().ok()?;
+            Some((id, row.try_get::<i64, _>(4).ok()?.cast_unsigned()))
+        };
+        Ok(Polled { epoch, journal: rows.iter().filter_map(journalled).collect() })
+    }
+
+    pub(in crate::store::database) async fn snapshot(
+        &self,
+        ids: &[SessionId],
+    ) -> Result<Snapshot, Error> {
+        let query = "SELECT c.seq, c.generation, c.incarnation, \
+            s.id, s.version, s.alive, s.last_activity, s.idle_deadline, s.replaces, s.body \
+            FROM trs_cache c LEFT JOIN trs_sessions s ON s.id = ANY ($1)";
+        let list = list(ids);
+        let rows = self.ask(|| sqlx::query(query).bind(&list));
+        let rows = rows.await?;
+        let epoch = epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)?;
+        Ok(Snapshot { epoch, rows: in_order(ids, &found(&rows, 3)) })
+    }
+}
+
+/// The columns of a session, the first of them at `at`.
+fn columns(row: &PgRow, at: usize) -> Result<Columns, Error> {
+    let read = || {
+        Ok::<_, sqlx::Error>(Columns {
+            version: row.try_get(at)?,
+            alive: row.try_get(at + 1)?,
+            last_activity: row.try_get(at + 2)?,
+            idle_deadline: row.try_get(at + 3)?,
+            replaces: row.try_get(at + 4)?,
+            body: row.try_get(at + 5)?,
+        })
+    };
+    read().map_err(|_| corrupt())
+}
+
+/// The columns of the epoch, which stand first.
+fn epoch(row: &PgRow) -> Result<Epoch, sqlx::Error> {
+    Ok(Epoch::of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+}
+
+/// The sessions among the rows, with the id at `at`.
+fn found(rows: &[PgRow], at: usize) -> Vec<(SessionId, Result<Columns, Error>)> {
+    let session = |row: &PgRow| {
+        let id = row.try_get::<Option<String>, _>(at).ok()??.parse().ok()?;
+        Some((id, columns(row, at + 1)))
+    };
+    rows.iter().filter_map(session).collect()
+}
+
+fn list(ids: &[SessionId]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}

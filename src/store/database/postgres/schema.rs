@@ -1,0 +1,84 @@
+//! Our tables in PostgreSQL: made, brought up to date, looked for.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, ConnectOptions, Row as _, postgres::PgConnection};
+use tokio::time::timeout;
+
+use super::{Failure, Postgres, typed};
+use crate::{
+    error::{Error, ErrorKind},
+    store::database::{
+        failure::late,
+        migration::{check, missing, no_tables},
+    },
+};
+
+const STEPS: [&str; 1] = [include_str!("0001_sessions.sql")];
+/// Longer than a write may take: a step may have to look at every row.
+const LIMIT: Duration = Duration::from_secs(60);
+/// The number of the lock that one process at a time holds while it migrates.
+const LOCK: i64 = 0x7472_735f_6d69_6772;
+/// The oldest version that has what the procedures need.
+const OLDEST: u32 = 130_000;
+
+impl Postgres {
+    pub(in crate::store::database) async fn migrate(&self) -> Result<(), Error> {
+        let migrated = async {
+            // One of its own, closed at the end: no limit of ours, no prepared statement.
+            let connected = timeout(self.timeout, self.options.connect()).await;
+            let connected = connected.map_err(|_| late())?;
+            let mut connection = connected.map_err(|error| Failure::of_connecting(error).error)?;
+            supported(connection.server_version_num())?;
+            step_up(&mut connection).await.map_err(typed)
+        };
+        timeout(LIMIT, migrated).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Asks for the tables, for the right to write, and for the version of the server.
+    pub(in crate::store::database) async fn check(&self) -> Result<(), Error> {
+        let query = "SELECT max(version), current_setting('transaction_read_only') = 'on', \
+            current_setting('server_version_num') FROM trs_migrations";
+        let rows = self.ask(|| sqlx::query(query)).await?;
+        let row = rows.first().ok_or_else(no_tables)?;
+        let server: String = row.try_get(2).map_err(typed)?;
+        supported(server.parse().ok())?;
+        check(row.try_get(0).map_err(typed)?)?;
+        if row.try_get(1).map_err(typed)? {
+            let text = "the postgresql server only reads: it is a replica";
+            return Err(Error::new(ErrorKind::Unavailable, text));
+        }
+        Ok(())
+    }
+}
+
+fn supported(server: Option<u32>) -> Result<(), Error> {
+    match server {
+        Some(version) if version < OLDEST => {
+            let text = "the postgresql server is older than version 13";
+            Err(Error::new(ErrorKind::Misconfigured, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One transaction, rolled back by the end of the connection if anything fails.
+async fn step_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let _ = sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK);
+    let _ = lock.execute(&mut *connection).await?;
+    let table = "CREATE TABLE IF NOT EXISTS trs_migrations (version bigint PRIMARY KEY)";
+    let _ = sqlx::raw_sql(table).execute(&mut *connection).await?;
+    let found = version(connection).await?;
+    for (number, step) in missing(&STEPS, found) {
+        let _ = sqlx::raw_sql(AssertSqlSafe(step)).execute(&mut *connection).await?;
+        let insert = sqlx::query("INSERT INTO trs_migrations (version) VALUES ($1)");
+        let _ = insert.bind(number).execute(&mut *connection).await?;
+    }
+    let _ = sqlx::raw_sql("COMMIT").execute(connection).await?;
+    Ok(())
+}
+
+async fn version(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar("SELECT max(version) FROM trs_migrations").fetch_one(connection).await
+}

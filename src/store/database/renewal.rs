@@ -1,0 +1,83 @@
+//! Moving a session to a new id in two steps, so that no lost answer signs anybody out.
+//!
+//! The first stores the new record beside the old one, the second ends the old one. Between them
+//! both are alive; the client is told the new id after the first and before the second. Whoever
+//! comes with the new id while the second has not happened makes it happen first.
+
+use std::time::Duration;
+
+use super::{
+    DatabaseStore,
+    write::{Write, WriteFault, Written},
+};
+use crate::{error::Error, record::Record, store::SaveOutcome, token::SessionId};
+
+/// Times that a step is tried whose answer was lost.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Who carries out the steps.
+pub(crate) trait Steps: Sync {
+    /// One attempt at a step, a [`Write::Begin`] or a [`Write::Finish`].
+    fn step(&self, write: Write) -> impl Future<Output = Result<Written, WriteFault>> + Send;
+}
+
+impl Steps for DatabaseStore {
+    async fn step(&self, write: Write) -> Result<Written, WriteFault> {
+        self.write(write).await
+    }
+}
+
+/// The first step, by `steps`. Never `Unknown`: until the client knows the new id the old one
+/// lives, and a new record that nobody knows of ends by itself.
+pub(crate) async fn begin(
+    old: &SessionId,
+    expected: u64,
+    new: &SessionId,
+    record: &Record,
+    steps: &impl Steps,
+) -> Result<SaveOutcome, Error> {
+    let mut lost: Option<Error> = None;
+    for turn in 0..TRIES {
+        pause(turn).await;
+        let (old, new, record) = (*old, *new, record.clone());
+        match (steps.step(Write::Begin { old, expected, new, record }).await, lost.is_some()) {
+            (Ok(Written::Done { .. }), _) => return Ok(SaveOutcome::Saved),
+            // Nobody else knows the new id: what is there is of the attempt that was lost.
+            (Ok(Written::Taken), true) => return Ok(SaveOutcome::Saved),
+            (Ok(Written::Taken), false) => return Ok(SaveOutcome::Taken),
+            (Ok(Written::Conflict(current)), _) => return Ok(SaveOutcome::Conflict(current)),
+            (Ok(Written::Gone), _) => return Ok(SaveOutcome::Gone),
+            (Err(WriteFault::Unknown(error)), _) => lost = Some(error),
+            (Err(WriteFault::Refused(error)), false) => return Err(error),
+            (Err(WriteFault::Refused(_)), true) => {}
+        }
+    }
+    Err(lost.unwrap_or_else(|| Error::unavailable("the session was not renewed")))
+}
+
+/// The second step, by `steps`; may be repeated by anybody at any time. `Conflict` if `old` is alive
+/// at another version than `expected`: what was written there since is not in the new record.
+pub(crate) async fn finish(
+    old: &SessionId,
+    expected: Option<u64>,
+    new: &SessionId,
+    steps: &impl Steps,
+) -> Result<SaveOutcome, Error> {
+    let mut lost = None;
+    for turn in 0..TRIES {
+        pause(turn).await;
+        match steps.step(Write::Finish { old: *old, expected, new: *new }).await {
+            Ok(Written::Conflict(current)) => return Ok(SaveOutcome::Conflict(current)),
+            Ok(_) => return Ok(SaveOutcome::Saved),
+            Err(WriteFault::Refused(error) | WriteFault::Unknown(error)) => lost = Some(error),
+        }
+    }
+    Err(lost.unwrap_or_else(|| Error::unavailable("the renewal was not finished")))
+}
+
+async fn pause(turn: u32) {
+    if turn > 0 {
+        tokio::time::sleep(PAUSE * 2u32.pow(turn - 1)).await;
+    }
+}

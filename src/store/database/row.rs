@@ -1,0 +1,101 @@
+//! What the tables hold, read.
+
+use bytes::Bytes;
+
+use crate::{
+    error::{Error, ErrorKind},
+    record::Record,
+    timestamp::Timestamp,
+    token::SessionId,
+};
+
+/// A row of the sessions.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// With its version, and with the times of the columns: touches write only there.
+    pub(crate) record: Record,
+    /// False once it was deleted or moved.
+    pub(crate) alive: bool,
+    /// The session that this one takes over from, as long as that is not finished.
+    pub(crate) replaces: Option<SessionId>,
+}
+
+/// Which keys of the cache count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Epoch {
+    /// One more at each new generation.
+    pub(crate) seq: u64,
+    /// Random, never the same twice.
+    pub(crate) generation: u64,
+    /// Which life of which Redis the generation was made for; empty for none.
+    pub(crate) incarnation: Box<str>,
+}
+
+/// The epoch, and the writes that the cache may not know of, as of one moment.
+#[derive(Debug)]
+pub(crate) struct Polled {
+    pub(crate) epoch: Epoch,
+    pub(crate) journal: Vec<(SessionId, u64)>,
+}
+
+/// The epoch and some rows, as of one moment.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) epoch: Epoch,
+    /// In the order of the ids that were asked for.
+    pub(crate) rows: Vec<Option<Result<Row, Error>>>,
+}
+
+/// The columns of a row as every database gives them.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    pub(super) version: i64,
+    pub(super) alive: bool,
+    pub(super) last_activity: i64,
+    pub(super) idle_deadline: i64,
+    pub(super) replaces: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Columns {
+    pub(super) fn row(self) -> Result<Row, Error> {
+        let replaces = self.replaces.map(|id| id.parse().map_err(|_| corrupt())).transpose()?;
+        let version = self.version.cast_unsigned();
+        let mut record = Record::from_bytes(version, Bytes::from(self.body))?;
+        record.last_activity = time(self.last_activity);
+        record.deadlines.idle_deadline = time(self.idle_deadline);
+        Ok(Row { record, alive: self.alive, replaces })
+    }
+}
+
+impl Epoch {
+    pub(super) fn of(seq: i64, generation: i64, incarnation: String) -> Self {
+        let (seq, generation) = (seq.cast_unsigned(), generation.cast_unsigned());
+        Self { seq, generation, incarnation: incarnation.into() }
+    }
+}
+
+/// The rows in the order of `ids`, an id that was asked for twice included.
+pub(super) fn in_order(
+    ids: &[SessionId],
+    found: &[(SessionId, Result<Columns, Error>)],
+) -> Vec<Option<Result<Row, Error>>> {
+    let row = |id: &SessionId| {
+        let (_, columns) = found.iter().find(|(found, _)| found == id)?;
+        Some(columns.clone().and_then(Columns::row))
+    };
+    ids.iter().map(row).collect()
+}
+
+pub(super) fn corrupt() -> Error {
+    Error::new(ErrorKind::Corrupt, "a session's row cannot be read")
+}
+
+/// Milliseconds as the columns keep them; no time is beyond the year 9999.
+pub(super) fn millis(time: Timestamp) -> i64 {
+    time.as_millis().cast_signed()
+}
+
+fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())
+}

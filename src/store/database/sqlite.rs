@@ -1,0 +1,217 @@
+//! SQLite: one connection that writes, some that only read, and a file that other processes may
+//! share.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    config::DatabaseConfig,
+    failure::late,
+    row::Epoch,
+    write::{Batch, Executed, WriteFault},
+};
+use crate::{
+    error::{ConfigError, Error},
+    timestamp::Timestamp,
+};
+
+mod failure;
+mod open;
+mod read;
+mod schema;
+mod statements;
+
+use super::pool::Pool;
+use failure::{is_busy, is_rolled_back, typed};
+
+/// How the file is reached.
+pub(super) struct Sqlite {
+    path: PathBuf,
+    writing: SqliteConnectOptions,
+    reading: SqliteConnectOptions,
+    /// Taken out while it is in use: what is dropped on the way is closed and so rolled back.
+    writer: Mutex<Option<SqliteConnection>>,
+    readers: Pool<SqliteConnection>,
+    timeout: Duration,
+    journal: bool,
+}
+
+impl Sqlite {
+    pub(super) fn new(
+        url: &str,
+        config: &DatabaseConfig,
+        journal: bool,
+    ) -> Result<Self, ConfigError> {
+        let (timeout, readers) = (config.timeout, Pool::new(config.pool_size));
+        let writing = open::options(url, timeout)?;
+        let reading = open::read_only(&writing, timeout);
+        let path = writing.get_filename().to_owned();
+        let writer = Mutex::default();
+        Ok(Self { path, writing, reading, writer, readers, timeout, journal })
+    }
+
+    #[allow(clippy::unused_self, reason = "the other database asks its configuration")]
+    pub(super) fn writers(&self) -> usize {
+        1
+    }
+
+    pub(super) fn pool(&self) -> (u32, u32) {
+        let (open, idle) = self.readers.state();
+        match self.writer.try_lock() {
+            Ok(writer) if writer.is_none() => (open, idle),
+            Ok(_) => (open.saturating_add(1), idle.saturating_add(1)),
+            Err(_) => (open.saturating_add(1), idle),
+        }
+    }
+
+    pub(super) async fn execute(
+        &self,
+        batch: &Batch,
+        now: Timestamp,
+    ) -> Result<Executed, WriteFault> {
+        let transaction = self.begin().await.map_err(WriteFault::Refused)?;
+        let written = transaction
+            .run(async |connection| {
+                let mut outcomes = Vec::with_capacity(batch.writes.len());
+                for write in &batch.writes {
+                    let outcome = statements::write(connection, write, self.journal, now).await?;
+                    outcomes.push(outcome);
+                }
+                for (id, version) in &batch.clears {
+                    statements::clear(connection, id, *version).await?;
+                }
+                Ok(outcomes)
+            })
+            .await
+            .map_err(WriteFault::Refused);
+        let (transaction, outcomes) = written?;
+        let mut committed = transaction.commit().await?;
+        let epoch = if self.journal { committed.epoch().await } else { None };
+        committed.end();
+        Ok(Executed { outcomes, epoch })
+    }
+
+    pub(super) async fn bump(&self, from: &Epoch, to: &Epoch) -> Result<bool, WriteFault> {
+        let transaction = self.begin().await.map_err(WriteFault::Refused)?;
+        let bumped =
+            transaction.run(async |connection| statements::bump(connection, from, to).await);
+        let (transaction, bumped) = bumped.await.map_err(WriteFault::Refused)?;
+        transaction.commit().await?.end();
+        Ok(bumped)
+    }
+
+    pub(super) async fn purge(&self, before: Timestamp, limit: i64) -> Result<u64, Error> {
+        let transaction = self.begin().await?;
+        let purged =
+            transaction.run(async |connection| statements::purge(connection, before, limit).await);
+        let (transaction, purged) = purged.await?;
+        transaction.commit().await.map_err(WriteFault::into_error)?.end();
+        Ok(purged)
+    }
+
+    /// The right to write, across all processes: nobody else writes until it ends.
+    async fn begin(&self) -> Result<Transaction<'_>, Error> {
+        self.begin_within(self.timeout, &self.writing).await
+    }
+
+    async fn begin_within(
+        &self,
+        limit: Duration,
+        options: &SqliteConnectOptions,
+    ) -> Result<Transaction<'_>, Error> {
+        let deadline = Instant::now() + limit;
+        // Part of the time is kept for the work: what does not begin is surely not done.
+        let begun_by = deadline - limit / 4;
+        let begun = async {
+            let mut writer = self.writer.lock().await;
+            let mut connection = match writer.take() {
+                Some(connection) => connection,
+                None => open::connect(options).await?,
+            };
+            match sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await {
+                Ok(_) => Ok(Transaction { writer, connection, deadline }),
+                Err(error) => {
+                    if is_busy(&error) {
+                        *writer = Some(connection);
+                    }
+                    Err(typed(error))
+                }
+            }
+        };
+        timeout_at(begun_by, begun).await.unwrap_or_else(|_| Err(late()))
+    }
+}
+
+/// A transaction under way.
+// Cancellation safety: dropped anywhere it closes its connection, which rolls it back; only during
+// the commit itself it may have happened.
+struct Transaction<'a> {
+    writer: MutexGuard<'a, Option<SqliteConnection>>,
+    connection: SqliteConnection,
+    deadline: Instant,
+}
+
+impl<'a> Transaction<'a> {
+    /// Does `work`; an error ends the transaction, and nothing was stored.
+    async fn run<T>(
+        mut self,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<(Self, T), Error> {
+        match timeout_at(self.deadline, work(&mut self.connection)).await {
+            Ok(Ok(value)) => Ok((self, value)),
+            Ok(Err(error)) => Err(typed(error)),
+            Err(_) => Err(late()),
+        }
+    }
+
+    // The one place between the statements of a transaction and its end.
+    async fn commit(mut self) -> Result<Committed<'a>, WriteFault> {
+        let commit = sqlx::query("COMMIT").execute(&mut self.connection);
+        match timeout_at(self.deadline, commit).await {
+            Ok(Ok(_)) => Ok(Committed(self)),
+            Ok(Err(error)) if is_rolled_back(&error) => Err(WriteFault::Refused(typed(error))),
+            Ok(Err(error)) => Err(WriteFault::Unknown(typed(error))),
+            Err(_) => Err(WriteFault::Unknown(late())),
+        }
+    }
+}
+
+impl Transaction<'_> {
+    async fn roll_back(mut self) -> Result<(), Error> {
+        let rolled_back = sqlx::query("ROLLBACK").execute(&mut self.connection);
+        match timeout_at(self.deadline, rolled_back).await {
+            Ok(Ok(_)) => {
+                *self.writer = Some(self.connection);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(typed(error)),
+            Err(_) => Err(late()),
+        }
+    }
+}
+
+/// What comes after the commit.
+struct Committed<'a>(Transaction<'a>);
+
+impl Committed<'_> {
+    async fn epoch(&mut self) -> Option<Epoch> {
+        let epoch = statements::epoch(&mut self.0.connection);
+        timeout_at(self.0.deadline, epoch).await.ok()?.ok()
+    }
+
+    fn end(mut self) {
+        *self.0.writer = Some(self.0.connection);
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Sqlite");
+        debug.field("path", &self.path).field("readers", &self.readers).finish_non_exhaustive()
+    }
+}

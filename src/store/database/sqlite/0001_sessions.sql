@@ -1,0 +1,33 @@
+CREATE TABLE trs_sessions (
+    id TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    alive INTEGER NOT NULL,
+    last_activity INTEGER NOT NULL,
+    idle_deadline INTEGER NOT NULL,
+    -- The end of the session; of a dead one the time of its death.
+    ends INTEGER NOT NULL,
+    -- Whom this one still has to end, and the version that it was made of.
+    replaces TEXT,
+    replaces_version INTEGER,
+    user_id TEXT,
+    body BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX trs_sessions_ends ON trs_sessions (ends);
+CREATE INDEX trs_sessions_user_id ON trs_sessions (user_id) WHERE user_id IS NOT NULL;
+
+-- Writes that Redis may not know of yet.
+CREATE TABLE trs_journal (
+    id TEXT PRIMARY KEY,
+    version INTEGER NOT NULL
+) STRICT;
+
+-- One row: which keys in Redis count, and of which life of which Redis.
+CREATE TABLE trs_cache (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seq INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    incarnation TEXT NOT NULL
+) STRICT;
+
+INSERT INTO trs_cache (one, seq, generation, incarnation) VALUES (1, 0, random(), '');

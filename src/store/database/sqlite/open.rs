@@ -1,0 +1,73 @@
+//! From an address to open files.
+
+use std::{fs, io, path::Path, str::FromStr, time::Duration};
+
+use sqlx::{
+    ConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous},
+};
+
+use super::typed;
+use crate::{
+    error::{ConfigError, Error, ErrorKind},
+    store::database::config::fault,
+};
+
+/// How the writer opens the file.
+pub(super) fn options(url: &str, timeout: Duration) -> Result<SqliteConnectOptions, ConfigError> {
+    if url.contains('?') {
+        return fault("has parameters: say sqlite:PATH, with %3F for a question mark");
+    }
+    let Ok(options) = SqliteConnectOptions::from_str(url) else {
+        return fault("is not sqlite:PATH");
+    };
+    let path = options.get_filename().to_string_lossy();
+    if path.is_empty() {
+        return fault("names no file");
+    }
+    // SQLite takes such names apart itself; the library gives one to a database in memory.
+    if path.starts_with("file:") || path.starts_with(':') {
+        return fault("is in memory or not a plain path: say memory, or name a file");
+    }
+    Ok(options
+        .disable_statement_logging()
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        // Below the limit for a transaction to begin, so that the true cause is told.
+        .busy_timeout(timeout / 2))
+}
+
+pub(super) fn read_only(writing: &SqliteConnectOptions, timeout: Duration) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(writing.get_filename())
+        .disable_statement_logging()
+        .busy_timeout(timeout / 2)
+        .read_only(true)
+}
+
+pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error> {
+    if options.get_filename().is_dir() {
+        let text = "the database file is a folder";
+        return Err(Error::new(ErrorKind::Misconfigured, text));
+    }
+    options.connect().await.map_err(typed)
+}
+
+/// Makes an empty file that only its owner may read; SQLite gives its other files the same rights.
+pub(super) fn create(path: &Path) -> Result<(), Error> {
+    let mut file = fs::OpenOptions::new();
+    file.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        file.mode(0o600);
+    }
+    match file.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => {
+            let text = "the database file cannot be made";
+            Err(Error::new(ErrorKind::Misconfigured, text).because(error))
+        }
+    }
+}

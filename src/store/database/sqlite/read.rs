@@ -1,0 +1,126 @@
+//! What is only read, on connections that cannot write.
+
+use sqlx::{
+    Row as _,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Sqlite, open, typed};
+use crate::{
+    error::Error,
+    store::database::{
+        failure::{late, no_epoch},
+        row::{Columns, Epoch, Polled, Row, Snapshot, corrupt, in_order},
+    },
+    token::SessionId,
+};
+
+pub(super) const EPOCH: &str = "SELECT seq, generation, incarnation FROM trs_cache";
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
+
+impl Sqlite {
+    pub(in crate::store::database) async fn read(
+        &self,
+        id: &SessionId,
+    ) -> Result<Option<Row>, Error> {
+        let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body \
+            FROM trs_sessions WHERE id = ? AND alive";
+        let id = id.to_string();
+        let rows = self.ask(sqlx::query(query).bind(&id));
+        rows.await?.first().map(|row| columns(row, 0).and_then(Columns::row)).transpose()
+    }
+
+    pub(in crate::store::database) async fn read_each(
+        &self,
+        ids: &[SessionId],
+    ) -> Result<Vec<Option<Result<Row, Error>>>, Error> {
+        let query = "SELECT id, version, alive, last_activity, idle_deadline, replaces, body \
+            FROM trs_sessions WHERE id IN (SELECT value FROM json_each(?)) AND alive";
+        let list = json(ids);
+        let rows = self.ask(sqlx::query(query).bind(&list));
+        Ok(in_order(ids, &found(&rows.await?, 0)))
+    }
+
+    pub(in crate::store::database) async fn epoch(&self) -> Result<Epoch, Error> {
+        let rows = self.ask(sqlx::query(EPOCH)).await?;
+        epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)
+    }
+
+    pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
+        let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version \
+            FROM trs_cache c LEFT JOIN (SELECT id, version FROM trs_journal LIMIT ?) j ON true";
+        let rows = self.ask(sqlx::query(query).bind(limit));
+        let rows = rows.await?;
+        let epoch = epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)?;
+        let journalled = |row: &SqliteRow| {
+            let id = row.try_get::<Option<String>, _>(3).ok()??.parse().ok()?;
+            Some((id, row.try_get::<i64, _>(4).ok()?.cast_unsigned()))
+        };
+        Ok(Polled { epoch, journal: rows.iter().filter_map(journalled).collect() })
+    }
+
+    pub(in crate::store::database) async fn snapshot(
+        &self,
+        ids: &[SessionId],
+    ) -> Result<Snapshot, Error> {
+        let query = "SELECT c.seq, c.generation, c.incarnation, \
+            s.id, s.version, s.alive, s.last_activity, s.idle_deadline, s.replaces, s.body \
+            FROM trs_cache c LEFT JOIN trs_sessions s ON s.id IN (SELECT value FROM json_each(?))";
+        let list = json(ids);
+        let rows = self.ask(sqlx::query(query).bind(&list));
+        let rows = rows.await?;
+        let epoch = epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)?;
+        Ok(Snapshot { epoch, rows: in_order(ids, &found(&rows, 3)) })
+    }
+
+    pub(super) async fn ask(&self, query: Query<'_>) -> Result<Vec<SqliteRow>, Error> {
+        let asked = async {
+            let mut place = self.readers.take().await;
+            if place.connection().is_none() {
+                place = place.with(open::connect(&self.reading).await?);
+            }
+            let connection = place.connection().ok_or_else(late)?;
+            let rows = query.fetch_all(connection).await.map_err(typed)?;
+            place.give_back();
+            Ok(rows)
+        };
+        timeout_at(Instant::now() + self.timeout, asked).await.unwrap_or_else(|_| Err(late()))
+    }
+}
+
+/// The columns of a session, the first of them at `at`.
+pub(super) fn columns(row: &SqliteRow, at: usize) -> Result<Columns, Error> {
+    let read = || {
+        Ok::<_, sqlx::Error>(Columns {
+            version: row.try_get(at)?,
+            alive: row.try_get(at + 1)?,
+            last_activity: row.try_get(at + 2)?,
+            idle_deadline: row.try_get(at + 3)?,
+            replaces: row.try_get(at + 4)?,
+            body: row.try_get(at + 5)?,
+        })
+    };
+    read().map_err(|_| corrupt())
+}
+
+/// The columns of the epoch, which stand first.
+pub(super) fn epoch(row: &SqliteRow) -> Result<Epoch, sqlx::Error> {
+    Ok(Epoch::of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+}
+
+/// The sessions among the rows, with the id at `at`.
+fn found(rows: &[SqliteRow], at: usize) -> Vec<(SessionId, Result<Columns, Error>)> {
+    let session = |row: &SqliteRow| {
+        let id = row.try_get::<Option<String>, _>(at).ok()??.parse().ok()?;
+        Some((id, columns(row, at + 1)))
+    };
+    rows.iter().filter_map(session).collect()
+}
+
+/// A list of ids as SQLite takes it: no letter of an id means anything in JSON.
+fn json(ids: &[SessionId]) -> String {
+    let ids: Vec<_> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+    format!("[{}]", ids.join(","))
+}

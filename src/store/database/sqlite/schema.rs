@@ -1,0 +1,73 @@
+//! Our tables in SQLite: made, brought up to date, looked for.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Row as _, sqlite::SqliteConnection};
+
+use super::{Sqlite, open, typed};
+use crate::{
+    error::{Error, ErrorKind},
+    store::database::{
+        migration::{check, missing, no_tables},
+        write::WriteFault,
+    },
+};
+
+const VERSION: &str = "SELECT max(version) FROM trs_migrations";
+const STEPS: [&str; 1] = [include_str!("0001_sessions.sql")];
+/// Longer than a write may take: a step may have to look at every row.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Between two attempts to begin.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Sqlite {
+    pub(in crate::store::database) async fn migrate(&self) -> Result<(), Error> {
+        open::create(&self.path)?;
+        // One that waits as long for another process that migrates.
+        let options = self.writing.clone().busy_timeout(LIMIT / 2);
+        *self.writer.lock().await = None;
+        let started = Instant::now();
+        let transaction = loop {
+            match self.begin_within(LIMIT, &options).await {
+                // Of those who turn a new file to its journal mode at once SQLite refuses some
+                // without a wait.
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    if started.elapsed() > LIMIT / 2 {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+                begun => break begun?,
+            }
+        };
+        let (transaction, ()) =
+            transaction.run(async |connection| step_up(connection).await).await?;
+        let committed = transaction.commit().await.map_err(WriteFault::into_error)?;
+        // The next one has the usual limits.
+        drop(committed);
+        Ok(())
+    }
+
+    /// Asks for the tables, and for the right to write.
+    pub(in crate::store::database) async fn check(&self) -> Result<(), Error> {
+        let rows = self.ask(sqlx::query(VERSION)).await?;
+        check(rows.first().ok_or_else(no_tables)?.try_get(0).map_err(typed)?)?;
+        self.begin().await?.roll_back().await
+    }
+}
+
+async fn step_up(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let table = "CREATE TABLE IF NOT EXISTS trs_migrations (version INTEGER PRIMARY KEY) STRICT";
+    let _ = sqlx::query(table).execute(&mut *connection).await?;
+    let found = version(connection).await?;
+    for (number, step) in missing(&STEPS, found) {
+        let _ = sqlx::raw_sql(AssertSqlSafe(step)).execute(&mut *connection).await?;
+        let insert = "INSERT INTO trs_migrations (version) VALUES (?)";
+        let _ = sqlx::query(insert).bind(number).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn version(connection: &mut SqliteConnection) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar(VERSION).fetch_one(connection).await
+}

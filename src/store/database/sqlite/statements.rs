@@ -1,0 +1,287 @@
+//! The statements of a transaction.
+
+use sqlx::{
+    Row as _, Sqlite,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteConnection},
+};
+
+use super::read::{EPOCH, columns, epoch as epoch_of};
+use crate::{
+    error::Error,
+    record::{Activity, Record},
+    store::database::{
+        row::{Columns, Epoch, millis},
+        write::{Fresh, Write, Written},
+    },
+    timestamp::Timestamp,
+    token::SessionId,
+};
+
+/// The inner error is that of this write alone.
+type Outcome = Result<Result<Written, Error>, sqlx::Error>;
+
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    write: &Write,
+    journal: bool,
+    now: Timestamp,
+) -> Outcome {
+    match write {
+        Write::Create { id, record } => insert(connection, id, record, None).await,
+        Write::Save { id, expected, record } => {
+            save(connection, id, *expected, record, journal).await
+        }
+        Write::Delete { id, expected } => {
+            match kill(connection, id, *expected, journal, now).await? {
+                Some((version, replaced)) => Ok(Ok(Written::Done { version, replaced })),
+                None => instead(connection, id).await,
+            }
+        }
+        Write::Move { old, expected, new, record } => {
+            let begun = begin(connection, old, *expected, (new, record, None)).await?;
+            if matches!(begun, Ok(Written::Done { .. })) {
+                let _ = kill(connection, old, None, journal, now).await?;
+            }
+            Ok(begun)
+        }
+        Write::Begin { old, expected, new, record } => {
+            begin(connection, old, *expected, (new, record, Some(old))).await
+        }
+        Write::Finish { old, expected, new } => {
+            finish(connection, old, *expected, new, journal, now).await
+        }
+        Write::Touch { id, version, activity } => touch(connection, id, *version, *activity).await,
+    }
+}
+
+pub(super) async fn clear(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    version: u64,
+) -> Result<(), sqlx::Error> {
+    let query = "DELETE FROM trs_journal WHERE id = ? AND version <= ?";
+    let _ = sqlx::query(query)
+        .bind(id.to_string())
+        .bind(version.cast_signed())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn epoch(connection: &mut SqliteConnection) -> Result<Epoch, sqlx::Error> {
+    epoch_of(&sqlx::query(EPOCH).fetch_one(connection).await?)
+}
+
+pub(super) async fn bump(
+    connection: &mut SqliteConnection,
+    from: &Epoch,
+    to: &Epoch,
+) -> Result<bool, sqlx::Error> {
+    let query = "UPDATE trs_cache SET seq = ?, generation = ?, incarnation = ? \
+        WHERE generation = ?";
+    let query = sqlx::query(query).bind(to.seq.cast_signed()).bind(to.generation.cast_signed());
+    let query = query.bind(&*to.incarnation).bind(from.generation.cast_signed());
+    let bumped = query.execute(&mut *connection).await?.rows_affected() > 0;
+    if bumped {
+        let _ = sqlx::query("DELETE FROM trs_journal").execute(connection).await?;
+    }
+    Ok(bumped)
+}
+
+pub(super) async fn purge(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    limit: i64,
+) -> Result<u64, sqlx::Error> {
+    let query = "DELETE FROM trs_sessions WHERE id IN \
+        (SELECT id FROM trs_sessions WHERE ends < ? ORDER BY ends LIMIT ?)";
+    let query = sqlx::query(query).bind(millis(before)).bind(limit);
+    Ok(query.execute(connection).await?.rows_affected())
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    record: &Record,
+    replaces: Option<(&SessionId, u64)>,
+) -> Outcome {
+    let query = "INSERT INTO trs_sessions (version, last_activity, idle_deadline, ends, user_id, \
+        body, id, replaces, replaces_version, alive) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1) \
+        ON CONFLICT (id) DO NOTHING";
+    let query = with(query, record).bind(id.to_string());
+    let query = query.bind(replaces.map(|(old, _)| old.to_string()));
+    let query = query.bind(replaces.map(|(_, version)| version.cast_signed()));
+    if query.execute(connection).await?.rows_affected() == 0 {
+        return Ok(Ok(Written::Taken));
+    }
+    done(record.version())
+}
+
+async fn save(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    expected: u64,
+    record: &Record,
+    journal: bool,
+) -> Outcome {
+    let query = "UPDATE trs_sessions SET version = ?, last_activity = ?, idle_deadline = ?, \
+        ends = ?, user_id = ?, body = ? WHERE id = ? AND version = ? AND alive";
+    let query = with(query, record).bind(id.to_string()).bind(expected.cast_signed());
+    if query.execute(&mut *connection).await?.rows_affected() == 0 {
+        return instead(connection, id).await;
+    }
+    if journal {
+        enter(connection, id, record.version()).await?;
+    }
+    done(record.version())
+}
+
+/// A new row for what is alive at `expected`.
+async fn begin(
+    connection: &mut SqliteConnection,
+    old: &SessionId,
+    expected: u64,
+    (new, record, replaces): (&SessionId, &Record, Option<&SessionId>),
+) -> Outcome {
+    let query = "SELECT 1 FROM trs_sessions WHERE id = ? AND version = ? AND alive";
+    let query = sqlx::query(query).bind(old.to_string()).bind(expected.cast_signed());
+    if query.fetch_optional(&mut *connection).await?.is_none() {
+        return instead(connection, old).await;
+    }
+    insert(connection, new, record, replaces.map(|old| (old, expected))).await
+}
+
+async fn finish(
+    connection: &mut SqliteConnection,
+    old: &SessionId,
+    expected: Option<u64>,
+    new: &SessionId,
+    journal: bool,
+    now: Timestamp,
+) -> Outcome {
+    if expected.is_none() {
+        // What was written under the old id since was acknowledged; the renewal was not.
+        let query = "UPDATE trs_sessions AS heir SET version = heir.version + 1, \
+            last_activity = past.last_activity, idle_deadline = past.idle_deadline, \
+            ends = past.ends, user_id = past.user_id, body = past.body FROM trs_sessions AS past \
+            WHERE heir.id = ?1 AND heir.alive AND heir.replaces = ?2 AND past.id = ?2 AND past.alive \
+            AND past.version <> heir.replaces_version";
+        let query = sqlx::query(query).bind(new.to_string()).bind(old.to_string());
+        let _ = query.execute(&mut *connection).await?;
+    }
+    let killed = kill(connection, old, expected, journal, now).await?;
+    if killed.is_none()
+        && let Ok(Written::Conflict(current)) = instead(connection, old).await?
+    {
+        // Somebody has written there since, which must not be lost.
+        return Ok(Ok(Written::Conflict(current)));
+    }
+    let query = "UPDATE trs_sessions SET replaces = NULL WHERE id = ? AND replaces = ?";
+    let query = sqlx::query(query).bind(new.to_string()).bind(old.to_string());
+    let _ = query.execute(&mut *connection).await?;
+    if let Some((version, replaced)) = killed {
+        return Ok(Ok(Written::Done { version, replaced }));
+    }
+    let query = sqlx::query("SELECT version FROM trs_sessions WHERE id = ?").bind(old.to_string());
+    let dead = query.fetch_optional(connection).await?;
+    let version: i64 = dead.map_or(Ok(0), |row| row.try_get(0))?;
+    done(version.cast_unsigned())
+}
+
+async fn touch(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    version: u64,
+    activity: Activity,
+) -> Outcome {
+    let query = "UPDATE trs_sessions SET last_activity = ?1, idle_deadline = ?2, ends = ?3 \
+        WHERE id = ?4 AND version = ?5 AND alive AND idle_deadline < ?2";
+    let query = sqlx::query(query)
+        .bind(millis(activity.last_activity))
+        .bind(millis(activity.idle_deadline))
+        .bind(millis(activity.end))
+        .bind(id.to_string())
+        .bind(version.cast_signed());
+    match query.execute(connection).await?.rows_affected() {
+        0 => Ok(Ok(Written::Gone)),
+        _ => done(version),
+    }
+}
+
+/// The version that the row died with, if it was alive, at `expected` if that is given; and whom it
+/// still had to end, which goes with it.
+async fn kill(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    expected: Option<u64>,
+    journal: bool,
+    now: Timestamp,
+) -> Result<Option<(u64, Option<SessionId>)>, sqlx::Error> {
+    let killed = kill_one(connection, id, expected, journal, now).await?;
+    let Some((version, replaced)) = killed else { return Ok(None) };
+    let replaced = replaced.and_then(|id| id.parse().ok());
+    if let Some(replaced) = &replaced {
+        let _ = kill_one(connection, replaced, None, journal, now).await?;
+    }
+    Ok(Some((version, replaced)))
+}
+
+async fn kill_one(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    expected: Option<u64>,
+    journal: bool,
+    now: Timestamp,
+) -> Result<Option<(u64, Option<String>)>, sqlx::Error> {
+    let query = "UPDATE trs_sessions SET alive = 0, version = version + 1, ends = ?1 \
+        WHERE id = ?2 AND alive AND (?3 IS NULL OR version = ?3) RETURNING version, replaces";
+    let query = sqlx::query(query)
+        .bind(millis(now))
+        .bind(id.to_string())
+        .bind(expected.map(u64::cast_signed));
+    let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
+    let version = row.try_get::<i64, _>(0)?.cast_unsigned();
+    if journal {
+        enter(connection, id, version).await?;
+    }
+    Ok(Some((version, row.try_get(1)?)))
+}
+
+/// A row of the journal: whoever reads a cache does not trust it for this id.
+async fn enter(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    version: u64,
+) -> Result<(), sqlx::Error> {
+    let query = "INSERT INTO trs_journal (id, version) VALUES (?, ?) \
+        ON CONFLICT (id) DO UPDATE SET version = max(version, excluded.version)";
+    let query = sqlx::query(query).bind(id.to_string()).bind(version.cast_signed());
+    query.execute(connection).await.map(|_| ())
+}
+
+/// What is there although something else was expected.
+async fn instead(connection: &mut SqliteConnection, id: &SessionId) -> Outcome {
+    let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body \
+        FROM trs_sessions WHERE id = ? AND alive";
+    let found = sqlx::query(query).bind(id.to_string()).fetch_optional(connection).await?;
+    let Some(found) = found else { return Ok(Ok(Written::Gone)) };
+    let row = columns(&found, 0).and_then(Columns::row);
+    Ok(row.map(|row| Written::Conflict(row.record)))
+}
+
+/// The first six parameters from a record.
+fn with<'q>(query: &'static str, record: &Record) -> Query<'q, Sqlite, SqliteArguments> {
+    let fresh = Fresh::of(record);
+    sqlx::query(query)
+        .bind(fresh.version)
+        .bind(fresh.last_activity)
+        .bind(fresh.idle_deadline)
+        .bind(fresh.ends)
+        .bind(fresh.user)
+        .bind(fresh.body)
+}
+
+fn done(version: u64) -> Outcome {
+    Ok(Ok(Written::Done { version, replaced: None }))
+}

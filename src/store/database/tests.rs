@@ -1,0 +1,272 @@
+//! What the database gives to a store with a cache in front: on a real file and a real server.
+
+use std::{future::Future, time::Duration};
+
+use super::*;
+use crate::{ManualClock, token::Token};
+
+#[cfg(feature = "postgres")]
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "made for the tests outside")]
+#[path = "../../../tests/support"]
+mod support {
+    pub mod child;
+    pub mod free_port;
+    pub mod postgres;
+
+    pub async fn bounded<F: Future>(what: &str, future: F) -> F::Output {
+        let limit = std::time::Duration::from_secs(20);
+        tokio::time::timeout(limit, future).await.unwrap_or_else(|_| panic!("{what} hangs"))
+    }
+    use std::future::Future;
+}
+
+struct Subject {
+    database: Database,
+    clock: ManualClock,
+    config: DatabaseConfig,
+}
+
+impl Subject {
+    async fn new(url: String) -> Self {
+        let (config, clock) = (patient(&url), ManualClock::new());
+        let database = Database::new(&config, true, clock.clock()).unwrap();
+        database.migrate().await.unwrap();
+        Self { database, clock, config }
+    }
+
+    async fn created(&self) -> (SessionId, Record) {
+        let (id, record) = (fresh(), Record::example());
+        let write = Write::Create { id, record: record.clone() };
+        assert!(matches!(self.written(write).await, Written::Done { version: 1, .. }));
+        (id, record)
+    }
+
+    async fn written(&self, write: Write) -> Written {
+        self.database.write(write).await.unwrap().written
+    }
+
+    async fn save(&self, id: SessionId, expected: u64) -> Written {
+        let record = Record { version: expected + 1, ..Record::example() };
+        self.written(Write::Save { id, expected, record }).await
+    }
+
+    async fn journal(&self) -> Vec<(SessionId, u64)> {
+        let mut journal = self.database.poll(1_000).await.unwrap().journal;
+        journal.sort();
+        journal
+    }
+
+    async fn rows(&self, ids: &[SessionId]) -> Vec<Option<(u64, bool, Option<SessionId>)>> {
+        let snapshot = self.database.snapshot(ids).await.unwrap();
+        let row = |row: Option<Result<Row, Error>>| {
+            row.map(|row| row.unwrap()).map(|row| (row.record.version, row.alive, row.replaces))
+        };
+        snapshot.rows.into_iter().map(row).collect()
+    }
+}
+
+fn patient(url: &str) -> DatabaseConfig {
+    DatabaseConfig::new(url).timeout(Duration::from_secs(20))
+}
+
+fn fresh() -> SessionId {
+    Token::generate().unwrap().id()
+}
+
+async fn on_each<F: Future<Output = ()>>(check: impl Fn(Subject) -> F) {
+    #[cfg(feature = "sqlite")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        check(Subject::new(format!("sqlite:{}/x.db", folder.path().display())).await).await;
+    }
+    #[cfg(feature = "postgres")]
+    {
+        let server = support::postgres::PostgresServer::shared().await;
+        check(Subject::new(server.database().await.url()).await).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_cache_may_hold_is_in_the_journal_when_it_is_changed() {
+    on_each(async |subject| {
+        let (id, _) = subject.created().await;
+        assert_eq!(subject.journal().await, [], "nobody can have cached what is new");
+        assert!(matches!(subject.save(id, 1).await, Written::Done { version: 2, .. }));
+        assert_eq!(subject.journal().await, [(id, 2)]);
+        assert!(
+            matches!(subject.save(id, 1).await, Written::Conflict(current) if current.version == 2)
+        );
+        let touch = Write::Touch { id, version: 2, activity: later() };
+        assert!(matches!(subject.written(touch).await, Written::Done { version: 2, .. }));
+        assert_eq!(subject.journal().await, [(id, 2)], "nor by a conflict or a touch");
+        let delete = Write::Delete { id, expected: None };
+        assert!(matches!(subject.written(delete.clone()).await, Written::Done { version: 3, .. }));
+        assert_eq!(subject.journal().await, [(id, 3)]);
+        assert!(matches!(subject.written(delete).await, Written::Gone));
+        assert!(matches!(subject.save(id, 3).await, Written::Gone));
+        let again = Write::Create { id, record: Record::example() };
+        assert!(matches!(subject.written(again).await, Written::Taken), "an id is used once");
+        assert_eq!(subject.rows(&[id, fresh()]).await, [Some((3, false, None)), None]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_renewal_in_two_steps_leaves_one_of_the_two_in_between_and_the_new_one_after() {
+    on_each(async |subject| {
+        let (old, record) = subject.created().await;
+        let new = fresh();
+        let begin = |expected| Write::Begin { old, expected, new, record: record.clone() };
+        assert!(matches!(subject.written(begin(7)).await, Written::Conflict(_)));
+        assert!(matches!(subject.written(begin(1)).await, Written::Done { version: 1, .. }));
+        assert!(matches!(subject.written(begin(1)).await, Written::Taken));
+        let both = [Some((1, true, None)), Some((1, true, Some(old)))];
+        assert_eq!(subject.rows(&[old, new]).await, both);
+        let late = Write::Finish { old, expected: Some(2), new };
+        assert!(matches!(subject.written(late).await, Written::Conflict(_)));
+        assert_eq!(subject.rows(&[old, new]).await, both);
+        let finish = Write::Finish { old, expected: Some(1), new };
+        assert!(matches!(subject.written(finish.clone()).await, Written::Done { version: 2, .. }));
+        assert_eq!(subject.journal().await, [(old, 2)]);
+        assert_eq!(
+            subject.rows(&[old, new]).await,
+            [Some((2, false, None)), Some((1, true, None))]
+        );
+        assert!(matches!(subject.written(finish).await, Written::Done { version: 2, .. }));
+        let of_nothing = Write::Finish { old: fresh(), expected: None, new };
+        assert!(matches!(subject.written(of_nothing).await, Written::Done { version: 0, .. }));
+        assert!(matches!(subject.written(begin(1)).await, Written::Gone));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_renewal_that_another_finishes_takes_over_what_was_written_since() {
+    on_each(async |subject| {
+        let (old, record) = subject.created().await;
+        let new = fresh();
+        let begin = Write::Begin { old, expected: 1, new, record: record.clone() };
+        assert!(matches!(subject.written(begin).await, Written::Done { version: 1, .. }));
+        let late = Record { version: 2, user: Some("late".into()), ..record };
+        let _ = subject.written(Write::Save { id: old, expected: 1, record: late }).await;
+        let finish = Write::Finish { old, expected: None, new };
+        assert!(matches!(subject.written(finish.clone()).await, Written::Done { version: 3, .. }));
+        let rows = [Some((3, false, None)), Some((2, true, None))];
+        assert_eq!(subject.rows(&[old, new]).await, rows);
+        let row = subject.database.snapshot(&[new]).await.unwrap().rows.remove(0);
+        assert_eq!(row.unwrap().unwrap().record.user.as_deref(), Some("late"));
+        let _ = subject.written(finish).await;
+        assert_eq!(subject.rows(&[old, new]).await, rows);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_clear_takes_no_newer_version_with_it() {
+    on_each(async |subject| {
+        let (one, _) = subject.created().await;
+        let (two, _) = subject.created().await;
+        let _ =
+            (subject.save(one, 1).await, subject.save(two, 1).await, subject.save(two, 2).await);
+        subject.database.clear_later(one, 2);
+        subject.database.clear_later(two, 2);
+        assert_eq!(subject.database.clears_pending().len(), 2);
+        subject.database.flush().await;
+        assert_eq!(subject.database.clears_pending(), []);
+        assert_eq!(subject.journal().await, [(two, 3)]);
+        subject.database.clear_later(two, 3);
+        let (_other, _) = subject.created().await;
+        assert_eq!(subject.journal().await, [], "it rides on the next write");
+        let _ = subject.save(two, 3).await;
+        subject.database.clear_later(two, 4);
+        while !subject.database.clears_pending().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(subject.journal().await, [], "or goes alone");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_of_two_bumps_counts_and_empties_the_journal() {
+    on_each(async |subject| {
+        let (id, _) = subject.created().await;
+        let _ = subject.save(id, 1).await;
+        let first = subject.database.epoch().await.unwrap();
+        assert_eq!((first.seq, &*first.incarnation), (0, ""));
+        let to = |generation| Epoch { seq: 1, generation, incarnation: "a life".into() };
+        assert!(subject.database.bump(&first, &to(u64::MAX)).await.unwrap());
+        assert!(!subject.database.bump(&first, &to(7)).await.unwrap());
+        let polled = subject.database.poll(10).await.unwrap();
+        assert_eq!((polled.epoch.seq, polled.epoch.generation), (1, u64::MAX));
+        assert_eq!(&*polled.epoch.incarnation, "a life");
+        assert_eq!(polled.journal, []);
+        let write = Write::Delete { id, expected: Some(2) };
+        let epoch = subject.database.write(write).await.unwrap().epoch;
+        assert_eq!(epoch, Some(polled.epoch), "every write tells the epoch of after its commit");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_poll_gives_one_more_than_its_limit() {
+    on_each(async |subject| {
+        for _ in 0..4 {
+            let (id, _) = subject.created().await;
+            let _ = subject.save(id, 1).await;
+        }
+        for (limit, expected) in [(0, 1), (2, 3), (3, 4), (9, 4)] {
+            let found = subject.database.poll(limit).await.unwrap().journal.len();
+            assert_eq!(found, expected, "{limit}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn purge_removes_what_is_over_for_long_and_nothing_else() {
+    on_each(async |subject| {
+        let (dead, _) = subject.created().await;
+        let (ended, record) = subject.created().await;
+        let (touched, _) = subject.created().await;
+        let quarter = Duration::from_secs(15 * 60);
+        let _ = subject.written(Write::Delete { id: dead, expected: None }).await;
+        subject.clock.advance(quarter);
+        assert_eq!(subject.database.purge(Duration::ZERO).await.unwrap(), 0);
+        subject.clock.advance(Duration::from_millis(1));
+        assert_eq!(subject.database.purge(Duration::ZERO).await.unwrap(), 1);
+        assert_eq!(subject.rows(&[dead]).await, [None]);
+        let touch = Write::Touch { id: touched, version: 1, activity: later() };
+        let _ = subject.written(touch).await;
+        let end = record.end().saturating_since(subject.clock.clock().now());
+        subject.clock.advance(end + quarter + Duration::from_millis(1));
+        assert_eq!(subject.database.purge(Duration::ZERO).await.unwrap(), 1);
+        assert_eq!(subject.rows(&[ended, touched]).await, [None, Some((1, true, None))]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_first_write_without_a_cache_disowns_what_a_cache_holds() {
+    on_each(async |subject| {
+        let first = subject.database.epoch().await.unwrap();
+        let to = Epoch { seq: 1, generation: 1, incarnation: "a life".into() };
+        assert!(subject.database.bump(&first, &to).await.unwrap());
+        let store = DatabaseStore::with_clock(subject.config.clone(), subject.clock.clock());
+        let store = store.unwrap();
+        let _ = store.load(&fresh()).await.unwrap();
+        assert_eq!(subject.database.epoch().await.unwrap().generation, 1, "not by a read");
+        store.delete(&fresh()).await.unwrap();
+        let epoch = subject.database.epoch().await.unwrap();
+        assert_eq!((epoch.seq, &*epoch.incarnation), (2, ""));
+        assert_ne!(epoch.generation, 1);
+        store.delete(&fresh()).await.unwrap();
+        assert_eq!(subject.database.epoch().await.unwrap(), epoch, "once");
+    })
+    .await;
+}
+
+fn later() -> Activity {
+    let end = Record::example().end().saturating_add(Duration::from_secs(86_400));
+    Activity { last_activity: end, idle_deadline: end, end }
+}
