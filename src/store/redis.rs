@@ -11,16 +11,24 @@ use redis::{Cmd, FromRedisValue, Value};
 
 use super::{Expected, SaveOutcome, Store, StoreFuture};
 use crate::{
+    clock::Clock,
     error::{ConfigError, Error},
-    record::{ACTIVITY_LEN, ACTIVITY_OFFSET, Activity, Record},
+    record::{ACTIVITY_OFFSET, Activity, Record},
+    status::{Serving, Status},
+    timestamp::Timestamp,
     token::SessionId,
 };
 
+#[cfg(feature = "_database")]
+pub(crate) mod cache;
 mod check;
 mod config;
 mod connection;
 mod failure;
+pub(crate) mod greet;
 mod health;
+pub(crate) mod incarnation;
+mod open;
 mod script;
 mod value;
 
@@ -78,7 +86,8 @@ impl RedisStore {
     /// ```
     pub fn new(config: RedisConfig) -> Result<Self, ConfigError> {
         let key_prefix = format!("{}{GENERATION}:s:", config.checked_prefix()?).into();
-        Ok(Self { connections: Connections::new(&config)?, key_prefix })
+        let connections = Connections::new(&config, script::RECORDS, None)?;
+        Ok(Self { connections, key_prefix })
     }
 
     fn key(&self, id: &SessionId) -> String {
@@ -88,10 +97,8 @@ impl RedisStore {
         key
     }
 
-    /// How long the key of a record lives that ends at `end`, in milliseconds.
-    fn life(&self, end: crate::Timestamp) -> u64 {
-        let rest = end.saturating_since(self.clock().now()).saturating_add(KEPT_EXPIRED);
-        u64::try_from(rest.as_millis()).unwrap_or(u64::MAX)
+    fn life(&self, end: Timestamp) -> u64 {
+        life(end, &self.clock())
     }
 
     async fn create(&self, id: &SessionId, record: &Record) -> Result<SaveOutcome, Error> {
@@ -160,11 +167,8 @@ impl RedisStore {
         version: u64,
         activity: Activity,
     ) -> Result<bool, Error> {
-        let mut fields = Vec::with_capacity(ACTIVITY_LEN);
-        fields.extend_from_slice(&activity.last_activity.as_millis().to_be_bytes());
-        fields.extend_from_slice(&activity.idle_deadline.as_millis().to_be_bytes());
         let mut call = Script::Touch.call(&[&self.key(id)]);
-        call.arg(head(version).as_slice()).arg(fields);
+        call.arg(head(version).as_slice()).arg(value::touch_fields(activity));
         call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.life(activity.end));
         let reply = self.connections.get().await?.write(&call).await?;
         Ok(matches!(reply, Ok(Value::Int(1))))
@@ -238,6 +242,11 @@ impl Store for RedisStore {
         Box::pin(self.remove(id, expected))
     }
 
+    fn status(&self) -> Status {
+        let redis = self.connections.status();
+        Status { redis: Some(redis), ..Status::of(Serving::Redis) }
+    }
+
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let probe = format!("{}check", self.key_prefix);
@@ -266,6 +275,11 @@ fn replaced(answer: Answer) -> Result<SaveOutcome, Error> {
 
 fn conflict(current: Value) -> Result<SaveOutcome, Error> {
     Ok(record(current)?.map_or(SaveOutcome::Gone, SaveOutcome::Conflict))
+}
+
+/// How long the key of a record lives that ends at `end`, in milliseconds.
+fn life(end: Timestamp, clock: &Clock) -> u64 {
+    millis(end.saturating_since(clock.now()).saturating_add(KEPT_EXPIRED))
 }
 
 fn millis(duration: Duration) -> u64 {

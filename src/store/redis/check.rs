@@ -1,8 +1,8 @@
 //! The question at start: is it there, is it Redis, will it do?
 
-use redis::{FromRedisValue as _, Value};
+use redis::FromRedisValue as _;
 
-use super::{connection::Connections, script::Script};
+use super::{connection::Connections, incarnation::field, script::Script};
 use crate::error::{Error, ErrorKind};
 
 /// The oldest Redis that has what the scripts use.
@@ -11,7 +11,7 @@ const OLDEST: (u32, u32) = (6, 2);
 /// `probe` is a key of ours that is never written.
 pub(super) async fn check(connections: &Connections, probe: &str) -> Result<(), Error> {
     match connections.read(&redis::cmd("INFO")).await {
-        Ok(info) => judge(&text(info))?,
+        Ok(info) => judge(&String::from_redis_value(info).unwrap_or_default())?,
         // A user that may only run what sessions need may not run INFO. That is no fault.
         Err(error) if error.kind() == ErrorKind::Misconfigured => {
             tracing::debug!(%error, "redis does not tell about itself");
@@ -41,17 +41,9 @@ fn judge(info: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-}
-
 fn version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.split('.').map(|part| part.parse().ok());
     Some((parts.next()??, parts.next()??))
-}
-
-fn text(info: Value) -> String {
-    String::from_redis_value(info).unwrap_or_default()
 }
 
 #[cfg(test)]

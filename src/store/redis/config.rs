@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
-use super::connection::Limits;
+use super::open::Limits;
 use crate::error::ConfigError;
 
 /// Address, keys and limits of a [`RedisStore`](super::RedisStore).

@@ -4,25 +4,29 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
     task::Poll,
     time::{Duration, Instant},
 };
 
-use bb8_redis::bb8::{ErrorSink, ManageConnection, Pool, QueueStrategy, RunError};
-use redis::{AsyncConnectionConfig, Client, Cmd, Value, aio::MultiplexedConnection};
-use tokio::sync::watch;
+use bb8_redis::bb8::{Pool, QueueStrategy, RunError};
+use redis::{Cmd, Value, aio::MultiplexedConnection};
 
+#[cfg(feature = "_database")]
+use super::open::OpenOnes;
 use super::{
     config::RedisConfig,
     failure::Failure,
+    greet::Greeter,
     health::Health,
+    incarnation::Peer,
+    open::{Failures, Fault, Manager},
     script::{Call, Script},
 };
-use crate::error::{ConfigError, Error};
-
-/// Commands that may wait for one connection before their senders do.
-const PIPELINE: usize = 1024;
+use crate::{
+    error::{ConfigError, Error},
+    status::StoreStatus,
+};
 
 /// The pool. A connection is taken, cloned and given back at once, so that all requests send
 /// over the few there are.
@@ -30,16 +34,27 @@ const PIPELINE: usize = 1024;
 pub(super) struct Connections {
     pool: Pool<Manager>,
     failures: Failures,
+    #[cfg(feature = "_database")]
+    open: OpenOnes,
+    most: u32,
 }
 
 /// What `write` gives: the server's answer, or the error that left it open whether it ran.
 pub(super) type Answer = Result<Value, Error>;
 
 impl Connections {
-    pub(super) fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
+    /// Connections that know `scripts`, and are asked by `greeter`, if there is one, who they
+    /// lead to.
+    pub(super) fn new(
+        config: &RedisConfig,
+        scripts: &'static [Script],
+        greeter: Option<Arc<dyn Greeter>>,
+    ) -> Result<Self, ConfigError> {
         let failures = Failures::default();
         let limits = config.limits()?;
-        let manager = Manager { client: config.client()?, limits, generation: Arc::default() };
+        let manager = Manager::new(config.client()?, limits, scripts, greeter);
+        #[cfg(feature = "_database")]
+        let open = manager.open_ones();
         let pool = Pool::builder()
             .max_size(limits.pool_size)
             // The same one as long as it is free, so that requests which wake together share one
@@ -55,7 +70,13 @@ impl Connections {
             .retry_connection(false)
             .error_sink(Box::new(failures.clone()))
             .build_unchecked(manager);
-        Ok(Self { pool, failures })
+        Ok(Self {
+            pool,
+            failures,
+            #[cfg(feature = "_database")]
+            open,
+            most: limits.pool_size,
+        })
     }
 
     /// A connection to send over; waits only if there is none, until one is made or an attempt to
@@ -75,6 +96,30 @@ impl Connections {
                 Err(Error::unavailable("no redis connection in time"))
             }
         }
+    }
+
+    /// Those that are open, of a store whose connections are greeted.
+    #[cfg(feature = "_database")]
+    pub(super) fn open(&self) -> Vec<Connection> {
+        self.open.all()
+    }
+
+    /// How many are open, and why the last attempt to open one failed.
+    pub(super) fn status(&self) -> StoreStatus {
+        let (failures, last) = self.failures.state();
+        let connections = self.pool.state().connections;
+        StoreStatus {
+            answers: connections > 0 || failures == 0,
+            last_cause: last.map(|error| error.to_string()),
+            connections,
+            pool_size: self.most,
+        }
+    }
+
+    /// How many are open, and the most there may be.
+    #[cfg(feature = "_database")]
+    pub(super) fn size(&self) -> (u32, u32) {
+        (self.pool.state().connections, self.most)
     }
 
     /// Sends a command that changes nothing; once more over another connection if one broke.
@@ -107,10 +152,12 @@ impl fmt::Debug for Connections {
 /// One multiplexed connection.
 #[derive(Clone)]
 pub(super) struct Connection {
-    inner: MultiplexedConnection,
-    health: Arc<Health>,
-    asked_time: Instant,
-    server_millis: u64,
+    pub(super) inner: MultiplexedConnection,
+    pub(super) health: Arc<Health>,
+    pub(super) asked_time: Instant,
+    pub(super) server_millis: u64,
+    /// Who it leads to, where a store asks for that.
+    pub(super) peer: Option<Arc<Peer>>,
 }
 
 impl Connection {
@@ -119,8 +166,14 @@ impl Connection {
         self.health.set_all_broken();
     }
 
-    fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         self.health.is_broken()
+    }
+
+    /// Is not used for another command; nor are the others, if `all`.
+    #[cfg(feature = "_database")]
+    pub(super) fn give_up(&self) {
+        self.health.set_broken();
     }
 
     /// What the server's clock will show in `duration`, in milliseconds; late rather than early by
@@ -144,7 +197,7 @@ impl Connection {
         }
     }
 
-    async fn send(&mut self, command: &Cmd) -> Result<Value, Failure> {
+    pub(super) async fn send(&mut self, command: &Cmd) -> Result<Value, Failure> {
         // Cancellation safety: the library keeps the place of a command whose caller is gone, so
         // its answer is never taken for another's.
         let waiting = self.health.wait();
@@ -159,107 +212,5 @@ impl Connection {
             }
             failure
         })
-    }
-}
-
-/// Opens connections for the pool.
-struct Manager {
-    client: Client,
-    limits: Limits,
-    generation: Arc<AtomicU64>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) pool_size: u32,
-    pub(super) connect_timeout: Duration,
-    pub(super) command_timeout: Duration,
-}
-
-impl Manager {
-    async fn open(&self) -> Result<Connection, redis::RedisError> {
-        let health = Arc::new(Health::new(&self.generation));
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.limits.connect_timeout))
-            .set_pipeline_buffer_size(PIPELINE)
-            .set_response_timeout(Some(self.limits.command_timeout));
-        let mut inner = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        // Alone and first, since of a pipeline the library tells the cause of a failure only if the
-        // server answered every command. The clock is asked together with who is there.
-        let asked_time = Instant::now();
-        let time: Value = redis::cmd("TIME").query_async(&mut inner).await?;
-        let mut scripts = redis::pipe();
-        Script::load_all(&mut scripts);
-        let _: Vec<Value> = scripts.query_async(&mut inner).await?;
-        let (seconds, micros): (u64, u64) = redis::from_redis_value(time)?;
-        let server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
-        Ok(Connection { inner, health, asked_time, server_millis })
-    }
-}
-
-/// Why the pool has no connection to give.
-#[derive(Debug)]
-enum Fault {
-    /// One that was there broke; another is on its way.
-    Stale,
-    /// The attempt to connect failed.
-    Connect(Error),
-}
-
-impl ManageConnection for Manager {
-    type Connection = Connection;
-    type Error = Fault;
-
-    async fn connect(&self) -> Result<Connection, Fault> {
-        let opened = tokio::time::timeout(self.limits.connect_timeout, self.open()).await;
-        match opened {
-            Ok(opened) => opened.map_err(|error| Fault::Connect(Failure::of(error).error)),
-            Err(_) => {
-                Err(Fault::Connect(Error::unavailable("redis accepts no connection in time")))
-            }
-        }
-    }
-
-    async fn is_valid(&self, connection: &mut Connection) -> Result<(), Fault> {
-        // The flag is set by whatever command met the fault; a PING would only double the trips.
-        if connection.is_broken() { Err(Fault::Stale) } else { Ok(()) }
-    }
-
-    fn has_broken(&self, connection: &mut Connection) -> bool {
-        connection.is_broken()
-    }
-}
-
-/// How many attempts to connect failed, and why the last one did: for those who wait for one.
-#[derive(Clone, Debug, Default)]
-struct Failures(watch::Sender<(u64, Option<Error>)>);
-
-impl Failures {
-    fn count(&self) -> u64 {
-        self.0.borrow().0
-    }
-
-    /// The cause of a failure after the first `seen` ones. Looks only once it is polled, which it
-    /// is where there is no connection.
-    async fn after(&self, seen: u64) -> Error {
-        let mut failures = self.0.subscribe();
-        let failure = failures.wait_for(|(count, _)| *count > seen).await;
-        let error = failure.ok().and_then(|failure| failure.1.clone());
-        error.unwrap_or_else(|| Error::unavailable("no redis connection"))
-    }
-}
-
-impl ErrorSink<Fault> for Failures {
-    fn sink(&self, fault: Fault) {
-        if let Fault::Connect(error) = fault {
-            self.0.send_modify(|(count, last)| {
-                *count += 1;
-                *last = Some(error);
-            });
-        }
-    }
-
-    fn boxed_clone(&self) -> Box<dyn ErrorSink<Fault>> {
-        Box::new(self.clone())
     }
 }

@@ -13,10 +13,18 @@ pub(super) enum Script {
     Kill,
     DeleteIf,
     Touch,
+    #[cfg(feature = "_database")]
+    Put,
+    #[cfg(feature = "_database")]
+    Fill,
 }
 
-const ALL: [Script; 6] =
-    [Script::Create, Script::Save, Script::Renew, Script::Kill, Script::DeleteIf, Script::Touch];
+/// What records need that are kept by Redis alone.
+pub(super) const RECORDS: &[Script] =
+    &[Script::Create, Script::Save, Script::Renew, Script::Kill, Script::DeleteIf, Script::Touch];
+/// What copies need of records that a database keeps.
+#[cfg(feature = "_database")]
+pub(super) const COPIES: &[Script] = &[Script::Put, Script::Fill, Script::Touch];
 
 /// One call of a script by its hash, and the script itself in case the server has forgotten it.
 #[derive(Debug)]
@@ -39,9 +47,9 @@ impl Script {
         command
     }
 
-    /// Tells the server all scripts.
-    pub(super) fn load_all(pipeline: &mut Pipeline) {
-        for script in ALL {
+    /// Tells the server several scripts.
+    pub(super) fn load_all(scripts: &[Self], pipeline: &mut Pipeline) {
+        for script in scripts {
             let _ = pipeline.add_command(script.load());
         }
     }
@@ -61,6 +69,10 @@ impl Script {
             Self::Kill => source!("kill.lua"),
             Self::DeleteIf => source!("delete_if.lua"),
             Self::Touch => source!("touch.lua"),
+            #[cfg(feature = "_database")]
+            Self::Put => source!("put.lua"),
+            #[cfg(feature = "_database")]
+            Self::Fill => source!("fill.lua"),
         }
     }
 }

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 
 use crate::{
     error::{Error, ErrorKind},
-    record::Record,
+    record::{ACTIVITY_LEN, Activity, Record},
 };
 
 /// `R` and 16 hex digits.
@@ -46,6 +46,14 @@ fn version(hex: &[u8]) -> Option<u64> {
         let nibble = HEX.iter().position(|hex| hex == digit)?;
         Some(version << 4 | u64::try_from(nibble).ok()?)
     })
+}
+
+/// The part of the envelope that a touch changes.
+pub(super) fn touch_fields(activity: Activity) -> Vec<u8> {
+    let mut fields = Vec::with_capacity(ACTIVITY_LEN);
+    fields.extend_from_slice(&activity.last_activity.as_millis().to_be_bytes());
+    fields.extend_from_slice(&activity.idle_deadline.as_millis().to_be_bytes());
+    fields
 }
 
 pub(super) fn corrupt() -> Error {

@@ -1,0 +1,202 @@
+//! How connections are made, checked and given up.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    time::{Duration, Instant},
+};
+
+use bb8_redis::bb8::{ErrorSink, ManageConnection};
+use redis::{AsyncConnectionConfig, Client, FromRedisValue as _, Value};
+use tokio::sync::watch;
+
+use super::{
+    connection::Connection,
+    failure::Failure,
+    greet::Greeter,
+    health::Health,
+    incarnation::{Incarnation, Peer, silent},
+    script::Script,
+};
+use crate::error::Error;
+
+/// Commands that may wait for one connection before their senders do.
+const PIPELINE: usize = 1024;
+
+/// Opens connections for the pool.
+pub(super) struct Manager {
+    client: Client,
+    limits: Limits,
+    generation: Arc<AtomicU64>,
+    scripts: &'static [Script],
+    greeter: Option<Arc<dyn Greeter>>,
+    open: OpenOnes,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) pool_size: u32,
+    pub(super) connect_timeout: Duration,
+    pub(super) command_timeout: Duration,
+}
+
+impl Manager {
+    pub(super) fn new(
+        client: Client,
+        limits: Limits,
+        scripts: &'static [Script],
+        greeter: Option<Arc<dyn Greeter>>,
+    ) -> Self {
+        let (generation, open) = Default::default();
+        Self { client, limits, generation, scripts, greeter, open }
+    }
+
+    #[cfg(feature = "_database")]
+    pub(super) fn open_ones(&self) -> OpenOnes {
+        self.open.clone()
+    }
+
+    async fn open(&self) -> Result<Connection, Error> {
+        let mut connection = self.dial().await.map_err(|error| Failure::of(error).error)?;
+        if let Some(greeter) = &self.greeter {
+            // Before its first use, and its age counted from before the question.
+            let asked_at = greeter.now();
+            let incarnation = ask(&mut connection).await?;
+            greeter.greet(&incarnation).await?;
+            connection.peer = Some(Arc::new(Peer::new(incarnation, asked_at)));
+            self.open.add(connection.clone());
+        }
+        Ok(connection)
+    }
+
+    async fn dial(&self) -> Result<Connection, redis::RedisError> {
+        let health = Arc::new(Health::new(&self.generation));
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.limits.connect_timeout))
+            .set_pipeline_buffer_size(PIPELINE)
+            .set_response_timeout(Some(self.limits.command_timeout));
+        let mut inner = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        // Alone and first, since of a pipeline the library tells the cause of a failure only if the
+        // server answered every command. The clock is asked together with who is there.
+        let asked_time = Instant::now();
+        let time: Value = redis::cmd("TIME").query_async(&mut inner).await?;
+        let mut scripts = redis::pipe();
+        Script::load_all(self.scripts, &mut scripts);
+        let _: Vec<Value> = scripts.query_async(&mut inner).await?;
+        let (seconds, micros): (u64, u64) = redis::from_redis_value(time)?;
+        let server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
+        Ok(Connection { inner, health, asked_time, server_millis, peer: None })
+    }
+}
+
+/// Asks the server at the other end who it is.
+async fn ask(connection: &mut Connection) -> Result<Incarnation, Error> {
+    let server = section(connection, "server").await?;
+    Incarnation::parse(&server, &section(connection, "replication").await?)
+}
+
+/// One section of `INFO`.
+pub(super) async fn section(
+    connection: &mut Connection,
+    name: &'static str,
+) -> Result<String, Error> {
+    let answer = connection.send(redis::cmd("INFO").arg(name)).await;
+    let answer = answer.map_err(|failure| failure.error)?;
+    String::from_redis_value(answer).map_err(|_| silent())
+}
+
+/// Why the pool has no connection to give.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// One that was there broke; another is on its way.
+    Stale,
+    /// The attempt to connect failed.
+    Connect(Error),
+}
+
+impl ManageConnection for Manager {
+    type Connection = Connection;
+    type Error = Fault;
+
+    async fn connect(&self) -> Result<Connection, Fault> {
+        let opened = tokio::time::timeout(self.limits.connect_timeout, self.open()).await;
+        match opened {
+            Ok(opened) => opened.map_err(Fault::Connect),
+            Err(_) => {
+                Err(Fault::Connect(Error::unavailable("redis accepts no connection in time")))
+            }
+        }
+    }
+
+    async fn is_valid(&self, connection: &mut Connection) -> Result<(), Fault> {
+        // The flag is set by whatever command met the fault; a PING would only double the trips.
+        if self.has_broken(connection) { Err(Fault::Stale) } else { Ok(()) }
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        let vouched = match (&self.greeter, &connection.peer) {
+            (Some(greeter), Some(peer)) => greeter.vouches(peer.incarnation()),
+            _ => true,
+        };
+        connection.is_broken() || !vouched
+    }
+}
+
+/// The connections that were greeted and are not broken, for whoever has to ask each of them.
+#[derive(Clone, Default)]
+pub(super) struct OpenOnes(Arc<Mutex<Vec<Connection>>>);
+
+impl OpenOnes {
+    fn add(&self, connection: Connection) {
+        self.lock().push(connection);
+    }
+
+    #[cfg(feature = "_database")]
+    pub(super) fn all(&self) -> Vec<Connection> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|connection| !connection.is_broken());
+        open
+    }
+}
+
+/// How many attempts to connect failed, and why the last one did: for those who wait for one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failures(watch::Sender<(u64, Option<Error>)>);
+
+impl Failures {
+    pub(super) fn count(&self) -> u64 {
+        self.0.borrow().0
+    }
+
+    /// How many there were, and the last one.
+    pub(super) fn state(&self) -> (u64, Option<Error>) {
+        self.0.borrow().clone()
+    }
+
+    /// The cause of a failure after the first `seen` ones. Looks only once it is polled, which it
+    /// is where there is no connection.
+    pub(super) async fn after(&self, seen: u64) -> Error {
+        let mut failures = self.0.subscribe();
+        let failure = failures.wait_for(|(count, _)| *count > seen).await;
+        let error = failure.ok().and_then(|failure| failure.1.clone());
+        error.unwrap_or_else(|| Error::unavailable("no redis connection"))
+    }
+}
+
+impl ErrorSink<Fault> for Failures {
+    fn sink(&self, fault: Fault) {
+        if let Fault::Connect(error) = fault {
+            self.0.send_modify(|(count, last)| {
+                *count += 1;
+                *last = Some(error);
+            });
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<Fault>> {
+        Box::new(self.clone())
+    }
+}
