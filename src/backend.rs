@@ -16,6 +16,8 @@ pub(crate) struct Backend {
     pub(crate) cookie: CookieConfig,
     pub(crate) policy: Policy,
     pub(crate) budget: Duration,
+    /// How much longer a write may take that is only waiting to be acknowledged.
+    pub(crate) acknowledgement: Duration,
     pub(crate) keep_on_server_error: bool,
     /// Commits and touches that have started; `shutdown` waits for them.
     pub(crate) tracker: TaskTracker,
@@ -31,7 +33,7 @@ impl Backend {
         budget: Duration,
         keep_on_server_error: bool,
     ) -> Arc<Self> {
-        let clock = store.clock();
+        let (clock, acknowledgement) = (store.clock(), store.acknowledgement());
         let tracker = TaskTracker::new();
         Arc::new(Self {
             store,
@@ -39,6 +41,7 @@ impl Backend {
             cookie,
             policy,
             budget,
+            acknowledgement,
             keep_on_server_error,
             tracker,
             lines: Lines::default(),

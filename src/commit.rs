@@ -210,8 +210,16 @@ impl RequestSession {
             match renew_settled(&self.backend, &old, expected, &new, &record).await? {
                 Settled::Taken => tracing::warn!("a fresh session id was refused"),
                 Settled::Saved => {
-                    tracing::info!(session.id = %new, session.old_id = %old, "session renewed");
+                    // From here on the answer carries the new id, whatever comes: the old one may
+                    // be dead at any time.
                     self.hand_out(token, new, record);
+                    let finished = self.backend.store.finish_renew(&old, expected, &new).await?;
+                    if let SaveOutcome::Conflict(current) = finished {
+                        // Written under the old id between the two steps: not to be lost.
+                        self.take_back();
+                        return Ok(Settled::Conflict(current));
+                    }
+                    tracing::info!(session.id = %new, session.old_id = %old, "session renewed");
                     return Ok(Settled::Saved);
                 }
                 settled => return Ok(settled),

@@ -2,22 +2,20 @@
 
 use std::{env, fmt, time::Duration};
 
-#[cfg(feature = "redis")]
-use crate::store::redis::{RedisConfig, RedisStore};
-use crate::{
-    builder::Builder, cookie::CookieConfig, error::ConfigError, layer::RedisSessionLayer,
-    store::memory::MemoryStore,
-};
+use crate::{cookie::CookieConfig, error::ConfigError, layer::RedisSessionLayer};
 
+mod storage;
 mod variables;
 
+use storage::Storage;
 use variables::{Lookup, Variables};
 
 /// Where sessions are kept, and how, by environment variables. An empty variable is an unset one.
 ///
 /// | variable | value | default |
 /// |---|---|---|
-/// | `SESSION_STORAGE` | `redis` or `memory` | `memory`; an error if a `REDIS_` one is set |
+/// | `SESSION_STORAGE` | `redis`, `database` or `memory` | `memory`; an error if one below is set |
+/// | `DATABASE_URL` | `sqlite:FILE` or `postgres://`; beside `redis`: Redis in front of it | |
 /// | `REDIS_URL` | `redis://`, `rediss://`, `unix://` | |
 /// | `REDIS_HOST`, `REDIS_PORT`, `REDIS_DB` | instead of a URL | `127.0.0.1`, `6379`, `0` |
 /// | `REDIS_SSL` | `true` or `false`, instead of a URL | `false` |
@@ -29,6 +27,10 @@ use variables::{Lookup, Variables};
 /// | `SESSION_ABSOLUTE_TIMEOUT` | whole seconds | `86400` |
 /// | `SESSION_TOUCH_INTERVAL` | whole seconds | `60` |
 /// | `SESSION_STORE_BUDGET_MS` | whole milliseconds | `1000` |
+/// | `SESSION_STRICT` | `true`: see `DurableBuilder::strict` | `false` |
+///
+/// With `redis` alone sessions live and die with Redis. With `redis` and a `DATABASE_URL` the
+/// database keeps them and Redis makes them fast: nobody is signed out when Redis dies.
 ///
 /// ```
 /// use tower_redis_session::Config;
@@ -50,13 +52,6 @@ pub struct Config {
     absolute_timeout: Option<Duration>,
     touch_interval: Option<Duration>,
     budget: Option<Duration>,
-}
-
-#[derive(Clone, Debug)]
-enum Storage {
-    Memory,
-    #[cfg(feature = "redis")]
-    Redis(RedisConfig),
 }
 
 impl Config {
@@ -99,7 +94,7 @@ impl Config {
 
     fn read<F: Lookup>(variables: &Variables<F>) -> Result<Self, ConfigError> {
         let config = Self {
-            storage: storage(variables)?,
+            storage: Storage::read(variables)?,
             cookie: cookie(variables)?,
             idle_timeout: variables.seconds("SESSION_IDLE_TIMEOUT")?,
             absolute_timeout: variables.seconds("SESSION_ABSOLUTE_TIMEOUT")?,
@@ -110,7 +105,7 @@ impl Config {
         config.layer().map(|_| config)
     }
 
-    /// The name of the storage: `redis` or `memory`.
+    /// The name of the storage: `memory`, `redis`, `database`, or `redis and database`.
     ///
     /// ```
     /// # use tower_redis_session::Config;
@@ -118,11 +113,7 @@ impl Config {
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     pub fn storage(&self) -> &'static str {
-        match self.storage {
-            Storage::Memory => "memory",
-            #[cfg(feature = "redis")]
-            Storage::Redis(_) => "redis",
-        }
+        self.storage.name()
     }
 
     /// The layer over the configured store. Connects nothing.
@@ -137,7 +128,7 @@ impl Config {
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     pub fn layer(&self) -> Result<RedisSessionLayer, ConfigError> {
-        let mut builder = self.builder().map_err(by_variable)?.cookie(self.cookie.clone());
+        let mut builder = self.storage.builder().map_err(by_variable)?.cookie(self.cookie.clone());
         if let Some(idle) = self.idle_timeout {
             builder = builder.idle_timeout(idle);
         }
@@ -152,95 +143,6 @@ impl Config {
         }
         builder.build().map_err(by_variable)
     }
-
-    fn builder(&self) -> Result<Builder, ConfigError> {
-        Ok(match &self.storage {
-            Storage::Memory => RedisSessionLayer::builder(MemoryStore::new()),
-            #[cfg(feature = "redis")]
-            Storage::Redis(redis) => RedisSessionLayer::builder(RedisStore::new(redis.clone())?),
-        })
-    }
-}
-
-/// What only makes sense with Redis.
-const REDIS: [&str; 7] = [
-    "REDIS_URL",
-    "REDIS_HOST",
-    "REDIS_PORT",
-    "REDIS_DB",
-    "REDIS_SSL",
-    "REDIS_USERNAME",
-    "REDIS_PASSWORD",
-];
-
-fn storage<F: Lookup>(variables: &Variables<F>) -> Result<Storage, ConfigError> {
-    let fault = |fault: &'static str| Err(ConfigError::new("SESSION_STORAGE", fault));
-    match variables.text("SESSION_STORAGE")?.as_deref() {
-        #[cfg(feature = "redis")]
-        Some("redis") => redis(variables).map(Storage::Redis),
-        #[cfg(not(feature = "redis"))]
-        Some("redis") => fault("is redis, which needs the crate feature `redis`"),
-        Some("memory") => Ok(Storage::Memory),
-        Some("database") => fault("is database, which this version does not have yet"),
-        Some(_) => fault("is neither redis nor memory"),
-        None => {
-            for name in REDIS {
-                if variables.text(name)?.is_some() {
-                    // Sessions in memory where Redis was meant would be lost at every restart.
-                    return fault("is not set although Redis is: say redis or memory");
-                }
-            }
-            Ok(Storage::Memory)
-        }
-    }
-}
-
-#[cfg(feature = "redis")]
-fn redis<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError> {
-    let mut redis = match variables.text("REDIS_URL")? {
-        Some(url) => {
-            for name in ["REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_SSL"] {
-                if variables.text(name)?.is_some() {
-                    return Err(ConfigError::new(
-                        name,
-                        "is set beside REDIS_URL, which says it too",
-                    ));
-                }
-            }
-            RedisConfig::new(url)
-        }
-        None => redis_by_parts(variables)?,
-    };
-    if let Some(username) = variables.text("REDIS_USERNAME")? {
-        redis = redis.username(username);
-    }
-    if let Some(password) = variables.text("REDIS_PASSWORD")? {
-        redis = redis.password(password);
-    }
-    if let Some(prefix) = variables.text("SESSION_KEY_PREFIX")? {
-        redis = redis.key_prefix(prefix);
-    }
-    Ok(redis)
-}
-
-#[cfg(feature = "redis")]
-fn redis_by_parts<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError> {
-    let host = variables.text("REDIS_HOST")?.unwrap_or_else(|| "127.0.0.1".into());
-    let port = variables.number("REDIS_PORT")?.unwrap_or(6379);
-    let no_port = |_| ConfigError::new("REDIS_PORT", "is not a port, 1 to 65535");
-    let port = u16::try_from(port).map_err(no_port)?;
-    if port == 0 {
-        return Err(ConfigError::new("REDIS_PORT", "is not a port, 1 to 65535"));
-    }
-    let mut redis = RedisConfig::at(host, port);
-    if let Some(database) = variables.number("REDIS_DB")? {
-        let no_database = |_| ConfigError::new("REDIS_DB", "is not the number of a database");
-        redis = redis.database(i64::try_from(database).map_err(no_database)?);
-    }
-    if variables.switch("REDIS_SSL")? == Some(true) {
-        redis = redis.tls();
-    }
-    Ok(redis)
 }
 
 fn cookie<F: Lookup>(variables: &Variables<F>) -> Result<CookieConfig, ConfigError> {
@@ -264,6 +166,7 @@ fn by_variable(error: ConfigError) -> ConfigError {
         "redis key prefix" => "SESSION_KEY_PREFIX",
         "redis address" => "REDIS_URL, REDIS_HOST or REDIS_SSL",
         "redis database" => "REDIS_DB",
+        "database address" | "database timeout" => "DATABASE_URL",
         _ => return error,
     };
     error.named(variable)

@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     response::{AnswerWith, PlainAnswer},
     service::RedisSessionService,
+    status::Status,
     store::Store,
 };
 
@@ -75,6 +76,26 @@ impl<A> RedisSessionLayer<A> {
         RedisSessionLayer { backend: self.backend, answer: AnswerWith(Arc::new(answer)) }
     }
 
+    /// Creates the tables of a store in a database, or brings them up to this version: at start,
+    /// from as many instances as there are. Other stores need none.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Misconfigured`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// layer.migrate().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn migrate(&self) -> Result<(), Error> {
+        self.backend.store.migrate().await
+    }
+
     /// Asks the store whether it is there and as configured: at start, before traffic.
     ///
     /// # Errors
@@ -95,8 +116,22 @@ impl<A> RedisSessionLayer<A> {
         self.backend.store.check().await
     }
 
+    /// How the store does, as far as requests have noticed: who serves, why not another, what is
+    /// believed. Asks nobody, so it costs nothing; for a status page and a readiness probe.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert!(layer.status().is_ready());
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.backend.store.status()
+    }
+
     /// Waits until every commit that has started is done: after the server has drained its
-    /// connections, before the runtime ends. Takes at most two budgets.
+    /// connections, before the runtime ends. Takes at most three budgets.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -111,8 +146,9 @@ impl<A> RedisSessionLayer<A> {
         let tracker = &self.backend.tracker;
         let _ = tracker.close();
         // One whose owner neither polls nor drops it is not waited for longer than it may take.
-        let patience = self.backend.budget.saturating_mul(2);
-        let _ = tokio::time::timeout(patience, tracker.wait()).await;
+        let one = self.backend.budget.saturating_add(self.backend.acknowledgement);
+        let _ = tokio::time::timeout(one.saturating_mul(2), tracker.wait()).await;
+        let _ = tokio::time::timeout(self.backend.budget, self.backend.store.close()).await;
     }
 }
 

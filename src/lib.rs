@@ -1,4 +1,4 @@
-//! Server-side HTTP sessions for any Tower service, kept in Redis.
+//! Server-side HTTP sessions for any Tower service, kept in Redis, surviving Redis.
 //!
 //! [`RedisSessionLayer`] puts a [`SessionContext`] into the extensions of each request and stores
 //! what the handler changed before the response leaves.
@@ -47,9 +47,15 @@
 //!
 //! # Stores
 //!
-//! [`RedisStore`] for services; [`MemoryStore`] for tests, with a [`ManualClock`] so that they need
-//! neither Redis nor sleeps. Your own: implement [`Store`], whose contract the `testing` feature
-//! checks.
+//! - `DurableStore`: a database that keeps every session and Redis that makes reads fast. Redis may
+//!   die in any way, and nobody is signed out. Its docs say what is impossible; the run-book in the
+//!   repository what to do when something breaks.
+//! - [`RedisStore`]: Redis alone. Sessions live as long as Redis keeps them.
+//! - `DatabaseStore`: a SQLite file or PostgreSQL alone.
+//! - [`MemoryStore`]: for tests, with a [`ManualClock`] so that they need neither servers nor sleeps.
+//! - Your own: implement [`Store`], whose contract the `testing` feature checks.
+//!
+//! [`RedisSessionLayer::status`] tells how the store does.
 //!
 //! # Deployment caveats
 //!
@@ -70,7 +76,9 @@
 //! | feature | adds |
 //! |---|---|
 //! | `redis` (default) | [`RedisStore`] and [`RedisConfig`] |
-//! | `tls` | `rediss://` addresses, by rustls and the system's certificates |
+//! | `sqlite` | `DatabaseStore` on a SQLite file, and with `redis` `DurableStore` |
+//! | `postgres` | the same on PostgreSQL |
+//! | `tls` | `rediss://` addresses, and TLS to PostgreSQL, by rustls and the system's certificates |
 //! | `testing` | the conformance suite for authors of stores |
 //!
 //! # Coming from the session modules of the Python system
@@ -89,6 +97,7 @@
 //! | `update_session_activity` | [`SessionContext::touch`] |
 //! | `get_session_created_at` | [`SessionContext::created_at`] |
 //! | `get_session_last_activity` | [`SessionContext::last_activity`] |
+//! | `DatabaseSessionMiddleware` | `DatabaseSessionLayer`, or rather a `DurableStore` |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -99,28 +108,37 @@ mod builder;
 mod changes;
 mod clock;
 mod commit;
+#[cfg(feature = "_database")]
+mod compat;
 mod config;
 mod context;
 mod cookie;
 mod error;
 mod expiry;
 mod future;
+#[cfg(feature = "_hooks")]
+pub mod hooks;
 mod identity;
 mod layer;
 mod lifetime;
 mod line;
 mod mark;
+#[cfg(feature = "redis")]
+mod moment;
 mod record;
 mod request;
 mod response;
 mod running;
 mod service;
 mod state;
+mod status;
 mod store;
 mod timestamp;
 mod token;
 mod touch;
 mod update;
+#[cfg(feature = "redis")]
+mod uptime;
 mod values;
 
 #[doc(hidden)]
@@ -134,6 +152,9 @@ pub mod testing;
 pub use body::{BodyError, SessionBody};
 pub use builder::Builder;
 pub use clock::{Clock, ManualClock};
+#[cfg(feature = "_database")]
+#[allow(deprecated, reason = "deprecated for its users")]
+pub use compat::DatabaseSessionLayer;
 pub use config::Config;
 pub use context::SessionContext;
 pub use cookie::{CookieConfig, SameSite};
@@ -145,6 +166,11 @@ pub use lifetime::Snapshot;
 pub use record::{Activity, Record};
 pub use response::{Answer, AnswerWith, PlainAnswer};
 pub use service::RedisSessionService;
+pub use status::{CopyStatus, Serving, Status, StoreStatus};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use store::database::{DatabaseConfig, DatabaseStore};
+#[cfg(all(feature = "redis", feature = "_database"))]
+pub use store::durable::{DurableBuilder, DurableStore};
 #[cfg(feature = "redis")]
 pub use store::redis::{RedisConfig, RedisStore};
 pub use store::{Expected, SaveOutcome, Store, StoreFuture, memory::MemoryStore};

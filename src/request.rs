@@ -6,6 +6,7 @@ use std::{
     mem,
     pin::pin,
     sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use http::{HeaderMap, HeaderValue, header::COOKIE};
@@ -97,7 +98,7 @@ impl RequestSession {
         // The wait is bounded here, and not in the load itself, so that it is for those too who
         // wait for a load of another task that nobody polls.
         let load = pin!(async { loaded.get_or_init(|| self.load_now()).await.clone() });
-        let (result, start) = self.timed(load).await;
+        let (result, start) = self.timed(Duration::ZERO, load).await;
         if result.is_err() {
             let _ = loaded.set(result.clone());
         }
@@ -141,13 +142,14 @@ impl RequestSession {
         }
     }
 
-    /// Waits for the store within what is left of this request's budget. The load counts, and so
-    /// does whatever fails; calls of the handler's that succeed do not.
+    /// Waits for the store within what is left of this request's budget, and for as long as its
+    /// acknowledgement may take. The load counts, and so does whatever fails; calls of the handler's
+    /// that succeed do not.
     pub(crate) async fn within_budget<T>(
         &self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let (result, start) = self.timed(work).await;
+        let (result, start) = self.timed(self.backend.acknowledgement, work).await;
         if result.is_err() {
             self.state().spent += start.elapsed();
         }
@@ -159,6 +161,7 @@ impl RequestSession {
     /// Cancellation safety: past the budget the work is dropped, and may have happened or not.
     async fn timed<T>(
         &self,
+        more: Duration,
         work: impl Future<Output = Result<T, Error>>,
     ) -> (Result<T, Error>, Instant) {
         let start = Instant::now();
@@ -167,7 +170,7 @@ impl RequestSession {
             // Nothing is begun that could not be waited for.
             return (Err(Error::unavailable("no time is left for the session store")), start);
         }
-        let result = tokio::time::timeout_at(start + left, work).await;
+        let result = tokio::time::timeout_at(start + left + more, work).await;
         (result.unwrap_or_else(|_| Err(Error::unavailable("no answer in time"))), start)
     }
 

@@ -55,6 +55,11 @@ impl RequestSession {
         state.presence = Presence::Alive;
     }
 
+    /// The client is not told of the new id after all.
+    pub(super) fn take_back(&self) {
+        self.state().cookie = CookieChange::Keep;
+    }
+
     pub(super) fn hand_out(&self, token: Token, id: SessionId, record: Record) {
         self.hold(id, record);
         self.state().cookie = CookieChange::Set(token);

@@ -40,11 +40,15 @@ pub(super) async fn save_settled(
         outcome => return known(outcome),
     };
     tracing::warn!(session.id = %id, %cause, "session write unconfirmed");
+    let mut landed = false;
     for attempt in 0..TRIES {
         pause(attempt).await;
         match backend.store.load(id).await {
-            Ok(Some(now)) if now.writer == record.writer => return Ok(Settled::Saved),
+            // Repeated all the same: a store with copies tells them of what it has written itself.
+            Ok(Some(now)) if now.writer == record.writer => landed = true,
             Ok(Some(now)) if now.version == expected => {}
+            // Whoever wrote over ours has told them.
+            Ok(Some(_)) if landed => return Ok(Settled::Saved),
             // Somebody wrote since: over ours, or instead of it. Nobody can tell.
             Ok(Some(_)) => return Err(unknown(cause)),
             Ok(None) => return Ok(Settled::Gone),
@@ -53,7 +57,7 @@ pub(super) async fn save_settled(
         match save().await {
             Ok(SaveOutcome::Saved) => return Ok(Settled::Saved),
             Ok(SaveOutcome::Gone) => return Ok(Settled::Gone),
-            Ok(SaveOutcome::Conflict(now)) if now.writer == record.writer => {
+            Ok(SaveOutcome::Conflict(now)) if landed || now.writer == record.writer => {
                 return Ok(Settled::Saved);
             }
             Ok(SaveOutcome::Unknown(_)) | Err(_) => {}
@@ -83,7 +87,8 @@ pub(super) async fn delete_settled(
     Err(unknown(lost.unwrap_or_else(Error::absent)))
 }
 
-/// Moves the record from `old` at version `expected` to `new`.
+/// Moves the record from `old` at version `expected` to `new`, up to the place where the client is
+/// told.
 pub(super) async fn renew_settled(
     backend: &Backend,
     old: &SessionId,
@@ -91,7 +96,7 @@ pub(super) async fn renew_settled(
     new: &SessionId,
     record: &Record,
 ) -> Result<Settled, Error> {
-    let renew = || backend.store.renew(old, expected, new, record);
+    let renew = || backend.store.begin_renew(old, expected, new, record);
     let cause = match renew().await? {
         SaveOutcome::Unknown(cause) => cause,
         outcome => return known(outcome),

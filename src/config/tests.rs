@@ -11,7 +11,14 @@ fn a_bad_value_names_its_variable_and_its_fault_and_no_secret() {
     let redis = ("SESSION_STORAGE", "redis");
     for (name, variables, setting) in [
         ("storage", &[("SESSION_STORAGE", "mysql")][..], "SESSION_STORAGE"),
-        ("later storage", &[("SESSION_STORAGE", "database")], "SESSION_STORAGE"),
+        ("no database", &[("SESSION_STORAGE", "database")], "DATABASE_URL"),
+        ("silent memory", &[("DATABASE_URL", "sqlite:hunter2.db")], "SESSION_STORAGE"),
+        (
+            "no such database",
+            &[("SESSION_STORAGE", "database"), ("DATABASE_URL", "mysql://u:hunter2@h")],
+            "DATABASE_URL",
+        ),
+        ("no such database", &[redis, ("DATABASE_URL", "hunter2")], "DATABASE_URL"),
         ("silent memory", &[("REDIS_URL", "redis://hunter2@h")], "SESSION_STORAGE"),
         (
             "scheme",
@@ -62,6 +69,11 @@ fn what_is_right_builds() {
             ],
         ),
         (
+            "an application's own database",
+            "memory",
+            &[("SESSION_STORAGE", "memory"), ("DATABASE_URL", "mysql://h")],
+        ),
+        (
             "plain http",
             "memory",
             &[("SESSION_COOKIE_SECURE", "false"), ("SESSION_COOKIE_NAME", "id")],
@@ -70,6 +82,18 @@ fn what_is_right_builds() {
         let config = read(variables).expect(name);
         assert_eq!(config.storage(), storage, "{name}");
     }
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_database_is_a_store_alone_or_behind_redis() {
+    let url = ("DATABASE_URL", "sqlite:sessions.db");
+    for (storage, name) in [("database", "database"), ("redis", "redis and database")] {
+        let variables = [("SESSION_STORAGE", storage), url, ("SESSION_STRICT", "true")];
+        assert_eq!(read(&variables).expect(name).storage(), name);
+    }
+    let unclear = [("SESSION_STORAGE", "redis"), url, ("SESSION_STRICT", "perhaps")];
+    assert_eq!(read(&unclear).unwrap_err().setting(), "SESSION_STRICT");
 }
 
 #[test]

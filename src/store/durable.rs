@@ -1,0 +1,220 @@
+//! Redis in front of a database: the database is the truth, Redis a copy of it that can prove when
+//! it may be believed.
+//!
+//! Four ideas carry it. A **journal** row stands in the database for every change that Redis may
+//! have missed. Only the holder of a **lease** may create a copy, so nothing that is late can bring
+//! a session back. A **generation** in every key is bound to one life of one Redis process, so a
+//! Redis that came back with other data is not believed. And an instance that could not ask the
+//! database for a while **stops believing** Redis.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    Expected, SaveOutcome, Store, StoreFuture,
+    database::{DatabaseConfig, Write},
+    redis::RedisConfig,
+};
+use crate::{
+    clock::Clock,
+    error::ConfigError,
+    record::{Activity, Record},
+    status::Status,
+    token::SessionId,
+};
+
+mod authority;
+mod breaker;
+mod config;
+mod inner;
+mod journal;
+mod keeper;
+mod load;
+mod push;
+mod renew;
+mod single;
+mod state;
+mod sweep;
+mod touch;
+mod trust;
+mod write;
+
+pub use config::DurableBuilder;
+use inner::Inner;
+use keeper::Keeper;
+
+/// Sessions in a database, with copies in Redis: nobody is signed out when Redis dies, nothing
+/// that was acknowledged is lost, and no logout is undone.
+///
+/// A read costs one round trip to Redis and none to the database, a write one to each. If Redis is
+/// killed, hangs, restarts empty or from an old snapshot, or fails over, reads go to the database
+/// and writes are acknowledged as before. If the database is away, reads go on from Redis for a
+/// while ([`serve_without_database`](DurableBuilder::serve_without_database)) and writes fail.
+///
+/// A change is seen by its own instance at once, by others at once if Redis took it, else within
+/// one [`lease`](DurableBuilder::lease).
+///
+/// Every instance has to use a `DurableStore` on that database: one that writes to the database
+/// alone would not tell Redis.
+///
+/// ```
+/// use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig, RedisSessionLayer};
+///
+/// let redis = RedisConfig::new("redis://127.0.0.1:6379/0");
+/// let database = DatabaseConfig::new("sqlite:sessions.db");
+/// let store = DurableStore::builder(redis, database).build()?;
+/// let layer = RedisSessionLayer::builder(store).build()?;
+/// # drop(layer);
+/// # Ok::<(), tower_redis_session::ConfigError>(())
+/// ```
+///
+/// # What is impossible
+///
+/// - Of two instances that cannot reach each other's store, either the acknowledgement waits
+///   ([`strict`](DurableBuilder::strict)) or the other may be wrong for one lease.
+/// - With the database away no write and no logout is acknowledged; with both stores away, or the
+///   database away and another Redis in place of the known one, reads are answered by 503.
+/// - A database that loses commits (an asynchronous failover, a restore from a backup) loses the
+///   truth: sessions of that time come back. Give up the copies then, and end the sessions that are
+///   in doubt; the run-book says how. (A PostgreSQL with `synchronous_commit = off` loses none of ours:
+///   our transactions turn it on. One with `fsync = off` does.)
+/// - A Redis that serves older data under the same run id and replication id cannot be told from
+///   one that does not: virtual machines restored from a memory snapshot, `DEBUG RELOAD`, proxies
+///   that change the server behind one connection, reads from replicas, active-active replication.
+///   Not supported.
+/// - A Redis whose user may not run `INFO` cannot be believed: everything is answered by the
+///   database, and `check()` says so.
+/// - An answer that is lost is unknown: a 503 may have happened.
+/// - A logout stops requests that start later. One that has loaded its session before finishes its
+///   handler; what it changes is dropped.
+pub struct DurableStore {
+    inner: Arc<Inner>,
+    keeper: Keeper,
+}
+
+impl DurableStore {
+    /// Starts the configuration of a store that keeps sessions in `database` and copies in `redis`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// let redis = RedisConfig::new("redis://127.0.0.1:6379/0");
+    /// let store = DurableStore::builder(redis, DatabaseConfig::new("sqlite:sessions.db")).build();
+    /// assert!(store.is_ok());
+    /// ```
+    pub fn builder(redis: RedisConfig, database: DatabaseConfig) -> DurableBuilder {
+        DurableBuilder::new(redis, database)
+    }
+
+    fn from_builder(builder: DurableBuilder) -> Result<Self, ConfigError> {
+        Ok(Self { inner: Arc::new(Inner::new(builder)?), keeper: Keeper::default() })
+    }
+
+    /// The store at work; whoever uses it first starts what goes on in the background.
+    fn inner(&self) -> &Inner {
+        self.keeper.keep(&self.inner);
+        &self.inner
+    }
+}
+
+impl Store for DurableStore {
+    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(self.inner().load(id))
+    }
+
+    fn save<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: Expected,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        match expected {
+            Expected::Absent => Box::pin(self.inner().create(id, record)),
+            Expected::Version(version) => Box::pin(self.inner().save(id, version, record)),
+        }
+    }
+
+    fn renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(self.inner().renew(old, expected, new, record))
+    }
+
+    fn begin_renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(self.inner().begin_renew(old, expected, new, record))
+    }
+
+    fn finish_renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(self.inner().finish_renew(old, Some(expected), new))
+    }
+
+    fn touch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        version: u64,
+        activity: Activity,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(self.inner().touch(id, version, activity))
+    }
+
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let write = Write::Delete { id: *id, expected: None };
+            self.inner().end(id, write).await?.confirmed()
+        })
+    }
+
+    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+        let write = Write::Delete { id: *id, expected: Some(expected) };
+        Box::pin(self.inner().end(id, write))
+    }
+
+    fn migrate(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.inner.database().migrate())
+    }
+
+    fn check(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move { self.inner().check().await })
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            let fills = self.inner.tracker.clone();
+            let _ = fills.close();
+            let _ = tokio::time::timeout(self.inner.parameters.redis_timeout, fills.wait()).await;
+            self.inner.database().flush().await;
+            Ok(())
+        })
+    }
+
+    fn clock(&self) -> Clock {
+        self.inner.clock()
+    }
+
+    fn acknowledgement(&self) -> Duration {
+        self.inner.acknowledgement()
+    }
+
+    fn status(&self) -> Status {
+        self.inner.status()
+    }
+}
+
+impl fmt::Debug for DurableStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DurableStore").field(&self.inner).finish()
+    }
+}

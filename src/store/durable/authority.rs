@@ -1,0 +1,171 @@
+//! What this instance believes, and the new generation it makes when Redis cannot be believed.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{config::Parameters, trust::Trust};
+use crate::{
+    error::Error,
+    mark,
+    moment::Moment,
+    store::{
+        StoreFuture,
+        database::{Database, Epoch, WriteFault},
+        redis::{greet::Greeter, incarnation::Incarnation},
+    },
+    uptime::Uptime,
+};
+
+pub(super) struct Authority {
+    pub(super) database: Database,
+    trust: Mutex<Trust>,
+    uptime: Uptime,
+    /// Several connections that open at once need one new generation, not one each.
+    bumping: tokio::sync::Mutex<()>,
+    #[cfg(feature = "_hooks")]
+    pub(super) hooks: crate::hooks::Hooks,
+}
+
+/// Why all copies are given up.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reason<'a> {
+    /// The server that answers holds other data than the one that the generation was made for.
+    Server(&'a Incarnation),
+    /// More changes are in doubt than are worth being set aside one by one, as of this generation.
+    Overflow(u64),
+    /// The database went back in time.
+    Restored,
+}
+
+impl Authority {
+    pub(super) fn new(
+        database: Database,
+        parameters: &Parameters,
+        #[cfg(feature = "_hooks")] hooks: crate::hooks::Hooks,
+    ) -> Self {
+        Self {
+            database,
+            trust: Mutex::new(Trust::new(parameters.lease)),
+            #[cfg(not(feature = "_hooks"))]
+            uptime: Uptime::default(),
+            #[cfg(feature = "_hooks")]
+            uptime: hooks.uptime.clone(),
+            bumping: tokio::sync::Mutex::default(),
+            #[cfg(feature = "_hooks")]
+            hooks,
+        }
+    }
+
+    pub(super) fn trust(&self) -> MutexGuard<'_, Trust> {
+        // Nothing that can panic runs under this lock.
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a new generation, which starts without copies, unless somebody has made one already.
+    pub(super) async fn bump(&self, reason: Reason<'_>) -> Result<(), Error> {
+        let _turn = self.bumping.lock().await;
+        let from = self.database.epoch().await?;
+        let now = self.now();
+        let to = {
+            let mut trust = self.trust();
+            if !reason.holds(&from, trust.epoch()) {
+                trust.adopt(&from, now);
+                return Ok(());
+            }
+            if !trust.may_bump(now) {
+                return Err(stranger());
+            }
+            trust.bumped(now);
+            successor(&from, trust.epoch(), reason)?
+        };
+        match self.database.bump(&from, &to).await {
+            Ok(true) => {
+                tracing::warn!(?reason, generation = %format_args!("{:016x}", to.generation),
+                    "redis starts anew, its copies are no longer believed");
+                self.trust().adopt(&to, self.now());
+                self.database.announce().await;
+                Ok(())
+            }
+            // Somebody else was first: theirs counts, if it is for the same server.
+            Ok(false) => self.agree(reason).await,
+            // It may have happened: the next one who asks reads it.
+            Err(WriteFault::Refused(error) | WriteFault::Unknown(error)) => Err(error),
+        }
+    }
+
+    async fn agree(&self, reason: Reason<'_>) -> Result<(), Error> {
+        let epoch = self.database.epoch().await?;
+        let now = self.now();
+        let mut trust = self.trust();
+        trust.adopt(&epoch, now);
+        match reason {
+            Reason::Server(server) if !trust.vouches(server) => Err(stranger()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Reason<'_> {
+    /// Whether it still does, now that this epoch is the one there is: somebody else may have had
+    /// the same reason.
+    fn holds(&self, there: &Epoch, known: Option<&Epoch>) -> bool {
+        match self {
+            Self::Server(server) => *there.incarnation != *server.as_str(),
+            Self::Overflow(generation) => there.generation == *generation,
+            Self::Restored => known.is_none_or(|known| known.seq >= there.seq),
+        }
+    }
+}
+
+fn successor(from: &Epoch, known: Option<&Epoch>, reason: Reason<'_>) -> Result<Epoch, Error> {
+    let incarnation = match (reason, known) {
+        (Reason::Server(server), _) => server.as_str().into(),
+        // The database may name a server of long ago.
+        (Reason::Restored, Some(known)) => known.incarnation.clone(),
+        _ => from.incarnation.clone(),
+    };
+    // Above everything that anybody may know, also of a database that went back in time.
+    let seq = from.seq.max(known.map_or(0, |known| known.seq)).saturating_add(1);
+    Ok(Epoch { seq, generation: mark::random()?, incarnation })
+}
+
+impl Greeter for Authority {
+    fn greet<'a>(&'a self, server: &'a Incarnation) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            // Known already. How long it may be believed does not hang on this connection, and a
+            // database that does not answer must not keep it closed.
+            if self.vouches(server) {
+                return Ok(());
+            }
+            match self.database.epoch().await {
+                Ok(epoch) if *epoch.incarnation == *server.as_str() => {
+                    self.trust().adopt(&epoch, self.now());
+                    // Another is vouched for by what is newer than this answer.
+                    if self.vouches(server) { Ok(()) } else { Err(stranger()) }
+                }
+                Ok(_) => self.bump(Reason::Server(server)).await,
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn vouches(&self, server: &Incarnation) -> bool {
+        self.trust().vouches(server)
+    }
+
+    fn now(&self) -> Moment {
+        self.uptime.now()
+    }
+}
+
+fn stranger() -> Error {
+    Error::unavailable("another redis server is vouched for")
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("trust", &*self.trust()).finish_non_exhaustive()
+    }
+}

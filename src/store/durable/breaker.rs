@@ -1,0 +1,147 @@
+//! When to stop asking a store that does not answer: pure, over a given now.
+//!
+//! Closed, requests ask. After a few failures in a row it opens, and requests go elsewhere at
+//! once. Only a probe closes it again, which no request waits for.
+
+use std::time::Duration;
+
+use crate::{error::Error, moment::Moment};
+
+/// Failures in a row that open it.
+const PATIENCE: u32 = 3;
+
+/// One store's state, as its users see it.
+#[derive(Debug, Default)]
+pub(super) struct Breaker {
+    failures: u32,
+    open: Option<Open>,
+    /// It answers, and does not do what it is told.
+    refuses: bool,
+    last_cause: Option<Error>,
+}
+
+#[derive(Debug)]
+struct Open {
+    since: Moment,
+}
+
+/// A change of state that operators want to know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Opened,
+    /// After that time.
+    Closed(Duration),
+    /// It answers, and takes no changes.
+    Refuses,
+    Obeys,
+}
+
+impl Breaker {
+    /// Whether a request should ask at all.
+    pub(super) fn is_closed(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// Why it was not answered the last time it was not.
+    pub(super) fn last_cause(&self) -> Option<&Error> {
+        self.last_cause.as_ref()
+    }
+
+    /// A request was answered.
+    pub(super) fn succeed(&mut self) {
+        self.failures = 0;
+    }
+
+    /// It was told of a change, and took it.
+    pub(super) fn obey(&mut self) -> Option<Turn> {
+        self.failures = 0;
+        std::mem::take(&mut self.refuses).then_some(Turn::Obeys)
+    }
+
+    /// It was told of a change, and refused: no reason not to ask.
+    pub(super) fn refuse(&mut self, cause: Error) -> Option<Turn> {
+        self.failures = 0;
+        self.last_cause = Some(cause);
+        (!std::mem::replace(&mut self.refuses, true)).then_some(Turn::Refuses)
+    }
+
+    /// A request was not.
+    pub(super) fn fail(&mut self, cause: Error, now: Moment) -> Option<Turn> {
+        self.last_cause = Some(cause);
+        self.failures = self.failures.saturating_add(1);
+        if self.open.is_some() || self.failures < PATIENCE {
+            return None;
+        }
+        self.open = Some(Open { since: now });
+        Some(Turn::Opened)
+    }
+
+    /// A probe was not answered: no reason to let requests find that out.
+    pub(super) fn fail_probe(&mut self, cause: Error, now: Moment) -> Option<Turn> {
+        self.failures = PATIENCE;
+        self.fail(cause, now)
+    }
+
+    /// A probe was answered.
+    pub(super) fn succeed_probe(&mut self, now: Moment) -> Option<Turn> {
+        self.failures = 0;
+        let open = self.open.take()?;
+        Some(Turn::Closed(open.since.age(now)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis(millis)
+    }
+
+    fn down() -> Error {
+        Error::unavailable("down")
+    }
+
+    #[test]
+    fn a_few_failures_in_a_row_open_it_and_only_a_probe_closes_it() {
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.fail(down(), at(1)), None);
+        assert_eq!(breaker.fail(down(), at(2)), None);
+        breaker.succeed();
+        assert_eq!(breaker.fail(down(), at(3)), None);
+        assert_eq!(breaker.fail(down(), at(4)), None);
+        assert!(breaker.is_closed());
+        assert_eq!(breaker.fail(down(), at(5)), Some(Turn::Opened));
+        assert!(!breaker.is_closed());
+        // The answers of those who were under way change nothing.
+        assert_eq!(breaker.fail(down(), at(6)), None);
+        breaker.succeed();
+        assert!(!breaker.is_closed());
+        let after = Turn::Closed(Duration::from_millis(100));
+        assert_eq!(breaker.succeed_probe(at(105)), Some(after));
+        assert!(breaker.is_closed());
+        assert_eq!(breaker.succeed_probe(at(106)), None);
+        assert_eq!(breaker.last_cause().map(Error::kind), Some(crate::ErrorKind::Unavailable));
+    }
+
+    #[test]
+    fn a_refusal_is_told_of_once_and_opens_nothing() {
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.obey(), None);
+        assert_eq!(breaker.refuse(down()), Some(Turn::Refuses));
+        for _ in 0..5 {
+            assert_eq!(breaker.refuse(down()), None);
+        }
+        assert!(breaker.is_closed() && breaker.last_cause().is_some());
+        assert_eq!(breaker.obey(), Some(Turn::Obeys));
+        assert_eq!(breaker.obey(), None);
+    }
+
+    #[test]
+    fn a_failed_probe_opens_it_at_once() {
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.fail_probe(down(), at(1)), Some(Turn::Opened));
+        assert_eq!(breaker.fail_probe(down(), at(2)), None);
+        assert!(!breaker.is_closed());
+    }
+}

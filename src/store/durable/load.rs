@@ -1,0 +1,172 @@
+//! Reading: a copy that may be believed, else the truth, and a copy of it for the next one.
+
+use super::inner::Inner;
+use crate::{
+    error::{Error, ErrorKind},
+    record::Record,
+    store::{
+        database::Row,
+        redis::cache::{Fault, Found, Lease, Link},
+    },
+    token::SessionId,
+};
+
+/// What Redis is good for, of one session just now.
+enum Copy {
+    Found(Record),
+    /// There is none, and perhaps the right to make one.
+    Missing(Option<Fill>),
+    /// Whatever is there is not believed, or Redis does not answer.
+    Doubtful,
+}
+
+/// The right to make a copy of what the database says from now on.
+struct Fill {
+    link: Link,
+    generation: u64,
+    lease: Lease,
+}
+
+impl Inner {
+    pub(super) async fn load(&self, id: &SessionId) -> Result<Option<Record>, Error> {
+        let fill = match self.copy(id).await {
+            Copy::Found(record) => return Ok(Some(record)),
+            Copy::Missing(fill) => fill,
+            Copy::Doubtful => return self.load_without_redis(id).await,
+        };
+        let row = self.read(id).await?;
+        if let (Some(fill), Some(row)) = (fill, &row) {
+            self.fill(fill, *id, row);
+        }
+        Ok(row.map(|row| row.record))
+    }
+
+    /// The truth, or if the database is away too, what Redis said before it went.
+    async fn load_without_redis(&self, id: &SessionId) -> Result<Option<Record>, Error> {
+        let away = !self.stores.database().is_closed();
+        if away && let Some(record) = self.stretched(id).await {
+            return Ok(Some(record));
+        }
+        match self.read(id).await {
+            Err(error) if is_away(&error) && !away => {
+                self.stretched(id).await.map(Some).ok_or(error)
+            }
+            result => Ok(result?.map(|row| row.record)),
+        }
+    }
+
+    async fn copy(&self, id: &SessionId) -> Copy {
+        if !self.stores.redis().is_closed() {
+            return Copy::Doubtful;
+        }
+        let found = self.within_redis(self.ask_redis(id)).await;
+        self.redis_said(found.as_ref().err());
+        found.unwrap_or(Copy::Doubtful)
+    }
+
+    async fn ask_redis(&self, id: &SessionId) -> Result<Copy, Error> {
+        match self.ask_once(id).await {
+            Err(Fault { lost: true, .. }) => self.ask_once(id).await,
+            result => result,
+        }
+        .map_err(|fault| fault.error)
+    }
+
+    /// One trip, and one more for the lease where there is no copy.
+    async fn ask_once(&self, id: &SessionId) -> Result<Copy, Fault> {
+        let mut link = self.cache.link().await?;
+        let now = self.now();
+        let vouched = self.authority.trust().vouched(id, link.peer(), now);
+        let Some(generation) = vouched else { return Ok(Copy::Doubtful) };
+        match link.get(generation, id).await? {
+            Found::Copy(record) if !record.deadlines.is_over(self.clock().now()) => {
+                return Ok(Copy::Found(record));
+            }
+            // One that is over may have missed activity that the database has.
+            Found::Copy(_) | Found::Unreadable => match link.kill(generation, id).await {
+                Err(fault) if fault.refused => return Ok(Copy::Missing(None)),
+                killed => killed?,
+            },
+            Found::Nothing => {}
+        }
+        // Taken before the database is asked: whatever is committed after that destroys it.
+        let Ok(random) = self.marks.draw() else { return Ok(Copy::Missing(None)) };
+        let lease = link.lease(generation, id, random, self.parameters.fill_lease).await;
+        let lease = match lease {
+            // A full Redis takes no copy, and reads go on.
+            Err(fault) if fault.refused => None,
+            lease => lease?,
+        };
+        Ok(Copy::Missing(lease.map(|lease| Fill { link, generation, lease })))
+    }
+
+    /// What Redis says while nobody can ask the database whether it is still true.
+    async fn stretched(&self, id: &SessionId) -> Option<Record> {
+        let asked = async {
+            let mut link = self.cache.link().await?;
+            let (now, stretch) = (self.now(), self.parameters.stretch);
+            let vouched = self.authority.trust().stretched(id, link.peer(), now, stretch);
+            let Some(generation) = vouched else { return Ok::<_, Fault>(None) };
+            match link.get(generation, id).await? {
+                Found::Copy(record) => Ok(Some(record)),
+                Found::Nothing | Found::Unreadable => Ok(None),
+            }
+        };
+        self.within_redis(asked).await.ok().flatten()
+    }
+
+    /// The row of a live session: read by one for all who ask just now, and not by too many.
+    async fn read(&self, id: &SessionId) -> Result<Option<Row>, Error> {
+        let row = self.loaders.load(*id, async {
+            // Closed never; bounded by the layer's budget.
+            let _turn = self.readers.acquire().await;
+            let row = self.database().read(id).await;
+            self.database_said(row.as_ref().err().filter(|error| is_away(error)));
+            row
+        });
+        let Some(mut row) = row.await? else { return Ok(None) };
+        if let Some(old) = row.replaces {
+            // A renewal that was not finished: the old id ends before the new one is used.
+            let _ = self.finish_renew(&old, None, id).await?;
+            // With what was written under the old id in between.
+            let Some(finished) = self.database().read(id).await? else { return Ok(None) };
+            row = finished;
+        }
+        self.touched.note(id, row.record.last_activity());
+        row.record.allow_for_late_activity(self.clock().now(), |idle| self.touch_interval(idle));
+        Ok(Some(row))
+    }
+
+    /// Makes the copy. Nobody waits for it.
+    fn fill(&self, fill: Fill, id: SessionId, row: &Row) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if row.replaces.is_some() || row.record.deadlines.is_over(self.clock().now()) {
+            return;
+        }
+        let Fill { mut link, generation, lease } = fill;
+        let (record, limit) = (row.record.clone(), self.parameters.redis_timeout);
+        #[cfg(feature = "_hooks")]
+        let hooks = self.authority.hooks.clone();
+        let fill = async move {
+            #[cfg(feature = "_hooks")]
+            hooks.pass("before-fill").await;
+            let filled = link.fill(generation, &id, lease, &record);
+            if let Ok(Err(fault)) = tokio::time::timeout(limit, filled).await {
+                tracing::debug!(session.id = %id, error = %fault.error, "copy not made");
+            }
+        };
+        drop(runtime.spawn(self.tracker.track_future(fill)));
+    }
+}
+
+/// Whether it is the database that fails, and not the one record: a password that was changed there
+/// is no better than a cable that was cut.
+pub(super) fn is_away(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Misconfigured)
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self { error, refused: false, lost: false }
+    }
+}

@@ -1,0 +1,57 @@
+//! How both stores do, and what operators are told of it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{breaker::Breaker, inner::Inner};
+use crate::{
+    request::Causes,
+    status::{CopyStatus, Serving, Status, StoreStatus},
+};
+
+/// The breakers of both stores.
+#[derive(Debug, Default)]
+pub(super) struct Stores {
+    redis: Mutex<Breaker>,
+    database: Mutex<Breaker>,
+}
+
+impl Stores {
+    pub(super) fn redis(&self) -> MutexGuard<'_, Breaker> {
+        self.redis.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn database(&self) -> MutexGuard<'_, Breaker> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    pub(super) fn status(&self) -> Status {
+        let now = self.now();
+        let redis = store_status(&self.stores.redis(), self.cache.size());
+        let pool = (self.database().pool().0, self.database().pool_size());
+        let database = store_status(&self.stores.database(), pool);
+        let trust = self.authority.trust();
+        let (set_aside, journal) = trust.counts();
+        let copies = CopyStatus {
+            believed: trust.holds(now),
+            asked: trust.age(now),
+            generation: trust.epoch().map(|epoch| format!("{:016x}", epoch.generation)),
+            incarnation: trust.epoch().map(|epoch| epoch.incarnation.to_string()),
+            set_aside,
+            journal,
+        };
+        let alone = !database.answers && trust.outlasts(now, self.parameters.stretch);
+        let serving = match (redis.answers && (copies.believed || alone), database.answers) {
+            (true, _) => Serving::Redis,
+            (false, true) => Serving::Database,
+            (false, false) => Serving::Nothing,
+        };
+        Status { serving, redis: Some(redis), database: Some(database), copies: Some(copies) }
+    }
+}
+
+fn store_status(breaker: &Breaker, (connections, pool_size): (u32, u32)) -> StoreStatus {
+    let last_cause = breaker.last_cause().map(|error| Causes(error).to_string());
+    StoreStatus { answers: breaker.is_closed(), last_cause, connections, pool_size }
+}

@@ -1,0 +1,47 @@
+//! Finishing what nobody finished: Redis is told of every change in the journal.
+
+use super::{inner::Inner, journal, push::carry_out};
+use crate::{error::Error, store::database::Snapshot, token::SessionId};
+
+/// Rows that are looked at together.
+const AT_ONCE: usize = 32;
+
+impl Inner {
+    pub(super) async fn sweep(&self, journal: &[(SessionId, u64)]) {
+        if !self.stores.redis().is_closed() {
+            return;
+        }
+        let start = self.now();
+        for some in journal.chunks(AT_ONCE) {
+            // The next poll must not wait for it; the rest has its turn after that.
+            if start.age(self.now()) > self.parameters.poll_interval {
+                return;
+            }
+            if let Err(error) = self.sweep_some(some).await {
+                tracing::debug!(%error, "redis was not told of what it missed");
+                return;
+            }
+        }
+    }
+
+    async fn sweep_some(&self, journal: &[(SessionId, u64)]) -> Result<(), Error> {
+        let ids: Vec<SessionId> = journal.iter().map(|(id, _)| *id).collect();
+        let Snapshot { epoch, rows } = self.database().snapshot(&ids).await?;
+        self.authority.trust().adopt(&epoch, self.now());
+        self.pass("sweep-snapshot").await;
+        let mut link = self.within_redis(self.cache.link()).await?;
+        if *link.peer().incarnation().as_str() != *epoch.incarnation {
+            return Err(Error::unavailable("another redis server is vouched for"));
+        }
+        for ((id, journalled), row) in journal.iter().zip(rows) {
+            let (order, version) = journal::order(row, *journalled);
+            self.within_redis(async {
+                let told = carry_out(&mut link, epoch.generation, id, &order).await;
+                told.map_err(|fault| fault.error)
+            })
+            .await?;
+            self.database().clear_later(*id, version);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! When a copy may be believed: pure, over a given now.
+//!
+//! An instance believes what Redis says of a session as long as it has asked the database lately
+//! (the lease), the connection leads to the server that the generation was made for, and no change
+//! of that session is known that Redis may have missed.
+
+use std::{collections::HashMap, time::Duration};
+
+use crate::{
+    moment::Moment,
+    store::{
+        database::row::Epoch,
+        redis::incarnation::{Incarnation, Peer},
+    },
+    token::SessionId,
+};
+
+/// What one instance knows of the copies, and since when.
+#[derive(Debug)]
+pub(super) struct Trust {
+    /// Life of the lease: how long an answer of the database is relied on.
+    lease: Duration,
+    epoch: Option<Known>,
+    /// When the last answered poll began.
+    polled_at: Option<Moment>,
+    /// Sessions of which Redis may have missed a change, and since when.
+    set_aside: HashMap<SessionId, Moment>,
+    bumped_at: Option<Moment>,
+    journal: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    epoch: Epoch,
+    since: Moment,
+}
+
+/// What a poll's answer asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Learned {
+    Fine,
+    /// The database went back in time: what is in Redis may be newer than the truth.
+    Restored,
+}
+
+impl Trust {
+    pub(super) fn new(lease: Duration) -> Self {
+        let (epoch, polled_at, bumped_at) = (None, None, None);
+        Self { lease, epoch, polled_at, set_aside: HashMap::new(), bumped_at, journal: 0 }
+    }
+
+    /// The generation to ask for `id` over a connection to `peer`, if its answer may be believed.
+    pub(super) fn vouched(&self, id: &SessionId, peer: &Peer, now: Moment) -> Option<u64> {
+        let fresh = |moment: Moment| moment.age(now) <= self.lease;
+        let polled = self.polled_at.is_some_and(fresh) && fresh(peer.checked_at());
+        self.epoch_of(id, peer).filter(|_| polled)
+    }
+
+    /// The same while the database is away: the lease is over, and for `stretch` longer nothing
+    /// better can be had.
+    pub(super) fn stretched(
+        &self,
+        id: &SessionId,
+        peer: &Peer,
+        now: Moment,
+        stretch: Duration,
+    ) -> Option<u64> {
+        self.epoch_of(id, peer).filter(|_| self.outlasts(now, stretch))
+    }
+
+    /// Whether what is known may be relied on while the database is away.
+    pub(super) fn outlasts(&self, now: Moment, stretch: Duration) -> bool {
+        let limit = self.lease.saturating_add(stretch);
+        !stretch.is_zero() && self.age(now).is_some_and(|age| age <= limit)
+    }
+
+    fn epoch_of(&self, id: &SessionId, peer: &Peer) -> Option<u64> {
+        let known = &self.epoch.as_ref()?.epoch;
+        let same = *known.incarnation == *peer.incarnation().as_str();
+        (same && !self.set_aside.contains_key(id)).then_some(known.generation)
+    }
+
+    /// Whether the known generation was made for that server.
+    pub(super) fn vouches(&self, server: &Incarnation) -> bool {
+        self.epoch.as_ref().is_some_and(|known| *known.epoch.incarnation == *server.as_str())
+    }
+
+    pub(super) fn epoch(&self) -> Option<&Epoch> {
+        self.epoch.as_ref().map(|known| &known.epoch)
+    }
+
+    /// Takes a newer epoch over on the spot. That is no poll: the lease stays as it is.
+    pub(super) fn adopt(&mut self, epoch: &Epoch, now: Moment) {
+        if self.epoch.as_ref().is_none_or(|known| known.epoch.seq < epoch.seq) {
+            self.epoch = Some(Known { epoch: epoch.clone(), since: now });
+        }
+    }
+
+    /// Takes in a poll's answer: `start` is when it began, `unpushed` the sessions in the journal;
+    /// `None` if they are more than were named.
+    pub(super) fn learn(
+        &mut self,
+        epoch: &Epoch,
+        unpushed: Option<impl IntoIterator<Item = SessionId>>,
+        start: Moment,
+        now: Moment,
+    ) -> Learned {
+        let overtaken = self.epoch.as_ref().is_some_and(|known| known.since > start);
+        let went_back = self.epoch.as_ref().is_some_and(|known| {
+            let (ours, theirs) = (&known.epoch, epoch);
+            theirs.seq < ours.seq || theirs.seq == ours.seq && theirs.generation != ours.generation
+        });
+        if went_back && !overtaken {
+            // Fails closed: nothing is believed until a generation newer than both is there.
+            self.polled_at = None;
+            return Learned::Restored;
+        }
+        self.adopt(epoch, now);
+        // Fails closed: of those that were not named copies would be believed wrongly.
+        let Some(unpushed) = unpushed else { return Learned::Fine };
+        // What was set aside since the poll began is not in its answer.
+        self.set_aside.retain(|_, since| *since >= start);
+        self.journal = 0;
+        for id in unpushed {
+            self.journal += 1;
+            let _ = self.set_aside.entry(id).or_insert(start);
+        }
+        self.polled_at = self.polled_at.max(Some(start));
+        Learned::Fine
+    }
+
+    /// Redis may have missed a change of `id`.
+    pub(super) fn set_aside(&mut self, id: SessionId, now: Moment) {
+        let _ = self.set_aside.insert(id, now);
+    }
+
+    /// Whether this instance may make a new generation: at most one in a lease's time, so that
+    /// two that see different servers do not fight over them.
+    pub(super) fn may_bump(&self, now: Moment) -> bool {
+        self.bumped_at.is_none_or(|bumped| bumped.age(now) > self.lease)
+    }
+
+    pub(super) fn bumped(&mut self, now: Moment) {
+        self.bumped_at = Some(now);
+    }
+
+    /// Whether everybody has known this generation for a lease, or has lost theirs.
+    pub(super) fn is_settled(&self, now: Moment) -> bool {
+        self.epoch.as_ref().is_some_and(|known| known.since.age(now) >= self.lease)
+    }
+
+    /// How old the knowledge is; `None` if there is none.
+    pub(super) fn age(&self, now: Moment) -> Option<Duration> {
+        self.polled_at.map(|polled| polled.age(now))
+    }
+
+    /// Whether the lease holds.
+    pub(super) fn holds(&self, now: Moment) -> bool {
+        self.age(now).is_some_and(|age| age <= self.lease)
+    }
+
+    /// Sessions set aside, and how many of them the last poll found in the journal.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.set_aside.len(), self.journal)
+    }
+}
+
+#[cfg(test)]
+#[path = "trust/tests.rs"]
+mod tests;

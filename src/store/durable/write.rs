@@ -1,0 +1,233 @@
+//! Writing: the database first, then Redis is told.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{inner::Inner, journal::Order, load::is_away};
+use crate::{
+    error::Error,
+    moment::Moment,
+    record::Record,
+    store::{
+        SaveOutcome,
+        database::{Committed, Epoch, Write, WriteFault, Written},
+    },
+    token::SessionId,
+};
+
+/// What the database made of a write, and when it had it.
+pub(super) struct Done {
+    pub(super) written: Written,
+    pub(super) epoch: Option<Epoch>,
+    pub(super) at: Moment,
+}
+
+impl Inner {
+    /// A fresh id: nothing can be cached about it, so Redis need not be told.
+    pub(super) async fn create(
+        &self,
+        id: &SessionId,
+        record: &Record,
+    ) -> Result<SaveOutcome, Error> {
+        let write = Write::Create { id: *id, record: record.clone() };
+        match self.commit(write).await {
+            Ok(Done { written: Written::Done { .. }, .. }) => {
+                self.touched.note(id, record.last_activity());
+                Ok(SaveOutcome::Saved)
+            }
+            Ok(_) => Ok(SaveOutcome::Taken),
+            Err(fault) => fault.into_outcome(),
+        }
+    }
+
+    pub(super) async fn save(
+        &self,
+        id: &SessionId,
+        expected: u64,
+        record: &Record,
+    ) -> Result<SaveOutcome, Error> {
+        let doubt = Doubt::about(self, *id);
+        let done =
+            match self.commit(Write::Save { id: *id, expected, record: record.clone() }).await {
+                Ok(done) => done,
+                Err(fault) => return doubt.unless_refused(fault).into_outcome(),
+            };
+        match done.written {
+            Written::Done { version, .. } => {
+                let order = Order::Put(Box::new(record.clone()));
+                self.told(doubt, &order, version, &done).await;
+                self.touched.note(id, record.last_activity());
+                Ok(SaveOutcome::Saved)
+            }
+            // An attempt of ours that nobody has heard of: Redis has not either.
+            Written::Conflict(ref current) if current.writer == record.writer => {
+                let order = Order::Put(Box::new(current.clone()));
+                self.told(doubt, &order, current.version(), &done).await;
+                Ok(SaveOutcome::Conflict(current.clone()))
+            }
+            Written::Conflict(current) => {
+                doubt.dispel();
+                Ok(SaveOutcome::Conflict(current))
+            }
+            Written::Gone | Written::Taken => {
+                // Whoever ended it may not have told Redis.
+                let pushed = self.kill_copy(id, &done).await;
+                doubt.dispel_if(pushed);
+                Ok(SaveOutcome::Gone)
+            }
+        }
+    }
+
+    /// Ends a session by `write`. Redis is told whatever the database says: that the row is dead
+    /// already does not mean that whoever killed it has told.
+    pub(super) async fn end(&self, id: &SessionId, write: Write) -> Result<SaveOutcome, Error> {
+        let doubt = Doubt::about(self, *id);
+        let done = match self.commit(write).await {
+            Ok(done) => done,
+            Err(WriteFault::Unknown(error)) => {
+                // If it happened, others are not to read a copy while the database is away; if not,
+                // they are none the worse for reading the truth.
+                let _ = self.push(id, &Order::Kill, None).await;
+                return Ok(SaveOutcome::Unknown(error));
+            }
+            Err(fault) => return doubt.unless_refused(fault).into_outcome(),
+        };
+        match done.written {
+            Written::Conflict(current) => {
+                doubt.dispel();
+                return Ok(SaveOutcome::Conflict(current));
+            }
+            Written::Done { version, .. } => {
+                self.told(doubt, &Order::Kill, version, &done).await;
+            }
+            Written::Gone | Written::Taken => {
+                let pushed = self.kill_copy(id, &done).await;
+                doubt.dispel_if(pushed);
+                self.acknowledge(done.at, pushed).await;
+                return Ok(SaveOutcome::Gone);
+            }
+        }
+        Ok(SaveOutcome::Saved)
+    }
+
+    /// Tells Redis, clears the journal if Redis took it, and waits as strictly as configured.
+    pub(super) async fn told(&self, doubt: Doubt<'_>, order: &Order, version: u64, done: &Done) {
+        let id = doubt.id;
+        let mut pushed = self.push(&id, order, done.epoch.as_ref()).await;
+        if let Written::Done { replaced: Some(replaced), .. } = &done.written {
+            pushed &= self.push(replaced, &Order::Kill, done.epoch.as_ref()).await;
+        }
+        // Without the epoch nobody knows whether that was the right place.
+        pushed &= done.epoch.is_some();
+        if pushed {
+            doubt.dispel();
+            self.database().clear_later(id, version);
+        } else {
+            // Others learn sooner than by their next poll, where the database can tell them.
+            drop(doubt);
+            self.announce_soon();
+        }
+        self.acknowledge(done.at, pushed).await;
+    }
+
+    /// Tells Redis of a session that was over already; answers whether that was the right place.
+    pub(super) async fn kill_copy(&self, id: &SessionId, done: &Done) -> bool {
+        let pushed = self.push(id, &Order::Kill, done.epoch.as_ref()).await;
+        pushed && done.epoch.is_some()
+    }
+
+    /// Tells the others that there is something to learn: at most once in a while, however many
+    /// changes Redis misses meanwhile.
+    fn announce_soon(&self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.announcing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (database, announcing) = (self.database().clone(), Arc::clone(&self.announcing));
+        let pause = self.parameters.poll_interval / 20;
+        drop(runtime.spawn(async move {
+            tokio::time::sleep(pause).await;
+            // What comes from here on is announced again.
+            announcing.store(false, Ordering::Release);
+            database.announce().await;
+        }));
+    }
+
+    pub(super) async fn commit(&self, write: Write) -> Result<Done, WriteFault> {
+        // While the database is away Redis alone may see a session being used.
+        self.database().purge_when_due(self.parameters.stretch);
+        let committed = self.database().write(write).await;
+        match &committed {
+            Ok(_) => self.database_said(None),
+            Err(WriteFault::Refused(error) | WriteFault::Unknown(error)) => {
+                self.database_said(Some(error).filter(|error| is_away(error)));
+            }
+        }
+        let Committed { written, epoch } = committed?;
+        let at = self.now();
+        if let Some(epoch) = &epoch {
+            self.authority.trust().adopt(epoch, at);
+        }
+        self.pass("after-commit").await;
+        Ok(Done { written, epoch, at })
+    }
+}
+
+/// As long as it is there, a change of a session may be under way that Redis does not know. If it
+/// is dropped so, by a caller who left or because nobody knows whether the change happened, this
+/// instance does not believe Redis about that session until the journal has told.
+pub(super) struct Doubt<'a> {
+    inner: &'a Inner,
+    id: SessionId,
+    doubted: bool,
+}
+
+impl<'a> Doubt<'a> {
+    pub(super) fn about(inner: &'a Inner, id: SessionId) -> Self {
+        Self { inner, id, doubted: true }
+    }
+
+    pub(super) fn dispel(mut self) {
+        self.doubted = false;
+    }
+
+    pub(super) fn dispel_if(self, pushed: bool) {
+        if pushed {
+            self.dispel();
+        }
+    }
+
+    /// A refused write changed nothing.
+    pub(super) fn unless_refused(self, fault: WriteFault) -> WriteFault {
+        if matches!(fault, WriteFault::Refused(_)) {
+            self.dispel();
+        }
+        fault
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if self.doubted {
+            self.inner.authority.trust().set_aside(self.id, self.inner.now());
+        }
+    }
+}
+
+impl WriteFault {
+    pub(super) fn into_outcome(self) -> Result<SaveOutcome, Error> {
+        match self {
+            Self::Refused(error) => Err(error),
+            Self::Unknown(error) => Ok(SaveOutcome::Unknown(error)),
+        }
+    }
+}
+
+impl SaveOutcome {
+    /// For a write that fails in no other way: whether it is known to have happened.
+    pub(super) fn confirmed(self) -> Result<(), Error> {
+        match self {
+            Self::Unknown(cause) => Err(cause),
+            _ => Ok(()),
+        }
+    }
+}
