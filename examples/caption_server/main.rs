@@ -2,9 +2,13 @@
 //! its caption. It shows `tower-redis-session` in a whole program on plain hyper.
 //!
 //! ```text
-//! cargo run --example caption_server
-//! SESSION_STORAGE=redis REDIS_URL=redis://127.0.0.1:6379 cargo run --example caption_server
+//! cargo run --features sqlite --example caption_server
+//! SESSION_STORAGE=redis DATABASE_URL=sqlite:caption_server.db \
+//!     cargo run --features sqlite --example caption_server
 //! ```
+//!
+//! Sessions are in the file `caption_server.db`, unless the environment says otherwise, and
+//! outlive a restart; with Redis and a database they outlive Redis too.
 //!
 //! Captions come from measurements of the pixels, or, with `CAPTION_MODEL_URL`, from a vision model
 //! behind the Ollama API. The cookie is `Secure`, which browsers accept without TLS on
@@ -22,12 +26,14 @@ mod origin;
 mod pages;
 mod picture;
 mod platforms;
+mod readiness;
 mod reply;
 mod routes;
 mod server;
 mod settings;
 mod sign_in;
 mod stack;
+mod storage;
 mod upload;
 
 #[cfg(test)]
@@ -44,7 +50,7 @@ use std::{
 
 use clap::Parser;
 use tokio::net::TcpListener;
-use tower_redis_session::{Config, ErrorKind, RedisSessionLayer};
+use tower_redis_session::{Error as SessionError, ErrorKind, RedisSessionLayer};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -108,7 +114,9 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let sessions = Config::from_env()?.layer()?;
+    let sessions = storage::config()?;
+    tracing::info!("sessions are kept in {}", sessions.storage());
+    let sessions = sessions.layer()?;
     let captioner = captioner(&arguments)?;
     let settings = Settings::default().checked()?;
     let pages = Pages::new()?;
@@ -117,7 +125,7 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
     let accounts = tokio::task::spawn_blocking(Accounts::demonstration).await??;
-    let app = Arc::new(App::new(pages, accounts, captioner, settings));
+    let app = Arc::new(App::new(pages, accounts, captioner, settings, sessions.clone()));
     let server = Server::new(stack::stack(app, sessions.clone()), Patience::default());
     greet(listener.local_addr()?);
     server.run(listener, asked_to_end()).await;
@@ -130,7 +138,7 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 /// A store that is down is no reason not to start: it may come back, and until then people get a
 /// page that says so. One that can never work is told at once.
 async fn check(sessions: &RedisSessionLayer) -> Result<(), Box<dyn Error>> {
-    match sessions.check().await {
+    match prepare(sessions).await {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::Unavailable => {
             let error = with_causes(&error);
@@ -139,6 +147,11 @@ async fn check(sessions: &RedisSessionLayer) -> Result<(), Box<dyn Error>> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+async fn prepare(sessions: &RedisSessionLayer) -> Result<(), SessionError> {
+    sessions.migrate().await?;
+    sessions.check().await
 }
 
 fn captioner(arguments: &Arguments) -> Result<Box<dyn Captioner>, String> {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use http_body_util::{Full, combinators::UnsyncBoxBody};
 use tokio::sync::Semaphore;
+use tower_redis_session::RedisSessionLayer;
 
 use crate::{
     accounts::Accounts,
@@ -13,7 +14,7 @@ use crate::{
     failure::{self, Failure},
     generation, pages,
     pages::Pages,
-    platforms,
+    platforms, readiness,
     reply::{self, Answer},
     settings::Settings,
     sign_in,
@@ -33,6 +34,7 @@ pub(crate) struct App {
     pub(crate) accounts: Accounts,
     pub(crate) captioner: Box<dyn Captioner>,
     pub(crate) settings: Settings,
+    pub(crate) sessions: RedisSessionLayer,
     pub(crate) uploads: Semaphore,
     pub(crate) pictures: Semaphore,
 }
@@ -43,10 +45,11 @@ impl App {
         accounts: Accounts,
         captioner: Box<dyn Captioner>,
         settings: Settings,
+        sessions: RedisSessionLayer,
     ) -> Self {
         let uploads = Semaphore::new(UPLOADS_AT_ONCE);
         let pictures = Semaphore::new(PICTURES_AT_ONCE);
-        Self { pages, accounts, captioner, settings, uploads, pictures }
+        Self { pages, accounts, captioner, settings, sessions, uploads, pictures }
     }
 
     /// Answers one request. Whatever goes wrong becomes an answer too.
@@ -84,6 +87,7 @@ impl App {
             // From here on the session is not touched, so these answer with the store down too,
             // and cost it nothing.
             Place::Health => Ok(reply::text(StatusCode::OK, "ok\n")),
+            Place::Ready => Ok(readiness::answer(&self.sessions)),
             Place::Style => Ok(reply::file("text/css; charset=utf-8", pages::STYLE)),
             Place::Icon => Ok(reply::file("image/svg+xml", pages::ICON)),
         }
@@ -107,6 +111,7 @@ enum Place {
     Captions,
     StartCaptions,
     Health,
+    Ready,
     Style,
     Icon,
 }
@@ -121,6 +126,7 @@ impl Place {
             "/caption_generation" => Self::Captions,
             "/start_caption_generation" => Self::StartCaptions,
             "/healthz" => Self::Health,
+            "/readyz" => Self::Ready,
             "/style.css" => Self::Style,
             "/icon.svg" => Self::Icon,
             _ => return None,
@@ -132,7 +138,9 @@ impl Place {
         match self {
             Self::Login | Self::Platforms => "GET, HEAD, POST",
             Self::Logout | Self::StartCaptions => "POST",
-            Self::Home | Self::Captions | Self::Health | Self::Style | Self::Icon => "GET, HEAD",
+            Self::Home | Self::Captions | Self::Health | Self::Ready | Self::Style | Self::Icon => {
+                "GET, HEAD"
+            }
         }
     }
 

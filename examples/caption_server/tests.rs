@@ -67,7 +67,8 @@ impl Browser {
 
     fn with(captioner: Box<dyn Captioner>, sessions: RedisSessionLayer) -> Self {
         let accounts = Accounts::demonstration().unwrap();
-        let app = App::new(Pages::new().unwrap(), accounts, captioner, Settings::default());
+        let pages = Pages::new().unwrap();
+        let app = App::new(pages, accounts, captioner, Settings::default(), sessions.clone());
         Self { server: BoxCloneService::new(stack(Arc::new(app), sessions)), cookie: None }
     }
 

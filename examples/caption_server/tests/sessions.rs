@@ -1,6 +1,6 @@
 //! With the session store away: what needs no session goes on, and nobody is signed out by it.
 
-use tower_redis_session::{RedisConfig, RedisStore};
+use tower_redis_session::{DatabaseConfig, DatabaseStore, RedisConfig, RedisStore};
 
 use super::*;
 
@@ -13,6 +13,29 @@ fn without_redis() -> Browser {
     let mut browser = Browser::with(Box::new(Describer), sessions);
     browser.cookie = Some(format!("__Host-session={}", "A".repeat(43)));
     browser
+}
+
+/// A server that keeps its sessions in that file.
+async fn on_file(file: &str) -> Browser {
+    let store = DatabaseStore::new(DatabaseConfig::new(file)).unwrap();
+    let sessions = RedisSessionLayer::builder(store).build().unwrap();
+    sessions.migrate().await.unwrap();
+    Browser::with(Box::new(Describer), sessions)
+}
+
+#[tokio::test]
+async fn who_is_signed_in_stays_so_when_the_server_starts_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", folder.path().join("sessions.db").display());
+    let mut before = on_file(&file).await;
+    before.prepare().await;
+    let mut after = on_file(&file).await;
+    after.cookie = before.cookie.take();
+    drop(before);
+    assert_eq!(after.get("/caption_generation").await.status, StatusCode::OK);
+    let seen = after.get("/readyz").await;
+    assert_eq!(seen.status, StatusCode::OK);
+    assert_eq!(seen.json().get("serving"), Some(&Value::from("database")));
 }
 
 #[tokio::test]
