@@ -45,10 +45,64 @@ async fn the_redis_store_keeps_its_contract() {
 
 #[cfg(feature = "redis")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_redis_store_keeps_its_contract_on_other_servers() {
+    for version in ["redis-6.2", "valkey-8.1", "valkey-9.1"] {
+        let redis = support::RedisServer::start_version(version).await;
+        let config = support::patient(&redis.url());
+        conformance(tower_redis_session::RedisStore::new(config).unwrap()).await;
+    }
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_redis_store_keeps_its_contract_over_one_connection() {
     let redis = support::RedisServer::start().await;
     let config = support::patient(&redis.url()).pool_size(1);
     conformance(tower_redis_session::RedisStore::new(config).unwrap()).await;
+}
+
+#[cfg(all(feature = "redis", feature = "sqlite"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_durable_store_keeps_its_contract_on_sqlite_and_every_redis() {
+    for version in ["", "redis-6.2", "valkey-8.1", "valkey-9.1"] {
+        let redis = match version {
+            "" => support::RedisServer::start().await,
+            version => support::RedisServer::start_version(version).await,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!("sqlite:{}", folder.path().join("sessions.db").display());
+        conformance(durable(&redis, &file).await).await;
+    }
+}
+
+#[cfg(all(feature = "redis", feature = "postgres"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_durable_store_keeps_its_contract_on_postgres() {
+    let redis = support::RedisServer::start().await;
+    let database = support::PostgresServer::shared().await.database().await;
+    conformance(durable(&redis, &database.url()).await).await;
+}
+
+/// A store that waits as long as it takes, and believes Redis.
+#[cfg(all(feature = "redis", feature = "_database"))]
+async fn durable(redis: &support::RedisServer, url: &str) -> tower_redis_session::DurableStore {
+    use tower_redis_session::{DatabaseConfig, DurableStore};
+    let long = std::time::Duration::from_secs(4);
+    let database = DatabaseConfig::new(url).timeout(long);
+    let store = DurableStore::builder(support::patient(&redis.url()), database)
+        .redis_timeout(long)
+        .lease(std::time::Duration::from_secs(20))
+        .build()
+        .unwrap();
+    store.migrate().await.unwrap();
+    store.check().await.unwrap();
+    support::eventually("the store believes redis", async || {
+        let nobody = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse().unwrap();
+        assert!(store.load(&nobody).await.unwrap().is_none());
+        store.status().copies.is_some_and(|copies| copies.believed)
+    })
+    .await;
+    store
 }
 
 /// A way to break the contract, and a word of the sentence that has to be named.

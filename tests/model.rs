@@ -281,9 +281,27 @@ prop_state_machine! {
 #[cfg(feature = "redis")]
 struct OnRedis;
 
-/// One server for all histories: no cookie of one is known to another.
+/// Servers of every version that is promised, in turn, for all histories: no cookie of one is known
+/// to another.
 #[cfg(feature = "redis")]
-static REDIS: std::sync::OnceLock<(Runtime, support::RedisServer)> = std::sync::OnceLock::new();
+fn next_redis() -> String {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static SERVERS: std::sync::OnceLock<(Runtime, Vec<support::RedisServer>)> =
+        std::sync::OnceLock::new();
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let (_, servers) = SERVERS.get_or_init(|| {
+        let runtime = Runtime::new().unwrap();
+        let servers = runtime.block_on(async {
+            let mut servers = vec![support::RedisServer::start().await];
+            for version in ["redis-6.2", "valkey-8.1", "valkey-9.1"] {
+                servers.push(support::RedisServer::start_version(version).await);
+            }
+            servers
+        });
+        (runtime, servers)
+    });
+    servers[NEXT.fetch_add(1, Ordering::Relaxed) % servers.len()].url()
+}
 
 #[cfg(feature = "redis")]
 impl StateMachineTest for OnRedis {
@@ -291,12 +309,7 @@ impl StateMachineTest for OnRedis {
     type Reference = Timeless;
 
     fn init_test(_: &World) -> System {
-        let (_, redis) = REDIS.get_or_init(|| {
-            let runtime = Runtime::new().unwrap();
-            let redis = runtime.block_on(support::RedisServer::start());
-            (runtime, redis)
-        });
-        let store = tower_redis_session::RedisStore::new(support::patient(&redis.url())).unwrap();
+        let store = tower_redis_session::RedisStore::new(support::patient(&next_redis())).unwrap();
         System::on(store, None)
     }
 
@@ -315,6 +328,82 @@ prop_state_machine! {
 
     #[test]
     fn the_layer_answers_as_the_model_does_on_redis(sequential 1..30 => OnRedis);
+}
+
+/// A store with its tables, by a clock that stands at the start of the records.
+#[cfg(any(feature = "sqlite", all(feature = "postgres", feature = "redis")))]
+fn on_database(url: &str) -> System {
+    use tower_redis_session::{DatabaseConfig, DatabaseStore};
+    let clock = ManualClock::new();
+    let config = DatabaseConfig::new(url).timeout(Duration::from_secs(20));
+    let store = || DatabaseStore::with_clock(config.clone(), clock.clock()).unwrap();
+    Runtime::new().unwrap().block_on(store().migrate()).unwrap();
+    System::on(store(), Some(clock))
+}
+
+#[cfg(feature = "sqlite")]
+struct OnSqlite;
+
+#[cfg(feature = "sqlite")]
+impl StateMachineTest for OnSqlite {
+    type SystemUnderTest = System;
+    type Reference = Reference;
+
+    fn init_test(_: &World) -> System {
+        static FOLDER: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+        let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap());
+        on_database(&format!("sqlite:{}/sessions.db", folder.path().display()))
+    }
+
+    fn apply(
+        system: System,
+        world: &World,
+        step: <Reference as ReferenceStateMachine>::Transition,
+    ) -> System {
+        apply(system, world, &step)
+    }
+}
+
+#[cfg(feature = "sqlite")]
+prop_state_machine! {
+    #![proptest_config(Config { cases: 24, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn the_layer_answers_as_the_model_does_on_sqlite(sequential 1..30 => OnSqlite);
+}
+
+#[cfg(all(feature = "postgres", feature = "redis"))]
+struct OnPostgres;
+
+#[cfg(all(feature = "postgres", feature = "redis"))]
+impl StateMachineTest for OnPostgres {
+    type SystemUnderTest = System;
+    type Reference = Reference;
+
+    fn init_test(_: &World) -> System {
+        static DATABASE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+        let url = DATABASE.get_or_init(|| {
+            let server = async { support::PostgresServer::shared().await.database().await.url() };
+            Runtime::new().unwrap().block_on(server)
+        });
+        on_database(url)
+    }
+
+    fn apply(
+        system: System,
+        world: &World,
+        step: <Reference as ReferenceStateMachine>::Transition,
+    ) -> System {
+        apply(system, world, &step)
+    }
+}
+
+#[cfg(all(feature = "postgres", feature = "redis"))]
+prop_state_machine! {
+    #![proptest_config(Config { cases: 24, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn the_layer_answers_as_the_model_does_on_postgresql(sequential 1..30 => OnPostgres);
 }
 
 impl Store for Counted {
@@ -368,4 +457,50 @@ impl Store for Counted {
     fn clock(&self) -> tower_redis_session::Clock {
         self.0.clock()
     }
+}
+
+/// Redis in front of a file: told of all activity at once, so that it forgets as the model does.
+#[cfg(all(feature = "redis", feature = "sqlite"))]
+struct OnBoth;
+
+#[cfg(all(feature = "redis", feature = "sqlite"))]
+impl StateMachineTest for OnBoth {
+    type SystemUnderTest = System;
+    type Reference = Reference;
+
+    fn init_test(_: &World) -> System {
+        use tower_redis_session::{DatabaseConfig, DurableStore};
+        static FOLDER: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+        let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap());
+        let clock = ManualClock::new();
+        let file = format!("sqlite:{}/both.db", folder.path().display());
+        let database = DatabaseConfig::new(file).timeout(Duration::from_secs(4));
+        let store = DurableStore::builder(support::patient(&next_redis()), database)
+            .redis_timeout(Duration::from_secs(10))
+            .poll_interval(Duration::from_millis(10))
+            .database_touch_interval(Duration::ZERO)
+            .clock(clock.clock())
+            .build()
+            .unwrap();
+        let system = System::on(store, Some(clock));
+        let layer = system.layer.clone();
+        system.runtime.block_on(layer.migrate()).unwrap();
+        system
+    }
+
+    fn apply(
+        system: System,
+        world: &World,
+        step: <Reference as ReferenceStateMachine>::Transition,
+    ) -> System {
+        apply(system, world, &step)
+    }
+}
+
+#[cfg(all(feature = "redis", feature = "sqlite"))]
+prop_state_machine! {
+    #![proptest_config(Config { cases: 24, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn the_layer_answers_as_the_model_does_on_redis_before_sqlite(sequential 1..30 => OnBoth);
 }

@@ -12,6 +12,7 @@
 mod support;
 
 use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -20,7 +21,8 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use redis::aio::MultiplexedConnection;
 use support::{
-    Browser, FaultProxy, LogCapture, Mode, RedisServer, ServerProcess, bounded, eventually,
+    Browser, FaultProxy, LogCapture, Mode, PostgresServer, RedisServer, ServerProcess, bounded,
+    eventually,
 };
 use tokio::net::TcpStream;
 
@@ -74,7 +76,78 @@ async fn a_server_can_be_killed_stopped_and_restarted_empty_on_its_port() {
     server.hang();
     let pid = server.pid();
     drop(server);
-    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
+}
+
+#[tokio::test]
+async fn a_killed_test_process_leaves_no_postgres() {
+    if let Some(note) = support::asked_to_serve() {
+        let (shared, hung) = tokio::join!(PostgresServer::shared(), PostgresServer::own());
+        hung.hang();
+        let folders = [shared, &hung].map(|server| server.folder().to_str().unwrap().to_owned());
+        std::fs::write(note, folders.join("\n")).unwrap();
+        return support::announce(shared.addr()).await;
+    }
+    let note = tempfile::NamedTempFile::new().unwrap();
+    let process = ServerProcess::start(
+        "a_killed_test_process_leaves_no_postgres",
+        note.path().to_str().unwrap(),
+    );
+    let folders = std::fs::read_to_string(note.path()).unwrap();
+    let processes = || folders.lines().flat_map(|folder| processes_in(folder.as_ref())).count();
+    assert!(processes() > 4, "two servers");
+    process.kill();
+    eventually("the orphans' end", async || processes() == 0).await;
+    let exists = || folders.lines().any(|folder| Path::new(folder).exists());
+    eventually("the end of their folders", async || !exists()).await;
+}
+
+/// Those that stand below `folder`, as each process of PostgreSQL does with its data.
+fn processes_in(folder: &Path) -> Vec<PathBuf> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let stands =
+        |path: &PathBuf| path.join("cwd").read_link().is_ok_and(|at| at.starts_with(folder));
+    processes.filter(stands).collect()
+}
+
+#[tokio::test]
+async fn tests_share_a_postgres_and_have_a_database_each() {
+    let fresh = async || PostgresServer::shared().await.database().await;
+    let (one, other) = tokio::join!(fresh(), fresh());
+    assert_eq!(one.sql("CREATE TABLE t (n int, s text)").await, "");
+    assert_eq!(one.sql("INSERT INTO t VALUES (1, 'a'), (2, NULL); TABLE t").await, "1|a\n2|");
+    assert!(other.try_sql("TABLE t").await.unwrap_err().contains("does not exist"));
+    assert_eq!(one.sql("SHOW synchronous_commit").await, "on");
+    let proxy = FaultProxy::start(PostgresServer::shared().await.addr()).await;
+    assert!(one.url_through(proxy.port()).contains(&format!(":{}/{}", proxy.port(), one.name())));
+}
+
+#[tokio::test]
+async fn a_postgres_can_be_killed_stopped_and_restarted_with_its_commits() {
+    let server = PostgresServer::builder().password("secret").start().await;
+    let database = server.database().await;
+    assert_eq!(database.sql("CREATE TABLE t (n int); INSERT INTO t VALUES (1)").await, "");
+    let rules = database.sql("SELECT DISTINCT auth_method FROM pg_hba_file_rules").await;
+    assert_eq!(rules, "scram-sha-256");
+
+    server.hang();
+    let question = database.sql("TABLE t");
+    tokio::pin!(question);
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut question).await.is_err());
+    server.resume();
+    assert_eq!(question.await, "1");
+
+    server.restart().await;
+    assert_eq!(database.sql("TABLE t").await, "1");
+    server.kill();
+    assert!(TcpStream::connect(server.addr()).await.is_err());
+    assert!(database.try_sql("TABLE t").await.is_err());
+    server.restart().await;
+    server.hang();
+    let folder = server.folder().to_owned();
+    assert!(processes_in(&folder).len() > 2);
+    drop(server);
+    assert!(processes_in(&folder).is_empty() && !folder.exists());
 }
 
 #[tokio::test]

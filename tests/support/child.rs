@@ -90,6 +90,25 @@ impl Drop for Child {
     }
 }
 
+/// A user and a group by their numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct User {
+    pub user: u32,
+    pub group: u32,
+}
+
+/// A command that may outlive the test process.
+pub fn command_of(program: &Path, user: Option<User>) -> Command {
+    let Some(user) = user else { return Command::new(program) };
+    let setpriv = find_program("setpriv".as_ref())
+        .expect("setpriv, to give root's rights away: install the Debian package util-linux");
+    let mut command = Command::new(setpriv);
+    let User { user, group } = user;
+    command.args([format!("--reuid={user}"), format!("--regid={group}")]);
+    command.arg("--clear-groups").arg(program);
+    command
+}
+
 /// Where `program` stands, by the rules of the shell.
 pub fn find_program(program: &OsStr) -> Option<PathBuf> {
     let path = Path::new(program);

@@ -76,6 +76,11 @@ impl ServerProcess {
 
     /// Kills the process at once.
     pub fn kill(mut self) {
+        self.die();
+    }
+
+    /// As [`ServerProcess::kill`], where its owner keeps what is left.
+    pub fn die(&mut self) {
         self.child.kill();
     }
 

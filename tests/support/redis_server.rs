@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -12,12 +11,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::child::{Child, find_program};
+use super::child::Child;
+use super::free_port::free_port;
 use super::monitor::Monitor;
+use super::redis_faults::Snapshot;
+use super::redis_program::Program;
 
 /// The guard of a Redis server: empty, on loopback, without persistence, gone when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
+    pub(super) program: Program,
     child: Mutex<Option<Child>>,
     port: u16,
     password: Option<String>,
@@ -28,10 +31,20 @@ pub struct RedisServer {
 /// The addresses of the connections that the test itself opened.
 pub type Ours = Arc<Mutex<BTreeSet<String>>>;
 
+/// What a server finds when it starts.
+#[derive(Debug)]
+pub(super) enum Data {
+    Empty,
+    Snapshot(Snapshot),
+    /// So slow that it is loading when it answers for the first time.
+    Slow(Snapshot),
+}
+
 /// What a server is started with.
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Builder {
+    version: Option<String>,
     port: Option<u16>,
     password: Option<String>,
     args: Vec<String>,
@@ -46,6 +59,12 @@ impl Builder {
             "" => self.args.push(String::new()),
             words => self.args.extend(words.split(' ').map(str::to_owned)),
         }
+        self
+    }
+
+    /// One of those that `scripts/servers.sh` fetches, such as `redis-6.2`, and not the system's.
+    pub fn version(mut self, name: &str) -> Self {
+        self.version = Some(name.to_owned());
         self
     }
 
@@ -69,7 +88,12 @@ impl Builder {
     }
 
     pub async fn start(self) -> RedisServer {
+        let program = match &self.version {
+            Some(name) => Program::fetched(name),
+            None => Program::of_the_system(),
+        };
         let mut server = RedisServer {
+            program,
             child: Mutex::new(None),
             port: 0,
             password: self.password,
@@ -79,7 +103,7 @@ impl Builder {
         // Another process may take a free port between our look and the server's bind.
         for _ in 0..20 {
             server.port = self.port.unwrap_or_else(free_port);
-            match server.launch().await {
+            match server.launch(&Data::Empty).await {
                 Ok(()) => return server,
                 Err(log) => assert!(
                     self.port.is_none() && log.contains("in use"),
@@ -94,6 +118,11 @@ impl Builder {
 impl RedisServer {
     pub async fn start() -> Self {
         Self::builder().start().await
+    }
+
+    /// See [`Builder::version`].
+    pub async fn start_version(name: &str) -> Self {
+        Self::builder().version(name).start().await
     }
 
     pub fn builder() -> Builder {
@@ -141,8 +170,12 @@ impl RedisServer {
 
     /// Starts the server on the same port, empty, killing the one that runs there.
     pub async fn restart(&self) {
+        self.restart_with(&Data::Empty).await;
+    }
+
+    pub(super) async fn restart_with(&self, data: &Data) {
         self.kill();
-        if let Err(log) = self.launch().await {
+        if let Err(log) = self.launch(data).await {
             panic!("redis-server does not start again on port {}:\n{log}", self.port);
         }
     }
@@ -200,20 +233,26 @@ impl RedisServer {
     }
 
     /// Starts the process and waits until it answers; the error is the server's log.
-    async fn launch(&self) -> Result<(), String> {
-        // Removed as soon as the server answers: it never writes a file, and an aborted test could
-        // not remove it later.
+    async fn launch(&self, data: &Data) -> Result<(), String> {
+        // Removed as soon as the server answers: it writes no file there, and an aborted test
+        // could not remove it later.
         let directory = tempfile::Builder::new().prefix("redis-of-a-test-").tempdir().unwrap();
         let log = directory.path().join("log");
         let output = fs::File::create(&log).unwrap();
-        let mut command = Child::command(&program());
+        let mut command = Child::command(&self.program.path);
         command
             .args(["--port", &self.port.to_string()])
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .arg("--dir")
             .arg(directory.path());
-        if major_version() >= 7 {
-            command.args(["--enable-debug-command", "yes"]);
+        if self.program.major >= 7 {
+            command.args(["--enable-debug-command", "yes", "--enable-protected-configs", "yes"]);
+        }
+        if let Data::Snapshot(snapshot) | Data::Slow(snapshot) = data {
+            fs::write(directory.path().join("dump.rdb"), &snapshot.0).unwrap();
+        }
+        if let Data::Slow(_) = data {
+            command.args(self.program.slow_loading().settings);
         }
         command
             .args(&self.args)
@@ -225,7 +264,7 @@ impl RedisServer {
             if child.exited().is_some() {
                 return Err(fs::read_to_string(&log).unwrap_or_default());
             }
-            if self.answers(child.pid()).await {
+            if self.answers(child.pid(), data).await {
                 *self.child.lock().unwrap() = Some(child);
                 return Ok(());
             }
@@ -235,7 +274,7 @@ impl RedisServer {
     }
 
     /// Whether the process `pid` itself answers on our port, and not another that was faster.
-    async fn answers(&self, pid: u32) -> bool {
+    async fn answers(&self, pid: u32, data: &Data) -> bool {
         let asked = async {
             let mut stream = TcpStream::connect(self.addr()).await.ok()?;
             if let Some(password) = &self.password {
@@ -246,49 +285,15 @@ impl RedisServer {
             stream.read_to_end(&mut answer).await.ok()?;
             Some(String::from_utf8_lossy(&answer).into_owned())
         };
+        let expected = match data {
+            Data::Slow(_) => "-LOADING",
+            _ => "+PONG",
+        };
         match timeout(Duration::from_secs(2), asked).await {
             Ok(Some(answer)) => {
-                answer.contains("+PONG") && answer.contains(&format!("process_id:{pid}\r\n"))
+                answer.contains(expected) && answer.contains(&format!("process_id:{pid}\r\n"))
             }
             _ => false,
         }
     }
-}
-
-/// A free port below the range from which the kernel takes source ports: a client that knocks at
-/// a dead server's port must not meet itself or a stranger there.
-fn free_port() -> u16 {
-    static NEXT: Mutex<Option<u16>> = Mutex::new(None);
-    let mut next = NEXT.lock().unwrap();
-    loop {
-        // Processes that start together begin at different places.
-        let port = next.unwrap_or_else(|| 15_000 + (std::process::id() % 1_000) as u16 * 17);
-        *next = Some(if port >= 32_000 { 15_000 } else { port + 1 });
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-fn program() -> PathBuf {
-    let name = std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
-    find_program(&name).unwrap_or_else(|| {
-        panic!(
-            "{} is not there, and this test needs it: install the Debian package redis-server, \
-             or name a Redis or Valkey server in the environment variable REDIS_SERVER",
-            name.display()
-        )
-    })
-}
-
-fn major_version() -> u32 {
-    static VERSION: OnceLock<u32> = OnceLock::new();
-    *VERSION.get_or_init(|| {
-        let output = Command::new(program()).arg("--version").output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let number = text.split("v=").nth(1).and_then(|rest| rest.split('.').next());
-        number
-            .and_then(|number| number.parse().ok())
-            .unwrap_or_else(|| panic!("no version in: {text}"))
-    })
 }

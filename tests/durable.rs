@@ -1,0 +1,113 @@
+//! What the durable store promises while everything is well: two instances, Redis and PostgreSQL.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the report"
+)]
+
+mod duo;
+
+use std::time::{Duration, Instant};
+
+use duo::{Duo, dies_within, is_dead};
+
+#[tokio::test]
+async fn instance_process() {
+    duo::instance_process().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_costs_one_trip_to_redis_and_a_write_one_to_each() {
+    let duo = Duo::start().await;
+    let mut alice = duo.signed_in().await;
+    // Without what is asked in the background; a call of the procedure is a trip by itself.
+    let trips = || {
+        let redis = ["GET", "SET", "EVALSHA", "DEL"].map(|command| duo.pa.count(command));
+        let database = ["trs_write_1", "FROM trs_sessions", "BEGIN", "COMMIT"];
+        (redis, database.map(|part| duo.da.executed(part)))
+    };
+    let before = trips();
+    let since = |before: ([u64; 4], [u64; 4])| {
+        let (redis, database) = trips();
+        let less = |now: [u64; 4], then: [u64; 4]| std::array::from_fn(|i| now[i] - then[i]);
+        (less(redis, before.0), less(database, before.1))
+    };
+    for _ in 0..10 {
+        alice.get("/get:n").await.expect(200);
+    }
+    assert_eq!(since(before), ([10, 0, 0, 0], [0, 0, 0, 0]), "ten reads");
+    let before = trips();
+    alice.get("/update:n").await.expect(200);
+    assert_eq!(since(before), ([1, 0, 1, 0], [1, 0, 0, 0]), "a read and a write");
+    let before = trips();
+    alice.get("/logout").await.expect(200);
+    assert_eq!(since(before), ([0, 0, 0, 1], [1, 0, 0, 0]), "a logout");
+    duo.is_at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_is_seen_by_both_at_once() {
+    let duo = Duo::start().await;
+    let mut alice = duo.signed_in().await;
+    let before = alice.tab().await;
+    alice.get("/logout").await.expect(200);
+    assert!(is_dead(&duo.a, &before).await && is_dead(&duo.b, &before).await);
+    duo.is_at_rest().await;
+    dies_within(&duo.a, &before, duo.lease()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_between_the_two_steps_of_a_renewal_is_kept() {
+    let duo = Duo::start().await;
+    let mut alice = duo.signed_in().await;
+    let mut other = duo.b.with_cookies_of(&alice).await;
+    let before = alice.tab().await;
+    duo.a.hold("after-begin").await;
+    let renewal = tokio::spawn(async move {
+        alice.get("/renew").await.expect(200);
+        alice
+    });
+    duo.a.reached("after-begin").await;
+    assert_eq!(other.get("/update:n").await.expect(200).text(), "2");
+    duo.a.release("after-begin").await;
+    let mut alice = renewal.await.unwrap();
+    assert_eq!(alice.get("/user,get:n").await.expect(200).text(), "alice,2");
+    assert!(is_dead(&duo.a, &before).await && is_dead(&duo.b, &before).await);
+    duo.is_at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_active_while_redis_refuses_changes_stays_signed_in() {
+    let duo = Duo::with(|settings| (settings.idle, settings.touch_interval) = (3, 100)).await;
+    let mut alice = duo.signed_in().await;
+    // Activity reaches only the database from here on, and the copy of the session gets old.
+    duo.redis.fail_to_save().await;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(6) {
+        assert_eq!(alice.get("/user").await.expect(200).text(), "alice", "{:?}", start.elapsed());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    duo.redis.save_again().await;
+    duo.is_at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_over_for_long_are_purged_behind_redis_too() {
+    let duo = Duo::start().await;
+    let old = "INSERT INTO trs_sessions \
+        (id, version, alive, last_activity, idle_deadline, ends, body) \
+        VALUES ('old', 1, false, 0, 0, 0, '')";
+    duo.database.sql(old).await;
+    let _alice = duo.signed_in().await;
+    duo::support::eventually("the old row is gone", async || {
+        let count = "SELECT count(*) FROM trs_sessions WHERE id = 'old'";
+        duo.database.sql(count).await.trim() == "0"
+    })
+    .await;
+    duo.is_at_rest().await;
+}

@@ -1,0 +1,51 @@
+//! What the durable store promises, under faults that a seed chooses: clients work at two
+//! instances and write down what they see, and a checker judges it afterwards.
+//!
+//! `NEMESIS_SEEDS=200 NEMESIS_FROM=1 cargo test --all-features --test nemesis -- --nocapture` runs
+//! more of it.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the report"
+)]
+
+mod duo;
+
+#[path = "nemesis/mod.rs"]
+mod parts;
+
+use duo::support::PostgresServer;
+use parts::{Totals, run};
+
+/// In the ordinary test command: strict and not, with Redis serving alone and not.
+const SEEDS: u64 = 6;
+
+#[tokio::test]
+async fn instance_process() {
+    duo::instance_process().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_promise_holds_under_random_faults() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let from: u64 = number("NEMESIS_FROM").unwrap_or(1);
+    let seeds = number("NEMESIS_SEEDS").unwrap_or(SEEDS);
+    // Killed at times; the runs come one after the other.
+    let postgres = PostgresServer::shared().await;
+    let (mut totals, mut broken) = (Totals::default(), Vec::new());
+    for seed in from..from + seeds {
+        let report = run(postgres, seed).await;
+        println!("{report}");
+        totals += report.totals();
+        if !report.violations.is_empty() {
+            broken.push(seed);
+        }
+    }
+    println!("{seeds} seeds: {totals}");
+    assert!(broken.is_empty(), "promises were broken with the seeds {broken:?}, see above");
+}

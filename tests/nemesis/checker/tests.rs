@@ -1,0 +1,273 @@
+//! Each rule has a history that it must reject, and one like it that it must not.
+
+use super::super::history::{
+    Answer, Cookie, Fault, History, Kind, MILLI, Op, Place, Pulse, Site, Time,
+};
+use super::{Terms, check};
+
+const TERMS: Terms =
+    Terms { strict: false, stretches: false, lease: 400 * MILLI, budget: 900 * MILLI };
+const STRICT: Terms = Terms { strict: true, ..TERMS };
+const STRETCHES: Terms = Terms { stretches: true, ..TERMS };
+
+/// A request of 2 ms with the cookie `t`, answered 200 as the user's.
+fn op(at: Site, kind: Kind, start: u64) -> Op {
+    let start: Time = start * MILLI;
+    Op {
+        at,
+        kind,
+        client: "u".to_owned(),
+        token: Some("t".to_owned()),
+        start,
+        end: start + 2 * MILLI,
+        answer: said(200, Some("u"), None, Cookie::Kept),
+    }
+}
+
+fn said(status: u16, user: Option<&str>, n: Option<u64>, cookie: Cookie) -> Answer {
+    Answer::Said { status, user: user.map(str::to_owned), n, cookie }
+}
+
+fn set(token: &str) -> Cookie {
+    Cookie::Set(token.to_owned())
+}
+
+impl Op {
+    fn with(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    fn answered(mut self, answer: Answer) -> Self {
+        self.answer = answer;
+        self
+    }
+
+    fn nobody(self) -> Self {
+        self.answered(said(200, None, None, Cookie::Kept))
+    }
+
+    fn failed(self) -> Self {
+        self.answered(said(503, None, None, Cookie::Kept))
+    }
+
+    fn lost(self) -> Self {
+        self.answered(Answer::Lost)
+    }
+
+    fn count(self, n: u64) -> Self {
+        self.answered(said(200, Some("u"), Some(n), Cookie::Kept))
+    }
+
+    fn taking(mut self, millis: u64) -> Self {
+        self.end = self.start + millis * MILLI;
+        self
+    }
+}
+
+/// Signed in at 0 with the cookie `t`.
+fn login() -> Op {
+    let answer = said(200, Some("u"), None, set("t"));
+    Op { token: None, ..op(Site::A, Kind::Login, 0).answered(answer) }
+}
+
+fn renewed(start: u64) -> Op {
+    op(Site::A, Kind::Renew, start).answered(said(200, Some("u"), None, set("t2")))
+}
+
+fn fault(on: Place, from: u64, to: u64) -> Fault {
+    Fault { what: String::new(), on, from: from * MILLI, to: to * MILLI }
+}
+
+fn history(ops: impl IntoIterator<Item = Op>) -> History {
+    let mut ops: Vec<Op> = std::iter::once(login()).chain(ops).collect();
+    ops.sort_by_key(|op| op.start);
+    History { ops, ..History::default() }
+}
+
+fn broken(history: &History, terms: &Terms) -> Vec<&'static str> {
+    check(history, terms).into_iter().map(|violation| violation.rule).collect()
+}
+
+#[track_caller]
+fn assert_rules(cases: &[(&str, History, Terms, &[&str])]) {
+    for (name, history, terms, expected) in cases {
+        assert_eq!(broken(history, terms), *expected, "{name}");
+    }
+}
+
+const DEAD: &str = "the dead stay dead";
+const ALIVE: &str = "the signed in stay so";
+const SENSE: &str = "an answer makes sense";
+const ONCE: &str = "each update counts once";
+const FRESH: &str = "a read is fresh";
+const LONG: &str = "nobody waits too long";
+const SERVES: &str = "a store that could serves";
+
+use Kind::{Logout, Read, Renew, Update};
+use Site::{A, B};
+
+#[test]
+fn who_is_signed_out_stays_so() {
+    let out = || op(A, Logout, 10);
+    let read = |at, start| op(at, Read, start);
+    let cut = |mut history: History| {
+        history.faults.push(fault(Place::ToDatabase(B), 5, 2_000));
+        history
+    };
+    assert_rules(&[
+        ("at the same instance", history([out(), read(A, 20)]), TERMS, &[DEAD]),
+        ("in flight", history([out(), op(A, Read, 11)]), TERMS, &[]),
+        ("at the other, within the lease", history([out(), read(B, 20)]), TERMS, &[]),
+        ("at the other, after it", history([out(), read(B, 450)]), TERMS, &[DEAD]),
+        ("at the other, strict", history([out(), read(B, 20)]), STRICT, &[DEAD]),
+        ("a second logout", history([out(), op(B, Logout, 450)]), TERMS, &[DEAD]),
+        ("as it should be", history([out(), read(A, 20).nobody()]), STRICT, &[]),
+        ("not acknowledged", history([out().failed(), read(A, 450)]), STRICT, &[]),
+        ("seen once", history([out().lost(), read(A, 20).nobody(), read(A, 450)]), TERMS, &[DEAD]),
+        ("cut off, which may be behind", cut(history([out(), read(B, 450)])), STRETCHES, &[]),
+        ("cut off, which may not", cut(history([out(), read(B, 450)])), TERMS, &[DEAD]),
+        ("no longer cut off", cut(history([out(), read(B, 2_800)])), STRETCHES, &[DEAD]),
+        ("the acknowledging one", cut(history([out(), read(A, 20)])), STRETCHES, &[DEAD]),
+    ]);
+}
+
+#[test]
+fn a_renewed_cookie_is_as_dead() {
+    let old = |at, start| op(at, Read, start);
+    let told = said(503, None, None, set("t2"));
+    let half = || op(A, Renew, 10).answered(told.clone());
+    assert_rules(&[
+        ("at the same instance", history([renewed(10), old(A, 20)]), TERMS, &[DEAD]),
+        ("at the other, strict", history([renewed(10), old(B, 20)]), STRICT, &[DEAD]),
+        ("half done", history([half(), old(A, 500)]), STRICT, &[]),
+        (
+            "half done, and the new one used",
+            history([half(), old(B, 30).with("t2"), old(B, 500)]),
+            TERMS,
+            &[DEAD],
+        ),
+        ("the new one", history([renewed(10), old(A, 20).with("t2")]), STRICT, &[]),
+    ]);
+}
+
+#[test]
+fn nobody_is_signed_out_who_did_not_ask() {
+    let gone = |start| op(A, Read, start).nobody();
+    let removed = said(200, Some("u"), None, Cookie::Removed);
+    let ended = said(401, None, None, Cookie::Removed);
+    assert_rules(&[
+        ("a read", history([gone(10)]), TERMS, &[ALIVE]),
+        ("a removal cookie", history([op(A, Read, 10).answered(removed)]), TERMS, &[ALIVE]),
+        ("an update", history([op(A, Update, 10).answered(ended)]), TERMS, &[ALIVE]),
+        (
+            "after a logout nobody confirmed",
+            history([op(B, Logout, 5).failed(), gone(20)]),
+            TERMS,
+            &[],
+        ),
+        ("after a lost renewal", history([op(B, Renew, 5).lost(), gone(20)]), TERMS, &[]),
+        ("after a refused one", history([op(B, Renew, 5).failed(), gone(20)]), TERMS, &[ALIVE]),
+        ("with a new cookie", history([renewed(5), gone(20).with("t2")]), TERMS, &[ALIVE]),
+        ("a cookie of nobody's", history([gone(20).with("?")]), TERMS, &[]),
+    ]);
+}
+
+#[test]
+fn an_answer_is_the_users_own() {
+    let other = said(200, Some("v"), None, Cookie::Kept);
+    let odd = said(500, None, None, Cookie::Kept);
+    assert_rules(&[
+        ("another's", history([op(A, Read, 10).answered(other)]), TERMS, &[SENSE]),
+        ("a status", history([op(A, Update, 10).answered(odd)]), TERMS, &[SENSE]),
+        ("a renewal to nothing", history([op(A, Renew, 10)]), TERMS, &[SENSE]),
+    ]);
+}
+
+#[test]
+fn updates_are_counted_once_and_kept() {
+    let update = |at, start, n| op(at, Update, start).count(n);
+    let read = |at, start, n| op(at, Read, start).count(n);
+    let behind = |n| history([update(A, 10, 1), update(A, 20, 2), read(B, 450, n)]);
+    assert_rules(&[
+        ("in order", behind(2), STRICT, &[]),
+        ("twice the same", history([update(A, 10, 1), update(B, 11, 1)]), TERMS, &[ONCE]),
+        (
+            "backwards",
+            history([update(A, 10, 2), update(A, 5, 1), update(B, 20, 1)]),
+            TERMS,
+            &[ONCE, ONCE],
+        ),
+        ("lost", behind(1), TERMS, &[FRESH]),
+        ("too many", behind(3), TERMS, &[FRESH]),
+        ("one unknown", history([op(A, Update, 5).lost(), read(A, 500, 1)]), TERMS, &[]),
+        (
+            "one unknown, which was not",
+            history([op(A, Update, 5).lost(), read(A, 500, 0)]),
+            TERMS,
+            &[],
+        ),
+        ("at once elsewhere", history([update(A, 10, 1), read(B, 20, 0)]), TERMS, &[]),
+        (
+            "at once elsewhere, strict",
+            history([update(A, 10, 1), read(B, 20, 0)]),
+            STRICT,
+            &[FRESH],
+        ),
+        ("at once here", history([update(A, 10, 1), read(A, 20, 0)]), TERMS, &[FRESH]),
+        (
+            "under the next cookie",
+            history([update(A, 5, 1), renewed(10), read(B, 500, 0).with("t2")]),
+            TERMS,
+            &[FRESH],
+        ),
+    ]);
+}
+
+#[test]
+fn waiting_has_a_bound() {
+    let slow = |kind, millis| history([op(A, kind, 10).taking(millis)]);
+    let mut stalled = slow(Read, 1_000);
+    stalled.pulses.push(Pulse { at: A, start: 100 * MILLI, end: 200 * MILLI });
+    let mut halted = slow(Read, 3_000);
+    halted.pulses.push(Pulse { at: A, start: 2_000 * MILLI, end: 2_300 * MILLI });
+    let mut stopped = slow(Read, 1_500);
+    stopped.faults.push(fault(Place::Instance(A), 0, 700));
+    assert_rules(&[
+        ("a read", slow(Read, 1_000), TERMS, &[LONG]),
+        ("a write", slow(Update, 1_000), TERMS, &[LONG]),
+        ("a strict write", slow(Update, 1_000), STRICT, &[]),
+        ("a strict read", slow(Read, 1_000), STRICT, &[LONG]),
+        ("within", slow(Read, 940), TERMS, &[]),
+        ("a busy machine", stalled, TERMS, &[]),
+        ("a machine that halts", halted, TERMS, &[]),
+        ("a stopped instance", stopped, TERMS, &[]),
+    ]);
+}
+
+#[test]
+fn a_read_is_served_while_one_store_is_there() {
+    let with = |faults: &[Fault], ops: Vec<Op>| History { faults: faults.to_vec(), ..history(ops) };
+    let fails = || op(A, Read, 5_000).failed();
+    let copied = || vec![op(A, Read, 4_000), op(A, Read, 4_100), fails()];
+    let mut written = copied();
+    written.push(op(B, Update, 4_050).failed());
+    let (redis, database) = (Place::Redis, Place::ToDatabase(A));
+    let both = [fault(redis, 4_500, 5_100), fault(database, 4_500, 5_100)];
+    let away = [fault(database, 4_500, 5_100)];
+    let earlier = [fault(database, 4_500, 5_100), fault(redis, 2_900, 3_000)];
+    let elsewhere = [fault(Place::ToDatabase(B), 4_500, 5_100), fault(redis, 4_500, 5_100)];
+    assert_rules(&[
+        ("all is well", with(&[], vec![fails()]), TERMS, &[SERVES]),
+        ("Redis is away", with(&[fault(redis, 4_000, 5_100)], vec![fails()]), TERMS, &[SERVES]),
+        ("another's way", with(&elsewhere, vec![fails()]), TERMS, &[SERVES]),
+        ("just back", with(&[fault(database, 4_000, 4_500)], vec![fails()]), TERMS, &[]),
+        ("both are away", with(&both, copied()), STRETCHES, &[]),
+        ("the database is away", with(&away, copied()), STRETCHES, &[SERVES]),
+        ("no copy", with(&away, vec![fails()]), STRETCHES, &[]),
+        ("perhaps no copy", with(&away, written), STRETCHES, &[]),
+        ("a copy of another life", with(&earlier, copied()), STRETCHES, &[]),
+        ("not served alone", with(&away, copied()), TERMS, &[]),
+        ("a write", with(&[], vec![op(A, Update, 5_000).failed()]), TERMS, &[]),
+    ]);
+}
