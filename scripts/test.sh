@@ -19,6 +19,12 @@ install() {
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v redis-server >/dev/null || missing+=(redis-server)
+has_postgres() {
+  command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
+}
+has_postgres || missing+=(postgresql)
+command -v psql >/dev/null || missing+=(postgresql-client)
+python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ "${#missing[@]}" -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
     echo "the tests need these Debian packages or their like: ${missing[*]}" >&2
@@ -32,9 +38,13 @@ run() {
   "$@"
 }
 
+# Servers of other versions, for the tests that compare them.
+run scripts/servers.sh
 run cargo fmt --check
 run cargo clippy --locked --all-targets --all-features -- -D warnings
-run cargo clippy --locked --lib --no-default-features -- -D warnings
+for features in "" redis sqlite postgres redis,sqlite; do
+  run cargo clippy --locked --lib --no-default-features --features "$features" -- -D warnings
+done
 run cargo test --locked --all-features
 run env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
 echo "all checks passed"
