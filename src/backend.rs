@@ -1,7 +1,7 @@
 //! What all requests of one layer share: the store, its clock, the rules, and the commits that
 //! are under way.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +19,7 @@ pub(crate) struct Backend {
     /// How much longer a write may take that is only waiting to be acknowledged.
     pub(crate) acknowledgement: Duration,
     pub(crate) keep_on_server_error: bool,
+    pub(crate) sessions_per_user: Option<NonZeroU32>,
     /// Commits and touches that have started; `shutdown` waits for them.
     pub(crate) tracker: TaskTracker,
     pub(crate) lines: Lines,
@@ -32,6 +33,7 @@ impl Backend {
         policy: Policy,
         budget: Duration,
         keep_on_server_error: bool,
+        sessions_per_user: Option<NonZeroU32>,
     ) -> Arc<Self> {
         let (clock, acknowledgement) = (store.clock(), store.acknowledgement());
         let tracker = TaskTracker::new();
@@ -43,6 +45,7 @@ impl Backend {
             budget,
             acknowledgement,
             keep_on_server_error,
+            sessions_per_user,
             tracker,
             lines: Lines::default(),
             marks: Marks::default(),

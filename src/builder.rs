@@ -1,6 +1,6 @@
 //! The configuration of a layer, and its defaults.
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZeroU32, time::Duration};
 
 use crate::{
     backend::Backend, changes::Policy, cookie::CookieConfig, error::ConfigError,
@@ -20,6 +20,7 @@ pub struct Builder {
     budget: Duration,
     max_record_size: usize,
     keep_on_server_error: bool,
+    sessions_per_user: Option<u32>,
 }
 
 impl Builder {
@@ -33,6 +34,7 @@ impl Builder {
             budget: Duration::from_secs(1),
             max_record_size: 64 * 1024,
             keep_on_server_error: false,
+            sessions_per_user: None,
         }
     }
 
@@ -146,6 +148,20 @@ impl Builder {
         self
     }
 
+    /// How many sessions a user may have at a time: a sign-in beyond it ends those that were
+    /// signed in to the longest ago, in the same step. At least 1. Defaults to no limit. The
+    /// store has to keep a list of users' sessions, as all of this crate do.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.sessions_per_user(5).build().is_ok());
+    /// ```
+    pub fn sessions_per_user(mut self, sessions: u32) -> Self {
+        self.sessions_per_user = Some(sessions);
+        self
+    }
+
     /// The layer. Connects nothing.
     ///
     /// # Errors
@@ -172,13 +188,18 @@ impl Builder {
         if !(256..=16 * 1024 * 1024).contains(&self.max_record_size) {
             return Err(ConfigError::new("max record size", "is not between 256 bytes and 16 MiB"));
         }
+        let limit = self.sessions_per_user.map(NonZeroU32::new);
+        if limit == Some(None) {
+            return Err(ConfigError::new("sessions per user", "is 0: nobody could sign in"));
+        }
         let policy = Policy {
             expiry,
             touch_interval: self.touch_interval,
             max_record_size: self.max_record_size,
         };
         let keep = self.keep_on_server_error;
-        let backend = Backend::new(self.store, self.cookie, policy, self.budget, keep);
+        let limit = limit.flatten();
+        let backend = Backend::new(self.store, self.cookie, policy, self.budget, keep, limit);
         Ok(RedisSessionLayer::new(backend))
     }
 }

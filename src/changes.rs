@@ -1,25 +1,17 @@
 //! What a request did to its session, as data, and the plan that it makes of a record. Pure: no
 //! clock, no store; the same changes can be applied again to a fresher record.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 
 use crate::{
-    error::{Error, ErrorKind},
-    expiry::{Deadlines, SessionExpiry, touch_throttle},
-    record::{Activity, Mark, Record},
-    timestamp::Timestamp,
+    expiry::SessionExpiry,
+    record::Record,
     values::{Edits, Values},
 };
 
-/// The rules that a plan follows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
-    pub(crate) expiry: SessionExpiry,
-    pub(crate) touch_interval: Duration,
-    pub(crate) max_record_size: usize,
-}
+mod plan;
+
+pub(crate) use plan::{Plan, Policy, due_touch};
 
 /// What one request did, in the order-free form in which it can be rebased.
 #[derive(Clone, Debug, Default)]
@@ -36,23 +28,8 @@ pub(crate) struct Changes {
 #[derive(Clone, Debug)]
 struct Login {
     user: Box<str>,
-}
-
-/// What has to happen in the store.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Plan {
-    /// The store has it already.
-    Nothing,
-    /// Only the time of the last activity is worth writing down.
-    Touch(Activity),
-    /// A session begins.
-    Create(Record),
-    /// The record gets a new version in its place.
-    Update(Record),
-    /// The record moves to a new id.
-    Renew(Record),
-    /// Nothing is left in the session: it ends.
-    Destroy,
+    /// The user's epoch before the credentials were checked.
+    epoch: Option<u64>,
 }
 
 impl Changes {
@@ -76,8 +53,15 @@ impl Changes {
     }
 
     pub(crate) fn login(&mut self, user: &str, platform: Option<&str>) {
-        self.login = Some(Login { user: user.into() });
+        self.login = Some(Login { user: user.into(), epoch: None });
         self.platform = Some(platform.map(Into::into));
+    }
+
+    /// The sign-in counts only if the user's epoch is still this one.
+    pub(crate) fn hold_login_to(&mut self, epoch: u64) {
+        if let Some(login) = &mut self.login {
+            login.epoch = Some(epoch);
+        }
     }
 
     pub(crate) fn set_platform(&mut self, platform: Option<&str>) {
@@ -129,6 +113,18 @@ impl Changes {
         self.renew || self.login.is_some()
     }
 
+    /// The user's epoch that a sign-in has to find.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        self.login.as_ref()?.epoch
+    }
+
+    /// The sign-in did not take place.
+    pub(crate) fn forget_login(&mut self) {
+        if self.login.take().is_some() {
+            self.platform = None;
+        }
+    }
+
     /// Whether no single name can be saved before all of this is.
     pub(crate) fn is_wholesale(&self) -> bool {
         self.cleared || self.moves()
@@ -166,87 +162,6 @@ impl Changes {
         }
     }
 
-    /// What becomes of `base` (which is alive at `now`), written by `mark`.
-    pub(crate) fn plan(
-        &self,
-        base: Option<&Record>,
-        now: Timestamp,
-        policy: &Policy,
-        mark: Mark,
-    ) -> Result<Plan, Error> {
-        let Some(base) = base else {
-            return self.plan_create(now, policy, mark);
-        };
-        let record = self.applied(base, now, policy, mark);
-        if record.is_vacant() {
-            return Ok(Plan::Destroy);
-        }
-        let moves = self.moves();
-        if !moves && record.says_the_same_as(base) {
-            return Ok(due_touch(base, now, policy).map_or(Plan::Nothing, Plan::Touch));
-        }
-        // A record that was stored under a larger bound may shrink, and be signed in to.
-        check_size(&record, policy.max_record_size.max(base.encoded_len()))?;
-        Ok(if moves { Plan::Renew(record) } else { Plan::Update(record) })
-    }
-
-    fn plan_create(&self, now: Timestamp, policy: &Policy, mark: Mark) -> Result<Plan, Error> {
-        let expiry = self.expiry_under(policy).unwrap_or(policy.expiry);
-        let record = Record {
-            version: 1,
-            writer: mark,
-            created: now,
-            last_activity: now,
-            deadlines: Deadlines::start(expiry, now, policy.touch_interval),
-            user: self.user(None).map(Into::into),
-            platform: self.platform(None).map(Into::into),
-            values: self.values(None),
-        };
-        if record.is_vacant() {
-            return Ok(Plan::Nothing);
-        }
-        check_size(&record, policy.max_record_size)?;
-        Ok(Plan::Create(record))
-    }
-
-    fn applied(&self, base: &Record, now: Timestamp, policy: &Policy, mark: Mark) -> Record {
-        let interval = policy.touch_interval;
-        let (created, deadlines) = match (&self.login, self.expiry_under(policy)) {
-            // Only a login starts the absolute time afresh. It keeps the session's own policy.
-            (Some(_), expiry) => {
-                let expiry = expiry.unwrap_or_else(|| self.expiry_at_login(base, policy));
-                (now, Deadlines::start(expiry, now, interval))
-            }
-            (None, Some(expiry)) => {
-                (base.created, base.deadlines.change(expiry, base.created, now, interval))
-            }
-            (None, None) => (base.created, base.deadlines.active(now, interval)),
-        };
-        Record {
-            version: if self.moves() { 1 } else { base.version.saturating_add(1) },
-            writer: mark,
-            created,
-            last_activity: now.max(base.last_activity),
-            deadlines,
-            user: self.user(Some(base)).map(Into::into),
-            platform: self.platform(Some(base)).map(Into::into),
-            values: self.values(Some(base)),
-        }
-    }
-
-    /// The policy of a session that somebody signs in to: its own if it was set, with the absolute
-    /// time as long as it was.
-    fn expiry_at_login(&self, base: &Record, policy: &Policy) -> SessionExpiry {
-        if self.kept(Some(base)).is_none() {
-            return policy.expiry;
-        }
-        let own = SessionExpiry::new(base.deadlines.idle);
-        match base.deadlines.absolute_deadline {
-            Some(end) => own.absolute(end.saturating_since(base.created)),
-            None => own.or_absolute_of(policy.expiry),
-        }
-    }
-
     /// The policy that was set, if one was. To leave the absolute end open is not to take it away.
     fn expiry_under(&self, policy: &Policy) -> Option<SessionExpiry> {
         self.expiry.map(|expiry| expiry.or_absolute_of(policy.expiry))
@@ -267,26 +182,6 @@ impl Changes {
         };
         (!stranger).then_some(base)
     }
-}
-
-/// The activity at `now`, if the last one is old enough for it to be written down.
-pub(crate) fn due_touch(base: &Record, now: Timestamp, policy: &Policy) -> Option<Activity> {
-    let throttle = touch_throttle(base.deadlines.idle, policy.touch_interval);
-    if now.saturating_since(base.last_activity) < throttle {
-        return None;
-    }
-    let deadlines = base.deadlines.active(now, policy.touch_interval);
-    let idle_deadline = deadlines.idle_deadline;
-    Some(Activity { last_activity: now, idle_deadline, end: deadlines.end() })
-}
-
-fn check_size(record: &Record, bound: usize) -> Result<(), Error> {
-    let size = record.encoded_len();
-    if size <= bound {
-        return Ok(());
-    }
-    let text = format!("the session would take {size} bytes, more than the {bound} allowed");
-    Err(Error::new(ErrorKind::TooLarge, text))
 }
 
 #[cfg(test)]

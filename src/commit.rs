@@ -12,7 +12,7 @@ use crate::{
     record::Record,
     request::{Causes, RequestSession},
     state::Held,
-    store::{Expected, SaveOutcome},
+    store::{Expected, Login, SaveOutcome},
     token::Token,
 };
 
@@ -140,11 +140,12 @@ impl RequestSession {
                 Some(old) if over || (idle && !mem::replace(&mut fresh, true)) => {
                     self.look_again(old.id).await?
                 }
-                held => self.carry_out(plan, held.as_ref()).await?,
+                held => self.carry_out(plan, held.as_ref(), changes.epoch()).await?,
             };
             match (settled, held) {
                 (Settled::Saved, _) => return Ok(Applied::Done),
                 (Settled::Taken, _) => return Err(Error::unavailable("no new id is accepted")),
+                (Settled::Revoked, _) => return Err(revoked()),
                 (Settled::Gone, Some(held)) if !self.forget(&held.id, &changes) => break,
                 (Settled::Conflict(current), Some(held)) => {
                     tracing::debug!(session.id = %held.id, "session conflict, rebasing");
@@ -159,11 +160,17 @@ impl RequestSession {
         Ok(Applied::Gone)
     }
 
-    async fn carry_out(&self, plan: Plan, held: Option<&Held>) -> Result<Settled, Error> {
+    /// `epoch` is the user's, as it was before the credentials were checked.
+    async fn carry_out(
+        &self,
+        plan: Plan,
+        held: Option<&Held>,
+        epoch: Option<u64>,
+    ) -> Result<Settled, Error> {
         match (plan, held) {
-            (Plan::Create(record), _) => self.create(record).await,
+            (Plan::Create(record), _) => self.create(record, epoch).await,
             (Plan::Update(record), Some(held)) => self.write(held, record).await,
-            (Plan::Renew(record), Some(held)) => self.renew_as(held, record).await,
+            (Plan::Renew(record), Some(held)) => self.renew_as(held, record, epoch).await,
             (Plan::Destroy, Some(held)) => self.end_emptied(held).await,
             (Plan::Touch(activity), Some(held)) => {
                 self.touch_later(held, activity);
@@ -173,13 +180,20 @@ impl RequestSession {
         }
     }
 
-    async fn create(&self, record: Record) -> Result<Settled, Error> {
+    async fn create(&self, record: Record, epoch: Option<u64>) -> Result<Settled, Error> {
         self.refuse_while_streaming()?;
+        let (store, limit) = (&self.backend.store, self.backend.sessions_per_user);
         let mut cause = None;
         for _ in 0..CREATE_TRIES {
             let token = Token::generate()?;
             let id = token.id();
-            match self.backend.store.save(&id, Expected::Absent, &record).await? {
+            let login = Login { epoch, limit, ..Login::new(&id, &record) };
+            let created = match record.user() {
+                Some(_) => store.login(login).await?,
+                None => store.save(&id, Expected::Absent, &record).await?,
+            };
+            match created {
+                SaveOutcome::Revoked => return Ok(Settled::Revoked),
                 SaveOutcome::Saved => {
                     tracing::info!(session.id = %id, "session created");
                     self.hand_out(token, id, record);
@@ -201,13 +215,20 @@ impl RequestSession {
         Ok(settled)
     }
 
-    async fn renew_as(&self, held: &Held, record: Record) -> Result<Settled, Error> {
+    async fn renew_as(
+        &self,
+        held: &Held,
+        record: Record,
+        epoch: Option<u64>,
+    ) -> Result<Settled, Error> {
         self.refuse_while_streaming()?;
         let (old, expected) = (held.id, held.record.version);
+        let limit = self.backend.sessions_per_user;
         for _ in 0..CREATE_TRIES {
             let token = Token::generate()?;
             let new = token.id();
-            match renew_settled(&self.backend, &old, expected, &new, &record).await? {
+            let login = Login { epoch, limit, ..Login::new(&new, &record) };
+            match renew_settled(&self.backend, (&old, expected), login).await? {
                 Settled::Taken => tracing::warn!("a fresh session id was refused"),
                 Settled::Saved => {
                     // From here on the answer carries the new id, whatever comes: the old one may
@@ -264,4 +285,8 @@ impl Drop for Restore<'_> {
 /// A write of which nobody knows whether it happened.
 pub(crate) fn unknown(cause: Error) -> Error {
     Error::new(ErrorKind::Unavailable, "the session store did not confirm the write").because(cause)
+}
+
+fn revoked() -> Error {
+    Error::new(ErrorKind::Revoked, "all sessions of the user were revoked during the sign-in")
 }

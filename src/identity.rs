@@ -231,7 +231,7 @@ impl RequestSession {
     }
 }
 
-fn check_name(what: &str, name: &str) -> Result<(), Error> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Error> {
     if name.is_empty() || name.len() > NAME_MAX {
         let text = format!("a {what} has 1 to {NAME_MAX} bytes");
         return Err(Error::new(ErrorKind::Invalid, text));

@@ -130,6 +130,31 @@ impl<A> RedisSessionLayer<A> {
         self.backend.store.status()
     }
 
+    /// Ends every session of a user, in the store and so for every instance: after a password was
+    /// changed, or an account was closed. Answers how many there were. A sign-in under way that
+    /// [began](crate::SessionContext::begin_login) before fails.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: some or all may not have ended. `Misconfigured` with a store that keeps no
+    /// list of a user's sessions.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert_eq!(layer.revoke_all("alice").await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn revoke_all(&self, user: &str) -> Result<u64, Error> {
+        let budget = self.backend.budget.saturating_add(self.backend.acknowledgement);
+        let count = self.backend.within(budget, self.backend.store.revoke_all(user)).await?;
+        tracing::info!(count, "all sessions of a user revoked");
+        Ok(count)
+    }
+
     /// Waits until every commit that has started is done: after the server has drained its
     /// connections, before the runtime ends. Takes at most three budgets.
     ///

@@ -92,7 +92,7 @@
 //! | `update_session_platform` | [`SessionContext::set_platform`] |
 //! | `clear_session_platform` | [`SessionContext::clear_platform`] |
 //! | `create_user_session` | [`SessionContext::login`] |
-//! | `destroy_current_session` | [`SessionContext::logout`] |
+//! | `destroy_current_session` | [`SessionContext::logout`], [`SessionContext::logout_everywhere`] |
 //! | `validate_current_session` | [`SessionContext::validate`] |
 //! | `update_session_activity` | [`SessionContext::touch`] |
 //! | `get_session_created_at` | [`SessionContext::created_at`] |
@@ -122,6 +122,7 @@ mod identity;
 mod layer;
 mod lifetime;
 mod line;
+mod login;
 mod mark;
 #[cfg(feature = "redis")]
 mod moment;
@@ -163,6 +164,7 @@ pub use expiry::SessionExpiry;
 pub use future::ResponseFuture;
 pub use layer::RedisSessionLayer;
 pub use lifetime::Snapshot;
+pub use login::LoginAttempt;
 pub use record::{Activity, Record};
 pub use response::{Answer, AnswerWith, PlainAnswer};
 pub use service::RedisSessionService;
@@ -173,7 +175,7 @@ pub use store::database::{DatabaseConfig, DatabaseStore};
 pub use store::durable::{DurableBuilder, DurableStore};
 #[cfg(feature = "redis")]
 pub use store::redis::{RedisConfig, RedisStore};
-pub use store::{Expected, SaveOutcome, Store, StoreFuture, memory::MemoryStore};
+pub use store::{Expected, Login, SaveOutcome, Store, StoreFuture, memory::MemoryStore};
 pub use timestamp::Timestamp;
 pub use token::SessionId;
 

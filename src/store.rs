@@ -18,9 +18,12 @@ use crate::{
 pub(crate) mod database;
 #[cfg(all(feature = "redis", feature = "_database"))]
 pub(crate) mod durable;
+mod login;
 pub(crate) mod memory;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+
+pub use login::Login;
 
 /// What a store's methods return: a boxed future, so that a layer can hold any store.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -41,6 +44,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 ///   future may have happened or not, and leaves nothing half-written.
 /// - **Honest.** `Err` means that nothing was stored. A write of which that is not known is
 ///   [`SaveOutcome::Unknown`].
+/// - **By user.** After `revoke_all` has answered, no session of that user is alive that was signed in
+///   to before; neither a renewal under way brings one through, nor a login that carries an epoch
+///   of before. At rest a user has no more sessions than the last login allowed.
 /// - **Forgetful.** A record may vanish at any time after its [`end`](Record::end), and does so
 ///   soon after without anybody's help. Until then the store may still return it, with a later
 ///   idle deadline if activity may have reached it late: the layer asks its own clock.
@@ -160,6 +166,40 @@ pub trait Store: Send + Sync + 'static {
     /// Those of [`load`](Self::load), and then nothing was removed.
     fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome>;
 
+    /// The user's epoch: another number after every [`revoke_all`](Self::revoke_all). One round
+    /// trip. The default keeps none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load).
+    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        let _ = user;
+        Box::pin(std::future::ready(Err(login::no_users())))
+    }
+
+    /// A sign-in, or the renewal of a session with a user: [`save`](Self::save) of a new record, or
+    /// with an `old` session [`begin_renew`](Self::begin_renew), in the same step with the user's
+    /// epoch compared and the oldest of too many sessions ended. `finish_renew` follows as there.
+    /// The default does neither, and refuses a login that asks for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), and then nothing was stored.
+    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(login.by_save(self))
+    }
+
+    /// Ends every session of a user and gives the user another epoch; answers how many were alive.
+    /// The default keeps no list of them.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Misconfigured`: it may have happened or not. To repeat is safe.
+    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        let _ = user;
+        Box::pin(std::future::ready(Err(login::no_users())))
+    }
+
     /// Creates what the store needs, or brings it up to this version. Safe to call at every start,
     /// and from several processes at once. Does nothing by default.
     ///
@@ -227,6 +267,8 @@ pub enum SaveOutcome {
     Gone,
     /// Nothing was stored: the new id cannot be used. Draw another and try again.
     Taken,
+    /// Nothing was stored: the user's sessions were revoked since the epoch was read.
+    Revoked,
     /// It may have happened, or happen yet: the answer was lost. Carries the cause.
     Unknown(Error),
 }

@@ -41,6 +41,7 @@ mod race;
 mod renew;
 mod save;
 mod touch;
+mod users;
 
 const FENCED: &str = "a save, a renew, a `delete_if` and a touch change a record only at the version \
     they expect";
@@ -52,6 +53,8 @@ const IN_ORDER: &str = "several records at once, in the order of `ids`, each err
 const ABSENT: &str = "`Absent`: the record is created, never adopted or overwritten";
 const RENEW: &str = "`renew` stores under `new` and removes `old`, and nobody sees both";
 const TOUCH: &str = "`touch` writes activity down without a new version, never an earlier end";
+const BY_USER: &str = "after `revoke_all` no session of that user is alive, and a login leaves no more \
+    than it allows";
 const DELETE: &str = "`delete` removes whatever is there; removing nothing is a success";
 
 /// The contract of [`Store`], sentence by sentence, against `store`.
@@ -75,6 +78,7 @@ pub async fn conformance(store: impl Store) {
     touch::check(&subject).await;
     race::check(&subject).await;
     dropped::check(&subject).await;
+    users::check(&subject).await;
 }
 
 /// The store under test.

@@ -18,7 +18,7 @@ use std::{
 };
 
 use tower_redis_session::{
-    Activity, Expected, ManualClock, MemoryStore, Record, SaveOutcome, SessionId, Store,
+    Activity, Expected, Login, ManualClock, MemoryStore, Record, SaveOutcome, SessionId, Store,
     StoreFuture, testing::conformance,
 };
 
@@ -143,6 +143,17 @@ const BREACHES: &[(Breach, &str)] = &[
     (Breach::DeleteIfDoesNothing, "under that id"),
     (Breach::DeleteIfOfNothingIsSaved, "under that id"),
     (Breach::DeleteIfIsInTwoSteps, "at the version they expect"),
+    (Breach::LoginAsksForNoEpoch, "revoke_all"),
+    (Breach::LoginAsksForNoVersion, "revoke_all"),
+    (Breach::LoginIsInTwoSteps, "revoke_all"),
+    (Breach::LoginKnowsNoLimit, "than it allows"),
+    (Breach::LoginEndsTheLatest, "than it allows"),
+    (Breach::LoginEndsOthers, "than it allows"),
+    (Breach::LoginCountsItsOld, "than it allows"),
+    (Breach::RevocationForgetsOne, "revoke_all"),
+    (Breach::RevocationEndsAll, "revoke_all"),
+    (Breach::RevocationKeepsTheEpoch, "revoke_all"),
+    (Breach::RevocationMiscounts, "revoke_all"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -184,6 +195,17 @@ enum Breach {
     DeleteIfDoesNothing,
     DeleteIfOfNothingIsSaved,
     DeleteIfIsInTwoSteps,
+    LoginAsksForNoEpoch,
+    LoginAsksForNoVersion,
+    LoginIsInTwoSteps,
+    LoginKnowsNoLimit,
+    LoginEndsTheLatest,
+    LoginEndsOthers,
+    LoginCountsItsOld,
+    RevocationForgetsOne,
+    RevocationEndsAll,
+    RevocationKeepsTheEpoch,
+    RevocationMiscounts,
 }
 
 #[test]
@@ -220,6 +242,7 @@ fn verdict(breach: Breach) -> Option<String> {
         breach,
         records: Mutex::default(),
         dead: Mutex::default(),
+        epochs: Mutex::default(),
         turn: tokio::sync::Mutex::default(),
     };
     let checked = || runtime.block_on(conformance(store));
@@ -233,6 +256,7 @@ struct Broken {
     breach: Breach,
     records: Mutex<HashMap<SessionId, Record>>,
     dead: Mutex<HashMap<SessionId, Record>>,
+    epochs: Mutex<HashMap<String, u64>>,
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -347,6 +371,65 @@ impl Broken {
         SaveOutcome::Saved
     }
 
+    async fn sign_in(&self, login: Login<'_>) -> SaveOutcome {
+        let Login { old, new, record, epoch, limit, .. } = login;
+        let user = record.user().unwrap();
+        let known = self.epochs.lock().unwrap().get(user).copied().unwrap_or_default();
+        let revoked = epoch.is_some_and(|epoch| epoch != known);
+        self.waits(Breach::LoginIsInTwoSteps).await;
+        if revoked && !self.is(Breach::LoginAsksForNoEpoch) {
+            return SaveOutcome::Revoked;
+        }
+        let made = match old {
+            Some((old, _)) if self.is(Breach::LoginAsksForNoVersion) => {
+                self.kill(old);
+                self.put(new, record);
+                SaveOutcome::Saved
+            }
+            Some((old, expected)) => self.move_to(old, expected, new, record).await,
+            None => self.create(new, record).await,
+        };
+        if let (SaveOutcome::Saved, Some(limit)) = (&made, limit)
+            && !self.is(Breach::LoginKnowsNoLimit)
+        {
+            let counts = usize::from(old.is_some() && self.is(Breach::LoginCountsItsOld));
+            self.make_room(user, new, limit.get() as usize - 1 - counts);
+        }
+        made
+    }
+
+    fn make_room(&self, user: &str, new: &SessionId, kept: usize) {
+        let records = self.records.lock().unwrap().clone();
+        let theirs = |record: &Record| record.user() == Some(user);
+        let elses = self.is(Breach::LoginEndsOthers);
+        let mut others: Vec<_> = records
+            .into_iter()
+            .filter(|(id, record)| id != new && (elses || theirs(record)))
+            .map(|(id, record)| (record.created(), id))
+            .collect();
+        others.sort();
+        if !self.is(Breach::LoginEndsTheLatest) {
+            others.reverse();
+        }
+        others.iter().skip(kept).for_each(|(_, id)| self.kill(id));
+    }
+
+    fn revoke(&self, user: &str) -> u64 {
+        if !self.is(Breach::RevocationKeepsTheEpoch) {
+            *self.epochs.lock().unwrap().entry(user.to_owned()).or_default() += 1;
+        }
+        let records = self.records.lock().unwrap().clone();
+        let all = self.is(Breach::RevocationEndsAll);
+        let theirs = records.iter().filter(|(_, record)| all || record.user() == Some(user));
+        let mut ids: Vec<_> = theirs.map(|(id, _)| *id).collect();
+        let count = ids.len() as u64;
+        if self.is(Breach::RevocationForgetsOne) {
+            ids.pop();
+        }
+        ids.iter().for_each(|id| self.kill(id));
+        if self.is(Breach::RevocationMiscounts) { count + 1 } else { count }
+    }
+
     fn touch_now(&self, id: &SessionId, version: u64, activity: Activity) -> bool {
         let Some(record) = self.found(id) else {
             if self.is(Breach::TouchCreates) {
@@ -447,6 +530,19 @@ impl Store for Broken {
             let _turn = self.turn().await;
             Ok(self.move_to(old, expected, new, record).await)
         })
+    }
+
+    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        let epoch = self.epochs.lock().unwrap().get(user).copied().unwrap_or_default();
+        Box::pin(async move { Ok(epoch) })
+    }
+
+    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move { Ok(self.sign_in(login).await) })
+    }
+
+    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        Box::pin(async move { Ok(self.revoke(user)) })
     }
 
     fn touch<'a>(

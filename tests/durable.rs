@@ -100,8 +100,8 @@ async fn who_is_active_while_redis_refuses_changes_stays_signed_in() {
 async fn rows_that_are_over_for_long_are_purged_behind_redis_too() {
     let duo = Duo::start().await;
     let old = "INSERT INTO trs_sessions \
-        (id, version, alive, last_activity, idle_deadline, ends, body) \
-        VALUES ('old', 1, false, 0, 0, 0, '')";
+        (id, version, alive, created, last_activity, idle_deadline, ends, body) \
+        VALUES ('old', 1, false, 0, 0, 0, 0, '')";
     duo.database.sql(old).await;
     let _alice = duo.signed_in().await;
     duo::support::eventually("the old row is gone", async || {

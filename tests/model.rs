@@ -200,6 +200,7 @@ async fn act_on(session: &SessionContext, act: &Act) -> Result<String, Error> {
             session.login(user, *platform).await.map(|()| String::new())?
         }
         Act::Logout => session.logout().await.map(|()| String::new())?,
+        Act::LogoutEverywhere => session.logout_everywhere().await.map(|()| String::new())?,
         Act::Renew => session.renew().await.map(|()| String::new())?,
         Act::Platform(platform) => session.set_platform(platform).await.map(|()| String::new())?,
         Act::NoPlatform => session.clear_platform().await?.to_string(),

@@ -8,7 +8,7 @@ use crate::{
     commit::unknown,
     error::Error,
     record::Record,
-    store::{Expected, SaveOutcome},
+    store::{Expected, Login, SaveOutcome},
     token::SessionId,
 };
 
@@ -25,6 +25,8 @@ pub(super) enum Settled {
     Gone,
     /// The new id cannot be used.
     Taken,
+    /// The user's sessions were revoked while the user signed in.
+    Revoked,
 }
 
 /// Saves `record` over the version before it.
@@ -87,16 +89,17 @@ pub(super) async fn delete_settled(
     Err(unknown(lost.unwrap_or_else(Error::absent)))
 }
 
-/// Moves the record from `old` at version `expected` to `new`, up to the place where the client is
-/// told.
+/// Moves the record from its old id to a new one, up to the place where the client is told.
 pub(super) async fn renew_settled(
     backend: &Backend,
-    old: &SessionId,
-    expected: u64,
-    new: &SessionId,
-    record: &Record,
+    (old, expected): (&SessionId, u64),
+    login: Login<'_>,
 ) -> Result<Settled, Error> {
-    let renew = || backend.store.begin_renew(old, expected, new, record);
+    let Login { new, record, .. } = login;
+    let renew = || match record.user() {
+        Some(_) => backend.store.login(Login { old: Some((old, expected)), ..login }),
+        None => backend.store.begin_renew(old, expected, new, record),
+    };
     let cause = match renew().await? {
         SaveOutcome::Unknown(cause) => cause,
         outcome => return known(outcome),
@@ -115,6 +118,7 @@ pub(super) async fn renew_settled(
             // The old record moved on, so the first attempt can no longer land.
             Ok(SaveOutcome::Conflict(now)) => return Ok(Settled::Conflict(now)),
             Ok(SaveOutcome::Gone) => return gone_or_moved(backend, new).await,
+            Ok(SaveOutcome::Revoked) => return Ok(Settled::Revoked),
             Ok(SaveOutcome::Taken | SaveOutcome::Unknown(_)) | Err(_) => {}
         }
     }
@@ -133,6 +137,7 @@ fn known(outcome: SaveOutcome) -> Result<Settled, Error> {
         SaveOutcome::Conflict(current) => Ok(Settled::Conflict(current)),
         SaveOutcome::Gone => Ok(Settled::Gone),
         SaveOutcome::Taken => Ok(Settled::Taken),
+        SaveOutcome::Revoked => Ok(Settled::Revoked),
         SaveOutcome::Unknown(cause) => Err(unknown(cause)),
     }
 }

@@ -6,18 +6,17 @@ use std::{fmt, time::Duration};
 
 use tokio::sync::OnceCell;
 
-use super::{Expected, SaveOutcome, Store, StoreFuture};
 use crate::{
     clock::Clock,
     error::{ConfigError, Error},
-    record::{Activity, Record},
-    status::{Serving, Status, StoreStatus},
+    record::Record,
     token::SessionId,
 };
 
 mod access;
 mod claim;
 mod config;
+mod contract;
 mod engine;
 mod failure;
 mod group;
@@ -35,7 +34,7 @@ mod write;
 pub(crate) use access::Database;
 pub use config::DatabaseConfig;
 pub(crate) use row::{Epoch, Polled, Row, Snapshot};
-pub(crate) use write::{Committed, Write, WriteFault, Written};
+pub(crate) use write::{Committed, Ended, Terms, Write, WriteFault, Written};
 
 /// Sessions in a SQLite file or in PostgreSQL (13 or newer), without a cache in front.
 ///
@@ -153,137 +152,6 @@ impl DatabaseStore {
         let Some(old) = row.replaces else { return Ok(Some(row.record)) };
         let _ = renewal::finish(&old, None, id, self).await?;
         Ok(self.database.read(id).await?.map(|row| row.record))
-    }
-}
-
-fn outcome(result: Result<Written, WriteFault>) -> Result<SaveOutcome, Error> {
-    match result {
-        Ok(Written::Done { .. }) => Ok(SaveOutcome::Saved),
-        Ok(Written::Conflict(current)) => Ok(SaveOutcome::Conflict(current)),
-        Ok(Written::Gone) => Ok(SaveOutcome::Gone),
-        Ok(Written::Taken) => Ok(SaveOutcome::Taken),
-        Err(WriteFault::Unknown(error)) => Ok(SaveOutcome::Unknown(error)),
-        Err(WriteFault::Refused(error)) => Err(error),
-    }
-}
-
-impl Store for DatabaseStore {
-    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
-        Box::pin(async move {
-            let row = self.database.read(id).await;
-            self.health.said(row.as_ref().err());
-            let Some(row) = row? else { return Ok(None) };
-            self.settle(id, row).await
-        })
-    }
-
-    fn load_each<'a>(
-        &'a self,
-        ids: &'a [SessionId],
-    ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
-        Box::pin(async move {
-            let rows = self.database.read_each(ids).await?;
-            let mut records = Vec::with_capacity(rows.len());
-            for (id, row) in ids.iter().zip(rows) {
-                records.push(match row {
-                    Ok(Some(row)) => self.settle(id, row).await,
-                    Ok(None) => Ok(None),
-                    Err(error) => Err(error),
-                });
-            }
-            Ok(records)
-        })
-    }
-
-    fn save<'a>(
-        &'a self,
-        id: &'a SessionId,
-        expected: Expected,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome> {
-        let (id, record) = (*id, record.clone());
-        let write = match expected {
-            Expected::Absent => Write::Create { id, record },
-            Expected::Version(expected) => Write::Save { id, expected, record },
-        };
-        Box::pin(async move { outcome(self.write(write).await) })
-    }
-
-    fn renew<'a>(
-        &'a self,
-        old: &'a SessionId,
-        expected: u64,
-        new: &'a SessionId,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome> {
-        let write = Write::Move { old: *old, expected, new: *new, record: record.clone() };
-        Box::pin(async move { outcome(self.write(write).await) })
-    }
-
-    fn begin_renew<'a>(
-        &'a self,
-        old: &'a SessionId,
-        expected: u64,
-        new: &'a SessionId,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(renewal::begin(old, expected, new, record, self))
-    }
-
-    fn finish_renew<'a>(
-        &'a self,
-        old: &'a SessionId,
-        expected: u64,
-        new: &'a SessionId,
-    ) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(renewal::finish(old, Some(expected), new, self))
-    }
-
-    fn touch<'a>(
-        &'a self,
-        id: &'a SessionId,
-        version: u64,
-        activity: Activity,
-    ) -> StoreFuture<'a, bool> {
-        let write = Write::Touch { id: *id, version, activity };
-        Box::pin(async move {
-            let written = self.write(write).await.map_err(WriteFault::into_error)?;
-            Ok(matches!(written, Written::Done { .. }))
-        })
-    }
-
-    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
-        let write = Write::Delete { id: *id, expected: None };
-        Box::pin(async move { self.write(write).await.map(|_| ()).map_err(WriteFault::into_error) })
-    }
-
-    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
-        let write = Write::Delete { id: *id, expected: Some(expected) };
-        Box::pin(async move { outcome(self.write(write).await) })
-    }
-
-    fn migrate(&self) -> StoreFuture<'_, ()> {
-        Box::pin(self.database.migrate())
-    }
-
-    fn check(&self) -> StoreFuture<'_, ()> {
-        Box::pin(self.database.check())
-    }
-
-    fn status(&self) -> Status {
-        let (connections, _) = self.database.pool();
-        let database = StoreStatus {
-            answers: self.health.answers(),
-            last_cause: self.health.last_cause(),
-            connections,
-            pool_size: self.database.pool_size(),
-        };
-        let serving = if database.answers { Serving::Database } else { Serving::Nothing };
-        Status { database: Some(database), ..Status::of(serving) }
-    }
-
-    fn clock(&self) -> Clock {
-        self.database.clock()
     }
 }
 

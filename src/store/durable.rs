@@ -10,7 +10,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    Expected, SaveOutcome, Store, StoreFuture,
+    Expected, Login, SaveOutcome, Store, StoreFuture,
     database::{DatabaseConfig, Write},
     redis::RedisConfig,
 };
@@ -149,7 +149,8 @@ impl Store for DurableStore {
         new: &'a SessionId,
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(self.inner().begin_renew(old, expected, new, record))
+        let login = Login { old: Some((old, expected)), ..Login::new(new, record) };
+        Box::pin(self.inner().login(login))
     }
 
     fn finish_renew<'a>(
@@ -159,6 +160,18 @@ impl Store for DurableStore {
         new: &'a SessionId,
     ) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(self.inner().finish_renew(old, Some(expected), new))
+    }
+
+    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        Box::pin(self.inner().database().epoch_of(user))
+    }
+
+    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(self.inner().login(login))
+    }
+
+    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        Box::pin(self.inner().revoke_all(user))
     }
 
     fn touch<'a>(

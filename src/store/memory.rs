@@ -6,12 +6,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Expected, SaveOutcome, Store, StoreFuture};
+use super::{Expected, Login, SaveOutcome, Store, StoreFuture};
 use crate::{
     clock::Clock,
     error::Error,
     record::{Activity, Record},
     status::{Serving, Status},
+    timestamp::Timestamp,
     token::SessionId,
 };
 
@@ -37,6 +38,7 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct State {
     records: HashMap<SessionId, Record>,
+    epochs: HashMap<Box<str>, u64>,
     writes: usize,
 }
 
@@ -85,13 +87,20 @@ impl MemoryStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change below is one insert or remove, so a panic elsewhere left nothing half done.
+        // Nothing that can panic runs under this lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn save_now(&self, id: &SessionId, expected: Expected, record: &Record) -> SaveOutcome {
-        let mut state = self.state();
-        match (state.records.get(id), expected) {
+impl State {
+    fn save(
+        &mut self,
+        id: &SessionId,
+        expected: Expected,
+        record: &Record,
+        now: Timestamp,
+    ) -> SaveOutcome {
+        match (self.records.get(id), expected) {
             (None, Expected::Version(_)) => return SaveOutcome::Gone,
             (Some(_), Expected::Absent) => return SaveOutcome::Taken,
             (Some(current), Expected::Version(version)) if current.version() != version => {
@@ -99,58 +108,97 @@ impl MemoryStore {
             }
             _ => {}
         }
-        state.put(*id, record, &self.clock);
+        self.put(*id, record, now);
         SaveOutcome::Saved
     }
 
-    fn delete_now(&self, id: &SessionId, expected: u64) -> SaveOutcome {
-        let mut state = self.state();
-        match state.records.get(id) {
+    fn delete_if(&mut self, id: &SessionId, expected: u64) -> SaveOutcome {
+        match self.records.get(id) {
             None => return SaveOutcome::Gone,
             Some(current) if current.version() != expected => {
                 return SaveOutcome::Conflict(current.clone());
             }
             Some(_) => {}
         }
-        state.records.remove(id);
+        self.records.remove(id);
         SaveOutcome::Saved
     }
 
-    fn renew_now(
-        &self,
+    fn renew(
+        &mut self,
         old: &SessionId,
         expected: u64,
         new: &SessionId,
         record: &Record,
+        now: Timestamp,
     ) -> SaveOutcome {
-        let mut state = self.state();
-        match state.records.get(old) {
+        match self.records.get(old) {
             None => return SaveOutcome::Gone,
             Some(current) if current.version() != expected => {
                 return SaveOutcome::Conflict(current.clone());
             }
             Some(_) => {}
         }
-        if state.records.contains_key(new) {
+        if self.records.contains_key(new) {
             return SaveOutcome::Taken;
         }
-        state.records.remove(old);
-        state.put(*new, record, &self.clock);
+        self.records.remove(old);
+        self.put(*new, record, now);
         SaveOutcome::Saved
     }
 
-    fn touch_now(&self, id: &SessionId, version: u64, activity: Activity) -> bool {
-        let mut state = self.state();
-        let record = state.records.get_mut(id).filter(|record| record.version() == version);
+    fn login(&mut self, login: Login<'_>, now: Timestamp) -> SaveOutcome {
+        let Login { old, new, record, epoch, limit } = login;
+        let user = record.user().unwrap_or_default();
+        if epoch.is_some_and(|epoch| epoch != self.epoch(user)) {
+            return SaveOutcome::Revoked;
+        }
+        let outcome = match old {
+            Some((old, expected)) => self.renew(old, expected, new, record, now),
+            None => self.save(new, Expected::Absent, record, now),
+        };
+        if let (SaveOutcome::Saved, Some(limit)) = (&outcome, limit) {
+            self.end_oldest(user, new, usize::try_from(limit.get()).unwrap_or(usize::MAX), now);
+        }
+        outcome
+    }
+
+    /// Ends the oldest sessions of a user beyond `limit`; `new` stays.
+    fn end_oldest(&mut self, user: &str, new: &SessionId, limit: usize, now: Timestamp) {
+        let theirs = |(id, record): &(&SessionId, &Record)| {
+            record.user() == Some(user) && *id != new && record.end() > now
+        };
+        let others = self.records.iter().filter(theirs);
+        let mut others: Vec<_> = others.map(|(id, record)| (record.created(), *id)).collect();
+        others.sort_unstable();
+        for (_, id) in others.iter().rev().skip(limit.saturating_sub(1)) {
+            self.records.remove(id);
+        }
+    }
+
+    fn epoch(&self, user: &str) -> u64 {
+        self.epochs.get(user).copied().unwrap_or_default()
+    }
+
+    fn revoke_all(&mut self, user: &str, now: Timestamp) -> u64 {
+        *self.epochs.entry(user.into()).or_default() += 1;
+        let mut alive = 0;
+        self.records.retain(|_, record| {
+            let theirs = record.user() == Some(user);
+            alive += u64::from(theirs && record.end() > now);
+            !theirs
+        });
+        alive
+    }
+
+    fn touch(&mut self, id: &SessionId, version: u64, activity: Activity) -> bool {
+        let record = self.records.get_mut(id).filter(|record| record.version() == version);
         record.is_some_and(|record| record.touch(activity))
     }
-}
 
-impl State {
-    fn put(&mut self, id: SessionId, record: &Record, clock: &Clock) {
+    fn put(&mut self, id: SessionId, record: &Record, now: Timestamp) {
         self.writes += 1;
         if self.writes.is_multiple_of(SWEEP_EVERY) {
-            let now = clock.now();
             self.records.retain(|_, record| record.end() > now);
         }
         self.records.insert(id, record.clone());
@@ -168,7 +216,7 @@ impl Store for MemoryStore {
         expected: Expected,
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
-        done(self.save_now(id, expected, record))
+        done(self.state().save(id, expected, record, self.clock.now()))
     }
 
     fn renew<'a>(
@@ -178,7 +226,7 @@ impl Store for MemoryStore {
         new: &'a SessionId,
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
-        done(self.renew_now(old, expected, new, record))
+        done(self.state().renew(old, expected, new, record, self.clock.now()))
     }
 
     fn touch<'a>(
@@ -187,7 +235,7 @@ impl Store for MemoryStore {
         version: u64,
         activity: Activity,
     ) -> StoreFuture<'a, bool> {
-        done(self.touch_now(id, version, activity))
+        done(self.state().touch(id, version, activity))
     }
 
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
@@ -196,7 +244,19 @@ impl Store for MemoryStore {
     }
 
     fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
-        done(self.delete_now(id, expected))
+        done(self.state().delete_if(id, expected))
+    }
+
+    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        done(self.state().epoch(user))
+    }
+
+    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+        done(self.state().login(login, self.clock.now()))
+    }
+
+    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        done(self.state().revoke_all(user, self.clock.now()))
     }
 
     fn clock(&self) -> Clock {

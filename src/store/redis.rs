@@ -7,14 +7,13 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use redis::{Cmd, FromRedisValue, Value};
+use redis::Value;
 
-use super::{Expected, SaveOutcome, Store, StoreFuture};
+use super::{SaveOutcome, Store as _};
 use crate::{
     clock::Clock,
     error::{ConfigError, Error},
     record::{ACTIVITY_OFFSET, Activity, Record},
-    status::{Serving, Status},
     timestamp::Timestamp,
     token::SessionId,
 };
@@ -24,12 +23,14 @@ pub(crate) mod cache;
 mod check;
 mod config;
 mod connection;
+mod contract;
 mod failure;
 pub(crate) mod greet;
 mod health;
 pub(crate) mod incarnation;
 mod open;
 mod script;
+mod users;
 mod value;
 
 pub use config::RedisConfig;
@@ -70,6 +71,7 @@ const TOMBSTONE: Duration = Duration::from_secs(60);
 pub struct RedisStore {
     connections: Connections,
     key_prefix: Arc<str>,
+    index_prefix: Arc<str>,
 }
 
 impl RedisStore {
@@ -85,9 +87,11 @@ impl RedisStore {
     /// assert!(RedisStore::new(RedisConfig::new("http://127.0.0.1")).is_err());
     /// ```
     pub fn new(config: RedisConfig) -> Result<Self, ConfigError> {
-        let key_prefix = format!("{}{GENERATION}:s:", config.checked_prefix()?).into();
+        let prefix = config.checked_prefix()?;
+        let key_prefix = format!("{prefix}{GENERATION}:s:").into();
+        let index_prefix = format!("{prefix}u:").into();
         let connections = Connections::new(&config, script::RECORDS, None)?;
-        Ok(Self { connections, key_prefix })
+        Ok(Self { connections, key_prefix, index_prefix })
     }
 
     fn key(&self, id: &SessionId) -> String {
@@ -172,86 +176,6 @@ impl RedisStore {
         call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.life(activity.end));
         let reply = self.connections.get().await?.write(&call).await?;
         Ok(matches!(reply, Ok(Value::Int(1))))
-    }
-}
-
-impl Store for RedisStore {
-    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
-        Box::pin(async move {
-            let mut get = Cmd::with_capacity(2, 3 + self.key_prefix.len() + KEY_TAIL);
-            let _ = get.arg("GET").arg(self.key(id));
-            record(self.connections.read(&get).await?)
-        })
-    }
-
-    fn load_each<'a>(
-        &'a self,
-        ids: &'a [SessionId],
-    ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
-        Box::pin(async move {
-            // MGET answers nil for a key of another kind, which is then no session: fails closed.
-            let mut get = redis::cmd("MGET");
-            for id in ids {
-                let _ = get.arg(self.key(id));
-            }
-            let values = Vec::<Value>::from_redis_value(self.connections.read(&get).await?);
-            Ok(values.map_err(Error::unavailable)?.into_iter().map(record).collect())
-        })
-    }
-
-    fn save<'a>(
-        &'a self,
-        id: &'a SessionId,
-        expected: Expected,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome> {
-        match expected {
-            Expected::Absent => Box::pin(self.create(id, record)),
-            Expected::Version(version) => Box::pin(self.replace(id, version, record)),
-        }
-    }
-
-    fn renew<'a>(
-        &'a self,
-        old: &'a SessionId,
-        expected: u64,
-        new: &'a SessionId,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(self.move_to(old, expected, new, record))
-    }
-
-    fn touch<'a>(
-        &'a self,
-        id: &'a SessionId,
-        version: u64,
-        activity: Activity,
-    ) -> StoreFuture<'a, bool> {
-        Box::pin(self.touch_key(id, version, activity))
-    }
-
-    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let mut call = Script::Kill.call(&[&self.key(id)]);
-            call.arg(millis(TOMBSTONE));
-            self.connections.repeatable(&call).await.map(|_| ())
-        })
-    }
-
-    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(self.remove(id, expected))
-    }
-
-    fn status(&self) -> Status {
-        let redis = self.connections.status();
-        Status { redis: Some(redis), ..Status::of(Serving::Redis) }
-    }
-
-    fn check(&self) -> StoreFuture<'_, ()> {
-        Box::pin(async move {
-            let probe = format!("{}check", self.key_prefix);
-            check::check(&self.connections, &probe).await
-        })
     }
 }
 

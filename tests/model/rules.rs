@@ -45,6 +45,7 @@ pub enum Act {
     Clear,
     Login(&'static str, Option<&'static str>),
     Logout,
+    LogoutEverywhere,
     Renew,
     Platform(&'static str),
     NoPlatform,
@@ -260,6 +261,10 @@ impl<'a> Request<'a> {
                 self.logout();
                 String::new()
             }
+            Act::LogoutEverywhere => {
+                self.logout_everywhere();
+                String::new()
+            }
             Act::Renew => {
                 if self.held.is_some() {
                     self.buffered = true;
@@ -422,6 +427,17 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// At once, and with all that the user has.
+    fn logout_everywhere(&mut self) {
+        if let Some(user) = self.seen.user.clone() {
+            let theirs = |session: &Session| session.content.user.as_ref() == Some(&user);
+            self.world.sessions.retain(|number, session| {
+                Some(*number) == self.held || !theirs(session)
+            });
+        }
+        self.logout();
+    }
+
     /// At once. Also for a cookie that opens nothing: the client is better off without it.
     fn logout(&mut self) {
         let ended_before = self.cookie == Change::Remove;
@@ -553,6 +569,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Clear),
         2 => (user, proptest::option::of(platform())).prop_map(|(u, p)| Act::Login(u, p)),
         1 => Just(Act::Logout),
+        1 => Just(Act::LogoutEverywhere),
         1 => Just(Act::Renew),
         1 => platform().prop_map(Act::Platform),
         1 => Just(Act::NoPlatform),

@@ -10,7 +10,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use serde_json::Value;
-use tower_redis_session::{Error, ErrorKind, SessionContext, SessionExpiry};
+use tower_redis_session::{Error, ErrorKind, LoginAttempt, SessionContext, SessionExpiry};
 
 use super::site::Inside;
 
@@ -23,7 +23,8 @@ pub async fn handle<B>(
     let session = request.extensions().get::<SessionContext>().expect("the layer's handle").clone();
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let mut steps = path.split(',').filter(|step| !step.is_empty()).map(str::to_owned);
-    let mut walk = Walk { session, inside, response: Response::new(()), said: Vec::new() };
+    let (response, said) = (Response::new(()), Vec::new());
+    let mut walk = Walk { session, inside, response, said, attempt: None };
     while let Some(step) = steps.next() {
         if step == "stream" {
             let head = walk.response.headers().clone();
@@ -65,6 +66,7 @@ struct Walk {
     inside: Arc<Inside>,
     response: Response<()>,
     said: Vec<String>,
+    attempt: Option<LoginAttempt>,
 }
 
 impl Walk {
@@ -128,7 +130,13 @@ impl Walk {
             ["save"] => session.save().await?,
             ["login", user] => session.login(user, None).await?,
             ["login", user, platform] => session.login(user, Some(platform)).await?,
+            ["begin_login", user] => self.attempt = Some(session.begin_login(user).await?),
+            ["finish_login"] => {
+                let attempt = self.attempt.take().expect("begun before");
+                session.finish_login(attempt, None).await?;
+            }
             ["logout"] => session.logout().await?,
+            ["logout_everywhere"] => session.logout_everywhere().await?,
             ["destroy"] => session.destroy().await?,
             ["renew"] => session.renew().await?,
             ["validate"] => session.validate().await?,

@@ -16,7 +16,7 @@ use super::{
     engine::Engine,
     group::Group,
     row::{Epoch, Polled, Row, Snapshot},
-    write::{Committed, Write, WriteFault},
+    write::{Committed, Write, WriteFault, column_of},
 };
 use crate::{
     clock::Clock,
@@ -113,6 +113,11 @@ impl Database {
 
     pub(crate) async fn epoch(&self) -> Result<Epoch, Error> {
         self.0.engine.epoch().await
+    }
+
+    /// The user's epoch; 0 if their sessions were never revoked.
+    pub(crate) async fn epoch_of(&self, user: &str) -> Result<u64, Error> {
+        self.0.engine.epoch_of(&column_of(user)).await
     }
 
     /// The epoch and up to one more than `limit` rows of the journal, as of one moment.

@@ -84,6 +84,10 @@ impl Engine {
         each!(self, engine => engine.epoch().await)
     }
 
+    pub(super) async fn epoch_of(&self, user: &str) -> Result<u64, Error> {
+        each!(self, engine => engine.epoch_of(user).await)
+    }
+
     pub(super) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
         each!(self, engine => engine.poll(limit).await)
     }

@@ -184,7 +184,7 @@ impl Inner {
         }
         // Two batches that want the same rows take them in the same order. The sort is stable:
         // writes of one session stay in the order of their arrival.
-        jobs.sort_by(|one, other| one.write.id().cmp(other.write.id()));
+        jobs.sort_by(|one, other| one.write.id().cmp(&other.write.id()));
         let (answers, writes): (Vec<_>, Vec<_>) =
             jobs.into_iter().map(|job| (job.answer, job.write)).unzip();
         let batch = Batch { writes, clears: work.clears };

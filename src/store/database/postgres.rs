@@ -20,6 +20,7 @@ use crate::error::{ConfigError, Error};
 
 mod call;
 mod failure;
+mod lines;
 mod listen;
 mod read;
 mod schema;

@@ -10,7 +10,7 @@ use super::{
     DatabaseStore,
     write::{Write, WriteFault, Written},
 };
-use crate::{error::Error, record::Record, store::SaveOutcome, token::SessionId};
+use crate::{error::Error, store::SaveOutcome, token::SessionId};
 
 /// Times that a step is tried whose answer was lost.
 const TRIES: u32 = 3;
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Who carries out the steps.
 pub(crate) trait Steps: Sync {
-    /// One attempt at a step, a [`Write::Begin`] or a [`Write::Finish`].
+    /// One attempt at a step.
     fn step(&self, write: Write) -> impl Future<Output = Result<Written, WriteFault>> + Send;
 }
 
@@ -28,26 +28,20 @@ impl Steps for DatabaseStore {
     }
 }
 
-/// The first step, by `steps`. Never `Unknown`: until the client knows the new id the old one
-/// lives, and a new record that nobody knows of ends by itself.
-pub(crate) async fn begin(
-    old: &SessionId,
-    expected: u64,
-    new: &SessionId,
-    record: &Record,
-    steps: &impl Steps,
-) -> Result<SaveOutcome, Error> {
+/// The first step, a [`Write::Begin`] or a [`Write::Create`], by `steps`. Never `Unknown`: until the
+/// client knows the new id the old one lives, and a new record that nobody knows of ends by itself.
+pub(crate) async fn begin(first: Write, steps: &impl Steps) -> Result<SaveOutcome, Error> {
     let mut lost: Option<Error> = None;
     for turn in 0..TRIES {
         pause(turn).await;
-        let (old, new, record) = (*old, *new, record.clone());
-        match (steps.step(Write::Begin { old, expected, new, record }).await, lost.is_some()) {
+        match (steps.step(first.clone()).await, lost.is_some()) {
             (Ok(Written::Done { .. }), _) => return Ok(SaveOutcome::Saved),
             // Nobody else knows the new id: what is there is of the attempt that was lost.
             (Ok(Written::Taken), true) => return Ok(SaveOutcome::Saved),
             (Ok(Written::Taken), false) => return Ok(SaveOutcome::Taken),
             (Ok(Written::Conflict(current)), _) => return Ok(SaveOutcome::Conflict(current)),
             (Ok(Written::Gone), _) => return Ok(SaveOutcome::Gone),
+            (Ok(Written::Revoked), _) => return Ok(SaveOutcome::Revoked),
             (Err(WriteFault::Unknown(error)), _) => lost = Some(error),
             (Err(WriteFault::Refused(error)), false) => return Err(error),
             (Err(WriteFault::Refused(_)), true) => {}

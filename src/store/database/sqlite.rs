@@ -25,6 +25,8 @@ mod open;
 mod read;
 mod schema;
 mod statements;
+mod upkeep;
+mod users;
 
 use super::pool::Pool;
 use failure::{is_busy, is_rolled_back, typed};
@@ -83,7 +85,7 @@ impl Sqlite {
                     outcomes.push(outcome);
                 }
                 for (id, version) in &batch.clears {
-                    statements::clear(connection, id, *version).await?;
+                    upkeep::clear(connection, id, *version).await?;
                 }
                 Ok(outcomes)
             })
@@ -99,7 +101,7 @@ impl Sqlite {
     pub(super) async fn bump(&self, from: &Epoch, to: &Epoch) -> Result<bool, WriteFault> {
         let transaction = self.begin().await.map_err(WriteFault::Refused)?;
         let bumped =
-            transaction.run(async |connection| statements::bump(connection, from, to).await);
+            transaction.run(async |connection| upkeep::bump(connection, from, to).await);
         let (transaction, bumped) = bumped.await.map_err(WriteFault::Refused)?;
         transaction.commit().await?.end();
         Ok(bumped)
@@ -108,7 +110,7 @@ impl Sqlite {
     pub(super) async fn purge(&self, before: Timestamp, limit: i64) -> Result<u64, Error> {
         let transaction = self.begin().await?;
         let purged =
-            transaction.run(async |connection| statements::purge(connection, before, limit).await);
+            transaction.run(async |connection| upkeep::purge(connection, before, limit).await);
         let (transaction, purged) = purged.await?;
         transaction.commit().await.map_err(WriteFault::into_error)?.end();
         Ok(purged)
@@ -200,7 +202,7 @@ struct Committed<'a>(Transaction<'a>);
 
 impl Committed<'_> {
     async fn epoch(&mut self) -> Option<Epoch> {
-        let epoch = statements::epoch(&mut self.0.connection);
+        let epoch = upkeep::epoch(&mut self.0.connection);
         timeout_at(self.0.deadline, epoch).await.ok()?.ok()
     }
 

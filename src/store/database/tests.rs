@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use super::*;
-use crate::{ManualClock, token::Token};
+use crate::{ManualClock, record::Activity, store::Store as _, token::Token};
 
 #[cfg(feature = "postgres")]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "made for the tests outside")]
@@ -36,7 +36,7 @@ impl Subject {
 
     async fn created(&self) -> (SessionId, Record) {
         let (id, record) = (fresh(), Record::example());
-        let write = Write::Create { id, record: record.clone() };
+        let write = Write::Create { id, record: record.clone(), terms: Terms::default() };
         assert!(matches!(self.written(write).await, Written::Done { version: 1, .. }));
         (id, record)
     }
@@ -104,7 +104,7 @@ async fn what_a_cache_may_hold_is_in_the_journal_when_it_is_changed() {
         assert_eq!(subject.journal().await, [(id, 3)]);
         assert!(matches!(subject.written(delete).await, Written::Gone));
         assert!(matches!(subject.save(id, 3).await, Written::Gone));
-        let again = Write::Create { id, record: Record::example() };
+        let again = Write::Create { id, record: Record::example(), terms: Terms::default() };
         assert!(matches!(subject.written(again).await, Written::Taken), "an id is used once");
         assert_eq!(subject.rows(&[id, fresh()]).await, [Some((3, false, None)), None]);
     })
@@ -116,7 +116,7 @@ async fn a_renewal_in_two_steps_leaves_one_of_the_two_in_between_and_the_new_one
     on_each(async |subject| {
         let (old, record) = subject.created().await;
         let new = fresh();
-        let begin = |expected| Write::Begin { old, expected, new, record: record.clone() };
+        let begin = |expected| Write::Begin { old, expected, new, record: record.clone(), terms: Terms::default() };
         assert!(matches!(subject.written(begin(7)).await, Written::Conflict(_)));
         assert!(matches!(subject.written(begin(1)).await, Written::Done { version: 1, .. }));
         assert!(matches!(subject.written(begin(1)).await, Written::Taken));
@@ -145,7 +145,7 @@ async fn a_renewal_that_another_finishes_takes_over_what_was_written_since() {
     on_each(async |subject| {
         let (old, record) = subject.created().await;
         let new = fresh();
-        let begin = Write::Begin { old, expected: 1, new, record: record.clone() };
+        let begin = Write::Begin { old, expected: 1, new, record: record.clone(), terms: Terms::default() };
         assert!(matches!(subject.written(begin).await, Written::Done { version: 1, .. }));
         let late = Record { version: 2, user: Some("late".into()), ..record };
         let _ = subject.written(Write::Save { id: old, expected: 1, record: late }).await;

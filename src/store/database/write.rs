@@ -1,9 +1,12 @@
 //! What can be written, and what comes of it.
 
+use std::num::NonZeroU32;
+
 use super::row::{Epoch, millis};
 use crate::{
     error::Error,
     record::{Activity, Record},
+    store::Login,
     token::SessionId,
 };
 
@@ -11,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
     /// A new row; `Taken` if there is any under the id, a dead one too.
-    Create { id: SessionId, record: Record },
+    Create { id: SessionId, record: Record, terms: Terms },
     /// Another version of the one that is alive at `expected`.
     Save { id: SessionId, expected: u64, record: Record },
     /// Kills what is alive, at `expected` or at any version.
@@ -19,27 +22,48 @@ pub(crate) enum Write {
     /// Kills `old`, alive at `expected`, and makes `new` of it, at once.
     Move { old: SessionId, expected: u64, new: SessionId, record: Record },
     /// Makes `new` beside `old`, alive at `expected`, which stays until [`Finish`](Self::Finish).
-    Begin { old: SessionId, expected: u64, new: SessionId, record: Record },
+    Begin { old: SessionId, expected: u64, new: SessionId, record: Record, terms: Terms },
     /// Kills `old`, alive at `expected` if that is given, and forgets that `new` replaces it. `Done`
     /// if it is dead already too, at version 0 if there is no `old`. Without `expected` `new` takes
     /// over what was written to `old` since it was made.
     Finish { old: SessionId, expected: Option<u64>, new: SessionId },
     /// A later end and no new version; `Gone` if there is nothing to change.
     Touch { id: SessionId, version: u64, activity: Activity },
+    /// Another epoch for the user, and kills all that is alive of theirs. `Done` also tells of what
+    /// is dead already and still in the journal: who killed it may not have told Redis.
+    Revoke { user: String },
+}
+
+/// What a new row of a user has to meet; in the same step the oldest of too many are killed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) epoch: Option<u64>,
+    pub(crate) limit: Option<NonZeroU32>,
 }
 
 /// What became of a [`Write`].
 #[derive(Clone, Debug)]
 pub(crate) enum Written {
-    /// Of a row that was killed the version that it died with, else the one that is there now; and
-    /// whom it still had to end, which was killed with it.
+    /// Of a row that was killed the version that it died with, else the one that is there now (of a
+    /// revocation how many it killed); and who ended beside it.
     Done {
         version: u64,
-        replaced: Option<SessionId>,
+        ended: Vec<Ended>,
     },
     Conflict(Record),
     Gone,
     Taken,
+    /// The user's epoch is another.
+    Revoked,
+}
+
+/// A session that ended with a write of another: whom it still had to replace, the oldest of too
+/// many, all of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) id: SessionId,
+    /// What the journal says of it; `None` if that is not known.
+    pub(crate) version: Option<u64>,
 }
 
 /// A write whose transaction has been committed.
@@ -76,14 +100,27 @@ pub(super) struct Executed {
 }
 
 impl Write {
-    /// The session that it changes; of two the older.
-    pub(crate) fn id(&self) -> &SessionId {
+    /// A sign-in as the first step of a renewal, or of a session of its own.
+    pub(crate) fn login(login: Login<'_>) -> Self {
+        let Login { new, epoch, limit, .. } = login;
+        let (record, terms) = (login.record.clone(), Terms { epoch, limit });
+        match login.old {
+            Some((old, expected)) => {
+                Self::Begin { old: *old, expected, new: *new, record, terms }
+            }
+            None => Self::Create { id: *new, record, terms },
+        }
+    }
+
+    /// The session that it changes, of two the older; `None` if it is all of a user's.
+    pub(crate) fn id(&self) -> Option<&SessionId> {
         match self {
             Self::Create { id, .. }
             | Self::Save { id, .. }
             | Self::Delete { id, .. }
-            | Self::Touch { id, .. } => id,
-            Self::Move { old, .. } | Self::Begin { old, .. } | Self::Finish { old, .. } => old,
+            | Self::Touch { id, .. } => Some(id),
+            Self::Move { old, .. } | Self::Begin { old, .. } | Self::Finish { old, .. } => Some(old),
+            Self::Revoke { .. } => None,
         }
     }
 }
@@ -105,6 +142,7 @@ impl WriteFault {
 /// A record as columns.
 pub(super) struct Fresh {
     pub(super) version: i64,
+    pub(super) created: i64,
     pub(super) last_activity: i64,
     pub(super) idle_deadline: i64,
     pub(super) ends: i64,
@@ -116,12 +154,34 @@ impl Fresh {
     pub(super) fn of(record: &Record) -> Self {
         Self {
             version: record.version().cast_signed(),
+            created: millis(record.created()),
             last_activity: millis(record.last_activity()),
             idle_deadline: millis(record.deadlines.idle_deadline),
             ends: millis(record.end()),
-            // No column of text can hold it in PostgreSQL; the body does.
-            user: record.user().map(|user| user.replace('\0', "\u{fffd}")),
+            user: record.user().map(column_of),
             body: record.to_bytes(),
         }
+    }
+}
+
+/// A user as a column has it: no column of text in PostgreSQL can hold NUL, and no two users may
+/// become one.
+pub(super) fn column_of(user: &str) -> String {
+    if !user.contains(['\0', '\u{fffd}']) {
+        return user.to_owned();
+    }
+    user.replace('\u{fffd}', "\u{fffd}1").replace('\0', "\u{fffd}0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_users_share_a_column() {
+        let users = ["a", "a\0", "a\u{fffd}", "a\u{fffd}0", "a\u{fffd}1", "a\0\u{fffd}", "a0"];
+        let columns: std::collections::BTreeSet<_> = users.map(column_of).into();
+        assert_eq!(columns.len(), users.len());
+        assert!(columns.iter().all(|column| !column.contains('\0')));
     }
 }

@@ -11,28 +11,53 @@ use crate::{
     token::SessionId,
 };
 
+/// Ends that one command tells of.
+const AT_ONCE: usize = 256;
+
 impl Inner {
     /// Tells Redis, in the generation and at the server that the database named after the commit.
     /// Answers whether Redis took it; if not, this instance believes it no longer about `id`.
     pub(super) async fn push(&self, id: &SessionId, order: &Order, epoch: Option<&Epoch>) -> bool {
-        self.pass("before-push").await;
-        let answers = self.stores.redis().is_closed();
-        let pushed = if answers {
-            let pushed = self.within_redis(self.tell(id, order, epoch)).await;
-            self.redis_was_told(pushed.as_ref().err());
-            pushed
-        } else {
-            Err(Error::unavailable("redis is away").into())
-        };
-        let Err(Fault { error, .. }) = pushed else { return true };
-        tracing::debug!(session.id = %id, %error, "redis was not told of a change");
-        self.authority.trust().set_aside(*id, self.now());
-        false
+        self.push_each(std::slice::from_ref(id), order, epoch).await
+    }
+
+    /// The same order for several.
+    pub(super) async fn push_each(
+        &self,
+        ids: &[SessionId],
+        order: &Order,
+        epoch: Option<&Epoch>,
+    ) -> bool {
+        let mut left = ids;
+        while !left.is_empty() {
+            let (some, rest) = left.split_at(left.len().min(AT_ONCE));
+            self.pass("before-push").await;
+            if !self.pushed(some, order, epoch).await {
+                let (mut trust, now) = (self.authority.trust(), self.now());
+                left.iter().for_each(|id| trust.set_aside(*id, now));
+                return false;
+            }
+            left = rest;
+        }
+        true
+    }
+
+    async fn pushed(&self, ids: &[SessionId], order: &Order, epoch: Option<&Epoch>) -> bool {
+        if !self.stores.redis().is_closed() {
+            return false;
+        }
+        let told = self.within_redis(self.tell(ids, order, epoch)).await;
+        self.redis_was_told(told.as_ref().err());
+        if let Err(Fault { error, .. }) = &told {
+            let id = ids.first().map(tracing::field::display);
+            tracing::debug!(session.id = id, %error, "redis was not told of a change");
+        }
+        told.is_ok()
     }
 
     async fn tell(
         &self,
-        id: &SessionId,
+        ids: &[SessionId],
         order: &Order,
         epoch: Option<&Epoch>,
     ) -> Result<(), Fault> {
@@ -40,18 +65,23 @@ impl Inner {
             Some(epoch) => epoch.clone(),
             None => self.known_epoch()?,
         };
-        match self.tell_once(id, order, &epoch).await {
-            Err(Fault { lost: true, .. }) => self.tell_once(id, order, &epoch).await,
+        match self.tell_once(ids, order, &epoch).await {
+            Err(Fault { lost: true, .. }) => self.tell_once(ids, order, &epoch).await,
             result => result,
         }
     }
 
-    async fn tell_once(&self, id: &SessionId, order: &Order, epoch: &Epoch) -> Result<(), Fault> {
+    async fn tell_once(
+        &self,
+        ids: &[SessionId],
+        order: &Order,
+        epoch: &Epoch,
+    ) -> Result<(), Fault> {
         let mut link = self.cache.link().await?;
         if *link.peer().incarnation().as_str() != *epoch.incarnation {
             return Err(Error::unavailable("another redis server is vouched for").into());
         }
-        carry_out(&mut link, epoch.generation, id, order).await
+        carry_out(&mut link, epoch.generation, ids, order).await
     }
 
     fn known_epoch(&self) -> Result<Epoch, Error> {
@@ -76,13 +106,13 @@ impl Inner {
 pub(super) async fn carry_out(
     link: &mut Link,
     generation: u64,
-    id: &SessionId,
+    ids: &[SessionId],
     order: &Order,
 ) -> Result<(), Fault> {
-    let Order::Put(record) = order else { return link.kill(generation, id).await };
+    let (Order::Put(record), [id]) = (order, ids) else { return link.kill(generation, ids).await };
     match link.put(generation, id, record).await {
         // A full Redis still forgets.
-        Err(fault) if fault.refused => link.kill(generation, id).await,
+        Err(fault) if fault.refused => link.kill(generation, ids).await,
         result => result,
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     record::Record,
     store::{
-        SaveOutcome,
+        Login, SaveOutcome,
         database::{
             Write, WriteFault, Written,
             renewal::{self, Steps},
@@ -42,18 +42,16 @@ impl Inner {
                 Ok(SaveOutcome::Gone)
             }
             Written::Conflict(current) => Ok(SaveOutcome::Conflict(current)),
-            Written::Taken => Ok(SaveOutcome::Taken),
+            Written::Taken | Written::Revoked => Ok(SaveOutcome::Taken),
         }
     }
 
-    pub(super) async fn begin_renew(
-        &self,
-        old: &SessionId,
-        expected: u64,
-        new: &SessionId,
-        record: &Record,
-    ) -> Result<SaveOutcome, Error> {
-        let begun = renewal::begin(old, expected, new, record, self).await?;
+    /// The first step of a renewal, or a sign-in without one.
+    pub(super) async fn login(&self, login: Login<'_>) -> Result<SaveOutcome, Error> {
+        let begun = renewal::begin(Write::login(login), self).await?;
+        if matches!(begun, SaveOutcome::Saved) {
+            self.touched.note(login.new, login.record.last_activity());
+        }
         self.pass("after-begin").await;
         Ok(begun)
     }
@@ -71,21 +69,51 @@ impl Inner {
 impl Steps for Inner {
     /// One step in the database, and Redis told of what it means for the old id.
     async fn step(&self, write: Write) -> Result<Written, WriteFault> {
-        let old = *write.id();
+        let Write::Finish { old, .. } = write else { return self.first_step(write).await };
         let doubt = Doubt::about(self, old);
-        let begins = matches!(write, Write::Begin { .. });
         let done = match self.commit(write).await {
             Ok(done) => done,
             Err(fault) => return Err(doubt.unless_refused(fault)),
         };
         match done.written {
-            Written::Done { version, .. } if !begins => {
-                self.told(doubt, &Order::Kill, version, &done).await;
-            }
+            Written::Done { version, .. } => self.told(doubt, &Order::Kill, version, &done).await,
             // Whoever ended it may not have told Redis.
             Written::Gone => doubt.dispel_if(self.kill_copy(&old, &done).await),
             _ => doubt.dispel(),
         }
         Ok(done.written)
+    }
+}
+
+impl Inner {
+    /// Nothing can be cached about the new id, and the old one lives on; but the oldest of too many
+    /// may have ended.
+    async fn first_step(&self, write: Write) -> Result<Written, WriteFault> {
+        let old = if let Write::Begin { old, .. } = &write { Some(*old) } else { None };
+        let done = self.commit(write).await?;
+        match (&done.written, old) {
+            // Whoever ended it may not have told Redis.
+            (Written::Gone, Some(old)) => {
+                let _ = self.kill_copy(&old, &done).await;
+            }
+            (Written::Done { ended, .. }, _) if !ended.is_empty() => {
+                let pushed = self.push_ends(&done).await;
+                self.acknowledge(done.at, pushed).await;
+            }
+            _ => {}
+        }
+        Ok(done.written)
+    }
+
+    /// Ends all sessions of a user, and tells Redis of each; answers how many were alive.
+    pub(super) async fn revoke_all(&self, user: &str) -> Result<u64, Error> {
+        let done = self.commit(Write::Revoke { user: user.to_owned() }).await;
+        let done = done.map_err(WriteFault::into_error)?;
+        let pushed = self.push_ends(&done).await;
+        self.acknowledge(done.at, pushed).await;
+        match done.written {
+            Written::Done { version: killed, .. } => Ok(killed),
+            _ => Ok(0),
+        }
     }
 }

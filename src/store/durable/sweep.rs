@@ -36,7 +36,8 @@ impl Inner {
         for ((id, journalled), row) in journal.iter().zip(rows) {
             let (order, version) = journal::order(row, *journalled);
             self.within_redis(async {
-                let told = carry_out(&mut link, epoch.generation, id, &order).await;
+                let ids = std::slice::from_ref(id);
+                let told = carry_out(&mut link, epoch.generation, ids, &order).await;
                 told.map_err(|fault| fault.error)
             })
             .await?;

@@ -9,7 +9,7 @@ use crate::{
     record::Record,
     store::{
         SaveOutcome,
-        database::{Committed, Epoch, Write, WriteFault, Written},
+        database::{Committed, Ended, Epoch, Terms, Write, WriteFault, Written},
     },
     token::SessionId,
 };
@@ -28,7 +28,8 @@ impl Inner {
         id: &SessionId,
         record: &Record,
     ) -> Result<SaveOutcome, Error> {
-        let write = Write::Create { id: *id, record: record.clone() };
+        let terms = Terms::default();
+        let write = Write::Create { id: *id, record: record.clone(), terms };
         match self.commit(write).await {
             Ok(Done { written: Written::Done { .. }, .. }) => {
                 self.touched.note(id, record.last_activity());
@@ -68,7 +69,7 @@ impl Inner {
                 doubt.dispel();
                 Ok(SaveOutcome::Conflict(current))
             }
-            Written::Gone | Written::Taken => {
+            Written::Gone | Written::Taken | Written::Revoked => {
                 // Whoever ended it may not have told Redis.
                 let pushed = self.kill_copy(id, &done).await;
                 doubt.dispel_if(pushed);
@@ -99,7 +100,7 @@ impl Inner {
             Written::Done { version, .. } => {
                 self.told(doubt, &Order::Kill, version, &done).await;
             }
-            Written::Gone | Written::Taken => {
+            Written::Gone | Written::Taken | Written::Revoked => {
                 let pushed = self.kill_copy(id, &done).await;
                 doubt.dispel_if(pushed);
                 self.acknowledge(done.at, pushed).await;
@@ -113,9 +114,6 @@ impl Inner {
     pub(super) async fn told(&self, doubt: Doubt<'_>, order: &Order, version: u64, done: &Done) {
         let id = doubt.id;
         let mut pushed = self.push(&id, order, done.epoch.as_ref()).await;
-        if let Written::Done { replaced: Some(replaced), .. } = &done.written {
-            pushed &= self.push(replaced, &Order::Kill, done.epoch.as_ref()).await;
-        }
         // Without the epoch nobody knows whether that was the right place.
         pushed &= done.epoch.is_some();
         if pushed {
@@ -126,7 +124,29 @@ impl Inner {
             drop(doubt);
             self.announce_soon();
         }
-        self.acknowledge(done.at, pushed).await;
+        let all = self.push_ends(done).await && pushed;
+        self.acknowledge(done.at, all).await;
+    }
+
+    /// Tells Redis of those who ended beside the session of a write; answers whether it took all.
+    pub(super) async fn push_ends(&self, done: &Done) -> bool {
+        let Written::Done { ended, .. } = &done.written else { return true };
+        if ended.is_empty() {
+            return true;
+        }
+        let ids: Vec<_> = ended.iter().map(|ended| ended.id).collect();
+        let pushed = self.push_each(&ids, &Order::Kill, done.epoch.as_ref()).await;
+        let pushed = pushed && done.epoch.is_some();
+        if pushed {
+            for Ended { id, version } in ended {
+                if let Some(version) = version {
+                    self.database().clear_later(*id, *version);
+                }
+            }
+        } else {
+            self.announce_soon();
+        }
+        pushed
     }
 
     /// Tells Redis of a session that was over already; answers whether that was the right place.

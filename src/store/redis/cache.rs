@@ -166,10 +166,12 @@ impl Link {
         self.call(&call).await.map(|_| ())
     }
 
-    /// Removes the copy, and with a lease the right to create one.
-    pub(crate) async fn kill(&mut self, generation: u64, id: &SessionId) -> Result<(), Fault> {
+    /// Removes the copies, and with a lease the right to create one.
+    pub(crate) async fn kill(&mut self, generation: u64, ids: &[SessionId]) -> Result<(), Fault> {
         let mut del = redis::cmd("DEL");
-        let _ = del.arg(self.keys.key(generation, id));
+        for id in ids {
+            let _ = del.arg(self.keys.key(generation, id));
+        }
         Ok(self.connection.send(&del).await.map(|_| ())?)
     }
 

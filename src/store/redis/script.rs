@@ -10,6 +10,8 @@ pub(super) enum Script {
     Create,
     Save,
     Renew,
+    Login,
+    RevokeAll,
     Kill,
     DeleteIf,
     Touch,
@@ -20,8 +22,16 @@ pub(super) enum Script {
 }
 
 /// What records need that are kept by Redis alone.
-pub(super) const RECORDS: &[Script] =
-    &[Script::Create, Script::Save, Script::Renew, Script::Kill, Script::DeleteIf, Script::Touch];
+pub(super) const RECORDS: &[Script] = &[
+    Script::Create,
+    Script::Save,
+    Script::Renew,
+    Script::Login,
+    Script::RevokeAll,
+    Script::Kill,
+    Script::DeleteIf,
+    Script::Touch,
+];
 /// What copies need of records that a database keeps.
 #[cfg(feature = "_database")]
 pub(super) const COPIES: &[Script] = &[Script::Put, Script::Fill, Script::Touch];
@@ -66,6 +76,8 @@ impl Script {
             Self::Create => source!("create.lua"),
             Self::Save => source!("save.lua"),
             Self::Renew => source!("renew.lua"),
+            Self::Login => source!("login.lua"),
+            Self::RevokeAll => source!("revoke_all.lua"),
             Self::Kill => source!("kill.lua"),
             Self::DeleteIf => source!("delete_if.lua"),
             Self::Touch => source!("touch.lua"),

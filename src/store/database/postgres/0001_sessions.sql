@@ -2,6 +2,8 @@ CREATE TABLE trs_sessions (
     id text COLLATE "C" PRIMARY KEY,
     version bigint NOT NULL,
     alive boolean NOT NULL,
+    -- The first write, or the last login.
+    created bigint NOT NULL,
     last_activity bigint NOT NULL,
     idle_deadline bigint NOT NULL,
     -- The end of the session; of a dead one the time of its death.
@@ -14,7 +16,15 @@ CREATE TABLE trs_sessions (
 );
 
 CREATE INDEX trs_sessions_ends ON trs_sessions (ends);
-CREATE INDEX trs_sessions_user_id ON trs_sessions (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX trs_sessions_user_id ON trs_sessions (user_id, created)
+    WHERE user_id IS NOT NULL AND alive;
+
+-- Whoever makes a session of a user, or ends all of them, holds the user's row meanwhile.
+CREATE TABLE trs_users (
+    user_id text COLLATE "C" PRIMARY KEY,
+    -- Another one each time that all sessions of the user are revoked.
+    epoch bigint NOT NULL
+);
 
 -- Writes that Redis may not know of yet.
 CREATE TABLE trs_journal (
@@ -34,21 +44,74 @@ CREATE TABLE trs_cache (
 INSERT INTO trs_cache (one, seq, generation, incarnation)
 VALUES (1, 0, ('x' || md5(gen_random_uuid()::text || gen_random_uuid()::text))::bit(64)::bigint, '');
 
+-- Kills a session, at one version or at any, and whom it still had to end. A row for each; for one
+-- that was dead already without a version.
+CREATE FUNCTION trs_kill_1(p_id text, p_expected bigint, p_now bigint, p_journal boolean)
+RETURNS TABLE (r_id text, r_version bigint)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_replaces text;
+BEGIN
+    UPDATE trs_sessions SET alive = false, version = version + 1, ends = p_now
+    WHERE id = p_id AND alive AND (p_expected IS NULL OR version = p_expected)
+    RETURNING id, version, replaces INTO r_id, r_version, v_replaces;
+    IF r_id IS NULL THEN
+        RETURN;
+    END IF;
+    IF p_journal THEN
+        INSERT INTO trs_journal AS j (id, version) VALUES (r_id, r_version)
+        ON CONFLICT (id) DO UPDATE SET version = greatest(j.version, excluded.version);
+    END IF;
+    RETURN NEXT;
+    IF v_replaces IS NOT NULL THEN
+        r_id := v_replaces;
+        UPDATE trs_sessions SET alive = false, version = version + 1, ends = p_now
+        WHERE id = v_replaces AND alive RETURNING version INTO r_version;
+        IF r_version IS NOT NULL AND p_journal THEN
+            INSERT INTO trs_journal AS j (id, version) VALUES (r_id, r_version)
+            ON CONFLICT (id) DO UPDATE SET version = greatest(j.version, excluded.version);
+        END IF;
+        RETURN NEXT;
+    END IF;
+END;
+$$;
+
+-- Sessions of a user beyond the latest ones, without one and without those that another takes over
+-- from: what is over by its time first, then who signed in the longest ago.
+CREATE FUNCTION trs_beyond_1(p_user text, p_without text[], p_kept bigint, p_now bigint)
+RETURNS SETOF text
+LANGUAGE sql
+STABLE
+AS $$
+    SELECT s.id FROM trs_sessions s
+    WHERE s.user_id = p_user AND s.alive AND NOT (s.id = ANY (p_without))
+        AND NOT EXISTS (
+            SELECT 1 FROM trs_sessions heir
+            WHERE heir.user_id = p_user AND heir.alive AND heir.replaces = s.id
+        )
+    ORDER BY s.ends > p_now DESC, s.created DESC, s.id
+    OFFSET p_kept
+$$;
+
 -- Executes a batch of writes in their order, commits, and reads the cache row after that: all in
 -- one round trip. Has to be called outside of a transaction.
 --
--- Writes: 0 create, 1 save, 2 delete, 3 move, 4 begin, 5 finish, 6 touch.
--- Outcomes: 0 done, 1 conflict, 2 gone, 3 taken.
+-- Writes: 0 create, 1 save, 2 delete, 3 move, 4 begin, 5 finish, 6 touch, 7 revoke all of a user.
+-- Outcomes: 0 done, 1 conflict, 2 gone, 3 taken, 4 revoked.
 CREATE PROCEDURE trs_write_1(
     p_writes smallint[],
     p_ids text[],
     p_others text[],
     p_expected bigint[],
     p_versions bigint[],
+    p_created bigint[],
     p_activities bigint[],
     p_deadlines bigint[],
     p_ends bigint[],
     p_users text[],
+    p_epochs bigint[],
+    p_limits bigint[],
     p_bodies bytea[],
     p_cleared text[],
     p_cleared_versions bigint[],
@@ -60,7 +123,10 @@ CREATE PROCEDURE trs_write_1(
     INOUT r_activities bigint[],
     INOUT r_deadlines bigint[],
     INOUT r_bodies bytea[],
-    INOUT r_replaced text[],
+    -- Who ended beside the session of the write with that number, counted from 1.
+    INOUT r_ended text[],
+    INOUT r_ended_versions bigint[],
+    INOUT r_ended_by integer[],
     INOUT r_seq bigint,
     INOUT r_generation bigint,
     INOUT r_incarnation text
@@ -69,13 +135,12 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     v_count integer := cardinality(p_writes);
+    v_users text[];
+    v_crowded text[];
     v_write smallint;
     v_id text;
     v_outcome smallint;
     v_version bigint;
-    v_journalled bigint;
-    v_replaced text;
-    v_replaced_version bigint;
     v_found record;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -94,11 +159,28 @@ BEGIN
     r_activities := array_fill(NULL::bigint, ARRAY[v_count]);
     r_deadlines := array_fill(NULL::bigint, ARRAY[v_count]);
     r_bodies := array_fill(NULL::bytea, ARRAY[v_count]);
-    r_replaced := array_fill(NULL::text, ARRAY[v_count]);
+    r_ended := '{}';
+    r_ended_versions := '{}';
+    r_ended_by := '{}';
 
-    -- All locks first and in one order, so that no two batches wait for each other.
-    IF v_count > 1 OR p_others[1] IS NOT NULL THEN
-        PERFORM 1 FROM trs_sessions WHERE id = ANY (p_ids || p_others) ORDER BY id FOR UPDATE;
+    -- All locks first and in one order, so that no two batches wait for each other: of users who
+    -- get a session or lose all, then of sessions.
+    SELECT array_agg(DISTINCT w.who COLLATE "C" ORDER BY w.who COLLATE "C"),
+        array_agg(w.who) FILTER (WHERE w.what = 7 OR w.bound IS NOT NULL)
+    INTO v_users, v_crowded
+    FROM unnest(p_writes, p_users, p_limits) AS w (what, who, bound)
+    WHERE w.what IN (0, 3, 4, 7) AND w.who IS NOT NULL;
+    IF v_users IS NOT NULL THEN
+        INSERT INTO trs_users (user_id, epoch) SELECT unnest(v_users), 0
+        ON CONFLICT (user_id) DO NOTHING;
+        PERFORM 1 FROM trs_users WHERE user_id = ANY (v_users) ORDER BY user_id FOR UPDATE;
+    END IF;
+    IF v_count > 1 OR p_others[1] IS NOT NULL OR v_crowded IS NOT NULL THEN
+        PERFORM 1 FROM trs_sessions WHERE id IN (
+            SELECT unnest(p_ids || p_others)
+            UNION ALL
+            SELECT id FROM trs_sessions WHERE user_id = ANY (v_crowded) AND alive
+        ) ORDER BY id FOR UPDATE;
     END IF;
 
     FOR i IN 1 .. v_count LOOP
@@ -106,10 +188,15 @@ BEGIN
         v_id := p_ids[i];
         v_outcome := 0;
         v_version := p_versions[i];
-        v_journalled := NULL;
-        v_replaced := NULL;
 
-        IF v_write IN (3, 4) THEN
+        IF v_write IN (0, 4) AND p_epochs[i] IS NOT NULL THEN
+            PERFORM 1 FROM trs_users WHERE user_id = p_users[i] AND epoch = p_epochs[i];
+            IF NOT FOUND THEN
+                v_outcome := 4;
+            END IF;
+        END IF;
+
+        IF v_write IN (3, 4) AND v_outcome = 0 THEN
             PERFORM 1 FROM trs_sessions
             WHERE id = v_id AND alive AND version = p_expected[i] FOR UPDATE;
             IF NOT FOUND THEN
@@ -119,26 +206,38 @@ BEGIN
 
         IF v_write IN (0, 3, 4) AND v_outcome = 0 THEN
             INSERT INTO trs_sessions
-                (id, version, alive, last_activity, idle_deadline, ends, replaces,
+                (id, version, alive, created, last_activity, idle_deadline, ends, replaces,
                  replaces_version, user_id, body)
             VALUES (
                 CASE v_write WHEN 0 THEN v_id ELSE p_others[i] END,
-                v_version, true, p_activities[i], p_deadlines[i], p_ends[i],
+                v_version, true, p_created[i], p_activities[i], p_deadlines[i], p_ends[i],
                 CASE v_write WHEN 4 THEN v_id END,
                 CASE v_write WHEN 4 THEN p_expected[i] END, p_users[i], p_bodies[i]
             )
             ON CONFLICT (id) DO NOTHING;
             IF NOT FOUND THEN
                 v_outcome := 3;
+            ELSIF p_limits[i] IS NOT NULL THEN
+                FOR v_found IN
+                    SELECT k.r_id, k.r_version
+                    FROM trs_beyond_1(
+                        p_users[i], array_remove(ARRAY[v_id, p_others[i]], NULL),
+                        p_limits[i] - 1, p_now
+                    ) AS b (id), trs_kill_1(b.id, NULL, p_now, p_journal) AS k
+                LOOP
+                    r_ended := r_ended || v_found.r_id;
+                    r_ended_versions := r_ended_versions || v_found.r_version;
+                    r_ended_by := r_ended_by || i;
+                END LOOP;
             END IF;
         END IF;
 
         IF v_write = 5 AND p_expected[i] IS NULL THEN
             -- What was written under the old id since was acknowledged; the renewal was not.
             UPDATE trs_sessions AS heir SET
-                version = heir.version + 1, last_activity = past.last_activity,
-                idle_deadline = past.idle_deadline, ends = past.ends,
-                user_id = past.user_id, body = past.body
+                version = heir.version + 1, created = past.created,
+                last_activity = past.last_activity, idle_deadline = past.idle_deadline,
+                ends = past.ends, user_id = past.user_id, body = past.body
             FROM trs_sessions AS past
             WHERE heir.id = p_others[i] AND heir.alive AND heir.replaces = v_id
                 AND past.id = v_id AND past.alive AND past.version <> heir.replaces_version;
@@ -150,34 +249,29 @@ BEGIN
                 idle_deadline = p_deadlines[i], ends = p_ends[i],
                 user_id = p_users[i], body = p_bodies[i]
             WHERE id = v_id AND version = p_expected[i] AND alive;
-            IF FOUND THEN
-                v_journalled := v_version;
-            ELSE
+            IF NOT FOUND THEN
                 v_outcome := 2;
+            ELSIF p_journal THEN
+                INSERT INTO trs_journal AS j (id, version) VALUES (v_id, v_version)
+                ON CONFLICT (id) DO UPDATE SET version = greatest(j.version, excluded.version);
             END IF;
         ELSIF v_write IN (2, 3, 5) AND v_outcome = 0 THEN
-            UPDATE trs_sessions SET alive = false, version = version + 1, ends = p_now
-            WHERE id = v_id AND alive AND (p_expected[i] IS NULL OR version = p_expected[i])
-            RETURNING version, replaces INTO v_journalled, v_replaced;
-            -- Whom it still had to end goes with it.
-            IF v_replaced IS NOT NULL THEN
-                UPDATE trs_sessions SET alive = false, version = version + 1, ends = p_now
-                WHERE id = v_replaced AND alive RETURNING version INTO v_replaced_version;
-                r_replaced[i] := v_replaced;
-                IF FOUND AND p_journal THEN
-                    INSERT INTO trs_journal AS j (id, version)
-                    VALUES (v_replaced, v_replaced_version)
-                    ON CONFLICT (id) DO UPDATE SET version = greatest(j.version, excluded.version);
+            v_version := NULL;
+            FOR v_found IN SELECT * FROM trs_kill_1(v_id, p_expected[i], p_now, p_journal) LOOP
+                IF v_found.r_id = v_id THEN
+                    v_version := v_found.r_version;
+                ELSE
+                    r_ended := r_ended || v_found.r_id;
+                    r_ended_versions := r_ended_versions || v_found.r_version;
+                    r_ended_by := r_ended_by || i;
                 END IF;
-            END IF;
-            IF v_write = 2 THEN
-                v_version := v_journalled;
-                IF v_journalled IS NULL THEN
-                    v_outcome := 2;
-                END IF;
-            ELSIF v_journalled IS NULL
+            END LOOP;
+            IF v_write = 3 THEN
+                v_version := p_versions[i];
+            ELSIF v_version IS NULL AND v_write = 2 THEN
+                v_outcome := 2;
+            ELSIF v_version IS NULL
                 AND EXISTS (SELECT 1 FROM trs_sessions WHERE id = v_id AND alive)
-                AND v_write = 5
             THEN
                 -- Somebody has written there since, which must not be lost.
                 v_outcome := 2;
@@ -185,7 +279,7 @@ BEGIN
                 UPDATE trs_sessions SET replaces = NULL
                 WHERE id = p_others[i] AND replaces = v_id;
                 v_version := coalesce(
-                    v_journalled, (SELECT version FROM trs_sessions WHERE id = v_id), 0
+                    v_version, (SELECT version FROM trs_sessions WHERE id = v_id), 0
                 );
             END IF;
         ELSIF v_write = 6 THEN
@@ -195,6 +289,24 @@ BEGIN
             IF NOT FOUND THEN
                 v_outcome := 2;
             END IF;
+        ELSIF v_write = 7 THEN
+            UPDATE trs_users SET epoch = greatest(epoch + 1, p_now) WHERE user_id = p_users[i];
+            v_version := 0;
+            FOR v_found IN
+                -- What is dead already, and Redis perhaps not told of it.
+                SELECT j.id AS r_id, j.version AS r_version, 0 AS killed
+                FROM trs_journal j JOIN trs_sessions s ON s.id = j.id
+                WHERE s.user_id = p_users[i] AND NOT s.alive
+                UNION ALL
+                SELECT k.r_id, k.r_version, (k.r_version IS NOT NULL)::integer
+                FROM trs_sessions s, trs_kill_1(s.id, NULL, p_now, p_journal) AS k
+                WHERE s.user_id = p_users[i] AND s.alive
+            LOOP
+                v_version := v_version + v_found.killed;
+                r_ended := r_ended || v_found.r_id;
+                r_ended_versions := r_ended_versions || v_found.r_version;
+                r_ended_by := r_ended_by || i;
+            END LOOP;
         END IF;
 
         IF v_outcome = 2 AND v_write <> 6 THEN
@@ -207,10 +319,6 @@ BEGIN
                 r_deadlines[i] := v_found.idle_deadline;
                 r_bodies[i] := v_found.body;
             END IF;
-        END IF;
-        IF p_journal AND v_journalled IS NOT NULL THEN
-            INSERT INTO trs_journal AS j (id, version) VALUES (v_id, v_journalled)
-            ON CONFLICT (id) DO UPDATE SET version = greatest(j.version, excluded.version);
         END IF;
         r_outcomes[i] := v_outcome;
         r_versions[i] := v_version;

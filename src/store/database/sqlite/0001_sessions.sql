@@ -2,6 +2,8 @@ CREATE TABLE trs_sessions (
     id TEXT PRIMARY KEY,
     version INTEGER NOT NULL,
     alive INTEGER NOT NULL,
+    -- The first write, or the last login.
+    created INTEGER NOT NULL,
     last_activity INTEGER NOT NULL,
     idle_deadline INTEGER NOT NULL,
     -- The end of the session; of a dead one the time of its death.
@@ -14,7 +16,14 @@ CREATE TABLE trs_sessions (
 ) STRICT;
 
 CREATE INDEX trs_sessions_ends ON trs_sessions (ends);
-CREATE INDEX trs_sessions_user_id ON trs_sessions (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX trs_sessions_user_id ON trs_sessions (user_id, created)
+    WHERE user_id IS NOT NULL AND alive;
+
+CREATE TABLE trs_users (
+    user_id TEXT PRIMARY KEY,
+    -- Another one each time that all sessions of the user are revoked.
+    epoch INTEGER NOT NULL
+) STRICT;
 
 -- Writes that Redis may not know of yet.
 CREATE TABLE trs_journal (

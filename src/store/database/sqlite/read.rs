@@ -48,6 +48,13 @@ impl Sqlite {
         epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)
     }
 
+    pub(in crate::store::database) async fn epoch_of(&self, user: &str) -> Result<u64, Error> {
+        let query = "SELECT epoch FROM trs_users WHERE user_id = ?";
+        let rows = self.ask(sqlx::query(query).bind(user)).await?;
+        let epoch = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0)).map_err(typed)?;
+        Ok(epoch.cast_unsigned())
+    }
+
     pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
         let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version \
             FROM trs_cache c LEFT JOIN (SELECT id, version FROM trs_journal LIMIT ?) j ON true";

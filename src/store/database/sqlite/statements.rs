@@ -6,20 +6,23 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteConnection},
 };
 
-use super::read::{EPOCH, columns, epoch as epoch_of};
+use super::{
+    read::columns,
+    users,
+};
 use crate::{
     error::Error,
     record::{Activity, Record},
     store::database::{
-        row::{Columns, Epoch, millis},
-        write::{Fresh, Write, Written},
+        row::{Columns, millis},
+        write::{Ended, Fresh, Write, Written},
     },
     timestamp::Timestamp,
     token::SessionId,
 };
 
 /// The inner error is that of this write alone.
-type Outcome = Result<Result<Written, Error>, sqlx::Error>;
+pub(super) type Outcome = Result<Result<Written, Error>, sqlx::Error>;
 
 pub(super) async fn write(
     connection: &mut SqliteConnection,
@@ -28,13 +31,19 @@ pub(super) async fn write(
     now: Timestamp,
 ) -> Outcome {
     match write {
-        Write::Create { id, record } => insert(connection, id, record, None).await,
+        Write::Create { id, record, terms } => {
+            if !users::admits(connection, record, *terms).await? {
+                return Ok(Ok(Written::Revoked));
+            }
+            let made = insert(connection, id, record, None).await?;
+            users::make_room(connection, made, (record, *terms), &[id], journal, now).await
+        }
         Write::Save { id, expected, record } => {
             save(connection, id, *expected, record, journal).await
         }
         Write::Delete { id, expected } => {
             match kill(connection, id, *expected, journal, now).await? {
-                Some((version, replaced)) => Ok(Ok(Written::Done { version, replaced })),
+                Some((version, ended)) => Ok(Ok(Written::Done { version, ended })),
                 None => instead(connection, id).await,
             }
         }
@@ -45,59 +54,19 @@ pub(super) async fn write(
             }
             Ok(begun)
         }
-        Write::Begin { old, expected, new, record } => {
-            begin(connection, old, *expected, (new, record, Some(old))).await
+        Write::Begin { old, expected, new, record, terms } => {
+            if !users::admits(connection, record, *terms).await? {
+                return Ok(Ok(Written::Revoked));
+            }
+            let begun = begin(connection, old, *expected, (new, record, Some(old))).await?;
+            users::make_room(connection, begun, (record, *terms), &[old, new], journal, now).await
         }
         Write::Finish { old, expected, new } => {
             finish(connection, old, *expected, new, journal, now).await
         }
         Write::Touch { id, version, activity } => touch(connection, id, *version, *activity).await,
+        Write::Revoke { user } => users::revoke_all(connection, user, journal, now).await,
     }
-}
-
-pub(super) async fn clear(
-    connection: &mut SqliteConnection,
-    id: &SessionId,
-    version: u64,
-) -> Result<(), sqlx::Error> {
-    let query = "DELETE FROM trs_journal WHERE id = ? AND version <= ?";
-    let _ = sqlx::query(query)
-        .bind(id.to_string())
-        .bind(version.cast_signed())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-pub(super) async fn epoch(connection: &mut SqliteConnection) -> Result<Epoch, sqlx::Error> {
-    epoch_of(&sqlx::query(EPOCH).fetch_one(connection).await?)
-}
-
-pub(super) async fn bump(
-    connection: &mut SqliteConnection,
-    from: &Epoch,
-    to: &Epoch,
-) -> Result<bool, sqlx::Error> {
-    let query = "UPDATE trs_cache SET seq = ?, generation = ?, incarnation = ? \
-        WHERE generation = ?";
-    let query = sqlx::query(query).bind(to.seq.cast_signed()).bind(to.generation.cast_signed());
-    let query = query.bind(&*to.incarnation).bind(from.generation.cast_signed());
-    let bumped = query.execute(&mut *connection).await?.rows_affected() > 0;
-    if bumped {
-        let _ = sqlx::query("DELETE FROM trs_journal").execute(connection).await?;
-    }
-    Ok(bumped)
-}
-
-pub(super) async fn purge(
-    connection: &mut SqliteConnection,
-    before: Timestamp,
-    limit: i64,
-) -> Result<u64, sqlx::Error> {
-    let query = "DELETE FROM trs_sessions WHERE id IN \
-        (SELECT id FROM trs_sessions WHERE ends < ? ORDER BY ends LIMIT ?)";
-    let query = sqlx::query(query).bind(millis(before)).bind(limit);
-    Ok(query.execute(connection).await?.rows_affected())
 }
 
 async fn insert(
@@ -107,9 +76,9 @@ async fn insert(
     replaces: Option<(&SessionId, u64)>,
 ) -> Outcome {
     let query = "INSERT INTO trs_sessions (version, last_activity, idle_deadline, ends, user_id, \
-        body, id, replaces, replaces_version, alive) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1) \
-        ON CONFLICT (id) DO NOTHING";
-    let query = with(query, record).bind(id.to_string());
+        body, id, created, replaces, replaces_version, alive) \
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (id) DO NOTHING";
+    let query = with(query, record).bind(id.to_string()).bind(millis(record.created()));
     let query = query.bind(replaces.map(|(old, _)| old.to_string()));
     let query = query.bind(replaces.map(|(_, version)| version.cast_signed()));
     if query.execute(connection).await?.rows_affected() == 0 {
@@ -163,7 +132,7 @@ async fn finish(
     if expected.is_none() {
         // What was written under the old id since was acknowledged; the renewal was not.
         let query = "UPDATE trs_sessions AS heir SET version = heir.version + 1, \
-            last_activity = past.last_activity, idle_deadline = past.idle_deadline, \
+            created = past.created, last_activity = past.last_activity, idle_deadline = past.idle_deadline, \
             ends = past.ends, user_id = past.user_id, body = past.body FROM trs_sessions AS past \
             WHERE heir.id = ?1 AND heir.alive AND heir.replaces = ?2 AND past.id = ?2 AND past.alive \
             AND past.version <> heir.replaces_version";
@@ -180,8 +149,8 @@ async fn finish(
     let query = "UPDATE trs_sessions SET replaces = NULL WHERE id = ? AND replaces = ?";
     let query = sqlx::query(query).bind(new.to_string()).bind(old.to_string());
     let _ = query.execute(&mut *connection).await?;
-    if let Some((version, replaced)) = killed {
-        return Ok(Ok(Written::Done { version, replaced }));
+    if let Some((version, ended)) = killed {
+        return Ok(Ok(Written::Done { version, ended }));
     }
     let query = sqlx::query("SELECT version FROM trs_sessions WHERE id = ?").bind(old.to_string());
     let dead = query.fetch_optional(connection).await?;
@@ -211,20 +180,21 @@ async fn touch(
 
 /// The version that the row died with, if it was alive, at `expected` if that is given; and whom it
 /// still had to end, which goes with it.
-async fn kill(
+pub(super) async fn kill(
     connection: &mut SqliteConnection,
     id: &SessionId,
     expected: Option<u64>,
     journal: bool,
     now: Timestamp,
-) -> Result<Option<(u64, Option<SessionId>)>, sqlx::Error> {
+) -> Result<Option<(u64, Vec<Ended>)>, sqlx::Error> {
     let killed = kill_one(connection, id, expected, journal, now).await?;
     let Some((version, replaced)) = killed else { return Ok(None) };
-    let replaced = replaced.and_then(|id| id.parse().ok());
-    if let Some(replaced) = &replaced {
-        let _ = kill_one(connection, replaced, None, journal, now).await?;
+    let mut ended = Vec::new();
+    if let Some(id) = replaced.and_then(|id| id.parse().ok()) {
+        let killed = kill_one(connection, &id, None, journal, now).await?;
+        ended.push(Ended { id, version: killed.map(|(version, _)| version) });
     }
-    Ok(Some((version, replaced)))
+    Ok(Some((version, ended)))
 }
 
 async fn kill_one(
@@ -283,5 +253,5 @@ fn with<'q>(query: &'static str, record: &Record) -> Query<'q, Sqlite, SqliteArg
 }
 
 fn done(version: u64) -> Outcome {
-    Ok(Ok(Written::Done { version, replaced: None }))
+    Ok(Ok(Written::Done { version, ended: Vec::new() }))
 }

@@ -1,0 +1,110 @@
+//! What a user has: an epoch, and no more sessions than allowed. Nobody else writes meanwhile.
+
+use sqlx::{Row as _, sqlite::SqliteConnection};
+
+use super::statements::{Outcome, kill};
+use crate::{
+    error::Error,
+    record::Record,
+    store::database::{
+        row::millis,
+        write::{Ended, Terms, Written, column_of},
+    },
+    timestamp::Timestamp,
+    token::SessionId,
+};
+
+/// Whether the user's epoch is the one that was read before the credentials were checked.
+pub(super) async fn admits(
+    connection: &mut SqliteConnection,
+    record: &Record,
+    terms: Terms,
+) -> Result<bool, sqlx::Error> {
+    let (Some(user), Some(expected)) = (record.user(), terms.epoch) else { return Ok(true) };
+    let query = sqlx::query("SELECT epoch FROM trs_users WHERE user_id = ?").bind(column_of(user));
+    let row = query.fetch_optional(connection).await?;
+    let epoch: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    Ok(epoch.cast_unsigned() == expected)
+}
+
+/// Kills the oldest of too many sessions of a user who has just got one more; `besides` are not
+/// counted.
+pub(super) async fn make_room(
+    connection: &mut SqliteConnection,
+    made: Result<Written, Error>,
+    (record, terms): (&Record, Terms),
+    besides: &[&SessionId],
+    journal: bool,
+    now: Timestamp,
+) -> Outcome {
+    let (Ok(Written::Done { version, .. }), Some(limit), Some(user)) =
+        (&made, terms.limit, record.user())
+    else {
+        return Ok(made);
+    };
+    let query = "SELECT s.id FROM trs_sessions s WHERE s.user_id = ?1 AND s.alive \
+        AND s.id NOT IN (SELECT value FROM json_each(?2)) AND NOT EXISTS \
+            (SELECT 1 FROM trs_sessions heir \
+            WHERE heir.user_id = ?1 AND heir.alive AND heir.replaces = s.id) \
+        ORDER BY s.ends > ?3 DESC, s.created DESC, s.id LIMIT -1 OFFSET ?4";
+    let besides: Vec<_> = besides.iter().map(|id| format!("\"{id}\"")).collect();
+    let query = sqlx::query(query)
+        .bind(column_of(user))
+        .bind(format!("[{}]", besides.join(",")))
+        .bind(millis(now))
+        .bind(i64::from(limit.get()) - 1);
+    let rows = query.fetch_all(&mut *connection).await?;
+    let mut ended = Vec::new();
+    for row in rows {
+        kill_into(&mut ended, connection, row.try_get(0)?, journal, now).await?;
+    }
+    Ok(Ok(Written::Done { version: *version, ended }))
+}
+
+/// Another epoch, and nothing alive of that user.
+pub(super) async fn revoke_all(
+    connection: &mut SqliteConnection,
+    user: &str,
+    journal: bool,
+    now: Timestamp,
+) -> Outcome {
+    let user = column_of(user);
+    let query = "INSERT INTO trs_users (user_id, epoch) VALUES (?1, ?2) \
+        ON CONFLICT (user_id) DO UPDATE SET epoch = max(epoch + 1, ?2)";
+    let query = sqlx::query(query).bind(&user).bind(millis(now));
+    let _ = query.execute(&mut *connection).await?;
+    // What is dead already, and Redis perhaps not told of it.
+    let query = "SELECT j.id, j.version FROM trs_journal j JOIN trs_sessions s ON s.id = j.id \
+        WHERE s.user_id = ? AND NOT s.alive";
+    let rows = sqlx::query(query).bind(&user).fetch_all(&mut *connection).await?;
+    let mut ended = Vec::new();
+    for row in rows {
+        if let Ok(id) = row.try_get::<String, _>(0)?.parse() {
+            let version = Some(row.try_get::<i64, _>(1)?.cast_unsigned());
+            ended.push(Ended { id, version });
+        }
+    }
+    let dead = ended.len();
+    let query = "SELECT id FROM trs_sessions WHERE user_id = ? AND alive";
+    let rows = sqlx::query(query).bind(&user).fetch_all(&mut *connection).await?;
+    for row in rows {
+        kill_into(&mut ended, connection, row.try_get(0)?, journal, now).await?;
+    }
+    let killed = ended.iter().skip(dead).filter(|ended| ended.version.is_some()).count();
+    Ok(Ok(Written::Done { version: u64::try_from(killed).unwrap_or(u64::MAX), ended }))
+}
+
+async fn kill_into(
+    ended: &mut Vec<Ended>,
+    connection: &mut SqliteConnection,
+    id: String,
+    journal: bool,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let Ok(id) = id.parse() else { return Ok(()) };
+    if let Some((version, others)) = kill(connection, &id, None, journal, now).await? {
+        ended.push(Ended { id, version: Some(version) });
+        ended.extend(others);
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! What a user has, in Redis alone: an index of sessions, and an epoch.
+//!
+//! Under `{prefix}u:{user}` stands a hash from the ids of sessions to the time of their sign-in, with
+//! the epoch beside them.
+
+use std::time::Duration;
+
+use redis::{FromRedisValue, Value};
+
+use super::{
+    CREATE_DEADLINE, KEPT_EXPIRED, RedisStore, TOMBSTONE, conflict, millis,
+    script::Script,
+    value::{self, head},
+};
+use crate::{
+    error::Error,
+    record::Record,
+    store::{Login, SaveOutcome},
+};
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// How long the index of a user stays whose sessions have no absolute end; each sign-in and each
+/// renewal starts it afresh. No cookie lives longer in a browser.
+const LONGEST: Duration = Duration::from_secs(400 * 86_400);
+
+impl RedisStore {
+    pub(super) async fn user_epoch(&self, user: &str) -> Result<u64, Error> {
+        let mut get = redis::cmd("HGET");
+        let _ = get.arg(self.index(user)).arg("epoch");
+        let epoch = Option::<u64>::from_redis_value(self.connections.read(&get).await?);
+        Ok(epoch.map_err(|_| value::corrupt())?.unwrap_or_default())
+    }
+
+    pub(super) async fn login_user(&self, login: Login<'_>) -> Result<SaveOutcome, Error> {
+        let Login { old, new, record, .. } = login;
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        let mut connection = self.connections.get().await?;
+        let (index, new_key) = (self.index(record.user().unwrap_or_default()), self.key(new));
+        let old_key = old.map(|(old, _)| self.key(old));
+        let keys: Vec<&str> = [Some(&index), Some(&new_key), old_key.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        let mut call = Script::Login.call(&keys);
+        call.arg(value::encode(record)).arg(self.life(record.end()));
+        call.arg(connection.server_time_in(CREATE_DEADLINE)).arg(millis(TOMBSTONE));
+        call.arg(old.map(|(_, expected)| head(expected).to_vec()).unwrap_or_default());
+        call.arg(number(login.epoch).unwrap_or_default());
+        call.arg(number(login.limit.map(|limit| limit.get().into())).unwrap_or_default());
+        call.arg(&*self.key_prefix).arg(new.to_string());
+        call.arg(old.map(|(old, _)| old.to_string()).unwrap_or_default());
+        call.arg(record.created().as_millis()).arg(self.index_life(record));
+        call.arg(millis(KEPT_EXPIRED));
+        match connection.write(&call).await? {
+            Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
+            Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
+            Ok(Value::Int(-1)) => {
+                // Our idea of the server's clock is off: the next connection asks it anew.
+                connection.distrust_clocks();
+                Ok(SaveOutcome::Taken)
+            }
+            Ok(Value::Int(-3)) => Ok(SaveOutcome::Revoked),
+            Ok(Value::Int(_)) => Ok(SaveOutcome::Taken),
+            Ok(current) => conflict(current),
+            Err(lost) => Ok(SaveOutcome::Unknown(lost)),
+        }
+    }
+
+    pub(super) async fn revoke_user(&self, user: &str) -> Result<u64, Error> {
+        let mut call = Script::RevokeAll.call(&[&self.index(user)]);
+        call.arg(&*self.key_prefix).arg(millis(TOMBSTONE)).arg(millis(DAY));
+        let count = u64::from_redis_value(self.connections.repeatable(&call).await?);
+        count.map_err(|_| value::corrupt())
+    }
+
+    fn index(&self, user: &str) -> String {
+        format!("{}{user}", self.index_prefix)
+    }
+
+    /// At least a day, so that no epoch is forgotten while somebody signs in.
+    fn index_life(&self, record: &Record) -> u64 {
+        let end = record.deadlines.absolute_deadline;
+        let life = end.map_or_else(|| millis(LONGEST), |end| self.life(end));
+        life.max(millis(DAY))
+    }
+}

@@ -1,0 +1,235 @@
+//! What belongs to a user: all sessions end at once, and there are never too many.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use super::{BY_USER, Subject, demand, fresh_id, healthy, known, next, renewed};
+use crate::{ErrorKind, Expected, Login, Record, SaveOutcome, SessionId};
+
+pub(super) async fn check(store: &Subject) {
+    if !store.keeps_users().await {
+        return;
+    }
+    all_end_and_nobody_elses(store).await;
+    an_epoch_of_before_opens_nothing(store).await;
+    a_renewal_moves_in_the_list(store).await;
+    the_oldest_make_room(store).await;
+    a_renewal_takes_no_more_room(store).await;
+    nothing_slips_through_a_race(store).await;
+    no_more_than_allowed_in_a_race(store).await;
+}
+
+impl Subject {
+    /// A store may keep no list of users, if it says so and promises nothing that needs one.
+    async fn keeps_users(&self) -> bool {
+        let refused = |error: &crate::Error| error.kind() == ErrorKind::Misconfigured;
+        let Err(error) = self.0.epoch("nobody").await else { return true };
+        demand(refused(&error), BY_USER, || format!("to ask for an epoch: {error:?}"));
+        let (id, record) = (fresh_id(), self.record("limited"));
+        let login = Login { limit: NonZeroU32::new(1), ..Login::new(&id, &record) };
+        let said = self.0.login(login).await;
+        demand(said.as_ref().is_err_and(refused), BY_USER, || {
+            format!("a limit without a list of users has to be refused: {said:?}")
+        });
+        let said = self.0.revoke_all("nobody").await;
+        demand(said.as_ref().is_err_and(refused), BY_USER, || {
+            format!("a revocation without a list of users has to be refused: {said:?}")
+        });
+        false
+    }
+
+    /// A session of `user` that was signed in to `ago`.
+    fn record_of(&self, user: &str, ago: Duration) -> Record {
+        let created = self.now().as_millis() - u64::try_from(ago.as_millis()).unwrap_or(0);
+        let created = crate::Timestamp::from_millis(created);
+        Record { user: Some(user.into()), created, ..self.record("of a user") }
+    }
+
+    async fn login(&self, login: Login<'_>) -> SaveOutcome {
+        known(healthy("login", self.0.login(login).await))
+    }
+
+    /// A session that `user` signed in to `ago`, and nobody minded.
+    async fn signed_in(&self, user: &str, ago: u64, limit: Option<u32>) -> (SessionId, Record) {
+        let (id, record) = (fresh_id(), self.record_of(user, Duration::from_secs(ago)));
+        let limit = limit.and_then(NonZeroU32::new);
+        let outcome = self.login(Login { limit, ..Login::new(&id, &record) }).await;
+        demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || {
+            format!("to sign in under a fresh id: {outcome:?}")
+        });
+        (id, record)
+    }
+
+    async fn revoke_all(&self, user: &str) -> u64 {
+        healthy("revoke_all", self.0.revoke_all(user).await)
+    }
+
+    async fn epoch(&self, user: &str) -> u64 {
+        healthy("epoch", self.0.epoch(user).await)
+    }
+
+    async fn finish(&self, old: &SessionId, expected: u64, new: &SessionId) -> SaveOutcome {
+        known(healthy("finish_renew", self.0.finish_renew(old, expected, new).await))
+    }
+
+    async fn alive(&self, ids: &[SessionId]) -> usize {
+        let mut alive = 0;
+        for id in ids {
+            alive += usize::from(self.load(id).await.is_some());
+        }
+        alive
+    }
+}
+
+/// One that nobody else has, with what names may have.
+fn a_user() -> String {
+    format!("{{us}} er:\u{1f980}\u{fffd}\0 {}", fresh_id())
+}
+
+async fn all_end_and_nobody_elses(store: &Subject) {
+    let (user, other) = (a_user(), a_user());
+    let mut ids = Vec::new();
+    for ago in 0..3 {
+        ids.push(store.signed_in(&user, ago, None).await);
+    }
+    let (elses, record) = store.signed_in(&other, 0, None).await;
+    let epoch = store.epoch(&user).await;
+    let count = store.revoke_all(&user).await;
+    demand(count == 3, BY_USER, || format!("three sessions ended, and it told of {count}"));
+    for (id, record) in &ids {
+        store.holds(id, None, BY_USER, "a revocation").await;
+        let late = store.save(id, Expected::Version(1), &next(record, "late")).await;
+        demand(matches!(late, SaveOutcome::Gone), BY_USER, || {
+            format!("a save after a revocation has to be Gone, and was {late:?}")
+        });
+        let (new, moved) = (fresh_id(), renewed(record));
+        let login = Login { old: Some((id, 1)), ..Login::new(&new, &moved) };
+        let late = store.login(login).await;
+        demand(matches!(late, SaveOutcome::Gone), BY_USER, || {
+            format!("a renewal after a revocation has to be Gone, and was {late:?}")
+        });
+        store.holds(&new, None, BY_USER, "a renewal after a revocation").await;
+    }
+    store.holds(&elses, Some(&record), BY_USER, "a revocation of another user").await;
+    let now = store.epoch(&user).await;
+    demand(now != epoch, BY_USER, || format!("the epoch has to be another, and is {now} still"));
+    let again = store.revoke_all(&user).await;
+    demand(again == 0, BY_USER, || format!("nothing was left, and it told of {again}"));
+}
+
+async fn an_epoch_of_before_opens_nothing(store: &Subject) {
+    let user = a_user();
+    let before = store.epoch(&user).await;
+    store.revoke_all(&user).await;
+    let (id, record) = (fresh_id(), store.record_of(&user, Duration::ZERO));
+    let login = Login { epoch: Some(before), ..Login::new(&id, &record) };
+    let outcome = store.login(login).await;
+    demand(matches!(outcome, SaveOutcome::Revoked), BY_USER, || {
+        format!("a login with an epoch of before has to be Revoked, and was {outcome:?}")
+    });
+    store.holds(&id, None, BY_USER, "a login that was refused").await;
+    let anonymous = Record { user: None, ..store.record("anonymous") };
+    let old = fresh_id();
+    store.create(old, &anonymous).await;
+    let outcome = store.login(Login { old: Some((&old, 1)), ..login }).await;
+    demand(matches!(outcome, SaveOutcome::Revoked), BY_USER, || {
+        format!("the same from an anonymous session has to be Revoked, and was {outcome:?}")
+    });
+    store.holds(&old, Some(&anonymous), BY_USER, "a login that was refused").await;
+    store.holds(&id, None, BY_USER, "a login that was refused").await;
+    let now = Some(store.epoch(&user).await);
+    let outcome = store.login(Login { epoch: now, ..login }).await;
+    demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || {
+        format!("a login with the epoch of now has to be Saved, and was {outcome:?}")
+    });
+}
+
+async fn a_renewal_moves_in_the_list(store: &Subject) {
+    let user = a_user();
+    let (old, record) = store.signed_in(&user, 0, None).await;
+    let (new, moved) = (fresh_id(), renewed(&record));
+    let login = Login { old: Some((&old, 1)), ..Login::new(&new, &moved) };
+    let outcome = store.login(login).await;
+    demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("to renew: {outcome:?}"));
+    let outcome = store.finish(&old, 1, &new).await;
+    demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("to end it: {outcome:?}"));
+    store.holds(&old, None, BY_USER, "a renewal, under the old id,").await;
+    store.holds(&new, Some(&moved), BY_USER, "a renewal, under the new id,").await;
+    let count = store.revoke_all(&user).await;
+    demand(count == 1, BY_USER, || format!("one session was renewed, and it told of {count}"));
+    store.holds(&new, None, BY_USER, "a revocation of what was renewed").await;
+}
+
+async fn the_oldest_make_room(store: &Subject) {
+    let (user, other) = (a_user(), a_user());
+    let (elses, record) = store.signed_in(&other, 100, Some(1)).await;
+    let mut ids = Vec::new();
+    // Not in the order of their ages.
+    for ago in [30, 50, 40, 20, 10] {
+        ids.push(store.signed_in(&user, ago, None).await.0);
+    }
+    ids.push(store.signed_in(&user, 0, Some(3)).await.0);
+    for (id, stays) in ids.iter().zip([false, false, false, true, true, true]) {
+        let there = store.load(id).await.is_some();
+        demand(there == stays, BY_USER, || {
+            format!("of too many sessions the oldest have to end: {stays}, and is {there}")
+        });
+    }
+    store.holds(&elses, Some(&record), BY_USER, "a login of another user").await;
+    let (last, _) = store.signed_in(&user, 0, Some(1)).await;
+    demand(store.alive(&ids).await == 0, BY_USER, || "one was allowed, and more are there".into());
+    demand(store.alive(&[last]).await == 1, BY_USER, || "who signs in is not there".into());
+}
+
+async fn a_renewal_takes_no_more_room(store: &Subject) {
+    let user = a_user();
+    let (old, record) = store.signed_in(&user, 20, Some(2)).await;
+    let (other, beside) = store.signed_in(&user, 10, Some(2)).await;
+    let (new, moved) = (fresh_id(), renewed(&record));
+    let limit = NonZeroU32::new(2);
+    let login = Login { old: Some((&old, 1)), limit, ..Login::new(&new, &moved) };
+    let outcome = store.login(login).await;
+    demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("to renew: {outcome:?}"));
+    let _ = store.finish(&old, 1, &new).await;
+    store.holds(&new, Some(&moved), BY_USER, "a renewal at the limit").await;
+    store.holds(&other, Some(&beside), BY_USER, "a renewal beside it at the limit").await;
+}
+
+async fn nothing_slips_through_a_race(store: &Subject) {
+    let user = a_user();
+    let epoch = store.epoch(&user).await;
+    let mut logins = Vec::new();
+    for _ in 0..16 {
+        let (store, user) = (store.clone(), user.clone());
+        logins.push(tokio::spawn(async move {
+            let (id, record) = (fresh_id(), store.record_of(&user, Duration::ZERO));
+            let _ = store.login(Login { epoch: Some(epoch), ..Login::new(&id, &record) }).await;
+            id
+        }));
+    }
+    // Some of them are under way.
+    tokio::task::yield_now().await;
+    store.revoke_all(&user).await;
+    let mut ids = Vec::new();
+    for login in logins {
+        ids.extend(login.await.ok());
+    }
+    let alive = store.alive(&ids).await;
+    demand(alive == 0, BY_USER, || format!("{alive} logins slipped through a revocation"));
+}
+
+async fn no_more_than_allowed_in_a_race(store: &Subject) {
+    let user = a_user();
+    let mut logins = Vec::new();
+    for _ in 0..20 {
+        let (store, user) = (store.clone(), user.clone());
+        logins.push(tokio::spawn(async move { store.signed_in(&user, 0, Some(5)).await.0 }));
+    }
+    let mut ids = Vec::new();
+    for login in logins {
+        ids.extend(login.await.ok());
+    }
+    let alive = store.alive(&ids).await;
+    demand(ids.len() == 20 && alive == 5, BY_USER, || {
+        format!("of twenty logins at once five have to be alive, and {alive} are")
+    });
+}
