@@ -145,7 +145,6 @@ impl RequestSession {
             match (settled, held) {
                 (Settled::Saved, _) => return Ok(Applied::Done),
                 (Settled::Taken, _) => return Err(Error::unavailable("no new id is accepted")),
-                (Settled::Revoked, _) => return Err(revoked()),
                 (Settled::Gone, Some(held)) if !self.forget(&held.id, &changes) => break,
                 (Settled::Conflict(current), Some(held)) => {
                     tracing::debug!(session.id = %held.id, "session conflict, rebasing");
@@ -193,7 +192,7 @@ impl RequestSession {
                 None => store.save(&id, Expected::Absent, &record).await?,
             };
             match created {
-                SaveOutcome::Revoked => return Ok(Settled::Revoked),
+                SaveOutcome::Revoked => return Err(revoked()),
                 SaveOutcome::Saved => {
                     tracing::info!(session.id = %id, "session created");
                     self.hand_out(token, id, record);
@@ -287,6 +286,7 @@ pub(crate) fn unknown(cause: Error) -> Error {
     Error::new(ErrorKind::Unavailable, "the session store did not confirm the write").because(cause)
 }
 
+/// A sign-in that came too late.
 fn revoked() -> Error {
     Error::new(ErrorKind::Revoked, "all sessions of the user were revoked during the sign-in")
 }

@@ -109,9 +109,7 @@ impl Error {
     /// ```
     pub fn status(&self) -> StatusCode {
         match self.kind {
-            ErrorKind::Absent | ErrorKind::Expired | ErrorKind::Revoked => {
-                StatusCode::UNAUTHORIZED
-            }
+            ErrorKind::Absent | ErrorKind::Expired | ErrorKind::Revoked => StatusCode::UNAUTHORIZED,
             ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorKind::Unavailable | ErrorKind::Misconfigured | ErrorKind::Unsupported => {
                 StatusCode::SERVICE_UNAVAILABLE

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     backend::Backend,
-    commit::unknown,
+    commit::{revoked, unknown},
     error::Error,
     record::Record,
     store::{Expected, Login, SaveOutcome},
@@ -25,8 +25,6 @@ pub(super) enum Settled {
     Gone,
     /// The new id cannot be used.
     Taken,
-    /// The user's sessions were revoked while the user signed in.
-    Revoked,
 }
 
 /// Saves `record` over the version before it.
@@ -118,7 +116,7 @@ pub(super) async fn renew_settled(
             // The old record moved on, so the first attempt can no longer land.
             Ok(SaveOutcome::Conflict(now)) => return Ok(Settled::Conflict(now)),
             Ok(SaveOutcome::Gone) => return gone_or_moved(backend, new).await,
-            Ok(SaveOutcome::Revoked) => return Ok(Settled::Revoked),
+            Ok(SaveOutcome::Revoked) => return Err(revoked()),
             Ok(SaveOutcome::Taken | SaveOutcome::Unknown(_)) | Err(_) => {}
         }
     }
@@ -137,7 +135,7 @@ fn known(outcome: SaveOutcome) -> Result<Settled, Error> {
         SaveOutcome::Conflict(current) => Ok(Settled::Conflict(current)),
         SaveOutcome::Gone => Ok(Settled::Gone),
         SaveOutcome::Taken => Ok(Settled::Taken),
-        SaveOutcome::Revoked => Ok(Settled::Revoked),
+        SaveOutcome::Revoked => Err(revoked()),
         SaveOutcome::Unknown(cause) => Err(unknown(cause)),
     }
 }

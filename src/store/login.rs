@@ -46,9 +46,7 @@ impl<'a> Login<'a> {
             return Err(no_users());
         }
         match self.old {
-            Some((old, expected)) => {
-                store.begin_renew(old, expected, self.new, self.record).await
-            }
+            Some((old, expected)) => store.begin_renew(old, expected, self.new, self.record).await,
             None => store.save(self.new, Expected::Absent, self.record).await,
         }
     }

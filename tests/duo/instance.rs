@@ -18,8 +18,8 @@ use tower_redis_session::{
 use tracing::Level;
 
 use super::support::{
-    self, Browser, Client, Inside, LogCapture, Reply, ServerProcess, announce, asked_to_serve,
-    handle, serve,
+    self, Browser, Client, Gates, Inside, LogCapture, Reply, ServerProcess, announce,
+    asked_to_serve, handle, serve,
 };
 
 /// What an instance is started with; times in milliseconds.
@@ -42,6 +42,7 @@ pub struct Settings {
     /// The store's own choice if it is not set.
     pub database_touch_interval: Option<u64>,
     pub readers: usize,
+    pub sessions_per_user: Option<u32>,
 }
 
 /// Short enough to wait for, long enough for a busy machine.
@@ -63,6 +64,7 @@ impl Settings {
             touch_interval: 60_000,
             database_touch_interval: None,
             readers: 64,
+            sessions_per_user: None,
         }
     }
 }
@@ -102,6 +104,16 @@ impl Instance {
 
     pub async fn release(&self, place: &str) {
         self.control(&format!("/!release/{place}")).await;
+    }
+
+    /// Waits until a handler stands at that gate of its path.
+    pub async fn arrived(&self, gate: &str) {
+        self.control(&format!("/!arrived/{gate}")).await;
+    }
+
+    /// Lets one handler go on.
+    pub async fn open(&self, gate: &str) {
+        self.control(&format!("/!open/{gate}")).await;
     }
 
     /// Moves the clock that ages are counted by.
@@ -192,10 +204,11 @@ pub async fn instance_process() {
     let site = layer.layer(handler);
     let service = tower::service_fn(move |request: Request<Incoming>| {
         let (site, hooks, layer) = (site.clone(), hooks.clone(), layer.clone());
+        let gates = inside.gates.clone();
         async move {
             Ok::<_, Infallible>(match request.uri().path().strip_prefix("/!") {
                 Some(order) => {
-                    let said = control(order, &hooks, &layer).await;
+                    let said = control(order, &hooks, &gates, &layer).await;
                     Response::new(Full::from(said).map_err(|error| match error {}).boxed_unsync())
                 }
                 None => site.oneshot(request).await.unwrap().map(BodyExt::boxed_unsync),
@@ -229,17 +242,22 @@ pub fn layer(settings: &Settings, hooks: &Hooks) -> RedisSessionLayer {
     if let Some(interval) = settings.database_touch_interval {
         store = store.database_touch_interval(millis(interval));
     }
-    RedisSessionLayer::builder(store.build().unwrap())
+    let layer = RedisSessionLayer::builder(store.build().unwrap())
         .budget(millis(settings.budget))
         .idle_timeout(Duration::from_secs(settings.idle))
-        .touch_interval(millis(settings.touch_interval))
-        .build()
-        .unwrap()
+        .touch_interval(millis(settings.touch_interval));
+    let layer = match settings.sessions_per_user {
+        Some(sessions) => layer.sessions_per_user(sessions),
+        None => layer,
+    };
+    layer.build().unwrap()
 }
 
-async fn control(order: &str, hooks: &Hooks, layer: &RedisSessionLayer) -> String {
+async fn control(order: &str, hooks: &Hooks, gates: &Gates, layer: &RedisSessionLayer) -> String {
     let (verb, place) = order.split_once('/').unwrap_or((order, ""));
     match verb {
+        "arrived" => gates.arrived(place).await,
+        "open" => gates.open(place),
         "hold" => hooks.hold(place),
         "reached" => hooks.reached(place).await,
         "release" => hooks.release(place),

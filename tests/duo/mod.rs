@@ -26,7 +26,7 @@ mod truth;
 pub use failover::{copying, move_to, replica_of};
 pub use instance::{Instance, Settings, Status, instance_process, layer};
 pub use polls::{learn_again, learn_nothing, learn_what_is_held};
-pub use steps::{answer, asking, fill, put, value, write_of};
+pub use steps::{Statement, answer, asking, fill, put, value, write_of};
 use support::{Browser, PgProxy, PostgresServer, RedisServer, RespProxy, eventually};
 pub use truth::{Lock, SqliteFile, Truth};
 

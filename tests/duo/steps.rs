@@ -73,6 +73,16 @@ impl Duo {
     }
 }
 
+/// A place in a transaction: after a statement that names its table, or before the commit of a
+/// transaction with such a one.
+#[derive(Debug, Clone, Copy)]
+pub enum Statement {
+    After(&'static str),
+    Before(&'static str),
+}
+
+use Statement::{After, Before};
+
 /// A call of the script that turns a lease into a copy.
 pub fn fill() -> Matching {
     let script = redis::Script::new(include_str!("../../src/store/redis/fill.lua"));
@@ -114,23 +124,29 @@ impl Duo {
     /// Whoever writes a session so that `condition` holds of its `NEW` row waits right after that,
     /// in its transaction, until [`Duo::let_updates_go`].
     pub async fn hold_updates(&self, condition: &str) {
-        self.hold_where("TRIGGER held", "", condition).await;
+        self.hold_at(After("UPDATE ON trs_sessions"), condition).await;
     }
 
     /// The same, where all is done but the commit itself.
     pub async fn hold_commits(&self, condition: &str) {
-        let when = "DEFERRABLE INITIALLY DEFERRED";
-        self.hold_where("CONSTRAINT TRIGGER held", when, condition).await;
+        self.hold_at(Before("UPDATE ON trs_sessions"), condition).await;
     }
 
-    async fn hold_where(&self, trigger: &str, when: &str, condition: &str) {
+    /// The same for any statement.
+    pub async fn hold_at(&self, place: Statement, condition: &str) {
+        let (trigger, statement, when) = match place {
+            After(statement) => ("TRIGGER held", statement, ""),
+            Before(statement) => {
+                ("CONSTRAINT TRIGGER held", statement, "DEFERRABLE INITIALLY DEFERRED")
+            }
+        };
         let sql = format!(
             "CREATE TABLE may_go (one integer);
             CREATE FUNCTION wait_to_go() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                 WHILE NOT EXISTS (SELECT 1 FROM may_go) LOOP PERFORM pg_sleep(0.005); END LOOP;
                 RETURN NULL;
             END $$;
-            CREATE {trigger} AFTER UPDATE ON trs_sessions {when} FOR EACH ROW
+            CREATE {trigger} AFTER {statement} {when} FOR EACH ROW
                 WHEN ({condition}) EXECUTE FUNCTION wait_to_go();"
         );
         let _ = self.database.sql(&sql).await;
@@ -145,5 +161,21 @@ impl Duo {
 
     pub async fn let_updates_go(&self) {
         let _ = self.database.sql("INSERT INTO may_go VALUES (1)").await;
+    }
+
+    /// After that another place can be held.
+    pub async fn hold_no_more(&self) {
+        let drop = "DROP FUNCTION wait_to_go CASCADE; DROP TABLE may_go;";
+        let _ = self.database.sql(drop).await;
+    }
+
+    /// Waits until somebody waits for what a transaction that is held has locked, or `done`.
+    pub async fn is_in_the_way(&self, done: impl Fn() -> bool) {
+        let waits = "SELECT count(*) FROM pg_stat_activity \
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("somebody waits for a lock", async || {
+            done() || self.database.sql(waits).await != "0"
+        })
+        .await;
     }
 }

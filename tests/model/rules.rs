@@ -431,9 +431,9 @@ impl<'a> Request<'a> {
     fn logout_everywhere(&mut self) {
         if let Some(user) = self.seen.user.clone() {
             let theirs = |session: &Session| session.content.user.as_ref() == Some(&user);
-            self.world.sessions.retain(|number, session| {
-                Some(*number) == self.held || !theirs(session)
-            });
+            self.world
+                .sessions
+                .retain(|number, session| Some(*number) == self.held || !theirs(session));
         }
         self.logout();
     }

@@ -100,8 +100,7 @@ impl Sqlite {
 
     pub(super) async fn bump(&self, from: &Epoch, to: &Epoch) -> Result<bool, WriteFault> {
         let transaction = self.begin().await.map_err(WriteFault::Refused)?;
-        let bumped =
-            transaction.run(async |connection| upkeep::bump(connection, from, to).await);
+        let bumped = transaction.run(async |connection| upkeep::bump(connection, from, to).await);
         let (transaction, bumped) = bumped.await.map_err(WriteFault::Refused)?;
         transaction.commit().await?.end();
         Ok(bumped)

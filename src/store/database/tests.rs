@@ -116,7 +116,13 @@ async fn a_renewal_in_two_steps_leaves_one_of_the_two_in_between_and_the_new_one
     on_each(async |subject| {
         let (old, record) = subject.created().await;
         let new = fresh();
-        let begin = |expected| Write::Begin { old, expected, new, record: record.clone(), terms: Terms::default() };
+        let begin = |expected| Write::Begin {
+            old,
+            expected,
+            new,
+            record: record.clone(),
+            terms: Terms::default(),
+        };
         assert!(matches!(subject.written(begin(7)).await, Written::Conflict(_)));
         assert!(matches!(subject.written(begin(1)).await, Written::Done { version: 1, .. }));
         assert!(matches!(subject.written(begin(1)).await, Written::Taken));
@@ -145,7 +151,8 @@ async fn a_renewal_that_another_finishes_takes_over_what_was_written_since() {
     on_each(async |subject| {
         let (old, record) = subject.created().await;
         let new = fresh();
-        let begin = Write::Begin { old, expected: 1, new, record: record.clone(), terms: Terms::default() };
+        let begin =
+            Write::Begin { old, expected: 1, new, record: record.clone(), terms: Terms::default() };
         assert!(matches!(subject.written(begin).await, Written::Done { version: 1, .. }));
         let late = Record { version: 2, user: Some("late".into()), ..record };
         let _ = subject.written(Write::Save { id: old, expected: 1, record: late }).await;

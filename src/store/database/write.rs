@@ -105,9 +105,7 @@ impl Write {
         let Login { new, epoch, limit, .. } = login;
         let (record, terms) = (login.record.clone(), Terms { epoch, limit });
         match login.old {
-            Some((old, expected)) => {
-                Self::Begin { old: *old, expected, new: *new, record, terms }
-            }
+            Some((old, expected)) => Self::Begin { old: *old, expected, new: *new, record, terms },
             None => Self::Create { id: *new, record, terms },
         }
     }
@@ -119,7 +117,9 @@ impl Write {
             | Self::Save { id, .. }
             | Self::Delete { id, .. }
             | Self::Touch { id, .. } => Some(id),
-            Self::Move { old, .. } | Self::Begin { old, .. } | Self::Finish { old, .. } => Some(old),
+            Self::Move { old, .. } | Self::Begin { old, .. } | Self::Finish { old, .. } => {
+                Some(old)
+            }
             Self::Revoke { .. } => None,
         }
     }

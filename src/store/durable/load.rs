@@ -83,10 +83,12 @@ impl Inner {
                 return Ok(Copy::Found(record));
             }
             // One that is over may have missed activity that the database has.
-            Found::Copy(_) | Found::Unreadable => match link.kill(generation, std::slice::from_ref(id)).await {
-                Err(fault) if fault.refused => return Ok(Copy::Missing(None)),
-                killed => killed?,
-            },
+            Found::Copy(_) | Found::Unreadable => {
+                match link.kill(generation, std::slice::from_ref(id)).await {
+                    Err(fault) if fault.refused => return Ok(Copy::Missing(None)),
+                    killed => killed?,
+                }
+            }
             Found::Nothing => {}
         }
         // Taken before the database is asked: whatever is committed after that destroys it.

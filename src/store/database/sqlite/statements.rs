@@ -6,10 +6,7 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteConnection},
 };
 
-use super::{
-    read::columns,
-    users,
-};
+use super::{read::columns, users};
 use crate::{
     error::Error,
     record::{Activity, Record},
@@ -30,14 +27,11 @@ pub(super) async fn write(
     journal: bool,
     now: Timestamp,
 ) -> Outcome {
-    match write {
-        Write::Create { id, record, terms } => {
-            if !users::admits(connection, record, *terms).await? {
-                return Ok(Ok(Written::Revoked));
-            }
-            let made = insert(connection, id, record, None).await?;
-            users::make_room(connection, made, (record, *terms), &[id], journal, now).await
-        }
+    if !users::admits(connection, write).await? {
+        return Ok(Ok(Written::Revoked));
+    }
+    let written = match write {
+        Write::Create { id, record, .. } => insert(connection, id, record, None).await,
         Write::Save { id, expected, record } => {
             save(connection, id, *expected, record, journal).await
         }
@@ -48,25 +42,23 @@ pub(super) async fn write(
             }
         }
         Write::Move { old, expected, new, record } => {
-            let begun = begin(connection, old, *expected, (new, record, None)).await?;
-            if matches!(begun, Ok(Written::Done { .. })) {
-                let _ = kill(connection, old, None, journal, now).await?;
+            let mut begun = begin(connection, old, *expected, (new, record, None)).await?;
+            if let Ok(Written::Done { ended, .. }) = &mut begun {
+                let killed = kill(connection, old, None, journal, now).await?;
+                ended.extend(killed.into_iter().flat_map(|(_, others)| others));
             }
             Ok(begun)
         }
-        Write::Begin { old, expected, new, record, terms } => {
-            if !users::admits(connection, record, *terms).await? {
-                return Ok(Ok(Written::Revoked));
-            }
-            let begun = begin(connection, old, *expected, (new, record, Some(old))).await?;
-            users::make_room(connection, begun, (record, *terms), &[old, new], journal, now).await
+        Write::Begin { old, expected, new, record, .. } => {
+            begin(connection, old, *expected, (new, record, Some(old))).await
         }
         Write::Finish { old, expected, new } => {
             finish(connection, old, *expected, new, journal, now).await
         }
         Write::Touch { id, version, activity } => touch(connection, id, *version, *activity).await,
         Write::Revoke { user } => users::revoke_all(connection, user, journal, now).await,
-    }
+    };
+    users::make_room(connection, write, written?, journal, now).await
 }
 
 async fn insert(
@@ -78,7 +70,9 @@ async fn insert(
     let query = "INSERT INTO trs_sessions (version, last_activity, idle_deadline, ends, user_id, \
         body, id, created, replaces, replaces_version, alive) \
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (id) DO NOTHING";
-    let query = with(query, record).bind(id.to_string()).bind(millis(record.created()));
+    let fresh = Fresh::of(record);
+    let created = fresh.created;
+    let query = with(query, fresh).bind(id.to_string()).bind(created);
     let query = query.bind(replaces.map(|(old, _)| old.to_string()));
     let query = query.bind(replaces.map(|(_, version)| version.cast_signed()));
     if query.execute(connection).await?.rows_affected() == 0 {
@@ -96,7 +90,7 @@ async fn save(
 ) -> Outcome {
     let query = "UPDATE trs_sessions SET version = ?, last_activity = ?, idle_deadline = ?, \
         ends = ?, user_id = ?, body = ? WHERE id = ? AND version = ? AND alive";
-    let query = with(query, record).bind(id.to_string()).bind(expected.cast_signed());
+    let query = with(query, Fresh::of(record)).bind(id.to_string()).bind(expected.cast_signed());
     if query.execute(&mut *connection).await?.rows_affected() == 0 {
         return instead(connection, id).await;
     }
@@ -241,8 +235,7 @@ async fn instead(connection: &mut SqliteConnection, id: &SessionId) -> Outcome {
 }
 
 /// The first six parameters from a record.
-fn with<'q>(query: &'static str, record: &Record) -> Query<'q, Sqlite, SqliteArguments> {
-    let fresh = Fresh::of(record);
+fn with<'q>(query: &'static str, fresh: Fresh) -> Query<'q, Sqlite, SqliteArguments> {
     sqlx::query(query)
         .bind(fresh.version)
         .bind(fresh.last_activity)

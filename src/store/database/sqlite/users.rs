@@ -5,21 +5,21 @@ use sqlx::{Row as _, sqlite::SqliteConnection};
 use super::statements::{Outcome, kill};
 use crate::{
     error::Error,
-    record::Record,
     store::database::{
         row::millis,
-        write::{Ended, Terms, Written, column_of},
+        write::{Ended, Write, Written, column_of},
     },
     timestamp::Timestamp,
-    token::SessionId,
 };
 
 /// Whether the user's epoch is the one that was read before the credentials were checked.
 pub(super) async fn admits(
     connection: &mut SqliteConnection,
-    record: &Record,
-    terms: Terms,
+    write: &Write,
 ) -> Result<bool, sqlx::Error> {
+    let (Write::Create { record, terms, .. } | Write::Begin { record, terms, .. }) = write else {
+        return Ok(true);
+    };
     let (Some(user), Some(expected)) = (record.user(), terms.epoch) else { return Ok(true) };
     let query = sqlx::query("SELECT epoch FROM trs_users WHERE user_id = ?").bind(column_of(user));
     let row = query.fetch_optional(connection).await?;
@@ -27,20 +27,23 @@ pub(super) async fn admits(
     Ok(epoch.cast_unsigned() == expected)
 }
 
-/// Kills the oldest of too many sessions of a user who has just got one more; `besides` are not
-/// counted.
+/// Kills the oldest of too many sessions of a user who has just got one more.
 pub(super) async fn make_room(
     connection: &mut SqliteConnection,
-    made: Result<Written, Error>,
-    (record, terms): (&Record, Terms),
-    besides: &[&SessionId],
+    write: &Write,
+    written: Result<Written, Error>,
     journal: bool,
     now: Timestamp,
 ) -> Outcome {
+    let (record, terms, besides) = match write {
+        Write::Create { id, record, terms } => (record, terms, vec![id]),
+        Write::Begin { old, new, record, terms, .. } => (record, terms, vec![old, new]),
+        _ => return Ok(written),
+    };
     let (Ok(Written::Done { version, .. }), Some(limit), Some(user)) =
-        (&made, terms.limit, record.user())
+        (&written, terms.limit, record.user())
     else {
-        return Ok(made);
+        return Ok(written);
     };
     let query = "SELECT s.id FROM trs_sessions s WHERE s.user_id = ?1 AND s.alive \
         AND s.id NOT IN (SELECT value FROM json_each(?2)) AND NOT EXISTS \
