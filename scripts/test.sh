@@ -24,6 +24,7 @@ has_postgres() {
 }
 has_postgres || missing+=(postgresql)
 command -v psql >/dev/null || missing+=(postgresql-client)
+command -v sqlite3 >/dev/null || missing+=(sqlite3)
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ "${#missing[@]}" -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
@@ -45,6 +46,6 @@ run cargo clippy --locked --all-targets --all-features -- -D warnings
 for features in "" redis sqlite postgres redis,sqlite; do
   run cargo clippy --locked --lib --no-default-features --features "$features" -- -D warnings
 done
-run cargo test --locked --all-features
+run cargo test --locked --all-features --no-fail-fast
 run env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
 echo "all checks passed"

@@ -156,7 +156,8 @@ impl<A> RedisSessionLayer<A> {
     }
 
     /// Waits until every commit that has started is done: after the server has drained its
-    /// connections, before the runtime ends. Takes at most three budgets.
+    /// connections, before the runtime ends. Takes at most three budgets, and with a strict store
+    /// four leases more.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

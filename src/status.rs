@@ -44,7 +44,8 @@ pub enum Serving {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreStatus {
-    /// Whether requests ask it: false from a few failures in a row until a probe is answered.
+    /// Whether requests ask it: false from a few failures in a row until a probe is answered, or
+    /// where nobody probes for some seconds.
     pub answers: bool,
     /// Why it did not answer when it last did not.
     pub last_cause: Option<String>,
@@ -64,7 +65,8 @@ pub struct CopyStatus {
     pub asked: Option<Duration>,
     /// The generation in the keys, 16 hex digits: a new one starts without copies.
     pub generation: Option<String>,
-    /// Run id and replication id of the Redis that the generation was made for.
+    /// The Redis that the generation was made for: run id, replication id, number of the database
+    /// and prefix of the keys.
     pub incarnation: Option<String>,
     /// Sessions that are read from the database, since Redis may have missed a change of them.
     pub set_aside: usize,

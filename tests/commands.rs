@@ -204,7 +204,9 @@ async fn the_round_trips_of_every_kind_of_request() {
         ("login of a stranger", "", "login:alice", &["EVALSHA"]),
         ("login with a session", "insert:a:1", "login:alice,insert:b:2", &["GET", "EVALSHA"]),
         ("a new id", "login:alice", "renew", &["GET", "EVALSHA"]),
+        ("a login that is begun", "", "begin_login:alice,finish_login", &["HGET", "EVALSHA"]),
         ("logout", "login:alice", "logout", &["EVALSHA"]),
+        ("logout everywhere", "login:alice", "logout_everywhere", &["GET", "EVALSHA", "EVALSHA"]),
         ("logout of a user who was looked at", "login:alice", "user,logout", &["GET", "EVALSHA"]),
         ("logout without a session", "", "logout", &[]),
         ("emptying a session ends it", "insert:a:1", "remove:a", &["GET", "EVALSHA"]),
@@ -219,6 +221,24 @@ async fn the_round_trips_of_every_kind_of_request() {
         let sent = monitor.take_names().await;
         assert_eq!(sent, expected, "{what}: {reply:?}");
     }
+}
+
+#[tokio::test]
+async fn a_login_that_makes_room_costs_what_any_login_costs() {
+    let redis = RedisServer::start().await;
+    let site = Site::configured(&redis, |builder| builder.sessions_per_user(3)).await;
+    for _ in 0..5 {
+        signed_in(&site).await;
+    }
+    let mut monitor = redis.monitor().await;
+    let mut browser = site.browser().await;
+    browser.get("/insert:a:1").await.expect(200);
+    monitor.take().await;
+    browser.get("/login:alice").await.expect(200);
+    assert_eq!(monitor.take_names().await, ["GET", "EVALSHA"]);
+    let records = redis.dump().await.into_iter();
+    let alive = records.filter(|(key, value)| key.contains(":s:") && value.starts_with(b"R"));
+    assert_eq!(alive.count(), 3);
 }
 
 #[tokio::test]
@@ -274,6 +294,8 @@ async fn every_key_gets_its_ttl_with_its_value() {
     let mut seen: Vec<Command> = Vec::new();
     let mut browser = site.browser().await;
     for path in [
+        "begin_login:bob,finish_login",
+        "logout_everywhere",
         "insert:a:1",
         "get:a",
         "insert:b:2",
@@ -301,8 +323,10 @@ async fn every_key_gets_its_ttl_with_its_value() {
     let forbidden = ["KEYS", "SCAN", "FLUSHDB", "FLUSHALL", "PERSIST", "MULTI", "WATCH", "EVAL"];
     let sent: Vec<_> = seen.iter().map(Command::name).collect();
     assert!(!sent.iter().any(|name| forbidden.contains(&name.as_str())), "{sent:?}");
-    // The TTL follows the expiry that the session has, and a minute more than a day is none.
+    // The TTL follows the expiry that the session has, and a minute more than a day is none; that of
+    // a user's list the absolute end of the sessions in it, and five minutes.
     for (key, ttl) in redis.keys().await {
-        assert!((1..=86_400_000).contains(&ttl), "{key}: {ttl}");
+        let longest = if key.starts_with("session:u:") { 86_700_000 } else { 86_400_000 };
+        assert!((1..=longest).contains(&ttl), "{key}: {ttl}");
     }
 }

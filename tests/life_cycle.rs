@@ -533,10 +533,15 @@ async fn the_documented_rights_are_enough_and_no_more_is_asked_for() {
         redis::cmd("SET").arg("other").arg(1).arg("EX").arg(60).query_async(&mut connection).await;
     other.unwrap();
     let config = patient(&redis.url()).username(USER).password("secret");
-    let site = Site::on(config, |builder| builder.budget(Duration::from_secs(15))).await;
+    let limited = |builder: Builder| builder.budget(Duration::from_secs(15)).sessions_per_user(1);
+    let site = Site::on(config, limited).await;
     site.layer.check().await.unwrap();
     let mut browser = site.browser().await;
     for path in [
+        "/begin_login:alice,finish_login",
+        "/logout_everywhere",
+        "/begin_login:alice,finish_login",
+        "/logout",
         "/insert:cart:tea",
         "/get:cart,update:n",
         "/login:alice",

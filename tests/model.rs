@@ -455,6 +455,21 @@ impl Store for Counted {
         self.0.delete(id)
     }
 
+    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        self.0.epoch(user)
+    }
+
+    fn login<'a>(
+        &'a self,
+        login: tower_redis_session::Login<'a>,
+    ) -> StoreFuture<'a, tower_redis_session::SaveOutcome> {
+        self.0.login(login)
+    }
+
+    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        self.0.revoke_all(user)
+    }
+
     fn clock(&self) -> tower_redis_session::Clock {
         self.0.clock()
     }

@@ -111,7 +111,7 @@ async fn s07b_a_save_whose_answer_is_lost_is_seen_by_its_own_instance_at_once() 
 async fn s07c_a_save_that_is_committed_after_its_time_is_seen_by_its_own_instance_at_once() {
     let duo = Duo::with(|settings| {
         patient(settings);
-        settings.database_timeout = 1_200;
+        (settings.database_timeout, settings.budget) = (3_000, 20_000);
     })
     .await;
     let (alice, _) = duo.settled().await;

@@ -55,7 +55,7 @@ fn open_the_database(duo: &Duo) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s13_a_long_partition_of_one_instance_costs_the_other_nothing() {
-    let duo = Duo::with(|settings| settings.lease = 1_000).await;
+    let duo = Duo::with(|settings| (settings.lease, settings.poll_timeout) = (1_000, 800)).await;
     let (mut writers, mut readers) = (Vec::new(), Vec::new());
     for _ in 0..10 {
         writers.push(duo.signed_in().await);
@@ -78,7 +78,7 @@ async fn s13_a_long_partition_of_one_instance_costs_the_other_nothing() {
     }
     // A machine that is too busy for a poll within a lease has B ask the database now and then.
     let missed = duo.reads_of_b() - reads;
-    assert!(missed * 20 <= asked, "{missed} of {asked} reads were not answered by Redis");
+    assert!(missed * 4 <= asked, "{missed} of {asked} reads were not answered by Redis");
     assert_eq!(duo.epoch().await, epoch, "a refused push is no reason for a new generation");
     for writer in &writers {
         eventually("the last value on B", async || value(&duo.b, writer).await == "11").await;

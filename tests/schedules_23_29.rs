@@ -15,7 +15,7 @@ mod duo;
 use duo::support::{Browser, Gate, Held, Matching, eventually};
 use duo::{
     Duo, Settings, answer, asking, fill, is_dead, learn_again, learn_nothing, learn_what_is_held,
-    put, value,
+    put, soon_without_redis, value,
 };
 
 #[tokio::test]
@@ -58,7 +58,7 @@ fn kill(id: &str) -> Matching {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s23_a_write_that_arrives_after_its_retry_and_the_end_of_the_session() {
-    let duo = Duo::start().await;
+    let duo = Duo::with(soon_without_redis).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
     let late = duo.pa.hold(put().containing(&id));
@@ -77,7 +77,7 @@ async fn s23_a_write_that_arrives_after_its_retry_and_the_end_of_the_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s23b_a_write_that_arrives_after_its_retry_and_an_eviction_finds_nothing_to_replace() {
-    let duo = Duo::start().await;
+    let duo = Duo::with(soon_without_redis).await;
     let (mut alice, id) = duo.settled().await;
     let late = duo.pa.hold(put().containing(&id));
     alice.get("/update:n").await.expect(200);
@@ -123,7 +123,7 @@ const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2,
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s25_a_save_an_end_and_a_fill_that_arrive_in_every_order() {
-    let duo = Duo::start().await;
+    let duo = Duo::with(soon_without_redis).await;
     for order in ORDERS {
         let (mut alice, id) = duo.settled().await;
         let before = alice.tab().await;
@@ -194,7 +194,7 @@ async fn s25b_a_redis_that_stands_still_with_all_three_in_its_buffers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s26_a_late_save_finds_a_lease() {
     for path in ["/update:n", "/logout"] {
-        let duo = Duo::start().await;
+        let duo = Duo::with(soon_without_redis).await;
         let (mut alice, id) = duo.settled().await;
         let late = duo.pa.hold(put().containing(&id));
         alice.get("/update:n").await.expect(200);

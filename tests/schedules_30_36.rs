@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use duo::support::{Browser, COOKIE, Gate, Matching, Reply, eventually};
 use duo::{
     Duo, Instance, Settings, answer, asking, dies_within, is_dead, learn_again, learn_nothing,
-    value, write_of,
+    soon_without_redis, value, write_of,
 };
 
 #[tokio::test]
@@ -303,7 +303,11 @@ fn touch(id: &str) -> Matching {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s36_a_touch_that_arrives_after_the_logout() {
-    let duo = Duo::with(|settings| settings.touch_interval = 1).await;
+    let touched = |settings: &mut Settings| {
+        soon_without_redis(settings);
+        settings.touch_interval = 1;
+    };
+    let duo = Duo::with(touched).await;
     let (alice, id) = duo.settled().await;
     let late = duo.pa.hold(touch(&id));
     assert_eq!(value(&duo.a, &alice).await, "1");
@@ -319,7 +323,10 @@ async fn s36_a_touch_that_arrives_after_the_logout() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s36b_a_touch_of_the_version_before() {
-    let patient = |settings: &mut Settings| (settings.touch_interval, settings.lease) = (1, 10_000);
+    let patient = |settings: &mut Settings| {
+        soon_without_redis(settings);
+        (settings.touch_interval, settings.lease) = (1, 10_000);
+    };
     let duo = Duo::with(patient).await;
     let (alice, id) = duo.settled().await;
     // A does not hear of the save, and touches after it was made; nor does B's sweeper tell Redis.

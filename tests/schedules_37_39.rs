@@ -238,7 +238,7 @@ async fn s38e_strict_and_a_logout_on_the_side_of_the_new_primary() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s39_nothing_stays_for_ever() {
     let quick = |settings: &mut Settings| {
-        (settings.poll_interval, settings.lease, settings.touch_interval) = (500, 1_500, 1);
+        (settings.poll_interval, settings.lease, settings.touch_interval) = (500, 2_500, 1);
     };
     let duo = Duo::with(quick).await;
     let mut monitor = duo.redis.monitor().await;

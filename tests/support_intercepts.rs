@@ -24,8 +24,8 @@ use tokio::task::JoinHandle;
 
 async fn connect(addr: SocketAddr, resp3: bool) -> RedisResult<MultiplexedConnection> {
     let quick = redis::AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(Duration::from_millis(300)))
-        .set_response_timeout(Some(Duration::from_millis(300)));
+        .set_connection_timeout(Some(Duration::from_millis(1_000)))
+        .set_response_timeout(Some(Duration::from_millis(1_000)));
     let query = if resp3 { "?protocol=resp3" } else { "" };
     let client = redis::Client::open(format!("redis://{addr}/{query}")).unwrap();
     client.get_multiplexed_async_connection_with_config(&quick).await

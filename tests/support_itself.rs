@@ -28,8 +28,8 @@ use tokio::net::TcpStream;
 
 async fn through(addr: std::net::SocketAddr) -> redis::RedisResult<MultiplexedConnection> {
     let quick = redis::AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(Duration::from_millis(300)))
-        .set_response_timeout(Some(Duration::from_millis(300)));
+        .set_connection_timeout(Some(Duration::from_millis(1_000)))
+        .set_response_timeout(Some(Duration::from_millis(1_000)));
     let client = redis::Client::open(format!("redis://{addr}/")).unwrap();
     client.get_multiplexed_async_connection_with_config(&quick).await
 }

@@ -2,7 +2,10 @@
 //!
 //! Writes that wait at the same time share one transaction; to read takes one statement.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::OnceCell;
 
@@ -142,7 +145,7 @@ impl DatabaseStore {
         self.database.purge_when_due(Duration::ZERO);
         let written = self.database.write(write).await;
         let error = written.as_ref().err().map(WriteFault::error);
-        self.health.said(error);
+        self.health.said(error, Instant::now());
         Ok(written?.written)
     }
 

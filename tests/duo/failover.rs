@@ -23,8 +23,6 @@ pub async fn replica_of(primary: &RedisServer) -> RedisServer {
 pub async fn move_to(proxy: &RespProxy, server: &RedisServer) {
     proxy.redirect(server.addr());
     proxy.set(Gate::Refuse);
-    // Each connection has to see that.
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     proxy.set(Gate::Pass);
 }
 

@@ -45,21 +45,21 @@ pub struct Settings {
     pub sessions_per_user: Option<u32>,
 }
 
-/// Short enough to wait for, long enough for a busy machine.
+/// Long enough for a busy machine.
 impl Settings {
     pub fn new(redis: String, database: String) -> Self {
         Self {
             redis,
             database,
             poll_interval: 150,
-            poll_timeout: 400,
-            lease: 600,
-            redis_timeout: 400,
-            database_timeout: 1_500,
+            poll_timeout: 1_500,
+            lease: 2_000,
+            redis_timeout: 2_000,
+            database_timeout: 4_500,
             stretch: 60_000,
             strict: false,
             journal_limit: 1_000,
-            budget: 3_000,
+            budget: 9_000,
             idle: 3_600,
             touch_interval: 60_000,
             database_touch_interval: None,
@@ -67,6 +67,17 @@ impl Settings {
             sessions_per_user: None,
         }
     }
+}
+
+/// For tests in which a store hangs on purpose, and is waited for again and again.
+pub fn hasty(settings: &mut Settings) {
+    (settings.poll_timeout, settings.lease, settings.redis_timeout) = (400, 600, 400);
+    (settings.database_timeout, settings.budget) = (1_500, 3_000);
+}
+
+/// Where only Redis does.
+pub fn soon_without_redis(settings: &mut Settings) {
+    settings.redis_timeout = 400;
 }
 
 /// A running instance.

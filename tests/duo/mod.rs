@@ -24,7 +24,9 @@ mod steps;
 mod truth;
 
 pub use failover::{copying, move_to, replica_of};
-pub use instance::{Instance, Settings, Status, instance_process, layer};
+pub use instance::{
+    Instance, Settings, Status, hasty, instance_process, layer, soon_without_redis,
+};
 pub use polls::{learn_again, learn_nothing, learn_what_is_held};
 pub use steps::{Statement, answer, asking, fill, put, value, write_of};
 use support::{Browser, PgProxy, PostgresServer, RedisServer, RespProxy, eventually};

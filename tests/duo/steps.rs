@@ -59,12 +59,15 @@ impl Duo {
     /// What `path` asks for is in the database, and acknowledged, and the way from `a` to Redis was
     /// shut before it was told; it stays so.
     pub async fn unpushed_on_a(&self, browser: &Browser, path: &'static str) {
+        // Nor does its sweeper tell, until nobody can.
+        self.a.hold("sweep-snapshot").await;
         self.a.hold("before-push").await;
         let asked = asking(&self.a, browser, path).await;
         self.a.reached("before-push").await;
         self.pa.set(Gate::Refuse);
         self.a.release("before-push").await;
         answer(asked).await.expect(200);
+        self.a.release("sweep-snapshot").await;
     }
 
     /// Rows of sessions that `b` has read from the database.

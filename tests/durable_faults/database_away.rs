@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::duo::support::{Browser, Gate, PostgresServer, RedisServer, eventually};
-use super::duo::{Duo, Lock, Settings, SqliteFile, Truth, is_dead};
+use super::duo::{Duo, Lock, Settings, SqliteFile, Truth, hasty, is_dead};
 use super::people::{People, SLACK, assert_refused, cut, dies_soon, is_served_by, read_n};
 
 /// How the database goes away.
@@ -28,9 +28,14 @@ impl Scene {
         let own = matches!(away, Away::Hung | Away::Killed);
         let server = if own { Some(PostgresServer::own().await) } else { None };
         let redis = RedisServer::start().await;
+        let changed = |settings: &mut Settings| {
+            hasty(settings);
+            (settings.redis_timeout, settings.budget) = (1_500, 6_000);
+            change(settings);
+        };
         let duo = match &server {
-            Some(server) => Duo::beside(redis, server, change).await,
-            None => Duo::on(redis, change).await,
+            Some(server) => Duo::beside(redis, server, changed).await,
+            None => Duo::on(redis, changed).await,
         };
         Self { duo, server, lock: None }
     }
@@ -338,7 +343,7 @@ async fn a_database_that_is_restored_from_a_backup_is_the_truth_after_one_new_ge
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_file_stops_no_read_and_no_write_is_acknowledged() {
-    let duo = Duo::on_file(SqliteFile::fresh(), |_| {}).await;
+    let duo = Duo::on_file(SqliteFile::fresh(), hasty).await;
     let mut people = People::of(&duo, 4).await;
     people.live_on(&duo, "before").await;
     let mut writer = people.leavers.pop().unwrap();
@@ -357,7 +362,7 @@ async fn a_locked_file_stops_no_read_and_no_write_is_acknowledged() {
 /// What the main promises are on a file: nothing in a process of SQLite's can be killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_file_a_redis_that_goes_away_costs_nobody_anything() {
-    let duo = Duo::on_file(SqliteFile::fresh(), |_| {}).await;
+    let duo = Duo::on_file(SqliteFile::fresh(), hasty).await;
     let mut people = People::of(&duo, 6).await;
     for gate in [Gate::Refuse, Gate::BlackHole] {
         for proxy in [&duo.pa, &duo.pb] {
@@ -377,7 +382,7 @@ async fn on_a_file_a_redis_that_goes_away_costs_nobody_anything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_moved_away_and_back_loses_nothing() {
     let file = SqliteFile::fresh();
-    let duo = Duo::on_file(file.clone(), |_| {}).await;
+    let duo = Duo::on_file(file.clone(), hasty).await;
     let mut people = People::of(&duo, 4).await;
     let elsewhere = file.path().with_extension("elsewhere");
     std::fs::rename(file.path(), &elsewhere).unwrap();
@@ -428,7 +433,7 @@ impl Drop for SmallDisk {
 #[ignore = "mounts a file system, which only root may"]
 async fn a_full_disk_stops_no_read_and_no_write_is_acknowledged() {
     let disk = SmallDisk::mount();
-    let duo = Duo::on_file(SqliteFile::in_folder(&disk.0), |_| {}).await;
+    let duo = Duo::on_file(SqliteFile::in_folder(&disk.0), hasty).await;
     let mut people = People::of(&duo, 4).await;
     people.live_on(&duo, "before").await;
     let mut writer = people.leavers.pop().unwrap();

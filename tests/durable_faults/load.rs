@@ -8,11 +8,17 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::duo::support::{Browser, Gate, Matching, RedisServer, bounded, eventually};
-use super::duo::{Duo, SqliteFile, Truth, is_dead};
+use super::duo::{Duo, Settings, SqliteFile, Truth, hasty, is_dead};
 use super::people::{People, SLACK, dies_soon, read_n, turns};
 
 /// The reads of single sessions.
 const READ: &str = "FROM trs_sessions WHERE id = $1";
+
+/// No store is away, however busy the machine is.
+fn unhurried(settings: &mut Settings) {
+    (settings.redis_timeout, settings.poll_timeout, settings.lease) = (5_000, 5_000, 10_000);
+    settings.budget = 15_000;
+}
 
 /// One who counts in turn at both instances, and misses nothing.
 async fn counts(mut a: Browser, mut b: Browser, stop: Arc<AtomicBool>) -> u64 {
@@ -78,17 +84,17 @@ async fn evict_some(redis: &RedisServer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_is_flushed_again_and_again_signs_nobody_out_and_revives_nobody() {
-    nobody_notices(&Duo::start().await, flush).await;
+    nobody_notices(&Duo::with(unhurried).await, flush).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_are_evicted_at_any_time_sign_nobody_out_and_revive_nobody() {
-    nobody_notices(&Duo::start().await, evict_some).await;
+    nobody_notices(&Duo::with(unhurried).await, evict_some).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_file_lost_keys_sign_nobody_out_and_revive_nobody() {
-    let duo = Duo::on_file(SqliteFile::fresh(), |_| {}).await;
+    let duo = Duo::on_file(SqliteFile::fresh(), unhurried).await;
     nobody_notices(&duo, async |redis| {
         evict_some(redis).await;
         flush(redis).await;
@@ -109,7 +115,11 @@ async fn sign_in_many(duo: &Duo, count: usize) -> Vec<Browser> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_generation_does_not_bring_the_database_down() {
     const READERS: usize = 3;
-    let duo = Duo::with(|settings| settings.readers = READERS).await;
+    let few = |settings: &mut Settings| {
+        settings.readers = READERS;
+        (settings.redis_timeout, settings.budget) = (5_000, 20_000);
+    };
+    let duo = Duo::with(few).await;
     let many = sign_in_many(&duo, 200).await;
     let generation = duo.b.generation().await;
     duo.redis.restart().await;
@@ -136,7 +146,7 @@ async fn a_new_generation_does_not_bring_the_database_down() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hot_session_is_read_by_one_for_all() {
-    let duo = Duo::start().await;
+    let duo = Duo::with(unhurried).await;
     let alice = duo.signed_in().await;
     duo.evict(&alice.tab().await.get("/id").await.text()).await;
     let held = duo.db.hold_all(Matching::part(READ));
@@ -144,12 +154,12 @@ async fn a_hot_session_is_read_by_one_for_all() {
     for _ in 0..60 {
         tabs.push(duo.b.with_cookies_of(&alice).await);
     }
-    let before = duo.db.executed(READ);
+    let (before, asked) = (duo.db.executed(READ), duo.pb.count("GET"));
     let readers = tokio::spawn(join_all(tabs.into_iter().map(|mut tab| async move {
         assert_eq!(tab.get("/get:n").await.expect(200).text(), "1");
     })));
     held.reached(1).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    eventually("all have asked redis", async || duo.pb.count("GET") >= asked + 60).await;
     assert_eq!(held.count(), 1, "one for all");
     held.release().await;
     readers.await.unwrap();
@@ -160,7 +170,11 @@ async fn a_hot_session_is_read_by_one_for_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hanging_redis_slows_only_the_first_few() {
-    let duo = Duo::start().await;
+    let quick = |settings: &mut Settings| {
+        hasty(settings);
+        (settings.poll_timeout, settings.lease) = (1_000, 1_200);
+    };
+    let duo = Duo::with(quick).await;
     let alice = duo.signed_in().await;
     duo.b.logs().await;
     duo.redis.hang();
@@ -207,7 +221,11 @@ const NO_CHANGES: &str = "-del -evalsha";
 const ALL: &str = "+del +evalsha";
 
 async fn long_outage(begin: impl AsyncFn(&Duo), end: impl AsyncFn(&Duo)) {
-    let duo = Duo::with(|settings| settings.journal_limit = 5).await;
+    let few = |settings: &mut Settings| {
+        hasty(settings);
+        settings.journal_limit = 5;
+    };
+    let duo = Duo::with(few).await;
     let mut many = Vec::new();
     for _ in 0..24 {
         many.push(duo.signed_in().await);
@@ -240,6 +258,8 @@ async fn long_outage(begin: impl AsyncFn(&Duo), end: impl AsyncFn(&Duo)) {
     assert!(bumps <= 2 * (leases + 1), "{bumps} bumps in {leases} leases");
     end(&duo).await;
     duo.both_believe().await;
+    // Until then the other may see the old state.
+    tokio::time::sleep(duo.lease()).await;
     for (browser, count) in many.iter().zip(&counts) {
         for instance in [&duo.a, &duo.b] {
             assert_eq!(read_n(instance, browser).await, count.to_string());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::duo::support::{Gate, PostgresServer, RedisServer};
-use super::duo::{Duo, Truth};
+use super::duo::{Duo, Truth, hasty};
 use super::people::{People, cut, is_served_by, read_n, turns};
 
 const PASSWORD: &str = "geheim-4711";
@@ -84,6 +84,8 @@ async fn command(redis: &RedisServer, words: &[&str]) {
 
 /// An instance's own Redis address, with the user of the test.
 fn as_app(settings: &mut super::duo::Settings) {
+    hasty(settings);
+    (settings.poll_timeout, settings.lease) = (2_000, 2_500);
     settings.redis = settings.redis.replace("redis://", &format!("redis://app:{PASSWORD}@"));
 }
 

@@ -91,6 +91,7 @@ impl<W: Wire> Interceptor<W> {
             connections: AtomicU64::new(0),
             replies: AtomicU64::new(0),
             cut_every: AtomicU64::new(0),
+            era: AtomicU64::new(0),
         });
         let accepting = Arc::clone(&shared);
         let listener = tokio::spawn(async move {
@@ -110,7 +111,12 @@ impl<W: Wire> Interceptor<W> {
         self.addr.port()
     }
 
+    /// Connections that are open when it is to refuse or to reset end, also if it passes again before
+    /// they have seen that.
     pub fn set(&self, gate: Gate) {
+        if matches!(gate, Gate::Refuse | Gate::Reset) {
+            self.shared.era.fetch_add(1, Ordering::SeqCst);
+        }
         self.shared.gate.send_replace(gate);
     }
 
@@ -206,9 +212,15 @@ struct Shared {
     connections: AtomicU64,
     replies: AtomicU64,
     cut_every: AtomicU64,
+    /// How often the open connections were told to end.
+    era: AtomicU64,
 }
 
 impl Shared {
+    fn era(&self) -> u64 {
+        self.era.load(Ordering::SeqCst)
+    }
+
     fn upstream(&self) -> SocketAddr {
         *self.upstream.lock().unwrap()
     }

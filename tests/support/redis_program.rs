@@ -64,7 +64,7 @@ impl Program {
             _ => SlowLoading {
                 keys: 3_000,
                 size: 1_100,
-                settings: &["--key-load-delay", "2000", INTERVAL, "1024"],
+                settings: &["--key-load-delay", "10000", INTERVAL, "1024"],
             },
         }
     }

@@ -51,9 +51,11 @@ pub fn patient(redis: &str) -> RedisConfig {
     RedisConfig::new(redis).connect_timeout(long).command_timeout(long)
 }
 
-/// The keys that hold a session, with their values: not the mark that one was killed here.
+/// The keys that hold a session, with their values: not the mark that one was killed here, nor the
+/// list of a user's.
 pub async fn records(redis: &RedisServer) -> Vec<(String, Vec<u8>)> {
-    redis.dump().await.into_iter().filter(|(_, value)| value != b"T").collect()
+    let keys = redis.dump().await.into_iter();
+    keys.filter(|(key, value)| key.contains(":s:") && value != b"T").collect()
 }
 
 impl Site {

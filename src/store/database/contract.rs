@@ -1,5 +1,7 @@
 //! The contract of a store, kept by a database alone.
 
+use std::time::Instant;
+
 use super::{
     DatabaseStore, renewal,
     write::{Terms, Write, WriteFault, Written},
@@ -17,7 +19,7 @@ impl Store for DatabaseStore {
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         Box::pin(async move {
             let row = self.database.read(id).await;
-            self.health.said(row.as_ref().err());
+            self.health.said(row.as_ref().err(), Instant::now());
             let Some(row) = row? else { return Ok(None) };
             self.settle(id, row).await
         })
@@ -28,7 +30,9 @@ impl Store for DatabaseStore {
         ids: &'a [SessionId],
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
         Box::pin(async move {
-            let rows = self.database.read_each(ids).await?;
+            let rows = self.database.read_each(ids).await;
+            self.health.said(rows.as_ref().err(), Instant::now());
+            let rows = rows?;
             let mut records = Vec::with_capacity(rows.len());
             for (id, row) in ids.iter().zip(rows) {
                 records.push(match row {
@@ -138,7 +142,7 @@ impl Store for DatabaseStore {
     fn status(&self) -> Status {
         let (connections, _) = self.database.pool();
         let database = StoreStatus {
-            answers: self.health.answers(),
+            answers: self.health.answers(Instant::now()),
             last_cause: self.health.last_cause(),
             connections,
             pool_size: self.database.pool_size(),

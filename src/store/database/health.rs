@@ -1,11 +1,17 @@
 //! Whether the database answers, as far as requests have noticed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use crate::error::{Error, ErrorKind};
 
 /// Failures in a row from which it does not.
 const PATIENCE: u32 = 3;
+/// How long that is held against it. Nobody probes, and whoever asks for readiness would keep
+/// requests away, which alone can find out that it is back.
+const GRUDGE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 pub(super) struct Health(Mutex<State>);
@@ -13,12 +19,13 @@ pub(super) struct Health(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
+    last_failure: Option<Instant>,
     last_cause: Option<Error>,
 }
 
 impl Health {
     /// A request was answered, or was not.
-    pub(super) fn said(&self, error: Option<&Error>) {
+    pub(super) fn said(&self, error: Option<&Error>, now: Instant) {
         let away = |error: &&Error| {
             matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Misconfigured)
         };
@@ -27,13 +34,16 @@ impl Health {
             None => state.failures = 0,
             Some(error) => {
                 state.failures = state.failures.saturating_add(1);
+                state.last_failure = Some(now);
                 state.last_cause = Some(error.clone());
             }
         }
     }
 
-    pub(super) fn answers(&self) -> bool {
-        self.state().failures < PATIENCE
+    pub(super) fn answers(&self, now: Instant) -> bool {
+        let state = self.state();
+        let held = |failure: Instant| now.saturating_duration_since(failure) < GRUDGE;
+        state.failures < PATIENCE || !state.last_failure.is_some_and(held)
     }
 
     pub(super) fn last_cause(&self) -> Option<String> {
@@ -51,16 +61,29 @@ mod tests {
 
     #[test]
     fn a_few_failures_in_a_row_and_no_bad_record_mean_that_it_does_not_answer() {
-        let health = Health::default();
+        let (health, now) = (Health::default(), Instant::now());
         let (down, corrupt) =
             (Error::unavailable("down"), Error::new(ErrorKind::Corrupt, "not a record"));
         for error in [&down, &down, &corrupt, &down, &down] {
-            health.said(Some(error));
-            assert!(health.answers());
+            health.said(Some(error), now);
+            assert!(health.answers(now));
         }
-        health.said(Some(&down));
-        assert!(!health.answers() && health.last_cause().is_some());
-        health.said(None);
-        assert!(health.answers());
+        health.said(Some(&down), now);
+        assert!(!health.answers(now) && health.last_cause().is_some());
+        health.said(None, now);
+        assert!(health.answers(now));
+    }
+
+    #[test]
+    fn where_nobody_asks_it_is_not_held_against_it_for_ever() {
+        let (health, now) = (Health::default(), Instant::now());
+        for _ in 0..3 {
+            health.said(Some(&Error::unavailable("down")), now);
+        }
+        assert!(!health.answers(now + Duration::from_secs(4)));
+        let later = now + GRUDGE;
+        assert!(health.answers(later));
+        health.said(Some(&Error::unavailable("down")), later);
+        assert!(!health.answers(later), "one more failure is enough then");
     }
 }

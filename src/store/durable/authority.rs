@@ -114,7 +114,10 @@ impl Reason<'_> {
         match self {
             Self::Server(server) => *there.incarnation != *server.as_str(),
             Self::Overflow(generation) => there.generation == *generation,
-            Self::Restored => known.is_none_or(|known| known.seq >= there.seq),
+            Self::Restored => known.is_none_or(|known| {
+                known.seq > there.seq
+                    || known.seq == there.seq && known.generation != there.generation
+            }),
         }
     }
 }

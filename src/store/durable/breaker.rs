@@ -47,6 +47,11 @@ impl Breaker {
         self.last_cause.as_ref()
     }
 
+    /// Why nobody should ask.
+    pub(super) fn cause_if_open(&self) -> Option<Error> {
+        self.open.as_ref().and(self.last_cause.clone())
+    }
+
     /// A request was answered.
     pub(super) fn succeed(&mut self) {
         self.failures = 0;
@@ -112,14 +117,14 @@ mod tests {
         assert_eq!(breaker.fail(down(), at(4)), None);
         assert!(breaker.is_closed());
         assert_eq!(breaker.fail(down(), at(5)), Some(Turn::Opened));
-        assert!(!breaker.is_closed());
+        assert!(!breaker.is_closed() && breaker.cause_if_open().is_some());
         // The answers of those who were under way change nothing.
         assert_eq!(breaker.fail(down(), at(6)), None);
         breaker.succeed();
         assert!(!breaker.is_closed());
         let after = Turn::Closed(Duration::from_millis(100));
         assert_eq!(breaker.succeed_probe(at(105)), Some(after));
-        assert!(breaker.is_closed());
+        assert!(breaker.is_closed() && breaker.cause_if_open().is_none());
         assert_eq!(breaker.succeed_probe(at(106)), None);
         assert_eq!(breaker.last_cause().map(Error::kind), Some(crate::ErrorKind::Unavailable));
     }

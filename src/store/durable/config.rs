@@ -136,7 +136,8 @@ impl DurableBuilder {
 
     /// Acknowledges a change only when no instance can miss it any longer: at once if Redis took
     /// it, else up to one lease after the commit. Any write may then take a lease longer than the
-    /// layer's budget, and does so only during faults. Off by default.
+    /// layer's budget (a sign-in over another session two), and does so only during faults. Off by
+    /// default.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};

@@ -91,9 +91,10 @@ impl Inner {
         self.authority.now()
     }
 
-    /// How much longer than the work itself an acknowledgement may take.
+    /// How much longer than the work itself an acknowledgement may take: twice, since a sign-in may
+    /// end others in its first step, and the session that it replaces in its second.
     pub(super) fn acknowledgement(&self) -> Duration {
-        if self.parameters.strict { self.parameters.lease } else { Duration::ZERO }
+        if self.parameters.strict { self.parameters.lease * 2 } else { Duration::ZERO }
     }
 
     /// Both stores, asked now: the database has to be there, and Redis to be one that will do.

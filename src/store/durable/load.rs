@@ -120,8 +120,13 @@ impl Inner {
     /// The row of a live session: read by one for all who ask just now, and not by too many.
     async fn read(&self, id: &SessionId) -> Result<Option<Row>, Error> {
         let row = self.loaders.load(*id, async {
+            let asked_for = self.stores.database().is_closed();
             // Closed never; bounded by the layer's budget.
             let _turn = self.readers.acquire().await;
+            // Gone while this one waited: no reason to wait for the same answer.
+            if let Some(cause) = self.stores.database().cause_if_open().filter(|_| asked_for) {
+                return Err(cause);
+            }
             let row = self.database().read(id).await;
             self.database_said(row.as_ref().err().filter(|error| is_away(error)));
             row

@@ -69,14 +69,22 @@ impl Inner {
 impl Steps for Inner {
     /// One step in the database, and Redis told of what it means for the old id.
     async fn step(&self, write: Write) -> Result<Written, WriteFault> {
-        let Write::Finish { old, .. } = write else { return self.first_step(write).await };
+        let Write::Finish { old, expected, .. } = write else {
+            return self.first_step(write).await;
+        };
         let doubt = Doubt::about(self, old);
         let done = match self.commit(write).await {
             Ok(done) => done,
             Err(fault) => return Err(doubt.unless_refused(fault)),
         };
         match done.written {
-            Written::Done { version, .. } => self.told(doubt, &Order::Kill, version, &done).await,
+            Written::Done { version, .. } => {
+                let pushed = self.tell_of(doubt, &Order::Kill, version, &done).await;
+                // Whoever only reads, and finishes what another began, acknowledges nothing.
+                if expected.is_some() {
+                    self.acknowledge(done.at, pushed).await;
+                }
+            }
             // Whoever ended it may not have told Redis.
             Written::Gone => doubt.dispel_if(self.kill_copy(&old, &done).await),
             _ => doubt.dispel(),

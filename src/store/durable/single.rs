@@ -31,8 +31,10 @@ impl Loaders {
     /// Cancellation safety: if the one who asks is dropped, the next in line asks.
     pub(super) async fn load(&self, id: SessionId, ask: impl Future<Output = Answer>) -> Answer {
         let came = self.clock.fetch_add(1, Ordering::AcqRel);
-        let place = Place { loaders: self, id, slot: self.slot(id) };
-        let mut last = place.slot.lock().await;
+        let slot = self.slot(id);
+        // Dropped last, when nothing here holds the slot any more.
+        let _place = Place { loaders: self, id };
+        let mut last = slot.lock_owned().await;
         if let Some((asked, answer)) = &*last
             && *asked > came
         {
@@ -57,14 +59,13 @@ impl Loaders {
 struct Place<'a> {
     loaders: &'a Loaders,
     id: SessionId,
-    slot: Slot,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut slots = self.loaders.slots();
-        // Two: this place and the map.
-        if Arc::strong_count(&self.slot) <= 2 {
+        // One: the map's own.
+        if slots.get(&self.id).is_some_and(|slot| Arc::strong_count(slot) == 1) {
             let _ = slots.remove(&self.id);
         }
     }

@@ -55,10 +55,12 @@ impl Inner {
     ) -> Result<bool, Error> {
         let idle = activity.idle_deadline.saturating_since(activity.last_activity);
         let due = self.touched.is_due(id, activity.last_activity, self.touch_interval(idle));
-        let in_redis = self.touch_copy(id, version, activity).await;
-        if in_redis && !due {
-            return Ok(true);
-        }
+        let in_redis = match self.touch_copy(id, version, activity).await {
+            Ok(Some(changed)) if !due => return Ok(changed),
+            // It still serves copies, and who is active asks again and again.
+            Err(Fault { refused: true, .. }) if !due => return Ok(false),
+            touched => matches!(touched, Ok(Some(true))),
+        };
         let write = Write::Touch { id: *id, version, activity };
         match self.commit(write).await {
             Ok(done) => {
@@ -71,20 +73,25 @@ impl Inner {
         }
     }
 
-    async fn touch_copy(&self, id: &SessionId, version: u64, activity: Activity) -> bool {
+    async fn touch_copy(
+        &self,
+        id: &SessionId,
+        version: u64,
+        activity: Activity,
+    ) -> Result<Option<bool>, Fault> {
         if !self.stores.redis().is_closed() {
-            return false;
+            return Ok(None);
         }
         let touched = self.within_redis(async {
             let mut link = self.cache.link().await?;
             let generation = self.generation_to_touch(id, link.peer());
-            let Some(generation) = generation else { return Ok(false) };
+            let Some(generation) = generation else { return Ok(None) };
             link.touch(generation, id, version, activity).await
         });
-        let touched: Result<bool, Fault> = touched.await;
+        let touched: Result<Option<bool>, Fault> = touched.await;
         let fault = touched.as_ref().err().filter(|fault| !fault.refused);
         self.redis_said(fault.map(|fault| &fault.error));
-        touched.unwrap_or(false)
+        touched
     }
 
     /// A copy that is read is to be touched: also one that is read only because the database is
@@ -112,7 +119,8 @@ impl Record {
         late: impl Fn(Duration) -> Duration,
     ) {
         if self.deadlines.idle_deadline <= now {
-            let late = late(self.deadlines.idle);
+            // As far as a touch would have moved it, which is what its lateness is measured by.
+            let late = late(self.deadlines.idle_deadline.saturating_since(self.last_activity));
             self.deadlines.idle_deadline = self.deadlines.idle_deadline.saturating_add(late);
         }
     }

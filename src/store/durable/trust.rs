@@ -105,7 +105,8 @@ impl Trust {
         start: Moment,
         now: Moment,
     ) -> Learned {
-        let overtaken = self.epoch.as_ref().is_some_and(|known| known.since > start);
+        // In the same millisecond too: which of the two was first is not known.
+        let overtaken = self.epoch.as_ref().is_some_and(|known| known.since >= start);
         let went_back = self.epoch.as_ref().is_some_and(|known| {
             let (ours, theirs) = (&known.epoch, epoch);
             theirs.seq < ours.seq || theirs.seq == ours.seq && theirs.generation != ours.generation

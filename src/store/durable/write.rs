@@ -112,6 +112,18 @@ impl Inner {
 
     /// Tells Redis, clears the journal if Redis took it, and waits as strictly as configured.
     pub(super) async fn told(&self, doubt: Doubt<'_>, order: &Order, version: u64, done: &Done) {
+        let pushed = self.tell_of(doubt, order, version, done).await;
+        self.acknowledge(done.at, pushed).await;
+    }
+
+    /// The same without the wait; answers whether Redis took all of it.
+    pub(super) async fn tell_of(
+        &self,
+        doubt: Doubt<'_>,
+        order: &Order,
+        version: u64,
+        done: &Done,
+    ) -> bool {
         let id = doubt.id;
         let mut pushed = self.push(&id, order, done.epoch.as_ref()).await;
         // Without the epoch nobody knows whether that was the right place.
@@ -124,8 +136,7 @@ impl Inner {
             drop(doubt);
             self.announce_soon();
         }
-        let all = self.push_ends(done).await && pushed;
-        self.acknowledge(done.at, all).await;
+        self.push_ends(done).await && pushed
     }
 
     /// Tells Redis of those who ended beside the session of a write; answers whether it took all.
@@ -144,6 +155,9 @@ impl Inner {
                 }
             }
         } else {
+            let (mut trust, now) = (self.authority.trust(), self.now());
+            ids.iter().for_each(|id| trust.set_aside(*id, now));
+            drop(trust);
             self.announce_soon();
         }
         pushed

@@ -175,18 +175,23 @@ impl Link {
         Ok(self.connection.send(&del).await.map(|_| ())?)
     }
 
-    /// Writes activity down in the copy of that version, if there is one.
+    /// Writes activity down in the copy of that version; answers whether that changed it, and `None`
+    /// if there is none.
     pub(crate) async fn touch(
         &mut self,
         generation: u64,
         id: &SessionId,
         version: u64,
         activity: Activity,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Option<bool>, Fault> {
         let mut call = Script::Touch.call(&[&self.keys.key(generation, id)]);
         call.arg(head(version).as_slice()).arg(value::touch_fields(activity));
         call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.keys.life(activity.end));
-        Ok(matches!(self.call(&call).await?, Value::Int(1)))
+        Ok(match self.call(&call).await? {
+            Value::Int(1) => Some(true),
+            Value::Int(2) => Some(false),
+            _ => None,
+        })
     }
 
     /// Makes sure that the server is the one it was; closes the connection otherwise.

@@ -52,7 +52,8 @@ impl Connections {
     ) -> Result<Self, ConfigError> {
         let failures = Failures::default();
         let limits = config.limits()?;
-        let manager = Manager::new(config.client()?, limits, scripts, greeter);
+        let prefix = config.checked_prefix()?;
+        let manager = Manager::new(config.client()?, limits, scripts, greeter, prefix);
         #[cfg(feature = "_database")]
         let open = manager.open_ones();
         let pool = Pool::builder()

@@ -12,21 +12,23 @@ use crate::{
     moment::Moment,
 };
 
-/// The run id and the replication id of a primary. Another process, a restart and a promotion each
-/// have another one, so whoever knows it knows which writes the data holds.
+/// The run id and the replication id of a primary, and where in it our keys are. Another process, a
+/// restart and a promotion each have another one, so whoever knows it knows which writes the data
+/// holds; and two instances that look in different places never vouch for each other's copies.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Incarnation(Box<str>);
 
 impl Incarnation {
-    /// What a server says of itself in the sections `server` and `replication`.
+    /// What a server says of itself in the sections `server` and `replication`; `place` is the number
+    /// of the database there and the prefix of our keys.
     ///
     /// # Errors
     ///
     /// `Unavailable` for a replica, `Misconfigured` for a server that does not tell.
-    pub(super) fn parse(server: &str, replication: &str) -> Result<Self, Error> {
+    pub(super) fn parse(server: &str, replication: &str, place: &str) -> Result<Self, Error> {
         let run = field(server, "run_id").filter(|run| !run.is_empty());
         match (run, primary(replication)?) {
-            (Some(run), Some(data)) => Ok(Self(format!("{run} {data}").into())),
+            (Some(run), Some(data)) => Ok(Self(format!("{run} {data} {place}").into())),
             _ => Err(silent()),
         }
     }
@@ -44,7 +46,7 @@ impl Incarnation {
     /// Whether the server says of its replication what it said when it was asked first.
     pub(super) fn still_says(&self, replication: &str) -> bool {
         let data = primary(replication).ok().flatten();
-        data.is_some_and(|data| self.0.split_once(' ').is_some_and(|(_, first)| first == data))
+        data.is_some() && self.0.split(' ').nth(1) == data
     }
 }
 
@@ -115,7 +117,7 @@ mod tests {
     #[test]
     fn only_a_primary_that_tells_both_ids_has_one() {
         for (name, server, replication, expected) in [
-            ("primary", SERVER, PRIMARY, Ok("aa bb")),
+            ("primary", SERVER, PRIMARY, Ok("aa bb 0/session:")),
             ("replica", SERVER, "role:slave\r\nmaster_replid:bb\r\n", Err(ErrorKind::Unavailable)),
             ("no run id", "", PRIMARY, Err(ErrorKind::Misconfigured)),
             ("no replication id", SERVER, "role:master\r\n", Err(ErrorKind::Misconfigured)),
@@ -126,7 +128,7 @@ mod tests {
                 Err(ErrorKind::Misconfigured),
             ),
         ] {
-            let parsed = Incarnation::parse(server, replication);
+            let parsed = Incarnation::parse(server, replication, "0/session:");
             let parsed = parsed.as_ref().map(Incarnation::as_str).map_err(Error::kind);
             assert_eq!(parsed, expected, "{name}");
         }
@@ -134,7 +136,7 @@ mod tests {
 
     #[test]
     fn another_replication_id_or_role_is_another_life() {
-        let incarnation = Incarnation::parse(SERVER, PRIMARY).unwrap();
+        let incarnation = Incarnation::parse(SERVER, PRIMARY, "0/a b:").unwrap();
         for (name, replication, same) in [
             ("the same", PRIMARY, true),
             ("promoted", "role:master\r\nmaster_replid:cc\r\n", false),

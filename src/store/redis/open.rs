@@ -29,6 +29,8 @@ pub(super) struct Manager {
     generation: Arc<AtomicU64>,
     scripts: &'static [Script],
     greeter: Option<Arc<dyn Greeter>>,
+    /// Where in a server our keys are: the database and the prefix.
+    place: String,
     open: OpenOnes,
 }
 
@@ -45,9 +47,12 @@ impl Manager {
         limits: Limits,
         scripts: &'static [Script],
         greeter: Option<Arc<dyn Greeter>>,
+        prefix: &str,
     ) -> Self {
         let (generation, open) = Default::default();
-        Self { client, limits, generation, scripts, greeter, open }
+        let database = client.get_connection_info().redis_settings().db();
+        let place = format!("{database}/{prefix}");
+        Self { client, limits, generation, scripts, greeter, place, open }
     }
 
     #[cfg(feature = "_database")]
@@ -60,12 +65,19 @@ impl Manager {
         if let Some(greeter) = &self.greeter {
             // Before its first use, and its age counted from before the question.
             let asked_at = greeter.now();
-            let incarnation = ask(&mut connection).await?;
+            let incarnation = self.ask(&mut connection).await?;
             greeter.greet(&incarnation).await?;
             connection.peer = Some(Arc::new(Peer::new(incarnation, asked_at)));
             self.open.add(connection.clone());
         }
         Ok(connection)
+    }
+
+    /// Asks the server at the other end who it is.
+    async fn ask(&self, connection: &mut Connection) -> Result<Incarnation, Error> {
+        let server = section(connection, "server").await?;
+        let replication = section(connection, "replication").await?;
+        Incarnation::parse(&server, &replication, &self.place)
     }
 
     async fn dial(&self) -> Result<Connection, redis::RedisError> {
@@ -86,12 +98,6 @@ impl Manager {
         let server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
         Ok(Connection { inner, health, asked_time, server_millis, peer: None })
     }
-}
-
-/// Asks the server at the other end who it is.
-async fn ask(connection: &mut Connection) -> Result<Incarnation, Error> {
-    let server = section(connection, "server").await?;
-    Incarnation::parse(&server, &section(connection, "replication").await?)
 }
 
 /// One section of `INFO`.

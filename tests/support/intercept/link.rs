@@ -19,6 +19,7 @@ use super::{Gate, Part, Place, Request, Shared, Wire};
 pub(super) struct Link<W> {
     client: Option<TcpStream>,
     server: TcpStream,
+    era: u64,
     shared: Arc<Shared>,
     wire: W,
     /// What the client sent and was not forwarded, and what the server did.
@@ -44,6 +45,7 @@ enum Expected {
 
 impl<W: Wire> Link<W> {
     pub(super) async fn run(client: TcpStream, shared: Arc<Shared>) {
+        let era = shared.era();
         let mut gate = shared.gate.subscribe();
         // Closed at accept by the first two; the third may end.
         let opened = gate.wait_for(|gate| *gate != Gate::BlackHole).await.map(|gate| *gate);
@@ -58,6 +60,7 @@ impl<W: Wire> Link<W> {
         let mut link = Self {
             client: Some(client),
             server,
+            era,
             shared,
             wire: W::default(),
             requests: Vec::new(),
@@ -116,7 +119,9 @@ impl<W: Wire> Link<W> {
 
     /// Does all that can be done without waiting for anybody; breaks where the connection ends.
     async fn turn(&mut self, gate: Gate) -> io::Result<ControlFlow<()>> {
-        self.part_with_client(gate);
+        // Told to end, and to pass again before this task has seen it.
+        let is_late = self.shared.era() != self.era && gate != Gate::Reset;
+        self.part_with_client(if is_late { Gate::Refuse } else { gate });
         let passes = gate != Gate::BlackHole;
         if passes {
             self.pass_requests().await?;

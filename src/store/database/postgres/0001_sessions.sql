@@ -137,6 +137,7 @@ DECLARE
     v_count integer := cardinality(p_writes);
     v_users text[];
     v_crowded text[];
+    v_ours text[];
     v_write smallint;
     v_id text;
     v_outcome smallint;
@@ -175,12 +176,16 @@ BEGIN
         ON CONFLICT (user_id) DO NOTHING;
         PERFORM 1 FROM trs_users WHERE user_id = ANY (v_users) ORDER BY user_id FOR UPDATE;
     END IF;
-    IF v_count > 1 OR p_others[1] IS NOT NULL OR v_crowded IS NOT NULL THEN
-        PERFORM 1 FROM trs_sessions WHERE id IN (
-            SELECT unnest(p_ids || p_others)
+    IF v_count > 1 OR p_others[1] IS NOT NULL OR v_crowded IS NOT NULL OR p_writes[1] = 2 THEN
+        -- Whoever is killed takes along whom it replaces.
+        WITH ours AS (
+            SELECT id, replaces FROM trs_sessions WHERE id = ANY (p_ids || p_others)
             UNION ALL
-            SELECT id FROM trs_sessions WHERE user_id = ANY (v_crowded) AND alive
-        ) ORDER BY id FOR UPDATE;
+            SELECT id, replaces FROM trs_sessions WHERE user_id = ANY (v_crowded) AND alive
+        )
+        SELECT array_agg(id) || array_agg(replaces) FILTER (WHERE replaces IS NOT NULL)
+        INTO v_ours FROM ours;
+        PERFORM 1 FROM trs_sessions WHERE id = ANY (v_ours) ORDER BY id FOR UPDATE;
     END IF;
 
     FOR i IN 1 .. v_count LOOP

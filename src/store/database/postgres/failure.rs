@@ -84,6 +84,9 @@ pub(super) fn typed(error: sqlx::Error) -> Error {
         ("53300", _) => unavailable("the postgresql server has no connection left"),
         ("53100", _) => unavailable("the disk of the postgresql server is full"),
         ("55P03", _) => unavailable("another transaction holds the session's row"),
+        (state, _) if state.starts_with("22") => {
+            Error::new(ErrorKind::Invalid, "postgresql cannot store what the session holds")
+        }
         ("XX001" | "XX002", _) => misconfigured("the postgresql server's files are damaged"),
         (_, sqlx::Error::Tls(_)) => misconfigured("postgresql gives no connection with that TLS"),
         (_, sqlx::Error::RowNotFound) => crate::store::database::failure::no_epoch(),

@@ -6,7 +6,7 @@ use sqlx::{
     Executor,
     postgres::{PgListener, PgPoolOptions},
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Postgres;
 
@@ -16,9 +16,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// After so long without a word the connection is asked whether it is alive.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// The connection that listens, while there is one.
+/// The connection that listens, while there is one, and when it was last heard of.
 #[derive(Default)]
-pub(super) struct Listener(Option<PgListener>);
+pub(super) struct Listener(Option<(PgListener, Instant)>);
 
 impl Postgres {
     pub(in crate::store::database) async fn announce(&self) {
@@ -33,10 +33,10 @@ impl Postgres {
         loop {
             // Cancellation safety: what is dropped while it connects is lost and made anew; what
             // is dropped while it waits stays.
-            let Some(open) = &mut listener.0 else {
+            let Some((open, heard)) = &mut listener.0 else {
                 match self.listen().await {
                     Some(open) => {
-                        listener.0 = Some(open);
+                        listener.0 = Some((open, Instant::now()));
                         // Something may have been announced while nobody listened.
                         return;
                     }
@@ -46,15 +46,18 @@ impl Postgres {
                     }
                 }
             };
-            match timeout(SILENCE, open.try_recv()).await {
+            match timeout_at(*heard + SILENCE, open.try_recv()).await {
                 Ok(Ok(Some(_))) => {
+                    *heard = Instant::now();
                     while open.next_buffered().is_some() {}
                     return;
                 }
                 Ok(_) => listener.0 = None,
                 Err(_) => {
                     let asked = timeout(self.timeout, open.execute("SELECT 1")).await;
-                    if !matches!(asked, Ok(Ok(_))) {
+                    if matches!(asked, Ok(Ok(_))) {
+                        *heard = Instant::now();
+                    } else {
                         listener.0 = None;
                     }
                 }

@@ -38,12 +38,17 @@ impl Postgres {
     /// Asks for the tables, for the right to write, and for the version of the server.
     pub(in crate::store::database) async fn check(&self) -> Result<(), Error> {
         let query = "SELECT max(version), current_setting('transaction_read_only') = 'on', \
-            current_setting('server_version_num') FROM trs_migrations";
+            current_setting('server_version_num'), current_setting('server_encoding') \
+            FROM trs_migrations";
         let rows = self.ask(|| sqlx::query(query)).await?;
         let row = rows.first().ok_or_else(no_tables)?;
         let server: String = row.try_get(2).map_err(typed)?;
         supported(server.parse().ok())?;
         check(row.try_get(0).map_err(typed)?)?;
+        if row.try_get::<String, _>(3).map_err(typed)? != "UTF8" {
+            let text = "the postgresql database is not in UTF-8: not every user has a name there";
+            return Err(Error::new(ErrorKind::Misconfigured, text));
+        }
         if row.try_get(1).map_err(typed)? {
             let text = "the postgresql server only reads: it is a replica";
             return Err(Error::new(ErrorKind::Unavailable, text));
@@ -64,7 +69,7 @@ fn supported(server: Option<u32>) -> Result<(), Error> {
 
 /// One transaction, rolled back by the end of the connection if anything fails.
 async fn step_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let _ = sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
+    let _ = sqlx::raw_sql("BEGIN ISOLATION LEVEL READ COMMITTED").execute(&mut *connection).await?;
     let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK);
     let _ = lock.execute(&mut *connection).await?;
     let table = "CREATE TABLE IF NOT EXISTS trs_migrations (version bigint PRIMARY KEY)";
