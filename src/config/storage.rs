@@ -39,6 +39,15 @@ const REDIS: [&str; 7] = [
 
 impl Storage {
     pub(super) fn read<F: Lookup>(variables: &Variables<F>) -> Result<Self, ConfigError> {
+        let storage = Self::chosen(variables)?;
+        let durable = matches!(storage.name(), "database" | "redis and database");
+        if variables.switch("SESSION_STRICT")? == Some(true) && !durable {
+            return Err(ConfigError::new("SESSION_STRICT", "is set, which takes a database"));
+        }
+        Ok(storage)
+    }
+
+    fn chosen<F: Lookup>(variables: &Variables<F>) -> Result<Self, ConfigError> {
         let url = variables.text("DATABASE_URL")?;
         match variables.text("SESSION_STORAGE")?.as_deref() {
             Some("redis") => by_redis(variables, url),

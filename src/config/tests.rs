@@ -94,6 +94,9 @@ fn a_database_is_a_store_alone_or_behind_redis() {
     }
     let unclear = [("SESSION_STORAGE", "redis"), url, ("SESSION_STRICT", "perhaps")];
     assert_eq!(read(&unclear).unwrap_err().setting(), "SESSION_STRICT");
+    // Redis alone can promise no such thing.
+    let alone = [("SESSION_STORAGE", "redis"), ("SESSION_STRICT", "true")];
+    assert_eq!(read(&alone).unwrap_err().setting(), "SESSION_STRICT");
 }
 
 #[test]

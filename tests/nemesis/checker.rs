@@ -12,7 +12,7 @@ use std::fmt;
 
 use self::book::Book;
 pub use self::book::Terms;
-use super::history::{History, MILLI, Op, Time};
+use super::history::{History, Kind, MILLI, Op, Site, Time};
 
 /// A promise that was not kept, by which request.
 #[derive(Debug, Clone)]
@@ -34,10 +34,31 @@ pub fn check(history: &History, terms: &Terms) -> Vec<Violation> {
         violations.extend(endings::an_answer_makes_sense(&book, op));
         violations.extend(counts::a_read_is_fresh(&book, op));
         violations.extend(waits::nobody_waits_too_long(&book, op));
+        violations.extend(waits::an_answer_comes(&book, op));
         violations.extend(waits::a_store_that_could_serves(&book, op));
+        violations.extend(waits::a_database_that_could_writes(&book, op));
     }
     violations.extend(counts::each_update_counts_once(&book));
     violations.sort_by_key(|violation| violation.op.as_ref().map(|op| op.start));
+    violations
+}
+
+/// What the two instances, asked one after the other when all was at rest, did not agree on.
+pub fn agree(history: &History, rested_at: Time) -> Vec<Violation> {
+    let reads: Vec<&Op> = history
+        .ops
+        .iter()
+        .filter(|op| op.start >= rested_at && op.kind == Kind::Read && op.token.is_some())
+        .collect();
+    let mut violations = Vec::new();
+    for a in reads.iter().filter(|op| op.at == Site::A) {
+        for b in reads.iter().filter(|op| op.at == Site::B && op.token == a.token) {
+            if (a.user(), a.n()) != (b.user(), b.n()) {
+                let why = "at rest, and the other instance says something else";
+                violations.push(Violation::new("both agree", a, why).against(b));
+            }
+        }
+    }
     violations
 }
 

@@ -18,6 +18,8 @@ const USERS: u64 = 6;
 /// Milliseconds.
 const LENGTH: u64 = 4_000;
 const STRETCH: u64 = 60_000;
+/// Writes that have to be acknowledged in a run, for it to prove anything.
+const LEAST: usize = 20;
 
 /// What came of it.
 #[derive(Debug)]
@@ -59,6 +61,7 @@ pub async fn run(postgres: &'static PostgresServer, seed: u64) -> Report {
     carry_out(plan(seed, LENGTH - 600), &world, &recorder, seed).await;
     browsers.join_all().await;
     let rested = begun.and(world.comes_to_rest().await);
+    let rested_at = recorder.now();
     for user in &users {
         user.look_back().await;
     }
@@ -71,8 +74,16 @@ pub async fn run(postgres: &'static PostgresServer, seed: u64) -> Report {
     let terms = Terms { strict, stretches, lease, budget };
     let history = recorder.history();
     let mut violations = checker::check(&history, &terms);
+    if rested.is_ok() {
+        violations.extend(checker::agree(&history, rested_at));
+    }
     violations.extend(rested.err().map(Violation::at_rest));
-    Report { seed, terms, history, violations }
+    let mut report = Report { seed, terms, history, violations };
+    let totals = report.totals();
+    if totals.acknowledged < LEAST || totals.operations < 4 * LEAST {
+        report.violations.push(Violation::at_rest(format!("hardly any work: {totals}")));
+    }
+    report
 }
 
 async fn pulse(at: Site, world: Arc<World>, recorder: Arc<Recorder>, over: Arc<AtomicBool>) {

@@ -1,6 +1,7 @@
 //! One request over a connection of its own, to a server that may be gone at any moment.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
@@ -8,6 +9,8 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub struct Seen {
@@ -33,7 +36,11 @@ pub enum Failed {
 pub async fn visit(addr: SocketAddr, path: &str, cookie: Option<&str>) -> Result<Seen, Failed> {
     let stream = TcpStream::connect(addr).await.map_err(|_| Failed::Refused)?;
     let _ = stream.set_nodelay(true);
-    exchange(stream, path, cookie).await.map_err(|_| Failed::Lost)
+    match tokio::time::timeout(PATIENCE, exchange(stream, path, cookie)).await {
+        Ok(seen) => seen.map_err(|_| Failed::Lost),
+        // Far beyond every budget, and beyond every halt.
+        Err(_) => Err(Failed::Lost),
+    }
 }
 
 async fn exchange(

@@ -7,7 +7,7 @@ use super::sqlite::Sqlite;
 use super::{
     config::{Address, DatabaseConfig},
     row::{Epoch, Polled, Row, Snapshot},
-    write::{Batch, Executed, WriteFault},
+    write::{Batch, Executed, Failed, WriteFault},
 };
 use crate::{
     error::{ConfigError, Error},
@@ -72,11 +72,7 @@ impl Engine {
         Ok(rows.into_iter().map(Option::transpose).collect())
     }
 
-    pub(super) async fn execute(
-        &self,
-        batch: &Batch,
-        now: Timestamp,
-    ) -> Result<Executed, WriteFault> {
+    pub(super) async fn execute(&self, batch: &Batch, now: Timestamp) -> Result<Executed, Failed> {
         each!(self, engine => engine.execute(batch, now).await)
     }
 

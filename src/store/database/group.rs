@@ -10,7 +10,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
     engine::Engine,
-    write::{Batch, Committed, Write, WriteFault},
+    write::{Batch, Committed, Failed, Write, WriteFault},
 };
 use crate::{clock::Clock, error::Error, token::SessionId};
 
@@ -172,25 +172,13 @@ impl Inner {
 
     /// Executes and answers; tells whether the transaction was committed.
     async fn run(&self, work: Work) -> bool {
-        // What has waited for so long would be Unknown to its caller before it is done.
-        let latest = self.timeout - self.timeout / 4;
-        let (mut jobs, late): (Vec<_>, Vec<_>) =
-            work.jobs.into_iter().partition(|job| job.since.elapsed() <= latest);
-        for job in late {
-            let _ = job.answer.send(Err(no_turn()));
-        }
-        if jobs.is_empty() && work.clears.is_empty() {
-            return true;
-        }
-        // Two batches that want the same rows take them in the same order. The sort is stable:
-        // writes of one session stay in the order of their arrival.
-        jobs.sort_by(|one, other| one.write.id().cmp(&other.write.id()));
+        let Some(work) = self.in_time(work) else { return true };
         let (answers, writes): (Vec<_>, Vec<_>) =
-            jobs.into_iter().map(|job| (job.answer, job.write)).unzip();
+            work.jobs.into_iter().map(|job| (job.answer, (job.write, job.since))).unzip();
+        let (writes, since): (Vec<_>, Vec<_>) = writes.into_iter().unzip();
         let batch = Batch { writes, clears: work.clears };
         let result = self.engine.execute(&batch, self.clock.now()).await;
         self.state().clears.done(&batch.clears, result.is_ok());
-        let committed = result.is_ok();
         match result {
             Ok(executed) => {
                 for (answer, outcome) in answers.into_iter().zip(executed.outcomes) {
@@ -198,14 +186,40 @@ impl Inner {
                     let committed = outcome.map(|written| Committed { written, epoch });
                     let _ = answer.send(committed.map_err(WriteFault::Refused));
                 }
+                true
             }
-            Err(fault) => {
+            // Nothing was stored. The others are not to suffer for one.
+            Err(Failed { for_one: true, .. }) if batch.writes.len() > 1 => {
+                for ((answer, write), since) in answers.into_iter().zip(batch.writes).zip(since) {
+                    let job = Job { ticket: 0, since, write, answer };
+                    let alone = Work { jobs: vec![job], clears: Vec::new() };
+                    let _ = Box::pin(self.run(alone)).await;
+                }
+                false
+            }
+            Err(Failed { fault, .. }) => {
                 for answer in answers {
                     let _ = answer.send(Err(fault.clone()));
                 }
+                false
             }
         }
-        committed
+    }
+
+    /// What is still worth doing, in the order in which it is done; the rest is answered.
+    fn in_time(&self, work: Work) -> Option<Work> {
+        // What has waited for so long would be Unknown to its caller before it is done.
+        let latest = self.timeout - self.timeout / 4;
+        let (mut jobs, late): (Vec<_>, Vec<_>) =
+            work.jobs.into_iter().partition(|job| job.since.elapsed() <= latest);
+        for job in late {
+            let _ = job.answer.send(Err(no_turn()));
+        }
+        // Two batches that want the same rows take them in the same order. The sort is stable:
+        // writes of one session stay in the order of their arrival.
+        jobs.sort_by(|one, other| one.write.id().cmp(&other.write.id()));
+        let empty = jobs.is_empty() && work.clears.is_empty();
+        (!empty).then_some(Work { jobs, clears: work.clears })
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     config::DatabaseConfig,
     failure::late,
     row::Epoch,
-    write::{Batch, Executed, WriteFault},
+    write::{Batch, Executed, Failed, WriteFault},
 };
 use crate::{
     error::{ConfigError, Error},
@@ -71,11 +71,7 @@ impl Sqlite {
         }
     }
 
-    pub(super) async fn execute(
-        &self,
-        batch: &Batch,
-        now: Timestamp,
-    ) -> Result<Executed, WriteFault> {
+    pub(super) async fn execute(&self, batch: &Batch, now: Timestamp) -> Result<Executed, Failed> {
         let transaction = self.begin().await.map_err(WriteFault::Refused)?;
         let written = transaction
             .run(async |connection| {

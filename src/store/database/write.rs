@@ -84,6 +84,20 @@ pub(crate) enum WriteFault {
     Unknown(Error),
 }
 
+/// A transaction that went wrong.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) fault: WriteFault,
+    /// Nothing was stored, and it may be for one of the writes that the others were not.
+    pub(super) for_one: bool,
+}
+
+impl From<WriteFault> for Failed {
+    fn from(fault: WriteFault) -> Self {
+        Self { fault, for_one: false }
+    }
+}
+
 /// Writes of one transaction, in the order in which they have to be done.
 #[derive(Debug, Default)]
 pub(super) struct Batch {

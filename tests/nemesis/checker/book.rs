@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::super::history::{History, Kind, MILLI, Op, Place, Site, Time};
+use super::super::history::{History, Kind, MILLI, Op, Place, SITES, Site, Time};
+use super::waits::{AFTERMATH, BUSY};
 
 /// What was configured, and what is allowed for.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +106,15 @@ impl<'a> Book<'a> {
     pub fn known_by(&self, at: Site, end: Time, by: Option<Site>) -> Time {
         let at_once = by == Some(at) || (by.is_some() && self.terms.strict);
         if at_once { end } else { end + self.terms.lease + SLACK }
+    }
+
+    /// Whether Redis may not have been told of what this request did, by its own instance.
+    pub fn may_be_untold(&self, write: &Op) -> bool {
+        let from = write.start.saturating_sub(AFTERMATH);
+        let to = write.end + AFTERMATH;
+        let mut ways = vec![Place::Redis, Place::Instance(write.at)];
+        ways.extend(SITES.map(Place::ToRedis));
+        !self.history.is_clean(&ways, from, to) || self.history.stall(write.at, from, to) > BUSY
     }
 
     /// Whether an instance that could not ask the database may serve what Redis said before:

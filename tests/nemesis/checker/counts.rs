@@ -46,7 +46,9 @@ pub fn a_read_is_fresh(book: &Book<'_>, op: &Op) -> Option<Violation> {
             tried += u64::from(update.start < op.end);
             let Some(value) = acknowledged(update).filter(|value| *value > n) else { continue };
             let known = book.known_by(op.at, update.end, Some(update.at));
-            let excused = update.at != op.at && book.may_be_behind(op.at, update.end, op.start);
+            let excused = update.at != op.at
+                && book.may_be_behind(op.at, update.end, op.start)
+                && book.may_be_untold(update);
             if op.start > known && !excused {
                 let why = format!("{n} where {value} was acknowledged");
                 return Some(Violation::new("a read is fresh", op, why).against(update));

@@ -9,7 +9,9 @@ pub fn the_dead_stay_dead(book: &Book<'_>, op: &Op) -> Option<Violation> {
     let token = op.token.as_deref().filter(|_| op.is_signed_in())?;
     let end = book.ends(token).find(|end| {
         let known = book.known_by(op.at, end.op.end, end.by);
-        let excused = end.by != Some(op.at) && book.may_be_behind(op.at, end.op.end, op.start);
+        let excused = end.by != Some(op.at)
+            && book.may_be_behind(op.at, end.op.end, op.start)
+            && (end.by.is_none() || book.may_be_untold(end.op));
         op.start > known && !excused
     })?;
     let late = (op.start - end.op.end) as f64 / MILLI as f64;

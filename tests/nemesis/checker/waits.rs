@@ -7,9 +7,9 @@ use super::book::Book;
 /// What an answer may take beside the store.
 const AROUND: Time = 50 * MILLI;
 /// So long after a fault its marks are still there: connections to be made, probes to be sent.
-const AFTERMATH: Time = 1_200 * MILLI;
+pub const AFTERMATH: Time = 1_200 * MILLI;
 /// A machine so busy proves nothing.
-const BUSY: Time = 100 * MILLI;
+pub const BUSY: Time = 100 * MILLI;
 const HALTED: Time = 150 * MILLI;
 const SECOND: Time = 1_000 * MILLI;
 
@@ -31,6 +31,26 @@ pub fn nobody_waits_too_long(book: &Book<'_>, op: &Op) -> Option<Violation> {
     let took = op.end - op.start;
     let why = || format!("{} ms where {} are allowed", took / MILLI, allowed / MILLI);
     (took > allowed).then(|| Violation::new("nobody waits too long", op, why()))
+}
+
+/// Every request is answered, unless its instance was killed or halted over it.
+pub fn an_answer_comes(book: &Book<'_>, op: &Op) -> Option<Violation> {
+    let own = [Place::Instance(op.at)];
+    let from = op.start.saturating_sub(HALTED);
+    let lost = op.status().is_none() && book.history.is_clean(&own, from, op.end + HALTED);
+    lost.then(|| Violation::new("an answer comes", op, "none came, and the instance was there"))
+}
+
+/// A write is taken as long as the database can take it, whatever Redis does.
+pub fn a_database_that_could_writes(book: &Book<'_>, op: &Op) -> Option<Violation> {
+    let failed = op.kind.writes() && op.status().is_some_and(|status| status >= 500);
+    let from = op.start.saturating_sub(AFTERMATH);
+    if !failed || book.history.stall(op.at, from, op.end) > BUSY {
+        return None;
+    }
+    let database = [Place::Postgres, Place::ToDatabase(op.at), Place::Instance(op.at)];
+    let could = book.history.is_clean(&database, from, op.end);
+    could.then(|| Violation::new("a database that could writes", op, "it was there"))
 }
 
 /// A read is answered as long as one of the stores can.

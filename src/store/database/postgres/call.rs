@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     store::database::{
         row::{Epoch, corrupt, millis},
-        write::{Batch, Executed, WriteFault},
+        write::{Batch, Executed, Failed, WriteFault},
     },
     timestamp::Timestamp,
 };
@@ -23,7 +23,7 @@ impl Postgres {
         &self,
         batch: &Batch,
         now: Timestamp,
-    ) -> Result<Executed, WriteFault> {
+    ) -> Result<Executed, Failed> {
         let lines = Lines::of(&batch.writes);
         let cleared: Vec<_> = batch.clears.iter().map(|(id, _)| id.to_string()).collect();
         let up_to: Vec<_> = batch.clears.iter().map(|(_, version)| version.cast_signed()).collect();
@@ -48,7 +48,10 @@ impl Postgres {
             .bind(self.journal)
             .bind(millis(now))
             .bind(lock_timeout.as_millis().to_string());
-        let rows = self.call(self.deadline(), call).await?;
+        let rows = self.call(self.deadline(), call).await.map_err(|failure| {
+            let for_one = failure.for_one;
+            Failed { fault: failure.into(), for_one }
+        })?;
         let row = rows.first().ok_or_else(|| WriteFault::Unknown(corrupt()))?;
         // Committed by now; an answer that cannot be read leaves open what came of each write.
         let outcomes = outcomes(row, batch.writes.len());

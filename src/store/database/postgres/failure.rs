@@ -15,6 +15,8 @@ pub(super) struct Failure {
     pub(super) unknown: bool,
     /// The connection is of no further use.
     pub(super) lost: bool,
+    /// What was in the statement, or a row that it wanted, is why: another would not fail so.
+    pub(super) for_one: bool,
 }
 
 impl Failure {
@@ -27,7 +29,9 @@ impl Failure {
         let open = state.starts_with("57") || state.starts_with("08");
         // 57014, a cancelled statement, leaves the connection as it was.
         let lost = !answered && !is_answer(&error) || open && state != "57014";
-        Self { unknown: open || !answered, lost, error: typed(error) }
+        // A value, a constraint, a row that is locked or was waited for in a circle.
+        let for_one = ["22", "23", "40", "55"].iter().any(|class| state.starts_with(class));
+        Self { unknown: open || !answered, lost, for_one, error: typed(error) }
     }
 
     /// No connection, and so nothing was done.
@@ -44,12 +48,12 @@ impl Failure {
     }
 
     pub(super) fn refused(error: Error) -> Self {
-        Self { error, unknown: false, lost: false }
+        Self { error, unknown: false, lost: false, for_one: false }
     }
 
     /// No answer within the limit.
     pub(super) fn unknown(error: Error) -> Self {
-        Self { error, unknown: true, lost: false }
+        Self { error, unknown: true, lost: false, for_one: false }
     }
 }
 
