@@ -135,20 +135,12 @@ async fn s11c_a_new_generation_while_the_commit_itself_is_under_way() {
     let logout = asking(&duo.a, &alice, "/logout").await;
     duo.update_is_held().await;
     a_hears_nothing(&duo).await;
-    // It may have to wait for the commit. If it need not, B reads the old state into it.
-    let known = duo.b.generation().await;
-    tokio::join!(duo.bump(), async {
-        for _ in 0..10 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            if duo.b.generation().await != known {
-                b_copies(&duo, &alice, &id).await;
-                break;
-            }
-        }
-        duo.let_updates_go().await;
-    });
-    answer(logout).await.expect(200);
+    // Which waits for nobody's commit, so B reads the old state into it.
+    duo.bump().await;
     duo.knows_the_generation(&duo.b).await;
+    b_copies(&duo, &alice, &id).await;
+    duo.let_updates_go().await;
+    answer(logout).await.expect(200);
     assert!(is_dead(&duo.b, &alice).await, "alive on B");
     assert!(is_dead(&duo.a, &alice).await, "alive on A");
     duo.a.release("poll-answer").await;
@@ -208,7 +200,26 @@ async fn s12c_a_save_whose_push_is_refused() {
         assert_eq!(value(&duo.a, &alice).await, "2");
     }
     duo.a.release("poll-answer").await;
-    // Others hear of it without a poll: the writer announces what it could not tell.
     eventually("the new value on B", async || value(&duo.b, &alice).await == "2").await;
+    duo.is_at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s12d_others_hear_of_it_long_before_their_next_poll() {
+    let seldom = |settings: &mut Settings| {
+        patient(settings);
+        (settings.poll_interval, settings.lease) = (10_000, 15_000);
+    };
+    let duo = Duo::with(seldom).await;
+    let (alice, id) = duo.settled().await;
+    duo.a.hold("sweep-snapshot").await;
+    duo.unpushed_on_a(&alice, "/update:n").await;
+    let start = std::time::Instant::now();
+    eventually("the new value on B", async || value(&duo.b, &alice).await == "2").await;
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    // By what B was told, and not by what A told Redis.
+    duo.pa.set(Gate::Pass);
+    eventually("B has told redis", async || duo.journal().await == 0).await;
+    assert!(duo.copy(&id).await.is_none_or(|copy| !copy.starts_with(b"R0000000000000001")));
     duo.is_at_rest().await;
 }

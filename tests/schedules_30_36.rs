@@ -146,10 +146,13 @@ async fn s30e_a_renewal_whose_second_step_happens_and_nobody_hears_of_it() {
     let duo = Duo::start().await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
+    // Nobody sweeps.
+    learn_nothing(&[&duo.a, &duo.b]).await;
     let second = |duo: &Duo| drop(duo.da.cut_replies(write_of(&id)));
     fails_in_the_middle(&duo, &mut alice, second).await;
     duo.da.forget_rules();
     assert!(is_dead(&duo.a, &before).await);
+    learn_again(&[&duo.a, &duo.b]).await;
     assert!(is_signed_in(&duo.b, &alice).await && is_signed_in(&duo.a, &alice).await);
     dies_within(&duo.b, &before, duo.lease()).await;
     duo.is_at_rest().await;

@@ -192,7 +192,11 @@ async fn s38c_strict_and_redis_refuses() {
 async fn split() -> (Duo, RedisServer, Browser) {
     let redis = copying().start().await;
     let replica = replica_of(&redis).await;
-    let duo = Duo::on(redis, strict).await;
+    let slow = |settings: &mut Settings| {
+        strict(settings);
+        settings.lease = 5_000;
+    };
+    let duo = Duo::on(redis, slow).await;
     let (alice, id) = duo.settled().await;
     replica.has_all_of(&duo.redis).await;
     let (seq, _) = duo.epoch().await;
@@ -209,6 +213,7 @@ async fn split() -> (Duo, RedisServer, Browser) {
     })
     .await;
     learn_nothing(&[&duo.b]).await;
+    assert!(duo.a.status().await.believed, "the lease of a was to hold yet");
     (duo, replica, alice)
 }
 

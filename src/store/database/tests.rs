@@ -277,3 +277,40 @@ fn later() -> Activity {
     let end = Record::example().end().saturating_add(Duration::from_secs(86_400));
     Activity { last_activity: end, idle_deadline: end, end }
 }
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_write_that_the_server_refuses_refuses_no_other_one_beside_it() {
+    let server = support::postgres::PostgresServer::shared().await;
+    let place = server.database().await;
+    let subject = Subject::new(place.url()).await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(subject.created().await.0);
+    }
+    let refuse = format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RAISE EXCEPTION 'not this one' USING ERRCODE = '23514';
+        END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON trs_sessions FOR EACH ROW
+            WHEN (NEW.id = '{}') EXECUTE FUNCTION refuse();",
+        ids[1]
+    );
+    let _ = place.sql(&refuse).await;
+    // Asked for at once, so that they share a transaction.
+    let writes = ids.iter().map(|id| {
+        let record = Record { version: 2, ..Record::example() };
+        subject.database.write(Write::Save { id: *id, expected: 1, record })
+    });
+    let written = futures_util::future::join_all(writes).await;
+    for (place, outcome) in written.into_iter().enumerate() {
+        let outcome = outcome.map(|committed| committed.written);
+        match place {
+            1 => assert!(matches!(outcome, Err(WriteFault::Refused(_))), "{outcome:?}"),
+            _ => assert!(matches!(outcome, Ok(Written::Done { version: 2, .. })), "{outcome:?}"),
+        }
+    }
+    let rows = subject.rows(&ids).await;
+    let versions: Vec<_> = rows.into_iter().map(|row| row.unwrap().0).collect();
+    assert_eq!(versions, [2, 1, 2, 2]);
+}
