@@ -12,9 +12,11 @@
 
 mod duo;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use duo::{Duo, dies_within, is_dead};
+use duo::support::{PostgresServer, RedisServer};
+use duo::{Duo, Settings, Truth, dies_within, hasty, is_dead};
 
 #[tokio::test]
 async fn instance_process() {
@@ -120,4 +122,37 @@ async fn rows_that_are_over_for_long_are_purged_behind_redis_too() {
     })
     .await;
     duo.is_at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_look_at_different_places_of_one_redis_believe_no_copy_of_each_other() {
+    let (redis, server) = (RedisServer::start().await, PostgresServer::shared().await);
+    let truth = Truth::Postgres(server.database().await);
+    // As in the middle of a deployment that changes the number of the database.
+    let is_second = AtomicBool::new(false);
+    let apart = |settings: &mut Settings| {
+        hasty(settings);
+        if is_second.swap(true, Ordering::SeqCst) {
+            settings.redis += "/1";
+        }
+    };
+    let duo = Duo::unsettled(redis, truth, server.addr(), apart).await;
+    for _ in 0..3 {
+        let mut alice = duo.a.browser().await;
+        alice.get("/update:n,login:alice").await.expect(200);
+        let start = Instant::now();
+        // Long enough for each of them to have made a copy, if it ever does.
+        while start.elapsed() < duo.lease() * 3 {
+            assert_eq!(duo::value(&duo.a, &alice).await, "1");
+            assert_eq!(duo::value(&duo.b, &alice).await, "1");
+        }
+        let before = alice.tab().await;
+        alice.get("/logout").await.expect(200);
+        assert!(is_dead(&duo.a, &before).await);
+        dies_within(&duo.b, &before, duo.lease()).await;
+        let start = Instant::now();
+        while start.elapsed() < duo.lease() * 2 {
+            assert!(is_dead(&duo.b, &before).await && is_dead(&duo.a, &before).await);
+        }
+    }
 }
