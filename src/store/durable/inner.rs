@@ -100,13 +100,17 @@ impl Inner {
     /// Both stores, asked now: the database has to be there, and Redis to be one that will do.
     pub(super) async fn check(&self) -> Result<(), Error> {
         self.database().check().await?;
-        match self.within_redis(self.cache.link()).await {
+        let redis = async {
+            let _ = self.cache.link().await?;
+            self.cache.check().await
+        };
+        match self.within_redis(redis).await {
             // It may come up later; until then the database serves.
             Err(error) if error.kind() == crate::ErrorKind::Unavailable => {
                 tracing::warn!(%error, "redis is unavailable, sessions are served by the database");
                 Ok(())
             }
-            result => result.map(drop),
+            result => result,
         }
     }
 

@@ -9,6 +9,7 @@ use redis::{Cmd, Value};
 
 use super::{
     RedisConfig,
+    check::check,
     connection::{Connection, Connections},
     failure::Failure,
     greet::Greeter,
@@ -82,6 +83,11 @@ impl Cache {
     /// All that are open.
     pub(crate) fn links(&self) -> Vec<Link> {
         self.connections.open().into_iter().filter_map(|one| self.with(one)).collect()
+    }
+
+    /// Whether the server is one that will do.
+    pub(crate) async fn check(&self) -> Result<(), Error> {
+        check(&self.connections, &format!("{}check", self.keys.prefix)).await
     }
 
     /// How many connections are open, and how many there may be.
