@@ -172,22 +172,24 @@ async fn s31d_a_second_revocation_tells_redis_what_the_first_one_had_no_time_to_
             true => Duo::on_file(SqliteFile::fresh(), unhurried).await,
             false => Duo::with(unhurried).await,
         };
-        let (alice, id) = duo.settled().await;
+        let alice = duo.settled().await.0;
         let other = duo.settled().await.0;
+        // Who asks for nothing.
+        let (third, id) = duo.settled().await;
         learn_nothing(&[&duo.b]).await;
         duo.a.hold("after-commit").await;
         let lost = asking(&duo.a, &other, REVOKE).await;
         duo.a.reached("after-commit").await;
         duo.a.die();
         assert!(lost.await.unwrap().is_none(), "an answer of a process that was killed");
-        assert!(!is_dead(&duo.b, &alice).await, "B should not know yet");
+        assert!(!is_dead(&duo.b, &third).await, "B should not know yet");
         duo.b.with_cookies_of(&alice).await.get(REVOKE).await.expect(200);
-        assert!(is_dead(&duo.b, &alice).await, "alive on B");
+        assert!(is_dead(&duo.b, &third).await, "alive on B");
         assert!(!duo.is_in_redis(&id).await);
         duo.a.start_again();
         learn_again(&[&duo.b]).await;
         duo.both_believe().await;
-        duo.none_survives(&[alice, other], "after two revocations").await;
+        duo.none_survives(&[alice, other, third], "after two revocations").await;
         duo.is_at_rest().await;
     }
 }
