@@ -515,3 +515,30 @@ async fn s33c_redis_alone_in_every_order() {
     }
     alone.redis.assert_every_key_has_a_ttl().await;
 }
+
+/// The second one asks while the first has done everything but its commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn s33d_two_logins_at_the_limit_of_which_one_waits_for_its_commit() {
+    let limited = |settings: &mut Settings| {
+        unhurried(settings);
+        settings.sessions_per_user = Some(LIMIT);
+    };
+    let duo = Duo::with(limited).await;
+    let (first, second) = (duo.settled().await.0, duo.settled().await.0);
+    let insert = Statement::Before("INSERT ON trs_sessions");
+    duo.hold_at(insert, "position('tag-one'::bytea IN NEW.body) > 0").await;
+    let (one, two) = (duo.a.browser().await, duo.b.browser().await);
+    let asked = asking(&duo.a, &one, "/insert:tag:tag-one,login:alice").await;
+    duo.update_is_held().await;
+    let other = asking(&duo.b, &two, "/login:alice").await;
+    duo.is_in_the_way(|| other.is_finished()).await;
+    duo.let_updates_go().await;
+    let (one, two) = (ended(asked, &one).await, ended(other, &two).await);
+    assert_eq!(duo.sessions_of("alice").await, LIMIT as usize);
+    for instance in [&duo.a, &duo.b] {
+        assert!(is_dead(instance, &first).await && is_dead(instance, &second).await);
+        assert!(!is_dead(instance, &one).await && !is_dead(instance, &two).await);
+    }
+    duo.hold_no_more().await;
+    duo.is_at_rest().await;
+}
