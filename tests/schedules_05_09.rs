@@ -15,7 +15,10 @@ mod duo;
 use std::time::Duration;
 
 use duo::support::{Browser, Matching, eventually};
-use duo::{Duo, Settings, answer, asking, dies_within, fill, is_dead, value, write_of};
+use duo::{
+    Duo, Settings, answer, asking, dies_within, fill, is_dead, learn_again, learn_nothing, value,
+    write_of,
+};
 
 #[tokio::test]
 async fn instance_process() {
@@ -94,16 +97,17 @@ async fn s07_a_logout_whose_commit_is_not_confirmed_is_none_the_less_one() {
 async fn s07b_a_save_whose_answer_is_lost_is_seen_by_its_own_instance_at_once() {
     let duo = Duo::with(patient).await;
     let (mut alice, id) = duo.settled().await;
-    duo.a.hold("poll-answer").await;
-    duo.a.reached("poll-answer").await;
+    // Neither polls, so neither sweeps.
+    learn_nothing(&[&duo.a, &duo.b]).await;
     let cut = duo.da.cut_reply(write_of(&id));
     alice.get("/update:n").await.expect(200);
     cut.reached().await;
     assert_eq!(value(&duo.a, &alice).await, "2");
-    duo.a.release("poll-answer").await;
+    learn_again(&[&duo.a]).await;
     for _ in 0..20 {
         assert_eq!(value(&duo.a, &alice).await, "2");
     }
+    learn_again(&[&duo.b]).await;
     duo.is_at_rest().await;
 }
 
