@@ -44,7 +44,7 @@ impl User {
         while self.recorder.now() < until {
             let site = *dice.pick(&SITES);
             let Some(token) = self.current() else {
-                self.sign_in(site).await;
+                self.sign_in(&mut dice, site).await;
                 continue;
             };
             match dice.below(100) {
@@ -96,7 +96,13 @@ impl User {
         }
     }
 
-    async fn sign_in(&self, site: Site) {
+    /// At times by another browser too, which is forgotten about.
+    async fn sign_in(&self, dice: &mut Dice, site: Site) {
+        if dice.percent(50) {
+            let op = self.send(*dice.pick(&SITES), Kind::Login, None).await;
+            let token = op.as_ref().and_then(Op::new_token).map(str::to_owned);
+            self.jar.lock().unwrap().old.extend(token);
+        }
         let op = self.send(site, Kind::Login, None).await;
         match op {
             Some(op) => self.heed(Some(op)),
@@ -119,14 +125,17 @@ impl User {
             );
         }
         let mut site = site;
+        let kind = if dice.percent(35) { Kind::Revoke } else { Kind::Logout };
         for _ in 0..4 {
-            let op = self.send(site, Kind::Logout, Some(token.clone())).await;
+            let op = self.send(site, kind, Some(token.clone())).await;
             let is_done = op.is_some_and(|op| op.status() == Some(200));
             if is_done {
                 self.replace(&token, None);
-                // At once, and nearly so.
+                // At once, and nearly so; also others of the user's.
                 for _ in 0..3 {
                     self.send(*dice.pick(&SITES), Kind::Read, Some(token.clone())).await;
+                    let other = self.old(dice).unwrap_or_else(|| token.clone());
+                    self.send(*dice.pick(&SITES), Kind::Read, Some(other)).await;
                 }
                 return;
             }
@@ -189,6 +198,7 @@ impl User {
             Kind::Update => "/user,update:n".to_owned(),
             Kind::Read => "/user,get:n".to_owned(),
             Kind::Logout => "/user,logout".to_owned(),
+            Kind::Revoke => "/user,logout_everywhere".to_owned(),
             Kind::Renew => "/user,renew".to_owned(),
         };
         let cookie = token.as_ref().map(|token| format!("{COOKIE}={token}"));

@@ -31,12 +31,19 @@ pub enum Kind {
     Update,
     Read,
     Logout,
+    /// Out everywhere: with every other session of the user.
+    Revoke,
     Renew,
 }
 
 impl Kind {
     pub fn writes(self) -> bool {
         self != Self::Read
+    }
+
+    /// Who asks was somebody, and is nobody after it.
+    pub fn signs_out(self) -> bool {
+        matches!(self, Self::Logout | Self::Revoke)
     }
 }
 
@@ -109,7 +116,7 @@ impl Op {
 
     /// Answered as somebody's.
     pub fn is_signed_in(&self) -> bool {
-        self.user().is_some() && (self.kind == Kind::Logout || !self.removes())
+        self.user().is_some() && (self.kind.signs_out() || !self.removes())
     }
 
     /// Answered as nobody's.

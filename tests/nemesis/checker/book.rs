@@ -35,6 +35,8 @@ pub struct Book<'a> {
     births: HashMap<&'a str, &'a Op>,
     by_token: HashMap<&'a str, Vec<&'a Op>>,
     ends: HashMap<&'a str, Vec<End<'a>>>,
+    /// By user.
+    revocations: HashMap<&'a str, Vec<&'a Op>>,
 }
 
 impl<'a> Book<'a> {
@@ -64,7 +66,21 @@ impl<'a> Book<'a> {
                 ends.entry(old).or_default().push(End { op, by: None });
             }
         }
-        Self { history, terms, births, by_token, ends }
+        let mut revocations: HashMap<&str, Vec<&Op>> = HashMap::new();
+        for op in history.ops.iter().filter(|op| op.kind == Kind::Revoke) {
+            revocations.entry(&op.client).or_default().push(op);
+            // Acknowledged, it has ended all that the user had when it began.
+            if op.status() != Some(200) || !op.is_signed_in() {
+                continue;
+            }
+            let of_user = |(_, birth): &(&&str, &&Op)| birth.client == op.client;
+            for (token, birth) in births.iter().filter(of_user) {
+                if birth.end < op.start && op.token.as_deref() != Some(*token) {
+                    ends.entry(token).or_default().push(End { op, by: Some(op.at) });
+                }
+            }
+        }
+        Self { history, terms, births, by_token, ends, revocations }
     }
 
     /// The request whose answer brought the cookie, and made somebody signed in.
@@ -98,8 +114,10 @@ impl<'a> Book<'a> {
 
     /// From when on the session may be over, for all that anybody knows.
     pub fn may_end_at(&self, token: &str) -> Option<Time> {
-        let ends = self.of(token).filter(|op| ends_it(op) || may_end_it(op));
-        ends.map(|op| op.start).min()
+        let own = self.of(token).filter(|op| ends_it(op) || may_end_it(op));
+        let user = self.birth(token).map(|birth| birth.client.as_str());
+        let all = user.and_then(|user| self.revocations.get(user)).into_iter().flatten();
+        own.chain(all.copied()).map(|op| op.start).min()
     }
 
     /// By when a request on `at` has to know what `by` acknowledged (or somebody saw) at `end`.
@@ -145,7 +163,7 @@ impl<'a> Book<'a> {
 }
 
 fn ends_it(op: &Op) -> bool {
-    op.kind == Kind::Logout || op.kind == Kind::Renew && op.new_token().is_some()
+    op.kind.signs_out() || op.kind == Kind::Renew && op.new_token().is_some()
 }
 
 /// A renewal that was not answered may have happened. One that was refused has not, as far as the
