@@ -57,10 +57,10 @@ impl Changes {
         self.platform = Some(platform.map(Into::into));
     }
 
-    /// The sign-in counts only if the user's epoch is still this one.
-    pub(crate) fn hold_login_to(&mut self, epoch: u64) {
+    /// The sign-in counts only if the user's epoch is still this one; none for any.
+    pub(crate) fn hold_login_to(&mut self, epoch: Option<u64>) {
         if let Some(login) = &mut self.login {
-            login.epoch = Some(epoch);
+            login.epoch = epoch;
         }
     }
 

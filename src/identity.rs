@@ -56,6 +56,16 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn login(&self, user: &str, platform: Option<&str>) -> Result<(), Error> {
+        self.sign_in(user, platform, None).await
+    }
+
+    /// The same, if the user's epoch is still this one when it is stored.
+    pub(crate) async fn sign_in(
+        &self,
+        user: &str,
+        platform: Option<&str>,
+        epoch: Option<u64>,
+    ) -> Result<(), Error> {
         check_name("user", user)?;
         if let Some(platform) = platform {
             check_name("platform", platform)?;
@@ -70,6 +80,7 @@ impl SessionContext {
                     changes.forget_values();
                 }
                 changes.login(user, platform);
+                changes.hold_login_to(epoch);
             })?;
             // Something that cannot be read, or several sessions at once, locks nobody out: the
             // login begins a session of its own.

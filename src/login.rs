@@ -80,8 +80,7 @@ impl SessionContext {
         attempt: LoginAttempt,
         platform: Option<&str>,
     ) -> Result<(), Error> {
-        self.login(&attempt.user, platform).await?;
-        self.session.state().changes.hold_login_to(attempt.epoch);
+        self.sign_in(&attempt.user, platform, Some(attempt.epoch)).await?;
         let saved = self.save().await;
         if saved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Revoked) {
             // Fails closed: the response must not try it again.
