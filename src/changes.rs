@@ -118,9 +118,10 @@ impl Changes {
         self.login.as_ref()?.epoch
     }
 
-    /// The sign-in did not take place.
-    pub(crate) fn forget_login(&mut self) {
-        if self.login.take().is_some() {
+    /// The sign-in that was held to this epoch did not take place.
+    pub(crate) fn forget_login(&mut self, epoch: u64) {
+        if self.epoch() == Some(epoch) {
+            self.login = None;
             self.platform = None;
         }
     }

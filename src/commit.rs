@@ -19,7 +19,7 @@ use crate::{
 mod hold;
 mod settle;
 
-use settle::{Settled, delete_settled, renew_settled, save_settled};
+use settle::{Settled, delete_settled, known, login_settled, renew_settled, save_settled};
 
 /// Fresh ids that are tried before a create gives up. One is enough in all of history; a store
 /// that answers late may need another.
@@ -188,20 +188,22 @@ impl RequestSession {
             let id = token.id();
             let login = Login { epoch, limit, ..Login::new(&id, &record) };
             let created = match record.user() {
-                Some(_) => store.login(login).await?,
-                None => store.save(&id, Expected::Absent, &record).await?,
+                Some(_) => login_settled(&self.backend, login).await?,
+                None => match store.save(&id, Expected::Absent, &record).await? {
+                    // It may have landed or land yet. Nobody knows that id, and it dies by itself.
+                    SaveOutcome::Unknown(error) => {
+                        cause = Some(error);
+                        continue;
+                    }
+                    outcome => known(outcome)?,
+                },
             };
-            match created {
-                SaveOutcome::Revoked => return Err(revoked()),
-                SaveOutcome::Saved => {
-                    tracing::info!(session.id = %id, "session created");
-                    self.hand_out(token, id, record);
-                    return Ok(Settled::Saved);
-                }
-                // It may have landed or land yet. Nobody knows that id, and it dies by itself.
-                SaveOutcome::Unknown(error) => cause = Some(error),
-                outcome => tracing::warn!(?outcome, "a fresh session id was refused"),
+            if matches!(created, Settled::Saved) {
+                tracing::info!(session.id = %id, "session created");
+                self.hand_out(token, id, record);
+                return Ok(Settled::Saved);
             }
+            tracing::warn!("a fresh session id was refused");
         }
         cause.map_or(Ok(Settled::Taken), Err)
     }

@@ -84,7 +84,7 @@ impl SessionContext {
         let saved = self.save().await;
         if saved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Revoked) {
             // Fails closed: the response must not try it again.
-            self.session.state().changes.forget_login();
+            self.session.state().changes.forget_login(attempt.epoch);
         }
         saved
     }
@@ -95,7 +95,8 @@ impl SessionContext {
     /// # Errors
     ///
     /// `Unavailable`: some or all may not have ended. `Misconfigured` with a store that keeps no
-    /// list of a user's sessions.
+    /// list of a user's sessions. `Ambiguous`, `Corrupt` and `Unsupported` where it cannot be told
+    /// whose session it is: what the client's cookies open has ended, and nothing else.
     ///
     /// ```
     /// # tower_redis_session::doc::handle(|session| async move {
@@ -105,13 +106,30 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn logout_everywhere(&self) -> Result<(), Error> {
-        if let Some(user) = self.user_id().await? {
+        let stored = match self.record().await {
+            Ok(record) => record.user().map(str::to_owned),
+            Err(error) if matches!(error.kind(), ErrorKind::Absent | ErrorKind::Expired) => None,
+            Err(error) if cannot_tell(&error) => {
+                self.logout().await?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        // Whoever is about to be signed in, and who was.
+        let user = self.user_id().await?;
+        let other = stored.filter(|stored| user.as_ref() != Some(stored));
+        for user in user.into_iter().chain(other) {
             let revoked = self.session.backend.store.revoke_all(&user);
             let count = self.session.within_budget(revoked).await?;
             tracing::info!(count, "all sessions of a user revoked");
         }
         self.logout().await
     }
+}
+
+/// Whether there is something, and nobody knows whose.
+fn cannot_tell(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::Corrupt | ErrorKind::Unsupported)
 }
 
 impl fmt::Debug for LoginAttempt {

@@ -578,6 +578,68 @@ async fn the_documented_rights_are_enough_and_no_more_is_asked_for() {
     assert!(reply.set_cookies().is_empty(), "{reply:?}");
 }
 
+#[tokio::test]
+async fn a_user_whose_old_session_ends_during_the_sign_in_is_signed_in() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    for path in ["begin_login:alice,gate:here,finish_login", "user,gate:here,login:alice,save"] {
+        let mut browser = site.browser().await;
+        browser.get("/insert:cart:tea").await.expect(200);
+        let mut other = browser.tab().await;
+        let mut slow = browser.tab().await;
+        let asked: &'static str = format!("/user,{path},user").leak();
+        let signing_in = tokio::spawn(async move {
+            let reply = slow.get(asked).await;
+            (slow, reply)
+        });
+        site.gates.arrived("here").await;
+        other.get("/logout").await.expect(200);
+        site.gates.open("here");
+        let (mut slow, reply) = signing_in.await.unwrap();
+        assert_eq!(reply.status, 200, "{path}: {reply:?}");
+        assert!(reply.text().ends_with("alice"), "{path}: {reply:?}");
+        assert_eq!(slow.get("/user,get:cart").await.expect(200).text(), "alice,-", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn out_everywhere_is_no_success_where_nobody_can_tell_whose_session_it_is() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let (mut one, mut two, mut phone) =
+        (site.browser().await, site.browser().await, site.browser().await);
+    for browser in [&mut one, &mut two, &mut phone] {
+        browser.get("/login:alice").await.expect(200);
+    }
+    let both = format!("{COOKIE}={}; {COOKIE}={}", token(&one), token(&two));
+    let mut client = Client::connect(site.addr()).await;
+    let reply = client.get_with("/logout_everywhere", &both).await;
+    assert_eq!((reply.status.as_u16(), reply.text()), (500, "Ambiguous".into()));
+    assert_eq!(who(&site, &token(&one)).await, NOBODY);
+    assert_eq!(phone.get("/user").await.expect(200).text(), "alice");
+    // One user about to be another: both are out.
+    let mut other = site.browser().await;
+    other.get("/login:bob").await.expect(200);
+    phone.get("/login:bob,logout_everywhere").await.expect(200);
+    assert_eq!(other.get("/user").await.expect(200).text(), "-");
+    assert_eq!(records(&redis).await.len(), 0);
+}
+
+#[tokio::test]
+async fn the_list_of_a_user_lives_as_long_as_the_sessions_in_it() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let mut browser = site.browser().await;
+    browser.get("/login:alice").await.expect(200);
+    // A month, told after the sign-in.
+    browser.get("/expiry:2592000:2592000").await.expect(200);
+    let keys = redis.keys().await;
+    let ttl = |part: &str| keys.iter().find(|(key, _)| key.contains(part)).unwrap().1;
+    assert!(ttl(":u:alice") >= ttl(":s:") && ttl(":s:") > 30 * 86_000_000, "{keys:?}");
+    browser.get("/logout_everywhere").await.expect(200);
+    assert!(records(&redis).await.is_empty());
+}
+
 // Row 60
 #[tokio::test]
 async fn two_applications_with_two_prefixes_share_a_redis_and_nothing_else() {

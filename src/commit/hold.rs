@@ -32,8 +32,11 @@ impl RequestSession {
     pub(super) fn forget(&self, id: &SessionId, changes: &Changes) -> bool {
         tracing::info!(session.id = %id, "session ended during the request, changes dropped");
         self.let_go();
-        self.state().lose();
-        changes.signs_in()
+        let goes_on = changes.signs_in();
+        if !goes_on {
+            self.state().lose();
+        }
+        goes_on
     }
 
     pub(super) fn let_go(&self) {

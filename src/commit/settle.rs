@@ -87,6 +87,31 @@ pub(super) async fn delete_settled(
     Err(unknown(lost.unwrap_or_else(Error::absent)))
 }
 
+/// Stores the record of a user under a fresh id. Repeated under the same one, which nobody else knows:
+/// another would take a second place among the user's sessions.
+pub(super) async fn login_settled(backend: &Backend, login: Login<'_>) -> Result<Settled, Error> {
+    let cause = match backend.store.login(login).await? {
+        SaveOutcome::Unknown(cause) => cause,
+        outcome => return known(outcome),
+    };
+    tracing::warn!(session.id = %login.new, %cause, "sign-in unconfirmed");
+    for attempt in 0..TRIES {
+        pause(attempt).await;
+        match backend.store.load(login.new).await {
+            Ok(Some(_)) => return Ok(Settled::Saved),
+            Ok(None) => {}
+            Err(_) => continue,
+        }
+        match backend.store.login(login).await {
+            Ok(SaveOutcome::Saved) => return Ok(Settled::Saved),
+            Ok(SaveOutcome::Revoked) => return Err(revoked()),
+            // Taken by the first attempt, or too late: looked at again.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Err(unknown(cause))
+}
+
 /// Moves the record from its old id to a new one, up to the place where the client is told.
 pub(super) async fn renew_settled(
     backend: &Backend,
@@ -129,7 +154,7 @@ async fn gone_or_moved(backend: &Backend, new: &SessionId) -> Result<Settled, Er
     Ok(if moved { Settled::Saved } else { Settled::Gone })
 }
 
-fn known(outcome: SaveOutcome) -> Result<Settled, Error> {
+pub(super) fn known(outcome: SaveOutcome) -> Result<Settled, Error> {
     match outcome {
         SaveOutcome::Saved => Ok(Settled::Saved),
         SaveOutcome::Conflict(current) => Ok(Settled::Conflict(current)),

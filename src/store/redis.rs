@@ -128,9 +128,16 @@ impl RedisStore {
         expected: u64,
         record: &Record,
     ) -> Result<SaveOutcome, Error> {
-        let mut call = Script::Save.call(&[&self.key(id)]);
+        let index = record.user().map(|user| self.index(user));
+        let key = self.key(id);
+        let keys: Vec<&str> = std::iter::once(&*key).chain(index.as_deref()).collect();
+        let mut call = Script::Save.call(&keys);
         call.arg(head(expected).as_slice());
         call.arg(value::encode(record)).arg(self.life(record.end()));
+        if index.is_some() {
+            call.arg(id.to_string()).arg(record.created().as_millis());
+            call.arg(self.index_life(record));
+        }
         replaced(self.connections.get().await?.write(&call).await?)
     }
 

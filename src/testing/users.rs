@@ -14,6 +14,7 @@ pub(super) async fn check(store: &Subject) {
     a_renewal_moves_in_the_list(store).await;
     the_oldest_make_room(store).await;
     a_renewal_takes_no_more_room(store).await;
+    nor_does_one_that_was_overtaken(store).await;
     nothing_slips_through_a_race(store).await;
     no_more_than_allowed_in_a_race(store).await;
 }
@@ -192,6 +193,35 @@ async fn a_renewal_takes_no_more_room(store: &Subject) {
     let _ = store.finish(&old, 1, &new).await;
     store.holds(&new, Some(&moved), BY_USER, "a renewal at the limit").await;
     store.holds(&other, Some(&beside), BY_USER, "a renewal beside it at the limit").await;
+}
+
+/// Somebody writes to the old session between the two steps, where there are two.
+async fn nor_does_one_that_was_overtaken(store: &Subject) {
+    let user = a_user();
+    let (beside, record) = store.signed_in(&user, 10, Some(2)).await;
+    let anonymous = Record { user: None, ..store.record("anonymous") };
+    let (old, limit) = (fresh_id(), NonZeroU32::new(2));
+    store.create(old, &anonymous).await;
+    let (first, second) = (fresh_id(), fresh_id());
+    let signed_in = store.record_of(&user, Duration::ZERO);
+    let login = Login { old: Some((&old, 1)), limit, ..Login::new(&first, &signed_in) };
+    let _ = store.login(login).await;
+    let written = store.save(&old, Expected::Version(1), &next(&anonymous, "written")).await;
+    if !matches!(written, SaveOutcome::Saved) {
+        return;
+    }
+    let outcome = store.finish(&old, 1, &first).await;
+    demand(matches!(outcome, SaveOutcome::Conflict(_)), BY_USER, || {
+        format!("to end what was written to since has to be a Conflict, and was {outcome:?}")
+    });
+    store.holds(&first, None, BY_USER, "a renewal that was overtaken, under the new id,").await;
+    let login = Login { old: Some((&old, 2)), limit, ..Login::new(&second, &signed_in) };
+    let outcome = store.login(login).await;
+    demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("once more: {outcome:?}"));
+    let _ = store.finish(&old, 2, &second).await;
+    store.holds(&beside, Some(&record), BY_USER, "a renewal that was overtaken").await;
+    let alive = store.alive(&[old, first, second]).await;
+    demand(alive == 1, BY_USER, || format!("one of the three is to be alive, and {alive} are"));
 }
 
 async fn nothing_slips_through_a_race(store: &Subject) {

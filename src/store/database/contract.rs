@@ -95,7 +95,7 @@ impl Store for DatabaseStore {
     }
 
     fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(renewal::begin(Write::login(login), self))
+        Box::pin(async move { Ok(renewal::begin(Write::login(login), self).await?.0) })
     }
 
     fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {

@@ -2,11 +2,16 @@
 
 use std::{
     collections::VecDeque,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, oneshot},
+    task::JoinSet,
+};
 
 use super::{
     engine::Engine,
@@ -171,7 +176,7 @@ impl Inner {
     }
 
     /// Executes and answers; tells whether the transaction was committed.
-    async fn run(&self, work: Work) -> bool {
+    async fn run(self: &Arc<Self>, work: Work) -> bool {
         let Some(work) = self.in_time(work) else { return true };
         let (answers, writes): (Vec<_>, Vec<_>) =
             work.jobs.into_iter().map(|job| (job.answer, (job.write, job.since))).unzip();
@@ -190,11 +195,10 @@ impl Inner {
             }
             // Nothing was stored. The others are not to suffer for one.
             Err(Failed { for_one: true, .. }) if batch.writes.len() > 1 => {
-                for ((answer, write), since) in answers.into_iter().zip(batch.writes).zip(since) {
-                    let job = Job { ticket: 0, since, write, answer };
-                    let alone = Work { jobs: vec![job], clears: Vec::new() };
-                    let _ = Box::pin(self.run(alone)).await;
-                }
+                let jobs = answers.into_iter().zip(batch.writes).zip(since);
+                let jobs =
+                    jobs.map(|((answer, write), since)| Job { ticket: 0, since, write, answer });
+                self.run_each(jobs.collect()).await;
                 false
             }
             Err(Failed { fault, .. }) => {
@@ -204,6 +208,39 @@ impl Inner {
                 false
             }
         }
+    }
+
+    /// Each in a transaction of its own, and none behind one that waits for a lock. Those of one
+    /// session stay in their order.
+    async fn run_each(self: &Arc<Self>, jobs: Vec<Job>) {
+        let mut tasks = JoinSet::new();
+        let places = Arc::new(Semaphore::new(self.engine.writers()));
+        let mut jobs = jobs.into_iter().peekable();
+        while let Some(job) = jobs.next() {
+            let id = job.write.id().copied();
+            let mut same = vec![job];
+            while let Some(next) =
+                jobs.next_if(|next| id.is_some() && next.write.id().copied() == id)
+            {
+                same.push(next);
+            }
+            let _ = tasks.spawn(Self::run_in_turn(Arc::clone(self), Arc::clone(&places), same));
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn run_in_turn(
+        group: Arc<Self>,
+        places: Arc<Semaphore>,
+        jobs: Vec<Job>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            // Never closed; not more at once than there are writers at any time.
+            let _place = places.acquire().await;
+            for job in jobs {
+                let _ = group.run(Work { jobs: vec![job], clears: Vec::new() }).await;
+            }
+        })
     }
 
     /// What is still worth doing, in the order in which it is done; the rest is answered.

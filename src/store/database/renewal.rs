@@ -30,22 +30,32 @@ impl Steps for DatabaseStore {
 
 /// The first step, a [`Write::Begin`] or a [`Write::Create`], by `steps`. Never `Unknown`: until the
 /// client knows the new id the old one lives, and a new record that nobody knows of ends by itself.
-pub(crate) async fn begin(first: Write, steps: &impl Steps) -> Result<SaveOutcome, Error> {
+///
+/// Tells whether an answer was lost on the way: then nobody knows who ended beside it.
+pub(crate) async fn begin(first: Write, steps: &impl Steps) -> Result<(SaveOutcome, bool), Error> {
     let mut lost: Option<Error> = None;
     for turn in 0..TRIES {
         pause(turn).await;
-        match (steps.step(first.clone()).await, lost.is_some()) {
-            (Ok(Written::Done { .. }), _) => return Ok(SaveOutcome::Saved),
+        let outcome = match (steps.step(first.clone()).await, lost.is_some()) {
+            (Ok(Written::Done { .. }), _) => return Ok((SaveOutcome::Saved, false)),
             // Nobody else knows the new id: what is there is of the attempt that was lost.
-            (Ok(Written::Taken), true) => return Ok(SaveOutcome::Saved),
-            (Ok(Written::Taken), false) => return Ok(SaveOutcome::Taken),
-            (Ok(Written::Conflict(current)), _) => return Ok(SaveOutcome::Conflict(current)),
-            (Ok(Written::Gone), _) => return Ok(SaveOutcome::Gone),
-            (Ok(Written::Revoked), _) => return Ok(SaveOutcome::Revoked),
-            (Err(WriteFault::Unknown(error)), _) => lost = Some(error),
+            (Ok(Written::Taken), true) => return Ok((SaveOutcome::Saved, true)),
+            (Ok(Written::Taken), false) => SaveOutcome::Taken,
+            (Ok(Written::Conflict(current)), _) => SaveOutcome::Conflict(current),
+            (Ok(Written::Gone), _) => SaveOutcome::Gone,
+            (Ok(Written::Revoked), _) => SaveOutcome::Revoked,
+            (Err(WriteFault::Unknown(error)), _) => {
+                lost = Some(error);
+                continue;
+            }
             (Err(WriteFault::Refused(error)), false) => return Err(error),
-            (Err(WriteFault::Refused(_)), true) => {}
+            (Err(WriteFault::Refused(_)), true) => continue,
+        };
+        if let (true, Write::Begin { old, new, .. }) = (lost.is_some(), &first) {
+            // The attempt that was lost may have made it.
+            let _ = steps.step(Write::Abandon { old: *old, new: *new }).await;
         }
+        return Ok((outcome, false));
     }
     Err(lost.unwrap_or_else(|| Error::unavailable("the session was not renewed")))
 }
@@ -62,7 +72,13 @@ pub(crate) async fn finish(
     for turn in 0..TRIES {
         pause(turn).await;
         match steps.step(Write::Finish { old: *old, expected, new: *new }).await {
-            Ok(Written::Conflict(current)) => return Ok(SaveOutcome::Conflict(current)),
+            Ok(Written::Conflict(current)) => {
+                if expected.is_some() {
+                    // Not in that step, which may be late: the client may know the new id by then.
+                    let _ = steps.step(Write::Abandon { old: *old, new: *new }).await;
+                }
+                return Ok(SaveOutcome::Conflict(current));
+            }
             Ok(_) => return Ok(SaveOutcome::Saved),
             Err(WriteFault::Refused(error) | WriteFault::Unknown(error)) => lost = Some(error),
         }

@@ -27,6 +27,9 @@ pub(crate) enum Write {
     /// if it is dead already too, at version 0 if there is no `old`. Without `expected` `new` takes
     /// over what was written to `old` since it was made.
     Finish { old: SessionId, expected: Option<u64>, new: SessionId },
+    /// Kills `new`, if it still has to end `old`, which stays: nobody was told of it, and it would
+    /// take a place among a user's sessions.
+    Abandon { old: SessionId, new: SessionId },
     /// A later end and no new version; `Gone` if there is nothing to change.
     Touch { id: SessionId, version: u64, activity: Activity },
     /// Another epoch for the user, and kills all that is alive of theirs. `Done` also tells of what
@@ -131,9 +134,10 @@ impl Write {
             | Self::Save { id, .. }
             | Self::Delete { id, .. }
             | Self::Touch { id, .. } => Some(id),
-            Self::Move { old, .. } | Self::Begin { old, .. } | Self::Finish { old, .. } => {
-                Some(old)
-            }
+            Self::Move { old, .. }
+            | Self::Begin { old, .. }
+            | Self::Abandon { old, .. }
+            | Self::Finish { old, .. } => Some(old),
             Self::Revoke { .. } => None,
         }
     }

@@ -48,7 +48,12 @@ impl Inner {
 
     /// The first step of a renewal, or a sign-in without one.
     pub(super) async fn login(&self, login: Login<'_>) -> Result<SaveOutcome, Error> {
-        let begun = renewal::begin(Write::login(login), self).await?;
+        let (begun, lost) = renewal::begin(Write::login(login), self).await?;
+        if lost && login.limit.is_some() {
+            // Some may have ended, and nobody here knows who: only the journal does.
+            self.authority.trust().stop_believing(self.now());
+            self.acknowledge(self.now(), false).await;
+        }
         if matches!(begun, SaveOutcome::Saved) {
             self.touched.note(login.new, login.record.last_activity());
         }
@@ -115,13 +120,43 @@ impl Inner {
 
     /// Ends all sessions of a user, and tells Redis of each; answers how many were alive.
     pub(super) async fn revoke_all(&self, user: &str) -> Result<u64, Error> {
-        let done = self.commit(Write::Revoke { user: user.to_owned() }).await;
-        let done = done.map_err(WriteFault::into_error)?;
+        let disbelief = Disbelief(Some(self));
+        let done = match self.commit(Write::Revoke { user: user.to_owned() }).await {
+            Ok(done) => done,
+            Err(fault) => return Err(disbelief.unless_refused(fault).into_error()),
+        };
         let pushed = self.push_ends(&done).await;
+        disbelief.dispel();
         self.acknowledge(done.at, pushed).await;
         match done.written {
             Written::Done { version: killed, .. } => Ok(killed),
             _ => Ok(0),
+        }
+    }
+}
+
+/// Dropped by a caller who left, or because nobody knows whether it happened, a change of nobody knows
+/// whom may be under way: Redis is not believed about anybody until the journal has told.
+struct Disbelief<'a>(Option<&'a Inner>);
+
+impl Disbelief<'_> {
+    fn dispel(mut self) {
+        self.0 = None;
+    }
+
+    /// A refused write changed nothing.
+    fn unless_refused(self, fault: WriteFault) -> WriteFault {
+        if matches!(fault, WriteFault::Refused(_)) {
+            self.dispel();
+        }
+        fault
+    }
+}
+
+impl Drop for Disbelief<'_> {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0 {
+            inner.authority.trust().stop_believing(inner.now());
         }
     }
 }

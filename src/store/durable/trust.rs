@@ -23,6 +23,8 @@ pub(super) struct Trust {
     epoch: Option<Known>,
     /// When the last answered poll began.
     polled_at: Option<Moment>,
+    /// No poll that began before that is relied on.
+    doubted_at: Option<Moment>,
     /// Sessions of which Redis may have missed a change, and since when.
     set_aside: HashMap<SessionId, Moment>,
     bumped_at: Option<Moment>,
@@ -45,8 +47,15 @@ pub(super) enum Learned {
 
 impl Trust {
     pub(super) fn new(lease: Duration) -> Self {
-        let (epoch, polled_at, bumped_at) = (None, None, None);
-        Self { lease, epoch, polled_at, set_aside: HashMap::new(), bumped_at, journal: 0 }
+        Self {
+            lease,
+            epoch: None,
+            polled_at: None,
+            doubted_at: None,
+            set_aside: HashMap::new(),
+            bumped_at: None,
+            journal: 0,
+        }
     }
 
     /// The generation to ask for `id` over a connection to `peer`, if its answer may be believed.
@@ -126,8 +135,16 @@ impl Trust {
             self.journal += 1;
             let _ = self.set_aside.entry(id).or_insert(start);
         }
-        self.polled_at = self.polled_at.max(Some(start));
+        if self.doubted_at.is_none_or(|doubted| doubted < start) {
+            self.polled_at = self.polled_at.max(Some(start));
+        }
         Learned::Fine
+    }
+
+    /// Redis may have missed a change of nobody knows whom: until the next poll.
+    pub(super) fn stop_believing(&mut self, now: Moment) {
+        self.polled_at = None;
+        self.doubted_at = Some(now);
     }
 
     /// Redis may have missed a change of `id`.

@@ -1,8 +1,8 @@
 -- Ends all sessions of a user, leaves tombstones if memory allows, and gives the user another epoch.
 -- Only for a single primary: the records are found by the index.
 -- KEYS: the user's index. ARGV: what stands before an id in a record's key, life of a tombstone in
--- ms, life of the index in ms.
--- How many sessions there were.
+-- ms, life of the index in ms, how long a record stays after its end in ms.
+-- How many sessions were alive.
 local entries = redis.call('HGETALL', KEYS[1])
 local epoch, count = 0, 0
 for i = 1, #entries, 2 do
@@ -10,7 +10,8 @@ for i = 1, #entries, 2 do
     epoch = tonumber(entries[i + 1])
   else
     local key = ARGV[1] .. entries[i]
-    if redis.call('GETRANGE', key, 0, 0) == 'R' then
+    if redis.call('GETRANGE', key, 0, 0) == 'R'
+      and redis.call('PTTL', key) > tonumber(ARGV[4]) then
       count = count + 1
     end
     if redis.call('DEL', key) == 1 then

@@ -1,9 +1,16 @@
--- Replaces a record, if it has the version that the caller saw.
--- KEYS: the record. ARGV: its head ("R" and 16 hex digits of version), new value, life in ms.
+-- Replaces a record, if it has the version that the caller saw. A user's list outlives what it lists.
+-- KEYS: the record, the user's index if there is a user. ARGV: its head ("R" and 16 hex digits of
+-- version), new value, life in ms; id, when the session was created, life of the index in ms.
 -- 1: saved; 0: gone; else the value that is there.
 local head = redis.call('GETRANGE', KEYS[1], 0, 16)
 if head == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  if KEYS[2] then
+    redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
+    if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[6]) then
+      redis.call('PEXPIRE', KEYS[2], ARGV[6])
+    end
+  end
   return 1
 end
 if head == '' or head == 'T' then

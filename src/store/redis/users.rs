@@ -19,8 +19,8 @@ use crate::{
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// How long the index of a user stays whose sessions have no absolute end; each sign-in and each
-/// renewal starts it afresh. No cookie lives longer in a browser.
+/// How long the index of a user stays, beyond the idle time, whose sessions have no absolute end; each
+/// write of one of them starts it afresh.
 const LONGEST: Duration = Duration::from_secs(400 * 86_400);
 
 impl RedisStore {
@@ -70,18 +70,21 @@ impl RedisStore {
     pub(super) async fn revoke_user(&self, user: &str) -> Result<u64, Error> {
         let mut call = Script::RevokeAll.call(&[&self.index(user)]);
         call.arg(&*self.key_prefix).arg(millis(TOMBSTONE)).arg(millis(DAY));
+        call.arg(millis(KEPT_EXPIRED));
         let count = u64::from_redis_value(self.connections.repeatable(&call).await?);
         count.map_err(|_| value::corrupt())
     }
 
-    fn index(&self, user: &str) -> String {
+    pub(super) fn index(&self, user: &str) -> String {
         format!("{}{user}", self.index_prefix)
     }
 
-    /// At least a day, so that no epoch is forgotten while somebody signs in.
-    fn index_life(&self, record: &Record) -> u64 {
-        let end = record.deadlines.absolute_deadline;
-        let life = end.map_or_else(|| millis(LONGEST), |end| self.life(end));
-        life.max(millis(DAY))
+    /// As long as the session may live; at least a day, so that no epoch is forgotten while somebody
+    /// signs in.
+    pub(super) fn index_life(&self, record: &Record) -> u64 {
+        let deadlines = &record.deadlines;
+        let open = deadlines.idle.saturating_add(LONGEST);
+        let end = deadlines.absolute_deadline;
+        end.map_or_else(|| millis(open), |end| self.life(end)).max(millis(DAY))
     }
 }

@@ -78,7 +78,8 @@ END;
 $$;
 
 -- Sessions of a user beyond the latest ones, without one and without those that another takes over
--- from: what is over by its time first, then who signed in the longest ago.
+-- from: what is over by its time first, as late as activity may be here, then who signed in the
+-- longest ago.
 CREATE FUNCTION trs_beyond_1(p_user text, p_without text[], p_kept bigint, p_now bigint)
 RETURNS SETOF text
 LANGUAGE sql
@@ -90,14 +91,16 @@ AS $$
             SELECT 1 FROM trs_sessions heir
             WHERE heir.user_id = p_user AND heir.alive AND heir.replaces = s.id
         )
-    ORDER BY s.ends > p_now DESC, s.created DESC, s.id
+    ORDER BY s.ends + least((s.idle_deadline - s.last_activity) / 10, 300000) > p_now DESC,
+        s.created DESC, s.id
     OFFSET p_kept
 $$;
 
 -- Executes a batch of writes in their order, commits, and reads the cache row after that: all in
 -- one round trip. Has to be called outside of a transaction.
 --
--- Writes: 0 create, 1 save, 2 delete, 3 move, 4 begin, 5 finish, 6 touch, 7 revoke all of a user.
+-- Writes: 0 create, 1 save, 2 delete, 3 move, 4 begin, 5 finish, 6 touch, 7 revoke all of a user,
+-- 8 abandon.
 -- Outcomes: 0 done, 1 conflict, 2 gone, 3 taken, 4 revoked.
 CREATE PROCEDURE trs_write_1(
     p_writes smallint[],
@@ -294,6 +297,10 @@ BEGIN
             IF NOT FOUND THEN
                 v_outcome := 2;
             END IF;
+        ELSIF v_write = 8 THEN
+            UPDATE trs_sessions
+            SET alive = false, version = version + 1, ends = p_now, replaces = NULL
+            WHERE id = p_others[i] AND replaces = v_id AND alive;
         ELSIF v_write = 7 THEN
             UPDATE trs_users SET epoch = greatest(epoch + 1, p_now) WHERE user_id = p_users[i];
             v_version := 0;
@@ -303,7 +310,7 @@ BEGIN
                 FROM trs_journal j JOIN trs_sessions s ON s.id = j.id
                 WHERE s.user_id = p_users[i] AND NOT s.alive
                 UNION ALL
-                SELECT k.r_id, k.r_version, (k.r_version IS NOT NULL)::integer
+                SELECT k.r_id, k.r_version, (k.r_id = s.id AND s.ends > p_now)::integer
                 FROM trs_sessions s, trs_kill_1(s.id, NULL, p_now, p_journal) AS k
                 WHERE s.user_id = p_users[i] AND s.alive
             LOOP

@@ -72,6 +72,7 @@ impl Lines {
             Write::Finish { expected, new, .. } => {
                 Line { write: 5, other: Some(*new), expected: *expected, ..none }
             }
+            Write::Abandon { new, .. } => Line { write: 8, other: Some(*new), ..none },
             Write::Touch { version, activity, .. } => {
                 let fresh = Fresh {
                     version: version.cast_signed(),

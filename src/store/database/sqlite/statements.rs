@@ -55,6 +55,7 @@ pub(super) async fn write(
         Write::Finish { old, expected, new } => {
             finish(connection, old, *expected, new, journal, now).await
         }
+        Write::Abandon { old, new } => abandon(connection, old, new, now).await,
         Write::Touch { id, version, activity } => touch(connection, id, *version, *activity).await,
         Write::Revoke { user } => users::revoke_all(connection, user, journal, now).await,
     };
@@ -150,6 +151,19 @@ async fn finish(
     let dead = query.fetch_optional(connection).await?;
     let version: i64 = dead.map_or(Ok(0), |row| row.try_get(0))?;
     done(version.cast_unsigned())
+}
+
+async fn abandon(
+    connection: &mut SqliteConnection,
+    old: &SessionId,
+    new: &SessionId,
+    now: Timestamp,
+) -> Outcome {
+    let query = "UPDATE trs_sessions SET alive = 0, version = version + 1, ends = ?1, \
+        replaces = NULL WHERE id = ?2 AND replaces = ?3 AND alive";
+    let query = sqlx::query(query).bind(millis(now)).bind(new.to_string()).bind(old.to_string());
+    let _ = query.execute(connection).await?;
+    done(0)
 }
 
 async fn touch(

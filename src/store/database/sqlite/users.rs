@@ -27,7 +27,8 @@ pub(super) async fn admits(
     Ok(epoch.cast_unsigned() == expected)
 }
 
-/// Kills the oldest of too many sessions of a user who has just got one more.
+/// Kills the oldest of too many sessions of a user who has just got one more; before them what is over
+/// by its time, as late as activity may be here.
 pub(super) async fn make_room(
     connection: &mut SqliteConnection,
     write: &Write,
@@ -49,7 +50,8 @@ pub(super) async fn make_room(
         AND s.id NOT IN (SELECT value FROM json_each(?2)) AND NOT EXISTS \
             (SELECT 1 FROM trs_sessions heir \
             WHERE heir.user_id = ?1 AND heir.alive AND heir.replaces = s.id) \
-        ORDER BY s.ends > ?3 DESC, s.created DESC, s.id LIMIT -1 OFFSET ?4";
+        ORDER BY s.ends + min((s.idle_deadline - s.last_activity) / 10, 300000) > ?3 DESC, \
+        s.created DESC, s.id LIMIT -1 OFFSET ?4";
     let besides: Vec<_> = besides.iter().map(|id| format!("\"{id}\"")).collect();
     let query = sqlx::query(query)
         .bind(column_of(user))
@@ -87,14 +89,16 @@ pub(super) async fn revoke_all(
             ended.push(Ended { id, version });
         }
     }
-    let dead = ended.len();
-    let query = "SELECT id FROM trs_sessions WHERE user_id = ? AND alive";
+    let query = "SELECT id, ends FROM trs_sessions WHERE user_id = ? AND alive";
     let rows = sqlx::query(query).bind(&user).fetch_all(&mut *connection).await?;
+    let mut killed = 0;
     for row in rows {
+        let before = ended.len();
         kill_into(&mut ended, connection, row.try_get(0)?, journal, now).await?;
+        let over = row.try_get::<i64, _>(1)? <= millis(now);
+        killed += u64::from(ended.len() > before && !over);
     }
-    let killed = ended.iter().skip(dead).filter(|ended| ended.version.is_some()).count();
-    Ok(Ok(Written::Done { version: u64::try_from(killed).unwrap_or(u64::MAX), ended }))
+    Ok(Ok(Written::Done { version: killed, ended }))
 }
 
 async fn kill_into(

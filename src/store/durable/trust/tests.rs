@@ -136,3 +136,16 @@ fn a_list_that_is_not_whole_takes_a_newer_generation_over_and_renews_no_lease() 
     assert!(!trust.holds(at(9_010)));
     assert_eq!(trust.counts().0, 1);
 }
+
+#[test]
+fn after_a_change_of_nobody_knows_whom_only_a_later_poll_is_relied_on() {
+    let mut trust = Trust::new(Duration::from_secs(2));
+    let _ = trust.learn(&epoch(1, 7), Some([]), at(1_000), at(1_010));
+    assert!(trust.holds(at(1_100)));
+    trust.stop_believing(at(1_100));
+    assert!(!trust.holds(at(1_100)));
+    let _ = trust.learn(&epoch(1, 7), Some([]), at(1_100), at(1_200));
+    assert!(!trust.holds(at(1_200)), "one that began before");
+    let _ = trust.learn(&epoch(1, 7), Some([]), at(1_101), at(1_300));
+    assert!(trust.holds(at(1_300)));
+}
