@@ -198,7 +198,7 @@ async fn s30g_the_logout_of_a_renewal_that_was_not_finished_ends_the_old_id_too(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s34_updates_whose_every_50th_reply_is_lost_are_counted_once() {
-    let each: u64 = std::env::var("UPDATES").map_or(8, |text| text.parse().unwrap());
+    let each: u64 = std::env::var("UPDATES").map_or(32, |text| text.parse().unwrap());
     let duo = Duo::start().await;
     let (alice, _) = duo.settled().await;
     let proxies = (&duo.pa, &duo.pb, &duo.da, &duo.db);
