@@ -90,7 +90,8 @@ impl SessionContext {
     }
 
     /// Ends this session and every other one of its user, at once and in the store; the cookie is
-    /// cleared. A session without a user ends alone.
+    /// cleared. A session without a user ends alone. Where a [`login`](Self::login) of somebody else
+    /// is not stored yet, the sessions of both end.
     ///
     /// # Errors
     ///

@@ -273,7 +273,7 @@ impl StateMachineTest for OnMemory {
 }
 
 prop_state_machine! {
-    #![proptest_config(Config { cases: 256, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 1_000, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn the_layer_answers_as_the_model_does(sequential 1..40 => OnMemory);

@@ -427,14 +427,15 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// At once, and with all that the user has.
+    /// At once, and with all that its user has.
     fn logout_everywhere(&mut self) {
-        if let Some(user) = self.seen.user.clone() {
-            let theirs = |session: &Session| session.content.user.as_ref() == Some(&user);
-            self.world
-                .sessions
-                .retain(|number, session| Some(*number) == self.held || !theirs(session));
-        }
+        // Whoever was about to be signed in, and who was.
+        let users = [self.seen.user.clone(), self.stored().user];
+        let theirs = |session: &Session| {
+            session.content.user.is_some() && users.contains(&session.content.user)
+        };
+        let held = self.held;
+        self.world.sessions.retain(|number, session| Some(*number) == held || !theirs(session));
         self.logout();
     }
 
