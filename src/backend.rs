@@ -1,25 +1,44 @@
 //! What all requests of one layer share: the store, its clock, the rules, and the commits that
 //! are under way.
 
-use std::{fmt, future::Future, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
+#[cfg(feature = "sealed")]
+use crate::seal::{self, PlainRecords};
 use crate::{
-    changes::Policy, clock::Clock, cookie::CookieConfig, error::Error, line::Lines, mark::Marks,
+    changes::Policy,
+    clock::Clock,
+    device::DeviceConfig,
+    error::{Error, ErrorKind},
+    line::Lines,
+    mark::Marks,
+    record::Record,
     store::Store,
+    token::{SessionId, Token},
+    transport::Transport,
 };
+
+/// What the builder was told, checked.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) transport: Transport,
+    pub(crate) policy: Policy,
+    pub(crate) budget: Duration,
+    pub(crate) keep_on_server_error: bool,
+    pub(crate) sessions_per_user: Option<NonZeroU32>,
+    pub(crate) devices: Option<DeviceConfig>,
+    #[cfg(feature = "sealed")]
+    pub(crate) seal: Option<PlainRecords>,
+}
 
 pub(crate) struct Backend {
     pub(crate) store: Box<dyn Store>,
     pub(crate) clock: Clock,
-    pub(crate) cookie: CookieConfig,
-    pub(crate) policy: Policy,
-    pub(crate) budget: Duration,
+    pub(crate) rules: Rules,
     /// How much longer a write may take that is only waiting to be acknowledged.
     pub(crate) acknowledgement: Duration,
-    pub(crate) keep_on_server_error: bool,
-    pub(crate) sessions_per_user: Option<NonZeroU32>,
     /// Commits and touches that have started; `shutdown` waits for them.
     pub(crate) tracker: TaskTracker,
     pub(crate) lines: Lines,
@@ -27,29 +46,66 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    pub(crate) fn new(
-        store: Box<dyn Store>,
-        cookie: CookieConfig,
-        policy: Policy,
-        budget: Duration,
-        keep_on_server_error: bool,
-        sessions_per_user: Option<NonZeroU32>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(store: Box<dyn Store>, rules: Rules) -> Arc<Self> {
         let (clock, acknowledgement) = (store.clock(), store.acknowledgement());
-        let tracker = TaskTracker::new();
-        Arc::new(Self {
-            store,
-            clock,
-            cookie,
-            policy,
-            budget,
-            acknowledgement,
-            keep_on_server_error,
-            sessions_per_user,
-            tracker,
-            lines: Lines::default(),
-            marks: Marks::default(),
-        })
+        let (tracker, lines, marks) = (TaskTracker::new(), Lines::default(), Marks::default());
+        Arc::new(Self { store, clock, rules, acknowledgement, tracker, lines, marks })
+    }
+
+    /// What was found under `id`, with its content open.
+    pub(crate) fn opened(
+        &self,
+        token: &Token,
+        id: &SessionId,
+        found: Result<Option<Record>, Error>,
+    ) -> Result<Option<Record>, Error> {
+        found?.map(|record| self.open(token, id, record)).transpose()
+    }
+
+    #[cfg(feature = "sealed")]
+    pub(crate) fn open(
+        &self,
+        token: &Token,
+        id: &SessionId,
+        record: Record,
+    ) -> Result<Record, Error> {
+        // Fails closed: a record that was made up in the store would be a plain one.
+        if record.sealed.is_none() && self.rules.seal == Some(PlainRecords::Refused) {
+            return Err(Error::new(ErrorKind::Corrupt, "the record is not sealed"));
+        }
+        seal::open(token, id, record)
+    }
+
+    #[cfg(not(feature = "sealed"))]
+    pub(crate) fn open(&self, _: &Token, _: &SessionId, record: Record) -> Result<Record, Error> {
+        match record.sealed {
+            Some(_) => Err(Error::new(ErrorKind::Unsupported, "the record is sealed")),
+            None => Ok(record),
+        }
+    }
+
+    /// `record` as it is to be stored.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn closed<'a>(
+        &self,
+        token: &Token,
+        id: &SessionId,
+        record: &'a Record,
+    ) -> Result<Cow<'a, Record>, Error> {
+        match self.rules.seal {
+            Some(_) => seal::seal(token, id, record).map(Cow::Owned),
+            None => Ok(Cow::Borrowed(record)),
+        }
+    }
+
+    #[cfg(not(feature = "sealed"))]
+    pub(crate) fn closed<'a>(
+        &self,
+        _: &Token,
+        _: &SessionId,
+        record: &'a Record,
+    ) -> Result<Cow<'a, Record>, Error> {
+        Ok(Cow::Borrowed(record))
     }
 
     /// Waits for what the store does within `budget`.
@@ -69,10 +125,6 @@ impl Backend {
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend")
-            .field("cookie", &self.cookie)
-            .field("policy", &self.policy)
-            .field("budget", &self.budget)
-            .finish_non_exhaustive()
+        f.debug_struct("Backend").field("rules", &self.rules).finish_non_exhaustive()
     }
 }

@@ -1,17 +1,21 @@
 //! What a request did to its session, as data, and the plan that it makes of a record. Pure: no
 //! clock, no store; the same changes can be applied again to a fresher record.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{
+    device::Device,
     expiry::SessionExpiry,
     record::Record,
+    timestamp::Timestamp,
     values::{Edits, Values},
 };
 
 mod plan;
 
-pub(crate) use plan::{Plan, Policy, due_touch};
+pub(crate) use plan::{Plan, Policy, Writer, due_touch};
 
 /// What one request did, in the order-free form in which it can be rebased.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +27,7 @@ pub(crate) struct Changes {
     platform: Option<Option<Box<str>>>,
     renew: bool,
     expiry: Option<SessionExpiry>,
+    label: Option<Option<Box<str>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +81,10 @@ impl Changes {
         self.expiry = Some(expiry);
     }
 
+    pub(crate) fn set_label(&mut self, label: Option<&str>) {
+        self.label = Some(label.map(Into::into));
+    }
+
     /// Only what was done to `name`: an `update` of it saves no other name.
     pub(crate) fn take_name(&mut self, name: &str) -> Self {
         let mut taken = Self::default();
@@ -97,6 +106,7 @@ impl Changes {
         self.login = self.login.take().or(earlier.login);
         self.platform = self.platform.take().or(earlier.platform);
         self.expiry = self.expiry.take().or(earlier.expiry);
+        self.label = self.label.take().or(earlier.label);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -104,7 +114,8 @@ impl Changes {
             || self.renew
             || self.login.is_some()
             || self.platform.is_some()
-            || self.expiry.is_some())
+            || self.expiry.is_some()
+            || self.label.is_some())
             && self.edits.is_empty()
     }
 
@@ -156,11 +167,30 @@ impl Changes {
         }
     }
 
+    /// When the user proved who they are; a login that is not stored yet does so at `now`.
+    pub(crate) fn authenticated(&self, base: Option<&Record>, now: Timestamp) -> Option<Timestamp> {
+        if self.signs_in() { Some(now) } else { base?.authenticated }
+    }
+
     pub(crate) fn platform(&self, base: Option<&Record>) -> Option<String> {
         match &self.platform {
             Some(platform) => platform.as_deref().map(str::to_owned),
             None => base?.platform.as_deref().map(str::to_owned),
         }
+    }
+
+    /// The device of a session that begins or moves is the one at hand, under the name that it has.
+    fn device(&self, base: Option<&Record>, writer: &Writer) -> Option<Arc<Device>> {
+        let before = base.and_then(|base| base.device.as_ref());
+        let label = match &self.label {
+            Some(label) => label.as_deref(),
+            None => self.own(base).and(before).and_then(|device| device.label()),
+        };
+        let device = if base.is_none() || self.moves() { writer.device.as_ref() } else { before };
+        if device.and_then(|device| device.label()) == label {
+            return device.cloned();
+        }
+        Device::labelled(device.map(Arc::as_ref), label)
     }
 
     /// The policy that was set, if one was. To leave the absolute end open is not to take it away.
@@ -176,7 +206,11 @@ impl Changes {
     /// The record whose values these changes build on. None after `clear`, and none when somebody
     /// signs in over the session of somebody else: one user's values never pass to another.
     fn kept<'a>(&self, base: Option<&'a Record>) -> Option<&'a Record> {
-        let base = base.filter(|_| !self.cleared)?;
+        self.own(base).filter(|_| !self.cleared)
+    }
+
+    fn own<'a>(&self, base: Option<&'a Record>) -> Option<&'a Record> {
+        let base = base?;
         let stranger = match (&self.login, &base.user) {
             (Some(login), Some(user)) => login.user != *user,
             _ => false,

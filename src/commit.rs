@@ -7,7 +7,7 @@ use tracing::{Instrument as _, field::display};
 
 use crate::{
     changes::{Changes, Plan},
-    error::{Error, ErrorKind},
+    error::Error,
     line::Place,
     record::Record,
     request::{Causes, RequestSession},
@@ -124,14 +124,14 @@ impl RequestSession {
         mut line: Option<Place<'_>>,
         mut fresh: bool,
     ) -> Result<Applied, Error> {
-        let (backend, mark) = (&*self.backend, self.backend.marks.draw()?);
+        let (backend, writer) = (&*self.backend, self.writer()?);
         while !self.state().told_to_end() {
             let held = self.state().held.clone();
             let now = backend.clock.now();
             let base = held.as_ref().map(|held| &*held.record);
             let changes = changes(base)?;
             let over = base.is_some_and(|base| base.deadlines.is_over(now));
-            let plan = || changes.plan(base, now, &backend.policy, mark);
+            let plan = || changes.plan(base, now, &backend.rules.policy, &writer);
             let plan = if over { Plan::Nothing } else { plan()? };
             let idle = matches!(plan, Plan::Nothing | Plan::Touch(_));
             let settled = match &held {
@@ -147,10 +147,10 @@ impl RequestSession {
                 (Settled::Taken, _) => return Err(Error::unavailable("no new id is accepted")),
                 (Settled::Gone, Some(held)) if !self.forget(&held.id, &changes) => break,
                 (Settled::Conflict(current), Some(held)) => {
-                    tracing::debug!(session.id = %held.id, "session conflict, rebasing");
-                    self.hold(held.id, current);
+                    let id = held.id;
+                    self.hold_instead(held, current)?;
                     if line.is_none() {
-                        line = Some(backend.lines.line_up(held.id).await);
+                        line = Some(backend.lines.line_up(id).await);
                     }
                 }
                 (Settled::Gone | Settled::Conflict(_), _) => {}
@@ -181,15 +181,16 @@ impl RequestSession {
 
     async fn create(&self, record: Record, epoch: Option<u64>) -> Result<Settled, Error> {
         self.refuse_while_streaming()?;
-        let (store, limit) = (&self.backend.store, self.backend.sessions_per_user);
+        let (store, limit) = (&self.backend.store, self.backend.rules.sessions_per_user);
         let mut cause = None;
         for _ in 0..CREATE_TRIES {
             let token = Token::generate()?;
             let id = token.id();
-            let login = Login { epoch, limit, ..Login::new(&id, &record) };
+            let stored = self.backend.closed(&token, &id, &record)?;
+            let login = Login { epoch, limit, ..Login::new(&id, &stored) };
             let created = match record.user() {
                 Some(_) => login_settled(&self.backend, login).await?,
-                None => match store.save(&id, Expected::Absent, &record).await? {
+                None => match store.save(&id, Expected::Absent, &stored).await? {
                     // It may have landed or land yet. Nobody knows that id, and it dies by itself.
                     SaveOutcome::Unknown(error) => {
                         cause = Some(error);
@@ -200,6 +201,7 @@ impl RequestSession {
             };
             if matches!(created, Settled::Saved) {
                 tracing::info!(session.id = %id, "session created");
+                drop(stored);
                 self.hand_out(token, id, record);
                 return Ok(Settled::Saved);
             }
@@ -209,9 +211,11 @@ impl RequestSession {
     }
 
     async fn write(&self, held: &Held, record: Record) -> Result<Settled, Error> {
-        let settled = save_settled(&self.backend, &held.id, &record).await?;
+        let stored = self.backend.closed(&held.token, &held.id, &record)?;
+        let settled = save_settled(&self.backend, &held.id, &stored).await?;
         if matches!(settled, Settled::Saved) {
-            self.hold(held.id, record);
+            drop(stored);
+            self.hold(held.id, held.token.clone(), record);
         }
         Ok(settled)
     }
@@ -224,16 +228,18 @@ impl RequestSession {
     ) -> Result<Settled, Error> {
         self.refuse_while_streaming()?;
         let (old, expected) = (held.id, held.record.version);
-        let limit = self.backend.sessions_per_user;
+        let limit = self.backend.rules.sessions_per_user;
         for _ in 0..CREATE_TRIES {
             let token = Token::generate()?;
             let new = token.id();
-            let login = Login { epoch, limit, ..Login::new(&new, &record) };
+            let stored = self.backend.closed(&token, &new, &record)?;
+            let login = Login { epoch, limit, ..Login::new(&new, &stored) };
             match renew_settled(&self.backend, (&old, expected), login).await? {
                 Settled::Taken => tracing::warn!("a fresh session id was refused"),
                 Settled::Saved => {
                     // From here on the answer carries the new id, whatever comes: the old one may
                     // be dead at any time.
+                    drop(stored);
                     self.hand_out(token, new, record);
                     let finished = self.backend.store.finish_renew(&old, expected, &new).await?;
                     if let SaveOutcome::Conflict(current) = finished {
@@ -281,14 +287,4 @@ impl Drop for Restore<'_> {
             }
         }
     }
-}
-
-/// A write of which nobody knows whether it happened.
-pub(crate) fn unknown(cause: Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "the session store did not confirm the write").because(cause)
-}
-
-/// A sign-in that came too late.
-fn revoked() -> Error {
-    Error::new(ErrorKind::Revoked, "all sessions of the user were revoked during the sign-in")
 }

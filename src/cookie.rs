@@ -8,7 +8,7 @@ use crate::{error::ConfigError, token::Token};
 mod check;
 mod find;
 
-pub(crate) use find::find;
+pub(crate) use find::{TOKENS_MAX, find};
 
 /// The browsers' bound on name and value together (RFC 6265bis section 5.6).
 const PAIR_MAX: usize = 4096;

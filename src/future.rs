@@ -125,7 +125,7 @@ fn settle_head<B, E>(
     }
     let backend = &session.backend;
     let keep = match output {
-        Ok(response) => backend.keep_on_server_error || !response.status().is_server_error(),
+        Ok(response) => backend.rules.keep_on_server_error || !response.status().is_server_error(),
         // Without a response there is nobody to tell a new id.
         Err(_) => false,
     };

@@ -5,7 +5,7 @@ use crate::{SessionId, cookie, record::Record, token::Token};
 
 /// The `Cookie` lines of a request, as a client may have written them; how many tokens came of it.
 pub fn cookie_header(lines: &[&[u8]], name: &str) -> usize {
-    let found: Vec<Token> = cookie::find(lines.iter().copied(), name).collect();
+    let found = cookie::find(lines.iter().copied(), name);
     let pairs = lines.iter().flat_map(|line| line.split(|byte| *byte == b';'));
     // A pair of ours has the name's bytes, behind nothing but space and tab.
     let ours = pairs.filter(|pair| {

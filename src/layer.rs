@@ -10,8 +10,10 @@ use crate::{
     error::Error,
     response::{AnswerWith, PlainAnswer},
     service::RedisSessionService,
+    sessions::SessionInfo,
     status::Status,
     store::Store,
+    token::SessionId,
 };
 
 /// Puts a [`SessionContext`](crate::SessionContext) into the extensions of every request, and
@@ -130,6 +132,49 @@ impl<A> RedisSessionLayer<A> {
         self.backend.store.status()
     }
 
+    /// All live sessions of a user, the latest sign-in first: for an administrator's page. Costs what
+    /// [`SessionContext::sessions`](crate::SessionContext::sessions) does.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`; `Misconfigured` with a store that keeps no list of a user's sessions.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert!(layer.sessions_of("alice").await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn sessions_of(&self, user: &str) -> Result<Vec<SessionInfo>, Error> {
+        let listed = self.backend.sessions_of(user, None);
+        self.backend.within(self.backend.rules.budget, listed).await
+    }
+
+    /// Ends one session of a user, in the store and so for every instance. False if the user has no
+    /// such session, or it was over already.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: it may have ended or not.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, SessionId};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// let id: SessionId = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse()?;
+    /// assert!(!layer.revoke("alice", &id).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
+        let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
+        self.backend.within(budget, self.backend.revoke(user, id)).await
+    }
+
     /// Ends every session of a user, in the store and so for every instance: after a password was
     /// changed, or an account was closed. Answers how many there were. A sign-in under way that
     /// [began](crate::SessionContext::begin_login) before fails.
@@ -149,8 +194,8 @@ impl<A> RedisSessionLayer<A> {
     /// # }
     /// ```
     pub async fn revoke_all(&self, user: &str) -> Result<u64, Error> {
-        let budget = self.backend.budget.saturating_add(self.backend.acknowledgement);
-        let count = self.backend.within(budget, self.backend.store.revoke_all(user)).await?;
+        let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
+        let count = self.backend.within(budget, self.backend.store.revoke_all(user, None)).await?;
         tracing::info!(count, "all sessions of a user revoked");
         Ok(count)
     }
@@ -172,9 +217,9 @@ impl<A> RedisSessionLayer<A> {
         let tracker = &self.backend.tracker;
         let _ = tracker.close();
         // One whose owner neither polls nor drops it is not waited for longer than it may take.
-        let one = self.backend.budget.saturating_add(self.backend.acknowledgement);
+        let one = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
         let _ = tokio::time::timeout(one.saturating_mul(2), tracker.wait()).await;
-        let _ = tokio::time::timeout(self.backend.budget, self.backend.store.close()).await;
+        let _ = tokio::time::timeout(self.backend.rules.budget, self.backend.store.close()).await;
     }
 }
 

@@ -113,6 +113,7 @@ mod compat;
 mod config;
 mod context;
 mod cookie;
+mod device;
 mod error;
 mod expiry;
 mod future;
@@ -130,13 +131,17 @@ mod record;
 mod request;
 mod response;
 mod running;
+#[cfg(feature = "sealed")]
+mod seal;
 mod service;
+mod sessions;
 mod state;
 mod status;
 mod store;
 mod timestamp;
 mod token;
 mod touch;
+mod transport;
 mod update;
 #[cfg(feature = "redis")]
 mod uptime;
@@ -159,6 +164,7 @@ pub use compat::DatabaseSessionLayer;
 pub use config::Config;
 pub use context::SessionContext;
 pub use cookie::{CookieConfig, SameSite};
+pub use device::{DeviceConfig, PeerAddress};
 pub use error::{ConfigError, Error, ErrorKind};
 pub use expiry::SessionExpiry;
 pub use future::ResponseFuture;
@@ -167,7 +173,10 @@ pub use lifetime::Snapshot;
 pub use login::LoginAttempt;
 pub use record::{Activity, Record};
 pub use response::{Answer, AnswerWith, PlainAnswer};
+#[cfg(feature = "sealed")]
+pub use seal::PlainRecords;
 pub use service::RedisSessionService;
+pub use sessions::SessionInfo;
 pub use status::{CopyStatus, Serving, Status, StoreStatus};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use store::database::{DatabaseConfig, DatabaseStore};
@@ -178,6 +187,7 @@ pub use store::redis::{RedisConfig, RedisStore};
 pub use store::{Expected, Login, SaveOutcome, Store, StoreFuture, memory::MemoryStore};
 pub use timestamp::Timestamp;
 pub use token::SessionId;
+pub use transport::Transport;
 
 /// The README's example, run as a test.
 #[cfg(doctest)]

@@ -1,5 +1,4 @@
-//! A sign-in that ends where the user's sessions are revoked meanwhile, and the way out of all of
-//! them at once.
+//! A sign-in that ends where the user's sessions are revoked meanwhile.
 
 use std::fmt;
 
@@ -88,49 +87,6 @@ impl SessionContext {
         }
         saved
     }
-
-    /// Ends this session and every other one of its user, at once and in the store; the cookie is
-    /// cleared. A session without a user ends alone. Where a [`login`](Self::login) of somebody else
-    /// is not stored yet, the sessions of both end.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable`: some or all may not have ended. `Misconfigured` with a store that keeps no
-    /// list of a user's sessions. `Ambiguous`, `Corrupt` and `Unsupported` where it cannot be told
-    /// whose session it is: what the client's cookies open has ended, and nothing else.
-    ///
-    /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
-    /// session.login("alice", None).await?;
-    /// session.logout_everywhere().await?;
-    /// assert_eq!(session.user_id().await?, None);
-    /// # Ok(()) });
-    /// ```
-    pub async fn logout_everywhere(&self) -> Result<(), Error> {
-        let stored = match self.record().await {
-            Ok(record) => record.user().map(str::to_owned),
-            Err(error) if matches!(error.kind(), ErrorKind::Absent | ErrorKind::Expired) => None,
-            Err(error) if cannot_tell(&error) => {
-                self.logout().await?;
-                return Err(error);
-            }
-            Err(error) => return Err(error),
-        };
-        // Whoever is about to be signed in, and who was.
-        let user = self.user_id().await?;
-        let other = stored.filter(|stored| user.as_ref() != Some(stored));
-        for user in user.into_iter().chain(other) {
-            let revoked = self.session.backend.store.revoke_all(&user);
-            let count = self.session.within_budget(revoked).await?;
-            tracing::info!(count, "all sessions of a user revoked");
-        }
-        self.logout().await
-    }
-}
-
-/// Whether there is something, and nobody knows whose.
-fn cannot_tell(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::Corrupt | ErrorKind::Unsupported)
 }
 
 impl fmt::Debug for LoginAttempt {

@@ -1,18 +1,23 @@
 //! What is stored for a session, and its bytes.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{error::Error, expiry::Deadlines, timestamp::Timestamp, values::Values};
+use crate::{
+    device::Device, error::Error, expiry::Deadlines, timestamp::Timestamp, values::Values,
+};
 
 mod bytes_format;
 
 #[cfg(feature = "redis")]
-pub(crate) use bytes_format::{ACTIVITY_LEN, ACTIVITY_OFFSET};
+pub(crate) use bytes_format::{ACTIVITY_LEN, ACTIVITY_OFFSET, USER_OFFSET};
 
 /// Who wrote a record last: 16 random bytes, new for every write, so that a writer whose answer
 /// was lost can tell whether its write happened.
+/// How many bytes of a record its head takes at most.
+pub(crate) const HEAD_MAX: usize = 2_048;
+
 pub(crate) type Mark = [u8; 16];
 
 /// What a store keeps under a [`SessionId`](crate::SessionId): a version, times, user, platform
@@ -30,9 +35,15 @@ pub struct Record {
     pub(crate) created: Timestamp,
     pub(crate) last_activity: Timestamp,
     pub(crate) deadlines: Deadlines,
+    /// When the user proved who they are; none without a user.
+    pub(crate) authenticated: Option<Timestamp>,
     pub(crate) user: Option<Box<str>>,
+    /// From where the session was begun, signed in to or renewed.
+    pub(crate) device: Option<Arc<Device>>,
     pub(crate) platform: Option<Box<str>>,
     pub(crate) values: Values,
+    /// The content, if it is not open: platform and values are empty then.
+    pub(crate) sealed: Option<Bytes>,
 }
 
 /// What a touch changes in a record and nothing else: the two times of [`Store::touch`].
@@ -158,9 +169,12 @@ impl Record {
             created: now,
             last_activity: now,
             deadlines: Deadlines::start(expiry, now, Duration::from_secs(60)),
+            authenticated: Some(now),
             user: Some("alice".into()),
+            device: None,
             platform: None,
             values: Values::default(),
+            sealed: None,
         }
     }
 
@@ -176,13 +190,18 @@ impl Record {
 
     /// Whether nothing is left that anybody could ask for.
     pub(crate) fn is_vacant(&self) -> bool {
-        self.user.is_none() && self.platform.is_none() && self.values.is_empty()
+        self.sealed.is_none()
+            && self.user.is_none()
+            && self.platform.is_none()
+            && self.values.is_empty()
     }
 
     /// Whether a handler could not tell the two apart; the slide of the idle deadline aside.
     pub(crate) fn says_the_same_as(&self, base: &Self) -> bool {
         self.user == base.user
             && self.platform == base.platform
+            && self.authenticated == base.authenticated
+            && self.device == base.device
             && self.values == base.values
             && self.deadlines.idle == base.deadlines.idle
             && self.deadlines.absolute_deadline == base.deadlines.absolute_deadline
@@ -194,6 +213,62 @@ impl Record {
 
     pub(crate) fn encoded_len(&self) -> usize {
         bytes_format::len(self)
+    }
+
+    /// The head, without the two times that a touch changes.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn append_fixed_head_to(&self, bytes: &mut Vec<u8>) {
+        let nothing = Timestamp::from_millis(0);
+        let deadlines = Deadlines { idle_deadline: nothing, ..self.deadlines };
+        let head = Self { last_activity: nothing, deadlines, ..self.closed(Bytes::new()) };
+        bytes_format::encode_head(&head, bytes);
+    }
+
+    /// What is sealed.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn content(&self) -> Vec<u8> {
+        let mut content = Vec::new();
+        bytes_format::encode_content(self, &mut content);
+        content
+    }
+
+    /// The same record with its content sealed.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn closed(&self, sealed: Bytes) -> Self {
+        let (platform, values) = (None, Values::default());
+        let (user, device) = (self.user.clone(), self.device.clone());
+        Self { sealed: Some(sealed), platform, values, user, device, ..*self }
+    }
+
+    /// The same record with its content.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn opened(mut self, content: Bytes) -> Result<Self, Error> {
+        self.sealed = None;
+        bytes_format::decode_content(&mut self, content)?;
+        Ok(self)
+    }
+
+    /// What a list of sessions shows of a record, from the first bytes of it, 2 KiB at most; platform
+    /// and values are left out.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_bytes`](Self::from_bytes).
+    ///
+    /// ```
+    /// # use tower_redis_session::Record;
+    /// let bytes = Record::example().to_bytes();
+    /// let head = Record::head_from_bytes(1, bytes.into())?;
+    /// assert_eq!(head.user(), Some("alice"));
+    /// # Ok::<(), tower_redis_session::Error>(())
+    /// ```
+    pub fn head_from_bytes(version: u64, mut bytes: Bytes) -> Result<Self, Error> {
+        bytes_format::decode_head(version, &mut bytes)
+    }
+
+    /// What counts against the bound of a record: all but what the device adds, and as if open.
+    pub(crate) fn weight(&self) -> usize {
+        bytes_format::weight(self)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, header::COOKIE};
+use http::{HeaderValue, Request};
 use tokio::{
     sync::{Mutex, OnceCell},
     time::Instant,
@@ -18,18 +18,21 @@ use tracing::Instrument as _;
 
 use crate::{
     backend::Backend,
-    changes, cookie,
+    changes,
+    device::{Captured, Device, DeviceConfig},
     error::{Error, ErrorKind},
     record::{Activity, Record},
     state::{AtomicStage, Held, Presence, Stage, State},
-    token::SessionId,
+    token::{SessionId, Token},
 };
 
 /// One request's session. The layer, the handler's handles, the response future and the body
 /// share it.
 pub(crate) struct RequestSession {
     pub(crate) backend: Arc<Backend>,
-    cookies: CookieLines,
+    /// The header lines that may hold a token.
+    lines: HeaderLines,
+    captured: Option<Box<Captured>>,
     stage: AtomicStage,
     /// Made by the first touch: a request without one carries little, and locks nothing.
     touched: OnceLock<Box<Touched>>,
@@ -46,16 +49,25 @@ pub(crate) struct Touched {
 }
 
 /// The Cookie header lines; almost always none or one, and then without an allocation.
-struct CookieLines {
+struct HeaderLines {
     first: Option<HeaderValue>,
     rest: Vec<HeaderValue>,
 }
 
 impl RequestSession {
-    pub(crate) fn new(backend: Arc<Backend>, headers: &HeaderMap) -> Arc<Self> {
-        let mut lines = headers.get_all(COOKIE).iter().cloned();
-        let cookies = CookieLines { first: lines.next(), rest: lines.collect() };
-        Arc::new(Self { backend, cookies, stage: AtomicStage::default(), touched: OnceLock::new() })
+    pub(crate) fn new<B>(backend: Arc<Backend>, request: &Request<B>) -> Arc<Self> {
+        let (headers, rules) = (request.headers(), &backend.rules);
+        let mut lines = headers.get_all(rules.transport.request_header()).iter().cloned();
+        let lines = HeaderLines { first: lines.next(), rest: lines.collect() };
+        let capture = |devices: &DeviceConfig| devices.capture(headers, request.extensions());
+        let captured = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
+        let (stage, touched) = (AtomicStage::default(), OnceLock::new());
+        Arc::new(Self { backend, lines, captured, stage, touched })
+    }
+
+    /// The device that the request comes from, as far as the layer notes it.
+    pub(crate) fn device(&self) -> Option<Arc<Device>> {
+        self.backend.rules.devices.as_ref()?.device(self.captured.as_ref()?)
     }
 
     pub(crate) fn touched(&self) -> &Touched {
@@ -119,25 +131,26 @@ impl RequestSession {
         // Without one to ask for again, what the first load says is as fresh as it gets.
         let Some(held) = held else { return self.load().await };
         let found = self.backend.store.load(&held.id).await;
-        self.settle([(held.id, found)])
+        self.settle([((held.id, held.token), found)])
     }
 
     async fn load_now(&self) -> Result<(), Error> {
-        let ids = self.presented();
+        let presented = self.presented();
+        let ids: Vec<SessionId> = presented.iter().map(|(id, _)| *id).collect();
         let span = tracing::debug_span!("session_load", session.id = ids.first().map(display));
         let store = &self.backend.store;
         match ids.as_slice() {
             [] => Ok(()),
             [id] => {
                 let found = store.load(id).instrument(span).await;
-                self.settle([(*id, found)])
+                self.settle(presented.into_iter().zip([found]))
             }
             _ => {
                 let found = store.load_each(&ids).instrument(span).await;
                 let found = found.inspect_err(|error| {
                     tracing::warn!(error = %Causes(error), "session load failed");
                 })?;
-                self.settle(ids.into_iter().zip(found))
+                self.settle(presented.into_iter().zip(found))
             }
         }
     }
@@ -165,7 +178,7 @@ impl RequestSession {
         work: impl Future<Output = Result<T, Error>>,
     ) -> (Result<T, Error>, Instant) {
         let start = Instant::now();
-        let left = self.backend.budget.saturating_sub(self.state().spent);
+        let left = self.backend.rules.budget.saturating_sub(self.state().spent);
         if left.is_zero() {
             // Nothing is begun that could not be waited for.
             return (Err(Error::unavailable("no time is left for the session store")), start);
@@ -177,13 +190,13 @@ impl RequestSession {
     /// Decides which of the records found, if any, is the session.
     fn settle(
         &self,
-        found: impl IntoIterator<Item = (SessionId, Result<Option<Record>, Error>)>,
+        found: impl IntoIterator<Item = ((SessionId, Token), Result<Option<Record>, Error>)>,
     ) -> Result<(), Error> {
         let now = self.backend.clock.now();
         let ended = self.state().ended.clone();
         let (mut held, mut presence) = (None, Presence::Absent);
-        for (id, found) in found {
-            match found {
+        for ((id, token), found) in found {
+            match self.backend.opened(&token, &id, found) {
                 _ if ended.contains(&id) => {}
                 Ok(None) => {}
                 Ok(Some(record)) if record.deadlines.is_over(now) => {
@@ -191,7 +204,7 @@ impl RequestSession {
                     presence = Presence::Expired;
                 }
                 Ok(Some(record)) if held.is_none() => {
-                    held = Some(Held { id, record: Arc::new(record) });
+                    held = Some(Held { id, token, record: Arc::new(record) });
                 }
                 Ok(Some(_)) => {
                     tracing::warn!("several live session cookies in one request");
@@ -215,23 +228,23 @@ impl RequestSession {
     }
 
     /// The ids of the well-formed tokens that came with the request, each once.
-    pub(crate) fn presented(&self) -> Vec<SessionId> {
-        let CookieLines { first, rest } = &self.cookies;
+    pub(crate) fn presented(&self) -> Vec<(SessionId, Token)> {
+        let HeaderLines { first, rest } = &self.lines;
         let lines = first.iter().chain(rest).map(HeaderValue::as_bytes);
-        let mut ids: Vec<SessionId> = Vec::new();
-        for token in cookie::find(lines, self.backend.cookie.name()) {
+        let mut presented: Vec<(SessionId, Token)> = Vec::new();
+        for token in self.backend.rules.transport.tokens(lines) {
             let id = token.id();
-            if !ids.contains(&id) {
-                ids.push(id);
+            if presented.iter().all(|(known, _)| *known != id) {
+                presented.push((id, token));
             }
         }
-        ids
+        presented
     }
 
     /// The activity that is worth writing down, if nothing else is.
     pub(crate) fn due_touch(&self) -> Option<(Held, Activity)> {
         let held = self.state().held.clone()?;
-        let (now, policy) = (self.backend.clock.now(), &self.backend.policy);
+        let (now, policy) = (self.backend.clock.now(), &self.backend.rules.policy);
         if held.record.deadlines.is_over(now) {
             return None;
         }

@@ -4,8 +4,8 @@
 use std::{mem, sync::Arc};
 
 use http::{
-    HeaderMap, HeaderValue, Response,
-    header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY},
+    HeaderMap, HeaderName, HeaderValue, Response,
+    header::{CACHE_CONTROL, RETRY_AFTER, VARY},
 };
 
 use crate::{error::Error, request::RequestSession, state::CookieChange};
@@ -65,14 +65,14 @@ pub(crate) fn head(error: &Error) -> Response<()> {
 /// that was asked for.
 pub(crate) fn decorate(headers: &mut HeaderMap, session: &RequestSession) {
     let change = mem::take(&mut session.state().cookie);
-    if let Some(cookie) = set_cookie(change, session) {
-        let _ = headers.append(SET_COOKIE, cookie);
+    if let Some((name, value)) = handed_out(change, session) {
+        let _ = headers.append(name, value);
         forbid_storing(headers);
     }
-    vary_by_cookie(headers);
+    vary_by(headers, session.backend.rules.transport.request_header());
 }
 
-fn set_cookie(change: CookieChange, session: &RequestSession) -> Option<HeaderValue> {
+fn handed_out(change: CookieChange, session: &RequestSession) -> Option<(HeaderName, HeaderValue)> {
     let backend = &session.backend;
     match change {
         CookieChange::Keep => None,
@@ -80,9 +80,9 @@ fn set_cookie(change: CookieChange, session: &RequestSession) -> Option<HeaderVa
             let state = session.state();
             let end = state.held.as_ref()?.record.deadlines.absolute_deadline;
             let rest = end.map(|end| end.saturating_since(backend.clock.now()).as_secs());
-            backend.cookie.set(&token, rest)
+            backend.rules.transport.set(&token, rest)
         }
-        CookieChange::Remove => backend.cookie.removal(),
+        CookieChange::Remove => backend.rules.transport.removal(),
     }
 }
 
@@ -96,13 +96,10 @@ fn forbid_storing(headers: &mut HeaderMap) {
 }
 
 /// Whatever was made from the session is not for another cookie (RFC 9110 section 12.5.5).
-fn vary_by_cookie(headers: &mut HeaderMap) {
-    let covered = headers
-        .get_all(VARY)
-        .iter()
-        .any(|value| list_has(value.as_bytes(), b"*") || list_has(value.as_bytes(), b"cookie"));
-    if !covered {
-        let _ = headers.append(VARY, HeaderValue::from_static("cookie"));
+fn vary_by(headers: &mut HeaderMap, name: &HeaderName) {
+    let covers = |list: &[u8]| list_has(list, b"*") || list_has(list, name.as_str().as_bytes());
+    if !headers.get_all(VARY).iter().any(|value| covers(value.as_bytes())) {
+        let _ = headers.append(VARY, HeaderValue::from(name.clone()));
     }
 }
 
@@ -128,7 +125,7 @@ mod tests {
             for value in vary {
                 headers.append(VARY, HeaderValue::from_static(value));
             }
-            vary_by_cookie(&mut headers);
+            vary_by(&mut headers, &http::header::COOKIE);
             let found: Vec<_> = headers.get_all(VARY).iter().collect();
             assert_eq!(found, expected, "{name}");
         }

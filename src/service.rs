@@ -47,7 +47,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let session = RequestSession::new(Arc::clone(&self.backend), request.headers());
+        let session = RequestSession::new(Arc::clone(&self.backend), &request);
         let _ = request.extensions_mut().insert(SessionContext::new(Arc::clone(&session)));
         ResponseFuture::new(self.inner.call(request), session, self.answer.clone())
     }

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     backend::Backend,
-    changes::Changes,
+    changes::{Changes, Writer},
     error::{Error, ErrorKind},
     record::Record,
     token::{SessionId, Token},
@@ -92,6 +92,8 @@ pub(crate) enum Presence {
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) id: SessionId,
+    /// What `id` was derived from. What else is secret about the session is too.
+    pub(crate) token: Token,
     pub(crate) record: Arc<Record>,
 }
 
@@ -165,7 +167,8 @@ impl State {
         let mut changes = self.changes.clone();
         change(&mut changes);
         let base = self.held.as_ref().map(|held| &*held.record);
-        let _ = changes.plan(base, backend.clock.now(), &backend.policy, [0; 16])?;
+        let _ =
+            changes.plan(base, backend.clock.now(), &backend.rules.policy, &Writer::default())?;
         self.changes = changes;
         Ok(())
     }

@@ -46,7 +46,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 ///   [`SaveOutcome::Unknown`].
 /// - **By user.** After `revoke_all` has answered, no session of that user is alive that was signed in
 ///   to before; neither a renewal under way brings one through, nor a login that carries an epoch
-///   of before. At rest a user has no more sessions than the last login allowed.
+///   of before. At rest a user has no more sessions than the last login allowed. `sessions_of` tells
+///   of every one of them.
 /// - **Forgetful.** A record may vanish at any time after its [`end`](Record::end), and does so
 ///   soon after without anybody's help. Until then the store may still return it, with a later
 ///   idle deadline if activity may have reached it late: the layer asks its own clock.
@@ -189,14 +190,30 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(login.by_save(self))
     }
 
-    /// Ends every session of a user and gives the user another epoch; answers how many were alive.
-    /// The default keeps no list of them.
+    /// Every session of a user, in no order: the record without its content, as
+    /// [`Record::head_from_bytes`] makes it of the first bytes. May tell of some that are over. The
+    /// default keeps no list of them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load).
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        let _ = user;
+        Box::pin(std::future::ready(Err(login::no_users())))
+    }
+
+    /// Ends every session of a user but `keep`, and gives the user another epoch; answers how many
+    /// were alive. The default keeps no list of them.
     ///
     /// # Errors
     ///
     /// `Unavailable` or `Misconfigured`: it may have happened or not. To repeat is safe.
-    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        let _ = user;
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        let _ = (user, keep);
         Box::pin(std::future::ready(Err(login::no_users())))
     }
 

@@ -32,11 +32,12 @@ use bytes::Bytes;
 
 use crate::{
     Activity, Error, Expected, Record, SaveOutcome, SessionExpiry, SessionId, Store, Timestamp,
-    expiry::Deadlines, token::Token, values::Values,
+    device::Device, expiry::Deadlines, token::Token, values::Values,
 };
 
 mod delete;
 mod dropped;
+mod list;
 mod race;
 mod renew;
 mod save;
@@ -55,6 +56,7 @@ const RENEW: &str = "`renew` stores under `new` and removes `old`, and nobody se
 const TOUCH: &str = "`touch` writes activity down without a new version, never an earlier end";
 const BY_USER: &str = "after `revoke_all` no session of that user is alive, and a login leaves no more \
     than it allows";
+const LISTED: &str = "`sessions_of` tells of every session of that user, and of nobody else's";
 const DELETE: &str = "`delete` removes whatever is there; removing nothing is a success";
 
 /// The contract of [`Store`], sentence by sentence, against `store`.
@@ -79,6 +81,7 @@ pub async fn conformance(store: impl Store) {
     race::check(&subject).await;
     dropped::check(&subject).await;
     users::check(&subject).await;
+    list::check(&subject).await;
 }
 
 /// The store under test.
@@ -97,9 +100,16 @@ impl Subject {
             created: now,
             last_activity: now,
             deadlines: Deadlines::start(expiry, now, Duration::from_secs(60)),
+            authenticated: Some(now),
             user: Some("a user \u{1f980}".into()),
+            device: Device::stored(
+                Some("2001:db8::1".into()),
+                Some("a user agent".into()),
+                Some("a label \u{1f980}".into()),
+            ),
             platform: Some("a platform".into()),
             values: values(text.as_bytes()),
+            sealed: None,
         }
     }
 

@@ -40,10 +40,15 @@ impl Token {
 
     /// The public id of the session that this token opens.
     pub(crate) fn id(&self) -> SessionId {
+        SessionId(self.derive(ID_DOMAIN))
+    }
+
+    /// A secret, or an id, of its own for each `domain`; none tells of the token or of another.
+    pub(crate) fn derive(&self, domain: &[u8]) -> [u8; LEN] {
         let mut hash = Sha256::new();
-        hash.update(ID_DOMAIN);
+        hash.update(domain);
         hash.update(self.0);
-        SessionId(hash.finalize().into())
+        hash.finalize().into()
     }
 }
 

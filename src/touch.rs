@@ -31,5 +31,5 @@ pub(crate) async fn touch(
     activity: Activity,
 ) -> Result<bool, Error> {
     let touch = backend.store.touch(&held.id, held.record.version, activity);
-    backend.within(backend.budget, touch).await
+    backend.within(backend.rules.budget, touch).await
 }

@@ -39,7 +39,7 @@ impl RequestSession {
         // In line before the load: what is loaded then is what the save will find, unless another
         // process comes in between.
         let held = self.state().held.as_ref().map(|held| held.id);
-        let line = match held.or_else(|| self.presented().first().copied()) {
+        let line = match held.or_else(|| self.presented().first().map(|(id, _)| *id)) {
             Some(id) => Some(self.backend.lines.line_up(id).await),
             None => None,
         };

@@ -154,6 +154,9 @@ const BREACHES: &[(Breach, &str)] = &[
     (Breach::RevocationEndsAll, "revoke_all"),
     (Breach::RevocationKeepsTheEpoch, "revoke_all"),
     (Breach::RevocationMiscounts, "revoke_all"),
+    (Breach::RevocationKeepsNobody, "revoke_all"),
+    (Breach::ListTellsOfOthers, "sessions_of"),
+    (Breach::ListForgetsOne, "sessions_of"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -206,6 +209,9 @@ enum Breach {
     RevocationEndsAll,
     RevocationKeepsTheEpoch,
     RevocationMiscounts,
+    RevocationKeepsNobody,
+    ListTellsOfOthers,
+    ListForgetsOne,
 }
 
 #[test]
@@ -414,7 +420,18 @@ impl Broken {
         others.iter().skip(kept).for_each(|(_, id)| self.kill(id));
     }
 
-    fn revoke(&self, user: &str) -> u64 {
+    fn list(&self, user: &str) -> Vec<(SessionId, Record)> {
+        let all = self.is(Breach::ListTellsOfOthers);
+        let records = self.records.lock().unwrap().clone();
+        let theirs = records.into_iter().filter(|(_, record)| all || record.user() == Some(user));
+        let mut listed: Vec<_> = theirs.collect();
+        if self.is(Breach::ListForgetsOne) {
+            listed.pop();
+        }
+        listed
+    }
+
+    fn revoke(&self, user: &str, keep: Option<&SessionId>) -> u64 {
         if !self.is(Breach::RevocationKeepsTheEpoch) {
             *self.epochs.lock().unwrap().entry(user.to_owned()).or_default() += 1;
         }
@@ -422,6 +439,9 @@ impl Broken {
         let all = self.is(Breach::RevocationEndsAll);
         let theirs = records.iter().filter(|(_, record)| all || record.user() == Some(user));
         let mut ids: Vec<_> = theirs.map(|(id, _)| *id).collect();
+        if !self.is(Breach::RevocationKeepsNobody) {
+            ids.retain(|id| keep != Some(id));
+        }
         let count = ids.len() as u64;
         if self.is(Breach::RevocationForgetsOne) {
             ids.pop();
@@ -476,7 +496,10 @@ impl Store for Broken {
                     let platform = b"\0\x0aa platform";
                     let at = bytes.windows(12).position(|part| part == platform);
                     at.map_or(bytes.clone(), |at| {
-                        [&bytes[..at], b"\xff\xff", &bytes[at + 12..]].concat()
+                        let (head, len, values) =
+                            (&bytes[..at - 4], &bytes[at - 4..at], &bytes[at + 12..]);
+                        let len = u32::from_be_bytes(len.try_into().unwrap()) - 10;
+                        [head, &len.to_be_bytes(), b"\xff\xff", values].concat()
                     })
                 }
                 Breach::LoadCutsValues => match bytes.len() {
@@ -541,8 +564,16 @@ impl Store for Broken {
         Box::pin(async move { Ok(self.sign_in(login).await) })
     }
 
-    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        Box::pin(async move { Ok(self.revoke(user)) })
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(async move { Ok(self.list(user)) })
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        Box::pin(async move { Ok(self.revoke(user, keep)) })
     }
 
     fn touch<'a>(

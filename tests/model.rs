@@ -466,8 +466,12 @@ impl Store for Counted {
         self.0.login(login)
     }
 
-    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        self.0.revoke_all(user)
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a tower_redis_session::SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        self.0.revoke_all(user, keep)
     }
 
     fn clock(&self) -> tower_redis_session::Clock {

@@ -44,7 +44,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
         &["tower_layer", "tower_service", "tower"],
         &["layer.rs", "service.rs", "compat.rs", "doc.rs"],
     ),
-    (&["getrandom"], &["token.rs", "error.rs", "mark.rs"]),
+    (&["getrandom"], &["token.rs", "error.rs", "mark.rs", "seal.rs"]),
     (&["sha2", "base64"], &["token.rs"]),
     (&["sqlx"], &["store/database.rs", "store/database/"]),
     (&["rustix"], &["uptime.rs"]),

@@ -1,9 +1,10 @@
 //! What changes make of a record: pure, over a given now.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::Changes;
 use crate::{
+    device::Device,
     error::{Error, ErrorKind},
     expiry::{Deadlines, SessionExpiry, touch_throttle},
     record::{Activity, Mark, Record},
@@ -16,6 +17,14 @@ pub(crate) struct Policy {
     pub(crate) expiry: SessionExpiry,
     pub(crate) touch_interval: Duration,
     pub(crate) max_record_size: usize,
+    pub(crate) max_values: usize,
+}
+
+/// Who writes a record, and from where.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Writer {
+    pub(crate) mark: Mark,
+    pub(crate) device: Option<Arc<Device>>,
 }
 
 /// What has to happen in the store.
@@ -36,18 +45,18 @@ pub(crate) enum Plan {
 }
 
 impl Changes {
-    /// What becomes of `base` (which is alive at `now`), written by `mark`.
+    /// What becomes of `base` (which is alive at `now`), written by `writer`.
     pub(crate) fn plan(
         &self,
         base: Option<&Record>,
         now: Timestamp,
         policy: &Policy,
-        mark: Mark,
+        writer: &Writer,
     ) -> Result<Plan, Error> {
         let Some(base) = base else {
-            return self.plan_create(now, policy, mark);
+            return self.plan_create(now, policy, writer);
         };
-        let record = self.applied(base, now, policy, mark);
+        let record = self.applied(base, now, policy, writer);
         if record.is_vacant() {
             return Ok(Plan::Destroy);
         }
@@ -56,30 +65,35 @@ impl Changes {
             return Ok(due_touch(base, now, policy).map_or(Plan::Nothing, Plan::Touch));
         }
         // A record that was stored under a larger bound may shrink, and be signed in to.
-        check_size(&record, policy.max_record_size.max(base.encoded_len()))?;
+        check_size(&record, policy.max_record_size.max(base.weight()))?;
+        check_values(&record, policy.max_values.max(base.values.iter().count()))?;
         Ok(if moves { Plan::Renew(record) } else { Plan::Update(record) })
     }
 
-    fn plan_create(&self, now: Timestamp, policy: &Policy, mark: Mark) -> Result<Plan, Error> {
+    fn plan_create(&self, now: Timestamp, policy: &Policy, writer: &Writer) -> Result<Plan, Error> {
         let expiry = self.expiry_under(policy).unwrap_or(policy.expiry);
         let record = Record {
             version: 1,
-            writer: mark,
+            writer: writer.mark,
             created: now,
             last_activity: now,
             deadlines: Deadlines::start(expiry, now, policy.touch_interval),
+            authenticated: self.authenticated(None, now),
             user: self.user(None).map(Into::into),
+            device: self.device(None, writer),
             platform: self.platform(None).map(Into::into),
             values: self.values(None),
+            sealed: None,
         };
         if record.is_vacant() {
             return Ok(Plan::Nothing);
         }
         check_size(&record, policy.max_record_size)?;
+        check_values(&record, policy.max_values)?;
         Ok(Plan::Create(record))
     }
 
-    fn applied(&self, base: &Record, now: Timestamp, policy: &Policy, mark: Mark) -> Record {
+    fn applied(&self, base: &Record, now: Timestamp, policy: &Policy, writer: &Writer) -> Record {
         let interval = policy.touch_interval;
         let (created, deadlines) = match (&self.login, self.expiry_under(policy)) {
             // Only a login starts the absolute time afresh. It keeps the session's own policy.
@@ -94,13 +108,16 @@ impl Changes {
         };
         Record {
             version: if self.moves() { 1 } else { base.version.saturating_add(1) },
-            writer: mark,
+            writer: writer.mark,
             created,
             last_activity: now.max(base.last_activity),
             deadlines,
+            authenticated: self.authenticated(Some(base), now),
             user: self.user(Some(base)).map(Into::into),
+            device: self.device(Some(base), writer),
             platform: self.platform(Some(base)).map(Into::into),
             values: self.values(Some(base)),
+            sealed: None,
         }
     }
 
@@ -130,10 +147,19 @@ pub(crate) fn due_touch(base: &Record, now: Timestamp, policy: &Policy) -> Optio
 }
 
 fn check_size(record: &Record, bound: usize) -> Result<(), Error> {
-    let size = record.encoded_len();
+    let size = record.weight();
     if size <= bound {
         return Ok(());
     }
     let text = format!("the session would take {size} bytes, more than the {bound} allowed");
+    Err(Error::new(ErrorKind::TooLarge, text))
+}
+
+fn check_values(record: &Record, bound: usize) -> Result<(), Error> {
+    let values = record.values.iter().count();
+    if values <= bound {
+        return Ok(());
+    }
+    let text = format!("the session would hold {values} values, more than the {bound} allowed");
     Err(Error::new(ErrorKind::TooLarge, text))
 }

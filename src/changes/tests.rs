@@ -18,7 +18,12 @@ fn policy() -> Policy {
         expiry: SessionExpiry::new(HOUR).absolute(DAY),
         touch_interval: MINUTE,
         max_record_size: 1 << 20,
+        max_values: 100,
     }
+}
+
+fn writer() -> Writer {
+    Writer { mark: MARK, device: None }
 }
 
 fn json(text: &str) -> Bytes {
@@ -40,14 +45,17 @@ fn base(user: Option<&str>) -> Record {
         created: START,
         last_activity: START,
         deadlines: Deadlines::start(policy().expiry, START, MINUTE),
+        authenticated: user.map(|_| START),
         user: user.map(Into::into),
+        device: None,
         platform: None,
         values: Values::default().edited(&edits),
+        sealed: None,
     }
 }
 
 fn plan(changes: &Changes, base: Option<&Record>, now: Timestamp) -> Plan {
-    changes.plan(base, now, &policy(), MARK).unwrap()
+    changes.plan(base, now, &policy(), &writer()).unwrap()
 }
 
 fn name_of(plan: &Plan) -> &'static str {
@@ -305,8 +313,8 @@ fn a_record_of_the_bound_is_taken_and_one_byte_more_is_not() {
             other => panic!("{name}: {other:?}"),
         };
         let size = record.to_bytes().len();
-        assert!(make.plan(base, START, &limit(size), MARK).is_ok(), "{name}");
-        let error = make.plan(base, START, &limit(size - 1), MARK).unwrap_err();
+        assert!(make.plan(base, START, &limit(size), &writer()).is_ok(), "{name}");
+        let error = make.plan(base, START, &limit(size - 1), &writer()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{name}");
         assert!(error.to_string().contains(&size.to_string()), "{name}: {error}");
     }
@@ -328,7 +336,7 @@ fn a_record_above_a_lowered_bound_may_shrink_and_move_but_not_grow() {
         ("another value", |c| c.insert("b", json("1")), "too large"),
         ("a platform", |c| c.set_platform(Some("p")), "too large"),
     ] {
-        let plan = changes(make).plan(Some(&base), START, &lowered, MARK);
+        let plan = changes(make).plan(Some(&base), START, &lowered, &writer());
         let seen = match &plan {
             Ok(Plan::Nothing) => "nothing",
             Ok(Plan::Update(_) | Plan::Renew(_)) => allowed,

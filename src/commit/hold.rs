@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::settle::Settled;
 use crate::{
-    changes::Changes,
+    changes::{Changes, Writer},
     error::Error,
     record::Record,
     request::RequestSession,
@@ -13,6 +13,11 @@ use crate::{
 };
 
 impl RequestSession {
+    /// This request, as a writer: with a mark that no other write has.
+    pub(super) fn writer(&self) -> Result<Writer, Error> {
+        Ok(Writer { mark: self.backend.marks.draw()?, device: self.device() })
+    }
+
     /// Asks the store for the record anew, to apply the changes to that.
     pub(super) async fn look_again(&self, id: SessionId) -> Result<Settled, Error> {
         let found = self.backend.store.load(&id).await?;
@@ -46,7 +51,7 @@ impl RequestSession {
         state.cookie = CookieChange::Remove;
     }
 
-    pub(super) fn hold(&self, id: SessionId, record: Record) {
+    pub(super) fn hold(&self, id: SessionId, token: Token, record: Record) {
         let mut state = self.state();
         if state.told_to_end() {
             // Told while this was under way: it ends too, and whoever told waits for that.
@@ -54,17 +59,25 @@ impl RequestSession {
             state.ending.push(id);
             return;
         }
-        state.held = Some(Held { id, record: Arc::new(record) });
+        state.held = Some(Held { id, token, record: Arc::new(record) });
         state.presence = Presence::Alive;
     }
 
     /// The client is not told of the new id after all.
+    /// What another has written meanwhile, to build on.
+    pub(super) fn hold_instead(&self, held: Held, current: Record) -> Result<(), Error> {
+        tracing::debug!(session.id = %held.id, "session conflict, rebasing");
+        let current = self.backend.open(&held.token, &held.id, current)?;
+        self.hold(held.id, held.token, current);
+        Ok(())
+    }
+
     pub(super) fn take_back(&self) {
         self.state().cookie = CookieChange::Keep;
     }
 
     pub(super) fn hand_out(&self, token: Token, id: SessionId, record: Record) {
-        self.hold(id, record);
+        self.hold(id, token.clone(), record);
         self.state().cookie = CookieChange::Set(token);
     }
 }

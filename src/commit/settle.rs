@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::{
     backend::Backend,
-    commit::{revoked, unknown},
-    error::Error,
+    error::{Error, ErrorKind},
     record::Record,
     store::{Expected, Login, SaveOutcome},
     token::SessionId,
@@ -169,4 +168,14 @@ async fn pause(attempt: u32) {
     if attempt > 0 {
         tokio::time::sleep(PAUSE * 2u32.pow(attempt - 1)).await;
     }
+}
+
+/// A write of which nobody knows whether it happened.
+fn unknown(cause: Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "the session store did not confirm the write").because(cause)
+}
+
+/// A sign-in that came too late.
+fn revoked() -> Error {
+    Error::new(ErrorKind::Revoked, "all sessions of the user were revoked during the sign-in")
 }

@@ -6,16 +6,13 @@
 use crate::token::Token;
 
 /// How many well-formed tokens of one request are looked at. An honest browser sends one.
-const MOST: usize = 4;
+pub(crate) const TOKENS_MAX: usize = 4;
 
 /// The tokens that came under our name: well-formed, in the order they came, four at most. Looks
 /// through all Cookie header lines as if they were one (RFC 9113 section 8.2.3).
-pub(crate) fn find<'a>(
-    lines: impl Iterator<Item = &'a [u8]>,
-    name: &str,
-) -> impl Iterator<Item = Token> {
+pub(crate) fn find<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str) -> Vec<Token> {
     let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';'));
-    pairs.filter_map(|pair| token(pair, name.as_bytes())).take(MOST)
+    pairs.filter_map(|pair| token(pair, name.as_bytes())).take(TOKENS_MAX).collect()
 }
 
 fn token(pair: &[u8], name: &[u8]) -> Option<Token> {

@@ -267,6 +267,6 @@ proptest! {
         let header = set(&cookie, None);
         let pair = header.split(';').next().unwrap();
         let found = find([pair.as_bytes()].into_iter(), cookie.name());
-        prop_assert_eq!(found.map(|token| token.encode()).collect::<Vec<_>>(), [TEXT]);
+        prop_assert_eq!(found.iter().map(|token| token.encode()).collect::<Vec<_>>(), [TEXT]);
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{error::ErrorKind, values::Edits};
+use crate::{device::Device, error::ErrorKind, values::Edits};
 
 /// What the fuzz targets call, so that it cannot fall behind: nothing else builds it here.
 #[path = "../fuzzing.rs"]
@@ -30,16 +30,31 @@ fn values() -> impl Strategy<Value = Values> {
 
 fn record() -> impl Strategy<Value = Record> {
     let text = || proptest::option::of(any::<String>().prop_map(String::into_boxed_str));
-    (any::<u64>(), any::<Mark>(), times(), text(), text(), values()).prop_map(
-        |(version, writer, (created, last_activity, deadlines), user, platform, values)| Record {
-            version,
-            writer,
-            created,
-            last_activity,
-            deadlines,
-            user,
-            platform,
-            values,
+    let sealed = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..90));
+    let content = (text(), values(), sealed).prop_map(|(platform, values, sealed)| match sealed {
+        Some(sealed) => (None, Values::default(), Some(Bytes::from(sealed))),
+        None => (platform, values, None),
+    });
+    let device =
+        (text(), text(), text()).prop_map(|(one, two, three)| Device::stored(one, two, three));
+    let authenticated = proptest::option::of((1..=u64::MAX).prop_map(Timestamp::from_millis));
+    (any::<u64>(), any::<Mark>(), times(), authenticated, text(), device, content).prop_map(
+        |(version, writer, times, authenticated, user, device, content)| {
+            let (created, last_activity, deadlines) = times;
+            let (platform, values, sealed) = content;
+            Record {
+                version,
+                writer,
+                created,
+                last_activity,
+                deadlines,
+                authenticated,
+                user,
+                device,
+                platform,
+                values,
+                sealed,
+            }
         },
     )
 }
@@ -61,13 +76,19 @@ fn the_bytes_of_format_1_are_fixed() {
         &3_600_000u64.to_be_bytes(),
         &0u64.to_be_bytes(),
         &[7; 16],
+        &1_704_067_200_000u64.to_be_bytes(),
         b"\x00\x05alice",
+        b"\x00\x09192.0.2.1",
         b"\xff\xff",
-        b"\x00\x00\x00\x11",
+        b"\x00\x05Phone",
+        b"\x00",
+        b"\x00\x00\x00\x13",
+        b"\xff\xff",
         b"\x00\x05\x00\x00\x00\x06theme\"dark\"",
     ]
     .concat();
-    let record = with_value("theme", "\"dark\"");
+    let device = Device::stored(Some("192.0.2.1".into()), None, Some("Phone".into()));
+    let record = Record { device, ..with_value("theme", "\"dark\"") };
     assert_eq!(record.to_bytes(), bytes);
     assert_eq!(Record::from_bytes(1, bytes.into()).unwrap(), record);
 }
@@ -119,9 +140,10 @@ fn bytes_that_cannot_be_read_say_why() {
         ("format 0", with(3, 0), unsupported),
         ("format 2", with(3, 2), unsupported),
         ("format 255, and nothing more", b"TRS\xff".to_vec(), unsupported),
-        ("the fixed part only", whole[..60].to_vec(), corrupt),
-        ("user is not UTF-8", with(62, 0xff), corrupt),
-        ("user longer than all", with(60, 0xfe), corrupt),
+        ("the fixed part only", whole[..68].to_vec(), corrupt),
+        ("user is not UTF-8", with(70, 0xff), corrupt),
+        ("user longer than all", with(68, 0xfe), corrupt),
+        ("a form to come", with(whole.len() - 7, 2), unsupported),
         ("bytes left over", [whole.as_slice(), b"\0"].concat(), corrupt),
     ] {
         let error = Record::from_bytes(1, bytes.into()).unwrap_err();

@@ -170,8 +170,16 @@ impl Store for DurableStore {
         Box::pin(self.inner().login(login))
     }
 
-    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        Box::pin(self.inner().revoke_all(user))
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(self.inner().database().sessions_of(user))
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        Box::pin(self.inner().revoke_all(user, keep))
     }
 
     fn touch<'a>(

@@ -180,11 +180,16 @@ impl State {
         self.epochs.get(user).copied().unwrap_or_default()
     }
 
-    fn revoke_all(&mut self, user: &str, now: Timestamp) -> u64 {
+    fn sessions_of(&self, user: &str) -> Vec<(SessionId, Record)> {
+        let theirs = self.records.iter().filter(|(_, record)| record.user() == Some(user));
+        theirs.map(|(id, record)| (*id, record.clone())).collect()
+    }
+
+    fn revoke_all(&mut self, user: &str, keep: Option<&SessionId>, now: Timestamp) -> u64 {
         *self.epochs.entry(user.into()).or_default() += 1;
         let mut alive = 0;
-        self.records.retain(|_, record| {
-            let theirs = record.user() == Some(user);
+        self.records.retain(|id, record| {
+            let theirs = record.user() == Some(user) && keep != Some(id);
             alive += u64::from(theirs && record.end() > now);
             !theirs
         });
@@ -255,8 +260,16 @@ impl Store for MemoryStore {
         done(self.state().login(login, self.clock.now()))
     }
 
-    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        done(self.state().revoke_all(user, self.clock.now()))
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        done(self.state().sessions_of(user))
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        done(self.state().revoke_all(user, keep, self.clock.now()))
     }
 
     fn clock(&self) -> Clock {

@@ -21,7 +21,7 @@ pub(super) async fn check(store: &Subject) {
 
 impl Subject {
     /// A store may keep no list of users, if it says so and promises nothing that needs one.
-    async fn keeps_users(&self) -> bool {
+    pub(super) async fn keeps_users(&self) -> bool {
         let refused = |error: &crate::Error| error.kind() == ErrorKind::Misconfigured;
         let Err(error) = self.0.epoch("nobody").await else { return true };
         demand(refused(&error), BY_USER, || format!("to ask for an epoch: {error:?}"));
@@ -31,7 +31,7 @@ impl Subject {
         demand(said.as_ref().is_err_and(refused), BY_USER, || {
             format!("a limit without a list of users has to be refused: {said:?}")
         });
-        let said = self.0.revoke_all("nobody").await;
+        let said = self.0.revoke_all("nobody", None).await;
         demand(said.as_ref().is_err_and(refused), BY_USER, || {
             format!("a revocation without a list of users has to be refused: {said:?}")
         });
@@ -50,7 +50,12 @@ impl Subject {
     }
 
     /// A session that `user` signed in to `ago`, and nobody minded.
-    async fn signed_in(&self, user: &str, ago: u64, limit: Option<u32>) -> (SessionId, Record) {
+    pub(super) async fn signed_in(
+        &self,
+        user: &str,
+        ago: u64,
+        limit: Option<u32>,
+    ) -> (SessionId, Record) {
         let (id, record) = (fresh_id(), self.record_of(user, Duration::from_secs(ago)));
         let limit = limit.and_then(NonZeroU32::new);
         let outcome = self.login(Login { limit, ..Login::new(&id, &record) }).await;
@@ -60,11 +65,11 @@ impl Subject {
         (id, record)
     }
 
-    async fn revoke_all(&self, user: &str) -> u64 {
-        healthy("revoke_all", self.0.revoke_all(user).await)
+    pub(super) async fn revoke_all(&self, user: &str) -> u64 {
+        healthy("revoke_all", self.0.revoke_all(user, None).await)
     }
 
-    async fn epoch(&self, user: &str) -> u64 {
+    pub(super) async fn epoch(&self, user: &str) -> u64 {
         healthy("epoch", self.0.epoch(user).await)
     }
 
@@ -82,7 +87,7 @@ impl Subject {
 }
 
 /// One that nobody else has, with what names may have.
-fn a_user() -> String {
+pub(super) fn a_user() -> String {
     format!("{{us}} er:\u{1f980}\u{fffd}\0 {}", fresh_id())
 }
 

@@ -98,8 +98,16 @@ impl Store for DatabaseStore {
         Box::pin(async move { Ok(renewal::begin(Write::login(login), self).await?.0) })
     }
 
-    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        let write = Write::Revoke { user: user.to_owned() };
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(self.database.sessions_of(user))
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        let write = Write::Revoke { user: user.to_owned(), keep: keep.copied() };
         Box::pin(async move {
             match self.write(write).await.map_err(WriteFault::into_error)? {
                 Written::Done { version: killed, .. } => Ok(killed),

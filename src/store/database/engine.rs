@@ -6,11 +6,12 @@ use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::{
     config::{Address, DatabaseConfig},
-    row::{Epoch, Polled, Row, Snapshot},
+    row::{Epoch, Polled, Row, Snapshot, heads},
     write::{Batch, Executed, Failed, WriteFault},
 };
 use crate::{
     error::{ConfigError, Error},
+    record::Record,
     timestamp::Timestamp,
     token::SessionId,
 };
@@ -82,6 +83,10 @@ impl Engine {
 
     pub(super) async fn epoch_of(&self, user: &str) -> Result<u64, Error> {
         each!(self, engine => engine.epoch_of(user).await)
+    }
+
+    pub(super) async fn sessions_of(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
+        Ok(heads(each!(self, engine => engine.sessions_of(user).await)?))
     }
 
     pub(super) async fn poll(&self, limit: i64) -> Result<Polled, Error> {

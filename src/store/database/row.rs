@@ -68,6 +68,18 @@ impl Columns {
     }
 }
 
+/// What can be read of the sessions of a user.
+pub(super) fn heads(found: Vec<(SessionId, Result<Columns, Error>)>) -> Vec<(SessionId, Record)> {
+    let head = |columns: Columns| {
+        let version = columns.version.cast_unsigned();
+        let mut record = Record::head_from_bytes(version, Bytes::from(columns.body))?;
+        record.last_activity = time(columns.last_activity);
+        record.deadlines.idle_deadline = time(columns.idle_deadline);
+        Ok::<_, Error>(record)
+    };
+    found.into_iter().filter_map(|(id, columns)| Some((id, head(columns.ok()?).ok()?))).collect()
+}
+
 impl Epoch {
     pub(super) fn of(seq: i64, generation: i64, incarnation: String) -> Self {
         let (seq, generation) = (seq.cast_unsigned(), generation.cast_unsigned());

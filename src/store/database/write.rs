@@ -32,9 +32,10 @@ pub(crate) enum Write {
     Abandon { old: SessionId, new: SessionId },
     /// A later end and no new version; `Gone` if there is nothing to change.
     Touch { id: SessionId, version: u64, activity: Activity },
-    /// Another epoch for the user, and kills all that is alive of theirs. `Done` also tells of what
+    /// Another epoch for the user, and kills all that is alive of theirs but `keep` and who takes over
+    /// from it. `Done` also tells of what
     /// is dead already and still in the journal: who killed it may not have told Redis.
-    Revoke { user: String },
+    Revoke { user: String, keep: Option<SessionId> },
 }
 
 /// What a new row of a user has to meet; in the same step the oldest of too many are killed.

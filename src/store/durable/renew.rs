@@ -118,10 +118,15 @@ impl Inner {
         Ok(done.written)
     }
 
-    /// Ends all sessions of a user, and tells Redis of each; answers how many were alive.
-    pub(super) async fn revoke_all(&self, user: &str) -> Result<u64, Error> {
+    /// Ends all sessions of a user but `keep`, and tells Redis of each; answers how many were alive.
+    pub(super) async fn revoke_all(
+        &self,
+        user: &str,
+        keep: Option<&SessionId>,
+    ) -> Result<u64, Error> {
         let disbelief = Disbelief(Some(self));
-        let done = match self.commit(Write::Revoke { user: user.to_owned() }).await {
+        let revoke = Write::Revoke { user: user.to_owned(), keep: keep.copied() };
+        let done = match self.commit(revoke).await {
             Ok(done) => done,
             Err(fault) => return Err(disbelief.unless_refused(fault).into_error()),
         };

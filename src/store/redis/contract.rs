@@ -2,10 +2,10 @@
 
 use redis::{Cmd, FromRedisValue, Value};
 
-use super::{KEY_TAIL, RedisStore, Script, TOMBSTONE, check, millis, record};
+use super::{KEY_TAIL, RedisStore, Script, TOMBSTONE, check, millis, record, value::HEAD_LEN};
 use crate::{
     error::Error,
-    record::{Activity, Record},
+    record::{Activity, Record, USER_OFFSET},
     status::{Serving, Status},
     store::{Expected, Login, SaveOutcome, Store, StoreFuture},
     token::SessionId,
@@ -74,7 +74,8 @@ impl Store for RedisStore {
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let mut call = Script::Kill.call(&[&self.key(id)]);
-            call.arg(millis(TOMBSTONE));
+            call.arg(millis(TOMBSTONE)).arg(id.to_string());
+            call.arg(HEAD_LEN + USER_OFFSET).arg(&*self.index_prefix);
             self.connections.repeatable(&call).await.map(|_| ())
         })
     }
@@ -91,8 +92,16 @@ impl Store for RedisStore {
         Box::pin(self.login_user(login))
     }
 
-    fn revoke_all<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        Box::pin(self.revoke_user(user))
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(self.list_user(user))
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        Box::pin(self.revoke_user(user, keep))
     }
 
     fn status(&self) -> Status {

@@ -10,14 +10,17 @@ use redis::{FromRedisValue, Value};
 use super::{
     CREATE_DEADLINE, KEPT_EXPIRED, RedisStore, TOMBSTONE, conflict, millis,
     script::Script,
-    value::{self, head},
+    value::{self, HEAD_LEN, head},
 };
 use crate::{
     error::Error,
-    record::Record,
+    record::{HEAD_MAX, Record},
     store::{Login, SaveOutcome},
+    token::SessionId,
 };
 
+/// Sessions that one script looks at.
+const HEADS_AT_ONCE: usize = 500;
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the index of a user stays, beyond the idle time, whose sessions have no absolute end; each
 /// write of one of them starts it afresh.
@@ -67,10 +70,40 @@ impl RedisStore {
         }
     }
 
-    pub(super) async fn revoke_user(&self, user: &str) -> Result<u64, Error> {
+    /// Without a scan: the ids that the index has, then the heads of so many records at a time, that
+    /// nobody else waits long for the server.
+    pub(super) async fn list_user(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
+        let index = self.index(user);
+        let mut keys = redis::cmd("HKEYS");
+        let _ = keys.arg(&index);
+        let ids = Vec::<String>::from_redis_value(self.connections.read(&keys).await?);
+        let ids = ids.map_err(|_| value::corrupt())?;
+        let ids: Vec<SessionId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let mut listed = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(HEADS_AT_ONCE) {
+            let mut call = Script::Heads.call(&[&index]);
+            call.arg(&*self.key_prefix).arg(HEAD_LEN + HEAD_MAX);
+            for id in ids {
+                call.arg(id.to_string());
+            }
+            let heads = Vec::<Vec<u8>>::from_redis_value(self.connections.repeatable(&call).await?);
+            for (id, head) in ids.iter().zip(heads.map_err(|_| value::corrupt())?) {
+                if let Ok(Some(record)) = value::decode_head(head.into()) {
+                    listed.push((*id, record));
+                }
+            }
+        }
+        Ok(listed)
+    }
+
+    pub(super) async fn revoke_user(
+        &self,
+        user: &str,
+        keep: Option<&SessionId>,
+    ) -> Result<u64, Error> {
         let mut call = Script::RevokeAll.call(&[&self.index(user)]);
         call.arg(&*self.key_prefix).arg(millis(TOMBSTONE)).arg(millis(DAY));
-        call.arg(millis(KEPT_EXPIRED));
+        call.arg(millis(KEPT_EXPIRED)).arg(keep.map(ToString::to_string).unwrap_or_default());
         let count = u64::from_redis_value(self.connections.repeatable(&call).await?);
         count.map_err(|_| value::corrupt())
     }

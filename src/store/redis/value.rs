@@ -31,14 +31,26 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
 }
 
 /// The record, or none where a session was killed.
-pub(super) fn decode(mut bytes: Bytes) -> Result<Option<Record>, Error> {
+pub(super) fn decode(bytes: Bytes) -> Result<Option<Record>, Error> {
+    decode_by(bytes, Record::from_bytes)
+}
+
+/// The same of its first bytes, without its content.
+pub(super) fn decode_head(bytes: Bytes) -> Result<Option<Record>, Error> {
+    decode_by(bytes, Record::head_from_bytes)
+}
+
+fn decode_by(
+    mut bytes: Bytes,
+    decode: fn(u64, Bytes) -> Result<Record, Error>,
+) -> Result<Option<Record>, Error> {
     if bytes == TOMBSTONE {
         return Ok(None);
     }
     let hex = bytes.get(1..HEAD_LEN).filter(|_| bytes.first() == Some(&RECORD));
     let version = hex.and_then(version).ok_or_else(corrupt)?;
     bytes.advance(HEAD_LEN);
-    Record::from_bytes(version, bytes).map(Some)
+    decode(version, bytes).map(Some)
 }
 
 fn version(hex: &[u8]) -> Option<u64> {

@@ -313,6 +313,8 @@ BEGIN
                 SELECT k.r_id, k.r_version, (k.r_id = s.id AND s.ends > p_now)::integer
                 FROM trs_sessions s, trs_kill_1(s.id, NULL, p_now, p_journal) AS k
                 WHERE s.user_id = p_users[i] AND s.alive
+                    AND s.id IS DISTINCT FROM p_others[i]
+                    AND (p_others[i] IS NULL OR s.replaces IS DISTINCT FROM p_others[i])
             LOOP
                 v_version := v_version + v_found.killed;
                 r_ended := r_ended || v_found.r_id;

@@ -85,7 +85,9 @@ impl Lines {
                 };
                 Line { write: 6, fresh: Some(fresh), ..none }
             }
-            Write::Revoke { user } => Line { write: 7, user: Some(column_of(user)), ..none },
+            Write::Revoke { user, keep } => {
+                Line { write: 7, other: *keep, user: Some(column_of(user)), ..none }
+            }
         });
     }
 

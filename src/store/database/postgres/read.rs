@@ -5,6 +5,7 @@ use sqlx::{Row as _, postgres::PgRow};
 use super::{Postgres, typed};
 use crate::{
     error::Error,
+    record::HEAD_MAX,
     store::database::{
         failure::no_epoch,
         row::{Columns, Epoch, Polled, Row, Snapshot, corrupt, in_order},
@@ -46,6 +47,20 @@ impl Postgres {
         let rows = self.ask(|| sqlx::query(query).bind(user)).await?;
         let epoch = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0)).map_err(typed)?;
         Ok(epoch.cast_unsigned())
+    }
+
+    pub(in crate::store::database) async fn sessions_of(
+        &self,
+        user: &str,
+    ) -> Result<Vec<(SessionId, Result<Columns, Error>)>, Error> {
+        // Not whom a begun renewal takes over from: the new id stands for both.
+        let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, s.replaces, \
+            substr(s.body, 1, $1) FROM trs_sessions s WHERE s.user_id = $2 AND s.alive \
+            AND NOT EXISTS (SELECT 1 FROM trs_sessions heir \
+                WHERE heir.user_id = s.user_id AND heir.alive AND heir.replaces = s.id)";
+        let most = i32::try_from(HEAD_MAX).unwrap_or(i32::MAX);
+        let rows = self.ask(|| sqlx::query(query).bind(most).bind(user));
+        Ok(found(&rows.await?, 0))
     }
 
     pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {

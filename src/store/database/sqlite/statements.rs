@@ -35,12 +35,7 @@ pub(super) async fn write(
         Write::Save { id, expected, record } => {
             save(connection, id, *expected, record, journal).await
         }
-        Write::Delete { id, expected } => {
-            match kill(connection, id, *expected, journal, now).await? {
-                Some((version, ended)) => Ok(Ok(Written::Done { version, ended })),
-                None => instead(connection, id).await,
-            }
-        }
+        Write::Delete { id, expected } => delete(connection, id, *expected, journal, now).await,
         Write::Move { old, expected, new, record } => {
             let mut begun = begin(connection, old, *expected, (new, record, None)).await?;
             if let Ok(Written::Done { ended, .. }) = &mut begun {
@@ -57,9 +52,24 @@ pub(super) async fn write(
         }
         Write::Abandon { old, new } => abandon(connection, old, new, now).await,
         Write::Touch { id, version, activity } => touch(connection, id, *version, *activity).await,
-        Write::Revoke { user } => users::revoke_all(connection, user, journal, now).await,
+        Write::Revoke { user, keep } => {
+            users::revoke_all(connection, (user, keep.as_ref()), journal, now).await
+        }
     };
     users::make_room(connection, write, written?, journal, now).await
+}
+
+async fn delete(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    expected: Option<u64>,
+    journal: bool,
+    now: Timestamp,
+) -> Outcome {
+    match kill(connection, id, expected, journal, now).await? {
+        Some((version, ended)) => Ok(Ok(Written::Done { version, ended })),
+        None => instead(connection, id).await,
+    }
 }
 
 async fn insert(

@@ -10,6 +10,7 @@ use crate::{
         write::{Ended, Write, Written, column_of},
     },
     timestamp::Timestamp,
+    token::SessionId,
 };
 
 /// Whether the user's epoch is the one that was read before the credentials were checked.
@@ -69,11 +70,11 @@ pub(super) async fn make_room(
 /// Another epoch, and nothing alive of that user.
 pub(super) async fn revoke_all(
     connection: &mut SqliteConnection,
-    user: &str,
+    (user, keep): (&str, Option<&SessionId>),
     journal: bool,
     now: Timestamp,
 ) -> Outcome {
-    let user = column_of(user);
+    let (user, keep) = (column_of(user), keep.map(ToString::to_string));
     let query = "INSERT INTO trs_users (user_id, epoch) VALUES (?1, ?2) \
         ON CONFLICT (user_id) DO UPDATE SET epoch = max(epoch + 1, ?2)";
     let query = sqlx::query(query).bind(&user).bind(millis(now));
@@ -89,8 +90,9 @@ pub(super) async fn revoke_all(
             ended.push(Ended { id, version });
         }
     }
-    let query = "SELECT id, ends FROM trs_sessions WHERE user_id = ? AND alive";
-    let rows = sqlx::query(query).bind(&user).fetch_all(&mut *connection).await?;
+    let query = "SELECT id, ends FROM trs_sessions WHERE user_id = ?1 AND alive \
+        AND id IS NOT ?2 AND (?2 IS NULL OR replaces IS NOT ?2)";
+    let rows = sqlx::query(query).bind(&user).bind(keep).fetch_all(&mut *connection).await?;
     let mut killed = 0;
     for row in rows {
         let before = ended.len();

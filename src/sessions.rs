@@ -1,0 +1,291 @@
+//! What else a user has: the list of sessions, and the ways to end them.
+
+use std::time::Duration;
+
+use crate::{
+    backend::Backend,
+    context::SessionContext,
+    device::{Device, LABEL_MAX},
+    error::{Error, ErrorKind},
+    record::Record,
+    timestamp::Timestamp,
+    token::SessionId,
+};
+
+/// One session in the list of a user's.
+///
+/// ```
+/// # tower_redis_session::doc::handle(|session| async move {
+/// session.login("alice", None).await?;
+/// session.set_label(Some("Work laptop")).await?;
+/// session.save().await?;
+/// let sessions = session.sessions().await?;
+/// assert_eq!(sessions.len(), 1);
+/// assert!(sessions[0].current);
+/// assert_eq!(sessions[0].label.as_deref(), Some("Work laptop"));
+/// # Ok(()) });
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// The public id, for [`SessionContext::revoke`].
+    pub id: SessionId,
+    /// When the session was signed in to.
+    pub created_at: Timestamp,
+    /// The last activity, as far as it was written down: late by the touch interval at most.
+    pub last_activity: Timestamp,
+    /// When it ends if nothing more happens.
+    pub expires_at: Timestamp,
+    /// When its user proved who they are.
+    pub authenticated_at: Option<Timestamp>,
+    /// The client's address when it began, was signed in to, or renewed; if devices are noted.
+    pub address: Option<String>,
+    /// What the client said of itself then, if devices are noted; cut at 256 bytes.
+    pub user_agent: Option<String>,
+    /// What its owner calls it.
+    pub label: Option<String>,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+impl SessionInfo {
+    fn of(id: SessionId, record: &Record, current: Option<SessionId>) -> Self {
+        let device = record.device.as_deref();
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            id,
+            created_at: record.created,
+            last_activity: record.last_activity,
+            expires_at: record.end(),
+            authenticated_at: record.authenticated,
+            address: text(device.and_then(Device::address)),
+            user_agent: text(device.and_then(Device::user_agent)),
+            label: text(device.and_then(Device::label)),
+            current: current == Some(id),
+        }
+    }
+}
+
+impl Backend {
+    /// The live sessions of a user, the latest sign-in first.
+    pub(crate) async fn sessions_of(
+        &self,
+        user: &str,
+        current: Option<SessionId>,
+    ) -> Result<Vec<SessionInfo>, Error> {
+        let now = self.clock.now();
+        let mut found = self.store.sessions_of(user).await?;
+        found.retain(|(_, record)| !record.deadlines.is_over(now));
+        found.sort_unstable_by_key(|(id, record)| (std::cmp::Reverse(record.created), *id));
+        Ok(found.iter().map(|(id, record)| SessionInfo::of(*id, record, current)).collect())
+    }
+
+    /// Ends one session of a user; whose an id is never changes.
+    pub(crate) async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
+        let found = match self.store.load(id).await {
+            Ok(found) => found,
+            // Whose it is cannot be told, and it opens nothing.
+            Err(error) if is_unreadable(&error) => None,
+            Err(error) => return Err(error),
+        };
+        if found.is_none_or(|record| record.user() != Some(user)) {
+            return Ok(false);
+        }
+        self.store.delete(id).await?;
+        tracing::info!(session.id = %id, "session revoked");
+        Ok(true)
+    }
+}
+
+impl SessionContext {
+    /// All sessions of the user who is signed in, the latest sign-in first. With Redis alone one round
+    /// trip and one more for each 500 of them, with a database one.
+    ///
+    /// # Errors
+    ///
+    /// `Absent` if nobody is signed in; `Unavailable`; `Misconfigured` with a store that keeps no
+    /// list of a user's sessions.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.save().await?;
+    /// assert_eq!(session.sessions().await?[0].created_at, session.created_at().await?.unwrap());
+    /// # Ok(()) });
+    /// ```
+    pub async fn sessions(&self) -> Result<Vec<SessionInfo>, Error> {
+        let user = self.signed_in().await?;
+        let current = self.id().await?;
+        let listed = self.session.backend.sessions_of(&user, current);
+        self.session.within_budget(listed).await
+    }
+
+    /// Ends one session of the user who is signed in, at once and for every instance; this very one
+    /// as [`logout`](Self::logout) does. False if it is no session of theirs, or was over already.
+    ///
+    /// # Errors
+    ///
+    /// `Absent` if nobody is signed in; `Unavailable`: it may have ended or not.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.save().await?;
+    /// let id = session.sessions().await?[0].id;
+    /// assert!(session.revoke(&id).await?);
+    /// assert_eq!(session.user_id().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn revoke(&self, id: &SessionId) -> Result<bool, Error> {
+        let user = self.signed_in().await?;
+        if self.id().await?.as_ref() == Some(id) {
+            self.logout().await?;
+            return Ok(true);
+        }
+        self.session.within_budget(self.session.backend.revoke(&user, id)).await
+    }
+
+    /// Ends every session of the user who is signed in but this one, at once and for every instance,
+    /// and every [sign-in](Self::begin_login) whose password was checked before; answers how many
+    /// were alive. To be called when a password changes.
+    ///
+    /// # Errors
+    ///
+    /// `Absent` if nobody is signed in; `Unavailable`: some or all may not have ended;
+    /// `Misconfigured` with a store that keeps no list of a user's sessions.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.save().await?;
+    /// assert_eq!(session.revoke_others().await?, 0);
+    /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
+    /// # Ok(()) });
+    /// ```
+    pub async fn revoke_others(&self) -> Result<u64, Error> {
+        let user = self.signed_in().await?;
+        let kept = self.id().await?;
+        let revoked = self.session.backend.store.revoke_all(&user, kept.as_ref());
+        let count = self.session.within_budget(revoked).await?;
+        tracing::info!(count, "all other sessions of a user revoked");
+        Ok(count)
+    }
+
+    /// Ends this session and every other one of its user, at once and in the store; the cookie is
+    /// cleared. A session without a user ends alone. Where a [`login`](Self::login) of somebody else
+    /// is not stored yet, the sessions of both end.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: some or all may not have ended. `Misconfigured` with a store that keeps no
+    /// list of a user's sessions. `Ambiguous`, `Corrupt` and `Unsupported` where it cannot be told
+    /// whose session it is: what the client's cookies open has ended, and nothing else.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.logout_everywhere().await?;
+    /// assert_eq!(session.user_id().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn logout_everywhere(&self) -> Result<(), Error> {
+        let stored = match self.record().await {
+            Ok(record) => record.user().map(str::to_owned),
+            Err(error) if matches!(error.kind(), ErrorKind::Absent | ErrorKind::Expired) => None,
+            Err(error) if cannot_tell(&error) => {
+                self.logout().await?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        // Whoever is about to be signed in, and who was.
+        let user = self.user_id().await?;
+        let other = stored.filter(|stored| user.as_ref() != Some(stored));
+        for user in user.into_iter().chain(other) {
+            let revoked = self.session.backend.store.revoke_all(&user, None);
+            let count = self.session.within_budget(revoked).await?;
+            tracing::info!(count, "all sessions of a user revoked");
+        }
+        self.logout().await
+    }
+
+    /// What the owner calls this session, at most 128 bytes; `None` takes it away. Buffered until the
+    /// response.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for an empty label or a longer one; `Absent` and its kin without a session.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.set_label(Some("Phone")).await?;
+    /// assert!(session.set_label(Some("")).await.is_err());
+    /// # Ok(()) });
+    /// ```
+    pub async fn set_label(&self, label: Option<&str>) -> Result<(), Error> {
+        if label.is_some_and(|label| label.is_empty() || label.len() > LABEL_MAX) {
+            let text = format!("a label has 1 to {LABEL_MAX} bytes");
+            return Err(Error::new(ErrorKind::Invalid, text));
+        }
+        self.require_session().await?;
+        self.change(|changes| changes.set_label(label)).await
+    }
+
+    /// When the user proved who they are: the time of the last [`login`](Self::login). Neither a
+    /// renewal nor activity changes it. None if nobody is signed in.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` and its kin.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// assert_eq!(session.authenticated_at().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn authenticated_at(&self) -> Result<Option<Timestamp>, Error> {
+        let now = self.session.backend.clock.now();
+        self.read(|state| Ok(state.changes.authenticated(state.base()?, now))).await?
+    }
+
+    /// Whether the user proved who they are no longer ago than `within`: to be asked before what is
+    /// dangerous, such as a change of the password. If not, ask for the password again and call
+    /// [`login`](Self::login) with the same user: the values stay, id and time are new.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` and its kin.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// let within = Duration::from_secs(5 * 60);
+    /// assert!(!session.is_fresh(within).await?);
+    /// session.login("alice", None).await?;
+    /// assert!(session.is_fresh(within).await?);
+    /// # Ok(()) });
+    /// ```
+    pub async fn is_fresh(&self, within: Duration) -> Result<bool, Error> {
+        let now = self.session.backend.clock.now();
+        let since = self.authenticated_at().await?;
+        Ok(since.is_some_and(|since| now.saturating_since(since) <= within))
+    }
+
+    pub(crate) async fn signed_in(&self) -> Result<String, Error> {
+        if let Some(user) = self.user_id().await? {
+            return Ok(user);
+        }
+        let _ = self.record().await?;
+        Err(Error::new(ErrorKind::Absent, "nobody is signed in"))
+    }
+}
+
+fn is_unreadable(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported)
+}
+
+/// Whether there is something, and nobody knows whose.
+fn cannot_tell(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::Corrupt | ErrorKind::Unsupported)
+}

@@ -1,0 +1,67 @@
+//! What else a user has: the list of sessions, and all of it ended but one.
+
+use std::collections::BTreeSet;
+
+use super::{BY_USER, LISTED, Subject, demand, fresh_id, healthy, show, users::a_user};
+use crate::{Record, SessionId};
+
+pub(super) async fn check(store: &Subject) {
+    if store.keeps_users().await {
+        one_can_be_kept(store).await;
+        the_list_has_heads_of_their_own_and_no_others(store).await;
+    }
+}
+
+impl Subject {
+    async fn listed(&self, user: &str) -> Vec<SessionId> {
+        let listed = healthy("sessions_of", self.0.sessions_of(user).await);
+        listed.into_iter().map(|(id, _)| id).collect()
+    }
+}
+
+async fn one_can_be_kept(store: &Subject) {
+    let user = a_user();
+    let (kept, record) = store.signed_in(&user, 5, None).await;
+    let (other, _) = store.signed_in(&user, 0, None).await;
+    let epoch = store.epoch(&user).await;
+    let count = healthy("revoke_all", store.0.revoke_all(&user, Some(&kept)).await);
+    demand(count == 1, BY_USER, || format!("one session ended, and it told of {count}"));
+    store.holds(&kept, Some(&record), BY_USER, "a revocation of all others").await;
+    store.holds(&other, None, BY_USER, "a revocation of all but one").await;
+    let now = store.epoch(&user).await;
+    demand(now != epoch, BY_USER, || format!("the epoch has to be another, and is {now} still"));
+    let listed = store.listed(&user).await;
+    demand(listed == [kept], LISTED, || format!("one was kept, and {} are", listed.len()));
+    // Among those of the user still.
+    let count = store.revoke_all(&user).await;
+    demand(count == 1, BY_USER, || format!("one was kept, and it told of {count}"));
+    store.holds(&kept, None, BY_USER, "a revocation").await;
+    let (_, record) = store.signed_in(&user, 0, None).await;
+    let count = healthy("revoke_all", store.0.revoke_all(&user, Some(&fresh_id())).await);
+    demand(count == 1, BY_USER, || {
+        format!("nobody has the id that is kept, and {count} of {} ended", record.version)
+    });
+}
+
+async fn the_list_has_heads_of_their_own_and_no_others(store: &Subject) {
+    let (user, other) = (a_user(), a_user());
+    let listed = store.listed(&user).await;
+    demand(listed.is_empty(), LISTED, || format!("nobody is in, and {} are", listed.len()));
+    let (one, _) = store.signed_in(&user, 5, None).await;
+    let (two, record) = store.signed_in(&user, 0, None).await;
+    let (elses, _) = store.signed_in(&other, 0, None).await;
+    let listed = healthy("sessions_of", store.0.sessions_of(&user).await);
+    let ids: BTreeSet<_> = listed.iter().map(|(id, _)| *id).collect();
+    demand(ids == [one, two].into(), LISTED, || format!("two are in, and {ids:?} are"));
+    demand(!ids.contains(&elses), LISTED, || "somebody else's is among them".into());
+    let head = listed.iter().find(|(id, _)| *id == two).map(|(_, head)| head);
+    let told = |head: &Record| {
+        (head.created, head.last_activity, head.deadlines, head.authenticated, head.device.clone())
+    };
+    demand(head.map(told) == Some(told(&record)), LISTED, || {
+        format!("the head is not that of the record: {}", show(&head))
+    });
+    store.delete(&one).await;
+    let listed = store.listed(&user).await;
+    demand(listed == [two], LISTED, || format!("one was ended, and {listed:?} are in"));
+}
