@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     device::DeviceConfig,
     error::{Error, ErrorKind},
+    events::Events,
     line::Lines,
     mark::Marks,
     record::Record,
@@ -43,13 +44,15 @@ pub(crate) struct Backend {
     pub(crate) tracker: TaskTracker,
     pub(crate) lines: Lines,
     pub(crate) marks: Marks,
+    pub(crate) events: Events,
 }
 
 impl Backend {
     pub(crate) fn new(store: Box<dyn Store>, rules: Rules) -> Arc<Self> {
         let (clock, acknowledgement) = (store.clock(), store.acknowledgement());
+        let events = store.events();
         let (tracker, lines, marks) = (TaskTracker::new(), Lines::default(), Marks::default());
-        Arc::new(Self { store, clock, rules, acknowledgement, tracker, lines, marks })
+        Arc::new(Self { store, clock, rules, acknowledgement, tracker, lines, marks, events })
     }
 
     /// What was found under `id`, with its content open.

@@ -108,7 +108,7 @@ impl RequestSession {
         };
         for id in &ids {
             self.backend.store.delete(id).await?;
-            tracing::info!(session.id = %id, "session destroyed");
+            self.told_destroyed(*id);
         }
         self.let_go();
         self.state().ending.clear();
@@ -200,7 +200,7 @@ impl RequestSession {
                 },
             };
             if matches!(created, Settled::Saved) {
-                tracing::info!(session.id = %id, "session created");
+                self.told_created(id);
                 drop(stored);
                 self.hand_out(token, id, record);
                 return Ok(Settled::Saved);
@@ -247,7 +247,7 @@ impl RequestSession {
                         self.take_back();
                         return Ok(Settled::Conflict(current));
                     }
-                    tracing::info!(session.id = %new, session.old_id = %old, "session renewed");
+                    self.told_renewed(old, new);
                     return Ok(Settled::Saved);
                 }
                 settled => return Ok(settled),
@@ -265,7 +265,7 @@ impl RequestSession {
             settled => settled,
         };
         if matches!(settled, Settled::Saved) {
-            tracing::info!(session.id = %held.id, "session destroyed");
+            self.told_destroyed(held.id);
             self.let_go();
         }
         Ok(settled)

@@ -8,6 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     changes::Changes,
     commit::Applied,
+    depth::{self, DEPTH_MAX},
     error::{Error, ErrorKind},
     record::Record,
     request::RequestSession,
@@ -256,7 +257,12 @@ pub(crate) fn ended() -> Error {
 }
 
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, Error> {
-    serde_json::to_vec(value).map(Bytes::from).map_err(Error::value)
+    let json = serde_json::to_vec(value).map_err(Error::value)?;
+    if !depth::is_within(&json) {
+        let text = format!("the value is nested deeper than {DEPTH_MAX}");
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
+    Ok(json.into())
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {

@@ -8,6 +8,7 @@ use crate::{
     backend::Backend,
     builder::Builder,
     error::Error,
+    events::EventStream,
     response::{AnswerWith, PlainAnswer},
     service::RedisSessionService,
     sessions::SessionInfo,
@@ -132,6 +133,30 @@ impl<A> RedisSessionLayer<A> {
         self.backend.store.status()
     }
 
+    /// Everything that happens in the lives of this layer's sessions from now on, in this process; the
+    /// same goes to the log by `tracing`. A listener that is slow or panics holds up nobody.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// let mut events = layer.events();
+    /// let listener = tokio::spawn(async move {
+    ///     while let Some(event) = events.next().await {
+    ///         println!("{event:?}");
+    ///     }
+    /// });
+    /// drop(layer);
+    /// listener.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> EventStream {
+        self.backend.events.listen()
+    }
+
     /// All live sessions of a user, the latest sign-in first: for an administrator's page. Costs what
     /// [`SessionContext::sessions`](crate::SessionContext::sessions) does.
     ///
@@ -196,7 +221,7 @@ impl<A> RedisSessionLayer<A> {
     pub async fn revoke_all(&self, user: &str) -> Result<u64, Error> {
         let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
         let count = self.backend.within(budget, self.backend.store.revoke_all(user, None)).await?;
-        tracing::info!(count, "all sessions of a user revoked");
+        self.backend.revoked_all(count);
         Ok(count)
     }
 

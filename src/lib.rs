@@ -113,8 +113,10 @@ mod compat;
 mod config;
 mod context;
 mod cookie;
+mod depth;
 mod device;
 mod error;
+mod events;
 mod expiry;
 mod future;
 #[cfg(feature = "_hooks")]
@@ -166,6 +168,7 @@ pub use context::SessionContext;
 pub use cookie::{CookieConfig, SameSite};
 pub use device::{DeviceConfig, PeerAddress};
 pub use error::{ConfigError, Error, ErrorKind};
+pub use events::{Event, EventStream, Events};
 pub use expiry::SessionExpiry;
 pub use future::ResponseFuture;
 pub use layer::RedisSessionLayer;

@@ -21,6 +21,7 @@ use crate::{
     changes,
     device::{Captured, Device, DeviceConfig},
     error::{Error, ErrorKind},
+    events::Event,
     record::{Activity, Record},
     state::{AtomicStage, Held, Presence, Stage, State},
     token::{SessionId, Token},
@@ -193,14 +194,15 @@ impl RequestSession {
         found: impl IntoIterator<Item = ((SessionId, Token), Result<Option<Record>, Error>)>,
     ) -> Result<(), Error> {
         let now = self.backend.clock.now();
-        let ended = self.state().ended.clone();
+        let (ended, events) = (self.state().ended.clone(), &self.backend.events);
         let (mut held, mut presence) = (None, Presence::Absent);
         for ((id, token), found) in found {
             match self.backend.opened(&token, &id, found) {
                 _ if ended.contains(&id) => {}
-                Ok(None) => {}
+                Ok(None) => events.emit(Event::Rejected(id)),
                 Ok(Some(record)) if record.deadlines.is_over(now) => {
                     tracing::debug!(session.id = %id, "session expired");
+                    events.emit(Event::Expired(id));
                     presence = Presence::Expired;
                 }
                 Ok(Some(record)) if held.is_none() => {
@@ -208,12 +210,14 @@ impl RequestSession {
                 }
                 Ok(Some(_)) => {
                     tracing::warn!("several live session cookies in one request");
+                    events.emit(Event::Ambiguous);
                     held = None;
                     presence = Presence::Ambiguous;
                     break;
                 }
                 Err(error) if is_unreadable(&error) => {
                     tracing::error!(session.id = %id, error = %error, "session record unreadable");
+                    events.emit(Event::Corrupt(id));
                     presence = Presence::Unreadable(error);
                 }
                 // Fails closed: a store that does not answer is never taken for "no session".

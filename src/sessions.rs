@@ -7,6 +7,7 @@ use crate::{
     context::SessionContext,
     device::{Device, LABEL_MAX},
     error::{Error, ErrorKind},
+    events::Event,
     record::Record,
     timestamp::Timestamp,
     token::SessionId,
@@ -80,6 +81,11 @@ impl Backend {
         Ok(found.iter().map(|(id, record)| SessionInfo::of(*id, record, current)).collect())
     }
 
+    pub(crate) fn revoked_all(&self, count: u64) {
+        tracing::info!(count, "all sessions of a user revoked");
+        self.events.emit(Event::RevokedAll(count));
+    }
+
     /// Ends one session of a user; whose an id is never changes.
     pub(crate) async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
         let found = match self.store.load(id).await {
@@ -93,6 +99,7 @@ impl Backend {
         }
         self.store.delete(id).await?;
         tracing::info!(session.id = %id, "session revoked");
+        self.events.emit(Event::Revoked(*id));
         Ok(true)
     }
 }
@@ -167,7 +174,7 @@ impl SessionContext {
         let kept = self.id().await?;
         let revoked = self.session.backend.store.revoke_all(&user, kept.as_ref());
         let count = self.session.within_budget(revoked).await?;
-        tracing::info!(count, "all other sessions of a user revoked");
+        self.session.backend.revoked_all(count);
         Ok(count)
     }
 
@@ -204,7 +211,7 @@ impl SessionContext {
         for user in user.into_iter().chain(other) {
             let revoked = self.session.backend.store.revoke_all(&user, None);
             let count = self.session.within_budget(revoked).await?;
-            tracing::info!(count, "all sessions of a user revoked");
+            self.session.backend.revoked_all(count);
         }
         self.logout().await
     }

@@ -5,6 +5,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 use crate::{
     clock::Clock,
     error::Error,
+    events::Events,
     record::{Activity, Record},
     status::{Serving, Status},
     token::SessionId,
@@ -254,6 +255,12 @@ pub trait Store: Send + Sync + 'static {
     /// How the store does, as far as it has noticed. Asks nobody.
     fn status(&self) -> Status {
         Status::of(Serving::Other)
+    }
+
+    /// Where the layer tells of what happens, and the store of what happens to it. The default is of the
+    /// layer's own.
+    fn events(&self) -> Events {
+        Events::default()
     }
 
     /// The clock that this store's records live by; the layer uses the same.

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     clock::Clock,
     error::ConfigError,
+    events::Events,
     record::{Activity, Record},
     status::Status,
     token::SessionId,
@@ -219,6 +220,10 @@ impl Store for DurableStore {
             self.inner.database().flush().await;
             Ok(())
         })
+    }
+
+    fn events(&self) -> Events {
+        self.inner.stores.events.clone()
     }
 
     fn clock(&self) -> Clock {

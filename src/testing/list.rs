@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{BY_USER, LISTED, Subject, demand, fresh_id, healthy, show, users::a_user};
-use crate::{Record, SessionId};
+use super::{
+    BY_USER, LISTED, Subject, demand, fresh_id, healthy, known, renewed, show, users::a_user,
+};
+use crate::{Login, Record, SaveOutcome, SessionId};
 
 pub(super) async fn check(store: &Subject) {
     if store.keeps_users().await {
         one_can_be_kept(store).await;
+        who_is_kept_may_be_moving(store).await;
         the_list_has_heads_of_their_own_and_no_others(store).await;
     }
 }
@@ -41,6 +44,26 @@ async fn one_can_be_kept(store: &Subject) {
     demand(count == 1, BY_USER, || {
         format!("nobody has the id that is kept, and {count} of {} ended", record.version)
     });
+}
+
+/// In a store that renews in two steps, between them: both are the one that is kept.
+async fn who_is_kept_may_be_moving(store: &Subject) {
+    let user = a_user();
+    let (old, record) = store.signed_in(&user, 5, None).await;
+    let (new, moved) = (fresh_id(), renewed(&record));
+    let login = Login { old: Some((&old, 1)), ..Login::new(&new, &moved) };
+    let _ = healthy("login", store.0.login(login).await);
+    if store.load(&old).await.is_none() {
+        return;
+    }
+    let count = healthy("revoke_all", store.0.revoke_all(&user, Some(&old)).await);
+    demand(count == 0, BY_USER, || format!("nobody else is there, and {count} ended"));
+    store.holds(&old, Some(&record), BY_USER, "all others ended, between two steps,").await;
+    let finished = store.0.finish_renew(&old, 1, &new).await;
+    let finished = known(healthy("finish_renew", finished));
+    demand(matches!(finished, SaveOutcome::Saved), BY_USER, || format!("finished: {finished:?}"));
+    store.holds(&new, Some(&moved), BY_USER, "all others ended, between two steps,").await;
+    store.holds(&old, None, BY_USER, "the second step").await;
 }
 
 async fn the_list_has_heads_of_their_own_and_no_others(store: &Subject) {

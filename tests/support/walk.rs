@@ -174,6 +174,58 @@ impl Walk {
                 let expiry = SessionExpiry::new(seconds(idle)).absolute(seconds(absolute));
                 session.set_expiry(expiry).await?;
             }
+            ["sessions"] => {
+                for info in session.sessions().await? {
+                    let mark = if info.current { "*" } else { "" };
+                    let label = info.label.as_deref().unwrap_or("-");
+                    self.say(format!("{mark}{label}"));
+                }
+            }
+            ["session_ids"] => {
+                for info in session.sessions().await? {
+                    self.say(info.id.to_string());
+                }
+            }
+            ["devices"] => {
+                for info in session.sessions().await? {
+                    let (address, agent) = (info.address, info.user_agent);
+                    self.say(format!(
+                        "{} {}",
+                        address.unwrap_or("-".into()),
+                        agent.unwrap_or("-".into())
+                    ));
+                }
+            }
+            ["label", "none"] => session.set_label(None).await?,
+            ["label", label] => session.set_label(Some(label)).await?,
+            ["revoke", id] => {
+                let revoked = session.revoke(&id.parse()?).await?;
+                self.say(revoked.to_string());
+            }
+            ["revoke_others"] => {
+                let count = session.revoke_others().await?;
+                self.say(count.to_string());
+            }
+            ["fresh", seconds] => {
+                let within = Duration::from_secs(seconds.parse().unwrap());
+                let fresh = session.is_fresh(within).await?;
+                self.say(fresh.to_string());
+            }
+            ["authenticated"] => {
+                let since = session.authenticated_at().await?;
+                self.show(since);
+            }
+            ["deep", name, depth] => {
+                let depth: usize = depth.parse().unwrap();
+                let json = "[".repeat(depth) + &"]".repeat(depth);
+                let value: Value = serde_json::from_str(&json).unwrap();
+                session.insert(name, &value).await?;
+            }
+            ["many", count] => {
+                for number in 0..count.parse::<u32>().unwrap() {
+                    session.insert(&format!("value{number}"), &number).await?;
+                }
+            }
             ["say", what] => self.say(*what),
             ["gate", name] => self.inside.gates.pass(name).await,
             ["keep"] => self.inside.kept.lock().unwrap().push(session),

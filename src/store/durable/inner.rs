@@ -12,7 +12,6 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     authority::Authority,
-    breaker::Turn,
     config::{DurableBuilder, Parameters},
     single::Loaders,
     state::Stores,
@@ -23,6 +22,7 @@ use crate::{
     error::{ConfigError, Error},
     mark::Marks,
     moment::Moment,
+    status::Serving,
     store::{
         database::Database,
         redis::{
@@ -133,7 +133,7 @@ impl Inner {
             None => self.stores.redis().succeed(),
             Some(error) => {
                 let turn = self.stores.redis().fail(error.clone(), self.now());
-                announce("redis", "the database", turn, Some(error));
+                self.stores.announce(Serving::Redis, turn, Some(error));
             }
         }
     }
@@ -145,7 +145,7 @@ impl Inner {
             Some(fault) if fault.refused => self.stores.redis().refuse(fault.error.clone()),
             Some(fault) => return self.redis_said(Some(&fault.error)),
         };
-        announce("redis", "the database", turn, fault.map(|fault| &fault.error));
+        self.stores.announce(Serving::Redis, turn, fault.map(|fault| &fault.error));
     }
 
     /// The database gave an answer, or none.
@@ -153,11 +153,11 @@ impl Inner {
         match error {
             None => {
                 let turn = self.stores.database().succeed_probe(self.now());
-                announce("the database", "redis", turn, None);
+                self.stores.announce(Serving::Database, turn, None);
             }
             Some(error) => {
                 let turn = self.stores.database().fail(error.clone(), self.now());
-                announce("the database", "redis", turn, Some(error));
+                self.stores.announce(Serving::Database, turn, Some(error));
             }
         }
     }
@@ -170,24 +170,6 @@ impl Inner {
     #[cfg(not(feature = "_hooks"))]
     #[allow(clippy::unused_async, clippy::unused_self, reason = "the same shape with hooks")]
     pub(super) async fn pass(&self, _: &str) {}
-}
-
-/// Tells operators that sessions are served by another store than before.
-pub(super) fn announce(away: &str, serving: &str, turn: Option<Turn>, cause: Option<&Error>) {
-    let cause = cause.map(|error| tracing::field::display(crate::request::Causes(error)));
-    match turn {
-        Some(Turn::Opened) => {
-            tracing::warn!(cause, "{away} is away, sessions are served by {serving}");
-        }
-        Some(Turn::Refuses) => {
-            tracing::warn!(cause, "{away} refuses, changed sessions are served by {serving}");
-        }
-        Some(Turn::Obeys) => tracing::info!("{away} takes changes again"),
-        Some(Turn::Closed(after)) => {
-            tracing::info!(?after, "{away} is back");
-        }
-        None => {}
-    }
 }
 
 impl fmt::Debug for Inner {

@@ -7,15 +7,11 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use super::{
-    authority::Reason,
-    inner::{Inner, announce},
-    journal,
-    trust::Learned,
-};
+use super::{authority::Reason, inner::Inner, journal, trust::Learned};
 use crate::{
     error::Error,
     moment::Moment,
+    status::Serving,
     store::{database::Polled, redis::greet::Greeter as _},
 };
 
@@ -101,7 +97,7 @@ impl Inner {
             // One that is only slow still answers requests.
             Err(error) => self.stores.database().fail(error.clone(), now),
         };
-        announce("the database", "redis", turn, polled.as_ref().err());
+        self.stores.announce(Serving::Database, turn, polled.as_ref().err());
         polled
     }
 
@@ -120,7 +116,7 @@ impl Inner {
             Ok(()) => self.stores.redis().succeed_probe(now),
             Err(error) => self.stores.redis().fail_probe(error.clone(), now),
         };
-        announce("redis", "the database", turn, checked.as_ref().err());
+        self.stores.announce(Serving::Redis, turn, checked.as_ref().err());
     }
 
     async fn check_each(&self, start: Moment) -> Result<(), Error> {

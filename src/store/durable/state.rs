@@ -2,8 +2,13 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{breaker::Breaker, inner::Inner};
+use super::{
+    breaker::{Breaker, Turn},
+    inner::Inner,
+};
 use crate::{
+    error::Error,
+    events::{Event, Events},
     request::Causes,
     status::{CopyStatus, Serving, Status, StoreStatus},
 };
@@ -13,6 +18,7 @@ use crate::{
 pub(super) struct Stores {
     redis: Mutex<Breaker>,
     database: Mutex<Breaker>,
+    pub(super) events: Events,
 }
 
 impl Stores {
@@ -22,6 +28,36 @@ impl Stores {
 
     pub(super) fn database(&self) -> MutexGuard<'_, Breaker> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stores {
+    /// Tells operators that sessions are served by another store than before.
+    pub(super) fn announce(&self, away: Serving, turn: Option<Turn>, cause: Option<&Error>) {
+        let (name, serving) = match away {
+            Serving::Redis => ("redis", "the database"),
+            _ => ("the database", "redis"),
+        };
+        let cause = cause.map(|error| tracing::field::display(Causes(error)));
+        match turn {
+            Some(Turn::Opened) => {
+                tracing::warn!(cause, "{name} is away, sessions are served by {serving}");
+                self.events.emit(Event::FallbackIn { away });
+            }
+            Some(Turn::Refuses) => {
+                tracing::warn!(cause, "{name} refuses, changed sessions are served by {serving}");
+                self.events.emit(Event::FallbackIn { away });
+            }
+            Some(Turn::Obeys) => {
+                tracing::info!("{name} takes changes again");
+                self.events.emit(Event::FallbackOut { back: away });
+            }
+            Some(Turn::Closed(after)) => {
+                tracing::info!(?after, "{name} is back");
+                self.events.emit(Event::FallbackOut { back: away });
+            }
+            None => {}
+        }
     }
 }
 
