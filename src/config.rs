@@ -1,8 +1,12 @@
 //! Configuration from environment variables.
 
-use std::{env, fmt, time::Duration};
+use std::{env, fmt, net::IpAddr, time::Duration};
 
-use crate::{cookie::CookieConfig, error::ConfigError, layer::RedisSessionLayer};
+use ipnet::IpNet;
+
+use crate::{
+    cookie::CookieConfig, device::DeviceConfig, error::ConfigError, layer::RedisSessionLayer,
+};
 
 mod storage;
 mod variables;
@@ -26,6 +30,9 @@ use variables::{Lookup, Variables};
 /// | `SESSION_IDLE_TIMEOUT` | whole seconds | `3600` |
 /// | `SESSION_ABSOLUTE_TIMEOUT` | whole seconds | `86400` |
 /// | `SESSION_TOUCH_INTERVAL` | whole seconds | `60` |
+/// | `SESSIONS_PER_USER` | how many at most | no limit |
+/// | `SESSION_DEVICES` | `true`: the device behind each session is noted | `false` |
+/// | `SESSION_TRUSTED_PROXIES` | networks, with commas: see `DeviceConfig::trusted_proxies` | none |
 /// | `SESSION_STORE_BUDGET_MS` | whole milliseconds | `1000` |
 /// | `SESSION_STRICT` | `true`: see `DurableBuilder::strict` | `false` |
 ///
@@ -51,6 +58,8 @@ pub struct Config {
     idle_timeout: Option<Duration>,
     absolute_timeout: Option<Duration>,
     touch_interval: Option<Duration>,
+    sessions_per_user: Option<u64>,
+    devices: Option<DeviceConfig>,
     budget: Option<Duration>,
 }
 
@@ -99,6 +108,8 @@ impl Config {
             idle_timeout: variables.seconds("SESSION_IDLE_TIMEOUT")?,
             absolute_timeout: variables.seconds("SESSION_ABSOLUTE_TIMEOUT")?,
             touch_interval: variables.seconds("SESSION_TOUCH_INTERVAL")?,
+            sessions_per_user: variables.number("SESSIONS_PER_USER")?,
+            devices: devices(variables)?,
             budget: variables.number("SESSION_STORE_BUDGET_MS")?.map(Duration::from_millis),
         };
         // Whatever contradicts itself is told now and not at the first request.
@@ -138,6 +149,13 @@ impl Config {
         if let Some(interval) = self.touch_interval {
             builder = builder.touch_interval(interval);
         }
+        if let Some(sessions) = self.sessions_per_user {
+            // Nobody has more sessions than that anyway.
+            builder = builder.sessions_per_user(sessions.try_into().unwrap_or(u32::MAX));
+        }
+        if let Some(devices) = &self.devices {
+            builder = builder.devices(devices.clone());
+        }
         if let Some(budget) = self.budget {
             builder = builder.budget(budget);
         }
@@ -156,12 +174,31 @@ fn cookie<F: Lookup>(variables: &Variables<F>) -> Result<CookieConfig, ConfigErr
     Ok(cookie)
 }
 
+fn devices<F: Lookup>(variables: &Variables<F>) -> Result<Option<DeviceConfig>, ConfigError> {
+    const PROXIES: &str = "SESSION_TRUSTED_PROXIES";
+    let noted = variables.switch("SESSION_DEVICES")?.unwrap_or_default();
+    let Some(list) = variables.text(PROXIES)? else {
+        return Ok(noted.then(DeviceConfig::new));
+    };
+    if !noted {
+        return Err(ConfigError::new(PROXIES, "is of no use without SESSION_DEVICES"));
+    }
+    let network = |text: &str| {
+        let text = text.trim();
+        text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+    };
+    let networks: Result<Vec<IpNet>, _> = list.split(',').map(network).collect();
+    let networks = networks.map_err(|_| ConfigError::new(PROXIES, "is no list of networks"))?;
+    Ok(Some(DeviceConfig::new().trusted_proxies(networks)))
+}
+
 /// The same error under the name of the variable that the setting came from.
 fn by_variable(error: ConfigError) -> ConfigError {
     let variable = match error.setting() {
         "cookie name" => "SESSION_COOKIE_NAME",
         "idle timeout" => "SESSION_IDLE_TIMEOUT",
         "absolute timeout" => "SESSION_ABSOLUTE_TIMEOUT",
+        "sessions per user" => "SESSIONS_PER_USER",
         "budget" => "SESSION_STORE_BUDGET_MS",
         "redis key prefix" => "SESSION_KEY_PREFIX",
         "redis address" => "REDIS_URL, REDIS_HOST or REDIS_SSL",

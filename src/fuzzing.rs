@@ -25,12 +25,25 @@ pub fn cookie_header(lines: &[&[u8]], name: &str) -> usize {
 
 /// The bytes of a record, as whoever can write to the store may have left them.
 pub fn record_decode(version: u64, bytes: &[u8]) -> bool {
+    let head = Record::head_from_bytes(version, bytes.to_vec().into());
     let Ok(record) = Record::from_bytes(version, bytes.to_vec().into()) else { return false };
+    assert!(head.is_ok_and(|head| head.user() == record.user()), "a record has its head");
     let again = record.to_bytes();
     assert_eq!(again.len(), bytes.len(), "nothing is read that is not written again");
     let twice = Record::from_bytes(version, again.into());
     assert!(twice.is_ok_and(|twice| twice == record), "a record reads as it was written");
     true
+}
+
+/// A record whose content somebody without the token has made up: it never opens.
+#[cfg(feature = "sealed")]
+pub fn sealed(version: u64, bytes: &[u8]) -> bool {
+    let Some(token) = Token::parse(&[b'A'; 43]) else { return false };
+    let Ok(record) = Record::from_bytes(version, bytes.to_vec().into()) else { return false };
+    let made_up = record.is_sealed();
+    let opened = crate::seal::open(&token, &token.id(), record);
+    assert!(!made_up || opened.is_err(), "nobody seals without the token");
+    made_up
 }
 
 /// The text of a session's id, as it may come from a form or a path.

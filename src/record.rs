@@ -189,6 +189,11 @@ impl Record {
     }
 
     /// Whether nothing is left that anybody could ask for.
+    #[cfg(all(feature = "sealed", any(test, fuzzing)))]
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealed.is_some()
+    }
+
     pub(crate) fn is_vacant(&self) -> bool {
         self.sealed.is_none()
             && self.user.is_none()

@@ -16,6 +16,8 @@ mod support;
 use std::time::Duration;
 
 use http::Method;
+use tower_redis_session::DeviceConfig;
+
 use support::{Browser, COOKIE, Client, Command, Monitor, RedisServer, Site, eventually, names};
 
 /// A site whose connection stands and whose scripts the server knows.
@@ -188,38 +190,65 @@ async fn a_read_is_one_get() {
     assert_eq!((reads, said.as_str()), (vec!["GET".to_owned()], "-,"));
 }
 
+/// What a request does, what was done before it, and the commands that it sends.
+type Cost = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+const COSTS: &[Cost] = &[
+    ("read and write", "insert:a:1", "get:a,insert:a:2", &["GET", "EVALSHA"]),
+    ("write only", "insert:a:1", "insert:b:2,remove:a,insert:c:3", &["GET", "EVALSHA"]),
+    ("atomic update", "insert:a:1", "update:n", &["GET", "EVALSHA"]),
+    ("a write that changes nothing", "insert:a:1", "get:a,insert:a:1", &["GET"]),
+    ("a removal of nothing", "insert:a:1", "remove:b", &["GET"]),
+    ("first write creates", "", "insert:a:1", &["EVALSHA"]),
+    ("first update creates", "", "update:n", &["EVALSHA"]),
+    ("login of a stranger", "", "login:alice", &["EVALSHA"]),
+    ("login with a session", "insert:a:1", "login:alice,insert:b:2", &["GET", "EVALSHA"]),
+    ("a new id", "login:alice", "renew", &["GET", "EVALSHA"]),
+    ("a login that is begun", "", "begin_login:alice,finish_login", &["HGET", "EVALSHA"]),
+    ("logout", "login:alice", "logout", &["EVALSHA"]),
+    ("logout everywhere", "login:alice", "logout_everywhere", &["GET", "EVALSHA", "EVALSHA"]),
+    ("logout of a user who was looked at", "login:alice", "user,logout", &["GET", "EVALSHA"]),
+    ("logout without a session", "", "logout", &[]),
+    ("emptying a session ends it", "insert:a:1", "remove:a", &["GET", "EVALSHA"]),
+    ("validate", "login:alice", "validate", &["GET"]),
+    ("touch within the interval", "login:alice", "touch", &["GET"]),
+    ("a failed request", "insert:a:1", "get:a,insert:a:2,status:500", &["GET"]),
+    ("all others out", "login:alice", "revoke_others", &["GET", "EVALSHA"]),
+    ("a list", "login:alice", "sessions", &["GET", "HKEYS", "EVALSHA"]),
+];
+
 #[tokio::test]
 async fn the_round_trips_of_every_kind_of_request() {
     let redis = RedisServer::start().await;
     let site = warm(&redis).await;
+    all_cost_what_is_said(&redis, &site).await;
+}
+
+#[tokio::test]
+async fn nor_does_anything_cost_more_with_all_that_can_be_turned_on() {
+    let redis = RedisServer::start().await;
+    let site = Site::configured(&redis, |builder| {
+        let builder = builder.sessions_per_user(3).devices(DeviceConfig::new());
+        #[cfg(feature = "sealed")]
+        let builder = builder.seal_records(tower_redis_session::PlainRecords::Refused);
+        builder
+    })
+    .await;
+    let _events = site.layer.events();
+    signed_in(&site).await.get("/sessions,logout").await.expect(200);
+    all_cost_what_is_said(&redis, &site).await;
+}
+
+async fn all_cost_what_is_said(redis: &RedisServer, site: &Site) {
     let mut monitor = redis.monitor().await;
-    for (what, before, path, expected) in [
-        ("read and write", "insert:a:1", "get:a,insert:a:2", &["GET", "EVALSHA"][..]),
-        ("write only", "insert:a:1", "insert:b:2,remove:a,insert:c:3", &["GET", "EVALSHA"]),
-        ("atomic update", "insert:a:1", "update:n", &["GET", "EVALSHA"]),
-        ("a write that changes nothing", "insert:a:1", "get:a,insert:a:1", &["GET"]),
-        ("a removal of nothing", "insert:a:1", "remove:b", &["GET"]),
-        ("first write creates", "", "insert:a:1", &["EVALSHA"]),
-        ("first update creates", "", "update:n", &["EVALSHA"]),
-        ("login of a stranger", "", "login:alice", &["EVALSHA"]),
-        ("login with a session", "insert:a:1", "login:alice,insert:b:2", &["GET", "EVALSHA"]),
-        ("a new id", "login:alice", "renew", &["GET", "EVALSHA"]),
-        ("a login that is begun", "", "begin_login:alice,finish_login", &["HGET", "EVALSHA"]),
-        ("logout", "login:alice", "logout", &["EVALSHA"]),
-        ("logout everywhere", "login:alice", "logout_everywhere", &["GET", "EVALSHA", "EVALSHA"]),
-        ("logout of a user who was looked at", "login:alice", "user,logout", &["GET", "EVALSHA"]),
-        ("logout without a session", "", "logout", &[]),
-        ("emptying a session ends it", "insert:a:1", "remove:a", &["GET", "EVALSHA"]),
-        ("validate", "login:alice", "validate", &["GET"]),
-        ("touch within the interval", "login:alice", "touch", &["GET"]),
-        ("a failed request", "insert:a:1", "get:a,insert:a:2,status:500", &["GET"]),
-    ] {
+    for (what, before, path, expected) in COSTS {
         let mut browser = site.browser().await;
         browser.get(&format!("/{before}")).await.expect(200);
         monitor.take().await;
         let reply = browser.get(&format!("/{path}")).await;
         let sent = monitor.take_names().await;
-        assert_eq!(sent, expected, "{what}: {reply:?}");
+        assert_eq!(sent, *expected, "{what}: {reply:?}");
+        let _ = browser.get("/logout").await;
     }
 }
 

@@ -41,6 +41,15 @@ fn a_bad_value_names_its_variable_and_its_fault_and_no_secret() {
         ("idle", &[("SESSION_IDLE_TIMEOUT", "1h")], "SESSION_IDLE_TIMEOUT"),
         ("idle zero", &[("SESSION_IDLE_TIMEOUT", "0")], "SESSION_IDLE_TIMEOUT"),
         ("order", &[("SESSION_ABSOLUTE_TIMEOUT", "60")], "SESSION_ABSOLUTE_TIMEOUT"),
+        ("nobody may sign in", &[("SESSIONS_PER_USER", "0")], "SESSIONS_PER_USER"),
+        ("less than nobody", &[("SESSIONS_PER_USER", "-1")], "SESSIONS_PER_USER"),
+        ("devices", &[("SESSION_DEVICES", "some")], "SESSION_DEVICES"),
+        ("no devices", &[("SESSION_TRUSTED_PROXIES", "::1")], "SESSION_TRUSTED_PROXIES"),
+        (
+            "no network",
+            &[("SESSION_DEVICES", "true"), ("SESSION_TRUSTED_PROXIES", "10.0.0.0/8,hunter2")],
+            "SESSION_TRUSTED_PROXIES",
+        ),
         ("budget", &[("SESSION_STORE_BUDGET_MS", "0")], "SESSION_STORE_BUDGET_MS"),
     ] {
         let error = read(variables).expect_err(name);
@@ -77,6 +86,15 @@ fn what_is_right_builds() {
             "plain http",
             "memory",
             &[("SESSION_COOKIE_SECURE", "false"), ("SESSION_COOKIE_NAME", "id")],
+        ),
+        (
+            "devices behind proxies",
+            "memory",
+            &[
+                ("SESSION_DEVICES", "true"),
+                ("SESSION_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1,::1"),
+                ("SESSIONS_PER_USER", "5"),
+            ],
         ),
     ] {
         let config = read(variables).expect(name);

@@ -192,6 +192,15 @@ fn the_fuzz_targets_take_what_is_right_and_refuse_what_is_not() {
     assert!(fuzzing::token(token.as_bytes()) && !fuzzing::token(b"x"));
     assert!(fuzzing::session_id_parse(token) && !fuzzing::session_id_parse("x"));
     let record = Record::example().to_bytes();
+    #[cfg(feature = "sealed")]
+    for (name, made_up) in
+        [("made_up", true), ("short", true), ("../record_decode/signed_in", false)]
+    {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/sealed/");
+        let seed = std::fs::read(format!("{folder}{name}")).unwrap();
+        assert!(fuzzing::record_decode(1, &seed), "{name} is a record");
+        assert_eq!(fuzzing::sealed(1, &seed), made_up, "{name}");
+    }
     assert!(fuzzing::record_decode(1, &record) && !fuzzing::record_decode(1, &record[1..]));
 }
 
