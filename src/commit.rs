@@ -8,6 +8,7 @@ use tracing::{Instrument as _, field::display};
 use crate::{
     changes::{Changes, Plan},
     error::Error,
+    events::Event,
     line::Place,
     record::Record,
     request::{Causes, RequestSession},
@@ -108,7 +109,7 @@ impl RequestSession {
         };
         for id in &ids {
             self.backend.store.delete(id).await?;
-            self.told_destroyed(*id);
+            self.backend.events.emit(Event::Destroyed(*id));
         }
         self.let_go();
         self.state().ending.clear();
@@ -200,7 +201,7 @@ impl RequestSession {
                 },
             };
             if matches!(created, Settled::Saved) {
-                self.told_created(id);
+                self.backend.events.emit(Event::Created(id));
                 drop(stored);
                 self.hand_out(token, id, record);
                 return Ok(Settled::Saved);
@@ -247,7 +248,7 @@ impl RequestSession {
                         self.take_back();
                         return Ok(Settled::Conflict(current));
                     }
-                    self.told_renewed(old, new);
+                    self.backend.events.emit(Event::Renewed { old, new });
                     return Ok(Settled::Saved);
                 }
                 settled => return Ok(settled),
@@ -265,7 +266,7 @@ impl RequestSession {
             settled => settled,
         };
         if matches!(settled, Settled::Saved) {
-            self.told_destroyed(held.id);
+            self.backend.events.emit(Event::Destroyed(held.id));
             self.let_go();
         }
         Ok(settled)

@@ -76,13 +76,14 @@ pub enum Event {
 pub struct Events(Arc<OnceLock<broadcast::Sender<Event>>>);
 
 impl Events {
-    /// Tells everybody who listens. Waits for nobody.
+    /// Tells everybody who listens, and the log. Waits for nobody.
     ///
     /// ```
     /// # use tower_redis_session::{Event, Events};
     /// Events::default().emit(Event::Ambiguous);
     /// ```
     pub fn emit(&self, event: Event) {
+        log(&event);
         if let Some(sender) = self.0.get() {
             // An error tells that nobody listens just now.
             let _ = sender.send(event);
@@ -132,6 +133,28 @@ impl EventStream {
             Err(RecvError::Lagged(count)) => Some(Event::Missed(count)),
             Err(RecvError::Closed) => None,
         }
+    }
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::Created(id) => tracing::info!(session.id = %id, "session created"),
+        Event::Renewed { old, new } => {
+            tracing::info!(session.id = %new, session.old_id = %old, "session renewed");
+        }
+        Event::Destroyed(id) => tracing::info!(session.id = %id, "session destroyed"),
+        Event::Revoked(id) => tracing::info!(session.id = %id, "session revoked"),
+        Event::RevokedAll(count) => tracing::info!(count, "all sessions of a user revoked"),
+        Event::Expired(id) => tracing::debug!(session.id = %id, "session expired"),
+        Event::Rejected(id) => tracing::debug!(session.id = %id, "session id rejected"),
+        Event::Ambiguous => tracing::warn!("several live session cookies in one request"),
+        Event::Conflict(id) => tracing::debug!(session.id = %id, "session conflict, rebasing"),
+        Event::Overtaken(id) => {
+            tracing::info!(session.id = %id, "session ended during the request, changes dropped");
+        }
+        // Told with their cause, where it is known.
+        Event::Corrupt(_) | Event::FallbackIn { .. } | Event::FallbackOut { .. } => {}
+        Event::Missed(_) => {}
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     backend::Backend,
     builder::Builder,
     error::Error,
-    events::EventStream,
+    events::{Event, EventStream},
     response::{AnswerWith, PlainAnswer},
     service::RedisSessionService,
     sessions::SessionInfo,
@@ -221,7 +221,7 @@ impl<A> RedisSessionLayer<A> {
     pub async fn revoke_all(&self, user: &str) -> Result<u64, Error> {
         let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
         let count = self.backend.within(budget, self.backend.store.revoke_all(user, None)).await?;
-        self.backend.revoked_all(count);
+        self.backend.events.emit(Event::RevokedAll(count));
         Ok(count)
     }
 

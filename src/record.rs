@@ -16,6 +16,7 @@ pub(crate) use bytes_format::{ACTIVITY_LEN, ACTIVITY_OFFSET, USER_OFFSET};
 /// Who wrote a record last: 16 random bytes, new for every write, so that a writer whose answer
 /// was lost can tell whether its write happened.
 /// How many bytes of a record its head takes at most.
+#[cfg(any(feature = "redis", feature = "_database"))]
 pub(crate) const HEAD_MAX: usize = 2_048;
 
 pub(crate) type Mark = [u8; 16];

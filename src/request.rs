@@ -20,12 +20,13 @@ use crate::{
     backend::Backend,
     changes,
     device::{Captured, Device, DeviceConfig},
-    error::{Error, ErrorKind},
-    events::Event,
-    record::{Activity, Record},
-    state::{AtomicStage, Held, Presence, Stage, State},
-    token::{SessionId, Token},
+    error::Error,
+    record::Activity,
+    state::{AtomicStage, Held, Stage, State},
+    token::SessionId,
 };
+
+mod found;
 
 /// One request's session. The layer, the handler's handles, the response future and the body
 /// share it.
@@ -188,63 +189,6 @@ impl RequestSession {
         (result.unwrap_or_else(|_| Err(Error::unavailable("no answer in time"))), start)
     }
 
-    /// Decides which of the records found, if any, is the session.
-    fn settle(
-        &self,
-        found: impl IntoIterator<Item = ((SessionId, Token), Result<Option<Record>, Error>)>,
-    ) -> Result<(), Error> {
-        let now = self.backend.clock.now();
-        let (ended, events) = (self.state().ended.clone(), &self.backend.events);
-        let (mut held, mut presence) = (None, Presence::Absent);
-        for ((id, token), found) in found {
-            match self.backend.opened(&token, &id, found) {
-                _ if ended.contains(&id) => {}
-                Ok(None) => events.emit(Event::Rejected(id)),
-                Ok(Some(record)) if record.deadlines.is_over(now) => {
-                    tracing::debug!(session.id = %id, "session expired");
-                    events.emit(Event::Expired(id));
-                    presence = Presence::Expired;
-                }
-                Ok(Some(record)) if held.is_none() => {
-                    held = Some(Held { id, token, record: Arc::new(record) });
-                }
-                Ok(Some(_)) => {
-                    tracing::warn!("several live session cookies in one request");
-                    events.emit(Event::Ambiguous);
-                    held = None;
-                    presence = Presence::Ambiguous;
-                    break;
-                }
-                Err(error) if is_unreadable(&error) => {
-                    tracing::error!(session.id = %id, error = %error, "session record unreadable");
-                    events.emit(Event::Corrupt(id));
-                    presence = Presence::Unreadable(error);
-                }
-                // Fails closed: a store that does not answer is never taken for "no session".
-                Err(error) => {
-                    tracing::warn!(session.id = %id, error = %Causes(&error), "session load failed");
-                    return Err(error);
-                }
-            }
-        }
-        self.state().find(held, presence);
-        Ok(())
-    }
-
-    /// The ids of the well-formed tokens that came with the request, each once.
-    pub(crate) fn presented(&self) -> Vec<(SessionId, Token)> {
-        let HeaderLines { first, rest } = &self.lines;
-        let lines = first.iter().chain(rest).map(HeaderValue::as_bytes);
-        let mut presented: Vec<(SessionId, Token)> = Vec::new();
-        for token in self.backend.rules.transport.tokens(lines) {
-            let id = token.id();
-            if presented.iter().all(|(known, _)| *known != id) {
-                presented.push((id, token));
-            }
-        }
-        presented
-    }
-
     /// The activity that is worth writing down, if nothing else is.
     pub(crate) fn due_touch(&self) -> Option<(Held, Activity)> {
         let held = self.state().held.clone()?;
@@ -268,10 +212,6 @@ impl RequestSession {
             tracing::debug!("session changes dropped with the response");
         }
     }
-}
-
-fn is_unreadable(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported)
 }
 
 /// An error with its causes, for a log line.

@@ -81,11 +81,6 @@ impl Backend {
         Ok(found.iter().map(|(id, record)| SessionInfo::of(*id, record, current)).collect())
     }
 
-    pub(crate) fn revoked_all(&self, count: u64) {
-        tracing::info!(count, "all sessions of a user revoked");
-        self.events.emit(Event::RevokedAll(count));
-    }
-
     /// Ends one session of a user; whose an id is never changes.
     pub(crate) async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
         let found = match self.store.load(id).await {
@@ -98,7 +93,6 @@ impl Backend {
             return Ok(false);
         }
         self.store.delete(id).await?;
-        tracing::info!(session.id = %id, "session revoked");
         self.events.emit(Event::Revoked(*id));
         Ok(true)
     }
@@ -174,7 +168,7 @@ impl SessionContext {
         let kept = self.id().await?;
         let revoked = self.session.backend.store.revoke_all(&user, kept.as_ref());
         let count = self.session.within_budget(revoked).await?;
-        self.session.backend.revoked_all(count);
+        self.session.backend.events.emit(Event::RevokedAll(count));
         Ok(count)
     }
 
@@ -211,7 +205,7 @@ impl SessionContext {
         for user in user.into_iter().chain(other) {
             let revoked = self.session.backend.store.revoke_all(&user, None);
             let count = self.session.within_budget(revoked).await?;
-            self.session.backend.revoked_all(count);
+            self.session.backend.events.emit(Event::RevokedAll(count));
         }
         self.logout().await
     }

@@ -36,7 +36,6 @@ impl RequestSession {
     /// Lets go of a session that ended meanwhile. Answers whether `changes` may go on without it:
     /// only a login may, since it asks nothing of what was there.
     pub(super) fn forget(&self, id: &SessionId, changes: &Changes) -> bool {
-        tracing::info!(session.id = %id, "session ended during the request, changes dropped");
         self.backend.events.emit(Event::Overtaken(*id));
         self.let_go();
         let goes_on = changes.signs_in();
@@ -44,21 +43,6 @@ impl RequestSession {
             self.state().lose();
         }
         goes_on
-    }
-
-    pub(super) fn told_created(&self, id: SessionId) {
-        tracing::info!(session.id = %id, "session created");
-        self.backend.events.emit(Event::Created(id));
-    }
-
-    pub(super) fn told_renewed(&self, old: SessionId, new: SessionId) {
-        tracing::info!(session.id = %new, session.old_id = %old, "session renewed");
-        self.backend.events.emit(Event::Renewed { old, new });
-    }
-
-    pub(super) fn told_destroyed(&self, id: SessionId) {
-        tracing::info!(session.id = %id, "session destroyed");
-        self.backend.events.emit(Event::Destroyed(id));
     }
 
     pub(super) fn let_go(&self) {
@@ -83,7 +67,6 @@ impl RequestSession {
     /// The client is not told of the new id after all.
     /// What another has written meanwhile, to build on.
     pub(super) fn hold_instead(&self, held: Held, current: Record) -> Result<(), Error> {
-        tracing::debug!(session.id = %held.id, "session conflict, rebasing");
         self.backend.events.emit(Event::Conflict(held.id));
         let current = self.backend.open(&held.token, &held.id, current)?;
         self.hold(held.id, held.token, current);
