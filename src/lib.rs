@@ -79,6 +79,7 @@
 //! | `sqlite` | `DatabaseStore` on a SQLite file, and with `redis` `DurableStore` |
 //! | `postgres` | the same on PostgreSQL |
 //! | `tls` | `rediss://` addresses, and TLS to PostgreSQL, by rustls and the system's certificates |
+//! | `sealed` | records that only the client's token opens: `Builder::seal_records` |
 //! | `testing` | the conformance suite for authors of stores |
 //!
 //! # Coming from the session modules of the Python system

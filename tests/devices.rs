@@ -17,7 +17,9 @@ use std::net::IpAddr;
 
 use http::{Extensions, Method};
 use support::{Browser, RedisServer, Site, names, records};
-use tower_redis_session::{DeviceConfig, MemoryStore, RedisSessionLayer, SessionId};
+use tower_redis_session::{
+    DeviceConfig, ManualClock, MemoryStore, RedisSessionLayer, SessionContext, SessionId,
+};
 
 async fn signed_in(site: &Site, user: &str, label: &str) -> Browser {
     let mut browser = site.browser().await;
@@ -51,14 +53,34 @@ async fn a_list_tells_of_every_session_and_which_one_is_this() {
     let mut laptop = signed_in(&site, "alice", "Laptop").await;
     let mut phone = signed_in(&site, "alice", "Phone").await;
     let mut bob = signed_in(&site, "bob", "Desk").await;
-    assert_eq!(laptop.get("/sessions").await.expect(200).text(), "Phone,*Laptop");
-    assert_eq!(phone.get("/sessions").await.expect(200).text(), "*Phone,Laptop");
+    assert_eq!(laptop.get("/sessions").await.expect(200).text(), "*Laptop,Phone");
+    assert_eq!(phone.get("/sessions").await.expect(200).text(), "Laptop,*Phone");
     assert_eq!(bob.get("/sessions").await.expect(200).text(), "*Desk");
     // Nobody is in: that is said, and told apart from an empty list.
     let reply = site.browser().await.get("/sessions").await.expect(401);
     assert_eq!(reply.text(), "Absent");
     let anonymous = site.browser().await.get("/insert:a:1,save,sessions").await.expect(401);
     assert_eq!(anonymous.text(), "Absent");
+}
+
+#[tokio::test]
+async fn the_latest_sign_in_comes_first() {
+    let clock = ManualClock::new();
+    let layer = RedisSessionLayer::builder(MemoryStore::with_clock(clock.clock())).build().unwrap();
+    for label in ["first", "second", "third"] {
+        let handler = tower::service_fn(move |request: http::Request<()>| async move {
+            let session = request.extensions().get::<SessionContext>().unwrap().clone();
+            session.login("alice", None).await.unwrap();
+            session.set_label(Some(label)).await.unwrap();
+            Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+        });
+        let service = tower_layer::Layer::layer(&layer, handler);
+        tower::ServiceExt::oneshot(service, http::Request::new(())).await.unwrap();
+        clock.advance(std::time::Duration::from_millis(1));
+    }
+    let listed = layer.sessions_of("alice").await.unwrap();
+    let labels: Vec<_> = listed.into_iter().map(|info| info.label.unwrap()).collect();
+    assert_eq!(labels, ["third", "second", "first"]);
 }
 
 #[tokio::test]
@@ -149,7 +171,8 @@ async fn an_administrator_sees_and_ends_the_sessions_of_a_user() {
     let site = Site::start(&redis).await;
     let (mut laptop, mut phone) =
         (signed_in(&site, "alice", "Laptop").await, signed_in(&site, "alice", "Phone").await);
-    let listed = site.layer.sessions_of("alice").await.unwrap();
+    let mut listed = site.layer.sessions_of("alice").await.unwrap();
+    listed.sort_by(|one, other| other.label.cmp(&one.label));
     let labels: Vec<_> = listed.iter().map(|info| info.label.clone().unwrap()).collect();
     assert_eq!(labels, ["Phone", "Laptop"]);
     assert!(listed.iter().all(|info| !info.current && info.authenticated_at.is_some()));
@@ -177,7 +200,7 @@ async fn entries_die_with_their_sessions() {
     let mut del = redis::cmd("DEL");
     del.arg(format!("session:0:s:{lost}"));
     let () = del.query_async(&mut connection).await.unwrap();
-    assert_eq!(browsers[2].get("/sessions").await.expect(200).text(), "D,*C");
+    assert_eq!(browsers[2].get("/sessions").await.expect(200).text(), "*C,D");
     assert_eq!(entries(&redis, "alice").await.len(), 2, "a list");
     // A record that cannot be read is ended all the same, and its entry too.
     let torn: SessionId = id(&mut browsers[3]).await.parse().unwrap();

@@ -175,7 +175,10 @@ impl Walk {
                 session.set_expiry(expiry).await?;
             }
             ["sessions"] => {
-                for info in session.sessions().await? {
+                // By label: two may have begun in the same millisecond.
+                let mut sessions = session.sessions().await?;
+                sessions.sort_by(|one, other| one.label.cmp(&other.label));
+                for info in sessions {
                     let mark = if info.current { "*" } else { "" };
                     let label = info.label.as_deref().unwrap_or("-");
                     self.say(format!("{mark}{label}"));
