@@ -299,6 +299,8 @@ async fn what_is_dangerous_can_ask_for_a_fresh_sign_in() {
     browser.get("/login:alice").await.expect(200);
     let since = browser.get("/authenticated").await.expect(200).text();
     browser.get("/renew,insert:cart:more").await.expect(200);
+    // The clock has to move on: its times are in milliseconds.
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     let said = browser.get("/authenticated,fresh:300,fresh:0").await.expect(200).text();
     assert_eq!(said, format!("{since},true,false"), "a renewal proves nothing");
     // The password once more: a new time and a new id, and the cart stays.

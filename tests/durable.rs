@@ -74,6 +74,30 @@ async fn a_logout_is_seen_by_both_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_revoked_from_another_is_seen_by_both_at_once() {
+    let duo = Duo::start().await;
+    let mut laptop = duo.signed_in().await;
+    let (mut phone, mut desk) = (duo.b.browser().await, duo.b.browser().await);
+    for (browser, label) in [(&mut phone, "Phone"), (&mut desk, "Desk")] {
+        browser.get(&format!("/login:alice,label:{label}")).await.expect(200);
+        // Copied to Redis, and read by both.
+        browser.get("/user").await.expect(200);
+        assert!(!is_dead(&duo.a, browser).await);
+    }
+    let listed = laptop.get("/sessions").await.expect(200).text();
+    assert_eq!(listed, "*-,Desk,Phone");
+    let phones = phone.get("/id").await.expect(200).text();
+    assert_eq!(laptop.get(&format!("/revoke:{phones}")).await.expect(200).text(), "true");
+    assert!(is_dead(&duo.a, &phone).await && is_dead(&duo.b, &phone).await);
+    assert!(!is_dead(&duo.a, &desk).await && !is_dead(&duo.b, &desk).await);
+    assert_eq!(laptop.get("/revoke_others").await.expect(200).text(), "1");
+    assert!(is_dead(&duo.a, &desk).await && is_dead(&duo.b, &desk).await);
+    assert!(!is_dead(&duo.a, &laptop).await && !is_dead(&duo.b, &laptop).await);
+    assert_eq!(laptop.get("/sessions").await.expect(200).text(), "*-");
+    duo.is_at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_between_the_two_steps_of_a_renewal_is_kept() {
     let duo = Duo::start().await;
     let mut alice = duo.signed_in().await;
