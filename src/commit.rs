@@ -216,7 +216,9 @@ impl RequestSession {
         let settled = save_settled(&self.backend, &held.id, &stored).await?;
         if matches!(settled, Settled::Saved) {
             drop(stored);
+            let (before, now) = (held.record.deadlines, record.deadlines);
             self.hold(held.id, held.token.clone(), record);
+            self.hand_out_again_if_it_lasts(&held.token, before, now);
         }
         Ok(settled)
     }

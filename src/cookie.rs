@@ -130,8 +130,9 @@ impl CookieConfig {
         self
     }
 
-    /// Lets the cookie outlive the browser's end, by `Max-Age` up to the session's absolute end
-    /// (400 days at most). The server never relies on it. Defaults to off.
+    /// Lets every cookie outlive the browser's end, by `Max-Age` up to the session's absolute end
+    /// (400 days at most). The server never relies on it. Defaults to off; for some
+    /// sessions only see [`SessionExpiry::remembered`](crate::SessionExpiry::remembered).
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;
@@ -181,10 +182,20 @@ impl CookieConfig {
         check::check(self)
     }
 
-    /// The header that hands `token` to the browser; `max_age` in seconds counts if persistent.
-    pub(crate) fn set(&self, token: &Token, max_age: Option<u64>) -> Option<HeaderValue> {
+    pub(crate) fn is_persistent(&self) -> bool {
+        self.persistent
+    }
+
+    /// The header that hands `token` to the browser; `max_age` in seconds counts if it is to outlive the
+    /// browser's end.
+    pub(crate) fn set(
+        &self,
+        token: &Token,
+        max_age: Option<u64>,
+        remembered: bool,
+    ) -> Option<HeaderValue> {
         let mut cookie = self.attributes(token.encode());
-        if self.persistent {
+        if self.persistent || remembered {
             let seconds = max_age.unwrap_or(AGE_MAX).clamp(1, AGE_MAX);
             let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
             cookie = cookie.max_age(time::Duration::seconds(seconds));

@@ -21,6 +21,7 @@ const LONGEST: Duration = Duration::from_secs(3_650 * 86_400);
 pub struct SessionExpiry {
     idle: Duration,
     absolute: Option<Duration>,
+    remembered: bool,
 }
 
 impl SessionExpiry {
@@ -34,7 +35,7 @@ impl SessionExpiry {
     /// ```
     #[must_use]
     pub const fn new(idle: Duration) -> Self {
-        Self { idle, absolute: None }
+        Self { idle, absolute: None, remembered: false }
     }
 
     /// Ends the session `absolute` after its login too, whatever happens. Not below the idle
@@ -51,6 +52,23 @@ impl SessionExpiry {
     pub const fn absolute(mut self, absolute: Duration) -> Self {
         self.absolute = Some(absolute);
         self
+    }
+
+    /// The cookie outlives the browser's end, by `Max-Age` up to the absolute end: for "remember me".
+    /// Defaults to the layer's way, see [`CookieConfig::persistent`](crate::CookieConfig::persistent).
+    ///
+    /// ```
+    /// # use tower_redis_session::SessionExpiry;
+    /// # use std::time::Duration;
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// let month = Duration::from_secs(30 * 86_400);
+    /// session.login("alice", None).await?;
+    /// session.set_expiry(SessionExpiry::new(month).absolute(month).remembered()).await?;
+    /// # Ok(()) });
+    /// ```
+    #[must_use]
+    pub const fn remembered(self) -> Self {
+        self.remembered_if(true)
     }
 
     /// The time without activity after which the session ends.
@@ -79,6 +97,11 @@ impl SessionExpiry {
     }
 
     /// The same, with the end of `other` where this one names none.
+    pub(crate) const fn remembered_if(mut self, remembered: bool) -> Self {
+        self.remembered = remembered;
+        self
+    }
+
     pub(crate) fn or_absolute_of(mut self, other: Self) -> Self {
         self.absolute = self.absolute.or(other.absolute);
         self
@@ -110,14 +133,14 @@ pub(crate) struct Deadlines {
     pub(crate) idle_deadline: Timestamp,
     /// The end that nothing moves.
     pub(crate) absolute_deadline: Option<Timestamp>,
+    /// Whether the cookie outlives the browser's end.
+    pub(crate) remembered: bool,
 }
 
 impl Deadlines {
     /// Both ends of a session that starts now.
     pub(crate) fn start(expiry: SessionExpiry, now: Timestamp, touch_interval: Duration) -> Self {
-        let absolute_deadline = expiry.absolute.map(|absolute| now.saturating_add(absolute));
-        Self { idle: expiry.idle, idle_deadline: now, absolute_deadline }
-            .active(now, touch_interval)
+        Self::counted(expiry, now, now, touch_interval)
     }
 
     /// The same session after activity at `now`. The absolute end stays where it is.
@@ -139,9 +162,18 @@ impl Deadlines {
         now: Timestamp,
         touch_interval: Duration,
     ) -> Self {
-        let absolute_deadline = expiry.absolute.map(|absolute| created.saturating_add(absolute));
-        Self { idle: expiry.idle, idle_deadline: now, absolute_deadline }
-            .active(now, touch_interval)
+        Self::counted(expiry, created, now, touch_interval)
+    }
+
+    fn counted(
+        expiry: SessionExpiry,
+        created: Timestamp,
+        now: Timestamp,
+        touch_interval: Duration,
+    ) -> Self {
+        let SessionExpiry { idle, absolute, remembered } = expiry;
+        let absolute_deadline = absolute.map(|absolute| created.saturating_add(absolute));
+        Self { idle, idle_deadline: now, absolute_deadline, remembered }.active(now, touch_interval)
     }
 
     /// The earlier of the two ends.

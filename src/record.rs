@@ -211,6 +211,7 @@ impl Record {
             && self.values == base.values
             && self.deadlines.idle == base.deadlines.idle
             && self.deadlines.absolute_deadline == base.deadlines.absolute_deadline
+            && self.deadlines.remembered == base.deadlines.remembered
     }
 
     pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {

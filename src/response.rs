@@ -8,7 +8,7 @@ use http::{
     header::{CACHE_CONTROL, RETRY_AFTER, VARY},
 };
 
-use crate::{error::Error, request::RequestSession, state::CookieChange};
+use crate::{error::Error, request::RequestSession, state::CookieChange, timestamp::Timestamp};
 
 /// Makes the answer to a failed commit; see `RedisSessionLayer::on_error`.
 ///
@@ -78,9 +78,10 @@ fn handed_out(change: CookieChange, session: &RequestSession) -> Option<(HeaderN
         CookieChange::Keep => None,
         CookieChange::Set(token) => {
             let state = session.state();
-            let end = state.held.as_ref()?.record.deadlines.absolute_deadline;
-            let rest = end.map(|end| end.saturating_since(backend.clock.now()).as_secs());
-            backend.rules.transport.set(&token, rest)
+            let deadlines = state.held.as_ref()?.record.deadlines;
+            let rest = |end: Timestamp| end.saturating_since(backend.clock.now()).as_secs();
+            let rest = deadlines.absolute_deadline.map(rest);
+            backend.rules.transport.set(&token, rest, deadlines.remembered)
         }
         CookieChange::Remove => backend.rules.transport.removal(),
     }

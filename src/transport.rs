@@ -103,19 +103,29 @@ impl Transport {
         }
     }
 
-    /// The header that hands `token` out; `max_age` in seconds.
+    /// The header that hands `token` out; `max_age` in seconds, for a cookie that is to outlive the
+    /// browser's end.
     pub(crate) fn set(
         &self,
         token: &Token,
         max_age: Option<u64>,
+        remembered: bool,
     ) -> Option<(HeaderName, HeaderValue)> {
         match &self.0 {
-            Kind::Cookie(cookie) => Some((SET_COOKIE, cookie.set(token, max_age)?)),
+            Kind::Cookie(cookie) => Some((SET_COOKIE, cookie.set(token, max_age, remembered)?)),
             Kind::Header { response, .. } => {
                 let mut value = HeaderValue::try_from(token.encode()).ok()?;
                 value.set_sensitive(true);
                 Some((response.clone(), value))
             }
+        }
+    }
+
+    /// Whether the client keeps the token longer than the browser runs; a header is the client's own.
+    pub(crate) fn lasts(&self, remembered: bool) -> bool {
+        match &self.0 {
+            Kind::Cookie(cookie) => remembered || cookie.is_persistent(),
+            Kind::Header { .. } => false,
         }
     }
 

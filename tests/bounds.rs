@@ -31,6 +31,8 @@ async fn beyond_a_bound_nothing_is_asked_of_the_store_and_nothing_is_lost() {
         assert_eq!(monitor.take_names().await, asked, "{name}");
     }
     assert_eq!(browser.get("/get:cart,get:value8").await.expect(200).text(), "tea,8");
+    let first = site.browser().await.get("/many:11").await;
+    assert_eq!((first.status.as_u16(), first.text()), (413, "TooLarge".into()), "a first write");
     // At the bound.
     for path in ["/insert:cart:coffee", "/clear,deep:a:100", "/clear,many:10"] {
         browser.get(path).await.expect(200);

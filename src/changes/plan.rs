@@ -128,6 +128,7 @@ impl Changes {
             return policy.expiry;
         }
         let own = SessionExpiry::new(base.deadlines.idle);
+        let own = own.remembered_if(base.deadlines.remembered);
         match base.deadlines.absolute_deadline {
             Some(end) => own.absolute(end.saturating_since(base.created)),
             None => own.or_absolute_of(policy.expiry),

@@ -7,6 +7,7 @@ use crate::{
     changes::{Changes, Writer},
     error::Error,
     events::Event,
+    expiry::Deadlines,
     record::Record,
     request::RequestSession,
     state::{CookieChange, Held, Presence, Stage},
@@ -71,6 +72,23 @@ impl RequestSession {
         let current = self.backend.open(&held.token, &held.id, current)?;
         self.hold(held.id, held.token, current);
         Ok(())
+    }
+
+    /// A cookie whose age depends on what has changed; the token stays.
+    pub(super) fn hand_out_again_if_it_lasts(
+        &self,
+        token: &Token,
+        before: Deadlines,
+        now: Deadlines,
+    ) {
+        let transport = &self.backend.rules.transport;
+        let age = |deadlines: Deadlines| {
+            transport.lasts(deadlines.remembered).then_some(deadlines.absolute_deadline)
+        };
+        let mut state = self.state();
+        if age(before) != age(now) && state.stage == Stage::Open && state.held.is_some() {
+            state.cookie = CookieChange::Set(token.clone());
+        }
     }
 
     pub(super) fn take_back(&self) {

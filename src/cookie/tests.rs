@@ -11,7 +11,7 @@ fn token() -> Token {
 }
 
 fn set(cookie: &CookieConfig, max_age: Option<u64>) -> String {
-    cookie.set(&token(), max_age).unwrap().to_str().unwrap().to_owned()
+    cookie.set(&token(), max_age, false).unwrap().to_str().unwrap().to_owned()
 }
 
 fn removal(cookie: &CookieConfig) -> String {
@@ -61,8 +61,8 @@ fn the_headers_are_as_documented() {
 #[test]
 fn the_header_is_marked_as_secret() {
     let cookie = CookieConfig::default();
-    assert!(cookie.set(&token(), None).unwrap().is_sensitive());
-    assert!(!format!("{:?}", cookie.set(&token(), None)).contains(TEXT));
+    assert!(cookie.set(&token(), None, false).unwrap().is_sensitive());
+    assert!(!format!("{:?}", cookie.set(&token(), None, false)).contains(TEXT));
 }
 
 #[test]

@@ -173,7 +173,7 @@ proptest! {
         start in time(),
         visits in proptest::collection::vec((time(), duration()), 0..8),
     ) {
-        let expiry = SessionExpiry { idle, absolute };
+        let expiry = SessionExpiry { idle, absolute, remembered: false };
         let first = Deadlines::start(expiry, start, MINUTE);
         let mut deadlines = first;
         for (now, interval) in visits {

@@ -9,7 +9,8 @@
 //! 36  absolute deadline    u64, 0 for none
 //! 44  mark of the writer   16 bytes
 //! 60  authenticated        u64, 0 for never
-//! 68  user, address, user agent, label
+//! 68  flags                1: the cookie outlives the browser's end
+//! 69  user, address, user agent, label
 //!                          u16 length (65535 for none) and UTF-8, each; the head ends here
 //!     form                 0: open, 1: sealed
 //!     content              u32 length and as many bytes, to the end
@@ -36,7 +37,8 @@ use crate::{
 const MAGIC: &[u8] = b"TRS";
 const FORMAT: u8 = 1;
 /// Length of all fields in front of the strings.
-const FIXED: usize = 68;
+const FIXED: usize = 69;
+const REMEMBERED: u8 = 1;
 const OPEN: u8 = 0;
 const SEALED: u8 = 1;
 const NO_TEXT: u16 = u16::MAX;
@@ -98,6 +100,7 @@ pub(super) fn encode_head(record: &Record, out: &mut Vec<u8>) {
     out.extend_from_slice(&record.writer);
     let authenticated = record.authenticated.map_or(0, Timestamp::as_millis);
     out.extend_from_slice(&authenticated.to_be_bytes());
+    out.push(if record.deadlines.remembered { REMEMBERED } else { 0 });
     for text in head_texts(record) {
         encode_text(text, out);
     }
@@ -166,7 +169,12 @@ pub(super) fn decode_head(version: u64, bytes: &mut Bytes) -> Result<Record, Err
     let mut writer = [0; 16];
     bytes.copy_to_slice(&mut writer);
     let authenticated = time(bytes.get_u64());
-    let deadlines = Deadlines { idle, idle_deadline, absolute_deadline };
+    let remembered = match bytes.get_u8() {
+        0 => false,
+        REMEMBERED => true,
+        _ => return Err(unsupported()),
+    };
+    let deadlines = Deadlines { idle, idle_deadline, absolute_deadline, remembered };
     let user = text(bytes)?;
     let device = Device::stored(text(bytes)?, text(bytes)?, text(bytes)?);
     Ok(Record {

@@ -13,10 +13,14 @@ mod fuzzing;
 fn times() -> impl Strategy<Value = (Timestamp, Timestamp, Deadlines)> {
     let time = || any::<u64>().prop_map(Timestamp::from_millis);
     let absolute = proptest::option::of((1..=u64::MAX).prop_map(Timestamp::from_millis));
-    (time(), time(), any::<u64>(), time(), absolute).prop_map(
-        |(created, last_activity, idle, idle_deadline, absolute_deadline)| {
+    (time(), time(), any::<u64>(), time(), absolute, any::<bool>()).prop_map(
+        |(created, last_activity, idle, idle_deadline, absolute_deadline, remembered)| {
             let idle = Duration::from_millis(idle);
-            (created, last_activity, Deadlines { idle, idle_deadline, absolute_deadline })
+            (
+                created,
+                last_activity,
+                Deadlines { idle, idle_deadline, absolute_deadline, remembered },
+            )
         },
     )
 }
@@ -77,6 +81,7 @@ fn the_bytes_of_format_1_are_fixed() {
         &0u64.to_be_bytes(),
         &[7; 16],
         &1_704_067_200_000u64.to_be_bytes(),
+        b"\x00",
         b"\x00\x05alice",
         b"\x00\x09192.0.2.1",
         b"\xff\xff",
@@ -140,9 +145,10 @@ fn bytes_that_cannot_be_read_say_why() {
         ("format 0", with(3, 0), unsupported),
         ("format 2", with(3, 2), unsupported),
         ("format 255, and nothing more", b"TRS\xff".to_vec(), unsupported),
-        ("the fixed part only", whole[..68].to_vec(), corrupt),
-        ("user is not UTF-8", with(70, 0xff), corrupt),
-        ("user longer than all", with(68, 0xfe), corrupt),
+        ("the fixed part only", whole[..69].to_vec(), corrupt),
+        ("a flag to come", with(68, 2), unsupported),
+        ("user is not UTF-8", with(71, 0xff), corrupt),
+        ("user longer than all", with(69, 0xfe), corrupt),
         ("a form to come", with(whole.len() - 7, 2), unsupported),
         ("bytes left over", [whole.as_slice(), b"\0"].concat(), corrupt),
     ] {

@@ -229,6 +229,10 @@ impl Walk {
                     session.insert(&format!("value{number}"), &number).await?;
                 }
             }
+            ["remember", seconds] => {
+                let time = Duration::from_secs(seconds.parse().unwrap());
+                session.set_expiry(SessionExpiry::new(time).absolute(time).remembered()).await?;
+            }
             ["say", what] => self.say(*what),
             ["gate", name] => self.inside.gates.pass(name).await,
             ["keep"] => self.inside.kept.lock().unwrap().push(session),
