@@ -218,7 +218,15 @@ fn apply(mut system: System, world: &World, step: &rules::Step) -> System {
     };
     let expected = world.expected.as_ref().unwrap();
     let seen = system.visit(visit, expected.sent);
-    assert_eq!(seen.answers, expected.answers, "what the handler was answered");
+    // A database forgets what is over when it gets to it, and the clock of these histories runs.
+    let forgets = system.sessions.is_none() && system.clock.is_some();
+    let told = |answers: &[String]| -> Vec<String> {
+        let told = |answer: &String| {
+            if forgets { answer.replace("Expired", "Absent") } else { answer.clone() }
+        };
+        answers.iter().map(told).collect()
+    };
+    assert_eq!(told(&seen.answers), told(&expected.answers), "what the handler was answered");
     let status = match visit.end {
         End::Ok => Some(200),
         End::ServerError => Some(502),
