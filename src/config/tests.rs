@@ -13,11 +13,13 @@ fn a_bad_value_names_its_variable_and_its_fault_and_no_secret() {
         ("storage", &[("SESSION_STORAGE", "mysql")][..], "SESSION_STORAGE"),
         ("no database", &[("SESSION_STORAGE", "database")], "DATABASE_URL"),
         ("silent memory", &[("DATABASE_URL", "sqlite:hunter2.db")], "SESSION_STORAGE"),
+        #[cfg(feature = "_database")]
         (
             "no such database",
             &[("SESSION_STORAGE", "database"), ("DATABASE_URL", "mysql://u:hunter2@h")],
             "DATABASE_URL",
         ),
+        #[cfg(feature = "_database")]
         ("no such database", &[redis, ("DATABASE_URL", "hunter2")], "DATABASE_URL"),
         ("silent memory", &[("REDIS_URL", "redis://hunter2@h")], "SESSION_STORAGE"),
         (
