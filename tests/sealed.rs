@@ -156,6 +156,7 @@ async fn plain_records_from_before_are_sealed_at_their_next_write_or_refused() {
     assert!(shows(&records(&redis).await[0].1, CANARY));
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_database_keeps_sealed_records_too() {
     use tower_redis_session::{DatabaseConfig, DatabaseStore, RedisSessionLayer, SessionContext};
