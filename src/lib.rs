@@ -120,6 +120,7 @@ mod error;
 mod events;
 mod expiry;
 mod future;
+pub mod guard;
 #[cfg(feature = "_hooks")]
 pub mod hooks;
 mod identity;

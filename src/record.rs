@@ -44,7 +44,7 @@ pub struct Record {
     pub(crate) platform: Option<Box<str>>,
     pub(crate) values: Values,
     /// The content, if it is not open: platform and values are empty then.
-    pub(crate) sealed: Option<Bytes>,
+    pub(crate) sealed: Option<Box<[u8]>>,
 }
 
 /// What a touch changes in a record and nothing else: the two times of [`Store::touch`].
@@ -227,7 +227,7 @@ impl Record {
     pub(crate) fn append_fixed_head_to(&self, bytes: &mut Vec<u8>) {
         let nothing = Timestamp::from_millis(0);
         let deadlines = Deadlines { idle_deadline: nothing, ..self.deadlines };
-        let head = Self { last_activity: nothing, deadlines, ..self.closed(Bytes::new()) };
+        let head = Self { last_activity: nothing, deadlines, ..self.closed(Box::default()) };
         bytes_format::encode_head(&head, bytes);
     }
 
@@ -241,7 +241,7 @@ impl Record {
 
     /// The same record with its content sealed.
     #[cfg(feature = "sealed")]
-    pub(crate) fn closed(&self, sealed: Bytes) -> Self {
+    pub(crate) fn closed(&self, sealed: Box<[u8]>) -> Self {
         let (platform, values) = (None, Values::default());
         let (user, device) = (self.user.clone(), self.device.clone());
         Self { sealed: Some(sealed), platform, values, user, device, ..*self }

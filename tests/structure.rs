@@ -27,6 +27,7 @@ const PURE: &[&str] = &[
     "changes.rs",
     "timestamp.rs",
     "depth.rs",
+    "guard/next.rs",
     "device.rs",
     "device/address.rs",
     "cookie/find.rs",
@@ -45,13 +46,13 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     (&["cookie"], &["cookie.rs", "cookie/"]),
     (
         &["tower_layer", "tower_service", "tower"],
-        &["layer.rs", "service.rs", "compat.rs", "doc.rs"],
+        &["layer.rs", "service.rs", "compat.rs", "doc.rs", "guard.rs", "guard/service.rs"],
     ),
     (&["getrandom"], &["token.rs", "error.rs", "mark.rs", "seal.rs"]),
     (&["sha2", "base64"], &["token.rs"]),
     (&["sqlx"], &["store/database.rs", "store/database/"]),
     (&["rustix"], &["uptime.rs"]),
-    (&["pin_project"], &["future.rs", "body.rs"]),
+    (&["pin_project"], &["future.rs", "body.rs", "guard/service.rs"]),
 ];
 
 /// Names of stores, which only those who choose one may know.

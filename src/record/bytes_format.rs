@@ -54,7 +54,7 @@ pub(crate) const ACTIVITY_LEN: usize = 16;
 pub(crate) const USER_OFFSET: usize = FIXED;
 
 pub(super) fn len(record: &Record) -> usize {
-    let content = record.sealed.as_ref().map_or_else(|| content_len(record), Bytes::len);
+    let content = record.sealed.as_ref().map_or_else(|| content_len(record), |sealed| sealed.len());
     FIXED + head_texts(record).map(text_len).iter().sum::<usize>() + 5 + content
 }
 
@@ -144,7 +144,7 @@ pub(super) fn decode(version: u64, mut bytes: Bytes) -> Result<Record, Error> {
     }
     match form {
         OPEN => decode_content(&mut record, bytes)?,
-        SEALED => record.sealed = Some(bytes),
+        SEALED => record.sealed = Some(Vec::from(bytes).into()),
         _ => return Err(unsupported()),
     }
     Ok(record)

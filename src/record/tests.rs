@@ -36,7 +36,7 @@ fn record() -> impl Strategy<Value = Record> {
     let text = || proptest::option::of(any::<String>().prop_map(String::into_boxed_str));
     let sealed = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..90));
     let content = (text(), values(), sealed).prop_map(|(platform, values, sealed)| match sealed {
-        Some(sealed) => (None, Values::default(), Some(Bytes::from(sealed))),
+        Some(sealed) => (None, Values::default(), Some(sealed.into_boxed_slice())),
         None => (platform, values, None),
     });
     let device =

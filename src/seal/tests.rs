@@ -69,7 +69,7 @@ fn no_bit_of_it_can_be_another() {
         assert!(refused(&token, &token.id(), flipped), "bit {bit}");
     }
     for len in 0..whole.len() {
-        let cut = Record { sealed: Some(whole.slice(..len)), ..sealed.clone() };
+        let cut = Record { sealed: Some(whole[..len].into()), ..sealed.clone() };
         assert!(refused(&token, &token.id(), cut), "cut to {len} bytes");
     }
 }

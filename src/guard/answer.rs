@@ -1,0 +1,190 @@
+//! What a client is told whose request does not go on.
+
+use std::borrow::Cow;
+
+use http::{
+    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    header::{
+        ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    },
+    request::Parts,
+};
+
+use super::{
+    denied::{Denied, DeniedReason},
+    next::escaped,
+};
+
+const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// Makes the answer to a request that does not go on.
+pub trait Deny<B>: Clone {
+    /// The answer in the place of the inner service's.
+    fn deny(&self, denied: &Denied, request: &Parts) -> Response<B>;
+}
+
+/// Ready answers: JSON, a redirect, or whichever the client takes.
+///
+/// JSON is `{"error":"unauthenticated"}` with the [code](Denied::code), and `"login"` where one can
+/// sign in. A redirect is 303 See Other (RFC 9110 section 15.4.4) to the login page, with the place that a
+/// `GET` asked for as `next`; see [`safe_next`](super::safe_next). What no sign-in can mend is told
+/// with its status instead: a role that is missing, a store that does not answer. Nothing of it is kept
+/// by caches.
+#[derive(Clone, Debug)]
+pub struct DenyWith {
+    way: Way,
+    login: Option<Cow<'static, str>>,
+    chooser: Option<Cow<'static, str>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Json,
+    Redirect,
+    Negotiate,
+}
+
+/// An answer by a function of the application's.
+#[derive(Clone)]
+pub struct DenyBy<F>(pub(super) F);
+
+impl DenyWith {
+    /// JSON for everybody.
+    ///
+    /// ```
+    /// # use tower_redis_session::guard::DenyWith;
+    /// let deny = DenyWith::json();
+    /// ```
+    #[must_use]
+    pub const fn json() -> Self {
+        Self { way: Way::Json, login: None, chooser: None }
+    }
+
+    /// To the page `login` with everybody who could go on from there.
+    ///
+    /// ```
+    /// # use tower_redis_session::guard::DenyWith;
+    /// let deny = DenyWith::redirect("/sign-in");
+    /// ```
+    #[must_use]
+    pub fn redirect(login: impl Into<Cow<'static, str>>) -> Self {
+        Self { way: Way::Redirect, login: Some(login.into()), chooser: None }
+    }
+
+    /// Browsers that ask for a page are redirected, all others get JSON.
+    ///
+    /// ```
+    /// # use tower_redis_session::guard::DenyWith;
+    /// let deny = DenyWith::negotiate("/sign-in");
+    /// ```
+    #[must_use]
+    pub fn negotiate(login: impl Into<Cow<'static, str>>) -> Self {
+        Self { way: Way::Negotiate, login: Some(login.into()), chooser: None }
+    }
+
+    /// The page where a platform is chosen. Without one a missing platform is a 403.
+    ///
+    /// ```
+    /// # use tower_redis_session::guard::DenyWith;
+    /// let deny = DenyWith::negotiate("/login").platform_chooser("/platforms");
+    /// ```
+    #[must_use]
+    pub fn platform_chooser(mut self, chooser: impl Into<Cow<'static, str>>) -> Self {
+        self.chooser = Some(chooser.into());
+        self
+    }
+
+    /// Where the client can get what it lacks.
+    fn way_on(&self, denied: &Denied) -> Option<&str> {
+        match denied.reason() {
+            DeniedReason::Unauthenticated | DeniedReason::Expired | DeniedReason::Stale => {
+                self.login.as_deref()
+            }
+            DeniedReason::NoPlatform => self.chooser.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl<B: From<String>> Deny<B> for DenyWith {
+    fn deny(&self, denied: &Denied, request: &Parts) -> Response<B> {
+        let redirects = match self.way {
+            Way::Json => false,
+            Way::Redirect => true,
+            Way::Negotiate => wants_a_page(&request.headers),
+        };
+        let redirect =
+            self.way_on(denied).filter(|_| redirects).and_then(|page| redirect(page, request));
+        let mut response = match redirect {
+            Some(location) => {
+                let mut response = Response::new(B::from(String::new()));
+                *response.status_mut() = StatusCode::SEE_OTHER;
+                let _ = response.headers_mut().insert(LOCATION, location);
+                response
+            }
+            None => json(denied, self.way_on(denied)).map(B::from),
+        };
+        let headers = response.headers_mut();
+        let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl<F, B> Deny<B> for DenyBy<F>
+where
+    F: Fn(&Denied, &Parts) -> Response<B> + Clone,
+{
+    fn deny(&self, denied: &Denied, request: &Parts) -> Response<B> {
+        (self.0)(denied, request)
+    }
+}
+
+/// A page that is navigated to, and not a call by a script.
+fn wants_a_page(headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(ACCEPT).iter().any(|value| {
+        let ranges = value.as_bytes().split(|byte| matches!(byte, b',' | b';'));
+        ranges.into_iter().any(|range| range.trim_ascii().eq_ignore_ascii_case(b"text/html"))
+    });
+    accepts && !headers.contains_key(REQUESTED_WITH)
+}
+
+/// To `page`, with the place that was asked for; what has changed something is not repeated.
+fn redirect(page: &str, request: &Parts) -> Option<HeaderValue> {
+    let repeats = request.method == Method::GET || request.method == Method::HEAD;
+    let place = request.uri.path_and_query().filter(|_| repeats);
+    let location = match place {
+        Some(place) => {
+            let joint = if page.contains('?') { '&' } else { '?' };
+            format!("{page}{joint}next={}", escaped(place.as_str()))
+        }
+        None => page.to_owned(),
+    };
+    HeaderValue::try_from(location).ok()
+}
+
+fn json(denied: &Denied, way_on: Option<&str>) -> Response<String> {
+    let mut said = serde_json::Map::new();
+    let _ = said.insert("error".to_owned(), denied.code().into());
+    if let Some(page) = way_on {
+        let name = if denied.reason() == DeniedReason::NoPlatform { "platforms" } else { "login" };
+        let _ = said.insert(name.to_owned(), page.into());
+    }
+    let mut response = Response::new(serde_json::Value::Object(said).to_string());
+    *response.status_mut() = denied.status();
+    let headers = response.headers_mut();
+    let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if denied.status() == StatusCode::UNAUTHORIZED {
+        // A 401 has to name a way (RFC 9110 section 15.5.2). No browser asks for a password by this one.
+        let _ = headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
+    }
+    if let Some(wait) = denied.retry_after() {
+        let _ = headers.insert(RETRY_AFTER, wait.as_secs().max(1).into());
+    }
+    response
+}
+
+impl<F> std::fmt::Debug for DenyBy<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DenyBy(..)")
+    }
+}

@@ -1,0 +1,117 @@
+//! What a request may need.
+
+use std::{fmt, future::Future, time::Duration};
+
+use super::denied::{Denied, DeniedReason};
+use crate::{context::SessionContext, error::Error};
+
+/// Something that a session has or has not.
+pub trait Condition: Clone + Send + Sync + 'static {
+    /// Whether `session` meets it, and if not, why.
+    fn check(&self, session: SessionContext) -> impl Future<Output = Result<(), Denied>> + Send;
+}
+
+/// There is a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Session;
+
+/// Somebody is signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct User;
+
+/// Somebody is signed in and has chosen a platform.
+#[derive(Clone, Copy, Debug)]
+pub struct Platform;
+
+/// Somebody has proved who they are no longer ago than that.
+#[derive(Clone, Copy, Debug)]
+pub struct Fresh(pub Duration);
+
+/// Somebody with a role is signed in.
+#[derive(Clone)]
+pub struct Role<F> {
+    role: Box<str>,
+    lookup: F,
+}
+
+/// A condition of the application's own.
+#[derive(Clone)]
+pub struct That<F>(pub(super) F);
+
+impl Condition for Session {
+    async fn check(&self, session: SessionContext) -> Result<(), Denied> {
+        session.snapshot().await.map(|_| ()).map_err(Denied::by)
+    }
+}
+
+impl Condition for User {
+    async fn check(&self, session: SessionContext) -> Result<(), Denied> {
+        signed_in(&session).await.map(|_| ())
+    }
+}
+
+impl Condition for Platform {
+    async fn check(&self, session: SessionContext) -> Result<(), Denied> {
+        let _ = signed_in(&session).await?;
+        match session.platform_id().await.map_err(Denied::by)? {
+            Some(_) => Ok(()),
+            None => Err(Denied::new(DeniedReason::NoPlatform)),
+        }
+    }
+}
+
+impl Condition for Fresh {
+    async fn check(&self, session: SessionContext) -> Result<(), Denied> {
+        let _ = signed_in(&session).await?;
+        let fresh = session.is_fresh(self.0).await.map_err(Denied::by)?;
+        if fresh { Ok(()) } else { Err(Denied::new(DeniedReason::Stale)) }
+    }
+}
+
+impl<F> Role<F> {
+    pub(super) const fn new(role: Box<str>, lookup: F) -> Self {
+        Self { role, lookup }
+    }
+}
+
+impl<F, Fut> Condition for Role<F>
+where
+    F: Fn(String) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<Option<String>, Error>> + Send + 'static,
+{
+    async fn check(&self, session: SessionContext) -> Result<(), Denied> {
+        let user = signed_in(&session).await?;
+        // Fails closed: who cannot be asked for a role has none.
+        let found = (self.lookup)(user).await.map_err(Denied::by)?;
+        let has = found.is_some_and(|found| *found == *self.role);
+        if has { Ok(()) } else { Err(Denied::new(DeniedReason::Forbidden)) }
+    }
+}
+
+impl<F, Fut> Condition for That<F>
+where
+    F: Fn(SessionContext) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<bool, Error>> + Send + 'static,
+{
+    async fn check(&self, session: SessionContext) -> Result<(), Denied> {
+        let _ = signed_in(&session).await?;
+        let holds = (self.0)(session).await.map_err(Denied::by)?;
+        if holds { Ok(()) } else { Err(Denied::new(DeniedReason::Forbidden)) }
+    }
+}
+
+async fn signed_in(session: &SessionContext) -> Result<String, Denied> {
+    session.signed_in().await.map_err(Denied::by)
+}
+
+impl<F> fmt::Debug for Role<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Role").field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Debug for That<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("That(..)")
+    }
+}

@@ -1,0 +1,137 @@
+//! The guard as a service.
+
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use pin_project::pin_project;
+use tower_service::Service;
+
+use super::{answer::Deny, condition::Condition, denied::Denied};
+use crate::{
+    context::SessionContext,
+    error::{Error, ErrorKind},
+};
+
+/// Asks before it calls the inner service; made by [`RequireLayer`](super::RequireLayer).
+#[derive(Clone)]
+pub struct RequireService<S, C, A> {
+    inner: S,
+    condition: C,
+    deny: A,
+}
+
+impl<S, C, A> RequireService<S, C, A> {
+    pub(super) const fn new(inner: S, condition: C, deny: A) -> Self {
+        Self { inner, condition, deny }
+    }
+}
+
+impl<S, C, A, ReqBody, ResBody> Service<Request<ReqBody>> for RequireService<S, C, A>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    C: Condition,
+    A: Deny<ResBody>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = RequireFuture<S, ReqBody, A>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        // The one that was polled ready is the one that is called, when the answer is known.
+        let fresh = self.inner.clone();
+        let inner = mem::replace(&mut self.inner, fresh);
+        let check: Check = match request.extensions().get::<SessionContext>().cloned() {
+            Some(session) => {
+                let condition = self.condition.clone();
+                Box::pin(async move { condition.check(session).await })
+            }
+            // Fails closed: without the layer nobody can be asked.
+            None => Box::pin(std::future::ready(Err(no_layer()))),
+        };
+        let asking = Asking { check, inner, request, deny: self.deny.clone() };
+        RequireFuture { stage: Stage::Asking(Some(asking)) }
+    }
+}
+
+fn no_layer() -> Denied {
+    tracing::error!("a guard stands outside of the session layer: every request is refused");
+    Denied::by(Error::new(ErrorKind::Invalid, "there is no session layer around this guard"))
+}
+
+/// Boxed, once a guarded request: the futures of async functions have no name.
+type Check = Pin<Box<dyn Future<Output = Result<(), Denied>> + Send>>;
+
+/// The answer of the inner service, or why there is none.
+#[must_use = "futures do nothing unless polled"]
+#[pin_project]
+pub struct RequireFuture<S: Service<Request<B>>, B, A> {
+    #[pin]
+    stage: Stage<S, B, A>,
+}
+
+#[pin_project(project = StageProjected)]
+#[allow(clippy::large_enum_variant, reason = "what a service makes is seldom smaller")]
+enum Stage<S: Service<Request<B>>, B, A> {
+    Asking(Option<Asking<S, B, A>>),
+    Answering(#[pin] S::Future),
+}
+
+struct Asking<S, B, A> {
+    check: Check,
+    inner: S,
+    request: Request<B>,
+    deny: A,
+}
+
+impl<S, ReqBody, ResBody, A> Future for RequireFuture<S, ReqBody, A>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    A: Deny<ResBody>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut stage = self.project().stage;
+        loop {
+            let asking = match stage.as_mut().project() {
+                StageProjected::Answering(answer) => return answer.poll(context),
+                StageProjected::Asking(asking) => asking,
+            };
+            // Polled again after the end, as no caller may: stays pending rather than panic.
+            let Some(asked) = asking.as_mut() else { return Poll::Pending };
+            let checked = ready!(asked.check.as_mut().poll(context));
+            let Some(Asking { mut inner, request, deny, .. }) = asking.take() else {
+                return Poll::Pending;
+            };
+            match checked {
+                Ok(()) => stage.set(Stage::Answering(inner.call(request))),
+                Err(denied) => {
+                    tracing::debug!(reason = denied.code(), "request denied");
+                    return Poll::Ready(Ok(deny.deny(&denied, &request.into_parts().0)));
+                }
+            }
+        }
+    }
+}
+
+impl<S, C, A> fmt::Debug for RequireService<S, C, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireService").finish_non_exhaustive()
+    }
+}
+
+impl<S: Service<Request<B>>, B, A> fmt::Debug for RequireFuture<S, B, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireFuture").finish_non_exhaustive()
+    }
+}
