@@ -50,6 +50,7 @@ mod denied;
 mod next;
 mod service;
 
+pub(crate) use answer::told_as_json;
 pub use answer::{Deny, DenyBy, DenyWith};
 pub use condition::{Condition, Fresh, Platform, Role, Session, That, User};
 pub use denied::{Denied, DeniedReason};

@@ -140,6 +140,7 @@ mod seal;
 mod service;
 mod sessions;
 mod state;
+pub mod state_api;
 mod status;
 mod store;
 mod timestamp;

@@ -101,6 +101,10 @@ impl SessionContext {
         self.read(|state| Ok(state.base()?.map(|record| record.end()))).await?
     }
 
+    pub(crate) fn remaining(&self, snapshot: &Snapshot) -> std::time::Duration {
+        snapshot.expires_at.saturating_since(self.session.backend.clock.now())
+    }
+
     /// Asks the store, now, whether the session is still good: not ended, revoked or expired.
     /// One round trip, also if the session was loaded before.
     ///

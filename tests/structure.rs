@@ -46,7 +46,15 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     (&["cookie"], &["cookie.rs", "cookie/"]),
     (
         &["tower_layer", "tower_service", "tower"],
-        &["layer.rs", "service.rs", "compat.rs", "doc.rs", "guard.rs", "guard/service.rs"],
+        &[
+            "layer.rs",
+            "service.rs",
+            "compat.rs",
+            "doc.rs",
+            "guard.rs",
+            "guard/service.rs",
+            "state_api.rs",
+        ],
     ),
     (&["getrandom"], &["token.rs", "error.rs", "mark.rs", "seal.rs"]),
     (&["sha2", "base64"], &["token.rs"]),

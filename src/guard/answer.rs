@@ -162,6 +162,11 @@ fn redirect(page: &str, request: &Parts) -> Option<HeaderValue> {
     HeaderValue::try_from(location).ok()
 }
 
+/// The same for an API that knows no page to go to.
+pub(crate) fn told_as_json(denied: &Denied) -> Response<String> {
+    json(denied, None)
+}
+
 fn json(denied: &Denied, way_on: Option<&str>) -> Response<String> {
     let mut said = serde_json::Map::new();
     let _ = said.insert("error".to_owned(), denied.code().into());

@@ -1,0 +1,186 @@
+//! What each request is answered.
+
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    request::Parts,
+};
+use serde_json::{Value, json};
+
+use super::{SessionApi, body::ApiBody, events::Events, route::Route};
+use crate::{
+    context::SessionContext,
+    error::{Error, ErrorKind},
+    guard::{Denied, told_as_json},
+    lifetime::Snapshot,
+    sessions::SessionInfo,
+    token::SessionId,
+};
+
+type Answered = Result<Response<ApiBody>, Error>;
+
+impl SessionApi {
+    pub(super) async fn answer(
+        &self,
+        head: &Parts,
+        session: Option<SessionContext>,
+    ) -> Response<ApiBody> {
+        let route = Route::of(&head.method, head.uri.path());
+        let Some(session) = session else {
+            tracing::error!("the session api stands outside of the session layer");
+            return told(StatusCode::INTERNAL_SERVER_ERROR, "session_failed");
+        };
+        // Fails closed: a browser that knows where a request comes from is believed.
+        if !route.is_safe() && is_from_another_site(head) {
+            return told(StatusCode::FORBIDDEN, "cross_site");
+        }
+        let answered = match route {
+            Route::State => state(&session).await,
+            Route::Validate => validate(&session).await,
+            Route::Heartbeat => heartbeat(&session).await,
+            Route::Sessions => sessions(&session).await,
+            Route::Revoke(id) => revoke(&session, &id).await,
+            Route::RevokeOthers => revoke_others(&session).await,
+            Route::Logout => session.logout().await.map(|()| ok(json!({ "signed_in": false }))),
+            Route::LogoutEverywhere => {
+                session.logout_everywhere().await.map(|()| ok(json!({ "signed_in": false })))
+            }
+            Route::Events => Ok(self.events(session)),
+            Route::NotAllowed(methods) => Ok(not_allowed(methods)),
+            Route::Unknown => Ok(told(StatusCode::NOT_FOUND, "not_found")),
+        };
+        answered.unwrap_or_else(|error| refused(error))
+    }
+
+    fn events(&self, session: SessionContext) -> Response<ApiBody> {
+        let Ok(place) = std::sync::Arc::clone(&self.streams).try_acquire_owned() else {
+            let mut response = told(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams");
+            let _ = response.headers_mut().insert(RETRY_AFTER, 5.into());
+            return response;
+        };
+        // Not touched before the head: to listen is no activity.
+        let events = Events::new(session, self.interval, self.life, place);
+        let mut response = Response::new(ApiBody::events(events));
+        let headers = response.headers_mut();
+        let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+async fn state(session: &SessionContext) -> Answered {
+    Ok(ok(state_of(session).await?))
+}
+
+/// Who is signed in; for a session that is none, why.
+pub(super) async fn state_of(session: &SessionContext) -> Result<Value, Error> {
+    match session.snapshot().await {
+        Ok(snapshot) => {
+            let since = session.authenticated_at().await?;
+            let mut said = shown(&snapshot);
+            said["authenticated_at"] = since.map(|since| since.to_string()).into();
+            said["expires_in"] = session.remaining(&snapshot).as_secs().into();
+            Ok(said)
+        }
+        Err(error) => match error.kind() {
+            ErrorKind::Absent => Ok(json!({ "signed_in": false, "reason": "absent" })),
+            ErrorKind::Expired => Ok(json!({ "signed_in": false, "reason": "expired" })),
+            _ => Err(error),
+        },
+    }
+}
+
+fn shown(snapshot: &Snapshot) -> Value {
+    json!({
+        "signed_in": snapshot.user_id.is_some(),
+        "id": snapshot.id.to_string(),
+        "user_id": snapshot.user_id,
+        "platform_id": snapshot.platform_id,
+        "created_at": snapshot.created_at.to_string(),
+        "last_activity": snapshot.last_activity.to_string(),
+        "expires_at": snapshot.expires_at.to_string(),
+    })
+}
+
+async fn validate(session: &SessionContext) -> Answered {
+    session.validate().await?;
+    let mut said = state_of(session).await?;
+    said["valid"] = true.into();
+    Ok(ok(said))
+}
+
+async fn heartbeat(session: &SessionContext) -> Answered {
+    let extended = session.touch().await?;
+    if extended {
+        session.validate().await?;
+    }
+    let snapshot = session.snapshot().await?;
+    Ok(ok(json!({
+        "expires_at": snapshot.expires_at.to_string(),
+        "expires_in": session.remaining(&snapshot).as_secs(),
+        "extended": extended,
+    })))
+}
+
+async fn sessions(session: &SessionContext) -> Answered {
+    let listed: Vec<_> = session.sessions().await?.iter().map(listed).collect();
+    Ok(ok(json!({ "sessions": listed })))
+}
+
+fn listed(info: &SessionInfo) -> Value {
+    json!({
+        "id": info.id.to_string(),
+        "current": info.current,
+        "created_at": info.created_at.to_string(),
+        "last_activity": info.last_activity.to_string(),
+        "expires_at": info.expires_at.to_string(),
+        "authenticated_at": info.authenticated_at.map(|since| since.to_string()),
+        "address": info.address,
+        "user_agent": info.user_agent,
+        "label": info.label,
+    })
+}
+
+async fn revoke(session: &SessionContext, id: &SessionId) -> Answered {
+    if session.revoke(id).await? {
+        return Ok(ok(json!({ "revoked": true })));
+    }
+    Ok(told(StatusCode::NOT_FOUND, "no_such_session"))
+}
+
+async fn revoke_others(session: &SessionContext) -> Answered {
+    Ok(ok(json!({ "revoked": session.revoke_others().await? })))
+}
+
+fn is_from_another_site(head: &Parts) -> bool {
+    head.headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site")
+}
+
+fn ok(said: Value) -> Response<ApiBody> {
+    with_status(StatusCode::OK, &said)
+}
+
+fn told(status: StatusCode, code: &'static str) -> Response<ApiBody> {
+    with_status(status, &json!({ "error": code }))
+}
+
+fn not_allowed(methods: &'static str) -> Response<ApiBody> {
+    let mut response = told(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+    let _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+fn refused(error: Error) -> Response<ApiBody> {
+    let mut response = told_as_json(&Denied::by(error)).map(ApiBody::text);
+    let _ = response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn with_status(status: StatusCode, said: &Value) -> Response<ApiBody> {
+    let mut response = Response::new(ApiBody::text(said.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
