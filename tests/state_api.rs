@@ -95,7 +95,7 @@ async fn validation_asks_the_store_and_tells_why_a_session_is_none() {
     assert_eq!(json(&reply)["error"], "unauthenticated");
     browser.get("/login:alice").await.expect(200);
     let said = json(&tell(&mut browser, "validate").await.expect(200));
-    assert_eq!((&said["valid"], &said["user_id"]), (&true.into(), &"alice".into()));
+    assert_eq!((&said["valid"], &said["session"]["user_id"]), (&true.into(), &"alice".into()));
     browser.get("/expiry:1:1").await.expect(200);
     loop {
         let reply = tell(&mut browser, "validate").await;

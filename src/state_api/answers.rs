@@ -12,7 +12,6 @@ use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
     guard::{Denied, told_as_json},
-    lifetime::Snapshot,
     sessions::SessionInfo,
     token::SessionId,
 };
@@ -49,7 +48,7 @@ impl SessionApi {
             Route::NotAllowed(methods) => Ok(not_allowed(methods)),
             Route::Unknown => Ok(told(StatusCode::NOT_FOUND, "not_found")),
         };
-        answered.unwrap_or_else(|error| refused(error))
+        answered.unwrap_or_else(refused)
     }
 
     fn events(&self, session: SessionContext) -> Response<ApiBody> {
@@ -69,29 +68,20 @@ impl SessionApi {
 }
 
 async fn state(session: &SessionContext) -> Answered {
-    Ok(ok(state_of(session).await?))
-}
-
-/// Who is signed in; for a session that is none, why.
-pub(super) async fn state_of(session: &SessionContext) -> Result<Value, Error> {
-    match session.snapshot().await {
-        Ok(snapshot) => {
-            let since = session.authenticated_at().await?;
-            let mut said = shown(&snapshot);
-            said["authenticated_at"] = since.map(|since| since.to_string()).into();
-            said["expires_in"] = session.remaining(&snapshot).as_secs().into();
-            Ok(said)
-        }
+    match shown(session).await {
+        Ok(said) => Ok(ok(said)),
         Err(error) => match error.kind() {
-            ErrorKind::Absent => Ok(json!({ "signed_in": false, "reason": "absent" })),
-            ErrorKind::Expired => Ok(json!({ "signed_in": false, "reason": "expired" })),
+            ErrorKind::Absent => Ok(ok(json!({ "signed_in": false, "reason": "absent" }))),
+            ErrorKind::Expired => Ok(ok(json!({ "signed_in": false, "reason": "expired" }))),
             _ => Err(error),
         },
     }
 }
 
-fn shown(snapshot: &Snapshot) -> Value {
-    json!({
+async fn shown(session: &SessionContext) -> Result<Value, Error> {
+    let snapshot = session.snapshot().await?;
+    let since = session.authenticated_at().await?;
+    Ok(json!({
         "signed_in": snapshot.user_id.is_some(),
         "id": snapshot.id.to_string(),
         "user_id": snapshot.user_id,
@@ -99,14 +89,26 @@ fn shown(snapshot: &Snapshot) -> Value {
         "created_at": snapshot.created_at.to_string(),
         "last_activity": snapshot.last_activity.to_string(),
         "expires_at": snapshot.expires_at.to_string(),
-    })
+        "expires_in": session.remaining(&snapshot).as_secs(),
+        "authenticated_at": since.map(|since| since.to_string()),
+    }))
+}
+
+/// Who is in and where, as the store has it now; the times move by themselves.
+pub(super) async fn state_now(session: &SessionContext) -> Result<Value, Error> {
+    session.validate().await?;
+    let snapshot = session.snapshot().await?;
+    Ok(json!({
+        "signed_in": snapshot.user_id.is_some(),
+        "id": snapshot.id.to_string(),
+        "user_id": snapshot.user_id,
+        "platform_id": snapshot.platform_id,
+    }))
 }
 
 async fn validate(session: &SessionContext) -> Answered {
     session.validate().await?;
-    let mut said = state_of(session).await?;
-    said["valid"] = true.into();
-    Ok(ok(said))
+    Ok(ok(json!({ "valid": true, "session": shown(session).await? })))
 }
 
 async fn heartbeat(session: &SessionContext) -> Answered {

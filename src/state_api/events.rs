@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use super::answers::state_of;
+use super::answers::state_now;
 use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
@@ -92,17 +92,7 @@ impl Events {
     }
 }
 
-/// The state as the store has it: of a session only who is in and where, since the rest moves by itself.
 fn ask(session: &SessionContext) -> Asked {
     let session = session.clone();
-    Box::pin(async move {
-        session.validate().await?;
-        let mut state = state_of(&session).await?;
-        if let Some(fields) = state.as_object_mut() {
-            fields.retain(|name, _| {
-                matches!(name.as_str(), "signed_in" | "id" | "user_id" | "platform_id")
-            });
-        }
-        Ok(state)
-    })
+    Box::pin(async move { state_now(&session).await })
 }
