@@ -131,6 +131,8 @@ mod request;
 mod response;
 mod running;
 mod service;
+#[cfg(feature = "redis")]
+mod single;
 mod state;
 mod status;
 mod store;

@@ -14,7 +14,6 @@ use super::{
     authority::Authority,
     breaker::Turn,
     config::{DurableBuilder, Parameters},
-    single::Loaders,
     state::Stores,
     touch::Touched,
 };
@@ -23,13 +22,15 @@ use crate::{
     error::{ConfigError, Error},
     mark::Marks,
     moment::Moment,
+    single::Loaders,
     store::{
-        database::Database,
+        database::{Database, Row},
         redis::{
             cache::{Cache, Fault},
             greet::Greeter as _,
         },
     },
+    token::SessionId,
 };
 
 pub(super) struct Inner {
@@ -37,7 +38,7 @@ pub(super) struct Inner {
     pub(super) cache: Cache,
     pub(super) stores: Stores,
     pub(super) parameters: Parameters,
-    pub(super) loaders: Loaders,
+    pub(super) loaders: Loaders<SessionId, Result<Option<Row>, Error>>,
     /// Who may read the database just now.
     pub(super) readers: Semaphore,
     pub(super) touched: Touched,
