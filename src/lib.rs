@@ -113,12 +113,15 @@ mod compat;
 mod config;
 mod context;
 mod cookie;
+mod directory;
 mod error;
 mod expiry;
 mod future;
 #[cfg(feature = "_hooks")]
 pub mod hooks;
 mod identity;
+#[cfg(all(feature = "redis", feature = "sealed"))]
+mod key_ring;
 mod layer;
 mod lifetime;
 mod line;
@@ -161,9 +164,14 @@ pub use compat::DatabaseSessionLayer;
 pub use config::Config;
 pub use context::SessionContext;
 pub use cookie::{CookieConfig, SameSite};
+#[cfg(feature = "redis")]
+pub use directory::cached::{CachedDirectory, CachedDirectoryBuilder, DirectoryPart};
+pub use directory::{Credentials, Directory, PlatformInfo, Standing, UserInfo, active_platform};
 pub use error::{ConfigError, Error, ErrorKind};
 pub use expiry::SessionExpiry;
 pub use future::ResponseFuture;
+#[cfg(all(feature = "redis", feature = "sealed"))]
+pub use key_ring::KeyRing;
 pub use layer::RedisSessionLayer;
 pub use lifetime::Snapshot;
 pub use login::LoginAttempt;
