@@ -25,7 +25,7 @@ pub use session::Standing;
 /// platform is active](crate::SessionContext::platform_info), and put a cache in Redis in front of
 /// it: `CachedDirectory`, which is a directory as well.
 ///
-/// Nothing here waits for a limited time: give what you ask its own limit.
+/// Nothing here bounds a wait: give whatever you ask a limit of its own.
 ///
 /// # Errors
 ///

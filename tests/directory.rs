@@ -36,6 +36,13 @@ pub const SETTINGS_KEY: &str = "session:d:s:alice";
 /// An end that is far away.
 pub const LATE: &str = "9999999999999";
 
+/// What this test's thread logs. With a subscriber for the other threads too, or a place in the code
+/// that one of those comes to first would be taken for one that nobody listens to.
+pub fn log_of_this_test() -> (LogCapture, tracing::subscriber::DefaultGuard) {
+    let _ = LogCapture::of_the_process();
+    LogCapture::on_this_thread()
+}
+
 pub async fn command(redis: &RedisServer, words: &[&[u8]]) -> Value {
     let mut command = redis::cmd(std::str::from_utf8(words[0]).unwrap());
     for word in &words[1..] {
@@ -187,6 +194,29 @@ async fn an_entry_is_brought_up_to_date_before_it_ends_and_nobody_waits() {
 }
 
 #[tokio::test]
+async fn what_a_refresh_finds_gone_is_removed_and_one_that_fails_is_not_tried_at_once_again() {
+    let redis = RedisServer::start().await;
+    let source = Source::new();
+    let cache = patient_cache(&source, &redis.url()).time_to_live(Duration::from_secs(60));
+    let cache = cache.refresh_ahead(Duration::from_millis(59_999)).build().unwrap();
+    assert!(cache.user("alice").await.unwrap().is_some());
+    source.change(|rows| rows.users.clear());
+    eventually("no user", async || cache.user("alice").await.unwrap().is_none()).await;
+    posts(&cache).await;
+    source.set_away(true);
+    eventually("an attempt", async || {
+        assert_eq!(posts(&cache).await, 50);
+        source.asked("settings") == 2
+    })
+    .await;
+    for _ in 0..20 {
+        assert_eq!(posts(&cache).await, 50);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(source.asked("settings"), 2);
+}
+
+#[tokio::test]
 async fn a_source_that_is_away_is_an_error_that_nobody_keeps_and_takes_no_entry_away() {
     let redis = RedisServer::start().await;
     let source = Source::new();
@@ -203,7 +233,7 @@ async fn a_source_that_is_away_is_an_error_that_nobody_keeps_and_takes_no_entry_
 
 #[tokio::test]
 async fn what_cannot_be_read_is_asked_of_the_source_told_of_and_replaced() {
-    let (log, _guard) = LogCapture::on_this_thread();
+    let (log, _guard) = log_of_this_test();
     let redis = RedisServer::start().await;
     let source = Source::new();
     let cache = patient_cache(&source, &redis.url()).build().unwrap();

@@ -3,12 +3,12 @@
 use std::future::pending;
 use std::time::{Duration, Instant};
 
-use futures_util::poll;
+use futures_util::{future::join_all, poll};
 use tower_redis_session::{CachedDirectory, Directory, DirectoryPart, RedisConfig};
 
 use super::source::{Cached, Source, patient_cache, posts, settings};
-use super::support::{FaultProxy, LogCapture, Mode, RedisServer, bounded, eventually};
-use super::{SETTINGS_KEY, kept, secrets};
+use super::support::{FaultProxy, Mode, RedisServer, bounded, eventually};
+use super::{SETTINGS_KEY, command, kept, log_of_this_test, secrets};
 
 const BUDGET: Duration = Duration::from_millis(200);
 /// What a busy machine may add.
@@ -42,7 +42,9 @@ impl Scene {
         let redis = RedisServer::start().await;
         let proxy = FaultProxy::start(redis.addr()).await;
         let source = Source::new();
+        // Only the budget bounds a wait for an answer.
         let config = RedisConfig::new(redis.url_at(proxy.port()));
+        let config = config.command_timeout(Duration::from_secs(30));
         let cache = CachedDirectory::builder(source.clone(), config).budget(BUDGET);
         let cache = cache.key_ring(secrets::ring(&["a"])).build().unwrap();
         let scene = Self { redis, proxy, source, cache };
@@ -79,7 +81,7 @@ impl Scene {
 
 #[tokio::test]
 async fn the_source_answers_within_the_budget_and_a_dead_redis_costs_few_calls_that() {
-    let (log, _guard) = LogCapture::on_this_thread();
+    let (log, _guard) = log_of_this_test();
     for way in EVERY_WAY {
         log.clear();
         let scene = Scene::set().await;
@@ -106,6 +108,22 @@ async fn the_source_answers_within_the_budget_and_a_dead_redis_costs_few_calls_t
         assert!(scene.cache.status().answers, "{way:?}");
         assert!(log.contains("redis is away") && log.contains("redis is back"), "{way:?}");
     }
+}
+
+#[tokio::test]
+async fn those_who_ask_at_the_same_time_share_an_answer_of_the_source() {
+    let scene = Scene::set().await;
+    scene.redis.kill();
+    let asked = scene.source.asked("settings");
+    scene.source.hold("settings");
+    let cache = scene.cache.clone();
+    let crowd = tokio::spawn(async move { join_all((0..32).map(|_| posts(&cache))).await });
+    scene.source.gates().arrived("settings").await;
+    scene.source.unhold("settings");
+    scene.source.gates().open("settings");
+    assert_eq!(bounded("the crowd", crowd).await.unwrap(), vec![50; 32]);
+    // Those who came after the first question ask once more, together.
+    assert_eq!(scene.source.asked("settings"), asked + 2);
 }
 
 #[tokio::test]
@@ -203,24 +221,47 @@ async fn an_invalidation_that_nobody_waits_for_happens_all_the_same() {
 
 #[tokio::test]
 async fn a_full_redis_keeps_nothing_and_forgets_what_is_invalidated() {
-    let redis = RedisServer::start().await;
-    let source = Source::new();
-    let cache = patient_cache(&source, &redis.url()).build().unwrap();
-    posts(&cache).await;
-    redis.fill_up().await;
-    assert_eq!(posts(&cache).await, 50);
-    assert_eq!(source.asked("settings"), 1, "what is there is served");
-    source.set_posts(70);
-    assert!(bounded("the invalidation", cache.invalidate_settings("alice")).await);
-    for count in 2..5 {
-        assert_eq!(bounded("the source", posts(&cache)).await, 70);
-        assert_eq!(source.asked("settings"), count);
+    for version in ["of the system", "redis-6.2", "valkey-8.1", "valkey-9.1"] {
+        let redis = match version {
+            "of the system" => RedisServer::start().await,
+            fetched => RedisServer::start_version(fetched).await,
+        };
+        let source = Source::new();
+        let cache = patient_cache(&source, &redis.url()).build().unwrap();
+        posts(&cache).await;
+        redis.fill_up().await;
+        assert_eq!(posts(&cache).await, 50, "{version}");
+        assert_eq!(source.asked("settings"), 1, "{version}: what is there is served");
+        source.set_posts(70);
+        let invalidated = bounded("the invalidation", cache.invalidate_settings("alice"));
+        assert!(invalidated.await, "{version}");
+        for count in 2..7 {
+            assert_eq!(bounded("the source", posts(&cache)).await, 70, "{version}");
+            assert_eq!(source.asked("settings"), count, "{version}");
+        }
+        assert!(cache.status().answers, "{version}");
+        redis.make_room().await;
+        assert_eq!((posts(&cache).await, posts(&cache).await), (70, 70), "{version}");
+        assert_eq!(source.asked("settings"), 7, "{version}");
+        redis.assert_every_key_has_a_ttl().await;
     }
-    assert!(cache.status().answers);
-    redis.make_room().await;
-    assert_eq!((posts(&cache).await, posts(&cache).await), (70, 70));
-    assert_eq!(source.asked("settings"), 5);
-    redis.assert_every_key_has_a_ttl().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_became_a_replica_is_left_alone() {
+    let scene = Scene::set().await;
+    let _ = command(&scene.redis, &[b"REPLICAOF", b"127.0.0.1", b"1"]).await;
+    assert!(!scene.cache.invalidate_settings("alice").await);
+    scene.source.set_posts(70);
+    eventually("to be left alone", async || {
+        assert_eq!(posts(&scene.cache).await, 70);
+        assert_eq!(scene.cache.settings("bob").await.unwrap(), None);
+        !scene.cache.status().answers
+    })
+    .await;
+    let _ = command(&scene.redis, &[b"REPLICAOF", b"NO", b"ONE"]).await;
+    scene.is_cached().await;
+    assert_eq!((posts(&scene.cache).await, scene.cache.unconfirmed()), (70, 0));
 }
 
 #[tokio::test]

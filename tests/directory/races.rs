@@ -5,9 +5,14 @@ use std::time::Duration;
 use futures_util::future::{join_all, select};
 
 use super::source::{Source, patient_cache, posts};
-use super::support::{Matching, RedisServer, RespProxy, bounded, eventually};
+use super::support::{Gate, Matching, RedisServer, RespProxy, bounded, eventually};
 use super::{SETTINGS_KEY, kept};
 use tower_redis_session::Directory;
+
+fn taking() -> Matching {
+    let script = redis::Script::new(include_str!("../../src/store/redis/entry_take.lua"));
+    Matching::script(script.get_hash())
+}
 
 fn filling() -> Matching {
     let script = redis::Script::new(include_str!("../../src/store/redis/entry_fill.lua"));
@@ -98,6 +103,37 @@ async fn a_fill_that_is_on_its_way_during_an_invalidation_changes_nothing() {
         bounded("the other reader", reading).await.unwrap();
         assert_eq!(posts(&one).await, 70, "{refreshing}");
     }
+}
+
+#[tokio::test]
+async fn a_look_that_lands_late_gives_no_loader_its_lease_back() {
+    let redis = RedisServer::start().await;
+    let proxy = RespProxy::start(redis.addr()).await;
+    let source = Source::new();
+    let one = patient_cache(&source, &redis.url_at(proxy.port())).build().unwrap();
+    let other = patient_cache(&source, &redis.url()).loader_wait(Duration::from_millis(30));
+    let other = other.build().unwrap();
+    let held = proxy.hold(taking());
+    source.hold("settings");
+    let loading = tokio::spawn({
+        let one = one.clone();
+        async move { posts(&one).await }
+    });
+    held.reached().await;
+    // Its connection is lost, and the command is still on its way.
+    proxy.set(Gate::Reset);
+    proxy.set(Gate::Pass);
+    source.gates().arrived("settings").await;
+    source.unhold("settings");
+    source.set_posts(70);
+    assert!(other.invalidate_settings("alice").await);
+    held.release().await;
+    source.gates().open("settings");
+    assert_eq!(loading.await.unwrap(), 50, "it asked before the save");
+    for _ in 0..3 {
+        assert_eq!(posts(&other).await, 70);
+    }
+    redis.assert_every_key_has_a_ttl().await;
 }
 
 #[tokio::test]

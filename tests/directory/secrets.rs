@@ -3,8 +3,8 @@
 use tower_redis_session::{Directory, KeyRing};
 
 use super::source::{Cached, Source, TOKEN, patient_cache};
-use super::support::{LogCapture, RedisServer};
-use super::{kept, plant};
+use super::support::RedisServer;
+use super::{kept, log_of_this_test, plant};
 
 const KEY: &str = "session:d:c:alice";
 
@@ -26,7 +26,7 @@ fn token(platform: &str) -> Option<String> {
 
 #[tokio::test]
 async fn credentials_are_kept_sealed_and_stand_nowhere_readable() {
-    let (log, _guard) = LogCapture::on_this_thread();
+    let (log, _guard) = log_of_this_test();
     let redis = RedisServer::builder().log_every_command().start().await;
     let source = Source::new();
     let [one, other] = [(); 2]
@@ -74,7 +74,7 @@ async fn without_a_key_ring_credentials_are_not_kept() {
 
 #[tokio::test]
 async fn what_another_key_sealed_is_asked_of_the_source_and_told_of() {
-    let (log, _guard) = LogCapture::on_this_thread();
+    let (log, _guard) = log_of_this_test();
     let redis = RedisServer::start().await;
     let source = Source::new();
     let with = |ring| patient_cache(&source, &redis.url()).key_ring(ring).build().unwrap();

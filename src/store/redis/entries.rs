@@ -49,7 +49,7 @@ pub(crate) enum Turn {
     Ours,
     /// That of somebody else, who holds the lease.
     Theirs,
-    /// Nobody's: Redis has no memory left.
+    /// Nobody's: Redis has no memory or no disk left.
     Full,
 }
 
@@ -67,6 +67,9 @@ impl Entries {
 
     /// Reads an entry, and takes the lease to fill it, for `life`, if it is missing or ends within
     /// `ahead`. One round trip.
+    ///
+    /// Never sent twice, and no two calls have the same lease: one that lands late would give its
+    /// holder back the right that an invalidation has taken away meanwhile.
     pub(crate) async fn take(
         &self,
         entry: Entry<'_>,
@@ -76,10 +79,11 @@ impl Entries {
     ) -> Result<Taken, Error> {
         let mut call = Script::EntryTake.call(&[entry.key]);
         call.arg(entry.name).arg(lease.as_slice()).arg(millis(life)).arg(millis(ahead));
-        let both = match self.connections.repeatable(&call).await {
-            Ok(Value::Array(both)) => both,
-            Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
-            Ok(_) | Err(_) => return Err(unreadable()),
+        let both = match self.connections.get().await?.write(&call).await {
+            Ok(Ok(Value::Array(both))) => both,
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Err(unreadable()),
+            Err(error) | Ok(Err(error)) => return Err(error),
+            Ok(Ok(_)) => return Err(unreadable()),
         };
         let [value, turn] = <[Value; 2]>::try_from(both).map_err(|_| unreadable())?;
         let value = Option::<Vec<u8>>::from_redis_value(value).map_err(|_| unreadable())?;

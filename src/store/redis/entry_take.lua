@@ -2,7 +2,7 @@
 -- KEYS: the entries of one kind of one user. ARGV: the entry's name, a new lease, its life in ms, the
 -- ms before its end at which an entry is due.
 -- The value, if there is one that lives, and: 0: it is not due; 1: the lease is the caller's; 2: it
--- is somebody else's; 3: there is no memory for a lease.
+-- is somebody else's; 3: the server takes no lease, for want of memory or of a disk.
 -- Every field begins with 13 digits: its end, in ms of this server's clock.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -18,15 +18,14 @@ local value, left = living('v' .. ARGV[1])
 if value and left > tonumber(ARGV[4]) then
   return {value, 0}
 end
-local lease = living('l' .. ARGV[1])
-if lease then
-  -- Its own: the answer to the first attempt was lost.
-  return {value, lease == ARGV[2] and 1 or 2}
+if living('l' .. ARGV[1]) then
+  return {value, 2}
 end
 local ending = string.format('%013.0f', now + ARGV[3])
 local set = redis.pcall('HSET', KEYS[1], 'l' .. ARGV[1], ending .. ARGV[2])
 if type(set) == 'table' then
-  return {value, 3}
+  -- A replica is told of: its connection is to be given up.
+  return string.find(set.err, 'READONLY', 1, true) and set or {value, 3}
 end
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
