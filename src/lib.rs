@@ -57,6 +57,15 @@
 //!
 //! [`RedisSessionLayer::status`] tells how the store does.
 //!
+//! # Users, platforms and settings
+//!
+//! Implement [`Directory`] over whatever keeps your users, and a session can tell [who its user
+//! is](SessionContext::user_info) and [which platform is active](SessionContext::platform_info),
+//! [switch it](SessionContext::switch_platform), and [end when its user is deactivated or
+//! deleted](SessionContext::validate_user). `CachedDirectory` (feature `redis`) keeps the answers in
+//! Redis: one loader at a time, no old value after a change, the source's own answer when Redis is
+//! away, and credentials only as ciphertext (feature `sealed`).
+//!
 //! # Deployment caveats
 //!
 //! - `SameSite` is not protection against forged requests: check `Origin` or `Sec-Fetch-Site` on

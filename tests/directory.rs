@@ -133,7 +133,7 @@ async fn what_does_not_exist_is_seen_as_soon_as_it_does() {
         rows.users.insert("carol".to_owned(), user("carol"));
     });
     assert_eq!(cache.user("carol").await.unwrap(), Some(user("carol")));
-    eventually("no lease is left", async || redis.keys().await.len() == 1).await;
+    assert_eq!(redis.keys().await.len(), 1, "no lease is left");
 }
 
 #[tokio::test]
@@ -194,7 +194,8 @@ async fn an_entry_is_brought_up_to_date_before_it_ends_and_nobody_waits() {
 }
 
 #[tokio::test]
-async fn what_a_refresh_finds_gone_is_removed_and_one_that_fails_is_not_tried_at_once_again() {
+async fn what_a_refresh_finds_gone_or_too_large_is_removed_and_one_that_fails_is_not_tried_at_once_again()
+ {
     let redis = RedisServer::start().await;
     let source = Source::new();
     let cache = patient_cache(&source, &redis.url()).time_to_live(Duration::from_secs(60));
@@ -202,18 +203,26 @@ async fn what_a_refresh_finds_gone_is_removed_and_one_that_fails_is_not_tried_at
     assert!(cache.user("alice").await.unwrap().is_some());
     source.change(|rows| rows.users.clear());
     eventually("no user", async || cache.user("alice").await.unwrap().is_none()).await;
+    // Nor is one served that grew too large to be kept.
+    posts(&cache).await;
+    source.change(|rows| rows.settings.get_mut("alice").unwrap().note = "x".repeat(65 * 1024));
+    source.change(|rows| rows.settings.get_mut("alice").unwrap().max_posts_per_run = 60);
+    eventually("the large one", async || posts(&cache).await == 60).await;
+    source.set_posts(50);
+    assert!(cache.invalidate_settings("alice").await);
+    let asked = source.asked("settings");
     posts(&cache).await;
     source.set_away(true);
     eventually("an attempt", async || {
         assert_eq!(posts(&cache).await, 50);
-        source.asked("settings") == 2
+        source.asked("settings") == asked + 2
     })
     .await;
     for _ in 0..20 {
         assert_eq!(posts(&cache).await, 50);
         tokio::task::yield_now().await;
     }
-    assert_eq!(source.asked("settings"), 2);
+    assert_eq!(source.asked("settings"), asked + 2);
 }
 
 #[tokio::test]

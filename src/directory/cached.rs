@@ -31,7 +31,8 @@ pub use invalidation::DirectoryPart;
 ///   an entry is brought up to date in the background, and nobody waits.
 /// - **Right.** After a change call [`invalidate_user`](Self::invalidate_user) and the like, or wrap
 ///   the save in [`change`](Self::change): from then on nobody reads the old value, nor does a loader
-///   put it back that read it before. Without that an entry is old by its time to live at most.
+///   put it back that read it before. Without that an entry is old by its time to live at most, and
+///   by what its loader took.
 /// - **Redis may be away.** Then the source answers, within the budget. An invalidation that Redis
 ///   did not confirm is remembered and repeated until it does; until then this process asks the
 ///   source for what was changed. Other processes may read the old value from a Redis that they still

@@ -6,7 +6,7 @@ use futures_util::future::{join_all, select};
 
 use super::source::{Source, patient_cache, posts};
 use super::support::{Gate, Matching, RedisServer, RespProxy, bounded, eventually};
-use super::{SETTINGS_KEY, kept};
+use super::{SETTINGS_KEY, command, kept, secrets};
 use tower_redis_session::Directory;
 
 fn taking() -> Matching {
@@ -190,10 +190,43 @@ async fn a_lease_that_is_over_fills_nothing() {
     source.gates().arrived("settings").await;
     source.unhold("settings");
     source.set_posts(70);
-    // Waits until the lease is over.
+    // Waits until the lease of the other is over.
     assert_eq!(bounded("the next loader", posts(&other)).await, 70);
     source.gates().open("settings");
     assert_eq!(loading.await.unwrap(), 50);
     assert_eq!((posts(&slow).await, posts(&other).await), (70, 70));
     assert_eq!(source.asked("settings"), 2);
+}
+
+/// Also where the key lives on by another entry.
+#[tokio::test]
+async fn a_lease_that_is_over_fills_nothing_even_if_nobody_took_another() {
+    let redis = RedisServer::start().await;
+    let source = Source::new();
+    let [other, cache] = [60_000, 100].map(|lease| {
+        let lease = Duration::from_millis(lease);
+        let cache = patient_cache(&source, &redis.url()).loader_lease(lease);
+        cache.key_ring(secrets::ring(&["a"])).build().unwrap()
+    });
+    let key = "session:d:c:alice";
+    let _ = other.credentials("alice", "11").await.unwrap();
+    assert!(kept(&redis, key, "11").await.is_some());
+    source.hold("credentials");
+    let loading = tokio::spawn({
+        let cache = cache.clone();
+        async move { cache.credentials("alice", "12").await.unwrap() }
+    });
+    source.gates().arrived("credentials").await;
+    eventually("the end of the lease", async || {
+        let lease = command(&redis, &[b"HGET", key.as_bytes(), b"l12"]).await;
+        let lease: Vec<u8> = redis::from_redis_value(lease).unwrap();
+        let end: u64 = std::str::from_utf8(&lease[..13]).unwrap().parse().unwrap();
+        let (seconds, micros): (u64, u64) =
+            redis::from_redis_value(command(&redis, &[b"TIME"]).await).unwrap();
+        seconds * 1000 + micros / 1000 > end
+    })
+    .await;
+    source.gates().open("credentials");
+    assert!(loading.await.unwrap().is_some());
+    assert_eq!(kept(&redis, key, "12").await, None);
 }

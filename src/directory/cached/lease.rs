@@ -48,7 +48,9 @@ impl Lease {
                 tracing::debug!(kind = ?self.place.kind, %error, "directory entry not read");
                 if error.kind() == ErrorKind::Corrupt {
                     // No entry stands under the key, so it is nothing that anybody could miss.
-                    self.remove().await;
+                    let keys = [&*self.key];
+                    let removed = self.cache.entries.remove(&keys);
+                    self.held = self.cache.within(self.left, removed).await.is_err();
                 }
                 None
             }
@@ -59,7 +61,9 @@ impl Lease {
     ///
     /// Cancellation safety: dropped here, the lease is given back or was used.
     pub(super) async fn fill(mut self, payload: &[u8]) {
-        let Some(packed) = self.cache.pack(&self.place, &self.key, payload) else { return };
+        let Some(packed) = self.cache.pack(&self.place, &self.key, payload) else {
+            return self.clear().await;
+        };
         // Our own change that Redis has not been told yet: the value may be older than that.
         if self.cache.is_in_doubt(&self.key) {
             return;
@@ -77,20 +81,15 @@ impl Lease {
         }
     }
 
-    /// Removes the entry: there is nothing worth keeping any more.
+    /// Removes the entry, and the lease with it: there is nothing worth keeping.
     pub(super) async fn clear(mut self) {
-        self.remove().await;
+        let cleared = self.cache.entries.clear(self.entry());
+        self.held = self.cache.within(self.left, cleared).await.is_err();
     }
 
     /// Lets the lease run out: for that long nobody else tries.
     pub(super) fn keep(mut self) {
         self.held = false;
-    }
-
-    async fn remove(&mut self) {
-        let keys = [&*self.key];
-        let removed = self.cache.within(self.left, self.cache.entries.remove(&keys)).await;
-        self.held = removed.is_err();
     }
 
     fn entry(&self) -> Entry<'_> {
@@ -100,10 +99,10 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if !std::mem::take(&mut self.held) {
+        if !self.held {
             return;
         }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (cache, place, key) = (Arc::clone(&self.cache), self.place.clone(), self.key.clone());
         let mark = self.mark;
         drop(runtime.spawn(async move {

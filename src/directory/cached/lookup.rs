@@ -59,8 +59,11 @@ impl<D: Directory + 'static> Inner<D> {
         };
         let value = P::ask(&self.source, place).await?;
         let payload = P::encode(&value).map(Bytes::from);
-        if let (Some(lease), Some(payload), true) = (lease, &payload, P::is_kept(&value)) {
-            lease.fill(payload).await;
+        if let Some(lease) = lease {
+            match payload.as_ref().filter(|_| P::is_kept(&value)) {
+                Some(payload) => lease.fill(payload).await,
+                None => lease.clear().await,
+            }
         }
         Ok((value, payload))
     }

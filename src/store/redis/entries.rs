@@ -115,6 +115,14 @@ impl Entries {
         self.fill(entry, lease, b"", Duration::ZERO).await.map(|_| ())
     }
 
+    /// Removes an entry, and the lease whoever has it.
+    pub(crate) async fn clear(&self, entry: Entry<'_>) -> Result<(), Error> {
+        let mut del = redis::cmd("HDEL");
+        let _ = del.arg(entry.key).arg(format!("v{}", entry.name)).arg(format!("l{}", entry.name));
+        // It may as well run twice.
+        self.connections.read(&del).await.map(|_| ())
+    }
+
     /// Removes all entries under the keys, and all leases.
     pub(crate) async fn remove(&self, keys: &[impl AsRef<str>]) -> Result<(), Error> {
         let mut del = redis::cmd("DEL");
