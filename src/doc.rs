@@ -13,6 +13,10 @@ use tower_service::Service;
 
 use crate::{Error, MemoryStore, RedisSessionLayer, SessionContext};
 
+mod accounts;
+
+pub use accounts::Accounts;
+
 struct Handler<F>(F);
 
 impl<F, Fut> Service<Request<()>> for Handler<F>

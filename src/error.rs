@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Expired,
     /// All sessions of the user were revoked while the user signed in.
     Revoked,
+    /// What was asked for is not the user's to have.
+    Forbidden,
     /// The store could not be reached in time, or did not tell whether a write happened.
     Unavailable,
     /// The store is there but not as configured: wrong password, a replica, not a Redis.
@@ -100,8 +102,8 @@ impl Error {
         self.kind
     }
 
-    /// The HTTP status that fits (RFC 9110 section 15): 401 for absent, expired and revoked, 413
-    /// for too large, 503 where the store is at fault, else 500.
+    /// The HTTP status that fits (RFC 9110 section 15): 401 for absent, expired and revoked, 403
+    /// for forbidden, 413 for too large, 503 where the store is at fault, else 500.
     ///
     /// ```
     /// # use tower_redis_session::{Error, ErrorKind};
@@ -110,6 +112,7 @@ impl Error {
     pub fn status(&self) -> StatusCode {
         match self.kind {
             ErrorKind::Absent | ErrorKind::Expired | ErrorKind::Revoked => StatusCode::UNAUTHORIZED,
+            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
             ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorKind::Unavailable | ErrorKind::Misconfigured | ErrorKind::Unsupported => {
                 StatusCode::SERVICE_UNAVAILABLE

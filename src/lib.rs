@@ -57,6 +57,15 @@
 //!
 //! [`RedisSessionLayer::status`] tells how the store does.
 //!
+//! # Users, platforms and settings
+//!
+//! Implement [`Directory`] over whatever keeps your users, and a session can tell [who its user
+//! is](SessionContext::user_info) and [which platform is active](SessionContext::platform_info),
+//! [switch it](SessionContext::switch_platform), and [end when its user is deactivated or
+//! deleted](SessionContext::validate_user). `CachedDirectory` (feature `redis`) keeps the answers in
+//! Redis: one loader at a time, no old value after a change, the source's own answer when Redis is
+//! away, and credentials only as ciphertext (feature `sealed`).
+//!
 //! # Deployment caveats
 //!
 //! - `SameSite` is not protection against forged requests: check `Origin` or `Sec-Fetch-Site` on
@@ -79,7 +88,7 @@
 //! | `sqlite` | `DatabaseStore` on a SQLite file, and with `redis` `DurableStore` |
 //! | `postgres` | the same on PostgreSQL |
 //! | `tls` | `rediss://` addresses, and TLS to PostgreSQL, by rustls and the system's certificates |
-//! | `sealed` | records that only the client's token opens: `Builder::seal_records` |
+//! | `sealed` | records that only the client's token opens, `Builder::seal_records`; `KeyRing` |
 //! | `testing` | the conformance suite for authors of stores |
 //!
 //! # Coming from the session modules of the Python system
@@ -90,12 +99,15 @@
 //! | `get_current_session_id` | [`SessionContext::id`] |
 //! | `get_current_user_id` | [`SessionContext::user_id`] |
 //! | `get_current_platform_id` | [`SessionContext::platform_id`] |
-//! | `update_session_platform` | [`SessionContext::set_platform`] |
+//! | `update_session_platform` | [`SessionContext::switch_platform`], [`SessionContext::set_platform`] |
 //! | `clear_session_platform` | [`SessionContext::clear_platform`] |
 //! | `create_user_session` | [`SessionContext::login`] |
 //! | `destroy_current_session` | [`SessionContext::logout`], [`SessionContext::logout_everywhere`] |
-//! | `validate_current_session` | [`SessionContext::validate`] |
+//! | `validate_current_session` | [`SessionContext::validate`], [`SessionContext::validate_user`] |
 //! | `update_session_activity` | [`SessionContext::touch`] |
+//! | `get_current_user_info` | [`SessionContext::user_info`] |
+//! | `get_current_platform_info` | [`SessionContext::platform_info`] |
+//! | `get_user_settings` | [`Directory::settings`] |
 //! | `get_session_created_at` | [`SessionContext::created_at`] |
 //! | `get_session_last_activity` | [`SessionContext::last_activity`] |
 //! | `DatabaseSessionMiddleware` | `DatabaseSessionLayer`, or rather a `DurableStore` |
@@ -116,6 +128,7 @@ mod context;
 mod cookie;
 mod depth;
 mod device;
+mod directory;
 mod error;
 mod events;
 mod expiry;
@@ -124,6 +137,8 @@ pub mod guard;
 #[cfg(feature = "_hooks")]
 pub mod hooks;
 mod identity;
+#[cfg(all(feature = "redis", feature = "sealed"))]
+mod key_ring;
 mod layer;
 mod lifetime;
 mod line;
@@ -139,6 +154,8 @@ mod running;
 mod seal;
 mod service;
 mod sessions;
+#[cfg(feature = "redis")]
+mod single;
 mod state;
 pub mod state_api;
 mod status;
@@ -170,10 +187,15 @@ pub use config::Config;
 pub use context::SessionContext;
 pub use cookie::{CookieConfig, SameSite};
 pub use device::{DeviceConfig, PeerAddress};
+#[cfg(feature = "redis")]
+pub use directory::cached::{CachedDirectory, CachedDirectoryBuilder, DirectoryPart};
+pub use directory::{Credentials, Directory, PlatformInfo, Standing, UserInfo, active_platform};
 pub use error::{ConfigError, Error, ErrorKind};
 pub use events::{Event, EventStream, Events};
 pub use expiry::SessionExpiry;
 pub use future::ResponseFuture;
+#[cfg(all(feature = "redis", feature = "sealed"))]
+pub use key_ring::KeyRing;
 pub use layer::RedisSessionLayer;
 pub use lifetime::Snapshot;
 pub use login::LoginAttempt;

@@ -34,6 +34,12 @@ const PURE: &[&str] = &[
     "cookie/check.rs",
     "store/database/row.rs",
     "moment.rs",
+    "directory/active.rs",
+    "directory/info.rs",
+    "directory/credentials.rs",
+    "directory/cached/doubts.rs",
+    "directory/cached/envelope.rs",
+    "directory/cached/outage.rs",
     "store/redis/incarnation.rs",
     "store/durable/breaker.rs",
     "store/durable/journal.rs",
@@ -56,8 +62,10 @@ const RESERVED: &[(&[&str], &[&str])] = &[
             "state_api.rs",
         ],
     ),
-    (&["getrandom"], &["token.rs", "error.rs", "mark.rs", "seal.rs"]),
-    (&["sha2", "base64"], &["token.rs"]),
+    (&["getrandom"], &["token.rs", "error.rs", "mark.rs", "seal.rs", "key_ring.rs"]),
+    (&["sha2"], &["token.rs"]),
+    (&["base64"], &["token.rs", "key_ring.rs"]),
+    (&["chacha20poly1305"], &["seal.rs", "key_ring.rs"]),
     (&["sqlx"], &["store/database.rs", "store/database/"]),
     (&["rustix"], &["uptime.rs"]),
     (&["pin_project"], &["future.rs", "body.rs", "guard/service.rs"]),
@@ -72,7 +80,15 @@ const STORES: &[&str] = &[
     "DatabaseConfig",
     "DurableStore",
 ];
-const CHOOSERS: &[&str] = &["lib.rs", "config.rs", "config/", "compat.rs", "doc.rs", "store/"];
+const CHOOSERS: &[&str] = &[
+    "lib.rs",
+    "config.rs",
+    "config/",
+    "compat.rs",
+    "directory/cached/builder.rs",
+    "doc.rs",
+    "store/",
+];
 
 /// What a pure file may not name, besides the reserved crates.
 const IMPURE: &[&str] = &[

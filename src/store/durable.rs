@@ -32,7 +32,6 @@ mod keeper;
 mod load;
 mod push;
 mod renew;
-mod single;
 mod state;
 mod sweep;
 mod touch;

@@ -24,6 +24,7 @@ mod check;
 mod config;
 mod connection;
 mod contract;
+pub(crate) mod entries;
 mod failure;
 pub(crate) mod greet;
 mod health;

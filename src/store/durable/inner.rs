@@ -13,7 +13,6 @@ use tokio_util::task::TaskTracker;
 use super::{
     authority::Authority,
     config::{DurableBuilder, Parameters},
-    single::Loaders,
     state::Stores,
     touch::Touched,
 };
@@ -22,14 +21,16 @@ use crate::{
     error::{ConfigError, Error},
     mark::Marks,
     moment::Moment,
+    single::Loaders,
     status::Serving,
     store::{
-        database::Database,
+        database::{Database, Row},
         redis::{
             cache::{Cache, Fault},
             greet::Greeter as _,
         },
     },
+    token::SessionId,
 };
 
 pub(super) struct Inner {
@@ -37,7 +38,7 @@ pub(super) struct Inner {
     pub(super) cache: Cache,
     pub(super) stores: Stores,
     pub(super) parameters: Parameters,
-    pub(super) loaders: Loaders,
+    pub(super) loaders: Loaders<SessionId, Result<Option<Row>, Error>>,
     /// Who may read the database just now.
     pub(super) readers: Semaphore,
     pub(super) touched: Touched,

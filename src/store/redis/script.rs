@@ -16,6 +16,8 @@ pub(super) enum Script {
     Kill,
     DeleteIf,
     Touch,
+    EntryTake,
+    EntryFill,
     #[cfg(feature = "_database")]
     Put,
     #[cfg(feature = "_database")]
@@ -34,6 +36,8 @@ pub(super) const RECORDS: &[Script] = &[
     Script::DeleteIf,
     Script::Touch,
 ];
+/// What entries of a directory need.
+pub(super) const ENTRIES: &[Script] = &[Script::EntryTake, Script::EntryFill];
 /// What copies need of records that a database keeps.
 #[cfg(feature = "_database")]
 pub(super) const COPIES: &[Script] = &[Script::Put, Script::Fill, Script::Touch];
@@ -84,6 +88,8 @@ impl Script {
             Self::Kill => source!("kill.lua"),
             Self::DeleteIf => source!("delete_if.lua"),
             Self::Touch => source!("touch.lua"),
+            Self::EntryTake => source!("entry_take.lua"),
+            Self::EntryFill => source!("entry_fill.lua"),
             #[cfg(feature = "_database")]
             Self::Put => source!("put.lua"),
             #[cfg(feature = "_database")]

@@ -1,0 +1,153 @@
+//! A directory with a cache in Redis in front of it.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{Credentials, Directory, PlatformInfo, UserInfo};
+use crate::{error::Error, single::Loaders, status::StoreStatus};
+
+mod builder;
+mod cache;
+mod doubts;
+mod envelope;
+mod invalidation;
+mod lease;
+mod lookup;
+mod outage;
+mod part;
+mod sealing;
+
+pub use builder::CachedDirectoryBuilder;
+use cache::Cache;
+use envelope::Kind;
+pub use invalidation::DirectoryPart;
+
+/// A [`Directory`] whose answers are kept in Redis for a while: one loader asks the source, all
+/// instances read what it got.
+///
+/// - **Read through.** What Redis does not have is asked of the source by whoever holds the lease
+///   for it; others wait for the answer, within this process and across processes. Before it ends
+///   an entry is brought up to date in the background, and nobody waits.
+/// - **Right.** After a change call [`invalidate_user`](Self::invalidate_user) and the like, or wrap
+///   the save in [`change`](Self::change): from then on nobody reads the old value, nor does a loader
+///   put it back that read it before. Without that an entry is old by its time to live at most, and
+///   by what its loader took.
+/// - **Redis may be away.** Then the source answers, within the budget. An invalidation that Redis
+///   did not confirm is remembered and repeated until it does; until then this process asks the
+///   source for what was changed. Other processes may read the old value from a Redis that they still
+///   reach, and if this one dies meanwhile, or Redis comes back with older data, the time to live is
+///   the bound.
+/// - **Secrets.** Credentials are kept only if there is a key ring (crate feature `sealed`), and then
+///   as ciphertext. What does not open is asked of the source. Everything else lies there readable.
+///
+/// A user or credentials that do not exist are asked for each time, so that they are there as soon as
+/// they exist. An entry above 64 KiB is not kept. A user id or a platform id above 1,024 bytes is
+/// asked of the source alone.
+///
+/// Clones share one cache and its connections.
+///
+/// ```
+/// # use tower_redis_session::doc::Accounts;
+/// use tower_redis_session::{CachedDirectory, Directory, RedisConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let config = RedisConfig::at("127.0.0.1", 1);
+/// // Nothing listens there: the source answers.
+/// let directory = CachedDirectory::builder(Accounts, config).build()?;
+/// assert_eq!(directory.user("alice").await?.unwrap().role, "member");
+/// # Ok(())
+/// # }
+/// ```
+pub struct CachedDirectory<D> {
+    inner: Arc<Inner<D>>,
+}
+
+struct Inner<D> {
+    source: D,
+    cache: Arc<Cache>,
+    /// Who asks just now; the answer as it is kept, for those who share it.
+    loaders: Loaders<Place, Result<Option<Bytes>, Error>>,
+}
+
+/// An entry of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    kind: Kind,
+    user: Box<str>,
+    /// Of a platform, else empty.
+    name: Box<str>,
+}
+
+impl<D: Directory + 'static> CachedDirectory<D> {
+    /// What the cache is in front of.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CachedDirectory, Directory, RedisConfig, doc::Accounts};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let redis = RedisConfig::at("127.0.0.1", 1);
+    /// let directory = CachedDirectory::builder(Accounts, redis).build()?;
+    /// assert_eq!(directory.source().settings("bob").await?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn source(&self) -> &D {
+        &self.inner.source
+    }
+
+    /// How Redis does, as far as calls have noticed. Asks nobody.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CachedDirectory, RedisConfig, doc::Accounts};
+    /// # let redis = RedisConfig::at("127.0.0.1", 1);
+    /// let directory = CachedDirectory::builder(Accounts, redis).build()?;
+    /// assert!(directory.status().answers);
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn status(&self) -> StoreStatus {
+        self.inner.cache.status()
+    }
+}
+
+impl<D: Directory + 'static> Directory for CachedDirectory<D> {
+    type Settings = D::Settings;
+
+    async fn user(&self, user_id: &str) -> Result<Option<UserInfo>, Error> {
+        self.inner.get::<part::User>(user_id, "").await
+    }
+
+    async fn platforms(&self, user_id: &str) -> Result<Vec<PlatformInfo>, Error> {
+        self.inner.get::<part::Platforms>(user_id, "").await
+    }
+
+    async fn settings(&self, user_id: &str) -> Result<Option<D::Settings>, Error> {
+        self.inner.get::<part::Settings>(user_id, "").await
+    }
+
+    async fn credentials(
+        &self,
+        user_id: &str,
+        platform_id: &str,
+    ) -> Result<Option<Credentials>, Error> {
+        self.inner.get::<part::Secret>(user_id, platform_id).await
+    }
+}
+
+impl<D> Clone for CachedDirectory<D> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<D> fmt::Debug for CachedDirectory<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedDirectory")
+            .field("cache", &self.inner.cache)
+            .field("loaders", &self.inner.loaders)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,212 @@
+//! The configuration of a cached directory, and its defaults.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{CachedDirectory, Inner, cache::Cache, sealing::Sealing};
+#[cfg(feature = "sealed")]
+use crate::key_ring::KeyRing;
+use crate::{
+    directory::Directory,
+    error::ConfigError,
+    single::Loaders,
+    store::redis::{RedisConfig, entries::Entries},
+};
+
+/// Configures a [`CachedDirectory`].
+#[must_use]
+pub struct CachedDirectoryBuilder<D> {
+    source: D,
+    redis: RedisConfig,
+    times: Times,
+    refresh_ahead: Option<Duration>,
+    sealing: Sealing,
+}
+
+/// How long things take and last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) time_to_live: Duration,
+    pub(super) refresh_ahead: Duration,
+    pub(super) budget: Duration,
+    pub(super) loader_lease: Duration,
+    pub(super) loader_wait: Duration,
+}
+
+impl<D: Directory + 'static> CachedDirectory<D> {
+    /// Starts the configuration of a cache in that Redis, in front of `source`. The keys start with
+    /// the Redis' key prefix and `d:`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CachedDirectory, RedisConfig, doc::Accounts};
+    /// let redis = RedisConfig::new("redis://127.0.0.1/0");
+    /// assert!(CachedDirectory::builder(Accounts, redis).build().is_ok());
+    /// ```
+    pub fn builder(source: D, redis: RedisConfig) -> CachedDirectoryBuilder<D> {
+        CachedDirectoryBuilder::new(source, redis)
+    }
+}
+
+impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
+    fn new(source: D, redis: RedisConfig) -> Self {
+        let times = Times {
+            time_to_live: Duration::from_secs(300),
+            refresh_ahead: Duration::ZERO,
+            budget: Duration::from_millis(100),
+            loader_lease: Duration::from_secs(5),
+            loader_wait: Duration::from_secs(1),
+        };
+        Self { source, redis, times, refresh_ahead: None, sealing: Sealing::default() }
+    }
+
+    /// How long an entry is good: how old an answer may be where nobody told of the change. From 1
+    /// second to 1 day, the same on all instances. Defaults to 5 minutes.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CachedDirectory, RedisConfig, doc::Accounts};
+    /// # use std::time::Duration;
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// assert!(builder.time_to_live(Duration::ZERO).build().is_err());
+    /// ```
+    pub fn time_to_live(mut self, time: Duration) -> Self {
+        self.times.time_to_live = time;
+        self
+    }
+
+    /// How long before its end an entry that is read is brought up to date in the background. Less
+    /// than the time to live; zero for not at all. Defaults to a fifth of the time to live.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CachedDirectory, RedisConfig, doc::Accounts};
+    /// # use std::time::Duration;
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// assert!(builder.refresh_ahead(Duration::from_secs(10)).build().is_ok());
+    /// ```
+    pub fn refresh_ahead(mut self, time: Duration) -> Self {
+        self.refresh_ahead = Some(time);
+        self
+    }
+
+    /// How long a call waits for Redis at most, connecting included; then the source answers. From
+    /// 1 ms to 1 minute. Defaults to 100 ms.
+    ///
+    /// Who asks for what another call is asking for just now waits for that one as well. After three
+    /// failures in a row Redis is left alone, and one call a second tries.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CachedDirectory, RedisConfig, doc::Accounts};
+    /// # use std::time::Duration;
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// let error = builder.budget(Duration::ZERO).build().unwrap_err();
+    /// assert_eq!(error.setting(), "directory budget");
+    /// ```
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.times.budget = budget;
+        self
+    }
+
+    /// How long whoever asks the source has the right to fill the entry; what comes later is not
+    /// kept, and another may ask. Longer than the source takes. From 100 ms to 1 minute. Defaults to
+    /// 5 seconds.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CachedDirectory, RedisConfig, doc::Accounts};
+    /// # use std::time::Duration;
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// assert!(builder.loader_lease(Duration::from_secs(20)).build().is_ok());
+    /// ```
+    pub fn loader_lease(mut self, lease: Duration) -> Self {
+        self.times.loader_lease = lease;
+        self
+    }
+
+    /// How long the loader of another process is waited for; past that the source is asked beside
+    /// it, and the answer not kept. No more than the loader's lease counts. Defaults to 1 second.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CachedDirectory, RedisConfig, doc::Accounts};
+    /// # use std::time::Duration;
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// assert!(builder.loader_wait(Duration::from_millis(200)).build().is_ok());
+    /// ```
+    pub fn loader_wait(mut self, wait: Duration) -> Self {
+        self.times.loader_wait = wait;
+        self
+    }
+
+    /// The keys that credentials are sealed with. Defaults to none: credentials are not kept then.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CachedDirectory, KeyRing, RedisConfig, doc::Accounts};
+    /// let ring: KeyRing = "2026a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// assert!(builder.key_ring(ring).build().is_ok());
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[cfg(feature = "sealed")]
+    pub fn key_ring(mut self, ring: KeyRing) -> Self {
+        self.sealing = Sealing::with(ring);
+        self
+    }
+
+    /// The directory. Connects nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of its range, or what is wrong with the Redis.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CachedDirectory, RedisConfig, doc::Accounts};
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::new("http://host"));
+    /// assert!(builder.build().is_err());
+    /// ```
+    pub fn build(self) -> Result<CachedDirectory<D>, ConfigError> {
+        let times = self.checked_times()?;
+        let entries = Entries::new(&self.redis)?;
+        let cache = Arc::new(Cache::new(entries, times, self.sealing));
+        let inner = Inner { source: self.source, cache, loaders: Loaders::default() };
+        Ok(CachedDirectory { inner: Arc::new(inner) })
+    }
+
+    fn checked_times(&self) -> Result<Times, ConfigError> {
+        let [milli, second, minute, day] =
+            [1, 1_000, 60_000, 86_400_000].map(Duration::from_millis);
+        let mut times = self.times;
+        for (name, time, range, fault) in [
+            (
+                "directory time to live",
+                times.time_to_live,
+                second..=day,
+                "is not between 1 second and 1 day",
+            ),
+            ("directory budget", times.budget, milli..=minute, "is not between 1 ms and 1 minute"),
+            (
+                "directory loader lease",
+                times.loader_lease,
+                100 * milli..=minute,
+                "is not between 100 ms and 1 minute",
+            ),
+        ] {
+            if !range.contains(&time) {
+                return Err(ConfigError::new(name, fault));
+            }
+        }
+        times.refresh_ahead = self.refresh_ahead.unwrap_or(times.time_to_live / 5);
+        if times.refresh_ahead >= times.time_to_live {
+            let fault = "is not less than the time to live";
+            return Err(ConfigError::new("directory refresh ahead", fault));
+        }
+        times.loader_wait = times.loader_wait.min(times.loader_lease);
+        Ok(times)
+    }
+}
+
+impl<D> fmt::Debug for CachedDirectoryBuilder<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedDirectoryBuilder")
+            .field("redis", &self.redis)
+            .field("times", &self.times)
+            .field("refresh_ahead", &self.refresh_ahead)
+            .field("sealing", &self.sealing)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! The cache as one process sees it: how Redis does, and what of it is in doubt.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::task::AbortHandle;
+
+use super::{
+    Place,
+    builder::Times,
+    doubts::Doubts,
+    envelope::Kind,
+    outage::Outage,
+    sealing::{Sealing, Unreadable},
+};
+use crate::{
+    error::Error, mark::Marks, moment::Moment, request::Causes, status::StoreStatus,
+    store::redis::entries::Entries, uptime::Uptime,
+};
+
+/// Longest id of a user or a platform, in bytes.
+const ID_MAX: usize = 1024;
+/// The first and the longest pause between two attempts to remove what is in doubt.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// Keys that are removed by one command.
+const AT_ONCE: usize = 256;
+
+pub(super) struct Cache {
+    pub(super) entries: Entries,
+    pub(super) times: Times,
+    pub(super) marks: Marks,
+    sealing: Sealing,
+    uptime: Uptime,
+    outage: Mutex<Outage>,
+    doubts: Mutex<(Doubts, Option<AbortHandle>)>,
+}
+
+impl Cache {
+    pub(super) fn new(entries: Entries, times: Times, sealing: Sealing) -> Self {
+        let (marks, uptime, outage, doubts) = Default::default();
+        Self { entries, times, marks, sealing, uptime, outage, doubts }
+    }
+
+    pub(super) fn key(&self, kind: Kind, user: &str) -> Box<str> {
+        format!("{}{}:{user}", self.entries.prefix(), kind.letter()).into()
+    }
+
+    /// Whether Redis is to be asked for an entry at all.
+    pub(super) fn serves(&self, place: &Place, key: &str) -> bool {
+        place.user.len() <= ID_MAX
+            && place.name.len() <= ID_MAX
+            && self.sealing.can_keep(place.kind)
+            && !self.is_in_doubt(key)
+            && self.may_ask()
+    }
+
+    pub(super) fn is_in_doubt(&self, key: &str) -> bool {
+        self.doubts().0.is_in_doubt(key, self.uptime.now())
+    }
+
+    pub(super) fn may_ask(&self) -> bool {
+        self.outage().may_ask(self.uptime.now())
+    }
+
+    pub(super) fn pack(&self, place: &Place, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
+        self.sealing.pack(place, key, payload)
+    }
+
+    pub(super) fn unpack<'a>(
+        &self,
+        place: &Place,
+        key: &str,
+        entry: &'a [u8],
+    ) -> Result<Cow<'a, [u8]>, Unreadable> {
+        self.sealing.unpack(place, key, entry)
+    }
+
+    /// Waits for Redis, and notes whether it answered.
+    ///
+    /// Cancellation safety: a command that is given up may run yet; every one is harmless late.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let result = tokio::time::timeout(limit, work).await;
+        let result = result.unwrap_or_else(|_| Err(Error::unavailable("no answer in time")));
+        match &result {
+            Ok(_) => {
+                if self.outage().succeed() {
+                    tracing::info!("redis is back, the directory is cached again");
+                }
+            }
+            Err(error) => {
+                if self.outage().fail(self.uptime.now()) {
+                    let cause = Causes(error);
+                    tracing::warn!(%cause, "redis is away, the directory is answered by its source");
+                }
+            }
+        }
+        result
+    }
+
+    /// Puts keys in doubt until Redis has removed them; the number to settle that with.
+    pub(super) fn doubt(&self, keys: &[Box<str>]) -> u64 {
+        // The old value may be filled in until the lease ends, and lives on from there.
+        let longest = self.times.loader_lease.saturating_add(self.times.time_to_live);
+        let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        let end = self.uptime.now().as_millis().saturating_add(longest);
+        self.doubts().0.add(keys, Moment::from_millis(end))
+    }
+
+    pub(super) fn settle(&self, keys: &[Box<str>], number: u64) {
+        self.doubts().0.settle(keys, number);
+    }
+
+    /// Sees to it that what is in doubt is removed as soon as Redis is there.
+    pub(super) fn tend(self: &Arc<Self>) {
+        let mut doubts = self.doubts();
+        if doubts.1.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        // Without a runtime the doubt stays, and the next one is tended.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        doubts.1 = Some(runtime.spawn(remove_all(Arc::downgrade(self))).abort_handle());
+    }
+
+    pub(super) fn in_doubt(&self) -> usize {
+        self.doubts().0.len()
+    }
+
+    pub(super) fn status(&self) -> StoreStatus {
+        let answers = !self.outage().is_on();
+        StoreStatus { answers, ..self.entries.status() }
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn doubts(&self) -> MutexGuard<'_, (Doubts, Option<AbortHandle>)> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Removes what is in doubt, until there is nothing, or nobody who has the cache.
+async fn remove_all(cache: std::sync::Weak<Cache>) {
+    let mut pause = PAUSE.0;
+    loop {
+        let Some(cache) = cache.upgrade() else { return };
+        let (keys, number) = {
+            let mut doubts = cache.doubts();
+            let some = doubts.0.some(AT_ONCE);
+            if some.0.is_empty() {
+                // Under the lock: whoever doubts from now on finds nobody who tends.
+                doubts.1 = None;
+                return;
+            }
+            some
+        };
+        let limit = cache.times.budget;
+        if cache.within(limit, cache.entries.remove(&keys)).await.is_ok() {
+            cache.settle(&keys, number);
+            tracing::info!(count = keys.len(), "entries of the directory removed late");
+            pause = PAUSE.0;
+            continue;
+        }
+        drop(cache);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("entries", &self.entries)
+            .field("times", &self.times)
+            .field("sealing", &self.sealing)
+            .field("in_doubt", &self.in_doubt())
+            .finish_non_exhaustive()
+    }
+}

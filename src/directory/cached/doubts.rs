@@ -1,0 +1,100 @@
+//! What Redis may still hold although it changed: pure, over a given now.
+
+use std::collections::HashMap;
+
+use crate::moment::Moment;
+
+/// Keys at a time. Beyond them nothing that Redis holds is believed for a while.
+const MOST: usize = 4_096;
+
+/// Keys whose removal Redis has not confirmed.
+#[derive(Debug, Default)]
+pub(super) struct Doubts {
+    keys: HashMap<Box<str>, u64>,
+    drawn: u64,
+    /// Until when every key is in doubt, since there were too many to remember.
+    all_until: Option<Moment>,
+}
+
+impl Doubts {
+    /// Doubts the keys from now on; the number tells this doubt from a later one. `end` is when
+    /// nothing lives any more that Redis holds now.
+    pub(super) fn add(&mut self, keys: &[Box<str>], end: Moment) -> u64 {
+        self.drawn += 1;
+        for key in keys {
+            if self.keys.len() < MOST || self.keys.contains_key(key) {
+                let _ = self.keys.insert(key.clone(), self.drawn);
+            } else {
+                self.all_until = self.all_until.max(Some(end));
+            }
+        }
+        self.drawn
+    }
+
+    /// The keys were removed after doubt `number` began: it is over, and not a later one.
+    pub(super) fn settle(&mut self, keys: &[Box<str>], number: u64) {
+        for key in keys {
+            if self.keys.get(key).is_some_and(|doubt| *doubt <= number) {
+                let _ = self.keys.remove(key);
+            }
+        }
+    }
+
+    pub(super) fn is_in_doubt(&self, key: &str, now: Moment) -> bool {
+        self.keys.contains_key(key) || self.all_until.is_some_and(|end| now < end)
+    }
+
+    /// Some of the keys, at most so many, and the number by which to settle them.
+    pub(super) fn some(&self, most: usize) -> (Vec<Box<str>>, u64) {
+        (self.keys.keys().take(most).cloned().collect(), self.drawn)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis(millis)
+    }
+
+    fn keys(names: &[&str]) -> Vec<Box<str>> {
+        names.iter().map(|name| (*name).into()).collect()
+    }
+
+    #[test]
+    fn a_doubt_ends_by_a_removal_that_was_sent_after_it_began() {
+        let mut doubts = Doubts::default();
+        let _ = doubts.add(&keys(&["a", "b"]), at(9));
+        assert!(doubts.is_in_doubt("a", at(1)) && doubts.is_in_doubt("b", at(1)));
+        assert!(!doubts.is_in_doubt("c", at(1)));
+        let (some, number) = doubts.some(10);
+        // Changed once more while the removal is under way.
+        let later = doubts.add(&keys(&["a"]), at(9));
+        doubts.settle(&some, number);
+        assert!(doubts.is_in_doubt("a", at(1)) && !doubts.is_in_doubt("b", at(1)));
+        doubts.settle(&keys(&["a"]), later);
+        assert_eq!(doubts.len(), 0);
+    }
+
+    #[test]
+    fn too_many_to_remember_put_everything_in_doubt_until_all_of_it_is_over() {
+        let mut doubts = Doubts::default();
+        for count in 0..MOST {
+            let _ = doubts.add(&keys(&[&count.to_string()]), at(50));
+        }
+        assert!(!doubts.is_in_doubt("another", at(1)));
+        let _ = doubts.add(&keys(&["0"]), at(60));
+        assert!(!doubts.is_in_doubt("another", at(1)), "it was remembered before");
+        let _ = doubts.add(&keys(&["one too many"]), at(100));
+        let _ = doubts.add(&keys(&["an earlier end"]), at(70));
+        assert!(doubts.is_in_doubt("another", at(99)) && !doubts.is_in_doubt("another", at(100)));
+        assert!(doubts.is_in_doubt("0", at(100)));
+        assert_eq!(doubts.some(10).0.len(), 10);
+        assert_eq!(doubts.len(), MOST);
+    }
+}

@@ -1,0 +1,140 @@
+//! Reading through the cache.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{Inner, Place, lease::Lease, part::Part, sealing::Unreadable};
+use crate::{directory::Directory, error::Error, store::redis::entries::Turn};
+
+/// The first and the longest pause between two looks at what another loader has done.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(80));
+
+/// What Redis is good for, of one entry just now.
+enum Look<V> {
+    /// The value, also as it is kept, and the lease if it is to be brought up to date.
+    Found(V, Bytes, Option<Lease>),
+    /// No value, and perhaps the right to fill it.
+    Missing(Option<Lease>),
+}
+
+impl<D: Directory + 'static> Inner<D> {
+    /// Cancellation safety: if the one who asks is dropped, the next in line asks.
+    pub(super) async fn get<P: Part<D>>(
+        self: &Arc<Self>,
+        user: &str,
+        name: &str,
+    ) -> Result<P::Value, Error> {
+        let place = Place { kind: P::KIND, user: user.into(), name: name.into() };
+        let mut own = None;
+        let shared = self.loaders.load(place.clone(), async {
+            let (value, payload) = self.find::<P>(&place).await?;
+            own = Some(value);
+            Ok(payload)
+        });
+        let shared = shared.await?;
+        if let Some(value) = own {
+            return Ok(value);
+        }
+        match shared.and_then(|payload| P::decode(&payload)) {
+            Some(value) => Ok(value),
+            // A value that does not survive being kept.
+            None => P::ask(&self.source, &place).await,
+        }
+    }
+
+    async fn find<P: Part<D>>(
+        self: &Arc<Self>,
+        place: &Place,
+    ) -> Result<(P::Value, Option<Bytes>), Error> {
+        let lease = match self.look::<P>(place).await {
+            Look::Found(value, payload, lease) => {
+                if let Some(lease) = lease {
+                    self.refresh::<P>(place.clone(), lease);
+                }
+                return Ok((value, Some(payload)));
+            }
+            Look::Missing(lease) => lease,
+        };
+        let value = P::ask(&self.source, place).await?;
+        let payload = P::encode(&value).map(Bytes::from);
+        if let Some(lease) = lease {
+            match payload.as_ref().filter(|_| P::is_kept(&value)) {
+                Some(payload) => lease.fill(payload).await,
+                None => lease.clear().await,
+            }
+        }
+        Ok((value, payload))
+    }
+
+    /// One round trip, and more only where another loader is waited for or an entry is unreadable.
+    async fn look<P: Part<D>>(&self, place: &Place) -> Look<P::Value> {
+        let cache = &self.cache;
+        let key = cache.key(place.kind, &place.user);
+        if !cache.serves(place, &key) {
+            return Look::Missing(None);
+        }
+        let start = Instant::now();
+        let (mut ahead, mut pause) = (cache.times.refresh_ahead, PAUSE.0);
+        loop {
+            let Ok(mark) = cache.marks.draw() else { return Look::Missing(None) };
+            let mut lease = Lease::new(cache, place, &key, mark);
+            let Some(taken) = lease.take(ahead).await else { return Look::Missing(None) };
+            let lease = (taken.turn == Turn::Ours).then_some(lease);
+            if let Some((value, payload)) = self.read::<P>(place, &key, taken.value) {
+                return Look::Found(value, payload, lease);
+            }
+            match taken.turn {
+                Turn::Ours | Turn::Full => return Look::Missing(lease),
+                // What nobody can read is due at once, and nobody fills it before its time.
+                Turn::Nobody => ahead = Duration::MAX,
+                Turn::Theirs if start.elapsed() >= cache.times.loader_wait => {
+                    return Look::Missing(None);
+                }
+                Turn::Theirs => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE.1);
+                }
+            }
+        }
+    }
+
+    fn read<P: Part<D>>(
+        &self,
+        place: &Place,
+        key: &str,
+        entry: Option<Vec<u8>>,
+    ) -> Option<(P::Value, Bytes)> {
+        let entry = entry?;
+        let read = self.cache.unpack(place, key, &entry).and_then(|payload| {
+            let value = P::decode(&payload).ok_or(Unreadable::Payload)?;
+            Ok((value, Bytes::from(payload.into_owned())))
+        });
+        read.inspect_err(|fault| {
+            tracing::warn!(kind = ?place.kind, cause = %fault, "directory entry unreadable");
+        })
+        .ok()
+    }
+
+    /// Brings an entry up to date. Nobody waits for it, and until then the old value is served.
+    fn refresh<P: Part<D>>(self: &Arc<Self>, place: Place, lease: Lease) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let inner = Arc::clone(self);
+        drop(runtime.spawn(async move {
+            let limit = inner.cache.times.loader_lease;
+            match tokio::time::timeout(limit, P::ask(&inner.source, &place)).await {
+                Ok(Ok(value)) => match P::encode(&value).filter(|_| P::is_kept(&value)) {
+                    Some(payload) => lease.fill(&payload).await,
+                    None => lease.clear().await,
+                },
+                // The next attempt is by whoever reads when the lease is over.
+                Ok(Err(error)) => {
+                    tracing::warn!(kind = ?place.kind, %error, "directory entry not refreshed");
+                    lease.keep();
+                }
+                Err(_) => lease.keep(),
+            }
+        }));
+    }
+}

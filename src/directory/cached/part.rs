@@ -1,0 +1,148 @@
+//! The four things that a directory tells: how each is asked for, and what of it is kept.
+
+use std::future::Future;
+
+use super::{Place, envelope::Kind};
+use crate::{
+    directory::{Credentials, Directory, PlatformInfo, UserInfo},
+    error::Error,
+};
+
+/// One of them.
+pub(super) trait Part<D: Directory>: Send + 'static {
+    type Value: Send;
+    const KIND: Kind;
+
+    fn ask(source: &D, place: &Place) -> impl Future<Output = Result<Self::Value, Error>> + Send;
+
+    /// Whether the answer is worth keeping. What may begin to exist at any time is not, as long as
+    /// it does not: nobody would think of telling the cache.
+    fn is_kept(value: &Self::Value) -> bool;
+
+    fn encode(value: &Self::Value) -> Option<Vec<u8>>;
+
+    fn decode(payload: &[u8]) -> Option<Self::Value>;
+}
+
+pub(super) struct User;
+pub(super) struct Platforms;
+pub(super) struct Settings;
+pub(super) struct Secret;
+
+/// In the order of the fields.
+type UserFields<S> = (S, S, Option<S>, S, bool);
+type PlatformFields<S> = (S, S, S, S, S, bool, bool);
+
+impl<D: Directory> Part<D> for User {
+    type Value = Option<UserInfo>;
+    const KIND: Kind = Kind::User;
+
+    async fn ask(source: &D, place: &Place) -> Result<Self::Value, Error> {
+        source.user(&place.user).await
+    }
+
+    fn is_kept(value: &Self::Value) -> bool {
+        value.is_some()
+    }
+
+    fn encode(value: &Self::Value) -> Option<Vec<u8>> {
+        let fields = value.as_ref().map(|user| -> UserFields<&str> {
+            let UserInfo { id, username, email, role, active } = user;
+            (id, username, email.as_deref(), role, *active)
+        });
+        serde_json::to_vec(&fields).ok()
+    }
+
+    fn decode(payload: &[u8]) -> Option<Self::Value> {
+        let fields: Option<UserFields<String>> = serde_json::from_slice(payload).ok()?;
+        Some(fields.map(|(id, username, email, role, active)| UserInfo {
+            id,
+            username,
+            email,
+            role,
+            active,
+        }))
+    }
+}
+
+impl<D: Directory> Part<D> for Platforms {
+    type Value = Vec<PlatformInfo>;
+    const KIND: Kind = Kind::Platforms;
+
+    async fn ask(source: &D, place: &Place) -> Result<Self::Value, Error> {
+        source.platforms(&place.user).await
+    }
+
+    fn is_kept(_: &Self::Value) -> bool {
+        true
+    }
+
+    fn encode(value: &Self::Value) -> Option<Vec<u8>> {
+        let fields = value.iter().map(|platform| -> PlatformFields<&str> {
+            let PlatformInfo { id, name, kind, instance_url, username, active, default } = platform;
+            (id, name, kind, instance_url, username, *active, *default)
+        });
+        serde_json::to_vec(&fields.collect::<Vec<_>>()).ok()
+    }
+
+    fn decode(payload: &[u8]) -> Option<Self::Value> {
+        let platforms: Vec<PlatformFields<String>> = serde_json::from_slice(payload).ok()?;
+        let platform = |(id, name, kind, instance_url, username, active, default)| PlatformInfo {
+            id,
+            name,
+            kind,
+            instance_url,
+            username,
+            active,
+            default,
+        };
+        Some(platforms.into_iter().map(platform).collect())
+    }
+}
+
+impl<D: Directory> Part<D> for Settings {
+    type Value = Option<D::Settings>;
+    const KIND: Kind = Kind::Settings;
+
+    async fn ask(source: &D, place: &Place) -> Result<Self::Value, Error> {
+        source.settings(&place.user).await
+    }
+
+    fn is_kept(_: &Self::Value) -> bool {
+        true
+    }
+
+    /// Nothing for none, since the JSON of what there is may be any, also `null`.
+    fn encode(value: &Self::Value) -> Option<Vec<u8>> {
+        value.as_ref().map_or(Some(Vec::new()), |settings| serde_json::to_vec(settings).ok())
+    }
+
+    fn decode(payload: &[u8]) -> Option<Self::Value> {
+        if payload.is_empty() {
+            return Some(None);
+        }
+        serde_json::from_slice(payload).ok().map(Some)
+    }
+}
+
+impl<D: Directory> Part<D> for Secret {
+    type Value = Option<Credentials>;
+    const KIND: Kind = Kind::Credentials;
+
+    async fn ask(source: &D, place: &Place) -> Result<Self::Value, Error> {
+        source.credentials(&place.user, &place.name).await
+    }
+
+    fn is_kept(value: &Self::Value) -> bool {
+        value.is_some()
+    }
+
+    fn encode(value: &Self::Value) -> Option<Vec<u8>> {
+        serde_json::to_vec(&value.as_ref().map(Credentials::expose)).ok()
+    }
+
+    fn decode(payload: &[u8]) -> Option<Self::Value> {
+        let secret: Option<String> = serde_json::from_slice(payload).ok()?;
+        Some(secret.map(Credentials::new))
+    }
+}

@@ -1,0 +1,117 @@
+//! What may lie in Redis readable, and what only as ciphertext.
+
+use std::{borrow::Cow, fmt};
+
+use super::{
+    Place,
+    envelope::{self, Fault, Kind},
+};
+#[cfg(feature = "sealed")]
+use crate::key_ring::{KeyRing, Unopened};
+
+/// Turns what a directory said into what lies in Redis, and back.
+#[derive(Debug, Default)]
+pub(super) struct Sealing {
+    #[cfg(feature = "sealed")]
+    ring: Option<KeyRing>,
+}
+
+/// Why bytes from Redis are not used.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    Envelope(Fault),
+    #[cfg(feature = "sealed")]
+    Sealed(Unopened),
+    /// Fails closed: it should be sealed, and there is nothing to open it with.
+    NoKey,
+    /// Not of the type that it is kept for.
+    Payload,
+}
+
+impl Sealing {
+    #[cfg(feature = "sealed")]
+    pub(super) fn with(ring: KeyRing) -> Self {
+        Self { ring: Some(ring) }
+    }
+
+    /// Whether something of that kind may be kept at all.
+    pub(super) fn can_keep(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::User | Kind::Platforms | Kind::Settings => true,
+            Kind::Credentials => self.has_key(),
+        }
+    }
+
+    /// `None` for what may not be kept.
+    pub(super) fn pack(&self, place: &Place, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
+        match place.kind {
+            Kind::User | Kind::Platforms | Kind::Settings => envelope::wrap(place.kind, payload),
+            Kind::Credentials => self.seal(place, key, payload),
+        }
+    }
+
+    pub(super) fn unpack<'a>(
+        &self,
+        place: &Place,
+        key: &str,
+        entry: &'a [u8],
+    ) -> Result<Cow<'a, [u8]>, Unreadable> {
+        let payload = envelope::unwrap(place.kind, entry).map_err(Unreadable::Envelope)?;
+        match place.kind {
+            Kind::User | Kind::Platforms | Kind::Settings => Ok(Cow::Borrowed(payload)),
+            Kind::Credentials => self.open(place, key, payload).map(Cow::Owned),
+        }
+    }
+}
+
+#[cfg(feature = "sealed")]
+impl Sealing {
+    fn has_key(&self) -> bool {
+        self.ring.is_some()
+    }
+
+    fn seal(&self, place: &Place, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
+        let sealed = self.ring.as_ref()?.seal(&parts(place, key), payload);
+        let sealed = sealed.inspect_err(|error| tracing::error!(%error, "nothing can be sealed"));
+        envelope::wrap(place.kind, &sealed.ok()?)
+    }
+
+    fn open(&self, place: &Place, key: &str, sealed: &[u8]) -> Result<Vec<u8>, Unreadable> {
+        let ring = self.ring.as_ref().ok_or(Unreadable::NoKey)?;
+        ring.open(&parts(place, key), sealed).map_err(Unreadable::Sealed)
+    }
+}
+
+/// Where it lies: the whole key, and the name under it.
+#[cfg(feature = "sealed")]
+fn parts<'a>(place: &'a Place, key: &'a str) -> [&'a [u8]; 2] {
+    [key.as_bytes(), place.name.as_bytes()]
+}
+
+#[cfg(not(feature = "sealed"))]
+#[allow(clippy::unused_self, reason = "the same shape with and without keys")]
+impl Sealing {
+    fn has_key(&self) -> bool {
+        false
+    }
+
+    fn seal(&self, _: &Place, _: &str, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn open(&self, _: &Place, _: &str, _: &[u8]) -> Result<Vec<u8>, Unreadable> {
+        Err(Unreadable::NoKey)
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Envelope(fault) => fault.fmt(f),
+            #[cfg(feature = "sealed")]
+            Self::Sealed(unopened) => unopened.fmt(f),
+            Self::NoKey => f.write_str("sealed, and there is no key ring"),
+            Self::Payload => f.write_str("not of the type that is asked for"),
+        }
+    }
+}

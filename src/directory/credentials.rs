@@ -1,0 +1,46 @@
+//! What opens a platform: a secret that is hard to print by mistake.
+
+use std::fmt;
+
+/// The secret of a platform, such as an access token. Prints as nothing, serializes not at all, and
+/// is compared with nothing.
+///
+/// ```
+/// use tower_redis_session::Credentials;
+///
+/// let token = Credentials::new("mQ3x..");
+/// assert_eq!(token.expose(), "mQ3x..");
+/// assert_eq!(format!("{token:?}"), "Credentials(..)");
+/// ```
+#[derive(Clone)]
+pub struct Credentials(Box<str>);
+
+impl Credentials {
+    /// Several secrets in one, such as a token and the key of a client, go in as JSON.
+    ///
+    /// ```
+    /// # use tower_redis_session::Credentials;
+    /// let both = Credentials::new(r#"{"id":"app","secret":"mQ3x.."}"#);
+    /// assert!(both.expose().starts_with('{'));
+    /// ```
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into().into_boxed_str())
+    }
+
+    /// The secret itself, to be sent to the platform and to nobody else.
+    ///
+    /// ```
+    /// # use tower_redis_session::Credentials;
+    /// assert_eq!(Credentials::new("mQ3x..").expose().len(), 6);
+    /// ```
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(..)")
+    }
+}

@@ -1,0 +1,152 @@
+//! What a directory said, kept in Redis: read, leased, filled, removed.
+//!
+//! Under a key stands a hash of all entries of one kind of one user: a value under `v` and the
+//! entry's name, the lease of whoever is about to fill it under `l` and the name. Removing the key
+//! takes both, so that nothing that was read before can be filled in after.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use redis::{FromRedisValue as _, Value};
+
+use super::{
+    RedisConfig,
+    connection::Connections,
+    millis,
+    script::{ENTRIES, Script},
+};
+use crate::{
+    error::{ConfigError, Error, ErrorKind},
+    record::Mark,
+    status::StoreStatus,
+};
+
+/// The entries in one Redis.
+pub(crate) struct Entries {
+    connections: Connections,
+    prefix: Arc<str>,
+}
+
+/// An entry: the key of its hash, and its name there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) name: &'a str,
+}
+
+/// What there is of an entry.
+pub(crate) struct Taken {
+    /// The value, as long as it lives.
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) turn: Turn,
+}
+
+/// Whose turn it is to fill an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Nobody's: it is fresh.
+    Nobody,
+    /// The caller's, who holds the lease now.
+    Ours,
+    /// That of somebody else, who holds the lease.
+    Theirs,
+    /// Nobody's: Redis has no memory or no disk left.
+    Full,
+}
+
+impl Entries {
+    /// Connects nothing.
+    pub(crate) fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
+        let prefix = format!("{}d:", config.checked_prefix()?).into();
+        Ok(Self { connections: Connections::new(config, ENTRIES, None)?, prefix })
+    }
+
+    /// What the key of every entry starts with.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Reads an entry, and takes the lease to fill it, for `life`, if it is missing or ends within
+    /// `ahead`. One round trip.
+    ///
+    /// Never sent twice, and no two calls have the same lease: one that lands late would give its
+    /// holder back the right that an invalidation has taken away meanwhile.
+    pub(crate) async fn take(
+        &self,
+        entry: Entry<'_>,
+        lease: &Mark,
+        life: Duration,
+        ahead: Duration,
+    ) -> Result<Taken, Error> {
+        let mut call = Script::EntryTake.call(&[entry.key]);
+        call.arg(entry.name).arg(lease.as_slice()).arg(millis(life)).arg(millis(ahead));
+        let both = match self.connections.get().await?.write(&call).await {
+            Ok(Ok(Value::Array(both))) => both,
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Err(unreadable()),
+            Err(error) | Ok(Err(error)) => return Err(error),
+            Ok(Ok(_)) => return Err(unreadable()),
+        };
+        let [value, turn] = <[Value; 2]>::try_from(both).map_err(|_| unreadable())?;
+        let value = Option::<Vec<u8>>::from_redis_value(value).map_err(|_| unreadable())?;
+        let turn = match turn {
+            Value::Int(0) => Turn::Nobody,
+            Value::Int(1) => Turn::Ours,
+            Value::Int(2) => Turn::Theirs,
+            _ => Turn::Full,
+        };
+        Ok(Taken { value, turn })
+    }
+
+    /// Fills an entry, if the lease still stands; answers whether it did.
+    pub(crate) async fn fill(
+        &self,
+        entry: Entry<'_>,
+        lease: &Mark,
+        value: &[u8],
+        life: Duration,
+    ) -> Result<bool, Error> {
+        let mut call = Script::EntryFill.call(&[entry.key]);
+        call.arg(entry.name).arg(lease.as_slice()).arg(value).arg(millis(life));
+        let filled = self.connections.repeatable(&call).await?;
+        Ok(matches!(filled, Value::Int(1)))
+    }
+
+    /// Gives the lease back and fills nothing.
+    pub(crate) async fn release(&self, entry: Entry<'_>, lease: &Mark) -> Result<(), Error> {
+        self.fill(entry, lease, b"", Duration::ZERO).await.map(|_| ())
+    }
+
+    /// Removes an entry, and the lease whoever has it.
+    pub(crate) async fn clear(&self, entry: Entry<'_>) -> Result<(), Error> {
+        let mut del = redis::cmd("HDEL");
+        let _ = del.arg(entry.key).arg(format!("v{}", entry.name)).arg(format!("l{}", entry.name));
+        // It may as well run twice.
+        self.connections.read(&del).await.map(|_| ())
+    }
+
+    /// Removes all entries under the keys, and all leases.
+    pub(crate) async fn remove(&self, keys: &[impl AsRef<str>]) -> Result<(), Error> {
+        let mut del = redis::cmd("DEL");
+        for key in keys {
+            let _ = del.arg(key.as_ref());
+        }
+        // It may as well run twice.
+        self.connections.read(&del).await.map(|_| ())
+    }
+
+    pub(crate) fn status(&self) -> StoreStatus {
+        self.connections.status()
+    }
+}
+
+fn unreadable() -> Error {
+    Error::new(ErrorKind::Corrupt, "what is stored under the key is no entry of a directory")
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entries")
+            .field("connections", &self.connections)
+            .field("keys", &self.prefix)
+            .finish()
+    }
+}
