@@ -508,7 +508,8 @@ async fn a_full_redis_loses_nobody_and_logs_out() {
 async fn a_primary_that_becomes_a_replica_is_an_outage_that_ends_with_its_return() {
     let redis = RedisServer::start().await;
     let other = RedisServer::start().await;
-    let site = site_at(&redis.url()).await;
+    // Only who may ask `INFO` is told by `check` that it is a replica.
+    let site = site_at(&redis.durable_url()).await;
     let mut browser = site.browser().await;
     browser.get("/login:alice").await.expect(200);
     let mut connection = redis.connection().await;
@@ -556,7 +557,7 @@ async fn a_store_that_will_not_do_is_told_apart_from_one_that_is_down() {
         ("wrong user", nobody, Some(ErrorKind::Misconfigured)),
         ("no password", port(guarded.port()), Some(ErrorKind::Misconfigured)),
         ("not a Redis", port(web.addr.port()), Some(ErrorKind::Misconfigured)),
-        ("a replica", replica.url(), Some(ErrorKind::Misconfigured)),
+        ("a replica", replica.durable_url(), Some(ErrorKind::Misconfigured)),
         ("no such database", format!("{}9999", primary.url()), Some(ErrorKind::Misconfigured)),
         ("down", dead.url(), Some(ErrorKind::Unavailable)),
         ("hung", hung.url(), Some(ErrorKind::Unavailable)),
