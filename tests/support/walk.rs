@@ -184,7 +184,8 @@ impl Walk {
             }
             ["header", name, value] => {
                 let name: http::HeaderName = name.parse().unwrap();
-                let value = HeaderValue::try_from(value.replace("%20", " ")).unwrap();
+                let value =
+                    HeaderValue::try_from(value.replace("%20", " ").replace("%2C", ",")).unwrap();
                 self.response.headers_mut().append(name, value);
             }
             other => panic!("no such step: {other:?}"),
