@@ -26,7 +26,7 @@ use support::{
     Browser, COOKIE, Client, LogCapture, PASSWORD, REMOVED, RedisServer, SESSIONS, Site, bounded,
     names, patient, records,
 };
-use tower_redis_session::{Builder, CookieConfig, ErrorKind};
+use tower_redis_session::{Builder, CookieConfig, ErrorKind, RedisStore};
 
 async fn signed_in(site: &Site) -> Browser {
     let mut browser = site.browser().await;
@@ -560,6 +560,40 @@ async fn the_documented_rights_are_enough_and_no_more_is_asked_for() {
     assert!(reply.set_cookies().is_empty(), "{reply:?}");
 }
 
+// Row 59
+#[test]
+fn no_right_is_documented_that_nothing_of_ours_needs() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let mut ours = String::new();
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_str().unwrap().contains("redis") {
+                ours += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let rights = support::documented();
+    let commands: Vec<_> = rights.iter().filter_map(|right| right.strip_prefix('+')).collect();
+    assert!(commands.len() > 10, "{rights:?}");
+    for command in commands {
+        // The library sends that one, where an address names a database.
+        if command == "select" {
+            continue;
+        }
+        let said: Vec<_> = command.split('|').map(str::to_uppercase).collect();
+        let in_rust = said.iter().all(|word| ours.contains(&format!("\"{word}\"")));
+        let in_lua = ours.contains(&format!("call('{}'", said[0]));
+        assert!(in_rust || in_lua, "+{command}");
+    }
+    for right in rights.iter().filter(|right| !right.starts_with('+')) {
+        let expected = ["on", ">PASSWORD", "resetchannels", "~session:*", "-@all"];
+        assert!(expected.contains(right), "{right}");
+    }
+}
+
 #[tokio::test]
 async fn a_user_whose_old_session_ends_during_the_sign_in_is_signed_in() {
     let redis = RedisServer::start().await;
@@ -642,6 +676,16 @@ async fn two_applications_with_two_prefixes_share_a_redis_and_nothing_else() {
     assert_eq!(who(&shop, &token(&browser)).await, "alice,tea");
     for (key, _) in redis.keys().await {
         assert!(key.starts_with("shop:") || key.starts_with("blog:"), "{key}");
+    }
+    for prefix in
+        ["", "a b", "shop:*", "sh?p:", "{shop}", "[a-z]:", "a\\b", "\u{e4}:", &"x".repeat(65)]
+    {
+        let refused = RedisStore::new(patient(&redis.url()).key_prefix(prefix));
+        assert_eq!(
+            refused.err().map(|error| error.setting().to_owned()),
+            Some("redis key prefix".into()),
+            "{prefix}"
+        );
     }
     // Not even one that is set up wrongly reaches the other's.
     let astray = Site::on(config("blog", "shop:"), long).await;

@@ -170,9 +170,8 @@ async fn openai_october_2023_a_slow_redis_costs_no_request_more_than_its_budget(
     let redis = RedisServer::start().await;
     let proxy = FaultProxy::start(redis.addr()).await;
     let budget = Duration::from_millis(300);
-    let config = RedisConfig::new(redis.url_at(proxy.port()))
-        .connect_timeout(budget)
-        .command_timeout(budget);
+    // Nothing but the budget is in the way of waiting.
+    let config = patient(&redis.url_at(proxy.port()));
     let site = Site::on(config, |builder| builder.budget(budget)).await;
     let cookie = signed_in(&site).await.cookie_header();
     proxy.set(Mode::Delay(Duration::from_secs(5)));

@@ -53,7 +53,7 @@ pub use process::{ServerProcess, announce, asked_to_serve};
 pub use proxy::{FaultProxy, Mode};
 pub use raw::{RawConnection, get as raw_get, raw};
 pub use redis_faults::Snapshot;
-pub use redis_rights::{DURABLE, PASSWORD, SESSIONS};
+pub use redis_rights::{DURABLE, PASSWORD, SESSIONS, documented};
 pub use redis_server::{Builder, RedisServer};
 pub use resp_proxy::RespProxy;
 pub use rules::Matching;

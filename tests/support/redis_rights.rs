@@ -15,7 +15,7 @@ pub const PASSWORD: &str = "a-redis-password-that-nothing-may-print";
 pub(super) const PREFIX: &str = "session:";
 
 /// The words of the documented line behind `ACL SETUSER sessions`, as they stand there.
-fn documented() -> Vec<&'static str> {
+pub fn documented() -> Vec<&'static str> {
     let security = include_str!("../../SECURITY.md");
     let (_, line) = security.split_once("\nACL SETUSER sessions ").expect("the ACL line");
     line.split("```").next().unwrap().split_whitespace().collect()

@@ -184,8 +184,10 @@ impl Walk {
             }
             ["header", name, value] => {
                 let name: http::HeaderName = name.parse().unwrap();
-                let value =
-                    HeaderValue::try_from(value.replace("%20", " ").replace("%2C", ",")).unwrap();
+                let value = HeaderValue::try_from(
+                    value.replace("%20", " ").replace("%2C", ",").replace("%22", "\""),
+                )
+                .unwrap();
                 self.response.headers_mut().append(name, value);
             }
             other => panic!("no such step: {other:?}"),
