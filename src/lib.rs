@@ -45,6 +45,23 @@
 //! commit fails the layer itself answers so, instead of the handler's response; see
 //! [`RedisSessionLayer::on_error`].
 //!
+//! # After a logout
+//!
+//! The browser loses the cookie. It forgets pages, too, and what scripts stored, if the application
+//! says so (W3C Clear Site Data):
+//!
+//! ```
+//! # tower_redis_session::doc::handle(|session| async move {
+//! # session.login("alice", None).await?;
+//! session.logout().await?;
+//! let response = http::Response::builder()
+//!     .header("clear-site-data", r#""cache", "storage""#)
+//!     .body("signed out");
+//! # assert!(response.is_ok());
+//! # Ok(())
+//! # });
+//! ```
+//!
 //! # Stores
 //!
 //! - `DurableStore`: a database that keeps every session and Redis that makes reads fast. Redis may

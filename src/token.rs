@@ -22,9 +22,15 @@ pub(crate) struct Token([u8; LEN]);
 impl Token {
     /// 256 bits from the operating system's random source.
     pub(crate) fn generate() -> Result<Self, Error> {
+        Self::drawn_by(getrandom::fill)
+    }
+
+    fn drawn_by(
+        fill: impl FnOnce(&mut [u8]) -> Result<(), getrandom::Error>,
+    ) -> Result<Self, Error> {
         let mut bytes = [0; LEN];
         // Fails closed: without randomness there is no token, never a weak one.
-        getrandom::fill(&mut bytes).map_err(Error::random_source)?;
+        fill(&mut bytes).map_err(Error::random_source)?;
         Ok(Self(bytes))
     }
 

@@ -89,7 +89,7 @@ async fn durable(redis: &support::RedisServer, url: &str) -> tower_redis_session
     use tower_redis_session::{DatabaseConfig, DurableStore};
     let long = std::time::Duration::from_secs(4);
     let database = DatabaseConfig::new(url).timeout(long);
-    let store = DurableStore::builder(support::patient(&redis.url()), database)
+    let store = DurableStore::builder(support::patient(&redis.durable_url()), database)
         .redis_timeout(long)
         .lease(std::time::Duration::from_secs(20))
         .build()

@@ -200,16 +200,13 @@ async fn caches_are_told_that_a_response_depends_on_the_session() {
         for (vary, merged) in [
             ("", vec!["cookie"]),
             ("Accept", vec!["Accept", "cookie"]),
-            ("Accept,%20COOKIE", vec!["Accept, COOKIE"]),
+            ("Accept%2C%20COOKIE", vec!["Accept, COOKIE"]),
             ("*", vec!["*"]),
         ] {
             let (own_vary, own_cache) = ("header:vary:", "header:cache-control:");
+            let own = vary.replace("%2C", ",").replace("%20", " ");
             let vary_step =
                 if vary.is_empty() { "say:-".into() } else { format!("{own_vary}{vary}") };
-            // The comma would end the step, so these lists are of one entry but for the third.
-            if vary.contains(',') {
-                continue;
-            }
             for (cache, kept) in [("", false), ("public", false), ("no-store", true)] {
                 let cache_step =
                     if cache.is_empty() { "say:-".into() } else { format!("{own_cache}{cache}") };
@@ -222,7 +219,7 @@ async fn caches_are_told_that_a_response_depends_on_the_session() {
                 let expected = match (touched, vary) {
                     (true, _) => merged.clone(),
                     (false, "") => vec![],
-                    (false, vary) => vec![vary],
+                    (false, _) => vec![own.as_str()],
                 };
                 assert_eq!(reply.all("vary"), expected, "{what}");
                 let expected = match (sets_cookie, cache) {

@@ -293,7 +293,7 @@ struct OnRedis;
 /// Servers of every version that is promised, in turn, for all histories: no cookie of one is known
 /// to another.
 #[cfg(feature = "redis")]
-fn next_redis() -> String {
+fn next_redis() -> &'static support::RedisServer {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static SERVERS: std::sync::OnceLock<(Runtime, Vec<support::RedisServer>)> =
         std::sync::OnceLock::new();
@@ -309,7 +309,7 @@ fn next_redis() -> String {
         });
         (runtime, servers)
     });
-    servers[NEXT.fetch_add(1, Ordering::Relaxed) % servers.len()].url()
+    &servers[NEXT.fetch_add(1, Ordering::Relaxed) % servers.len()]
 }
 
 #[cfg(feature = "redis")]
@@ -318,7 +318,8 @@ impl StateMachineTest for OnRedis {
     type Reference = Timeless;
 
     fn init_test(_: &World) -> System {
-        let store = tower_redis_session::RedisStore::new(support::patient(&next_redis())).unwrap();
+        let store =
+            tower_redis_session::RedisStore::new(support::patient(&next_redis().url())).unwrap();
         System::on(store, None)
     }
 
@@ -503,7 +504,7 @@ impl StateMachineTest for OnBoth {
         let clock = ManualClock::new();
         let file = format!("sqlite:{}/both.db", folder.path().display());
         let database = DatabaseConfig::new(file).timeout(Duration::from_secs(4));
-        let store = DurableStore::builder(support::patient(&next_redis()), database)
+        let store = DurableStore::builder(support::patient(&next_redis().durable_url()), database)
             .redis_timeout(Duration::from_secs(10))
             .poll_interval(Duration::from_millis(10))
             .database_touch_interval(Duration::ZERO)

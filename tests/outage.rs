@@ -508,7 +508,8 @@ async fn a_full_redis_loses_nobody_and_logs_out() {
 async fn a_primary_that_becomes_a_replica_is_an_outage_that_ends_with_its_return() {
     let redis = RedisServer::start().await;
     let other = RedisServer::start().await;
-    let site = site_at(&redis.url()).await;
+    // Only who may ask `INFO` is told by `check` that it is a replica.
+    let site = site_at(&redis.durable_url()).await;
     let mut browser = site.browser().await;
     browser.get("/login:alice").await.expect(200);
     let mut connection = redis.connection().await;
@@ -530,6 +531,41 @@ async fn a_primary_that_becomes_a_replica_is_an_outage_that_ends_with_its_return
     eventually("the return", async || browser.get("/insert:a:1").await.status == 200).await;
     assert!(start.elapsed() < RECOVERY, "{:?}", start.elapsed());
     assert_eq!(browser.get("/user").await.text(), "alice");
+}
+
+#[tokio::test]
+async fn whether_the_site_is_ready_can_be_asked_without_asking_redis() {
+    let scene = Scene::set().await;
+    let mut browser = scene.site.browser().await;
+    browser.get("/insert:a:1").await.expect(200);
+    let told = || {
+        let status = scene.site.layer.status();
+        (status.is_ready(), status.redis.expect("a store on Redis tells of it"))
+    };
+    let (ready, redis) = told();
+    assert!(ready && redis.answers, "{redis:?}");
+    assert!((1..=redis.pool_size).contains(&redis.connections), "{redis:?}");
+    scene.redis.kill();
+    eventually("it is told that Redis is away", async || {
+        browser.get("/get:a").await.expect(503);
+        let (ready, redis) = told();
+        !ready && !redis.answers && redis.last_cause.is_some()
+    })
+    .await;
+    let (_, redis) = told();
+    assert_eq!(redis.connections, 0, "{redis:?}");
+    let cause = redis.last_cause.unwrap();
+    assert!(!cause.contains(support::PASSWORD) && !cause.contains("redis://"), "{cause}");
+    // To ask costs nothing, and needs nobody.
+    let start = Instant::now();
+    (0..1_000).for_each(|_| assert!(!told().0));
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    scene.redis.restart().await;
+    eventually("it is told that Redis is back", async || {
+        let _ = browser.get("/get:a").await;
+        told().0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -556,7 +592,7 @@ async fn a_store_that_will_not_do_is_told_apart_from_one_that_is_down() {
         ("wrong user", nobody, Some(ErrorKind::Misconfigured)),
         ("no password", port(guarded.port()), Some(ErrorKind::Misconfigured)),
         ("not a Redis", port(web.addr.port()), Some(ErrorKind::Misconfigured)),
-        ("a replica", replica.url(), Some(ErrorKind::Misconfigured)),
+        ("a replica", replica.durable_url(), Some(ErrorKind::Misconfigured)),
         ("no such database", format!("{}9999", primary.url()), Some(ErrorKind::Misconfigured)),
         ("down", dead.url(), Some(ErrorKind::Unavailable)),
         ("hung", hung.url(), Some(ErrorKind::Unavailable)),

@@ -206,7 +206,7 @@ impl Alone {
         let mut instances = Vec::new();
         for _ in 0..3 {
             let proxy = RespProxy::start(redis.addr()).await;
-            let config = patient(&format!("redis://{}", proxy.addr()));
+            let config = patient(&redis.url_at(proxy.addr().port()));
             let site = Site::on(config, |builder| {
                 let builder = builder.budget(Duration::from_secs(15));
                 match limit {

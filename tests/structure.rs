@@ -403,6 +403,43 @@ fn the_bytes_of_a_token_are_never_compared_or_printed() {
 }
 
 #[test]
+fn the_build_denies_what_is_promised_to_be_absent() {
+    let read = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
+    let manifest = read("Cargo.toml").unwrap();
+    for line in [
+        "unsafe_code = \"forbid\"",
+        "unwrap_used = \"deny\"",
+        "expect_used = \"deny\"",
+        "panic = \"deny\"",
+        "indexing_slicing = \"deny\"",
+        "await_holding_lock = \"deny\"",
+        "incompatible_msrv = \"deny\"",
+    ] {
+        assert!(manifest.contains(line), "{line}");
+    }
+    assert!(manifest.contains("\nrust-version = "), "the oldest compiler is named");
+    assert!(read("Cargo.lock").is_ok(), "what is tested with is written down");
+    let deny = read("deny.toml").unwrap();
+    let allowed = ["ignore", "unmaintained = \"none\"", "yanked = \"allow\""];
+    assert!(deny.contains("[advisories]"), "{deny}");
+    assert!(!allowed.iter().any(|word| deny.contains(word)), "{deny}");
+    let sources = sources();
+    let lib = sources.iter().find(|source| source.name == "lib.rs").unwrap();
+    assert!(lib.text.contains("#![forbid(unsafe_code)]"));
+    for source in &sources {
+        assert!(!source.names("unsafe"), "{}", source.name);
+        for lint in
+            ["unwrap_used", "expect_used", "panic", "indexing_slicing", "await_holding_lock"]
+        {
+            // What checks a store for its author reports by a panic.
+            let may = source.name == "testing.rs" && lint == "panic";
+            let lets = source.text.contains(&format!("clippy::{lint}"));
+            assert!(may || !lets, "{} allows {lint}", source.name);
+        }
+    }
+}
+
+#[test]
 fn nothing_in_src_is_for_later_and_no_name_says_nothing() {
     for source in sources() {
         for word in ["TODO", "FIXME", "XXX", "HACK", "todo!", "unimplemented!", "dbg!"] {

@@ -11,8 +11,8 @@
 mod support;
 
 use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, cmd};
-use support::RedisServer;
+use redis::{IntoConnectionInfo, RedisResult, cmd};
+use support::{RedisServer, SESSIONS};
 
 async fn set(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     cmd("SET").arg("name").arg("value").query_async(connection).await
@@ -65,7 +65,7 @@ async fn every_restart_of(server: &RedisServer) {
     assert_eq!(get(&mut connection).await.unwrap().unwrap(), "value");
 
     server.restart_loading().await;
-    let loading = redis::Client::open(server.url()).unwrap();
+    let loading = redis::Client::open(server.admin_url()).unwrap();
     let mut loading = loading.get_multiplexed_async_connection().await.unwrap();
     assert_eq!(code_of(set(&mut loading).await).await, "LOADING");
     assert_eq!(code_of(cmd("PING").exec_async(&mut loading).await).await, "LOADING");
@@ -100,4 +100,51 @@ async fn fetched_servers_of_other_versions_do_the_same() {
         every_fault_of(&server).await;
         every_restart_of(&server).await;
     }
+}
+
+/// A connection that asks for nothing by itself.
+async fn silent(url: &str) -> MultiplexedConnection {
+    let info = url.into_connection_info().unwrap();
+    let settings = info.redis_settings().clone().set_skip_set_lib_name();
+    let client = redis::Client::open(info.set_redis_settings(settings)).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+/// What the last look at `server` says: the panic of its drop.
+async fn last_look(server: RedisServer) -> String {
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(server)));
+    let panic = dropped.err().map(|panic| *panic.downcast::<String>().unwrap());
+    panic.unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_server_ends_with_a_last_look_at_what_was_asked_and_what_is_left() {
+    for (name, words, expected) in [
+        ("a command", ["KEYS", "*", ""], "sessions was refused the command keys"),
+        ("a key", ["GET", "other", ""], "sessions was refused the key other"),
+        ("the optional one", ["INFO", "", ""], ""),
+        ("a key without an end", ["SET", "session:a", "1"], "session:a has no end"),
+        ("what is not ours", ["SET", "other", "1"], ""),
+    ] {
+        for version in ["", "redis-6.2", "valkey-8.1", "valkey-9.1"] {
+            let server = match version {
+                "" => RedisServer::start().await,
+                version => RedisServer::start_version(version).await,
+            };
+            let url = if words[0] == "SET" { server.admin_url() } else { server.url() };
+            let mut theirs = silent(&url).await;
+            let words = words.iter().filter(|word| !word.is_empty());
+            let mut command = redis::Cmd::new();
+            words.for_each(|word| _ = command.arg(word));
+            let _ = command.exec_async(&mut theirs).await;
+            let said = last_look(server).await;
+            assert_eq!(said.is_empty(), expected.is_empty(), "{name}, {version}: {said}");
+            assert!(said.contains(expected), "{name}, {version}: {said}");
+        }
+    }
+    let server = RedisServer::start().await;
+    server.acl_set_user(SESSIONS, "-get").await;
+    let mut refused = silent(&server.url()).await;
+    assert!(cmd("GET").arg("session:a").exec_async(&mut refused).await.is_err());
+    assert_eq!(last_look(server).await, "", "its test wanted that");
 }

@@ -17,13 +17,17 @@ async fn check(port: u16) -> Result<(), Error> {
     RedisStore::new(RedisConfig::new(url)).unwrap().check().await
 }
 
-/// A server with a certificate of its own making for `name`; its TLS port, and the folder.
-async fn encrypted_server(name: &str) -> (RedisServer, u16, TempDir) {
+/// A server with a certificate of its own making for `name`, up to the end of that year; its TLS
+/// port, and the folder.
+async fn encrypted_server(name: &str, year: i32) -> (RedisServer, u16, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let mut wanted = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+    wanted.not_after = rcgen::date_time_ymd(year, 12, 31);
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let made = wanted.self_signed(&signing_key).unwrap();
     let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    fs::write(&certificate, made.cert.pem()).unwrap();
-    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    fs::write(&certificate, made.pem()).unwrap();
+    fs::write(&key, signing_key.serialize_pem()).unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let server = RedisServer::builder()
@@ -54,7 +58,7 @@ async fn an_encrypted_address_never_talks_to_a_plain_port() {
 
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_is_refused() {
-    let (server, port, _folder) = encrypted_server("localhost").await;
+    let (server, port, _folder) = encrypted_server("localhost", 2999).await;
     server.reset_stats().await;
     let error = check(port).await.expect_err("nobody vouches for it");
     assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error:?}");
@@ -62,23 +66,34 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
 }
 
 #[tokio::test]
-async fn a_trusted_certificate_works_and_one_for_another_name_does_not() {
+async fn a_trusted_certificate_works_and_one_for_another_name_or_time_does_not() {
     if let Ok(port) = std::env::var(TRUSTED_PORT) {
         // In the child process, which trusts that certificate.
         let checked = check(port.parse().unwrap()).await;
         println!("checked: {:?}", checked.map_err(|error| error.kind()));
         return;
     }
-    for (name, expected) in [("localhost", "Ok(())"), ("elsewhere.example", "Err(Misconfigured)")] {
-        let (_server, port, folder) = encrypted_server(name).await;
+    for (name, year, expected) in [
+        ("localhost", 2999, "Ok(())"),
+        ("elsewhere.example", 2999, "Err(Misconfigured)"),
+        ("localhost", 2020, "Err(Misconfigured)"),
+    ] {
+        let (server, port, folder) = encrypted_server(name, year).await;
+        server.reset_stats().await;
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_trusted_certificate_works_and_one_for_another_name_does_not"])
+            .args([
+                "--exact",
+                "a_trusted_certificate_works_and_one_for_another_name_or_time_does_not",
+            ])
             .arg("--nocapture")
             .env("SSL_CERT_FILE", folder.path().join("cert.pem"))
             .env(TRUSTED_PORT, port.to_string())
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(said.contains(&format!("checked: {expected}")), "{name}: {said}");
+        assert!(said.contains(&format!("checked: {expected}")), "{name}, {year}: {said}");
+        if expected != "Ok(())" {
+            assert_no_command_of_ours(&server).await;
+        }
     }
 }

@@ -14,7 +14,7 @@ const READS: usize = 30;
 const WRITES: usize = 10;
 
 pub async fn measure(redis: &RedisServer, folder: &Path, postgres: &str) {
-    let url = redis.url();
+    let url = redis.admin_url();
     let on_postgres = durable(&url, "p:", DatabaseConfig::new(postgres));
     let sites = [
         Site::on("redis", redis_only(&url)).await,

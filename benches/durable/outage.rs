@@ -21,7 +21,7 @@ pub async fn measure(redis: &RedisServer, folder: &Path) {
         println!("\n{path}: latency in ms, and the p99 as a multiple of the database alone");
         let alone = database_only(sqlite(folder, "outage-alone.db"));
         let alone = scenario(redis, Site::on("sqlite", alone).await, path).await;
-        let both = durable(&redis.url(), "o:", sqlite(folder, "outage.db"));
+        let both = durable(&redis.admin_url(), "o:", sqlite(folder, "outage.db"));
         let both = scenario(redis, Site::on("redis + sqlite", both).await, path).await;
         for (phase, (alone, both)) in PHASES.iter().zip(alone.iter().zip(&both)) {
             println!("{:<14} alone {alone}", phase.0);

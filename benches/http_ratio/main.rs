@@ -87,7 +87,7 @@ async fn measure(options: &Options) {
     for _ in 0..options.sittings {
         let mut contenders = Vec::new();
         for variant in Variant::ALL {
-            contenders.push(Contender::new(variant, &redis.url(), &cookies, options).await);
+            contenders.push(Contender::new(variant, &redis.admin_url(), &cookies, options).await);
         }
         for round in 0..ROUNDS {
             let count = contenders.len();

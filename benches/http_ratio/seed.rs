@@ -14,7 +14,7 @@ use crate::support::RedisServer;
 pub async fn sessions(redis: &RedisServer) -> Vec<String> {
     let mut cookies = Vec::new();
     let mut connection = redis.connection().await;
-    let layer = layer(&redis.url());
+    let layer = layer(&redis.admin_url());
     for _ in 0..CONNECTIONS {
         let create = layer.layer(tower::service_fn(create));
         let response = create.oneshot(Request::new(())).await.unwrap();

@@ -95,8 +95,8 @@ impl Duo {
         let (pa, pb) = (RespProxy::start(redis.addr()).await, RespProxy::start(redis.addr()).await);
         let (da, db) = (PgProxy::start(server).await, PgProxy::start(server).await);
         migrate(&database.url()).await;
-        let settings = |redis: &RespProxy, proxy: &PgProxy| {
-            let redis = format!("redis://{}", redis.addr());
+        let settings = |way: &RespProxy, proxy: &PgProxy| {
+            let redis = redis.durable_url_at(way.addr().port());
             let mut settings = Settings::new(redis, database.url_through(proxy.port()));
             change(&mut settings);
             settings

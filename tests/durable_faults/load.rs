@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::duo::support::{Browser, Gate, Matching, RedisServer, bounded, eventually};
+use super::duo::support::{Browser, DURABLE, Gate, Matching, RedisServer, bounded, eventually};
 use super::duo::{Duo, Settings, SqliteFile, Truth, hasty, is_dead};
 use super::people::{People, SLACK, dies_soon, read_n, turns};
 
@@ -210,7 +210,7 @@ async fn a_long_outage_of_redis_costs_one_generation_a_lease_and_no_wrong_answer
 async fn a_redis_that_takes_no_changes_for_long_costs_one_generation_a_lease_and_no_wrong_answer() {
     let rules = |rules: &'static str| {
         async move |duo: &Duo| {
-            duo.redis.acl_set_user("default", rules).await;
+            duo.redis.acl_set_user(DURABLE, rules).await;
         }
     };
     long_outage(rules(NO_CHANGES), rules(ALL)).await;
@@ -275,7 +275,7 @@ async fn an_unfinished_list_of_what_is_in_doubt_is_not_relied_on() {
     let mut people = People::of(&duo, 10).await;
     duo.database.sql("ALTER FUNCTION trs_bump_1 RENAME TO trs_bump_away").await;
     // Nobody can finish what was begun either.
-    duo.redis.acl_set_user("default", NO_CHANGES).await;
+    duo.redis.acl_set_user(DURABLE, NO_CHANGES).await;
     let mut left = Vec::new();
     for leaver in &mut people.leavers {
         let before = leaver.tab().await;
@@ -292,7 +292,7 @@ async fn an_unfinished_list_of_what_is_in_doubt_is_not_relied_on() {
         }
     }
     duo.database.sql("ALTER FUNCTION trs_bump_away RENAME TO trs_bump_1").await;
-    duo.redis.acl_set_user("default", ALL).await;
+    duo.redis.acl_set_user(DURABLE, ALL).await;
     people.leavers = vec![duo.signed_in().await];
     people.left = left;
     people.are_well(&duo, "after it").await;

@@ -86,7 +86,8 @@ async fn command(redis: &RedisServer, words: &[&str]) {
 fn as_app(settings: &mut super::duo::Settings) {
     hasty(settings);
     (settings.poll_timeout, settings.lease) = (2_000, 2_500);
-    settings.redis = settings.redis.replace("redis://", &format!("redis://app:{PASSWORD}@"));
+    let (_, place) = settings.redis.split_once('@').unwrap();
+    settings.redis = format!("redis://app:{PASSWORD}@{place}");
 }
 
 async fn passes_unnoticed(fault: Fault) {
@@ -156,7 +157,12 @@ unnoticed! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_is_asked_for_all_of_a_sudden_costs_nobody_anything() {
-    let duo = Duo::start().await;
+    // The password is that of the default user.
+    let duo = Duo::with(|settings| {
+        let (_, place) = settings.redis.split_once('@').unwrap();
+        settings.redis = format!("redis://{place}");
+    })
+    .await;
     let mut people = People::of(&duo, 2).await;
     let mut admin = duo.redis.connection().await;
     let mut set = redis::cmd("CONFIG");

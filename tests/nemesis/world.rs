@@ -39,7 +39,7 @@ impl World {
         let addr = postgres.addr();
         let to_database = [PgProxy::start(addr).await, PgProxy::start(addr).await];
         let settings = SITES.map(|site| {
-            let redis = format!("redis://{}", to_redis[site.index()].addr());
+            let redis = redis.durable_url_at(to_redis[site.index()].addr().port());
             let database = database.url_through(to_database[site.index()].port());
             Settings {
                 poll_interval: 100,

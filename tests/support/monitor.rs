@@ -1,5 +1,6 @@
-//! What a Redis server was asked: a `MONITOR` capture.
+//! What a Redis server was asked: counts, and a `MONITOR` capture.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -32,6 +33,27 @@ pub enum Source {
 pub struct Command {
     pub source: Source,
     pub args: Vec<Vec<u8>>,
+}
+
+impl RedisServer {
+    /// How often each command ran since the start or [`RedisServer::reset_stats`]: from clients,
+    /// the test's own, and scripts.
+    pub async fn command_counts(&self) -> BTreeMap<String, u64> {
+        let mut connection = self.connection().await;
+        let info: String =
+            redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.unwrap();
+        info.lines()
+            .filter_map(|line| {
+                let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+                Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
+            })
+            .collect()
+    }
+
+    pub async fn reset_stats(&self) {
+        let mut connection = self.connection().await;
+        let () = redis::cmd("CONFIG").arg("RESETSTAT").query_async(&mut connection).await.unwrap();
+    }
 }
 
 impl Monitor<'_> {

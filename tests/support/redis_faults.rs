@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::eventually;
+use super::redis_rights::{DURABLE, SESSIONS};
 use super::redis_server::{Data, RedisServer};
 
 /// Where the keys are that make loading slow; a test's own are in 0.
@@ -27,6 +28,9 @@ impl RedisServer {
     /// `ACL SETUSER`, with rules between spaces: `on >secret ~* &* +@all -info`. Connections that
     /// are open feel it too.
     pub async fn acl_set_user(&self, user: &str, rules: &str) {
+        if [SESSIONS, DURABLE].contains(&user) {
+            self.is_tampered_with();
+        }
         let mut connection = self.connection().await;
         let mut command = redis::cmd("ACL");
         command.arg("SETUSER").arg(user).arg(rules.split(' ').collect::<Vec<_>>());
@@ -34,11 +38,6 @@ impl RedisServer {
             .query_async(&mut connection)
             .await
             .unwrap_or_else(|error| panic!("ACL SETUSER {user} {rules}: {error}"));
-    }
-
-    /// The address for such a user, by way of `port`: the server's own or a proxy's.
-    pub fn url_as(&self, user: &str, password: &str, port: u16) -> String {
-        format!("redis://{user}:{password}@127.0.0.1:{port}/")
     }
 
     /// Out of memory: whatever might need some is refused with `OOM`.

@@ -1,6 +1,6 @@
 //! A real `redis-server` process for one test.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,7 @@ use super::free_port::free_port;
 use super::monitor::Monitor;
 use super::redis_faults::Snapshot;
 use super::redis_program::Program;
+use super::redis_rights::users;
 
 /// The guard of a Redis server: empty, on loopback, without persistence, gone when dropped.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct RedisServer {
     password: Option<String>,
     args: Vec<String>,
     ours: Ours,
+    pub(super) tampered: Mutex<bool>,
 }
 
 /// The addresses of the connections that the test itself opened.
@@ -59,6 +61,12 @@ impl Builder {
             "" => self.args.push(String::new()),
             words => self.args.extend(words.split(' ').map(str::to_owned)),
         }
+        self
+    }
+
+    /// Several words of the command line.
+    pub(super) fn args(mut self, args: Vec<String>) -> Self {
+        self.args.extend(args);
         self
     }
 
@@ -99,6 +107,7 @@ impl Builder {
             password: self.password,
             args: self.args,
             ours: Ours::default(),
+            tampered: Mutex::default(),
         };
         // Another process may take a free port between our look and the server's bind.
         for _ in 0..20 {
@@ -137,16 +146,9 @@ impl RedisServer {
         ([127, 0, 0, 1], self.port).into()
     }
 
-    pub fn url(&self) -> String {
-        self.url_at(self.port)
-    }
-
-    /// The address by way of something else that listens on `port`, such as a proxy.
-    pub fn url_at(&self, port: u16) -> String {
-        match &self.password {
-            Some(password) => format!("redis://:{password}@127.0.0.1:{port}/"),
-            None => format!("redis://127.0.0.1:{port}/"),
-        }
+    /// Of the default user, if the test set one.
+    pub(super) fn password(&self) -> Option<&str> {
+        self.password.as_deref()
     }
 
     pub fn pid(&self) -> u32 {
@@ -155,6 +157,9 @@ impl RedisServer {
 
     /// Kills the server at once; its data is gone.
     pub fn kill(&self) {
+        if self.child.lock().unwrap().is_some() {
+            self.look_for_the_last_time();
+        }
         *self.child.lock().unwrap() = None;
     }
 
@@ -185,7 +190,7 @@ impl RedisServer {
         let patient = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(10)))
             .set_response_timeout(Some(Duration::from_secs(10)));
-        let mut connection = redis::Client::open(self.url())
+        let mut connection = redis::Client::open(self.admin_url())
             .unwrap()
             .get_multiplexed_async_connection_with_config(&patient)
             .await
@@ -213,25 +218,6 @@ impl RedisServer {
         self.ours.lock().unwrap().clone()
     }
 
-    /// How often each command ran since the start or [`RedisServer::reset_stats`]: from clients,
-    /// the test's own, and scripts.
-    pub async fn command_counts(&self) -> BTreeMap<String, u64> {
-        let mut connection = self.connection().await;
-        let info: String =
-            redis::cmd("INFO").arg("commandstats").query_async(&mut connection).await.unwrap();
-        info.lines()
-            .filter_map(|line| {
-                let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-                Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
-            })
-            .collect()
-    }
-
-    pub async fn reset_stats(&self) {
-        let mut connection = self.connection().await;
-        let () = redis::cmd("CONFIG").arg("RESETSTAT").query_async(&mut connection).await.unwrap();
-    }
-
     /// Starts the process and waits until it answers; the error is the server's log.
     async fn launch(&self, data: &Data) -> Result<(), String> {
         // Removed as soon as the server answers: it writes no file there, and an aborted test
@@ -255,6 +241,7 @@ impl RedisServer {
             command.args(self.program.slow_loading().settings);
         }
         command
+            .args(users())
             .args(&self.args)
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())

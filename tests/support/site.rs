@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_redis_session::{
-    Builder, RedisConfig, RedisSessionLayer, RedisStore, SessionBody, SessionContext,
+    Builder, RedisConfig, RedisSessionLayer, RedisStore, SessionBody, SessionContext, Store,
 };
 
 use super::browser::Browser;
@@ -77,7 +77,11 @@ impl Site {
 
     /// Everything chosen by the test.
     pub async fn on(redis: RedisConfig, configure: impl FnOnce(Builder) -> Builder) -> Self {
-        let store = RedisStore::new(redis).unwrap();
+        Self::on_store(RedisStore::new(redis).unwrap(), configure).await
+    }
+
+    /// A site on any store.
+    pub async fn on_store(store: impl Store, configure: impl FnOnce(Builder) -> Builder) -> Self {
         let layer = configure(RedisSessionLayer::builder(store)).build().unwrap();
         let inside = Arc::new(Inside::default());
         let shared = Arc::clone(&inside);

@@ -243,7 +243,10 @@ impl Walk {
             }
             ["header", name, value] => {
                 let name: http::HeaderName = name.parse().unwrap();
-                let value = HeaderValue::try_from(value.replace("%20", " ")).unwrap();
+                let value = HeaderValue::try_from(
+                    value.replace("%20", " ").replace("%2C", ",").replace("%22", "\""),
+                )
+                .unwrap();
                 self.response.headers_mut().append(name, value);
             }
             other => panic!("no such step: {other:?}"),

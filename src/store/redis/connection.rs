@@ -107,11 +107,11 @@ impl Connections {
 
     /// How many are open, and why the last attempt to open one failed.
     pub(super) fn status(&self) -> StoreStatus {
-        let (failures, last) = self.failures.state();
+        let (away, last_cause) = self.failures.last(Instant::now());
         let connections = self.pool.state().connections;
         StoreStatus {
-            answers: connections > 0 || failures == 0,
-            last_cause: last.map(|error| error.to_string()),
+            answers: connections > 0 || !away,
+            last_cause,
             connections,
             pool_size: self.most,
         }

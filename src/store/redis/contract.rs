@@ -106,7 +106,8 @@ impl Store for RedisStore {
 
     fn status(&self) -> Status {
         let redis = self.connections.status();
-        Status { redis: Some(redis), ..Status::of(Serving::Redis) }
+        let serving = if redis.answers { Serving::Redis } else { Serving::Nothing };
+        Status { redis: Some(redis), ..Status::of(serving) }
     }
 
     fn check(&self) -> StoreFuture<'_, ()> {

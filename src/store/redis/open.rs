@@ -170,39 +170,69 @@ impl OpenOnes {
 
 /// How many attempts to connect failed, and why the last one did: for those who wait for one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Failures(watch::Sender<(u64, Option<Error>)>);
+pub(super) struct Failures(watch::Sender<Failed>);
+
+#[derive(Clone, Debug, Default)]
+struct Failed {
+    count: u64,
+    last: Option<(Error, Instant)>,
+}
+
+/// How long a failure is held against a server that nobody asks any more. Whoever asks for readiness
+/// may keep requests away, which alone can find out that it is back.
+const GRUDGE: Duration = Duration::from_secs(5);
 
 impl Failures {
     pub(super) fn count(&self) -> u64 {
-        self.0.borrow().0
+        self.0.borrow().count
     }
 
-    /// How many there were, and the last one.
-    pub(super) fn state(&self) -> (u64, Option<Error>) {
-        self.0.borrow().clone()
+    /// Whether the last one is still held against the server, and why it failed.
+    pub(super) fn last(&self, now: Instant) -> (bool, Option<String>) {
+        let failed = self.0.borrow();
+        let held = |at: Instant| now.saturating_duration_since(at) < GRUDGE;
+        let last = failed.last.as_ref();
+        (last.is_some_and(|(_, at)| held(*at)), last.map(|(error, _)| error.to_string()))
     }
 
     /// The cause of a failure after the first `seen` ones. Looks only once it is polled, which it
     /// is where there is no connection.
     pub(super) async fn after(&self, seen: u64) -> Error {
         let mut failures = self.0.subscribe();
-        let failure = failures.wait_for(|(count, _)| *count > seen).await;
-        let error = failure.ok().and_then(|failure| failure.1.clone());
-        error.unwrap_or_else(|| Error::unavailable("no redis connection"))
+        let failure = failures.wait_for(|failed| failed.count > seen).await;
+        let last = failure.ok().and_then(|failed| failed.last.clone());
+        last.map(|(error, _)| error).unwrap_or_else(|| Error::unavailable("no redis connection"))
     }
 }
 
 impl ErrorSink<Fault> for Failures {
     fn sink(&self, fault: Fault) {
         if let Fault::Connect(error) = fault {
-            self.0.send_modify(|(count, last)| {
-                *count += 1;
-                *last = Some(error);
+            self.0.send_modify(|failed| {
+                failed.count += 1;
+                failed.last = Some((error, Instant::now()));
             });
         }
     }
 
     fn boxed_clone(&self) -> Box<dyn ErrorSink<Fault>> {
         Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_held_against_a_server_for_a_while_only() {
+        let failures = Failures::default();
+        let now = Instant::now();
+        assert_eq!(failures.last(now), (false, None));
+        failures.sink(Fault::Connect(Error::unavailable("refused")));
+        let cause = Some("the session store is unavailable".to_owned());
+        assert_eq!(failures.last(now), (true, cause.clone()));
+        assert_eq!(failures.last(now + 2 * GRUDGE), (false, cause), "somebody has to try");
+        assert_eq!(failures.count(), 1);
     }
 }

@@ -1,0 +1,43 @@
+//! What went wrong elsewhere, each as a test of ours: one for each published advisory or incident
+//! of a session library that could be ours too. The name starts with the advisory's.
+//!
+//! Not here, because there is nothing of ours that could have the fault:
+//!
+//! | advisory | why not |
+//! |---|---|
+//! | rack-session CVE-2026-39324 | records are not sealed yet, so none is decrypted; to be added with sealed records |
+//! | Jetty CVE-2021-34428, by a listener | there are no listeners yet; here it is a handler that panics |
+//! | sqlx RUSTSEC-2024-0363 | a value of 4 GiB cannot be made: a record has at most 16 MiB; here the bound is asked of the database's store |
+//!
+//! To see these fail: on Gone create the record again; ignore the answer of `SET NX`; take the
+//! cookie's text for the key; trim Unicode white space around names; decode names; set `Vary` only
+//! where a cookie is sent; compare no TTL with the record's own end; forward the store's errors.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the report"
+)]
+
+mod support;
+
+#[path = "advisories/connections.rs"]
+mod connections;
+#[path = "advisories/cookies.rs"]
+mod cookies;
+#[path = "advisories/dependencies.rs"]
+mod dependencies;
+#[path = "advisories/fixation.rs"]
+mod fixation;
+#[path = "advisories/lost_and_revived.rs"]
+mod lost_and_revived;
+#[path = "advisories/outside.rs"]
+mod outside;
+#[path = "advisories/records.rs"]
+mod records;
+#[path = "advisories/visitors.rs"]
+mod visitors;

@@ -1,0 +1,98 @@
+//! The users of a Redis server: the store under test connects as one that has the rights which
+//! `SECURITY.md` documents and no more, the test's own commands as the one that may do everything.
+
+use super::redis_server::{Builder, RedisServer};
+
+/// Whom `SECURITY.md` describes, with the prefix `session:`.
+pub const SESSIONS: &str = "sessions";
+
+/// The same with `+info`, which a durable store needs.
+pub const DURABLE: &str = "durable";
+
+/// Theirs, and a secret that nothing may print.
+pub const PASSWORD: &str = "a-redis-password-that-nothing-may-print";
+
+pub(super) const PREFIX: &str = "session:";
+
+/// The words of the documented line behind `ACL SETUSER sessions`, as they stand there.
+pub fn documented() -> Vec<&'static str> {
+    let security = include_str!("../../SECURITY.md");
+    let (_, line) = security.split_once("\nACL SETUSER sessions ").expect("the ACL line");
+    line.split("```").next().unwrap().split_whitespace().collect()
+}
+
+/// The documented rights for keys that start with `prefix`.
+fn rights(prefix: &str) -> Vec<String> {
+    let words = documented();
+    assert!(words.contains(&">PASSWORD") && words.contains(&"~session:*"), "{words:?}");
+    let filled_in = |word: &str| match word {
+        ">PASSWORD" => format!(">{PASSWORD}"),
+        "~session:*" => format!("~{prefix}*"),
+        word => word.to_owned(),
+    };
+    words.into_iter().map(filled_in).collect()
+}
+
+/// On the command line, so that a server that starts again knows them from its first answer on.
+pub(super) fn users() -> Vec<String> {
+    let mut args = user(SESSIONS, PREFIX);
+    args.extend(user(DURABLE, PREFIX));
+    args.push("+info".to_owned());
+    args
+}
+
+fn user(name: &str, prefix: &str) -> Vec<String> {
+    [vec!["--user".to_owned(), name.to_owned()], rights(prefix)].concat()
+}
+
+impl Builder {
+    /// One more user with the documented rights, for keys that start with `prefix`: see
+    /// [`RedisServer::url_as`] and [`PASSWORD`].
+    pub fn user(self, name: &str, prefix: &str) -> Self {
+        self.args(user(name, prefix))
+    }
+}
+
+impl RedisServer {
+    /// The address for a store: its user has the documented rights to `session:*`. Where the test
+    /// asked for [`Builder::requirepass`], that of the default user with its password.
+    pub fn url(&self) -> String {
+        self.url_at(self.port())
+    }
+
+    /// The address by way of something else that listens on `port`, such as a proxy.
+    pub fn url_at(&self, port: u16) -> String {
+        match self.password() {
+            Some(_) => self.admin_url_at(port),
+            None => self.url_as(SESSIONS, PASSWORD, port),
+        }
+    }
+
+    /// As [`RedisServer::url`], for a store that has to know who the server is.
+    pub fn durable_url(&self) -> String {
+        self.durable_url_at(self.port())
+    }
+
+    /// As [`RedisServer::durable_url`], by way of `port`.
+    pub fn durable_url_at(&self, port: u16) -> String {
+        self.url_as(DURABLE, PASSWORD, port)
+    }
+
+    /// The address for the test's own commands.
+    pub fn admin_url(&self) -> String {
+        self.admin_url_at(self.port())
+    }
+
+    /// As [`RedisServer::admin_url`], by way of `port`.
+    pub fn admin_url_at(&self, port: u16) -> String {
+        match self.password() {
+            Some(password) => format!("redis://:{password}@127.0.0.1:{port}/"),
+            None => format!("redis://127.0.0.1:{port}/"),
+        }
+    }
+
+    /// The address for any other user, by way of `port`: the server's own or a proxy's.
+    pub fn url_as(&self, user: &str, password: &str, port: u16) -> String {
+        format!("redis://{user}:{password}@127.0.0.1:{port}/")
+    }
+}
