@@ -41,6 +41,7 @@ mod tests {
             ("wide, not deep", format!("[{}1]", "[],".repeat(1_000)), true),
             ("in a text", format!("\"{}\"", "[".repeat(1_000)), true),
             ("behind a quote in a text", format!("\"\\\"{}\"", "{".repeat(1_000)), true),
+            ("ends in a text", format!("[\"]]]\",{}]", nested(DEPTH_MAX)), false),
             ("behind a backslash in a text", format!("[\"\\\\\",{}]", nested(DEPTH_MAX)), false),
         ] {
             assert_eq!(is_within(json.as_bytes()), within, "{name}");

@@ -212,3 +212,14 @@ proptest! {
         prop_assert!(deadlines.is_over(now.saturating_add(idle + grace)));
     }
 }
+
+#[test]
+fn ten_years_are_the_longest() {
+    let ten_years = Duration::from_secs(3_650 * 86_400);
+    for (time, right) in [(ten_years, true), (ten_years + Duration::from_secs(1), false)] {
+        assert_eq!(SessionExpiry::new(time).check().is_ok(), right, "{time:?}");
+        let absolute = SessionExpiry::new(Duration::from_secs(60)).absolute(time);
+        assert_eq!(absolute.check().is_ok(), right, "{time:?}");
+        assert_eq!(absolute.absolute_timeout(), Some(time));
+    }
+}
