@@ -181,6 +181,13 @@ impl CookieConfig {
         check::check(self)
     }
 
+    /// The cookie beside it for a visitor without a session: under another name, never readable by
+    /// scripts, and over with the browser.
+    pub(crate) fn for_visitors(&self) -> Self {
+        let name = format!("{}_csrf", self.name);
+        Self { name, http_only: true, persistent: false, ..self.clone() }
+    }
+
     /// The header that hands `token` to the browser; `max_age` in seconds counts if persistent.
     pub(crate) fn set(&self, token: &Token, max_age: Option<u64>) -> Option<HeaderValue> {
         let mut cookie = self.attributes(token.encode());

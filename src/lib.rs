@@ -45,6 +45,12 @@
 //! commit fails the layer itself answers so, instead of the handler's response; see
 //! [`RedisSessionLayer::on_error`].
 //!
+//! # Forged requests
+//!
+//! Browsers send cookies with whatever page makes them send a request. [`CsrfLayer`], inside of this
+//! layer, lets only those pass that come from a page of the session: by `Sec-Fetch-Site` or `Origin`,
+//! and by a token of [`SessionContext::csrf_token`].
+//!
 //! # Stores
 //!
 //! - `DurableStore`: a database that keeps every session and Redis that makes reads fast. Redis may
@@ -113,6 +119,7 @@ mod compat;
 mod config;
 mod context;
 mod cookie;
+mod csrf;
 mod device;
 mod error;
 mod expiry;
@@ -164,6 +171,9 @@ pub use compat::DatabaseSessionLayer;
 pub use config::Config;
 pub use context::SessionContext;
 pub use cookie::{CookieConfig, SameSite};
+pub use csrf::{
+    CsrfBody, CsrfBuilder, CsrfError, CsrfFault, CsrfFuture, CsrfLayer, CsrfService, CsrfToken,
+};
 pub use device::{DeviceConfig, PeerAddress};
 pub use error::{ConfigError, Error, ErrorKind};
 pub use expiry::SessionExpiry;

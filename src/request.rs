@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request};
+use http::Request;
 use tokio::{
     sync::{Mutex, OnceCell},
     time::Instant,
@@ -26,12 +26,16 @@ use crate::{
     token::{SessionId, Token},
 };
 
+mod header_lines;
+
+use header_lines::HeaderLines;
+
 /// One request's session. The layer, the handler's handles, the response future and the body
 /// share it.
 pub(crate) struct RequestSession {
     pub(crate) backend: Arc<Backend>,
     /// The header lines that may hold a token.
-    lines: HeaderLines,
+    pub(crate) lines: HeaderLines,
     captured: Option<Box<Captured>>,
     stage: AtomicStage,
     /// Made by the first touch: a request without one carries little, and locks nothing.
@@ -48,17 +52,10 @@ pub(crate) struct Touched {
     state: StdMutex<State>,
 }
 
-/// The Cookie header lines; almost always none or one, and then without an allocation.
-struct HeaderLines {
-    first: Option<HeaderValue>,
-    rest: Vec<HeaderValue>,
-}
-
 impl RequestSession {
     pub(crate) fn new<B>(backend: Arc<Backend>, request: &Request<B>) -> Arc<Self> {
         let (headers, rules) = (request.headers(), &backend.rules);
-        let mut lines = headers.get_all(rules.transport.request_header()).iter().cloned();
-        let lines = HeaderLines { first: lines.next(), rest: lines.collect() };
+        let lines = HeaderLines::of(headers, rules.transport.request_header());
         let capture = |devices: &DeviceConfig| devices.capture(headers, request.extensions());
         let captured = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
         let (stage, touched) = (AtomicStage::default(), OnceLock::new());
@@ -229,10 +226,8 @@ impl RequestSession {
 
     /// The ids of the well-formed tokens that came with the request, each once.
     pub(crate) fn presented(&self) -> Vec<(SessionId, Token)> {
-        let HeaderLines { first, rest } = &self.lines;
-        let lines = first.iter().chain(rest).map(HeaderValue::as_bytes);
         let mut presented: Vec<(SessionId, Token)> = Vec::new();
-        for token in self.backend.rules.transport.tokens(lines) {
+        for token in self.backend.rules.transport.tokens(self.lines.iter()) {
             let id = token.id();
             if presented.iter().all(|(known, _)| *known != id) {
                 presented.push((id, token));
