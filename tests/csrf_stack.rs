@@ -14,9 +14,11 @@
 )]
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     future::{Future, Ready, ready},
     io::Cursor,
+    marker::{PhantomData, PhantomPinned},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -182,11 +184,9 @@ async fn a_form_is_read_to_its_bound_and_no_further() {
     assert_eq!(fits(vec![data(&field), data(&pad(129))]).await, too_large);
     assert_eq!(fits(vec![data(&field), data(&pad(128)), data("x")]).await, too_large);
     assert_eq!(fits(vec![data(&format!("{field}{}", pad(129)))]).await, too_large);
-    // One that never ends, as far as it is asked.
-    let endless = stream::repeat_with(|| data(&"x".repeat(10)));
-    assert_eq!(submit(&sessions, &csrf, &cookie, StreamBody::new(endless)).await, too_large);
-    let announced = Announced;
-    assert_eq!(submit(&sessions, &csrf, &cookie, announced).await, too_large);
+    let small: Frames = (0..10_000).map(|_| data("xxxxxxxxxx")).collect();
+    assert_eq!(fits(small).await, too_large);
+    assert_eq!(submit(&sessions, &csrf, &cookie, Announced).await, too_large);
 }
 
 /// A body that says how large it is, and must not be asked for more.
@@ -408,12 +408,12 @@ async fn axum_takes_the_layer_and_its_extractors_the_form() {
 /// A service whose clones are not ready, and that is neither `Sync` nor called without being asked.
 struct Careful {
     ready: bool,
-    _not_sync: std::cell::Cell<()>,
+    _not_sync: Cell<()>,
 }
 
 impl Clone for Careful {
     fn clone(&self) -> Self {
-        Self { ready: false, _not_sync: std::cell::Cell::new(()) }
+        Self { ready: false, _not_sync: Cell::new(()) }
     }
 }
 
@@ -437,7 +437,7 @@ impl Service<Request<CsrfBody<String>>> for Careful {
 async fn the_service_that_said_it_is_ready_is_the_one_called() {
     let sessions = sessions();
     let (cookie, token) = visit(&sessions).await;
-    let careful = Careful { ready: false, _not_sync: std::cell::Cell::new(()) };
+    let careful = Careful { ready: false, _not_sync: Cell::new(()) };
     let mut service = sessions.layer(csrf().layer(careful));
     let form = format!("csrf_token={token}");
     for (name, method, header, body) in [
@@ -457,9 +457,9 @@ async fn the_service_that_said_it_is_ready_is_the_one_called() {
     }
 }
 
-/// The same chunk again and again, or nothing: a body that is neither `Clone`, `Default`, `Unpin`,
-/// `Send` nor of `Bytes`, with an error that is no `std::error::Error`.
-struct Odd(Option<&'static [u8]>, std::marker::PhantomPinned, std::marker::PhantomData<*const ()>);
+/// A chunk so many times: a body that is neither `Clone`, `Default`, `Unpin`, `Send`, `Sync` nor of
+/// `Bytes`, with an error that is no `std::error::Error`.
+struct Odd(Cell<usize>, PhantomPinned, PhantomData<*const ()>);
 
 #[derive(Debug)]
 struct OddError;
@@ -472,7 +472,9 @@ impl Body for Odd {
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, OddError>>> {
-        Poll::Ready(self.0.map(|chunk| Ok(Frame::data(Cursor::new(chunk)))))
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        Poll::Ready((left > 0).then(|| Ok(Frame::data(Cursor::new(b"x=1&".as_slice())))))
     }
 }
 
@@ -480,12 +482,11 @@ impl Body for Odd {
 async fn any_body_will_do() {
     let sessions = sessions();
     let (cookie, _) = visit(&sessions).await;
-    let odd = Odd(Some(b"x=1&"), std::marker::PhantomPinned, std::marker::PhantomData);
-    let found = submit(&sessions, &csrf(), &cookie, odd).await;
-    assert_eq!(found, Err("413 TooLarge".to_owned()), "it never ends");
-    let odd = Odd(None, std::marker::PhantomPinned, std::marker::PhantomData);
-    let found = submit(&sessions, &csrf(), &cookie, odd).await;
-    assert_eq!(found, Err("403 Missing".to_owned()), "it is empty");
+    for (chunks, found) in [(0, "403 Missing"), (1, "403 Missing"), (20_000, "413 TooLarge")] {
+        let odd = Odd(Cell::new(chunks), PhantomPinned, PhantomData);
+        let outcome = submit(&sessions, &csrf(), &cookie, odd).await;
+        assert_eq!(outcome, Err(found.to_owned()), "{chunks} chunks");
+    }
 }
 
 #[test]
