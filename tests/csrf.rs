@@ -720,7 +720,8 @@ async fn after_the_head_only_what_the_client_has_is_bound_to() {
 
 #[tokio::test]
 async fn a_refusal_is_logged_with_its_fault_and_no_secret() {
-    let (log, _guard) = LogCapture::on_this_thread();
+    // Of all tests here: what one thread alone captures depends on who logs first.
+    let log = LogCapture::of_the_process();
     let redis = RedisServer::start().await;
     let shop = Shop::start(&redis).await;
     let mut browser = shop.browser().await;
@@ -732,8 +733,8 @@ async fn a_refusal_is_logged_with_its_fault_and_no_secret() {
     assert_eq!(post(&mut browser, "x").await, refused("Malformed"));
     let all: Vec<String> = log.all().into_iter().map(|captured| captured.text).collect();
     for text in ["the csrf token is not of this session", "the csrf token is malformed"] {
-        let event = |line: &&String| line.starts_with("csrf refused") && line.contains(text);
-        assert_eq!(all.iter().filter(event).count(), 1, "{text}");
+        let told = |line: &String| line.starts_with("csrf refused") && line.contains(text);
+        assert!(all.iter().any(told), "{text}");
     }
     let cookie = browser.cookie(COOKIE).unwrap();
     for hidden in [&*visitors, &*sessions, &*secret, cookie] {

@@ -95,7 +95,9 @@ async fn submit<B: Body>(
 ) -> Result<Got, String> {
     let service = sessions.layer(csrf.layer(tower::service_fn(page::<B>)));
     let request = Request::post("/").header("cookie", cookie).header(CONTENT_TYPE, FORM);
-    let mut response = service.oneshot(request.body(body).unwrap()).await.unwrap();
+    let response = service.oneshot(request.body(body).unwrap());
+    let response = tokio::time::timeout(Duration::from_secs(600), response).await;
+    let mut response = response.expect("an answer in any time").unwrap();
     match response.extensions_mut().remove::<Got>() {
         Some(got) => Ok(got),
         None => {
@@ -226,7 +228,8 @@ async fn a_form_that_does_not_come_to_its_end_is_not_waited_for() {
     let trickle = stream::unfold((), |()| async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         Some((data("x"), ()))
-    });
+    })
+    .take(100);
     let brief = CsrfLayer::builder().form_timeout(Duration::from_secs(5)).on_refusal(tell);
     let trickle = StreamBody::new(trickle);
     assert_eq!(submit(&sessions, &brief.build().unwrap(), &cookie, trickle).await, incomplete);
