@@ -30,6 +30,7 @@ pub(crate) struct Rules {
     pub(crate) keep_on_server_error: bool,
     pub(crate) sessions_per_user: Option<NonZeroU32>,
     pub(crate) devices: Option<DeviceConfig>,
+    pub(crate) csrf_lifetime: Duration,
     #[cfg(feature = "sealed")]
     pub(crate) seal: Option<PlainRecords>,
 }

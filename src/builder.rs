@@ -10,7 +10,7 @@ mod build;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Configures a [`RedisSessionLayer`].
+/// Configures a [`RedisSessionLayer`](crate::RedisSessionLayer).
 #[must_use]
 pub struct Builder {
     store: Box<dyn Store>,
@@ -24,6 +24,7 @@ pub struct Builder {
     sessions_per_user: Option<u32>,
     max_values: usize,
     devices: Option<DeviceConfig>,
+    csrf_lifetime: Duration,
     #[cfg(feature = "sealed")]
     seal: Option<PlainRecords>,
 }
@@ -42,6 +43,7 @@ impl Builder {
             sessions_per_user: None,
             max_values: 1_024,
             devices: None,
+            csrf_lifetime: 60 * MINUTE,
             #[cfg(feature = "sealed")]
             seal: None,
         }
@@ -194,6 +196,20 @@ impl Builder {
     /// ```
     pub fn devices(mut self, devices: DeviceConfig) -> Self {
         self.devices = Some(devices);
+        self
+    }
+
+    /// How long a CSRF token is valid after it was issued, if its session does not end or get a new
+    /// id before. Longer where people fill in forms for hours. Defaults to 1 hour.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # use std::time::Duration;
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.csrf_lifetime(Duration::ZERO).build().is_err());
+    /// ```
+    pub fn csrf_lifetime(mut self, lifetime: Duration) -> Self {
+        self.csrf_lifetime = lifetime;
         self
     }
 

@@ -182,6 +182,13 @@ impl CookieConfig {
         check::check(self)
     }
 
+    /// The cookie beside it for a visitor without a session: under another name, never readable by
+    /// scripts, and over with the browser.
+    pub(crate) fn for_visitors(&self) -> Self {
+        let name = format!("{}_csrf", self.name);
+        Self { name, http_only: true, persistent: false, ..self.clone() }
+    }
+
     pub(crate) fn is_persistent(&self) -> bool {
         self.persistent
     }

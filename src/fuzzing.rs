@@ -1,7 +1,14 @@
 //! What the fuzz targets in `fuzz/` call: every place where bytes of strangers are read. Built only
 //! with `--cfg fuzzing`.
 
-use crate::{SessionId, cookie, record::Record, token::Token};
+use std::time::Duration;
+
+use crate::{
+    SessionId, Timestamp, cookie,
+    csrf::{self, Claim, CsrfKey},
+    record::Record,
+    token::Token,
+};
 
 /// The `Cookie` lines of a request, as a client may have written them; how many tokens came of it.
 pub fn cookie_header(lines: &[&[u8]], name: &str) -> usize {
@@ -57,5 +64,22 @@ pub fn session_id_parse(text: &str) -> bool {
 pub fn token(text: &[u8]) -> bool {
     let Some(token) = Token::parse(text) else { return false };
     assert_eq!(token.encode().as_bytes(), text, "a token has one text");
+    true
+}
+
+/// The text of a CSRF token, from a header or a form.
+pub fn csrf_token(text: &[u8]) -> bool {
+    let Ok(claim) = Claim::parse(text) else { return false };
+    let (now, lifetime) = (Timestamp::from_millis(0), Duration::MAX);
+    let key = Token::generate().map(|token| CsrfKey::of_session(&token));
+    let verified = key.is_ok_and(|key| key.verify(&claim, now, lifetime).is_ok());
+    assert!(!verified, "a token was made up");
+    true
+}
+
+/// The body of a form, in which one field is looked for.
+pub fn csrf_form(form: &[u8], name: &str) -> bool {
+    let Ok(value) = csrf::field(form, name) else { return false };
+    assert!(value.len() <= form.len(), "more came out than went in");
     true
 }

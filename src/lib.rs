@@ -62,6 +62,12 @@
 //! # });
 //! ```
 //!
+//! # Forged requests
+//!
+//! Browsers send cookies with whatever page makes them send a request. [`CsrfLayer`], inside of this
+//! layer, lets only those pass that come from a page of the session: by `Sec-Fetch-Site` or `Origin`,
+//! and by a token of [`SessionContext::csrf_token`].
+//!
 //! # Stores
 //!
 //! - `DurableStore`: a database that keeps every session and Redis that makes reads fast. Redis may
@@ -143,6 +149,7 @@ mod compat;
 mod config;
 mod context;
 mod cookie;
+mod csrf;
 mod depth;
 mod device;
 mod directory;
@@ -203,6 +210,9 @@ pub use compat::DatabaseSessionLayer;
 pub use config::Config;
 pub use context::SessionContext;
 pub use cookie::{CookieConfig, SameSite};
+pub use csrf::{
+    CsrfBody, CsrfBuilder, CsrfError, CsrfFault, CsrfFuture, CsrfLayer, CsrfService, CsrfToken,
+};
 pub use device::{DeviceConfig, PeerAddress};
 #[cfg(feature = "redis")]
 pub use directory::cached::{CachedDirectory, CachedDirectoryBuilder, DirectoryPart};

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request};
+use http::Request;
 use tokio::{
     sync::{Mutex, OnceCell},
     time::Instant,
@@ -27,13 +27,16 @@ use crate::{
 };
 
 mod found;
+mod header_lines;
+
+use header_lines::HeaderLines;
 
 /// One request's session. The layer, the handler's handles, the response future and the body
 /// share it.
 pub(crate) struct RequestSession {
     pub(crate) backend: Arc<Backend>,
     /// The header lines that may hold a token.
-    lines: HeaderLines,
+    pub(crate) lines: HeaderLines,
     captured: Option<Box<Captured>>,
     stage: AtomicStage,
     /// Made by the first touch: a request without one carries little, and locks nothing.
@@ -50,17 +53,10 @@ pub(crate) struct Touched {
     state: StdMutex<State>,
 }
 
-/// The Cookie header lines; almost always none or one, and then without an allocation.
-struct HeaderLines {
-    first: Option<HeaderValue>,
-    rest: Vec<HeaderValue>,
-}
-
 impl RequestSession {
     pub(crate) fn new<B>(backend: Arc<Backend>, request: &Request<B>) -> Arc<Self> {
         let (headers, rules) = (request.headers(), &backend.rules);
-        let mut lines = headers.get_all(rules.transport.request_header()).iter().cloned();
-        let lines = HeaderLines { first: lines.next(), rest: lines.collect() };
+        let lines = HeaderLines::of(headers, rules.transport.request_header());
         let capture = |devices: &DeviceConfig| devices.capture(headers, request.extensions());
         let captured = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
         let (stage, touched) = (AtomicStage::default(), OnceLock::new());

@@ -5,10 +5,13 @@ use std::{mem, sync::Arc};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response,
-    header::{CACHE_CONTROL, RETRY_AFTER, VARY},
+    header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY},
 };
 
-use crate::{error::Error, request::RequestSession, state::CookieChange, timestamp::Timestamp};
+use crate::{
+    csrf::visitor_header, error::Error, request::RequestSession, state::CookieChange,
+    timestamp::Timestamp,
+};
 
 /// Makes the answer to a failed commit; see `RedisSessionLayer::on_error`.
 ///
@@ -64,8 +67,14 @@ pub(crate) fn head(error: &Error) -> Response<()> {
 /// Writes into the head what the session has become. Only for a session
 /// that was asked for.
 pub(crate) fn decorate(headers: &mut HeaderMap, session: &RequestSession) {
-    let change = mem::take(&mut session.state().cookie);
-    if let Some((name, value)) = handed_out(change, session) {
+    let (change, visitor) = {
+        let mut state = session.state();
+        let change = mem::take(&mut state.cookie);
+        let visitor = visitor_header(session, &mut state, &change);
+        (change, visitor)
+    };
+    let visitor = visitor.map(|value| (SET_COOKIE, value));
+    for (name, value) in handed_out(change, session).into_iter().chain(visitor) {
         let _ = headers.append(name, value);
         forbid_storing(headers);
     }

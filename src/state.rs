@@ -11,6 +11,7 @@ use std::{
 use crate::{
     backend::Backend,
     changes::{Changes, Writer},
+    csrf::Visitor,
     error::{Error, ErrorKind},
     record::Record,
     token::{SessionId, Token},
@@ -24,6 +25,8 @@ pub(crate) struct State {
     pub(crate) held: Option<Held>,
     pub(crate) changes: Changes,
     pub(crate) cookie: CookieChange,
+    /// The secret of a client without a session, which CSRF tokens are bound to then.
+    pub(crate) visitor: Visitor,
     /// Sessions that were told to end and of which the store has not confirmed it.
     pub(crate) ending: Vec<SessionId>,
     /// Sessions that this request told to end at any time: a load under way never brings one back.

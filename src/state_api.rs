@@ -33,7 +33,7 @@
 //!
 //! # Deployment caveat
 //!
-//! Put a check against forged requests in front of it, as of everything that changes state. By itself it
+//! Put a [`CsrfLayer`](crate::CsrfLayer) in front of it, as of everything that changes state. By itself it
 //! refuses what a browser says comes from another site. When a session gets a new id, by a sign-in or
 //! a renewal in another tab, streams of the old id end; a browser's `EventSource` comes back by
 //! itself, with the new cookie, and hears the state as it is.

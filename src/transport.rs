@@ -91,6 +91,19 @@ impl Transport {
         }
     }
 
+    /// The cookie of a visitor without a session; none where clients send nothing unasked.
+    pub(crate) fn visitor_cookie(&self) -> Option<CookieConfig> {
+        match &self.0 {
+            Kind::Cookie(cookie) => Some(cookie.for_visitors()),
+            Kind::Header { .. } => None,
+        }
+    }
+
+    /// Whether browsers send the token by themselves, also with requests that another site made.
+    pub(crate) fn is_ambient(&self) -> bool {
+        matches!(self.0, Kind::Cookie(_))
+    }
+
     /// Every well-formed token in `lines` of that header, so many at most.
     pub(crate) fn tokens<'a>(&self, lines: impl Iterator<Item = &'a [u8]>) -> Vec<Token> {
         match &self.0 {

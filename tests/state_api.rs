@@ -25,7 +25,9 @@ use support::{
     Browser, COOKIE, Client, Inside, RedisServer, Reply, Running, bounded, handle, patient, serve,
 };
 use tower::{Layer, ServiceExt};
-use tower_redis_session::{RedisConfig, RedisSessionLayer, RedisStore, state_api::SessionApi};
+use tower_redis_session::{
+    CsrfLayer, RedisConfig, RedisSessionLayer, RedisStore, SessionContext, state_api::SessionApi,
+};
 
 /// The API under `/api/session`, and the handler of all tests beside it.
 async fn site(config: RedisConfig, budget: Duration, api: SessionApi) -> Running {
@@ -323,4 +325,34 @@ async fn axum_nests_it() {
     assert_eq!(response.status(), 200);
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert!(body.starts_with(b"{\"reason\":\"absent\""), "{body:?}");
+}
+
+#[tokio::test]
+async fn a_heartbeat_passes_a_csrf_layer_with_its_token_and_not_without() {
+    let redis = RedisServer::start().await;
+    let store = RedisStore::new(patient(&redis.url())).unwrap();
+    let layer = RedisSessionLayer::builder(store).build().unwrap();
+    let csrf = CsrfLayer::new();
+    let page = tower::service_fn(async |request: Request<Full<bytes::Bytes>>| {
+        let session = request.extensions().get::<SessionContext>().unwrap().clone();
+        session.login("alice", None).await.unwrap();
+        let token = session.csrf_token().await.unwrap();
+        Ok::<_, Infallible>(Response::new(token.as_str().to_owned()))
+    });
+    let request = Request::get("/").body(Full::default()).unwrap();
+    let answer = layer.layer(page).oneshot(request).await.unwrap();
+    let line = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let cookie = line.split(';').next().unwrap().to_owned();
+    let token = answer.into_body().collect().await.unwrap().to_bytes();
+    let api = layer.layer(csrf.layer(SessionApi::new()));
+    let beat = |token: &[u8]| {
+        let request = Request::post("/api/session/heartbeat").header("cookie", &cookie);
+        let request = request.header("host", "localhost").header("x-csrf-token", token);
+        request.body(Full::<bytes::Bytes>::default()).unwrap()
+    };
+    let answer = api.clone().oneshot(beat(&token)).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    assert!(body.starts_with(b"{\"expires_at\""), "{body:?}");
+    assert_eq!(api.oneshot(beat(b"")).await.unwrap().status(), 403);
 }

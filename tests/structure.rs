@@ -32,6 +32,9 @@ const PURE: &[&str] = &[
     "device/address.rs",
     "cookie/find.rs",
     "cookie/check.rs",
+    "csrf/form.rs",
+    "csrf/origin.rs",
+    "csrf/token.rs",
     "store/database/row.rs",
     "moment.rs",
     "directory/active.rs",
@@ -60,15 +63,32 @@ const RESERVED: &[(&[&str], &[&str])] = &[
             "guard.rs",
             "guard/service.rs",
             "state_api.rs",
+            "csrf/layer.rs",
+            "csrf/service.rs",
+            "csrf/future.rs",
         ],
     ),
-    (&["getrandom"], &["token.rs", "error.rs", "mark.rs", "seal.rs", "key_ring.rs"]),
-    (&["sha2"], &["token.rs"]),
-    (&["base64"], &["token.rs", "key_ring.rs"]),
+    (
+        &["getrandom"],
+        &["token.rs", "error.rs", "mark.rs", "seal.rs", "key_ring.rs", "csrf/token.rs"],
+    ),
+    (&["sha2"], &["token.rs", "csrf/token.rs"]),
+    (&["base64"], &["token.rs", "key_ring.rs", "csrf/token.rs"]),
     (&["chacha20poly1305"], &["seal.rs", "key_ring.rs"]),
+    (&["hmac"], &["csrf/token.rs"]),
     (&["sqlx"], &["store/database.rs", "store/database/"]),
     (&["rustix"], &["uptime.rs"]),
-    (&["pin_project"], &["future.rs", "body.rs", "guard/service.rs"]),
+    (
+        &["pin_project"],
+        &[
+            "future.rs",
+            "body.rs",
+            "guard/service.rs",
+            "csrf/future.rs",
+            "csrf/body.rs",
+            "csrf/reading.rs",
+        ],
+    ),
 ];
 
 /// Names of stores, which only those who choose one may know.
@@ -399,6 +419,26 @@ fn the_bytes_of_a_token_are_never_compared_or_printed() {
     let uses = token.tokens.windows(4).filter(|four| four[..3] == ["self", ".", "0"]);
     for four in uses {
         assert!(!["=", "!", "<", ">"].contains(&four[3].as_str()), "bytes are compared: {four:?}");
+    }
+}
+
+/// A CSRF token is compared by its mac alone, and that by the crate that does it in constant time.
+#[test]
+fn no_part_of_a_csrf_token_is_compared_or_printed() {
+    let sources = sources();
+    let token = sources.iter().find(|source| source.name == "csrf/token.rs").unwrap();
+    for name in ["struct CsrfToken(", "struct CsrfKey(", "struct Claim {"] {
+        let at = token.text.find(name).expect(name);
+        let attributes = token.text[..at].rsplit("\n\n").next().unwrap().lines();
+        for derive in attributes.filter(|line| line.starts_with("#[derive")) {
+            for derived in ["PartialEq", "Debug", "Serialize", "Hash"] {
+                assert!(!derive.contains(derived), "{name} derives {derived}");
+            }
+        }
+    }
+    assert!(token.names("verify_slice") && token.tokens.iter().all(|token| token != "ct_eq"));
+    for three in token.tokens.windows(3).filter(|three| three[0] == "." && three[1] == "mac") {
+        assert!(!["=", "!", "<", ">"].contains(&three[2].as_str()), "a mac is compared: {three:?}");
     }
 }
 

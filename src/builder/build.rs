@@ -45,6 +45,7 @@ impl Builder {
         if limit == Some(None) {
             return Err(ConfigError::new("sessions per user", "is 0: nobody could sign in"));
         }
+        check_csrf_lifetime(self.csrf_lifetime)?;
         let policy = Policy {
             expiry,
             touch_interval: self.touch_interval,
@@ -58,9 +59,17 @@ impl Builder {
             keep_on_server_error: self.keep_on_server_error,
             sessions_per_user: limit.flatten(),
             devices: self.devices,
+            csrf_lifetime: self.csrf_lifetime,
             #[cfg(feature = "sealed")]
             seal: self.seal,
         };
         Ok(RedisSessionLayer::new(Backend::new(self.store, rules)))
     }
+}
+
+fn check_csrf_lifetime(lifetime: Duration) -> Result<(), ConfigError> {
+    if lifetime < Duration::from_millis(1) {
+        return Err(ConfigError::new("csrf lifetime", "is below 1 ms: no token would be valid"));
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{device::Device, error::ErrorKind, values::Edits};
+use crate::{csrf::CsrfKey, device::Device, error::ErrorKind, token::Token, values::Edits};
 
 /// What the fuzz targets call, so that it cannot fall behind: nothing else builds it here.
 #[path = "../fuzzing.rs"]
@@ -207,6 +207,10 @@ fn the_fuzz_targets_take_what_is_right_and_refuse_what_is_not() {
         assert!(fuzzing::record_decode(1, &seed), "{name} is a record");
         assert_eq!(fuzzing::sealed(1, &seed), made_up, "{name}");
     }
+    let csrf = CsrfKey::of_visitor(&Token::generate().unwrap()).issue(Timestamp::from_millis(5));
+    let csrf = csrf.unwrap();
+    assert!(fuzzing::csrf_token(csrf.as_str().as_bytes()) && !fuzzing::csrf_token(b"x"));
+    assert!(fuzzing::csrf_form(b"a=1&t=x", "t") && !fuzzing::csrf_form(b"t=1&t=2", "t"));
     assert!(fuzzing::record_decode(1, &record) && !fuzzing::record_decode(1, &record[1..]));
 }
 

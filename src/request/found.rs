@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
-
-use super::{Causes, HeaderLines, RequestSession};
+use super::{Causes, RequestSession};
 use crate::{
     error::{Error, ErrorKind},
     events::Event,
@@ -57,10 +55,8 @@ impl RequestSession {
 
     /// The ids of the well-formed tokens that came with the request, each once.
     pub(crate) fn presented(&self) -> Vec<(SessionId, Token)> {
-        let HeaderLines { first, rest } = &self.lines;
-        let lines = first.iter().chain(rest).map(HeaderValue::as_bytes);
         let mut presented: Vec<(SessionId, Token)> = Vec::new();
-        for token in self.backend.rules.transport.tokens(lines) {
+        for token in self.backend.rules.transport.tokens(self.lines.iter()) {
             let id = token.id();
             if presented.iter().all(|(known, _)| *known != id) {
                 presented.push((id, token));

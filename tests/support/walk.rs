@@ -10,7 +10,9 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use serde_json::Value;
-use tower_redis_session::{Error, ErrorKind, LoginAttempt, SessionContext, SessionExpiry};
+use tower_redis_session::{
+    CsrfError, Error, ErrorKind, LoginAttempt, SessionContext, SessionExpiry,
+};
 
 use super::site::Inside;
 
@@ -139,6 +141,15 @@ impl Walk {
             ["logout_everywhere"] => session.logout_everywhere().await?,
             ["destroy"] => session.destroy().await?,
             ["renew"] => session.renew().await?,
+            ["csrf"] => {
+                let token = session.csrf_token().await?;
+                self.say(token.as_str());
+            }
+            ["verify_csrf", token] => match session.verify_csrf(token).await {
+                Ok(()) => self.say("right"),
+                Err(CsrfError::Session(error)) => return Err(error),
+                Err(error) => self.say(format!("!{:?}", error.fault().unwrap())),
+            },
             ["validate"] => session.validate().await?,
             ["touch"] => {
                 let touched = session.touch().await?;

@@ -1,0 +1,169 @@
+//! Why a request was refused, or could not be judged.
+
+use std::{error::Error as StdError, fmt};
+
+use http::{Response, StatusCode};
+
+use crate::error::Error;
+
+/// What is wrong with a request that has to prove where it comes from.
+///
+/// ```
+/// # tower_redis_session::doc::handle(|session| async move {
+/// use tower_redis_session::CsrfFault;
+///
+/// let refused = session.verify_csrf("not a token").await.unwrap_err();
+/// assert_eq!(refused.fault(), Some(CsrfFault::Malformed));
+/// # Ok(()) });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CsrfFault {
+    /// No token came.
+    Missing,
+    /// What came is no token.
+    Malformed,
+    /// The token is this session's, and was issued too long ago.
+    Expired,
+    /// The token is not this session's: of another, of this one before a login, a renewal or a
+    /// logout, or made up.
+    Foreign,
+    /// `Sec-Fetch-Site` or `Origin` tells that a page of another site sent it.
+    CrossSite,
+    /// The form is larger than what is read to find its token.
+    TooLarge,
+    /// The form broke off, or did not come to its end in time.
+    Incomplete,
+}
+
+impl CsrfFault {
+    /// The HTTP status that fits (RFC 9110 section 15.5): 403, 413 for too large, 408 for
+    /// incomplete.
+    ///
+    /// ```
+    /// # use tower_redis_session::CsrfFault;
+    /// assert_eq!(CsrfFault::Missing.status(), 403);
+    /// ```
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Incomplete => StatusCode::REQUEST_TIMEOUT,
+            _ => StatusCode::FORBIDDEN,
+        }
+    }
+}
+
+impl fmt::Display for CsrfFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "no csrf token came",
+            Self::Malformed => "the csrf token is malformed",
+            Self::Expired => "the csrf token is expired",
+            Self::Foreign => "the csrf token is not of this session",
+            Self::CrossSite => "the request comes from another site",
+            Self::TooLarge => "the form is too large to look for its csrf token",
+            Self::Incomplete => "the form did not arrive whole",
+        })
+    }
+}
+
+impl StdError for CsrfFault {}
+
+/// Why a request does not pass. Never holds a secret: safe to log.
+///
+/// ```
+/// use tower_redis_session::{CsrfError, CsrfFault};
+///
+/// let refused = CsrfError::from(CsrfFault::Expired);
+/// assert_eq!(refused.to_string(), "the csrf token is expired");
+/// assert_eq!(refused.response::<String>().status(), 403);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum CsrfError {
+    /// The request did not prove that it comes from a page of this session.
+    Refused(CsrfFault),
+    /// The session could not be loaded, so nothing is known of the token.
+    Session(Error),
+}
+
+impl CsrfError {
+    /// What is wrong with the request; `None` if it could not be judged.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CsrfError, Error};
+    /// assert_eq!(CsrfError::from(Error::unavailable("down")).fault(), None);
+    /// ```
+    #[must_use]
+    pub fn fault(&self) -> Option<CsrfFault> {
+        match self {
+            Self::Refused(fault) => Some(*fault),
+            Self::Session(_) => None,
+        }
+    }
+
+    /// The HTTP status that fits: [`CsrfFault::status`] or [`Error::status`].
+    ///
+    /// ```
+    /// # use tower_redis_session::{CsrfError, Error};
+    /// assert_eq!(CsrfError::from(Error::unavailable("down")).status(), 503);
+    /// ```
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Refused(fault) => fault.status(),
+            Self::Session(error) => error.status(),
+        }
+    }
+
+    /// The ready answer of a handler that verifies by itself: [`status`](Self::status),
+    /// `Retry-After` with a 503, an empty body.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CsrfError, CsrfFault};
+    /// let response = CsrfError::from(CsrfFault::Missing).response::<String>();
+    /// assert_eq!(response.status(), 403);
+    /// ```
+    #[must_use]
+    pub fn response<B: Default>(&self) -> Response<B> {
+        match self {
+            Self::Refused(fault) => {
+                let mut response = Response::new(B::default());
+                *response.status_mut() = fault.status();
+                response
+            }
+            Self::Session(error) => error.response(),
+        }
+    }
+}
+
+impl From<CsrfFault> for CsrfError {
+    fn from(fault: CsrfFault) -> Self {
+        Self::Refused(fault)
+    }
+}
+
+impl From<Error> for CsrfError {
+    fn from(error: Error) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl fmt::Display for CsrfError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(fault) => fault.fmt(f),
+            Self::Session(error) => error.fmt(f),
+        }
+    }
+}
+
+impl StdError for CsrfError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Session(error) => error.source(),
+        }
+    }
+}

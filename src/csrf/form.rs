@@ -1,0 +1,100 @@
+//! Finds the token's field in a form, and looks at nothing else of it
+//! (`application/x-www-form-urlencoded`, WHATWG URL section 5.1).
+
+use crate::csrf::error::CsrfFault;
+
+/// The value of the field `name`. More than one is no answer: whoever reads the form after us might
+/// take another than we did.
+pub(crate) fn field(form: &[u8], name: &str) -> Result<Vec<u8>, CsrfFault> {
+    let mut values = form.split(|byte| *byte == b'&').filter_map(|pair| value(pair, name));
+    let value = values.next().ok_or(CsrfFault::Missing)?;
+    if values.next().is_some() { Err(CsrfFault::Malformed) } else { Ok(value) }
+}
+
+fn value(pair: &[u8], name: &str) -> Option<Vec<u8>> {
+    let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+    let (key, value) = pair.split_at_checked(end)?;
+    // A longer one cannot be the name, and is not worth its decoding.
+    let ours = key.len() <= name.len().saturating_mul(3) && decode(key) == name.as_bytes();
+    ours.then(|| decode(value.strip_prefix(b"=").unwrap_or(value)))
+}
+
+/// A percent sign without two hexadecimal digits behind it stands for itself.
+fn decode(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [byte, after @ ..] = rest {
+        let (byte, after) = match (byte, after) {
+            (b'+', _) => (b' ', after),
+            (b'%', [high, low, later @ ..]) => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => (high * 16 + low, later),
+                _ => (b'%', after),
+            },
+            _ => (*byte, after),
+        };
+        decoded.push(byte);
+        rest = after;
+    }
+    decoded
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_field_is_found_by_its_exact_name_once() {
+        let missing = Err(CsrfFault::Missing);
+        for (name, form, found) in [
+            ("alone", "t=abc", Ok("abc")),
+            ("among others", "a=1&t=abc&b=2", Ok("abc")),
+            ("escaped", "a=%26t%3Dx&%74=%61+%62%2b", Ok("a b+")),
+            ("an equals sign in it", "t=a=b", Ok("a=b")),
+            ("no value", "t", Ok("")),
+            ("empty value", "t=", Ok("")),
+            ("signs that escape nothing", "t=%zz%4%", Ok("%zz%4%")),
+            ("empty", "", missing),
+            ("another case", "T=abc", missing),
+            ("the name is only a part", "xt=abc&tx=abc&t[]=abc", missing),
+            ("in the value of another", "a=t=abc", missing),
+            ("white space before", "+t=abc", missing),
+            ("a semicolon separates nothing", "a=1;t=abc", missing),
+            ("twice", "t=abc&t=abc", Err(CsrfFault::Malformed)),
+            ("twice, once escaped", "t=abc&%74=xyz", Err(CsrfFault::Malformed)),
+        ] {
+            let found = found.map(|value: &str| value.as_bytes().to_vec());
+            assert_eq!(field(form.as_bytes(), "t"), found, "{name}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..<_>::default() })]
+
+        #[test]
+        fn what_a_browser_encodes_is_found_again(
+            before in "[a-z]{0,4}", value in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let encoded: String = value.iter().map(|byte| format!("%{byte:02X}")).collect();
+            let form = format!("x{before}=1&csrf%5Ftoken={encoded}&y=2");
+            prop_assert_eq!(field(form.as_bytes(), "csrf_token"), Ok(value));
+        }
+
+        #[test]
+        fn any_bytes_are_a_form(form in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(value) = field(&form, "t") {
+                prop_assert!(value.len() < form.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The layer that lets requests pass which prove that they come from a page of this session.
+
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use crate::csrf::{builder::CsrfBuilder, rules::Rules, service::CsrfService};
+
+/// Refuses requests that another site's page made in a visitor's name. Stands inside of a
+/// [`RedisSessionLayer`](crate::RedisSessionLayer).
+///
+/// Safe methods (`GET`, `HEAD`, `OPTIONS`, `TRACE`; RFC 9110 section 9.2.1) pass. Of any other
+/// request two things are asked, the cheap one first:
+///
+/// 1. That no other site sent it, as the browser tells: `Sec-Fetch-Site` is `same-origin` or
+///    `none`; where it is missing, `Origin` is the service's own, by `Host` or the request's target;
+///    or `Origin` is a trusted one. `Origin: null` is no origin. Where both headers are missing it
+///    was an old browser, or none, and the token decides alone.
+/// 2. A token of [`SessionContext::csrf_token`](crate::SessionContext::csrf_token): in the header
+///    `x-csrf-token`, or else in the field `csrf_token` of an `application/x-www-form-urlencoded`
+///    body. The body is read for that, up to 64 KiB, and handed to the inner service as it came.
+///    Other bodies are not looked into: a page with `multipart/form-data` sends the header, or its
+///    handler is [exempt](CsrfBuilder::exempt_path) and calls
+///    [`verify_csrf`](crate::SessionContext::verify_csrf).
+///
+/// What does not pass is answered with 403; 413 and 408 for a form that is too large or too slow;
+/// 503 where the store does not tell whose session it is. The event `csrf refused` has the fault,
+/// and [`on_refusal`](CsrfBuilder::on_refusal) makes the answer yours.
+///
+/// Where the session layer's tokens come in a header ([`Transport`](crate::Transport)), everything
+/// passes: browsers send nothing by themselves there, so nothing can be forged. That an
+/// `Authorization` header came along makes no difference elsewhere.
+///
+/// An unsafe request costs a few boxes, and the session's load that its handler needs anyway; a
+/// visitor without a session costs no store command. Others are passed on at once.
+///
+/// ```
+/// use http::{Method, Request, Response};
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+/// use tower_redis_session::{
+///     CsrfBody, CsrfLayer, Error, MemoryStore, RedisSessionLayer, SessionContext,
+/// };
+///
+/// async fn guestbook(request: Request<CsrfBody<String>>) -> Result<Response<String>, Error> {
+///     if request.method() == Method::POST {
+///         return Ok(Response::new("thank you".to_owned()));
+///     }
+///     let session = request.extensions().get::<SessionContext>().unwrap();
+///     Ok(Response::new(session.csrf_token().await?.to_string()))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use http_body_util::BodyExt;
+/// let mut service = ServiceBuilder::new()
+///     .layer(RedisSessionLayer::builder(MemoryStore::new()).build()?)
+///     .layer(CsrfLayer::new())
+///     .service_fn(guestbook);
+///
+/// let page = service.ready().await?.call(Request::new(String::new())).await?;
+/// let cookie = page.headers()["set-cookie"].to_str()?.split(';').next().unwrap().to_owned();
+/// let token = page.into_body().collect().await.map_err(|_| "body")?.to_bytes();
+///
+/// let post = || Request::post("/").header("cookie", &cookie);
+/// let honest = post().header("x-csrf-token", &*token).body(String::new())?;
+/// assert_eq!(service.ready().await?.call(honest).await?.status(), 200);
+/// let forged = post().body(String::new())?;
+/// assert_eq!(service.ready().await?.call(forged).await?.status(), 403);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Deployment caveat
+///
+/// - `SameSite` does not replace this: pages of sibling hosts are of the same site, and send cookies.
+/// - A script that got into a page sends what it likes: no token helps against that.
+/// - `GET` must change nothing. Upgrades to WebSocket are `GET`s and pass: check their `Origin`.
+///   What rewrites methods (`X-HTTP-Method-Override`) belongs outside of this layer.
+/// - A proxy has to pass on the `Host` that the browser sent, or the service's own origin has to be
+///   among the [trusted ones](CsrfBuilder::trusted_origins). Where `Origin` decides, `http` and
+///   `https` of one host are told apart by port alone, so let encrypted sites send HSTS.
+/// - Keep the prefix `__Host-` of the session's cookie: without it whoever holds a sibling host can
+///   plant a visitor's cookie, and so forge what visitors without a session send, as a login.
+/// - A page that is open during a login, a renewal or a logout holds a token that is over: let the
+///   answer to a 403 offer it anew. Caches must not give a page with a token to others: responses
+///   that set a cookie have `Cache-Control: no-store`, the rest `Vary: Cookie`.
+#[derive(Clone, Debug)]
+pub struct CsrfLayer {
+    rules: Arc<Rules>,
+}
+
+impl CsrfLayer {
+    /// With the defaults, and no exemption.
+    ///
+    /// ```
+    /// # use tower_redis_session::CsrfLayer;
+    /// let layer = CsrfLayer::new();
+    /// assert!(format!("{layer:?}").contains("x-csrf-token"));
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts the configuration of a layer.
+    ///
+    /// ```
+    /// # use tower_redis_session::CsrfLayer;
+    /// assert!(CsrfLayer::builder().build().is_ok());
+    /// ```
+    pub fn builder() -> CsrfBuilder {
+        CsrfBuilder::new()
+    }
+
+    pub(super) fn with(rules: Rules) -> Self {
+        Self { rules: Arc::new(rules) }
+    }
+}
+
+impl Default for CsrfLayer {
+    fn default() -> Self {
+        Self::with(CsrfBuilder::defaults())
+    }
+}
+
+impl<S> Layer<S> for CsrfLayer {
+    type Service = CsrfService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CsrfService::new(inner, Arc::clone(&self.rules))
+    }
+}

@@ -1,0 +1,167 @@
+//! What a request has to bring, by its head alone.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response,
+    header::{CONTENT_TYPE, HOST, ORIGIN},
+    request::Parts,
+};
+
+use crate::{
+    context::SessionContext,
+    csrf::{
+        body::CsrfBody,
+        error::{CsrfError, CsrfFault},
+        origin::Origin,
+    },
+    error::{Error, ErrorKind},
+};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
+type Exempt = dyn Fn(&Parts) -> bool + Send + Sync;
+type Refusal = dyn Fn(&CsrfError) -> Response<Bytes> + Send + Sync;
+
+/// What the builder was told, checked.
+#[derive(Clone)]
+pub(super) struct Rules {
+    pub(super) header: HeaderName,
+    pub(super) field: Box<str>,
+    pub(super) max_form_size: usize,
+    pub(super) form_timeout: Duration,
+    pub(super) same_site: bool,
+    pub(super) trusted: Vec<Origin>,
+    pub(super) exempt_paths: Vec<Box<str>>,
+    pub(super) exempt: Vec<Arc<Exempt>>,
+    pub(super) refusal: Option<Arc<Refusal>>,
+}
+
+/// What is to be done about a request.
+pub(super) enum Judgement {
+    Pass,
+    Refuse(CsrfError),
+    /// The token came in the header.
+    Verify(SessionContext, HeaderValue),
+    /// The token is in the form, if there is one.
+    Read(SessionContext),
+}
+
+impl Rules {
+    pub(super) fn judge(&self, parts: &Parts) -> Judgement {
+        if is_safe(&parts.method) || self.is_exempt(parts) {
+            return Judgement::Pass;
+        }
+        let Some(session) = parts.extensions.get::<SessionContext>() else {
+            // Fails closed: what cannot be verified does not pass.
+            return Judgement::Refuse(without_session_layer().into());
+        };
+        // Where nothing is sent unasked nothing can be forged. By the layer's configuration alone:
+        // which headers a request has is up to whoever made it.
+        if !session.session.backend.rules.transport.is_ambient() {
+            return Judgement::Pass;
+        }
+        if self.is_from_elsewhere(parts) {
+            return Judgement::Refuse(CsrfFault::CrossSite.into());
+        }
+        let mut tokens = parts.headers.get_all(&self.header).iter();
+        match (tokens.next(), tokens.next()) {
+            (Some(token), None) => Judgement::Verify(session.clone(), token.clone()),
+            (Some(_), Some(_)) => Judgement::Refuse(CsrfFault::Malformed.into()),
+            (None, _) if has_form(&parts.headers) => Judgement::Read(session.clone()),
+            (None, _) => Judgement::Refuse(CsrfFault::Missing.into()),
+        }
+    }
+
+    fn is_exempt(&self, parts: &Parts) -> bool {
+        self.exempt_paths.iter().any(|path| **path == *parts.uri.path())
+            || self.exempt.iter().any(|exempt| exempt(parts))
+    }
+
+    /// Whether the browser tells that a page of another site made the request. One that tells
+    /// nothing is an old one, or none.
+    fn is_from_elsewhere(&self, parts: &Parts) -> bool {
+        let origins = || parts.headers.get_all(ORIGIN).iter();
+        let mut sites = parts.headers.get_all(SEC_FETCH_SITE).iter().peekable();
+        if sites.peek().is_none() {
+            let own = authority(parts);
+            return !origins().all(|origin| self.is_welcome(origin, own));
+        }
+        let is_own = |site: &HeaderValue| match site.as_bytes() {
+            b"same-origin" | b"none" => true,
+            b"same-site" => self.same_site,
+            _ => false,
+        };
+        let trusted = origins().next().is_some() && origins().all(|o| self.is_welcome(o, None));
+        !sites.all(is_own) && !trusted
+    }
+
+    fn is_welcome(&self, origin: &HeaderValue, own: Option<&str>) -> bool {
+        Origin::parse(origin.as_bytes()).is_some_and(|origin| {
+            own.is_some_and(|own| origin.is_of(own)) || self.trusted.contains(&origin)
+        })
+    }
+
+    pub(super) fn refuse<B>(&self, error: &CsrfError) -> Response<CsrfBody<B>> {
+        match error.fault() {
+            Some(fault) => tracing::debug!(%fault, "csrf refused"),
+            None => tracing::debug!(%error, "csrf not judged"),
+        }
+        self.refusal
+            .as_ref()
+            .map_or_else(|| plain(error), |refusal| refusal(error))
+            .map(CsrfBody::of)
+    }
+}
+
+/// Methods that change nothing (RFC 9110 section 9.2.1), and that servers have always held to it:
+/// listed here, so that no library's opinion of newer ones opens the door.
+fn is_safe(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
+}
+
+/// Who the request is for: what stands in its target counts before `Host` (RFC 9112 section 3.2.2).
+fn authority(parts: &Parts) -> Option<&str> {
+    let host = || parts.headers.get(HOST)?.to_str().ok();
+    parts.uri.authority().map(|authority| authority.as_str()).or_else(host)
+}
+
+fn has_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let essence = kind.and_then(|kind| kind.split(|byte| *byte == b';').next());
+    essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(FORM))
+}
+
+fn plain(error: &CsrfError) -> Response<Bytes> {
+    let text = match error.fault() {
+        Some(CsrfFault::TooLarge) => "the form is too large\n",
+        Some(CsrfFault::Incomplete) => "the form did not arrive in time\n",
+        // Not which fault it is: the page cannot help it, and others need not know.
+        Some(_) => "the request could not be verified: reload the page and try again\n",
+        None => "the session could not be loaded: try again\n",
+    };
+    let mut response = error.response::<()>().map(|()| Bytes::from_static(text.as_bytes()));
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    let _ = response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+fn without_session_layer() -> Error {
+    Error::new(ErrorKind::Misconfigured, "the csrf layer is not inside of a session layer")
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("header", &self.header)
+            .field("field", &self.field)
+            .field("max_form_size", &self.max_form_size)
+            .field("form_timeout", &self.form_timeout)
+            .field("allow_same_site", &self.same_site)
+            .field("trusted_origins", &self.trusted)
+            .field("exempt_paths", &self.exempt_paths)
+            .finish_non_exhaustive()
+    }
+}
