@@ -15,6 +15,7 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -283,4 +284,105 @@ async fn the_log_capture_sees_every_level_and_field() {
         assert!(capture.contains(needle), "{needle} in {:?}", capture.all());
     }
     assert_eq!(capture.events().len(), 1);
+}
+
+/// Each way in which a secret may show itself, and some that only look like one.
+#[test]
+fn a_secret_that_is_logged_printed_or_stored_fails_its_test() {
+    let token: [u8; 32] = std::array::from_fn(|place| (place * 7 + 3) as u8);
+    let text = BASE64.encode(token);
+    let hex: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut column = b"R0000000000000001TRS".to_vec();
+    column.extend_from_slice(text.as_bytes());
+    let column: String = column.iter().map(|byte| format!("{byte:02X}")).collect();
+    let shown = [
+        ("its text", text.clone()),
+        ("its text in a line", format!("GET cookie=__Host-session={text}; path")),
+        ("its text in a longer word", format!("x{text}x")),
+        ("its hex digits", format!("key \\x{hex}")),
+        ("its hex digits in capitals", hex.to_uppercase()),
+        ("its bytes as they are printed", format!("{token:?}")),
+        ("its bytes on lines of their own", format!("Token({token:#?})")),
+        ("its text in a column in hex", format!("X'{column}'")),
+        ("another secret", "postgres://u:a-long-password@host".to_owned()),
+    ];
+    let line = format!("__Host-session={text}; Path=/; Secure");
+    for (name, shown) in &shown {
+        let mut secrets = support::Secrets::default();
+        secrets.add_text("a-long-password");
+        let early = secrets.are_in_text(shown);
+        let was_seen = secrets.add_set_cookie(&line);
+        assert!(early || was_seen, "{name}, before it was known");
+        assert!(secrets.are_in_text(shown), "{name}, in a text");
+        assert!(secrets.are_in(shown.as_bytes()), "{name}, in a store");
+        assert!(secrets.are_in(&[b"R\0", &token[..], b"x"].concat()), "its bytes");
+    }
+    let mut secrets = support::Secrets::default();
+    assert!(!secrets.add_set_cookie(&line));
+    for (name, harmless) in [
+        ("another token", BASE64.encode([7; 32])),
+        ("a part of it", text[1..].to_owned()),
+        ("its digits without one", hex[1..].to_owned()),
+        ("a removal", "__Host-session=; Max-Age=0".to_owned()),
+    ] {
+        assert!(!secrets.are_in_text(&harmless), "{name}");
+        assert!(!secrets.are_in(harmless.as_bytes()), "{name}");
+    }
+    assert!(!secrets.add_set_cookie("__Host-session=; Max-Age=0"), "a removal is no token");
+    assert_eq!(secrets.tokens(), 1);
+}
+
+#[test]
+fn a_panic_of_the_library_fails_its_test() {
+    for (file, ours) in [
+        ("src/commit.rs", true),
+        ("src/store/redis/open.rs", true),
+        ("src/testing.rs", false),
+        ("tests/commands.rs", false),
+        ("/root/.cargo/registry/src/x/tokio-1.0.0/src/runtime/mod.rs", false),
+    ] {
+        assert_eq!(support::lookout::is_ours(file), ours, "{file}");
+    }
+}
+
+/// What the lookout tells in a process of its own: the test binary once more, with a fault.
+#[tokio::test]
+async fn what_the_lookout_sees_fails_the_test_that_lets_go_of_a_server() {
+    const FAULT: &str = "SESSION_TEST_FAULT";
+    const NAME: &str = "what_the_lookout_sees_fails_the_test_that_lets_go_of_a_server";
+    if let Ok(fault) = std::env::var(FAULT) {
+        let cookie = format!("a={}; Path=/", BASE64.encode([9; 32]));
+        let server = support::serve(tower::service_fn(move |_: Request<Incoming>| {
+            let cookie = cookie.clone();
+            async move {
+                let response = Response::builder().header("set-cookie", cookie);
+                Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap())
+            }
+        }))
+        .await;
+        Browser::new(server.addr).await.get("/").await.expect(200);
+        let token = BASE64.encode([9; 32]);
+        match fault.as_str() {
+            "logs" => tracing::trace!(token, "said"),
+            "stores" => {
+                let redis = RedisServer::start().await;
+                let mut connection = redis.connection().await;
+                let mut set = redis::cmd("SET");
+                set.arg("session:a").arg(format!("x{token}")).arg("EX").arg(60);
+                let () = set.query_async(&mut connection).await.unwrap();
+            }
+            _ => {}
+        }
+        return;
+    }
+    for (fault, fails) in [("logs", true), ("stores", true), ("nothing", false)] {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", NAME, "--nocapture"])
+            .env(FAULT, fault)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), !fails, "{fault}: {said}");
+        assert!(!fails || said.contains("a secret in"), "{fault}: {said}");
+    }
 }

@@ -1,11 +1,13 @@
 //! What has to hold on every server when its test is done with it: the store asked for nothing that
-//! the documented rights do not cover, and every key of a session ends by itself.
+//! the documented rights do not cover, every key of a session ends by itself, and no token is in one.
 
 use std::thread;
 use std::time::Duration;
 
 use redis::Value;
 
+use super::lookout;
+use super::redis_contents::flatten;
 use super::redis_rights::{DURABLE, PREFIX, SESSIONS};
 use super::redis_server::RedisServer;
 
@@ -32,6 +34,7 @@ impl RedisServer {
         if let Ok(faults) = self.look() {
             assert!(faults.is_empty(), "on the Redis server of this test: {faults:#?}");
         }
+        lookout::check();
     }
 
     fn look(&self) -> redis::RedisResult<Vec<String>> {
@@ -55,10 +58,26 @@ impl RedisServer {
             redis::cmd("KEYS").arg(format!("{PREFIX}*")).query(&mut connection)?;
         for key in keys {
             let ttl: i64 = redis::cmd("PTTL").arg(&key).query(&mut connection)?;
+            let name = String::from_utf8_lossy(&key);
             if ttl == -1 {
-                faults.push(format!("{} has no end", String::from_utf8_lossy(&key)));
+                faults.push(format!("{name} has no end"));
             }
+            lookout::stored("the name of a key", &key);
+            let kind: String = redis::cmd("TYPE").arg(&key).query(&mut connection)?;
+            let read = match kind.as_str() {
+                "hash" => "HGETALL",
+                "string" => "GET",
+                _ => continue,
+            };
+            let value: Value = redis::cmd(read).arg(&key).query(&mut connection)?;
+            let mut bytes = Vec::new();
+            flatten(&value, &mut bytes);
+            lookout::stored(&name, &bytes);
         }
+        let log: Value = redis::cmd("SLOWLOG").arg("GET").arg(128).query(&mut connection)?;
+        let mut bytes = Vec::new();
+        flatten(&log, &mut bytes);
+        lookout::stored("the slow log", &bytes);
         Ok(faults)
     }
 }

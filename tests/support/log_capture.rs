@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+use super::lookout::{self, Lookout};
 
 /// A shared buffer of what was logged.
 #[derive(Debug, Clone, Default)]
@@ -29,22 +31,22 @@ impl LogCapture {
     /// Captures what this thread logs while the guard lives: all of a test on a current-thread
     /// runtime.
     pub fn on_this_thread() -> (Self, DefaultGuard) {
+        lookout::start();
         let capture = Self::default();
-        let guard =
-            tracing::subscriber::set_default(tracing_subscriber::registry().with(capture.clone()));
-        (capture, guard)
+        let subscriber = tracing_subscriber::registry().with(capture.clone()).with(Lookout);
+        (capture, tracing::subscriber::set_default(subscriber))
     }
 
     /// Captures what the whole process logs, for all tests of the binary together.
     pub fn of_the_process() -> Self {
-        static GLOBAL: OnceLock<LogCapture> = OnceLock::new();
-        let capture = GLOBAL.get_or_init(|| {
-            let capture = Self::default();
-            let subscriber = tracing_subscriber::registry().with(capture.clone());
-            tracing::subscriber::set_global_default(subscriber).expect("the only subscriber");
-            capture
-        });
-        capture.clone()
+        lookout::start();
+        PROCESS.get_or_init(Self::default).clone()
+    }
+
+    pub(super) fn of_the_process_sees(metadata: &Metadata<'_>, text: String) {
+        if let Some(capture) = PROCESS.get() {
+            capture.push(metadata, text);
+        }
     }
 
     /// Everything, in order.
@@ -64,14 +66,34 @@ impl LogCapture {
         self.captured.lock().unwrap().clear();
     }
 
-    fn push(&self, is_event: bool, metadata: &tracing::Metadata<'_>, text: Text) {
+    fn push(&self, metadata: &Metadata<'_>, text: String) {
         self.captured.lock().unwrap().push(Captured {
-            is_event,
+            is_event: metadata.is_event(),
             level: *metadata.level(),
             target: metadata.target().to_owned(),
-            text: text.0,
+            text,
         });
     }
+}
+
+static PROCESS: OnceLock<LogCapture> = OnceLock::new();
+
+pub(super) fn text_of_span(attributes: &Attributes<'_>) -> String {
+    let mut text = Text(attributes.metadata().name().to_owned());
+    attributes.record(&mut text);
+    text.0
+}
+
+pub(super) fn text_of_record(values: &Record<'_>) -> String {
+    let mut text = Text::default();
+    values.record(&mut text);
+    text.0
+}
+
+pub(super) fn text_of_event(event: &Event<'_>) -> String {
+    let mut text = Text::default();
+    event.record(&mut text);
+    text.0
 }
 
 impl<S> Layer<S> for LogCapture
@@ -79,23 +101,17 @@ where
     S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
-        let mut text = Text(attributes.metadata().name().to_owned());
-        attributes.record(&mut text);
-        self.push(false, attributes.metadata(), text);
+        self.push(attributes.metadata(), text_of_span(attributes));
     }
 
     fn on_record(&self, span: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        let mut text = Text::default();
-        values.record(&mut text);
         if let Some(metadata) = context.metadata(span) {
-            self.push(false, metadata, text);
+            self.push(metadata, text_of_record(values));
         }
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut text = Text::default();
-        event.record(&mut text);
-        self.push(true, event.metadata(), text);
+        self.push(event.metadata(), text_of_event(event));
     }
 }
 

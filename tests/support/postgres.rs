@@ -45,6 +45,7 @@ pub struct PostgresBuilder {
 impl PostgresBuilder {
     /// Without one, every client on loopback is believed. The exchange is SCRAM.
     pub fn password(mut self, password: &str) -> Self {
+        super::lookout::secret(password);
         self.password = Some(password.to_owned());
         self
     }

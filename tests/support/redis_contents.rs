@@ -91,7 +91,7 @@ async fn all_keys(connection: &mut MultiplexedConnection) -> Vec<Vec<u8>> {
     keys
 }
 
-fn flatten(value: &Value, bytes: &mut Vec<u8>) {
+pub(super) fn flatten(value: &Value, bytes: &mut Vec<u8>) {
     match value {
         Value::BulkString(text) => bytes.extend_from_slice(text),
         Value::SimpleString(text) => bytes.extend_from_slice(text.as_bytes()),

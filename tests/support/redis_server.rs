@@ -13,10 +13,11 @@ use tokio::time::{sleep, timeout};
 
 use super::child::Child;
 use super::free_port::free_port;
+use super::lookout;
 use super::monitor::Monitor;
 use super::redis_faults::Snapshot;
 use super::redis_program::Program;
-use super::redis_rights::users;
+use super::redis_rights::{PASSWORD, users};
 
 /// The guard of a Redis server: empty, on loopback, without persistence, gone when dropped.
 #[derive(Debug)]
@@ -77,6 +78,7 @@ impl Builder {
     }
 
     pub fn requirepass(mut self, password: &str) -> Self {
+        lookout::secret(password);
         self.password = Some(password.to_owned());
         self.arg("--requirepass", password)
     }
@@ -96,6 +98,8 @@ impl Builder {
     }
 
     pub async fn start(self) -> RedisServer {
+        lookout::start();
+        lookout::secret(PASSWORD);
         let program = match &self.version {
             Some(name) => Program::fetched(name),
             None => Program::of_the_system(),

@@ -13,9 +13,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tower::Service;
+use tower::{Service, ServiceExt};
 
-use super::bounded;
+use super::{bounded, lookout};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -37,6 +37,11 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    lookout::start();
+    let service = service.map_response(|response: Response<B>| {
+        lookout::answered(response.headers());
+        response
+    });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, mut stopped) = oneshot::channel();
@@ -78,5 +83,6 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
+        lookout::check();
     }
 }

@@ -16,6 +16,7 @@ use tower_redis_session::{
 
 use super::browser::Browser;
 use super::gate::Gates;
+use super::lookout;
 use super::redis_server::RedisServer;
 use super::server::{Running, serve};
 use super::walk::{Body, handle};
@@ -119,7 +120,11 @@ impl Site {
         let handler = tower::service_fn(move |request| handle(request, Arc::clone(&shared)));
         let request = Request::builder().uri(path).header(header::COOKIE, cookie);
         let answer = self.layer.layer(handler).oneshot(request.body(()).unwrap());
-        async move { answer.await.unwrap() }
+        async move {
+            let answer = answer.await.unwrap();
+            lookout::answered(answer.headers());
+            answer
+        }
     }
 
     /// The session handles that `keep` left here.

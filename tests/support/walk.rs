@@ -14,6 +14,7 @@ use tower_redis_session::{
     CsrfError, Error, ErrorKind, LoginAttempt, SessionContext, SessionExpiry,
 };
 
+use super::lookout;
 use super::site::Inside;
 
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -75,7 +76,11 @@ impl Walk {
     async fn step(&mut self, step: &str) -> Result<(), Error> {
         // A tilde: the handler goes on after an error.
         let (step, goes_on) = step.strip_prefix('~').map_or((step, false), |step| (step, true));
-        match self.act(step).await {
+        let done = self.act(step).await;
+        if let Err(error) = &done {
+            lookout::said("an error", &lookout::printed(error));
+        }
+        match done {
             Err(error) if goes_on => self.say(format!("!{:?}", error.kind())),
             Err(error) => return Err(error),
             Ok(()) => {}
