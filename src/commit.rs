@@ -107,12 +107,15 @@ impl RequestSession {
             state.ending.extend(held);
             state.ending.clone()
         };
-        for id in &ids {
-            self.backend.store.delete(id).await?;
-            self.backend.events.emit(Event::Destroyed(*id));
+        for id in ids {
+            if !self.state().ending.contains(&id) {
+                continue;
+            }
+            self.backend.store.delete(&id).await?;
+            self.backend.events.emit(Event::Destroyed(id));
+            self.state().ending.retain(|other| *other != id);
         }
         self.let_go();
-        self.state().ending.clear();
         Ok(())
     }
 
@@ -203,7 +206,7 @@ impl RequestSession {
             if matches!(created, Settled::Saved) {
                 self.backend.events.emit(Event::Created(id));
                 drop(stored);
-                self.hand_out(token, id, record);
+                let _ = self.hand_out(token, id, record);
                 return Ok(Settled::Saved);
             }
             tracing::warn!("a fresh session id was refused");
@@ -243,12 +246,13 @@ impl RequestSession {
                     // From here on the answer carries the new id, whatever comes: the old one may
                     // be dead at any time.
                     drop(stored);
-                    self.hand_out(token, new, record);
+                    let before = self.hand_out(token, new, record);
                     let finished = self.backend.store.finish_renew(&old, expected, &new).await?;
-                    if let SaveOutcome::Conflict(current) = finished {
-                        // Written under the old id between the two steps: not to be lost.
-                        self.take_back();
-                        return Ok(Settled::Conflict(current));
+                    if let SaveOutcome::Conflict(_) | SaveOutcome::Gone = finished {
+                        // Written under the old id between the two steps, which is not to be lost;
+                        // or ended there, and the new one with it.
+                        self.take_back(held, before);
+                        return known(finished);
                     }
                     self.backend.events.emit(Event::Renewed { old, new });
                     return Ok(Settled::Saved);

@@ -143,7 +143,7 @@ fn settle_head<B, E>(
     }
     drop(state);
     // Read only: at most the time of this activity is worth a write, and nobody waits for it.
-    if let Some((held, activity)) = session.due_touch() {
+    if let Some((held, activity)) = session.due_use() {
         session.touch_later(&held, activity);
     }
     None

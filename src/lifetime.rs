@@ -101,8 +101,53 @@ impl SessionContext {
         self.read(|state| Ok(state.base()?.map(|record| record.end()))).await?
     }
 
+    /// This request is no activity: what asks by itself, again and again, keeps no session alive.
+    pub(crate) fn only_looks(&self) {
+        self.session.state().unused = true;
+    }
+
     pub(crate) fn remaining(&self, snapshot: &Snapshot) -> std::time::Duration {
         snapshot.expires_at.saturating_since(self.session.backend.clock.now())
+    }
+
+    /// When the user proved who they are: the time of the last [`login`](Self::login). Neither a
+    /// renewal nor activity changes it. None if nobody is signed in.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` and its kin.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// assert_eq!(session.authenticated_at().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn authenticated_at(&self) -> Result<Option<Timestamp>, Error> {
+        let now = self.session.backend.clock.now();
+        self.read(|state| Ok(state.changes.authenticated(state.base()?, now))).await?
+    }
+
+    /// Whether the user proved who they are no longer ago than `within`: to be asked before what is
+    /// dangerous, such as a change of the password. If not, ask for the password again and call
+    /// [`login`](Self::login) with the same user: the values stay, id and time are new.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` and its kin.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// let within = Duration::from_secs(5 * 60);
+    /// assert!(!session.is_fresh(within).await?);
+    /// session.login("alice", None).await?;
+    /// assert!(session.is_fresh(within).await?);
+    /// # Ok(()) });
+    /// ```
+    pub async fn is_fresh(&self, within: std::time::Duration) -> Result<bool, Error> {
+        let now = self.session.backend.clock.now();
+        let since = self.authenticated_at().await?;
+        Ok(since.is_some_and(|since| now.saturating_since(since) <= within))
     }
 
     /// Asks the store, now, whether the session is still good: not ended, revoked or expired.

@@ -176,13 +176,23 @@ impl RequestSession {
         work: impl Future<Output = Result<T, Error>>,
     ) -> (Result<T, Error>, Instant) {
         let start = Instant::now();
-        let left = self.backend.rules.budget.saturating_sub(self.state().spent);
+        let spent = {
+            let state = self.state();
+            // A stream may live for long: each of its waits has a budget of its own.
+            if state.stage == Stage::Open { state.spent } else { Duration::ZERO }
+        };
+        let left = self.backend.rules.budget.saturating_sub(spent);
         if left.is_zero() {
             // Nothing is begun that could not be waited for.
             return (Err(Error::unavailable("no time is left for the session store")), start);
         }
         let result = tokio::time::timeout_at(start + left + more, work).await;
         (result.unwrap_or_else(|_| Err(Error::unavailable("no answer in time"))), start)
+    }
+
+    /// The activity of this request, if it is one and worth writing down.
+    pub(crate) fn due_use(&self) -> Option<(Held, Activity)> {
+        self.state().used().and_then(|_| self.due_touch())
     }
 
     /// The activity that is worth writing down, if nothing else is.

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! The associated data are the session's id, the record's version, and the head of the record but
-//! for the two times that a touch changes: what is moved to another session, put back from an
-//! earlier version, or given to another user does not open.
+//! for the two times that a touch changes: what is moved to another session, combined from two
+//! versions, or given to another user does not open. An earlier record that is put back as a whole
+//! does: no store can prove that what it holds is the newest.
 
 use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305, XNonce,

@@ -1,7 +1,5 @@
 //! What else a user has: the list of sessions, and the ways to end them.
 
-use std::time::Duration;
-
 use crate::{
     backend::Backend,
     context::SessionContext,
@@ -9,6 +7,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Event,
     record::Record,
+    store::SaveOutcome,
     timestamp::Timestamp,
     token::SessionId,
 };
@@ -83,18 +82,25 @@ impl Backend {
 
     /// Ends one session of a user; whose an id is never changes.
     pub(crate) async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
-        let found = match self.store.load(id).await {
+        let mut found = match self.store.load(id).await {
             Ok(found) => found,
             // Whose it is cannot be told, and it opens nothing.
             Err(error) if is_unreadable(&error) => None,
             Err(error) => return Err(error),
         };
-        if found.is_none_or(|record| record.user() != Some(user)) {
-            return Ok(false);
+        // At the version that was seen: one that has moved to another id meanwhile did not end here.
+        while let Some(record) = found.filter(|record| record.user() == Some(user)) {
+            found = match self.store.delete_if(id, record.version()).await? {
+                SaveOutcome::Saved => {
+                    self.events.emit(Event::Revoked(*id));
+                    return Ok(true);
+                }
+                SaveOutcome::Conflict(current) => Some(current),
+                SaveOutcome::Unknown(cause) => return Err(cause),
+                _ => None,
+            };
         }
-        self.store.delete(id).await?;
-        self.events.emit(Event::Revoked(*id));
-        Ok(true)
+        Ok(false)
     }
 }
 
@@ -122,7 +128,8 @@ impl SessionContext {
     }
 
     /// Ends one session of the user who is signed in, at once and for every instance; this very one
-    /// as [`logout`](Self::logout) does. False if it is no session of theirs, or was over already.
+    /// as [`logout`](Self::logout) does. False if it is no session of theirs, was over already, or has
+    /// another id by now: [`sessions`](Self::sessions) tells.
     ///
     /// # Errors
     ///
@@ -231,46 +238,6 @@ impl SessionContext {
         }
         self.require_session().await?;
         self.change(|changes| changes.set_label(label)).await
-    }
-
-    /// When the user proved who they are: the time of the last [`login`](Self::login). Neither a
-    /// renewal nor activity changes it. None if nobody is signed in.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable` and its kin.
-    ///
-    /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
-    /// assert_eq!(session.authenticated_at().await?, None);
-    /// # Ok(()) });
-    /// ```
-    pub async fn authenticated_at(&self) -> Result<Option<Timestamp>, Error> {
-        let now = self.session.backend.clock.now();
-        self.read(|state| Ok(state.changes.authenticated(state.base()?, now))).await?
-    }
-
-    /// Whether the user proved who they are no longer ago than `within`: to be asked before what is
-    /// dangerous, such as a change of the password. If not, ask for the password again and call
-    /// [`login`](Self::login) with the same user: the values stay, id and time are new.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable` and its kin.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # tower_redis_session::doc::handle(|session| async move {
-    /// let within = Duration::from_secs(5 * 60);
-    /// assert!(!session.is_fresh(within).await?);
-    /// session.login("alice", None).await?;
-    /// assert!(session.is_fresh(within).await?);
-    /// # Ok(()) });
-    /// ```
-    pub async fn is_fresh(&self, within: Duration) -> Result<bool, Error> {
-        let now = self.session.backend.clock.now();
-        let since = self.authenticated_at().await?;
-        Ok(since.is_some_and(|since| now.saturating_since(since) <= within))
     }
 
     pub(crate) async fn signed_in(&self) -> Result<String, Error> {

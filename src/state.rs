@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) losses: u64,
     /// What the load, and what failed, took of the budget.
     pub(crate) spent: Duration,
+    /// The request only looks: it is no activity.
+    pub(crate) unused: bool,
 }
 
 /// How far the response is.
@@ -122,6 +124,11 @@ impl State {
         }
         self.presence = if held.is_some() { Presence::Alive } else { otherwise };
         self.held = held;
+    }
+
+    /// The session, if the request counts as its use.
+    pub(crate) fn used(&self) -> Option<Held> {
+        self.held.clone().filter(|_| !self.unused)
     }
 
     /// Whether the request was told to end its session since the turn under way began.

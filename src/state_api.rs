@@ -12,6 +12,9 @@
 //! | `POST logout`, `POST logout-everywhere` | ends this one, or all |
 //! | `GET events` | server-sent events: `state` at each change, `ended` when this id is dead |
 //!
+//! Only a heartbeat, and what changes something, is activity: a page that asks for the state again and again
+//! keeps no session alive.
+//!
 //! All in JSON, with public ids and no secret, for no cache to keep. Times are RFC 3339. A store that does not
 //! answer is a 503 with `Retry-After` and never looks like "signed out". Only the end of the path counts,
 //! so the service can be nested anywhere below the session layer:
@@ -91,7 +94,8 @@ impl SessionApi {
         self
     }
 
-    /// How long a stream of events lives before the client has to come back. Defaults to 5 minutes.
+    /// How long a stream of events lives before the client has to come back. Defaults to 5 minutes; at
+    /// most a day.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -100,11 +104,11 @@ impl SessionApi {
     /// ```
     #[must_use]
     pub fn stream_life(mut self, life: Duration) -> Self {
-        self.life = life;
+        self.life = life.min(Duration::from_secs(86_400));
         self
     }
 
-    /// How many streams of events this process serves at once; one more is told to come later (503).
+    /// How many streams of events this process serves at once; one more is told to come later.
     /// Defaults to 1,024.
     ///
     /// ```

@@ -2,7 +2,10 @@
 
 use http::{
     HeaderName, HeaderValue,
-    header::{AUTHORIZATION, COOKIE, SET_COOKIE},
+    header::{
+        AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST,
+        PROXY_AUTHORIZATION, SET_COOKIE, TRANSFER_ENCODING, VARY,
+    },
 };
 
 use crate::{
@@ -12,6 +15,20 @@ use crate::{
 };
 
 static COOKIE_HEADER: HeaderName = COOKIE;
+/// Headers that say something else already, in a request or in a response.
+const RESERVED: &[HeaderName] = &[
+    AUTHORIZATION,
+    PROXY_AUTHORIZATION,
+    COOKIE,
+    SET_COOKIE,
+    VARY,
+    CACHE_CONTROL,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    TRANSFER_ENCODING,
+    CONNECTION,
+    HOST,
+];
 const SESSION_TOKEN: HeaderName = HeaderName::from_static("session-token");
 
 /// How clients send the token of their session, and where a response hands out a new one.
@@ -74,9 +91,7 @@ impl Transport {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         match &self.0 {
             Kind::Cookie(cookie) => cookie.check(),
-            Kind::Header { request, bearer: false, .. }
-                if [AUTHORIZATION, COOKIE, SET_COOKIE].contains(request) =>
-            {
+            Kind::Header { request, bearer: false, .. } if RESERVED.contains(request) => {
                 Err(ConfigError::new("transport", "the header has a meaning of its own"))
             }
             Kind::Header { .. } => Ok(()),

@@ -5,8 +5,7 @@
 //!
 //! | advisory | why not |
 //! |---|---|
-//! | rack-session CVE-2026-39324 | records are not sealed yet, so none is decrypted; to be added with sealed records |
-//! | Jetty CVE-2021-34428, by a listener | there are no listeners yet; here it is a handler that panics |
+//! | Jetty CVE-2021-34428, by a listener that stops a logout | listeners are told by a channel and run in tasks of their own; here it is a handler that panics, and in `events.rs` a listener |
 //! | sqlx RUSTSEC-2024-0363 | a value of 4 GiB cannot be made: a record has at most 16 MiB; here the bound is asked of the database's store |
 //!
 //! To see these fail: on Gone create the record again; ignore the answer of `SET NX`; take the

@@ -121,8 +121,8 @@ async fn an_expired_session_is_told_apart_from_one_that_never_was() {
     let redis = RedisServer::start().await;
     let site = Site::start(&redis).await;
     let mut browser = site.browser().await;
-    browser.get("/insert:a:1,expiry:1:1").await.expect(200);
-    let expired = id(&mut browser).await;
+    let said = browser.get("/insert:a:1,expiry:1:1,save,id").await.expect(200).text();
+    let expired: SessionId = said.parse().unwrap();
     let mut events = site.layer.events();
     // By the record's own time, which nothing hurries.
     while browser.get("/get:a").await.expect(200).text() != "-" {

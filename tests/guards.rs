@@ -194,14 +194,11 @@ async fn an_expired_session_is_told_apart_from_none() {
     let (site, _) = open(&redis).await;
     let mut browser = Browser::new(site.addr).await;
     browser.get("/login:alice,expiry:1:1").await.expect(200);
-    loop {
+    support::eventually("the end of the session", async || {
         let reply = browser.get("/room/user").await;
-        if reply.status == 401 {
-            assert!(reply.text().contains("\"session_expired\""), "{reply:?}");
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        reply.status == 401 && reply.text().contains("\"session_expired\"")
+    })
+    .await;
     let reply = page(&mut browser, "/room/user").await.expect(303);
     assert!(location(&reply).starts_with("/login"), "{reply:?}");
 }
@@ -213,7 +210,8 @@ async fn nobody_is_sent_to_sign_in_because_the_store_is_away() {
     let config = patient(&redis.url()).command_timeout(short).connect_timeout(short);
     let (site, _) = site(config, Duration::from_millis(400)).await;
     let mut browser = Browser::new(site.addr).await;
-    browser.get("/login:alice").await.expect(200);
+    support::eventually("a sign-in", async || browser.get("/login:alice").await.status == 200)
+        .await;
     redis.hang();
     for room in ["session", "user", "platform", "fresh", "role", "that", "json", "redirect"] {
         let path = format!("/room/{room}");

@@ -193,7 +193,7 @@ async fn what_cannot_be_configured_is_refused_without_a_secret() {
         format!("redis://u:{PASSWORD}@host:99999/"),
         format!("http://u:{PASSWORD}@host/"),
         format!("redis://u:{PASSWORD}@host/x"),
-        format!("{PASSWORD}"),
+        PASSWORD.to_string(),
         format!("redis+unix:///{PASSWORD}?db=x"),
         format!("redis://u:{PASSWORD}@127.0.0.1:1/"),
     ] {
@@ -213,7 +213,7 @@ async fn what_cannot_be_configured_is_refused_without_a_secret() {
         format!("mysql://u:{PASSWORD}@host/a"),
         format!("postgres://u:{PASSWORD}@127.0.0.1:1/a"),
         format!("postgres://u@127.0.0.1:1/a?password={PASSWORD}"),
-        format!("{PASSWORD}"),
+        PASSWORD.to_string(),
     ] {
         let config = DatabaseConfig::new(&address);
         said += &format!("{config:?}");

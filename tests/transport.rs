@@ -108,7 +108,7 @@ async fn what_is_no_token_never_reaches_the_store_and_two_live_ones_are_ambiguou
 #[tokio::test]
 async fn a_header_with_a_meaning_of_its_own_is_refused() {
     let store = tower_redis_session::MemoryStore::new;
-    for name in ["cookie", "set-cookie", "authorization"] {
+    for name in ["cookie", "set-cookie", "authorization", "vary", "host", "content-length"] {
         let transport = Transport::header(HeaderName::from_static(name));
         let error = RedisSessionLayer::builder(store()).transport(transport).build().unwrap_err();
         assert_eq!(error.setting(), "transport", "{name}");

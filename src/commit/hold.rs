@@ -1,6 +1,6 @@
 //! What a request has of a session in its hands, and how it lets go.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use super::settle::Settled;
 use crate::{
@@ -65,7 +65,6 @@ impl RequestSession {
         state.presence = Presence::Alive;
     }
 
-    /// The client is not told of the new id after all.
     /// What another has written meanwhile, to build on.
     pub(super) fn hold_instead(&self, held: Held, current: Record) -> Result<(), Error> {
         self.backend.events.emit(Event::Conflict(held.id));
@@ -91,12 +90,18 @@ impl RequestSession {
         }
     }
 
-    pub(super) fn take_back(&self) {
-        self.state().cookie = CookieChange::Keep;
+    /// The client is not told of the new id after all, but of what it was to be told `before`.
+    pub(super) fn take_back(&self, held: &Held, before: CookieChange) {
+        let mut state = self.state();
+        state.cookie = before;
+        if state.held.is_some() {
+            state.held = Some(held.clone());
+        }
     }
 
-    pub(super) fn hand_out(&self, token: Token, id: SessionId, record: Record) {
+    /// Answers what the client was to be told of before.
+    pub(super) fn hand_out(&self, token: Token, id: SessionId, record: Record) -> CookieChange {
         self.hold(id, token.clone(), record);
-        self.state().cookie = CookieChange::Set(token);
+        mem::replace(&mut self.state().cookie, CookieChange::Set(token))
     }
 }

@@ -12,7 +12,7 @@ use http::{
 
 use super::{
     denied::{Denied, DeniedReason},
-    next::escaped,
+    next::{escaped, safe_next},
 };
 
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
@@ -151,7 +151,9 @@ fn wants_a_page(headers: &HeaderMap) -> bool {
 /// To `page`, with the place that was asked for; what has changed something is not repeated.
 fn redirect(page: &str, request: &Parts) -> Option<HeaderValue> {
     let repeats = request.method == Method::GET || request.method == Method::HEAD;
-    let place = request.uri.path_and_query().filter(|_| repeats);
+    let place = request.uri.path_and_query();
+    // Not one that the login page would not follow.
+    let place = place.filter(|place| repeats && safe_next(place.as_str()).is_some());
     let location = match place {
         Some(place) => {
             let joint = if page.contains('?') { '&' } else { '?' };

@@ -6,8 +6,8 @@ const NEXT_MAX: usize = 2_048;
 /// `next` if it leads to a place on this site, for a login page that sends its user on.
 ///
 /// That is a path, perhaps with a query, that starts with one slash and stays one however it is
-/// read: no second slash or backslash that would begin another host, no control letter that browsers
-/// drop, nothing of this behind a percent sign.
+/// read: no second slash or backslash that would begin another host, also behind dots, no control letter
+/// that browsers drop, nothing of this behind percent signs.
 ///
 /// ```
 /// use tower_redis_session::guard::safe_next;
@@ -19,18 +19,33 @@ const NEXT_MAX: usize = 2_048;
 /// ```
 #[must_use]
 pub fn safe_next(next: &str) -> Option<&str> {
-    let whole = next.len() <= NEXT_MAX && is_path(next.as_bytes());
-    (whole && is_path(&decoded(next.as_bytes()))).then_some(next)
+    if next.len() > NEXT_MAX {
+        return None;
+    }
+    let mut read = next.as_bytes().to_vec();
+    // However often somebody decodes it. Each round makes it shorter, so it ends.
+    loop {
+        if !is_path(&read) {
+            return None;
+        }
+        let further = decoded(&read);
+        if further == read {
+            return Some(next);
+        }
+        read = further;
+    }
 }
 
 fn is_path(text: &[u8]) -> bool {
     let [b'/', rest @ ..] = text else { return false };
-    let other_host = matches!(rest.first(), Some(b'/' | b'\\'));
+    // Dots in front would be taken away, with what is behind them in their place.
+    let dots = rest.iter().take_while(|byte| **byte == b'.').count();
+    let other_host = matches!(rest.get(dots), Some(b'/' | b'\\'));
     let odd = |byte: &u8| byte.is_ascii_control() || *byte == b'\\';
     !other_host && !text.iter().any(odd)
 }
 
-/// One round of percent-decoding, as a careless proxy or page may do it.
+/// One round of percent-decoding, as proxies and pages may do it.
 fn decoded(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -79,6 +94,7 @@ mod tests {
             ("/a//b", true),
             ("/caf\u{e9}", true),
             ("/100%", true),
+            ("/100%25", true),
             ("", false),
             ("a", false),
             ("//evil.example", false),
@@ -93,6 +109,13 @@ mod tests {
             ("/\n/evil.example", false),
             ("/a\r\nset-cookie: b=c", false),
             ("/a\0", false),
+            ("/.well-known/a", true),
+            ("/..a", true),
+            ("/.//evil.example", false),
+            ("/..//evil.example", false),
+            ("/./a", false),
+            ("/%252Fevil.example", false),
+            ("/%25252fevil.example", false),
             ("/%2Fevil.example", false),
             ("/%2fevil.example", false),
             ("/%5cevil.example", false),

@@ -2,12 +2,17 @@
 
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
     request::Parts,
 };
 use serde_json::{Value, json};
 
-use super::{SessionApi, body::ApiBody, events::Events, route::Route};
+use super::{
+    SessionApi,
+    body::ApiBody,
+    events::{self, Events},
+    route::Route,
+};
 use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
@@ -33,6 +38,9 @@ impl SessionApi {
         if !route.is_safe() && is_from_another_site(head) {
             return told(StatusCode::FORBIDDEN, "cross_site");
         }
+        if matches!(route, Route::State | Route::Validate | Route::Sessions) {
+            session.only_looks();
+        }
         let answered = match route {
             Route::State => state(&session).await,
             Route::Validate => validate(&session).await,
@@ -53,18 +61,22 @@ impl SessionApi {
 
     fn events(&self, session: SessionContext) -> Response<ApiBody> {
         let Ok(place) = std::sync::Arc::clone(&self.streams).try_acquire_owned() else {
-            let mut response = told(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams");
-            let _ = response.headers_mut().insert(RETRY_AFTER, 5.into());
-            return response;
+            // A browser never comes back to a stream whose status was not 200.
+            let full = json!({ "reason": "too_many_streams" });
+            return streamed(ApiBody::once(events::told("unavailable", &full, events::SELDOM)));
         };
         // Not touched before the head: to listen is no activity.
         let events = Events::new(session, self.interval, self.life, place);
-        let mut response = Response::new(ApiBody::events(events));
-        let headers = response.headers_mut();
-        let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+        streamed(ApiBody::events(events))
     }
+}
+
+fn streamed(body: ApiBody) -> Response<ApiBody> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn state(session: &SessionContext) -> Answered {

@@ -25,6 +25,10 @@ impl ApiBody {
         Self(Kind::Text(Some(text.into())))
     }
 
+    pub(super) fn once(event: Bytes) -> Self {
+        Self(Kind::Text(Some(event)))
+    }
+
     pub(super) fn events(events: Events) -> Self {
         Self(Kind::Events(Box::new(events)))
     }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::{
     sync::OwnedSemaphorePermit,
+    task::AbortHandle,
     time::{Instant, Sleep},
 };
 
@@ -19,6 +20,11 @@ use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
 };
+
+/// Milliseconds until a client comes back to a session that may be there.
+const SOON: u32 = 5_000;
+/// The same for one that has ended: a page that somebody left open asks for little then.
+pub(super) const SELDOM: u32 = 60_000;
 
 type Asked = Pin<Box<dyn Future<Output = Result<Value, Error>> + Send>>;
 
@@ -29,7 +35,27 @@ pub(super) struct Events {
     ends: Instant,
     now: Turn,
     last: Option<Value>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
+}
+
+/// A place among the streams of this process: free again when the stream ends, and when its life is over
+/// though nobody polls it any more.
+struct Place(AbortHandle);
+
+impl Place {
+    fn until(ends: Instant, permit: OwnedSemaphorePermit) -> Self {
+        let held = tokio::spawn(async move {
+            tokio::time::sleep_until(ends).await;
+            drop(permit);
+        });
+        Self(held.abort_handle())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 enum Turn {
@@ -43,11 +69,11 @@ impl Events {
         session: SessionContext,
         interval: Duration,
         life: Duration,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) -> Self {
         let now = Turn::Asking(ask(&session));
         let ends = Instant::now() + life;
-        Self { session, interval, ends, now, last: None, _place: place }
+        Self { session, interval, ends, now, last: None, place: Place::until(ends, permit) }
     }
 
     /// The next event, or a sign of life; none when the client has to come back.
@@ -72,24 +98,32 @@ impl Events {
 
     fn tell(&mut self, answer: Result<Value, Error>) -> Bytes {
         self.now = Turn::Over;
-        let (name, said) = match answer {
+        let (name, said, retry) = match answer {
             Ok(state) => {
                 self.now = Turn::Waiting(Box::pin(tokio::time::sleep(self.interval)));
                 if self.last.as_ref() == Some(&state) {
                     return Bytes::from_static(b":\n\n");
                 }
                 self.last = Some(state.clone());
-                ("state", state)
+                ("state", state, SOON)
             }
             // Nothing more comes under this id; whether there is another one the client will see.
             Err(error) => match error.kind() {
-                ErrorKind::Absent => ("ended", json!({ "reason": "absent" })),
-                ErrorKind::Expired => ("ended", json!({ "reason": "expired" })),
-                _ => ("unavailable", json!({})),
+                ErrorKind::Absent => ("ended", json!({ "reason": "absent" }), SELDOM),
+                ErrorKind::Expired => ("ended", json!({ "reason": "expired" }), SELDOM),
+                _ => ("unavailable", json!({}), SOON),
             },
         };
-        format!("retry: 2000\nevent: {name}\ndata: {said}\n\n").into()
+        if matches!(self.now, Turn::Over) {
+            self.place.0.abort();
+        }
+        told(name, &said, retry)
     }
+}
+
+/// One event, and in how many milliseconds the client is to come back when the stream has ended.
+pub(super) fn told(name: &str, said: &Value, retry: u32) -> Bytes {
+    format!("retry: {retry}\nevent: {name}\ndata: {said}\n\n").into()
 }
 
 fn ask(session: &SessionContext) -> Asked {

@@ -36,7 +36,7 @@ impl Route {
                 Ok(id) => pick(post, Self::Revoke(id), "POST"),
                 Err(_) => Self::Unknown,
             },
-            ("sessions", id) if !id.is_empty() => match id.parse() {
+            ("sessions", id) if id.parse::<SessionId>().is_ok() => match id.parse() {
                 Ok(id) => pick(method == Method::DELETE, Self::Revoke(id), "DELETE"),
                 Err(_) => Self::Unknown,
             },
@@ -82,6 +82,8 @@ mod tests {
             ("POST", "/logout", Route::Logout),
             ("POST", "/logout-everywhere", Route::LogoutEverywhere),
             ("GET", "/events", Route::Events),
+            ("GET", "/api/sessions/state", Route::State),
+            ("GET", "/api/sessions/sessions", Route::Sessions),
             ("GET", "/", Route::Unknown),
             ("GET", "", Route::Unknown),
             ("GET", "/stat", Route::Unknown),

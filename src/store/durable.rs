@@ -171,7 +171,7 @@ impl Store for DurableStore {
     }
 
     fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        Box::pin(self.inner().database().sessions_of(user))
+        Box::pin(self.inner().sessions_of(user))
     }
 
     fn revoke_all<'a>(

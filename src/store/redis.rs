@@ -13,7 +13,7 @@ use super::{SaveOutcome, Store as _};
 use crate::{
     clock::Clock,
     error::{ConfigError, Error},
-    record::{ACTIVITY_OFFSET, Activity, Record},
+    record::{ACTIVITY_OFFSET, Activity, Record, USER_OFFSET},
     timestamp::Timestamp,
     token::SessionId,
 };
@@ -144,7 +144,8 @@ impl RedisStore {
 
     async fn remove(&self, id: &SessionId, expected: u64) -> Result<SaveOutcome, Error> {
         let mut call = Script::DeleteIf.call(&[&self.key(id)]);
-        call.arg(head(expected).as_slice()).arg(millis(TOMBSTONE));
+        call.arg(head(expected).as_slice()).arg(millis(TOMBSTONE)).arg(id.to_string());
+        call.arg(HEAD_LEN + USER_OFFSET).arg(&*self.index_prefix);
         replaced(self.connections.get().await?.write(&call).await?)
     }
 

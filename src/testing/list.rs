@@ -11,6 +11,7 @@ pub(super) async fn check(store: &Subject) {
     if store.keeps_users().await {
         one_can_be_kept(store).await;
         who_is_kept_may_be_moving(store).await;
+        the_end_of_the_old_is_the_end_of_the_new(store).await;
         the_list_has_heads_of_their_own_and_no_others(store).await;
     }
 }
@@ -64,6 +65,34 @@ async fn who_is_kept_may_be_moving(store: &Subject) {
     demand(matches!(finished, SaveOutcome::Saved), BY_USER, || format!("finished: {finished:?}"));
     store.holds(&new, Some(&moved), BY_USER, "all others ended, between two steps,").await;
     store.holds(&old, None, BY_USER, "the second step").await;
+}
+
+/// The same place: whoever ends the old one then means the session, under whatever id.
+async fn the_end_of_the_old_is_the_end_of_the_new(store: &Subject) {
+    for conditional in [false, true] {
+        let (old, record) = store.signed_in(&a_user(), 5, None).await;
+        let (new, moved) = (fresh_id(), renewed(&record));
+        let login = Login { old: Some((&old, 1)), ..Login::new(&new, &moved) };
+        let _ = healthy("login", store.0.login(login).await);
+        if store.load(&old).await.is_none() {
+            return;
+        }
+        if conditional {
+            let ended = store.delete_if(&old, 1).await;
+            demand(matches!(ended, SaveOutcome::Saved), BY_USER, || {
+                format!("to end it: {ended:?}")
+            });
+        } else {
+            store.delete(&old).await;
+        }
+        let finished = known(healthy("finish_renew", store.0.finish_renew(&old, 1, &new).await));
+        demand(matches!(finished, SaveOutcome::Gone), BY_USER, || {
+            format!(
+                "the second step of a session that was ended has to be Gone, and was {finished:?}"
+            )
+        });
+        store.holds(&new, None, BY_USER, "the end of the old id between two steps,").await;
+    }
 }
 
 async fn the_list_has_heads_of_their_own_and_no_others(store: &Subject) {

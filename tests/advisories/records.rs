@@ -159,3 +159,34 @@ async fn rustsec_2017_0006_no_length_is_believed_before_its_bytes_are_there() {
         assert_eq!(browser.get("/user,get:cart").await.expect(200).text(), NOBODY, "byte {at}");
     }
 }
+
+/// rack-session CVE-2026-39324: what could not be decrypted was decoded as if it had never been
+/// encrypted, so whoever could write to the store made up sessions.
+#[cfg(feature = "sealed")]
+#[tokio::test]
+async fn cve_2026_39324_what_does_not_open_is_never_read_in_another_way() {
+    use tower_redis_session::PlainRecords;
+
+    let redis = RedisServer::start().await;
+    for plain in [PlainRecords::Accepted, PlainRecords::Refused] {
+        let site = Site::configured(&redis, |builder| builder.seal_records(plain)).await;
+        let mut browser = signed_in(&site).await;
+        let (key, sealed) = records(&redis).await.pop().unwrap();
+        // Where the form stands: behind the user and a device of which nothing is known.
+        let user = sealed.windows(5).position(|part| part == b"alice").unwrap();
+        let form = user + 5 + 6;
+        assert_eq!(sealed[form], 1, "sealed");
+        let as_open = [&sealed[..form], &[0], &sealed[form + 1..]].concat();
+        let mut bits = sealed.clone();
+        *bits.last_mut().unwrap() ^= 1;
+        for (name, bytes) in [("called open", &as_open), ("a flipped bit", &bits)] {
+            let mut set = redis::cmd("SET");
+            set.arg(&key).arg(bytes.as_slice()).arg("KEEPTTL");
+            let () = set.query_async(&mut redis.connection().await).await.unwrap();
+            let reply = browser.get("/user,~insert:cart:tea").await.expect(200);
+            assert_eq!(reply.text(), "-,!Corrupt", "{plain:?}, {name}");
+        }
+        browser.get("/logout").await.expect(200);
+        assert_eq!(records(&redis).await, [], "{plain:?}");
+    }
+}

@@ -79,6 +79,8 @@ pub(crate) async fn finish(
                 }
                 return Ok(SaveOutcome::Conflict(current));
             }
+            // Somebody ended the old one before it was: the new one has gone with it.
+            Ok(Written::Gone) => return Ok(SaveOutcome::Gone),
             Ok(_) => return Ok(SaveOutcome::Saved),
             Err(WriteFault::Refused(error) | WriteFault::Unknown(error)) => lost = Some(error),
         }

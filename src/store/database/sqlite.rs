@@ -23,6 +23,7 @@ use crate::{
 mod failure;
 mod open;
 mod read;
+mod renewal;
 mod schema;
 mod statements;
 mod upkeep;

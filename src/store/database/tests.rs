@@ -174,6 +174,32 @@ async fn a_renewal_that_another_finishes_takes_over_what_was_written_since() {
 }
 
 #[tokio::test]
+async fn what_is_sealed_under_the_old_id_is_not_taken_over() {
+    on_each(async |subject| {
+        for user in [Some("alice".into()), None] {
+            let (old, record) = subject.created().await;
+            let new = fresh();
+            let record = Record { user, sealed: Some(vec![1; 60].into()), ..record };
+            let begin = Write::Begin {
+                old,
+                expected: 1,
+                new,
+                record: record.clone(),
+                terms: Terms::default(),
+            };
+            let _ = subject.written(begin).await;
+            let late = Record { version: 2, sealed: Some(vec![2; 60].into()), ..record.clone() };
+            let _ = subject.written(Write::Save { id: old, expected: 1, record: late }).await;
+            let finish = Write::Finish { old, expected: None, new };
+            assert!(matches!(subject.written(finish).await, Written::Done { .. }));
+            let row = subject.database.snapshot(&[new]).await.unwrap().rows.remove(0);
+            assert_eq!(row.unwrap().unwrap().record, record, "it opens under its own id");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_clear_takes_no_newer_version_with_it() {
     on_each(async |subject| {
         let (one, _) = subject.created().await;

@@ -117,6 +117,18 @@ impl Inner {
         self.within_redis(asked).await.ok().flatten()
     }
 
+    /// The list of a user's sessions, by the database: with the allowance for activity that it has not
+    /// heard of.
+    pub(super) async fn sessions_of(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
+        let listed = self.database().sessions_of(user).await;
+        self.database_said(listed.as_ref().err().filter(|error| is_away(error)));
+        let (mut listed, now) = (listed?, self.clock().now());
+        for (_, head) in &mut listed {
+            head.allow_for_late_activity(now, |idle| self.touch_interval(idle));
+        }
+        Ok(listed)
+    }
+
     /// The row of a live session: read by one for all who ask just now, and not by too many.
     async fn read(&self, id: &SessionId) -> Result<Option<Row>, Error> {
         let row = self.loaders.load(*id, async {

@@ -21,7 +21,9 @@ local time = redis.call('TIME')
 if time[1] * 1000 + time[2] / 1000 > tonumber(ARGV[3]) then
   return -1
 end
-if ARGV[6] ~= '' and (redis.call('HGET', index, 'epoch') or '0') ~= ARGV[6] then
+-- Asked in any case: a key of another kind in the index's place fails here, before the first change.
+local epoch = redis.call('HGET', index, 'epoch') or '0'
+if ARGV[6] ~= '' and epoch ~= ARGV[6] then
   return -3
 end
 if KEYS[3] then
@@ -46,7 +48,7 @@ end
 
 -- A few entries of sessions that are no more, so that there are never many of them.
 for _, id in ipairs(redis.call('HRANDFIELD', index, 8)) do
-  if id ~= 'epoch' and redis.call('GETRANGE', prefix .. id, 0, 0) ~= 'R' then
+  if id ~= 'epoch' and redis.pcall('GETRANGE', prefix .. id, 0, 0) ~= 'R' then
     redis.call('HDEL', index, id)
   end
 end
@@ -58,7 +60,7 @@ if ARGV[7] ~= '' then
     local id = entries[i]
     if id ~= 'epoch' and id ~= ARGV[9] then
       local key = prefix .. id
-      if redis.call('GETRANGE', key, 0, 0) ~= 'R' then
+      if redis.pcall('GETRANGE', key, 0, 0) ~= 'R' then
         redis.call('HDEL', index, id)
       elseif redis.call('PTTL', key) > tonumber(ARGV[13]) then
         others[#others + 1] = { tonumber(entries[i + 1]), id }

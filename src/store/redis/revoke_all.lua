@@ -12,7 +12,7 @@ for i = 1, #entries, 2 do
     kept = entries[i + 1]
   else
     local key = ARGV[1] .. entries[i]
-    if redis.call('GETRANGE', key, 0, 0) == 'R'
+    if redis.pcall('GETRANGE', key, 0, 0) == 'R'
       and redis.call('PTTL', key) > tonumber(ARGV[4]) then
       count = count + 1
     end

@@ -44,6 +44,28 @@ CREATE TABLE trs_cache (
 INSERT INTO trs_cache (one, seq, generation, incarnation)
 VALUES (1, 0, ('x' || md5(gen_random_uuid()::text || gen_random_uuid()::text))::bit(64)::bigint, '');
 
+-- Whether the content of a record is sealed: it opens under its own id alone. The record's bytes are
+-- 69 fixed ones, four texts with their lengths, and then the form.
+CREATE FUNCTION trs_sealed_1(p_body bytea)
+RETURNS boolean
+LANGUAGE plpgsql
+IMMUTABLE
+AS $$
+DECLARE
+    v_at integer := 69;
+    v_len integer;
+BEGIN
+    FOR i IN 1 .. 4 LOOP
+        IF length(p_body) < v_at + 3 THEN
+            RETURN false;
+        END IF;
+        v_len := get_byte(p_body, v_at) * 256 + get_byte(p_body, v_at + 1);
+        v_at := v_at + 2 + CASE v_len WHEN 65535 THEN 0 ELSE v_len END;
+    END LOOP;
+    RETURN length(p_body) > v_at AND get_byte(p_body, v_at) = 1;
+END;
+$$;
+
 -- Kills a session, at one version or at any, and whom it still had to end. A row for each; for one
 -- that was dead already without a version.
 CREATE FUNCTION trs_kill_1(p_id text, p_expected bigint, p_now bigint, p_journal boolean)
@@ -248,7 +270,8 @@ BEGIN
                 ends = past.ends, user_id = past.user_id, body = past.body
             FROM trs_sessions AS past
             WHERE heir.id = p_others[i] AND heir.alive AND heir.replaces = v_id
-                AND past.id = v_id AND past.alive AND past.version <> heir.replaces_version;
+                AND past.id = v_id AND past.alive AND past.version <> heir.replaces_version
+                AND NOT trs_sealed_1(past.body);
         END IF;
 
         IF v_write = 1 THEN
@@ -282,6 +305,13 @@ BEGIN
                 AND EXISTS (SELECT 1 FROM trs_sessions WHERE id = v_id AND alive)
             THEN
                 -- Somebody has written there since, which must not be lost.
+                v_outcome := 2;
+            ELSIF v_version IS NULL AND v_write = 5 AND EXISTS (
+                SELECT 1 FROM trs_sessions heir JOIN trs_sessions past ON past.id = heir.replaces
+                WHERE heir.id = p_others[i] AND heir.alive AND past.id = v_id AND NOT past.alive
+            ) THEN
+                -- Ended by somebody before this was finished, who meant the session under any id.
+                PERFORM trs_kill_1(p_others[i], NULL, p_now, p_journal);
                 v_outcome := 2;
             ELSIF v_write = 5 THEN
                 UPDATE trs_sessions SET replaces = NULL

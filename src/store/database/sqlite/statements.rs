@@ -6,7 +6,7 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteConnection},
 };
 
-use super::{read::columns, users};
+use super::{read::columns, renewal, users};
 use crate::{
     error::Error,
     record::{Activity, Record},
@@ -48,9 +48,9 @@ pub(super) async fn write(
             begin(connection, old, *expected, (new, record, Some(old))).await
         }
         Write::Finish { old, expected, new } => {
-            finish(connection, old, *expected, new, journal, now).await
+            renewal::finish(connection, old, *expected, new, journal, now).await
         }
-        Write::Abandon { old, new } => abandon(connection, old, new, now).await,
+        Write::Abandon { old, new } => renewal::abandon(connection, old, new, now).await,
         Write::Touch { id, version, activity } => touch(connection, id, *version, *activity).await,
         Write::Revoke { user, keep } => {
             users::revoke_all(connection, (user, keep.as_ref()), journal, now).await
@@ -126,56 +126,6 @@ async fn begin(
     insert(connection, new, record, replaces.map(|old| (old, expected))).await
 }
 
-async fn finish(
-    connection: &mut SqliteConnection,
-    old: &SessionId,
-    expected: Option<u64>,
-    new: &SessionId,
-    journal: bool,
-    now: Timestamp,
-) -> Outcome {
-    if expected.is_none() {
-        // What was written under the old id since was acknowledged; the renewal was not.
-        let query = "UPDATE trs_sessions AS heir SET version = heir.version + 1, \
-            created = past.created, last_activity = past.last_activity, idle_deadline = past.idle_deadline, \
-            ends = past.ends, user_id = past.user_id, body = past.body FROM trs_sessions AS past \
-            WHERE heir.id = ?1 AND heir.alive AND heir.replaces = ?2 AND past.id = ?2 AND past.alive \
-            AND past.version <> heir.replaces_version";
-        let query = sqlx::query(query).bind(new.to_string()).bind(old.to_string());
-        let _ = query.execute(&mut *connection).await?;
-    }
-    let killed = kill(connection, old, expected, journal, now).await?;
-    if killed.is_none()
-        && let Ok(Written::Conflict(current)) = instead(connection, old).await?
-    {
-        // Somebody has written there since, which must not be lost.
-        return Ok(Ok(Written::Conflict(current)));
-    }
-    let query = "UPDATE trs_sessions SET replaces = NULL WHERE id = ? AND replaces = ?";
-    let query = sqlx::query(query).bind(new.to_string()).bind(old.to_string());
-    let _ = query.execute(&mut *connection).await?;
-    if let Some((version, ended)) = killed {
-        return Ok(Ok(Written::Done { version, ended }));
-    }
-    let query = sqlx::query("SELECT version FROM trs_sessions WHERE id = ?").bind(old.to_string());
-    let dead = query.fetch_optional(connection).await?;
-    let version: i64 = dead.map_or(Ok(0), |row| row.try_get(0))?;
-    done(version.cast_unsigned())
-}
-
-async fn abandon(
-    connection: &mut SqliteConnection,
-    old: &SessionId,
-    new: &SessionId,
-    now: Timestamp,
-) -> Outcome {
-    let query = "UPDATE trs_sessions SET alive = 0, version = version + 1, ends = ?1, \
-        replaces = NULL WHERE id = ?2 AND replaces = ?3 AND alive";
-    let query = sqlx::query(query).bind(millis(now)).bind(new.to_string()).bind(old.to_string());
-    let _ = query.execute(connection).await?;
-    done(0)
-}
-
 async fn touch(
     connection: &mut SqliteConnection,
     id: &SessionId,
@@ -249,7 +199,7 @@ async fn enter(
 }
 
 /// What is there although something else was expected.
-async fn instead(connection: &mut SqliteConnection, id: &SessionId) -> Outcome {
+pub(super) async fn instead(connection: &mut SqliteConnection, id: &SessionId) -> Outcome {
     let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body \
         FROM trs_sessions WHERE id = ? AND alive";
     let found = sqlx::query(query).bind(id.to_string()).fetch_optional(connection).await?;
@@ -269,6 +219,6 @@ fn with<'q>(query: &'static str, fresh: Fresh) -> Query<'q, Sqlite, SqliteArgume
         .bind(fresh.body)
 }
 
-fn done(version: u64) -> Outcome {
+pub(super) fn done(version: u64) -> Outcome {
     Ok(Ok(Written::Done { version, ended: Vec::new() }))
 }
