@@ -192,7 +192,9 @@ impl RequestSession {
 
     /// The activity of this request, if it is one and worth writing down.
     pub(crate) fn due_use(&self) -> Option<(Held, Activity)> {
-        self.state().used().and_then(|_| self.due_touch())
+        // Not in one expression: the lock would be held for as long as it.
+        let used = self.state().used();
+        used.and_then(|_| self.due_touch())
     }
 
     /// The activity that is worth writing down, if nothing else is.

@@ -267,8 +267,13 @@ async fn the_address_is_the_connections_or_what_a_trusted_proxy_says() {
         let headers: [(&str, &[u8]); 2] =
             [(FORWARDED, b"198.51.100.66, 203.0.113.9"), ("user-agent", b"Test/1.0 \xe9(X11)")];
         browser.send(Method::GET, "/login:alice", &headers, "").await.expect(200);
-        let said = browser.get("/devices").await.expect(200).text();
-        assert_eq!(said, format!("{expected} Test/1.0 (X11)"), "{name}");
+        let told = format!("{expected} Test/1.0 (X11)");
+        assert_eq!(browser.get("/devices").await.expect(200).text(), told, "{name}");
+        // Where it signed in from, and not where it was last used.
+        let moved: [(&str, &[u8]); 2] =
+            [(FORWARDED, b"203.0.113.77"), ("user-agent", b"Other/2.0")];
+        browser.send(Method::GET, "/insert:a:1", &moved, "").await.expect(200);
+        assert_eq!(browser.get("/devices").await.expect(200).text(), told, "{name}");
         browser.get("/logout").await.expect(200);
     }
 }
