@@ -120,9 +120,11 @@ async fn two_layers_in_one_process_never_see_each_other() {
     use tower::{ServiceBuilder, ServiceExt};
     use tower_redis_session::{RedisStore, SessionContext};
 
-    let redis = RedisServer::start().await;
+    let redis = RedisServer::builder().user("shop", "shop:").user("admin", "admin:").start().await;
     let layer = |prefix: &str, cookie: &str| {
-        let config = support::patient(&redis.url()).key_prefix(prefix);
+        let user = prefix.trim_end_matches(':');
+        let url = redis.url_as(user, support::PASSWORD, redis.port());
+        let config = support::patient(&url).key_prefix(prefix);
         let store = RedisStore::new(config).unwrap();
         RedisSessionLayer::builder(store).cookie(CookieConfig::new(cookie)).build().unwrap()
     };
