@@ -1,24 +1,24 @@
 //! The smallest useful program with axum: counts the visits of each browser.
 //!
+//! ```text
+//! cargo run --features axum --example axum
+//! ```
+//!
 //! Run it, open <http://127.0.0.1:3001>, and reload. `SESSION_STORAGE=redis` keeps the count in a
 //! Redis on this machine.
 
-use axum::{Extension, Router, response::IntoResponse, routing::get};
+use axum::{Router, routing::get};
 use tower_redis_session::{Config, Error, SessionContext};
 
-async fn visits(Extension(session): Extension<SessionContext>) -> axum::response::Response {
-    match session.update("visits", |visits: Option<u64>| visits.unwrap_or(0) + 1).await {
-        Ok(visits) => format!("visit {visits}\n").into_response(),
-        // 503 with Retry-After while the store is away.
-        Err(error) => error.response(),
-    }
+/// An error becomes its answer: 503 with Retry-After while the store is away.
+async fn visits(session: SessionContext) -> Result<String, Error> {
+    let visits = session.update("visits", |visits: Option<u64>| visits.unwrap_or(0) + 1).await?;
+    Ok(format!("visit {visits}\n"))
 }
 
-async fn logout(Extension(session): Extension<SessionContext>) -> axum::response::Response {
-    match session.logout().await {
-        Ok(()) => "good bye\n".into_response(),
-        Err(error) => error.response(),
-    }
+async fn logout(session: SessionContext) -> Result<&'static str, Error> {
+    session.logout().await?;
+    Ok("good bye\n")
 }
 
 #[tokio::main]

@@ -43,7 +43,7 @@ run() {
 run scripts/servers.sh
 run cargo fmt --check
 run cargo clippy --locked --all-targets --all-features -- -D warnings
-for features in "" redis sqlite postgres redis,sqlite; do
+for features in "" redis sqlite postgres redis,sqlite sealed,axum; do
   run cargo clippy --locked --lib --no-default-features --features "$features" -- -D warnings
 done
 run cargo test --locked --all-features --no-fail-fast

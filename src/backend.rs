@@ -56,16 +56,7 @@ impl Backend {
         Arc::new(Self { store, clock, rules, acknowledgement, tracker, lines, marks, events })
     }
 
-    /// What was found under `id`, with its content open.
-    pub(crate) fn opened(
-        &self,
-        token: &Token,
-        id: &SessionId,
-        found: Result<Option<Record>, Error>,
-    ) -> Result<Option<Record>, Error> {
-        found?.map(|record| self.open(token, id, record)).transpose()
-    }
-
+    /// The record that was found under `id`, with its content open.
     #[cfg(feature = "sealed")]
     pub(crate) fn open(
         &self,

@@ -128,15 +128,14 @@ impl RequestSession {
         mut line: Option<Place<'_>>,
         mut fresh: bool,
     ) -> Result<Applied, Error> {
-        let (backend, writer) = (&*self.backend, self.writer()?);
+        let (backend, mark) = (&*self.backend, self.backend.marks.draw()?);
         while !self.state().told_to_end() {
             let held = self.state().held.clone();
             let now = backend.clock.now();
             let base = held.as_ref().map(|held| &*held.record);
             let changes = changes(base)?;
             let over = base.is_some_and(|base| base.deadlines.is_over(now));
-            let plan = || changes.plan(base, now, &backend.rules.policy, &writer);
-            let plan = if over { Plan::Nothing } else { plan()? };
+            let plan = if over { Plan::Nothing } else { self.plan(&changes, base, now, mark)? };
             let idle = matches!(plan, Plan::Nothing | Plan::Touch(_));
             let settled = match &held {
                 // Over as this request knows it, though another may have kept it alive; or nothing

@@ -31,6 +31,7 @@ use variables::{Lookup, Variables};
 /// | `SESSION_ABSOLUTE_TIMEOUT` | whole seconds | `86400` |
 /// | `SESSION_TOUCH_INTERVAL` | whole seconds | `60` |
 /// | `SESSIONS_PER_USER` | how many at most | no limit |
+/// | `SESSION_CSRF_LIFETIME` | whole seconds | `3600` |
 /// | `SESSION_DEVICES` | `true`: the device behind each session is noted | `false` |
 /// | `SESSION_TRUSTED_PROXIES` | networks, with commas: see `DeviceConfig::trusted_proxies` | none |
 /// | `SESSION_STORE_BUDGET_MS` | whole milliseconds | `1000` |
@@ -59,6 +60,7 @@ pub struct Config {
     absolute_timeout: Option<Duration>,
     touch_interval: Option<Duration>,
     sessions_per_user: Option<u64>,
+    csrf_lifetime: Option<Duration>,
     devices: Option<DeviceConfig>,
     budget: Option<Duration>,
 }
@@ -109,6 +111,7 @@ impl Config {
             absolute_timeout: variables.seconds("SESSION_ABSOLUTE_TIMEOUT")?,
             touch_interval: variables.seconds("SESSION_TOUCH_INTERVAL")?,
             sessions_per_user: variables.number("SESSIONS_PER_USER")?,
+            csrf_lifetime: variables.seconds("SESSION_CSRF_LIFETIME")?,
             devices: devices(variables)?,
             budget: variables.number("SESSION_STORE_BUDGET_MS")?.map(Duration::from_millis),
         };
@@ -152,6 +155,9 @@ impl Config {
         if let Some(sessions) = self.sessions_per_user {
             // Nobody has more sessions than that anyway.
             builder = builder.sessions_per_user(sessions.try_into().unwrap_or(u32::MAX));
+        }
+        if let Some(lifetime) = self.csrf_lifetime {
+            builder = builder.csrf_lifetime(lifetime);
         }
         if let Some(devices) = &self.devices {
             builder = builder.devices(devices.clone());
@@ -199,6 +205,7 @@ fn by_variable(error: ConfigError) -> ConfigError {
         "idle timeout" => "SESSION_IDLE_TIMEOUT",
         "absolute timeout" => "SESSION_ABSOLUTE_TIMEOUT",
         "sessions per user" => "SESSIONS_PER_USER",
+        "csrf lifetime" => "SESSION_CSRF_LIFETIME",
         "budget" => "SESSION_STORE_BUDGET_MS",
         "redis key prefix" => "SESSION_KEY_PREFIX",
         "redis address" => "REDIS_URL, REDIS_HOST or REDIS_SSL",

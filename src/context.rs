@@ -214,6 +214,11 @@ impl SessionContext {
         if applied == Applied::Gone || lost { Err(ended()) } else { Ok(()) }
     }
 
+    /// Whether the client sends its token in `Authorization`.
+    pub(crate) fn is_asked_by_authorization(&self) -> bool {
+        *self.session.backend.rules.transport.request_header() == http::header::AUTHORIZATION
+    }
+
     /// Asks for something of the loaded session.
     pub(crate) async fn read<R>(&self, ask: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
         self.session.load().await?;

@@ -149,6 +149,11 @@ impl Error {
         crate::response::head(self).map(|()| B::default())
     }
 
+    /// Whether it is about bytes that are there and cannot be read.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(self.kind, ErrorKind::Corrupt | ErrorKind::Unsupported)
+    }
+
     pub(crate) fn closed() -> Self {
         Self::new(ErrorKind::Closed, "the response of this session handle has been sent")
     }

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use crate::{status::Serving, token::SessionId};
+use crate::{report::Counters, status::Serving, token::SessionId};
 
 /// Events that a slow listener may be behind.
 const CAPACITY: usize = 1_024;
@@ -58,7 +58,7 @@ pub enum Event {
     Missed(u64),
 }
 
-/// Where a layer and its store tell of what happens. Costs nothing until somebody listens.
+/// Where a layer and its store tell of what happens. Counts it, and costs no more until somebody listens.
 ///
 /// ```
 /// use tower_redis_session::{Event, Events, Serving};
@@ -73,7 +73,13 @@ pub enum Event {
 /// # }
 /// ```
 #[derive(Clone, Default)]
-pub struct Events(Arc<OnceLock<broadcast::Sender<Event>>>);
+pub struct Events(Arc<Told>);
+
+#[derive(Default)]
+struct Told {
+    listeners: OnceLock<broadcast::Sender<Event>>,
+    counters: Counters,
+}
 
 impl Events {
     /// Tells everybody who listens, and the log. Waits for nobody.
@@ -84,7 +90,8 @@ impl Events {
     /// ```
     pub fn emit(&self, event: Event) {
         log(&event);
-        if let Some(sender) = self.0.get() {
+        self.0.counters.count(&event);
+        if let Some(sender) = self.0.listeners.get() {
             // An error tells that nobody listens just now.
             let _ = sender.send(event);
         }
@@ -104,7 +111,12 @@ impl Events {
     /// ```
     #[must_use]
     pub fn listen(&self) -> EventStream {
-        EventStream(self.0.get_or_init(|| broadcast::Sender::new(CAPACITY)).subscribe())
+        let sender = self.0.listeners.get_or_init(|| broadcast::Sender::new(CAPACITY));
+        EventStream(sender.subscribe())
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
     }
 }
 
@@ -160,7 +172,7 @@ fn log(event: &Event) {
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let listeners = self.0.get().map_or(0, broadcast::Sender::receiver_count);
+        let listeners = self.0.listeners.get().map_or(0, broadcast::Sender::receiver_count);
         f.debug_struct("Events").field("listeners", &listeners).finish()
     }
 }

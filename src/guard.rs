@@ -52,6 +52,8 @@ use crate::{context::SessionContext, error::Error};
 mod answer;
 mod condition;
 mod denied;
+#[cfg(feature = "axum")]
+mod extract;
 mod next;
 mod service;
 
@@ -59,6 +61,8 @@ pub(crate) use answer::told_as_json;
 pub use answer::{Deny, DenyBy, DenyWith};
 pub use condition::{Condition, Fresh, Platform, Role, Session, That, User};
 pub use denied::{Denied, DeniedReason};
+#[cfg(feature = "axum")]
+pub use extract::{OnPlatform, Rejection, SignedIn};
 pub use next::safe_next;
 pub use service::{RequireFuture, RequireService};
 

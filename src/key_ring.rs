@@ -16,18 +16,22 @@ const KEY_LEN: usize = 32;
 const NONCE_LEN: usize = 24;
 /// Longest id of a key, in bytes.
 const ID_MAX: usize = 32;
-/// Keeps what this crate seals apart from whatever else is sealed with the same key.
-const DOMAIN: &[u8] = b"tower-redis-session/key-ring/1";
+/// Keeps what the crate seals in its caches apart from whatever else is sealed with the same key.
+#[cfg(any(test, feature = "redis"))]
+pub(crate) const CACHE: &[u8] = b"tower-redis-session/key-ring/1";
+/// The same for what the application seals.
+const APPLICATION: &[u8] = b"tower-redis-session/key-ring/application/1";
 
-/// Keys that seal what lies in Redis: the first one seals, all of them open.
+/// Keys that seal what lies in a store: the first one seals, all of them open. For the credentials in
+/// a `CachedDirectory`, and for the application's own, in its database.
 ///
 /// Sealed is with XChaCha20-Poly1305, a random nonce each time, and bound to the place where it
 /// lies. A key has 32 bytes from a random source, as base64url (RFC 4648 section 5), with or without
 /// its one sign of padding: `openssl rand -base64 32 | tr '+/' '-_'`.
 ///
 /// To change the key: add the new one behind the old on every instance, then move it to the front on
-/// every instance, then, one time to live later, leave the old one out. What is sealed under a key
-/// that an instance does not have is asked of the source instead, and is no error.
+/// every instance, then, one time to live later, leave the old one out. What a cache has sealed under
+/// a key that an instance does not have is asked of the source instead, and is no error.
 ///
 /// ```
 /// use tower_redis_session::KeyRing;
@@ -47,9 +51,10 @@ struct Key {
     cipher: XChaCha20Poly1305,
 }
 
-/// Why something could not be opened.
+/// Why something could not be opened; see [`KeyRing::open`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unopened {
+#[non_exhaustive]
+pub enum Unopened {
     /// It is no sealed thing at all.
     Malformed,
     /// Sealed under a key that is not on the ring.
@@ -95,15 +100,57 @@ impl KeyRing {
         if ring.0.is_empty() { Err(fault("there is no key")) } else { Ok(ring) }
     }
 
-    /// Seals, for a place that is named by its parts: the id's length, the id, the nonce, the rest.
-    pub(crate) fn seal(&self, place: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>, Error> {
+    /// Seals for a place that is named by its parts, such as a table, a column and a row's id: what is
+    /// moved to another place does not open there. The answer is the length of the key's id (1 byte),
+    /// the id, the nonce (24 bytes), the ciphertext and its tag (16 bytes more than `plain`).
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the operating system gives no randomness.
+    ///
+    /// ```
+    /// # use tower_redis_session::KeyRing;
+    /// let ring = KeyRing::new([("a", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")])?;
+    /// let sealed = ring.seal(&[b"platforms.token", b"7"], b"an access token")?;
+    /// assert_eq!(ring.open(&[b"platforms.token", b"7"], &sealed)?, b"an access token");
+    /// assert!(ring.open(&[b"platforms.token", b"8"], &sealed).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn seal(&self, place: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>, Error> {
+        self.seal_in(APPLICATION, place, plain)
+    }
+
+    /// Opens what [`seal`](Self::seal) has sealed for that place, under any key of the ring.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; no part of it is answered then.
+    ///
+    /// ```
+    /// # use tower_redis_session::{KeyRing, Unopened};
+    /// let old = KeyRing::new([("a", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")])?;
+    /// let new = KeyRing::new([("b", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8")])?;
+    /// let sealed = old.seal(&[b"here"], b"a secret")?;
+    /// assert_eq!(new.open(&[b"here"], &sealed), Err(Unopened::UnknownKey));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(&self, place: &[&[u8]], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+        self.open_in(APPLICATION, place, sealed)
+    }
+
+    pub(crate) fn seal_in(
+        &self,
+        domain: &[u8],
+        place: &[&[u8]],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         let Some(key) = self.0.first() else {
             return Err(Error::unavailable("no key to seal with"));
         };
         let mut nonce = [0; NONCE_LEN];
         // Fails closed: without randomness nothing is sealed.
         getrandom::fill(&mut nonce).map_err(Error::random_source)?;
-        let associated = associated(&key.id, place);
+        let associated = associated(domain, &key.id, place);
         let payload = Payload { msg: plain, aad: &associated };
         let sealed = key.cipher.encrypt(&XNonce::from(nonce), payload);
         let sealed = sealed.map_err(|_| Error::unavailable("too much to seal"))?;
@@ -111,13 +158,17 @@ impl KeyRing {
         Ok([&[length][..], key.id.as_bytes(), &nonce, &sealed].concat())
     }
 
-    /// Opens what was sealed for that place.
-    pub(crate) fn open(&self, place: &[&[u8]], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+    pub(crate) fn open_in(
+        &self,
+        domain: &[u8],
+        place: &[&[u8]],
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, Unopened> {
         let (length, rest) = sealed.split_first().ok_or(Unopened::Malformed)?;
         let (id, rest) = rest.split_at_checked((*length).into()).ok_or(Unopened::Malformed)?;
         let (nonce, rest) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Unopened::Malformed)?;
         let key = self.key(id).ok_or(Unopened::UnknownKey)?;
-        let associated = associated(&key.id, place);
+        let associated = associated(domain, &key.id, place);
         let payload = Payload { msg: rest, aad: &associated };
         key.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Unopened::Refused)
     }
@@ -146,9 +197,9 @@ fn decode(text: &str) -> Option<[u8; KEY_LEN]> {
 }
 
 /// Each part with its length, so that no two lists of parts read the same.
-fn associated(id: &str, place: &[&[u8]]) -> Vec<u8> {
+fn associated(domain: &[u8], id: &str, place: &[&[u8]]) -> Vec<u8> {
     let mut associated = Vec::new();
-    for part in [DOMAIN, id.as_bytes()].iter().chain(place) {
+    for part in [domain, id.as_bytes()].iter().chain(place) {
         let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
         associated.extend_from_slice(&length.to_be_bytes());
         associated.extend_from_slice(part);
@@ -165,6 +216,8 @@ impl fmt::Display for Unopened {
         })
     }
 }
+
+impl std::error::Error for Unopened {}
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,6 +9,7 @@ use crate::{
     builder::Builder,
     error::Error,
     events::{Event, EventStream},
+    report::Report,
     response::{AnswerWith, PlainAnswer},
     service::RedisSessionService,
     sessions::SessionInfo,
@@ -131,6 +132,19 @@ impl<A> RedisSessionLayer<A> {
     #[must_use]
     pub fn status(&self) -> Status {
         self.backend.store.status()
+    }
+
+    /// The same with how often what has happened since this process began. Asks nobody.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// println!("{}", layer.report().to_json());
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report::new(self.status(), self.backend.events.counters())
     }
 
     /// Everything that happens in the lives of this layer's sessions from now on, in this process; the

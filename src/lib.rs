@@ -78,7 +78,8 @@
 //! - [`MemoryStore`]: for tests, with a [`ManualClock`] so that they need neither servers nor sleeps.
 //! - Your own: implement [`Store`], whose contract the `testing` feature checks.
 //!
-//! [`RedisSessionLayer::status`] tells how the store does.
+//! [`RedisSessionLayer::status`] tells how the store does, [`RedisSessionLayer::report`] this and how often
+//! what has happened, as JSON and as metrics.
 //!
 //! # Users, platforms and settings
 //!
@@ -112,6 +113,7 @@
 //! | `postgres` | the same on PostgreSQL |
 //! | `tls` | `rediss://` addresses, and TLS to PostgreSQL, by rustls and the system's certificates |
 //! | `sealed` | records that only the client's token opens, `Builder::seal_records`; `KeyRing` |
+//! | `axum` | [`SessionContext`] and `guard::SignedIn` as arguments of axum's handlers |
 //! | `testing` | the conformance suite for authors of stores |
 //!
 //! # Coming from the session modules of the Python system
@@ -129,7 +131,7 @@
 //! | `validate_current_session` | [`SessionContext::validate`], [`SessionContext::validate_user`] |
 //! | `update_session_activity` | [`SessionContext::touch`] |
 //! | `get_current_user_info` | [`SessionContext::user_info`] |
-//! | `get_current_platform_info` | [`SessionContext::platform_info`] |
+//! | `get_current_platform_info`, `ensure_platform` | [`SessionContext::platform_info`] |
 //! | `get_user_settings` | [`Directory::settings`] |
 //! | `get_session_created_at` | [`SessionContext::created_at`] |
 //! | `get_session_last_activity` | [`SessionContext::last_activity`] |
@@ -161,7 +163,7 @@ pub mod guard;
 #[cfg(feature = "_hooks")]
 pub mod hooks;
 mod identity;
-#[cfg(all(feature = "redis", feature = "sealed"))]
+#[cfg(feature = "sealed")]
 mod key_ring;
 mod layer;
 mod lifetime;
@@ -171,6 +173,7 @@ mod mark;
 #[cfg(feature = "redis")]
 mod moment;
 mod record;
+mod report;
 mod request;
 mod response;
 mod running;
@@ -221,12 +224,13 @@ pub use error::{ConfigError, Error, ErrorKind};
 pub use events::{Event, EventStream, Events};
 pub use expiry::SessionExpiry;
 pub use future::ResponseFuture;
-#[cfg(all(feature = "redis", feature = "sealed"))]
-pub use key_ring::KeyRing;
+#[cfg(feature = "sealed")]
+pub use key_ring::{KeyRing, Unopened};
 pub use layer::RedisSessionLayer;
 pub use lifetime::Snapshot;
 pub use login::LoginAttempt;
 pub use record::{Activity, Record};
+pub use report::Report;
 pub use response::{Answer, AnswerWith, PlainAnswer};
 #[cfg(feature = "sealed")]
 pub use seal::PlainRecords;

@@ -85,7 +85,7 @@ impl Backend {
         let mut found = match self.store.load(id).await {
             Ok(found) => found,
             // Whose it is cannot be told, and it opens nothing.
-            Err(error) if is_unreadable(&error) => None,
+            Err(error) if error.is_unreadable() => None,
             Err(error) => return Err(error),
         };
         // At the version that was seen: one that has moved to another id meanwhile did not end here.
@@ -249,11 +249,7 @@ impl SessionContext {
     }
 }
 
-fn is_unreadable(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported)
-}
-
 /// Whether there is something, and nobody knows whose.
 fn cannot_tell(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Ambiguous | ErrorKind::Corrupt | ErrorKind::Unsupported)
+    error.kind() == ErrorKind::Ambiguous || error.is_unreadable()
 }

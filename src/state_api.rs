@@ -39,12 +39,14 @@
 //! Put a [`CsrfLayer`](crate::CsrfLayer) in front of it, as of everything that changes state. By itself it
 //! refuses what a browser says comes from another site. When a session gets a new id, by a sign-in or
 //! a renewal in another tab, streams of the old id end; a browser's `EventSource` comes back by
-//! itself, with the new cookie, and hears the state as it is.
+//! itself, with the new cookie, and hears the state as it is. A graceful stop of the server waits for
+//! open streams: call [`end_streams`](SessionApi::end_streams) before it.
 
 use std::{convert::Infallible, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use crate::context::SessionContext;
@@ -61,7 +63,13 @@ pub use body::ApiBody;
 pub struct SessionApi {
     interval: Duration,
     life: Duration,
-    streams: Arc<Semaphore>,
+    streams: Arc<Streams>,
+}
+
+/// The streams of events that are open.
+struct Streams {
+    places: Arc<Semaphore>,
+    over: CancellationToken,
 }
 
 impl SessionApi {
@@ -76,7 +84,7 @@ impl SessionApi {
         Self {
             interval: Duration::from_secs(5),
             life: Duration::from_secs(300),
-            streams: Arc::new(Semaphore::new(1_024)),
+            streams: Arc::new(Streams::new(1_024)),
         }
     }
 
@@ -117,8 +125,30 @@ impl SessionApi {
     /// ```
     #[must_use]
     pub fn max_streams(mut self, streams: usize) -> Self {
-        self.streams = Arc::new(Semaphore::new(streams.min(Semaphore::MAX_PERMITS)));
+        self.streams = Arc::new(Streams::new(streams));
         self
+    }
+
+    /// Ends the streams of this service and its clones, and lets none begin any more: before a server
+    /// waits for its open requests to end.
+    ///
+    /// ```
+    /// # use tower_redis_session::state_api::SessionApi;
+    /// let api = SessionApi::new();
+    /// let mounted = api.clone();
+    /// api.end_streams();
+    /// # drop(mounted);
+    /// ```
+    pub fn end_streams(&self) {
+        self.streams.places.close();
+        self.streams.over.cancel();
+    }
+}
+
+impl Streams {
+    fn new(places: usize) -> Self {
+        let places = Semaphore::new(places.min(Semaphore::MAX_PERMITS));
+        Self { places: Arc::new(places), over: CancellationToken::new() }
     }
 }
 

@@ -13,7 +13,7 @@
 
 mod support;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use http::{Extensions, Method};
 use support::{Browser, RedisServer, Site, names, records};
@@ -76,7 +76,7 @@ async fn the_latest_sign_in_comes_first() {
         });
         let service = tower_layer::Layer::layer(&layer, handler);
         tower::ServiceExt::oneshot(service, http::Request::new(())).await.unwrap();
-        clock.advance(std::time::Duration::from_millis(1));
+        clock.advance(Duration::from_millis(1));
     }
     let listed = layer.sessions_of("alice").await.unwrap();
     let labels: Vec<_> = listed.into_iter().map(|info| info.label.unwrap()).collect();
@@ -305,7 +305,7 @@ async fn what_is_dangerous_can_ask_for_a_fresh_sign_in() {
     let since = browser.get("/authenticated").await.expect(200).text();
     browser.get("/renew,insert:cart:more").await.expect(200);
     // The clock has to move on: its times are in milliseconds.
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
     let said = browser.get("/authenticated,fresh:300,fresh:0").await.expect(200).text();
     assert_eq!(said, format!("{since},true,false"), "a renewal proves nothing");
     // The password once more: a new time and a new id, and the cart stays.
@@ -430,4 +430,105 @@ async fn a_store_without_a_list_says_so() {
     let layer = RedisSessionLayer::builder(Plain(MemoryStore::new())).build().unwrap();
     let error = layer.sessions_of("alice").await.unwrap_err();
     assert_eq!(error.kind(), tower_redis_session::ErrorKind::Misconfigured);
+}
+
+#[tokio::test]
+async fn a_key_of_another_kind_stops_no_sign_in_and_no_revocation() {
+    let redis = RedisServer::start().await;
+    let site = limited(&redis).await;
+    let mut browsers = Vec::new();
+    for label in ["A", "B", "C", "D"] {
+        browsers.push(signed_in(&site, "alice", label).await);
+    }
+    let mut broken = Vec::new();
+    for browser in &mut browsers[1..3] {
+        broken.push(format!("session:0:s:{}", id(browser).await));
+    }
+    let break_them = async || {
+        for key in &broken {
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("DEL").arg(key).ignore().cmd("RPUSH").arg(key).arg("x").ignore();
+            pipeline.cmd("EXPIRE").arg(key).arg(600).ignore();
+            let index = format!("HSET session:u:alice {} 1", key.rsplit(':').next().unwrap());
+            let words: Vec<_> = index.split(' ').collect();
+            pipeline.cmd(words[0]).arg(&words[1..]).ignore();
+            let () = pipeline.query_async(&mut redis.connection().await).await.unwrap();
+        }
+    };
+    break_them().await;
+    // Both make a place free, and the record that is stored is the client's.
+    browsers.push(signed_in(&site, "alice", "E").await);
+    browsers.push(signed_in(&site, "alice", "F").await);
+    for at in [0, 3, 4, 5] {
+        assert_eq!(user(&mut browsers[at]).await, "alice", "{at}");
+    }
+    break_them().await;
+    assert_eq!(site.layer.revoke_all("alice").await.unwrap(), 4);
+    for at in [0, 3, 4, 5] {
+        assert_eq!(user(&mut browsers[at]).await, "-", "{at}");
+    }
+    assert_eq!(records(&redis).await, []);
+}
+
+#[tokio::test]
+async fn an_index_of_another_kind_signs_nobody_in_half_way() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let mut browser = site.browser().await;
+    browser.get("/insert:cart:tea").await.expect(200);
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("RPUSH").arg("session:u:alice").arg("x").ignore();
+    pipeline.cmd("EXPIRE").arg("session:u:alice").arg(600).ignore();
+    let () = pipeline.query_async(&mut redis.connection().await).await.unwrap();
+    let reply = browser.get("/login:alice").await;
+    assert!(reply.status.is_server_error() && reply.set_cookies().is_empty(), "{reply:?}");
+    assert_eq!(records(&redis).await.len(), 1, "nothing was stored");
+    assert_eq!(browser.get("/get:cart,user").await.expect(200).text(), "tea,-");
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_session_that_is_still_served_is_in_the_list() {
+    use tower_redis_session::{DatabaseConfig, DurableStore};
+
+    async fn ask(
+        layer: &RedisSessionLayer,
+        cookie: &str,
+        handler: impl AsyncFnOnce(SessionContext),
+    ) -> Option<String> {
+        let handled = async |request: http::Request<()>| {
+            handler(request.extensions().get::<SessionContext>().unwrap().clone()).await;
+            Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+        };
+        let mut handled = Some(handled);
+        let service = tower::service_fn(|request| handled.take().unwrap()(request));
+        let request = http::Request::builder().header("cookie", cookie).body(()).unwrap();
+        let service = tower_layer::Layer::layer(layer, service);
+        let response = tower::ServiceExt::oneshot(service, request).await.unwrap();
+        let line = response.headers().get("set-cookie")?.to_str().unwrap();
+        Some(line.split(';').next().unwrap().to_owned())
+    }
+
+    let (redis, clock) = (RedisServer::start().await, ManualClock::new());
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", folder.path().join("sessions.db").display());
+    let redis = support::patient(&redis.durable_url());
+    let store = DurableStore::builder(redis, DatabaseConfig::new(file)).clock(clock.clock());
+    let layer = RedisSessionLayer::builder(store.build().unwrap())
+        .idle_timeout(Duration::from_secs(600))
+        .touch_interval(Duration::from_secs(10))
+        .budget(Duration::from_secs(15))
+        .build()
+        .unwrap();
+    layer.migrate().await.unwrap();
+    let cookie =
+        ask(&layer, "a=b", async |session| session.login("alice", None).await.unwrap()).await;
+    // Idle by what the database was told, which is not of all that happened since.
+    clock.advance(Duration::from_secs(630));
+    ask(&layer, &cookie.unwrap(), async |session| {
+        assert_eq!(session.user_id().await.unwrap().as_deref(), Some("alice"));
+        assert_eq!(session.sessions().await.unwrap().len(), 1);
+    })
+    .await;
+    layer.shutdown().await;
 }

@@ -77,6 +77,22 @@ async fn each_event_is_told_once_and_with_the_public_id() {
     let mut client = Client::connect(site.addr()).await;
     client.get_with("/user,user,get:a", &format!("{COOKIE}={old}")).await.expect(200);
     assert_eq!(told(&site, &mut events).await, [Event::Rejected(second)]);
+
+    // The same once more, counted.
+    let report = site.layer.report();
+    for (name, count) in [
+        ("created", 1),
+        ("renewed", 1),
+        ("conflict", 1),
+        ("destroyed", 1),
+        ("overtaken", 1),
+        ("rejected", 1),
+        ("revoked", 0),
+        ("corrupt", 0),
+    ] {
+        assert_eq!(report.count(name), Some(count), "{name}");
+    }
+    assert!(report.status().redis.as_ref().unwrap().answers);
 }
 
 #[tokio::test]

@@ -105,6 +105,7 @@ async fn what_has_no_body_has_the_head_of_what_would_have_one() {
     for path in ["/insert:a:1,say:hello", "/say:hello", "/get:a,say:hello"] {
         let head = browser.send(Method::HEAD, path, &[], "").await.expect(200);
         let whole = browser.get(path).await.expect(200);
+        assert_eq!(whole.all("content-length"), [whole.body.len().to_string()], "{path}");
         assert_eq!(head.all("content-length"), whole.all("content-length"), "{path}");
         assert_eq!(head.all("vary"), whole.all("vary"), "{path}");
         assert_eq!((head.text().as_str(), head.body_error), ("", None), "{path}");

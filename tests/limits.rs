@@ -195,3 +195,26 @@ fn a_manual_clock_never_goes_back() {
         assert!(clock.clock().now() >= before, "{step:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_wait_of_a_stream_has_a_budget_of_its_own() {
+    let store = Flaky::new();
+    let visitor = visitor_of(&layer_on(&store)).await;
+    let handler = tower::service_fn(|request: Request<()>| async move {
+        let session = session_of(&request);
+        let _ = session.get::<u32>("n").await.unwrap();
+        let mut response = Response::new(String::new());
+        response.extensions_mut().insert(session);
+        Ok::<_, Infallible>(response)
+    });
+    let response = visitor.layer.layer(handler).call(visitor.request()).await.unwrap();
+    // The head is on its way, the body is not over.
+    let session = response.extensions().get::<SessionContext>().unwrap().clone();
+    for _ in 0..3 {
+        let _held = store.hold(Op::Load);
+        assert_eq!(session.validate().await.unwrap_err().kind(), ErrorKind::Unavailable);
+        session.validate().await.unwrap();
+    }
+    drop(response);
+    assert_eq!(session.validate().await.unwrap_err().kind(), ErrorKind::Closed);
+}

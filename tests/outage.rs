@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use http::Response;
 use support::{
-    Browser, COOKIE, Client, FaultProxy, Mode, REMOVED, RedisServer, Reply, Site, bounded,
+    Away, Browser, COOKIE, Client, FaultProxy, Mode, REMOVED, RedisServer, Reply, Site, bounded,
     eventually, patient,
 };
 use tower_redis_session::{ErrorKind, RedisConfig, RedisSessionLayer, RedisStore};
@@ -61,23 +61,6 @@ fn assert_refused(reply: &Reply, what: &str) {
     assert!(reply.set_cookies().is_empty(), "{what}: {reply:?}");
 }
 
-/// How Redis goes away, and how it comes back.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Away {
-    Killed,
-    Hung,
-    Proxy(Mode),
-}
-
-const EVERY_WAY: [Away; 6] = [
-    Away::Killed,
-    Away::Hung,
-    Away::Proxy(Mode::Refuse),
-    Away::Proxy(Mode::BlackHole),
-    Away::Proxy(Mode::Reset),
-    Away::Proxy(Mode::CutReplies),
-];
-
 /// A Redis behind a proxy, and a site that knows only the proxy.
 struct Scene {
     redis: RedisServer,
@@ -94,19 +77,11 @@ impl Scene {
     }
 
     fn take_away(&self, way: Away) {
-        match way {
-            Away::Killed => self.redis.kill(),
-            Away::Hung => self.redis.hang(),
-            Away::Proxy(mode) => self.proxy.set(mode),
-        }
+        way.begins(&self.redis, &self.proxy);
     }
 
     async fn bring_back(&self, way: Away) {
-        match way {
-            Away::Killed => self.redis.restart().await,
-            Away::Hung => self.redis.resume(),
-            Away::Proxy(_) => self.proxy.set(Mode::Pass),
-        }
+        way.ends(&self.redis, &self.proxy).await;
     }
 
     async fn signed_in(&self) -> Browser {
@@ -118,7 +93,7 @@ impl Scene {
 
 #[tokio::test]
 async fn requests_that_do_not_need_the_store_notice_no_outage() {
-    for way in EVERY_WAY {
+    for way in Away::EVERY_WAY {
         let scene = Scene::set().await;
         let mut browser = scene.signed_in().await;
         let mut stranger = scene.site.browser().await;
@@ -140,7 +115,7 @@ async fn requests_that_do_not_need_the_store_notice_no_outage() {
 
 #[tokio::test]
 async fn a_request_that_needs_the_store_is_refused_within_the_budget_and_keeps_its_cookie() {
-    for way in EVERY_WAY {
+    for way in Away::EVERY_WAY {
         let scene = Scene::set().await;
         let mut browser = scene.signed_in().await;
         let mut stranger = scene.site.browser().await;
@@ -183,7 +158,7 @@ async fn a_request_that_needs_the_store_is_refused_within_the_budget_and_keeps_i
 
 #[tokio::test]
 async fn a_call_that_acts_at_once_is_bounded_by_the_budget_too() {
-    for way in EVERY_WAY {
+    for way in Away::EVERY_WAY {
         let scene = Scene::set().await;
         let mut browser = scene.signed_in().await;
         scene.take_away(way);
@@ -197,7 +172,7 @@ async fn a_call_that_acts_at_once_is_bounded_by_the_budget_too() {
 
 #[tokio::test]
 async fn the_budget_holds_whatever_the_limits_of_a_connection_are() {
-    for way in EVERY_WAY {
+    for way in Away::EVERY_WAY {
         let mut scene = Scene::set().await;
         let long = patient(&scene.redis.url_at(scene.proxy.port()));
         scene.site = Site::on(long, |builder| builder.budget(BUDGET)).await;
@@ -240,7 +215,7 @@ async fn connections_that_went_silent_are_given_up_and_replaced() {
 
 #[tokio::test]
 async fn a_logout_while_redis_is_away_is_never_a_success() {
-    for way in EVERY_WAY {
+    for way in Away::EVERY_WAY {
         // A handler that passes the error on, and one that believes it knows better.
         for path in ["/logout", "/~logout,say:bye", "/user,logout", "/destroy,say:bye"] {
             let scene = Scene::set().await;
@@ -261,7 +236,7 @@ async fn a_logout_while_redis_is_away_is_never_a_success() {
 
 #[tokio::test]
 async fn redis_dying_between_load_and_commit_refuses_the_response() {
-    for way in EVERY_WAY {
+    for way in Away::EVERY_WAY {
         let scene = Scene::set().await;
         let mut browser = scene.signed_in().await;
         let mut tab = browser.tab().await;

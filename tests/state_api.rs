@@ -26,18 +26,24 @@ use support::{
 };
 use tower::{Layer, ServiceExt};
 use tower_redis_session::{
-    CsrfLayer, RedisConfig, RedisSessionLayer, RedisStore, SessionContext, state_api::SessionApi,
+    Builder, CsrfLayer, ManualClock, MemoryStore, RedisConfig, RedisSessionLayer, RedisStore,
+    SessionContext, Transport,
+    guard::RequireLayer,
+    state_api::{ApiBody, SessionApi},
 };
 
-/// The API under `/api/session`, and the handler of all tests beside it.
-async fn site(config: RedisConfig, budget: Duration, api: SessionApi) -> Running {
-    let store = RedisStore::new(config).unwrap();
-    let layer = RedisSessionLayer::builder(store).budget(budget).build().unwrap();
+const INTERVAL: Duration = Duration::from_millis(100);
+const MINUTE: Duration = Duration::from_secs(60);
+/// Of the session API, and of the account pages that stand around it.
+const PLACES: [&str; 2] = ["/api/session", "/account/sessions"];
+
+/// The API, and the handler of all tests beside it.
+async fn over(layer: RedisSessionLayer, api: SessionApi) -> Running {
     let inside = Arc::new(Inside::default());
     let rooms = tower::service_fn(move |request: Request<Incoming>| {
         let (inside, api) = (Arc::clone(&inside), api.clone());
         async move {
-            if request.uri().path().starts_with("/api/session") {
+            if PLACES.iter().any(|place| request.uri().path().starts_with(place)) {
                 let answer = api.oneshot(request).await.unwrap();
                 return Ok::<_, Infallible>(answer.map(BodyExt::boxed_unsync));
             }
@@ -48,9 +54,24 @@ async fn site(config: RedisConfig, budget: Duration, api: SessionApi) -> Running
     serve(layer.layer(rooms)).await
 }
 
+fn on(config: RedisConfig, budget: Duration) -> Builder {
+    RedisSessionLayer::builder(RedisStore::new(config).unwrap()).budget(budget)
+}
+
+fn well(redis: &RedisServer) -> Builder {
+    on(patient(&redis.url()), Duration::from_secs(15))
+}
+
 async fn open(redis: &RedisServer) -> Running {
-    let api = SessionApi::new().interval(Duration::from_millis(100));
-    site(patient(&redis.url()), Duration::from_secs(15), api).await
+    over(well(redis).build().unwrap(), SessionApi::new().interval(INTERVAL)).await
+}
+
+/// On a clock that only the test moves.
+async fn timed() -> (Running, ManualClock) {
+    let clock = ManualClock::new();
+    let store = MemoryStore::with_clock(clock.clock());
+    let layer = RedisSessionLayer::builder(store).build().unwrap();
+    (over(layer, SessionApi::new().interval(INTERVAL)).await, clock)
 }
 
 fn json(reply: &Reply) -> Value {
@@ -61,6 +82,10 @@ fn json(reply: &Reply) -> Value {
 
 async fn ask(browser: &mut Browser, path: &str) -> Value {
     json(&browser.get(&format!("/api/session/{path}")).await.expect(200))
+}
+
+async fn send(browser: &mut Browser, method: Method, path: &str) -> Reply {
+    browser.send(method, &format!("/api/session/{path}"), &[], "").await
 }
 
 async fn tell(browser: &mut Browser, path: &str) -> Reply {
@@ -90,45 +115,27 @@ async fn the_state_tells_who_is_in_and_until_when_and_no_secret() {
 
 #[tokio::test]
 async fn validation_asks_the_store_and_tells_why_a_session_is_none() {
-    let redis = RedisServer::start().await;
-    let site = open(&redis).await;
+    let (site, clock) = timed().await;
     let mut browser = Browser::new(site.addr).await;
     let reply = tell(&mut browser, "validate").await.expect(401);
     assert_eq!(json(&reply)["error"], "unauthenticated");
     browser.get("/login:alice").await.expect(200);
     let said = json(&tell(&mut browser, "validate").await.expect(200));
     assert_eq!((&said["valid"], &said["session"]["user_id"]), (&true.into(), &"alice".into()));
-    browser.get("/expiry:1:1").await.expect(200);
-    support::eventually("the end of the session", async || {
-        let reply = tell(&mut browser, "validate").await;
-        reply.status == 401 && json(&reply)["error"] == "session_expired"
-    })
-    .await;
+    clock.advance(62 * MINUTE);
+    let reply = tell(&mut browser, "validate").await.expect(401);
+    assert_eq!(json(&reply)["error"], "session_expired");
+    assert_eq!(ask(&mut browser, "state").await["reason"], "expired");
 }
 
 #[tokio::test]
-async fn a_heartbeat_keeps_a_session_that_is_there_and_makes_none() {
+async fn a_heartbeat_makes_no_session() {
     let redis = RedisServer::start().await;
     let site = open(&redis).await;
     let mut browser = Browser::new(site.addr).await;
     let reply = tell(&mut browser, "heartbeat").await.expect(401);
     assert!(reply.set_cookies().is_empty(), "{reply:?}");
-    // A tenth of the idle time is the touch interval here: a minute, then a second.
-    browser.get("/login:alice,expiry:600:1200").await.expect(200);
-    let before = json(&tell(&mut browser, "heartbeat").await.expect(200));
-    assert_eq!(before["extended"], false, "within the interval");
-    browser.get("/expiry:10:600").await.expect(200);
-    let extended = support::bounded("an extension", async {
-        loop {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            let said = json(&tell(&mut browser, "heartbeat").await.expect(200));
-            if said["extended"] == true {
-                return said;
-            }
-        }
-    })
-    .await;
-    assert!(extended["expires_in"].as_u64().unwrap() <= 11, "{extended}");
+    assert_eq!(redis.keys().await, []);
 }
 
 #[tokio::test]
@@ -185,7 +192,7 @@ async fn a_store_that_is_away_is_never_taken_for_signed_out() {
     let redis = RedisServer::start().await;
     let short = Duration::from_millis(200);
     let config = patient(&redis.url()).command_timeout(short).connect_timeout(short);
-    let site = site(config, 2 * short, SessionApi::new()).await;
+    let site = over(on(config, 2 * short).build().unwrap(), SessionApi::new()).await;
     let mut browser = Browser::new(site.addr).await;
     support::eventually("a sign-in", async || browser.get("/login:alice").await.status == 200)
         .await;
@@ -212,9 +219,9 @@ async fn a_store_that_is_away_is_never_taken_for_signed_out() {
     redis.resume();
 }
 
-/// A tab that listens.
+/// A tab that listens: an `EventSource`, by hand.
 struct Stream {
-    body: hyper::body::Incoming,
+    body: Incoming,
     _client: Client,
 }
 
@@ -225,26 +232,37 @@ impl Stream {
         let request = request.header("cookie", browser.cookie_header());
         let response = client.head(request.body(Full::default()).unwrap()).await;
         assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        assert_eq!(response.headers()["cache-control"], "no-store");
+        let headers = response.headers();
+        assert_eq!(headers["content-type"], "text/event-stream");
+        assert_eq!(headers["cache-control"], "no-store");
+        assert_eq!(headers["x-accel-buffering"], "no");
         Self { body: response.into_body(), _client: client }
     }
 
     async fn frame(&mut self) -> Option<String> {
-        let frame = bounded("an event", self.body.frame()).await?;
+        let frame = bounded("a frame", self.body.frame()).await?;
         Some(String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap())
     }
 
     /// The next event that says something.
     async fn next(&mut self) -> (String, Value) {
-        loop {
-            let text = self.frame().await.expect("a stream that goes on");
-            let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
-            if let (Some(event), Some(data)) = (field("event: "), field("data: ")) {
-                return (event.to_owned(), serde_json::from_str(data).unwrap());
+        bounded("an event", async {
+            loop {
+                let text = self.frame().await.expect("a stream that goes on");
+                let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+                if let (Some(event), Some(data)) = (field("event: "), field("data: ")) {
+                    return (event.to_owned(), serde_json::from_str(data).unwrap());
+                }
+                assert_eq!(text, ":\n\n");
             }
-            assert_eq!(text, ":\n\n");
-        }
+        })
+        .await
+    }
+
+    async fn expect(&mut self, name: &str) -> Value {
+        let (found, data) = self.next().await;
+        assert_eq!(found, name, "{data}");
+        data
     }
 
     async fn is_over(&mut self) -> bool {
@@ -281,41 +299,10 @@ async fn other_tabs_hear_what_happens_to_the_session() {
 }
 
 #[tokio::test]
-async fn to_listen_is_no_activity() {
-    let redis = RedisServer::start().await;
-    let site = open(&redis).await;
-    let mut browser = Browser::new(site.addr).await;
-    browser.get("/login:alice,expiry:3:600").await.expect(200);
-    let mut stream = Stream::open(&site, &browser).await;
-    assert_eq!(stream.next().await.0, "state");
-    let (event, said) = stream.next().await;
-    assert_eq!((&*event, &said["reason"]), ("ended", &"expired".into()));
-}
-
-#[tokio::test]
-async fn to_look_is_no_activity_either() {
-    let redis = RedisServer::start().await;
-    let site = open(&redis).await;
-    let mut browser = Browser::new(site.addr).await;
-    // Long enough for a slow machine to see it alive first.
-    browser.get("/login:alice,expiry:4:600").await.expect(200);
-    assert_eq!(ask(&mut browser, "state").await["signed_in"], true);
-    bounded("the end of the session", async {
-        while ask(&mut browser, "state").await["signed_in"] == true {
-            let _ = tell(&mut browser, "validate").await;
-            let _ = browser.get("/api/session/sessions").await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    })
-    .await;
-    assert_eq!(ask(&mut browser, "state").await["reason"], "expired");
-}
-
-#[tokio::test]
 async fn streams_are_bounded_in_number() {
     let redis = RedisServer::start().await;
     let api = SessionApi::new().interval(Duration::from_millis(100)).max_streams(1);
-    let site = site(patient(&redis.url()), Duration::from_secs(15), api).await;
+    let site = over(well(&redis).build().unwrap(), api).await;
     let mut browser = Browser::new(site.addr).await;
     browser.get("/login:alice").await.expect(200);
     let mut stream = Stream::open(&site, &browser).await;
@@ -337,7 +324,7 @@ async fn a_stream_ends_with_its_life() {
     let redis = RedisServer::start().await;
     let (interval, life) = (Duration::from_millis(100), Duration::from_millis(300));
     let api = SessionApi::new().interval(interval).stream_life(life);
-    let site = site(patient(&redis.url()), Duration::from_secs(15), api).await;
+    let site = over(well(&redis).build().unwrap(), api).await;
     let mut browser = Browser::new(site.addr).await;
     browser.get("/login:alice").await.expect(200);
     let mut stream = Stream::open(&site, &browser).await;
@@ -385,4 +372,158 @@ async fn a_heartbeat_passes_a_csrf_layer_with_its_token_and_not_without() {
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     assert!(body.starts_with(b"{\"expires_at\""), "{body:?}");
     assert_eq!(api.oneshot(beat(b"")).await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn only_a_heartbeat_is_activity() {
+    let (site, clock) = timed().await;
+    let mut browser = Browser::new(site.addr).await;
+    browser.get("/login:alice").await.expect(200);
+    let begun = json(&send(&mut browser, Method::GET, "state").await);
+    clock.advance(50 * MINUTE);
+    for (method, what) in
+        [(Method::GET, "state"), (Method::POST, "validate"), (Method::GET, "sessions")]
+    {
+        send(&mut browser, method, what).await.expect(200);
+    }
+    let looked = json(&send(&mut browser, Method::GET, "state").await);
+    assert_eq!(looked["expires_at"], begun["expires_at"]);
+    let beat = json(&send(&mut browser, Method::POST, "heartbeat").await.expect(200));
+    assert_eq!((&beat["extended"], &beat["expires_in"]), (&true.into(), &(61 * 60).into()));
+    let after = json(&send(&mut browser, Method::GET, "state").await);
+    assert_eq!(after["expires_at"], beat["expires_at"]);
+    // Looks alone keep nobody signed in.
+    for _ in 0..2 {
+        clock.advance(31 * MINUTE);
+        let _ = send(&mut browser, Method::GET, "state").await;
+    }
+    let over = json(&send(&mut browser, Method::GET, "state").await);
+    assert_eq!(over["reason"], "expired");
+}
+
+#[tokio::test]
+async fn a_look_costs_one_read_and_a_heartbeat_one_write_more() {
+    let redis = RedisServer::start().await;
+    let layer = well(&redis).touch_interval(Duration::ZERO).build().unwrap();
+    let site = over(layer.clone(), SessionApi::new()).await;
+    let mut browser = Browser::new(site.addr).await;
+    browser.get("/login:alice").await.expect(200);
+    // From here on the server knows the script.
+    send(&mut browser, Method::POST, "heartbeat").await.expect(200);
+    let mut monitor = redis.monitor().await;
+    for (method, what, cost) in [
+        (Method::GET, "state", &["GET"][..]),
+        (Method::POST, "validate", &["GET"]),
+        (Method::POST, "heartbeat", &["GET", "EVALSHA"]),
+    ] {
+        monitor.take().await;
+        send(&mut browser, method, what).await.expect(200);
+        // Waits for what nobody else waits for.
+        layer.shutdown().await;
+        assert_eq!(monitor.take_names().await, cost, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn to_listen_is_no_activity_and_an_end_by_time_is_told_as_such() {
+    let (site, clock) = timed().await;
+    let mut browser = Browser::new(site.addr).await;
+    browser.get("/login:alice").await.expect(200);
+    let mut stream = Stream::open(&site, &browser).await;
+    stream.expect("state").await;
+    clock.advance(31 * MINUTE);
+    // One that was asked for after that.
+    for _ in 0..2 {
+        assert_eq!(stream.frame().await.unwrap(), ":\n\n");
+    }
+    clock.advance(31 * MINUTE);
+    assert_eq!(stream.expect("ended").await["reason"], "expired");
+    assert!(stream.is_over().await);
+}
+
+#[cfg(feature = "sealed")]
+#[tokio::test]
+async fn a_sealed_session_is_watched_too() {
+    let redis = RedisServer::start().await;
+    let sealed = well(&redis).seal_records(tower_redis_session::PlainRecords::Refused);
+    let site = over(sealed.build().unwrap(), SessionApi::new().interval(INTERVAL)).await;
+    let mut browser = Browser::new(site.addr).await;
+    browser.get("/login:alice:mastodon").await.expect(200);
+    let mut stream = Stream::open(&site, &browser).await;
+    assert_eq!(stream.expect("state").await["platform_id"], "mastodon");
+    browser.get("/set_platform:pixelfed").await.expect(200);
+    assert_eq!(stream.expect("state").await["platform_id"], "pixelfed");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_ends_its_streams_first() {
+    let redis = RedisServer::start().await;
+    let long = Duration::from_secs(600);
+    let api = SessionApi::new().interval(long).stream_life(long);
+    let site = over(well(&redis).build().unwrap(), api.clone()).await;
+    let mut browser = Browser::new(site.addr).await;
+    browser.get("/login:alice").await.expect(200);
+    let mut stream = Stream::open(&site, &browser).await;
+    stream.expect("state").await;
+    api.end_streams();
+    assert!(stream.is_over().await);
+    let mut late = Stream::open(&site, &browser).await;
+    assert_eq!(late.expect("unavailable").await["reason"], "too_many_streams");
+    assert!(late.is_over().await);
+    drop((late, stream, browser));
+    site.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_path_it_is_mounted_at_may_end_in_any_word() {
+    let redis = RedisServer::start().await;
+    let site = open(&redis).await;
+    let mut browser = Browser::new(site.addr).await;
+    browser.get("/login:alice").await.expect(200);
+    for place in PLACES {
+        browser.get(&format!("{place}/state")).await.expect(200);
+        browser.post(&format!("{place}/validate"), "").await.expect(200);
+        browser.get(&format!("{place}/sessions")).await.expect(200);
+        browser.post(&format!("{place}/sessions/revoke-others"), "").await.expect(200);
+        let head = browser.send(Method::HEAD, &format!("{place}/state"), &[], "").await;
+        assert_eq!(head.expect(200).text(), "");
+    }
+}
+
+#[tokio::test]
+async fn several_sessions_at_once_are_none() {
+    let redis = RedisServer::start().await;
+    let site = open(&redis).await;
+    let (mut one, mut other) = (Browser::new(site.addr).await, Browser::new(site.addr).await);
+    for browser in [&mut one, &mut other] {
+        browser.get("/login:alice").await.expect(200);
+    }
+    let both = format!("{}; {}", one.cookie_header(), other.cookie_header());
+    let mut client = Client::connect(site.addr).await;
+    let state = client.get_with("/api/session/state", &both).await.expect(200);
+    assert_eq!(json(&state), serde_json::json!({ "signed_in": false, "reason": "ambiguous" }));
+    let cookie: [(&str, &[u8]); 1] = [("cookie", both.as_bytes())];
+    client.send(Method::POST, "/api/session/validate", &cookie, "").await.expect(401);
+}
+
+#[tokio::test]
+async fn a_token_in_a_header_is_asked_for_by_the_name_of_its_scheme() {
+    let redis = RedisServer::start().await;
+    let layer = well(&redis).transport(Transport::bearer()).build().unwrap();
+    let site = over(layer, SessionApi::new()).await;
+    let mut browser = Browser::new(site.addr).await;
+    let reply = send(&mut browser, Method::POST, "validate").await.expect(401);
+    assert_eq!(reply.all("www-authenticate"), ["Bearer"]);
+}
+
+#[tokio::test]
+async fn a_guard_can_stand_around_it() {
+    let layer = RedisSessionLayer::builder(MemoryStore::new()).build().unwrap();
+    let guarded = layer.layer(RequireLayer::user().layer(SessionApi::new()));
+    let request = Request::get("/api/session/sessions").body(()).unwrap();
+    let response: Response<tower_redis_session::SessionBody<ApiBody>> =
+        guarded.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 401);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, r#"{"error":"unauthenticated","login":"/login"}"#);
 }

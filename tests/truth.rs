@@ -28,11 +28,13 @@ use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::{Layer, ServiceExt};
-use tower_redis_session::{BodyError, Error, ErrorKind, RedisSessionLayer, SessionContext};
+use tower_redis_session::{
+    BodyError, Error, ErrorKind, Event, RedisSessionLayer, SessionContext, SessionId,
+};
 
 mod flaky;
 
-use flaky::{Failure, Fault, Flaky, Op, Visitor, answer, session_of};
+use flaky::{Failure, Fault, Flaky, Gate, Op, Visitor, answer, session_of};
 
 type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
 type Handler = fn(SessionContext) -> Handled;
@@ -266,4 +268,59 @@ async fn what_the_last_frame_that_a_server_asks_for_changed_is_stored() {
         assert!(said.contains(tail), "{name}: {said}");
         assert_eq!(visitor.ask(N).await.text(), "2", "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_revocation_of_one_that_has_moved_meanwhile_does_not_claim_to_have_ended_it() {
+    let store = Flaky::new();
+    let mut visitor = alice_on(&store).await;
+    let id = visitor.ask(|s| async move { Ok(s.id().await?.unwrap().to_string()) }).await;
+    let id: SessionId = id.text().parse().unwrap();
+    let mut events = visitor.layer.events();
+    let (layer, loaded) = (visitor.layer.clone(), Gate::new());
+    store.fault(Op::Load, Fault::After(loaded.clone()));
+    let revoking = tokio::spawn(async move { layer.revoke("alice", &id).await });
+    loaded.arrived().await;
+    assert_eq!(visitor.ask(RENEW).await.status(), 200);
+    loaded.open();
+    assert!(!revoking.await.unwrap().unwrap(), "it lives on under another id");
+    assert_eq!(visitor.ask(USER).await.text(), "alice");
+    assert!(matches!(events.next().await, Some(Event::Renewed { .. })));
+    // What was written to meanwhile has not moved.
+    let id = visitor.ask(|s| async move { Ok(s.id().await?.unwrap().to_string()) }).await;
+    let id: SessionId = id.text().parse().unwrap();
+    let (layer, loaded) = (visitor.layer.clone(), Gate::new());
+    store.fault(Op::Load, Fault::After(loaded.clone()));
+    let revoking = tokio::spawn(async move { layer.revoke("alice", &id).await });
+    loaded.arrived().await;
+    assert_eq!(visitor.ask(COUNT).await.text(), "1");
+    loaded.open();
+    assert!(revoking.await.unwrap().unwrap());
+    assert_eq!(events.next().await, Some(Event::Revoked(id)));
+    assert_eq!(visitor.ask(USER).await.text(), "-");
+}
+
+#[tokio::test]
+async fn what_ended_is_told_once_however_often_the_logout_was_tried() {
+    let store = Flaky::new();
+    let (mut one, other) = (alice_on(&store).await, alice_on(&store).await);
+    one.layer = layer_on(&store);
+    let mut events = one.layer.events();
+    one.cookie = Some(format!("{}; {}", one.cookie.unwrap(), other.cookie.unwrap()));
+    // The second of two cookies' sessions cannot be deleted at first.
+    store.fault(Op::Delete, Fault::FailsAfter);
+    let answered = one.ask(|s| async move {
+        assert_eq!(s.logout().await.unwrap_err().kind(), ErrorKind::Unavailable);
+        s.logout().await.map(|()| "out".into())
+    });
+    assert_eq!(answered.await.status(), 200);
+    assert_eq!(store.len(), 0);
+    let mut ended = Vec::new();
+    for _ in 0..2 {
+        let Some(Event::Destroyed(id)) = events.next().await else { panic!("another event") };
+        ended.push(id);
+    }
+    assert_ne!(ended[0], ended[1]);
+    drop(one);
+    assert_eq!(events.next().await, None, "nothing was told twice");
 }

@@ -4,20 +4,30 @@ use std::{mem, sync::Arc};
 
 use super::settle::Settled;
 use crate::{
-    changes::{Changes, Writer},
+    changes::{Changes, Plan, Writer},
     error::Error,
     events::Event,
     expiry::Deadlines,
-    record::Record,
+    record::{Mark, Record},
     request::RequestSession,
     state::{CookieChange, Held, Presence, Stage},
+    timestamp::Timestamp,
     token::{SessionId, Token},
 };
 
 impl RequestSession {
-    /// This request, as a writer: with a mark that no other write has.
-    pub(super) fn writer(&self) -> Result<Writer, Error> {
-        Ok(Writer { mark: self.backend.marks.draw()?, device: self.device() })
+    /// What `changes` do to a record that is not over, or to none.
+    pub(super) fn plan(
+        &self,
+        changes: &Changes,
+        base: Option<&Record>,
+        now: Timestamp,
+        mark: Mark,
+    ) -> Result<Plan, Error> {
+        // Where a request comes from goes with a new id: nobody else asks.
+        let new = base.is_none() || changes.moves();
+        let writer = Writer { mark, device: if new { self.device() } else { None } };
+        changes.plan(base, now, &self.backend.rules.policy, &writer)
     }
 
     /// Asks the store for the record anew, to apply the changes to that.

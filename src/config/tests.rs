@@ -45,6 +45,7 @@ fn a_bad_value_names_its_variable_and_its_fault_and_no_secret() {
         ("order", &[("SESSION_ABSOLUTE_TIMEOUT", "60")], "SESSION_ABSOLUTE_TIMEOUT"),
         ("nobody may sign in", &[("SESSIONS_PER_USER", "0")], "SESSIONS_PER_USER"),
         ("less than nobody", &[("SESSIONS_PER_USER", "-1")], "SESSIONS_PER_USER"),
+        ("tokens of no use", &[("SESSION_CSRF_LIFETIME", "0")], "SESSION_CSRF_LIFETIME"),
         ("devices", &[("SESSION_DEVICES", "some")], "SESSION_DEVICES"),
         ("no devices", &[("SESSION_TRUSTED_PROXIES", "::1")], "SESSION_TRUSTED_PROXIES"),
         (
@@ -96,6 +97,7 @@ fn what_is_right_builds() {
                 ("SESSION_DEVICES", "true"),
                 ("SESSION_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1,::1"),
                 ("SESSIONS_PER_USER", "5"),
+                ("SESSION_CSRF_LIFETIME", "600"),
             ],
         ),
     ] {

@@ -14,6 +14,7 @@ use super::{
     denied::{Denied, DeniedReason},
     next::{escaped, safe_next},
 };
+use crate::context::SessionContext;
 
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
@@ -122,7 +123,10 @@ impl<B: From<String>> Deny<B> for DenyWith {
                 let _ = response.headers_mut().insert(LOCATION, location);
                 response
             }
-            None => json(denied, self.way_on(denied)).map(B::from),
+            None => {
+                let session = request.extensions.get::<SessionContext>();
+                json(denied, self.way_on(denied), session).map(B::from)
+            }
         };
         let headers = response.headers_mut();
         let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -165,11 +169,15 @@ fn redirect(page: &str, request: &Parts) -> Option<HeaderValue> {
 }
 
 /// The same for an API that knows no page to go to.
-pub(crate) fn told_as_json(denied: &Denied) -> Response<String> {
-    json(denied, None)
+pub(crate) fn told_as_json(denied: &Denied, session: Option<&SessionContext>) -> Response<String> {
+    json(denied, None, session)
 }
 
-fn json(denied: &Denied, way_on: Option<&str>) -> Response<String> {
+fn json(
+    denied: &Denied,
+    way_on: Option<&str>,
+    session: Option<&SessionContext>,
+) -> Response<String> {
     let mut said = serde_json::Map::new();
     let _ = said.insert("error".to_owned(), denied.code().into());
     if let Some(page) = way_on {
@@ -181,8 +189,11 @@ fn json(denied: &Denied, way_on: Option<&str>) -> Response<String> {
     let headers = response.headers_mut();
     let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if denied.status() == StatusCode::UNAUTHORIZED {
-        // A 401 has to name a way (RFC 9110 section 15.5.2). No browser asks for a password by this one.
-        let _ = headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
+        // A 401 has to name a way (RFC 9110 section 15.5.2): for tokens in that header there is a scheme
+        // (RFC 6750 section 3), and for all others one by which no browser asks for a password.
+        let bearer = session.is_some_and(SessionContext::is_asked_by_authorization);
+        let way = HeaderValue::from_static(if bearer { "Bearer" } else { "Session" });
+        let _ = headers.insert(WWW_AUTHENTICATE, way);
     }
     if let Some(wait) = denied.retry_after() {
         let _ = headers.insert(RETRY_AFTER, wait.as_secs().max(1).into());

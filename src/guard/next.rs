@@ -7,7 +7,8 @@ const NEXT_MAX: usize = 2_048;
 ///
 /// That is a path, perhaps with a query, that starts with one slash and stays one however it is
 /// read: no second slash or backslash that would begin another host, also behind dots, no control letter
-/// that browsers drop, nothing of this behind percent signs.
+/// that browsers drop, nothing of this behind percent signs. All of it is visible ASCII, as browsers send
+/// it, so that it can stand in a `Location` as it is.
 ///
 /// ```
 /// use tower_redis_session::guard::safe_next;
@@ -19,7 +20,7 @@ const NEXT_MAX: usize = 2_048;
 /// ```
 #[must_use]
 pub fn safe_next(next: &str) -> Option<&str> {
-    if next.len() > NEXT_MAX {
+    if next.len() > NEXT_MAX || !next.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
     let mut read = next.as_bytes().to_vec();
@@ -92,7 +93,9 @@ mod tests {
             ("/", true),
             ("/a/b?c=d&e=%2F%2Fevil.example", true),
             ("/a//b", true),
-            ("/caf\u{e9}", true),
+            ("/caf%C3%A9", true),
+            ("/caf\u{e9}", false),
+            ("/a b", false),
             ("/100%", true),
             ("/100%25", true),
             ("", false),
@@ -139,6 +142,19 @@ mod tests {
                     next.chars().filter(|letter| !"\t\n\r".contains(*letter)).collect();
                 let read = read.replace('\\', "/");
                 prop_assert!(read.starts_with('/') && !read.starts_with("//"), "{next:?}");
+            }
+        }
+
+        /// As the standard reads it that browsers follow.
+        #[test]
+        fn no_place_that_is_safe_resolves_to_another_site(
+            next in "[/\\\\a%25fF09dDeE\t\n.:@?# ]{0,14}|/(/|\\.|%2e|%2f|a|;|@|:|\\\\){0,8}",
+        ) {
+            if let Some(next) = safe_next(&next) {
+                let site = url::Url::parse("https://example.org/a/b?c").unwrap();
+                let there = site.join(next).unwrap();
+                prop_assert_eq!(there.origin(), site.origin(), "{}", next);
+                prop_assert!(http::HeaderValue::from_str(next).is_ok(), "{}", next);
             }
         }
 

@@ -63,7 +63,7 @@ where
     }
 }
 
-fn no_layer() -> Denied {
+pub(super) fn no_layer() -> Denied {
     tracing::error!("a guard stands outside of the session layer: every request is refused");
     Denied::by(Error::new(ErrorKind::Invalid, "there is no session layer around this guard"))
 }

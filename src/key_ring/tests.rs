@@ -130,3 +130,13 @@ fn a_ring_is_read_from_one_line() {
         assert!(line.parse::<KeyRing>().is_err(), "{name}");
     }
 }
+
+#[test]
+fn what_a_cache_has_sealed_does_not_open_for_the_application() {
+    let ring = ring(&[("a", A)]);
+    let sealed = ring.seal_in(CACHE, &PLACE, SECRET).unwrap();
+    assert_eq!(ring.open_in(CACHE, &PLACE, &sealed).unwrap(), SECRET);
+    assert_eq!(ring.open(&PLACE, &sealed), Err(Unopened::Refused));
+    let sealed = ring.seal(&PLACE, SECRET).unwrap();
+    assert_eq!(ring.open_in(CACHE, &PLACE, &sealed), Err(Unopened::Refused));
+}

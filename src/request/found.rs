@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Causes, RequestSession};
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     events::Event,
     record::Record,
     state::{Held, Presence},
@@ -21,7 +21,8 @@ impl RequestSession {
         let (ended, events) = (self.state().ended.clone(), &self.backend.events);
         let (mut held, mut presence) = (None, Presence::Absent);
         for ((id, token), found) in found {
-            match self.backend.opened(&token, &id, found) {
+            let open = |record| self.backend.open(&token, &id, record);
+            match found.and_then(|found| found.map(open).transpose()) {
                 _ if ended.contains(&id) => {}
                 Ok(None) => events.emit(Event::Rejected(id)),
                 Ok(Some(record)) if record.deadlines.is_over(now) => {
@@ -37,7 +38,7 @@ impl RequestSession {
                     presence = Presence::Ambiguous;
                     break;
                 }
-                Err(error) if is_unreadable(&error) => {
+                Err(error) if error.is_unreadable() => {
                     tracing::error!(session.id = %id, error = %error, "session record unreadable");
                     events.emit(Event::Corrupt(id));
                     presence = Presence::Unreadable(error);
@@ -64,8 +65,4 @@ impl RequestSession {
         }
         presented
     }
-}
-
-fn is_unreadable(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported)
 }

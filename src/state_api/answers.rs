@@ -19,6 +19,7 @@ use crate::{
     guard::{Denied, told_as_json},
     sessions::SessionInfo,
     token::SessionId,
+    touch::touch,
 };
 
 type Answered = Result<Response<ApiBody>, Error>;
@@ -52,21 +53,25 @@ impl SessionApi {
             Route::LogoutEverywhere => {
                 session.logout_everywhere().await.map(|()| ok(json!({ "signed_in": false })))
             }
-            Route::Events => Ok(self.events(session)),
+            Route::Events => Ok(self.events(session.clone())),
             Route::NotAllowed(methods) => Ok(not_allowed(methods)),
             Route::Unknown => Ok(told(StatusCode::NOT_FOUND, "not_found")),
         };
-        answered.unwrap_or_else(refused)
+        answered.unwrap_or_else(|error| refused(&session, error))
     }
 
     fn events(&self, session: SessionContext) -> Response<ApiBody> {
-        let Ok(place) = std::sync::Arc::clone(&self.streams).try_acquire_owned() else {
+        let Ok(place) = std::sync::Arc::clone(&self.streams.places).try_acquire_owned() else {
             // A browser never comes back to a stream whose status was not 200.
             let full = json!({ "reason": "too_many_streams" });
-            return streamed(ApiBody::once(events::told("unavailable", &full, events::SELDOM)));
+            // To another instance, where this one stops.
+            let stops = self.streams.over.is_cancelled();
+            let retry = if stops { events::SOON } else { events::SELDOM };
+            return streamed(ApiBody::once(events::told("unavailable", &full, retry)));
         };
         // Not touched before the head: to listen is no activity.
-        let events = Events::new(session, self.interval, self.life, place);
+        let over = self.streams.over.clone();
+        let events = Events::new(session, (self.interval, self.life), place, over);
         streamed(ApiBody::events(events))
     }
 }
@@ -75,6 +80,8 @@ fn streamed(body: ApiBody) -> Response<ApiBody> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // Asks nginx, and what does as it does, to pass events on at once.
+    let _ = headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -85,6 +92,8 @@ async fn state(session: &SessionContext) -> Answered {
         Err(error) => match error.kind() {
             ErrorKind::Absent => Ok(ok(json!({ "signed_in": false, "reason": "absent" }))),
             ErrorKind::Expired => Ok(ok(json!({ "signed_in": false, "reason": "expired" }))),
+            ErrorKind::Ambiguous => Ok(ok(json!({ "signed_in": false, "reason": "ambiguous" }))),
+            ErrorKind::Corrupt => Ok(ok(json!({ "signed_in": false, "reason": "unreadable" }))),
             _ => Err(error),
         },
     }
@@ -124,11 +133,21 @@ async fn validate(session: &SessionContext) -> Answered {
 }
 
 async fn heartbeat(session: &SessionContext) -> Answered {
-    let extended = session.touch().await?;
-    if extended {
-        session.validate().await?;
+    let mut snapshot = session.snapshot().await?;
+    let (request, mut extended) = (&session.session, false);
+    if let Some((held, activity)) = request.due_touch() {
+        // Not once more when the head leaves.
+        session.only_looks();
+        let touched = touch(&request.backend, &held, activity);
+        extended = request.within_budget(touched).await?;
+        if extended {
+            snapshot.expires_at = activity.end;
+        } else {
+            // Somebody was faster, or has ended it.
+            session.validate().await?;
+            snapshot = session.snapshot().await?;
+        }
     }
-    let snapshot = session.snapshot().await?;
     Ok(ok(json!({
         "expires_at": snapshot.expires_at.to_string(),
         "expires_in": session.remaining(&snapshot).as_secs(),
@@ -184,8 +203,8 @@ fn not_allowed(methods: &'static str) -> Response<ApiBody> {
     response
 }
 
-fn refused(error: Error) -> Response<ApiBody> {
-    let mut response = told_as_json(&Denied::by(error)).map(ApiBody::text);
+fn refused(session: &SessionContext, error: Error) -> Response<ApiBody> {
+    let mut response = told_as_json(&Denied::by(error), Some(session)).map(ApiBody::text);
     let _ = response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -34,6 +34,13 @@ impl ApiBody {
     }
 }
 
+/// For answers that stand in the place of the API's, such as a guard's.
+impl From<String> for ApiBody {
+    fn from(text: String) -> Self {
+        Self::text(text)
+    }
+}
+
 impl Body for ApiBody {
     type Data = Bytes;
     type Error = Infallible;

@@ -14,6 +14,7 @@ use tokio::{
     task::AbortHandle,
     time::{Instant, Sleep},
 };
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::answers::state_now;
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// Milliseconds until a client comes back to a session that may be there.
-const SOON: u32 = 5_000;
+pub(super) const SOON: u32 = 5_000;
 /// The same for one that has ended: a page that somebody left open asks for little then.
 pub(super) const SELDOM: u32 = 60_000;
 
@@ -34,6 +35,7 @@ pub(super) struct Events {
     interval: Duration,
     ends: Instant,
     now: Turn,
+    over: Pin<Box<WaitForCancellationFutureOwned>>,
     last: Option<Value>,
     place: Place,
 }
@@ -67,17 +69,23 @@ enum Turn {
 impl Events {
     pub(super) fn new(
         session: SessionContext,
-        interval: Duration,
-        life: Duration,
+        (interval, life): (Duration, Duration),
         permit: OwnedSemaphorePermit,
+        over: CancellationToken,
     ) -> Self {
+        let over = Box::pin(over.cancelled_owned());
         let now = Turn::Asking(ask(&session));
         let ends = Instant::now() + life;
-        Self { session, interval, ends, now, last: None, place: Place::until(ends, permit) }
+        let place = Place::until(ends, permit);
+        Self { session, interval, ends, now, over, last: None, place }
     }
 
     /// The next event, or a sign of life; none when the client has to come back.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !matches!(self.now, Turn::Over) && self.over.as_mut().poll(context).is_ready() {
+            self.now = Turn::Over;
+            self.place.0.abort();
+        }
         loop {
             match &mut self.now {
                 Turn::Over => return Poll::Ready(None),

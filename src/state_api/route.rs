@@ -27,6 +27,8 @@ impl Route {
         let (last, before, first) = (segments.next(), segments.next(), segments.next());
         let (last, before) = (last.unwrap_or_default(), before.unwrap_or_default());
         let (get, post) = (method == Method::GET, method == Method::POST);
+        // A server answers HEAD wherever it answers GET (RFC 9110 section 9.1); a stream has no head to show.
+        let read = get || method == Method::HEAD;
         let pick = |right: bool, route: Self, methods| {
             if right { route } else { Self::NotAllowed(methods) }
         };
@@ -40,10 +42,10 @@ impl Route {
                 Ok(id) => pick(method == Method::DELETE, Self::Revoke(id), "DELETE"),
                 Err(_) => Self::Unknown,
             },
-            (_, "state") => pick(get, Self::State, "GET"),
+            (_, "state") => pick(read, Self::State, "GET, HEAD"),
             (_, "validate") => pick(post, Self::Validate, "POST"),
             (_, "heartbeat") => pick(post, Self::Heartbeat, "POST"),
-            (_, "sessions") => pick(get, Self::Sessions, "GET"),
+            (_, "sessions") => pick(read, Self::Sessions, "GET, HEAD"),
             (_, "logout") => pick(post, Self::Logout, "POST"),
             (_, "logout-everywhere") => pick(post, Self::LogoutEverywhere, "POST"),
             (_, "events") => pick(get, Self::Events, "GET"),
@@ -68,7 +70,9 @@ mod tests {
         for (method, path, route) in [
             ("GET", "/state", Route::State),
             ("GET", "/api/session/state/", Route::State),
-            ("POST", "/api/session/state", Route::NotAllowed("GET")),
+            ("POST", "/api/session/state", Route::NotAllowed("GET, HEAD")),
+            ("HEAD", "/state", Route::State),
+            ("HEAD", "/events", Route::NotAllowed("GET")),
             ("POST", "/validate", Route::Validate),
             ("POST", "/x/heartbeat", Route::Heartbeat),
             ("GET", "/x/heartbeat", Route::NotAllowed("POST")),

@@ -36,7 +36,7 @@ mod value;
 
 pub use config::RedisConfig;
 use connection::{Answer, Connections};
-use script::Script;
+use script::{Call, Script};
 use value::{HEAD_LEN, head};
 
 /// The generation in every key. A constant as long as nothing but Redis keeps the records.
@@ -142,10 +142,17 @@ impl RedisStore {
         replaced(self.connections.get().await?.write(&call).await?)
     }
 
-    async fn remove(&self, id: &SessionId, expected: u64) -> Result<SaveOutcome, Error> {
-        let mut call = Script::DeleteIf.call(&[&self.key(id)]);
-        call.arg(head(expected).as_slice()).arg(millis(TOMBSTONE)).arg(id.to_string());
+    /// Ends what is under `id`: a record at a version, or whatever there is.
+    fn kill(&self, id: &SessionId, expected: Option<u64>) -> Call {
+        let mut call = Script::Kill.call(&[&self.key(id)]);
+        call.arg(millis(TOMBSTONE)).arg(id.to_string());
         call.arg(HEAD_LEN + USER_OFFSET).arg(&*self.index_prefix);
+        call.arg(expected.map(|expected| head(expected).to_vec()).unwrap_or_default());
+        call
+    }
+
+    async fn remove(&self, id: &SessionId, expected: u64) -> Result<SaveOutcome, Error> {
+        let call = self.kill(id, Some(expected));
         replaced(self.connections.get().await?.write(&call).await?)
     }
 

@@ -7,28 +7,12 @@ use futures_util::{future::join_all, poll};
 use tower_redis_session::{CachedDirectory, Directory, DirectoryPart, RedisConfig};
 
 use super::source::{Cached, Source, patient_cache, posts, settings};
-use super::support::{FaultProxy, Mode, RedisServer, bounded, eventually};
+use super::support::{Away, FaultProxy, Mode, RedisServer, bounded, eventually};
 use super::{SETTINGS_KEY, command, kept, log_of_this_test, secrets};
 
 const BUDGET: Duration = Duration::from_millis(200);
 /// What a busy machine may add.
 const SLACK: Duration = Duration::from_secs(3);
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Away {
-    Killed,
-    Hung,
-    Proxy(Mode),
-}
-
-const EVERY_WAY: [Away; 6] = [
-    Away::Killed,
-    Away::Hung,
-    Away::Proxy(Mode::Refuse),
-    Away::Proxy(Mode::BlackHole),
-    Away::Proxy(Mode::Reset),
-    Away::Proxy(Mode::CutReplies),
-];
 
 struct Scene {
     redis: RedisServer,
@@ -63,26 +47,18 @@ impl Scene {
     }
 
     fn take_away(&self, way: Away) {
-        match way {
-            Away::Killed => self.redis.kill(),
-            Away::Hung => self.redis.hang(),
-            Away::Proxy(mode) => self.proxy.set(mode),
-        }
+        way.begins(&self.redis, &self.proxy);
     }
 
     async fn bring_back(&self, way: Away) {
-        match way {
-            Away::Killed => self.redis.restart().await,
-            Away::Hung => self.redis.resume(),
-            Away::Proxy(_) => self.proxy.set(Mode::Pass),
-        }
+        way.ends(&self.redis, &self.proxy).await;
     }
 }
 
 #[tokio::test]
 async fn the_source_answers_within_the_budget_and_a_dead_redis_costs_few_calls_that() {
     let (log, _guard) = log_of_this_test();
-    for way in EVERY_WAY {
+    for way in Away::EVERY_WAY {
         log.clear();
         let scene = Scene::set().await;
         scene.take_away(way);
@@ -146,7 +122,7 @@ async fn a_redis_that_was_never_there_is_used_as_soon_as_it_is() {
 
 #[tokio::test]
 async fn a_save_during_an_outage_is_a_success_and_the_old_value_is_never_read_again() {
-    for way in EVERY_WAY {
+    for way in Away::EVERY_WAY {
         let scene = Scene::set().await;
         assert!(kept(&scene.redis, SETTINGS_KEY, "").await.is_some(), "{way:?}");
         scene.take_away(way);

@@ -13,6 +13,7 @@
     reason = "test code: a panic is the report, and no file uses all of it"
 )]
 
+mod away;
 mod browser;
 mod child;
 mod free_port;
@@ -41,6 +42,7 @@ mod server;
 mod site;
 mod walk;
 
+pub use away::Away;
 pub use browser::Browser;
 pub use child::Child;
 pub use gate::Gates;

@@ -7,7 +7,7 @@ use super::{
     envelope::{self, Fault, Kind},
 };
 #[cfg(feature = "sealed")]
-use crate::key_ring::{KeyRing, Unopened};
+use crate::key_ring::{CACHE, KeyRing, Unopened};
 
 /// Turns what a directory said into what lies in Redis, and back.
 #[derive(Debug, Default)]
@@ -71,14 +71,14 @@ impl Sealing {
     }
 
     fn seal(&self, place: &Place, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
-        let sealed = self.ring.as_ref()?.seal(&parts(place, key), payload);
+        let sealed = self.ring.as_ref()?.seal_in(CACHE, &parts(place, key), payload);
         let sealed = sealed.inspect_err(|error| tracing::error!(%error, "nothing can be sealed"));
         envelope::wrap(place.kind, &sealed.ok()?)
     }
 
     fn open(&self, place: &Place, key: &str, sealed: &[u8]) -> Result<Vec<u8>, Unreadable> {
         let ring = self.ring.as_ref().ok_or(Unreadable::NoKey)?;
-        ring.open(&parts(place, key), sealed).map_err(Unreadable::Sealed)
+        ring.open_in(CACHE, &parts(place, key), sealed).map_err(Unreadable::Sealed)
     }
 }
 

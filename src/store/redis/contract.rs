@@ -2,10 +2,10 @@
 
 use redis::{Cmd, FromRedisValue, Value};
 
-use super::{KEY_TAIL, RedisStore, Script, TOMBSTONE, check, millis, record, value::HEAD_LEN};
+use super::{KEY_TAIL, RedisStore, check, record};
 use crate::{
     error::Error,
-    record::{Activity, Record, USER_OFFSET},
+    record::{Activity, Record},
     status::{Serving, Status},
     store::{Expected, Login, SaveOutcome, Store, StoreFuture},
     token::SessionId,
@@ -72,12 +72,8 @@ impl Store for RedisStore {
     }
 
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let mut call = Script::Kill.call(&[&self.key(id)]);
-            call.arg(millis(TOMBSTONE)).arg(id.to_string());
-            call.arg(HEAD_LEN + USER_OFFSET).arg(&*self.index_prefix);
-            self.connections.repeatable(&call).await.map(|_| ())
-        })
+        let call = self.kill(id, None);
+        Box::pin(async move { self.connections.repeatable(&call).await.map(|_| ()) })
     }
 
     fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {

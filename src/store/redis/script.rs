@@ -14,7 +14,6 @@ pub(super) enum Script {
     RevokeAll,
     Heads,
     Kill,
-    DeleteIf,
     Touch,
     EntryTake,
     EntryFill,
@@ -33,7 +32,6 @@ pub(super) const RECORDS: &[Script] = &[
     Script::RevokeAll,
     Script::Heads,
     Script::Kill,
-    Script::DeleteIf,
     Script::Touch,
 ];
 /// What entries of a directory need.
@@ -86,7 +84,6 @@ impl Script {
             Self::RevokeAll => source!("revoke_all.lua"),
             Self::Heads => source!("heads.lua"),
             Self::Kill => source!("kill.lua"),
-            Self::DeleteIf => source!("delete_if.lua"),
             Self::Touch => source!("touch.lua"),
             Self::EntryTake => source!("entry_take.lua"),
             Self::EntryFill => source!("entry_fill.lua"),
