@@ -20,7 +20,8 @@ use crate::{
 mod hold;
 mod settle;
 
-use settle::{Settled, delete_settled, known, login_settled, renew_settled, save_settled};
+pub(crate) use settle::{Settled, save_settled};
+use settle::{delete_settled, known, login_settled, renew_settled};
 
 /// Fresh ids that are tried before a create gives up. One is enough in all of history; a store
 /// that answers late may need another.

@@ -4,6 +4,8 @@ use std::{env, fmt, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 
+#[cfg(feature = "redis")]
+use crate::store::redis::RedisConfig;
 use crate::{
     cookie::CookieConfig, device::DeviceConfig, error::ConfigError, layer::RedisSessionLayer,
 };
@@ -128,6 +130,21 @@ impl Config {
     /// ```
     pub fn storage(&self) -> &'static str {
         self.storage.name()
+    }
+
+    /// The Redis that is configured, if one is: for a `CachedDirectory` beside the sessions.
+    ///
+    /// ```
+    /// # use tower_redis_session::Config;
+    /// let config = Config::from_lookup(|name| (name == "REDIS_HOST").then(|| "127.0.0.1".into()))?;
+    /// assert!(config.redis().is_some());
+    /// assert!(Config::from_lookup(|_| None)?.redis().is_none());
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn redis(&self) -> Option<RedisConfig> {
+        self.storage.redis().cloned()
     }
 
     /// The layer over the configured store. Connects nothing.

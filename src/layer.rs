@@ -239,6 +239,28 @@ impl<A> RedisSessionLayer<A> {
         Ok(count)
     }
 
+    /// Takes the active platform out of every session of a user; answers how many had one. Nobody is signed
+    /// out, and nothing else of a session changes. A request under way that chooses a platform still does.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: some or all may not have changed. `Misconfigured` with a store that keeps no list of
+    /// a user's sessions, and with sealed records, which only their clients can open.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert_eq!(layer.clear_platform_of("alice").await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn clear_platform_of(&self, user: &str) -> Result<u64, Error> {
+        let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
+        self.backend.within(budget, self.backend.clear_platform_of(user)).await
+    }
+
     /// Waits until every commit that has started is done: after the server has drained its
     /// connections, before the runtime ends. Takes at most three budgets, and with a strict store
     /// four leases more.

@@ -125,7 +125,7 @@
 //! | `get_current_user_id` | [`SessionContext::user_id`] |
 //! | `get_current_platform_id` | [`SessionContext::platform_id`] |
 //! | `update_session_platform` | [`SessionContext::switch_platform`], [`SessionContext::set_platform`] |
-//! | `clear_session_platform` | [`SessionContext::clear_platform`] |
+//! | `clear_session_platform` | [`SessionContext::clear_platform`], [`RedisSessionLayer::clear_platform_of`] |
 //! | `create_user_session` | [`SessionContext::login`] |
 //! | `destroy_current_session` | [`SessionContext::logout`], [`SessionContext::logout_everywhere`] |
 //! | `validate_current_session` | [`SessionContext::validate`], [`SessionContext::validate_user`] |
@@ -172,6 +172,7 @@ mod login;
 mod mark;
 #[cfg(feature = "redis")]
 mod moment;
+mod platforms;
 mod record;
 mod report;
 mod request;

@@ -58,7 +58,7 @@ impl Shop {
         csrf: impl FnOnce(CsrfBuilder) -> CsrfBuilder,
     ) -> Self {
         let sessions = sessions(RedisSessionLayer::builder(RedisStore::new(redis).unwrap()));
-        let csrf = csrf(CsrfLayer::builder().on_refusal(|error| {
+        let csrf = csrf(CsrfLayer::builder().on_refusal(|error, _| {
             let mut response = error.response::<String>();
             *response.body_mut() = error.fault().map_or("?".into(), |fault| format!("{fault:?}"));
             response

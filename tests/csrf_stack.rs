@@ -47,7 +47,7 @@ fn csrf() -> CsrfLayer {
     CsrfLayer::builder().on_refusal(tell).build().unwrap()
 }
 
-fn tell(error: &tower_redis_session::CsrfError) -> Response<String> {
+fn tell(error: &tower_redis_session::CsrfError, _: &http::request::Parts) -> Response<String> {
     error.response::<()>().map(|()| error.fault().map_or("?".into(), |fault| format!("{fault:?}")))
 }
 

@@ -184,6 +184,42 @@ async fn an_administrator_sees_and_ends_the_sessions_of_a_user() {
 }
 
 #[tokio::test]
+async fn an_administrator_clears_the_platform_of_a_user_and_nothing_else() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let mut laptop = signed_in(&site, "alice", "Laptop").await;
+    let (mut phone, mut bob) =
+        (signed_in(&site, "alice", "Phone").await, signed_in(&site, "bob", "Desk").await);
+    laptop.get("/set_platform:11,insert:a:1").await.expect(200);
+    bob.get("/set_platform:21").await.expect(200);
+    assert_eq!(site.layer.clear_platform_of("alice").await.unwrap(), 1);
+    assert_eq!(laptop.get("/platform,get:a,user").await.expect(200).text(), "-,1,alice");
+    assert_eq!(phone.get("/platform,user").await.expect(200).text(), "-,alice");
+    assert_eq!(bob.get("/platform").await.expect(200).text(), "21");
+    // Once more it finds nothing, and says so; nor is there anything of a stranger's.
+    assert_eq!(site.layer.clear_platform_of("alice").await.unwrap(), 0);
+    assert_eq!(site.layer.clear_platform_of("nobody").await.unwrap(), 0);
+    // A choice after it counts.
+    phone.get("/set_platform:12").await.expect(200);
+    assert_eq!(phone.get("/platform").await.expect(200).text(), "12");
+}
+
+#[tokio::test]
+async fn a_platform_that_was_cleared_under_a_request_stays_cleared() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let mut browser = signed_in(&site, "alice", "Laptop").await;
+    browser.get("/set_platform:11").await.expect(200);
+    let mut tab = browser.tab().await;
+    let slow = tokio::spawn(async move { tab.get("/platform,gate:slow,insert:a:1").await });
+    site.gates.arrived("slow").await;
+    assert_eq!(site.layer.clear_platform_of("alice").await.unwrap(), 1);
+    site.gates.open("slow");
+    assert_eq!(slow.await.unwrap().expect(200).text(), "11");
+    assert_eq!(browser.get("/platform,get:a").await.expect(200).text(), "-,1");
+}
+
+#[tokio::test]
 async fn entries_die_with_their_sessions() {
     let redis = RedisServer::start().await;
     let site = Site::start(&redis).await;

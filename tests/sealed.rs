@@ -15,7 +15,10 @@
 mod support;
 
 use support::{Browser, RedisServer, Site, records};
-use tower_redis_session::PlainRecords::{self, Accepted, Refused};
+use tower_redis_session::{
+    ErrorKind,
+    PlainRecords::{self, Accepted, Refused},
+};
 
 const CANARY: &str = "canary4711";
 
@@ -194,4 +197,15 @@ async fn a_database_keeps_sealed_records_too() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!shows(&bytes, CANARY));
     }
+}
+
+#[tokio::test]
+async fn a_platform_that_only_the_client_can_read_cannot_be_cleared_for_it() {
+    let redis = RedisServer::start().await;
+    let site = sealing(&redis, Refused).await;
+    let mut browser = site.browser().await;
+    browser.get("/login:alice:11").await.expect(200);
+    let refused = site.layer.clear_platform_of("alice").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Misconfigured);
+    assert_eq!(browser.get("/platform").await.expect(200).text(), "11");
 }

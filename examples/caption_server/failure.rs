@@ -5,13 +5,18 @@ use std::{fmt, time::Duration};
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use minijinja::context;
 use serde::Serialize;
+use tower_redis_session::{
+    CsrfError, ErrorKind,
+    guard::{Denied, DeniedReason},
+};
 
 use crate::{
     captions::CaptionError,
     form::encoded,
     pages::Pages,
     picture::PictureError,
-    reply::{self, Answer},
+    reply::{self, Answer, Whole},
+    settings::Rejected,
 };
 
 /// Why a handler has no answer of its own. `Display` is written for the person at the browser and
@@ -19,85 +24,171 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Failure {
     Bad(&'static str),
+    /// A sentence for each field.
+    Rejected(Rejected),
     NotFound(&'static str),
+    MethodNotAllowed(&'static str),
+    /// The user has an active task: that one.
+    AlreadyActive(Option<String>),
     TooSlow,
     TooLarge(&'static str),
     Unsupported(&'static str),
     Busy,
     Internal,
-    /// Nobody is signed in.
-    SignInFirst,
+    /// The application's database.
+    Database,
+    /// A guard.
+    Denied(Denied),
+    Csrf(CsrfError),
     Session(tower_redis_session::Error),
     Picture(PictureError),
     Caption(CaptionError),
 }
 
+/// The body of every refusal for programs.
+#[derive(Serialize)]
+struct Refusal<'a> {
+    success: bool,
+    /// A word that stays what it is.
+    error: &'static str,
+    /// A sentence for people.
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<&'a Rejected>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<&'a str>,
+}
+
 impl Failure {
+    /// Nobody is signed in.
+    pub(crate) fn sign_in_first() -> Self {
+        Self::Denied(Denied::new(DeniedReason::Unauthenticated))
+    }
+
+    pub(crate) fn no_platform() -> Self {
+        Self::Denied(Denied::new(DeniedReason::NoPlatform))
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Bad(_) | Self::Picture(_) => StatusCode::BAD_REQUEST,
+            Self::Bad(_) | Self::Rejected(_) | Self::Picture(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::AlreadyActive(_) => StatusCode::CONFLICT,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Database => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::SignInFirst => StatusCode::UNAUTHORIZED,
+            Self::Denied(denied) => denied.status(),
+            Self::Csrf(error) => error.status(),
             Self::Session(error) => error.status(),
             Self::Caption(error) => error.status(),
         }
     }
 
-    /// Whether the person can do something about it on the page they came from.
-    pub(crate) fn belongs_beside_the_form(&self) -> bool {
-        !matches!(self, Self::SignInFirst | Self::Session(_) | Self::Internal | Self::TooSlow)
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Bad(_) => "bad_request",
+            Self::Rejected(_) => "invalid_fields",
+            Self::NotFound(_) => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::AlreadyActive(_) => "task_active",
+            Self::TooSlow => "timeout",
+            Self::TooLarge(_) => "too_large",
+            Self::Unsupported(_) => "unsupported_media_type",
+            Self::Busy => "busy",
+            Self::Internal => "internal",
+            Self::Database => "unavailable",
+            Self::Denied(denied) => denied.code(),
+            Self::Csrf(CsrfError::Session(error)) | Self::Session(error) => code_of(error),
+            Self::Csrf(_) => "forged",
+            Self::Picture(_) => "bad_picture",
+            Self::Caption(_) => "caption_failed",
+        }
     }
 
-    /// The answer to the request: JSON, a page, or the way to the sign-in form.
+    /// The answer to the request: JSON, a page, or the way to what is missing.
     pub(crate) fn answer(&self, pages: &Pages, parts: &Parts) -> Answer {
+        reply::sent(self.whole(pages, parts))
+    }
+
+    pub(crate) fn whole(&self, pages: &Pages, parts: &Parts) -> Whole {
         let status = self.status();
-        if let Self::Session(error) = self {
-            // Below 500 it is the client's affair; a store that is away the layer reports itself.
-            if status == StatusCode::INTERNAL_SERVER_ERROR {
-                tracing::warn!(%error, path = parts.uri.path(), "the session could not be used");
-            }
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::warn!(failure = ?self, path = parts.uri.path(), "a request failed");
         }
-        let mut answer = if reply::wants_json(&parts.headers) {
-            reply::json(status, &Refusal { success: false, error: self.to_string() })
-        } else if status == StatusCode::UNAUTHORIZED {
-            return reply::see_other(&format!("/login?next={}", encoded(&way_back(parts))));
+        let mut answer = if reply::wants_json(parts) {
+            reply::whole_json(status, &self.refusal())
+        } else if let Some(place) = self.way_on(parts) {
+            return reply::whole_see_other(&place);
         } else {
             page(pages, status, &self.to_string())
         };
+        let headers = answer.headers_mut();
         if let Some(pause) = self.retry_after() {
-            let seconds = HeaderValue::from(pause.as_secs().max(1));
-            answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+            let _ = headers.insert(header::RETRY_AFTER, pause.as_secs().max(1).into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 section 15.5.2 wants a challenge; no browser opens a dialogue for this one.
+            let challenge = HeaderValue::from_static("Session");
+            let _ = headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Self::MethodNotAllowed(methods) = self {
+            let _ = headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
         answer
+    }
+
+    fn refusal(&self) -> Refusal<'_> {
+        Refusal {
+            success: false,
+            error: self.code(),
+            message: self.to_string(),
+            fields: if let Self::Rejected(rejected) = self { Some(rejected) } else { None },
+            task_id: if let Self::AlreadyActive(task) = self { task.as_deref() } else { None },
+        }
+    }
+
+    /// Where a person gets what is missing.
+    fn way_on(&self, parts: &Parts) -> Option<String> {
+        match self {
+            Self::Denied(denied) if denied.reason() == DeniedReason::NoPlatform => {
+                Some("/platforms".to_owned())
+            }
+            Self::AlreadyActive(Some(task)) => Some(format!("/caption_tasks/{task}")),
+            _ if self.status() == StatusCode::UNAUTHORIZED => {
+                Some(format!("/login?next={}", encoded(&way_back(parts))))
+            }
+            _ => None,
+        }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy => Some(Duration::from_secs(5)),
+            Self::Database => Some(Duration::from_secs(1)),
             Self::Session(error) => error.retry_after(),
+            Self::Denied(denied) if denied.reason() == DeniedReason::Unavailable => {
+                Some(Duration::from_secs(1))
+            }
             _ => None,
         }
     }
 }
 
 /// A page that says what went wrong. It must not fail, so plain text stands in for it.
-pub(crate) fn page(pages: &Pages, status: StatusCode, sentence: &str) -> Answer {
+pub(crate) fn page(pages: &Pages, status: StatusCode, sentence: &str) -> Whole {
     let title = status.canonical_reason().unwrap_or("Error");
     let values = context! {
         title,
-        user => None::<&str>,
         status => status.as_u16(),
         sentence,
         retry => status == StatusCode::SERVICE_UNAVAILABLE,
     };
-    match pages.render("message.html", values) {
-        Ok(page) => reply::html(status, page),
-        Err(_) => reply::text(status, "Something went wrong.\n"),
+    match pages.render_for_nobody("message.html", values) {
+        Ok(page) => reply::whole_html(status, page),
+        Err(_) => reply::whole_text(status, "Something went wrong.\n"),
     }
 }
 
@@ -110,10 +201,14 @@ fn way_back(parts: &Parts) -> String {
     }
 }
 
-#[derive(Serialize)]
-struct Refusal {
-    success: bool,
-    error: String,
+fn code_of(error: &tower_redis_session::Error) -> &'static str {
+    match error.kind() {
+        _ if error.status() == StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+        ErrorKind::Expired => "session_expired",
+        _ if error.status() == StatusCode::UNAUTHORIZED => "unauthenticated",
+        ErrorKind::Forbidden => "forbidden",
+        _ => "session_failed",
+    }
 }
 
 impl fmt::Display for Failure {
@@ -123,23 +218,49 @@ impl fmt::Display for Failure {
             | Self::NotFound(sentence)
             | Self::TooLarge(sentence)
             | Self::Unsupported(sentence) => f.write_str(sentence),
+            Self::Rejected(rejected) => rejected.fmt(f),
+            Self::MethodNotAllowed(_) => f.write_str("This address has no such method."),
+            Self::AlreadyActive(_) => {
+                f.write_str("You have a caption task already. Wait for it, or cancel it.")
+            }
             Self::TooSlow => f.write_str("The request took too long to arrive."),
             Self::Busy => f.write_str("The server is busy. Please try again in a moment."),
             Self::Internal => f.write_str("Something went wrong on the server."),
-            Self::SignInFirst => f.write_str("Please sign in first."),
-            Self::Session(error) if error.status() == StatusCode::UNAUTHORIZED => {
-                f.write_str("Please sign in first.")
+            Self::Database => {
+                f.write_str("The database cannot be reached. Please try again shortly.")
             }
-            Self::Session(error) if error.status() == StatusCode::SERVICE_UNAVAILABLE => f.write_str(
-                "Your session cannot be reached at the moment. Nobody was signed out; please try \
-                 again shortly.",
+            Self::Denied(denied) => f.write_str(sentence_for(denied)),
+            Self::Csrf(CsrfError::Session(error)) | Self::Session(error) => {
+                f.write_str(sentence_of(error.status()))
+            }
+            Self::Csrf(_) => f.write_str(
+                "This page was open for too long, or the request came from another site. Please \
+                 load the page again.",
             ),
-            Self::Session(_) => {
-                f.write_str("Your session cannot be read. Signing in again gives you a new one.")
-            }
             Self::Picture(error) => error.fmt(f),
             Self::Caption(error) => error.fmt(f),
         }
+    }
+}
+
+fn sentence_for(denied: &Denied) -> &'static str {
+    match denied.reason() {
+        DeniedReason::Expired => "Your session is over. Please sign in again.",
+        DeniedReason::NoPlatform => "Choose a platform first.",
+        DeniedReason::Forbidden => "This is for administrators.",
+        _ => sentence_of(denied.status()),
+    }
+}
+
+fn sentence_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "Please sign in first.",
+        StatusCode::FORBIDDEN => "This is not yours.",
+        StatusCode::SERVICE_UNAVAILABLE => {
+            "Your session cannot be reached at the moment. Nobody was signed out; please try again \
+             shortly."
+        }
+        _ => "Your session cannot be read. Signing in again gives you a new one.",
     }
 }
 
@@ -148,6 +269,18 @@ impl std::error::Error for Failure {}
 impl From<tower_redis_session::Error> for Failure {
     fn from(error: tower_redis_session::Error) -> Self {
         Self::Session(error)
+    }
+}
+
+impl From<CsrfError> for Failure {
+    fn from(error: CsrfError) -> Self {
+        Self::Csrf(error)
+    }
+}
+
+impl From<Rejected> for Failure {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
     }
 }
 

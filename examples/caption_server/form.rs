@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
@@ -20,22 +21,14 @@ pub(crate) struct Fields(Vec<(String, String)>);
 impl Fields {
     /// Reads a request's body, within bounds of size and time.
     pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, Failure> {
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
-        if !kind.is_some_and(|k| k.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
+        if !is(headers, "application/x-www-form-urlencoded") {
             return Err(Failure::Unsupported("This address expects a form."));
         }
-        let body = timeout(PATIENCE, Limited::new(body, MAX_FORM).collect())
-            .await
-            .map_err(|_| Failure::TooSlow)?
-            .map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    Failure::TooLarge("The form is larger than 16 KiB.")
-                } else {
-                    Failure::Bad("The form did not arrive completely.")
-                }
-            })?;
-        Self::parse(&body.to_bytes()).ok_or(Failure::Bad("The form is not valid UTF-8."))
+        Self::parse(&read(body).await?).ok_or(Failure::Bad("The form is not valid UTF-8."))
+    }
+
+    pub(crate) fn of(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
     }
 
     /// The fields of an address such as `/login?next=/platforms`.
@@ -58,6 +51,35 @@ impl Fields {
         }
         Some(Self(fields))
     }
+}
+
+/// Reads a request's JSON, within the same bounds.
+pub(crate) async fn json(headers: &HeaderMap, body: Body) -> Result<serde_json::Value, Failure> {
+    if !is(headers, "application/json") {
+        return Err(Failure::Unsupported("This address expects JSON."));
+    }
+    let body = read(body).await?;
+    serde_json::from_slice(&body).map_err(|_| Failure::Bad("The body is not valid JSON."))
+}
+
+fn is(headers: &HeaderMap, kind: &str) -> bool {
+    let said = headers.get(header::CONTENT_TYPE).and_then(|said| said.to_str().ok());
+    let said = said.and_then(|said| said.split(';').next()).map(str::trim);
+    said.is_some_and(|said| said.eq_ignore_ascii_case(kind))
+}
+
+async fn read(body: Body) -> Result<Bytes, Failure> {
+    let body = timeout(PATIENCE, Limited::new(body, MAX_FORM).collect())
+        .await
+        .map_err(|_| Failure::TooSlow)?
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Failure::TooLarge("The form is larger than 16 KiB.")
+            } else {
+                Failure::Bad("The form did not arrive completely.")
+            }
+        })?;
+    Ok(body.to_bytes())
 }
 
 /// `text` for use inside a query.

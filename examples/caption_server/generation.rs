@@ -1,119 +1,87 @@
-//! The main page: a picture in, its caption out.
+//! The main page: pictures in, their captions out.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{StatusCode, request::Parts};
-use image::GenericImageView as _;
 use minijinja::{Value, context, value::Serde};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    task::spawn_blocking,
     time::timeout,
 };
+use tower_redis_session::{Directory as _, DirectoryPart};
 
 use crate::{
-    accounts::Platform,
+    app::App,
+    data::tasks::{Started, Task},
     failure::Failure,
-    picture::Picture,
     reply::{self, Answer},
-    routes::{App, Body},
-    sign_in::Visitor,
-    upload::{self, Upload},
+    routes::Body,
+    settings::{Rejected, Settings, SettingsPatch},
+    upload,
+    visitor::Visitor,
 };
 
-/// The name in the session under which the latest captions are kept.
-const RECENT: &str = "recent_captions";
-/// A session is read whole at each request, so it holds a handful and no history.
-const RECENT_KEPT: usize = 5;
 const QUEUE_PATIENCE: Duration = Duration::from_secs(10);
+/// Tasks on the page.
+const LATEST: i64 = 5;
 
-/// A caption that was made, as the session remembers it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Recent {
-    file_name: String,
-    caption: String,
-}
-
-/// A caption just made.
-#[derive(Debug, Serialize)]
-struct Captioned {
+/// The answer to a start.
+#[derive(Serialize)]
+struct StartedAnswer {
     success: bool,
-    file_name: String,
-    caption: String,
-    length: usize,
-    format: &'static str,
-    width: u32,
-    height: u32,
-    source: String,
-    /// For the page only; a program has the picture already.
-    #[serde(skip)]
-    thumbnail: Option<String>,
+    task_id: String,
+    message: &'static str,
+    redirect_url: String,
 }
 
 /// `GET /caption_generation`
 pub(crate) async fn page(app: &App, parts: &Parts) -> Result<Answer, Failure> {
     let visitor = Visitor::of(app, parts).await?;
-    let Some(platform) = active_platform(&visitor).await? else {
-        return Ok(reply::see_other("/platforms"));
-    };
-    let recent = visitor.session.get(RECENT).await?.unwrap_or_default();
-    show(app, &visitor, platform, StatusCode::OK, &Outcome { recent, ..Outcome::default() })
+    let settings = settings_of(&visitor).await?;
+    show(&visitor, &settings, &Rejected::default()).await
 }
 
 /// `POST /start_caption_generation`
 pub(crate) async fn start(app: &App, parts: &Parts, body: Body) -> Result<Answer, Failure> {
     let visitor = Visitor::of(app, parts).await?;
-    let json = reply::wants_json(&parts.headers);
-    let Some(platform) = active_platform(&visitor).await? else {
-        if json {
-            return Err(Failure::Bad("Choose a platform first."));
-        }
-        return Ok(reply::see_other("/platforms"));
-    };
-    match captioned(app, parts, body).await {
-        Ok(done) => {
-            let recent = remember(&visitor, &done).await?;
-            if json {
-                return Ok(reply::json(StatusCode::OK, &done));
+    let json = reply::wants_json(parts);
+    match started(&visitor, parts, body).await {
+        Ok(Started::Queued(task)) => {
+            let redirect_url = format!("/caption_tasks/{}", task.id);
+            if !json {
+                return Ok(reply::see_other(&redirect_url));
             }
-            let outcome = Outcome { recent, done: Some(done), problem: None };
-            show(app, &visitor, platform, StatusCode::OK, &outcome)
+            let message = "The captions are on their way.";
+            let answer = StartedAnswer { success: true, task_id: task.id, message, redirect_url };
+            Ok(reply::json(StatusCode::OK, &answer))
         }
-        Err(failure) if !json && failure.belongs_beside_the_form() => {
-            let recent = visitor.session.get(RECENT).await?.unwrap_or_default();
-            let outcome = Outcome { recent, done: None, problem: Some(failure.to_string()) };
-            show(app, &visitor, platform, failure.status(), &outcome)
+        Ok(Started::Active(task)) => Err(Failure::AlreadyActive(task.map(|task| task.id))),
+        Err(Failure::Rejected(rejected)) if !json => {
+            show(&visitor, &settings_of(&visitor).await?, &rejected).await
         }
         Err(failure) => Err(failure),
     }
 }
 
-async fn captioned(app: &App, parts: &Parts, body: Body) -> Result<Captioned, Failure> {
-    let slot = queue(&app.uploads).await?;
-    let Upload { file_name, bytes } = upload::receive(&parts.headers, body).await?;
-    drop(slot);
-    let _slot = queue(&app.pictures).await?;
-    let prepare = move || {
-        let picture = Picture::decode(&bytes)?;
-        let thumbnail = picture.thumbnail().ok();
-        Ok::<_, Failure>((picture, thumbnail))
+async fn started(visitor: &Visitor<'_>, parts: &Parts, body: Body) -> Result<Started, Failure> {
+    let app = visitor.app;
+    let platform = visitor.platform.as_ref().ok_or_else(Failure::no_platform)?;
+    let verified = match parts.headers.get("x-csrf-token") {
+        Some(token) => visitor.session.verify_csrf(token).await.map(|()| true)?,
+        None => false,
     };
-    let (picture, thumbnail) = spawn_blocking(prepare).await.map_err(|_| Failure::Internal)??;
-    let (width, height) = picture.image().dimensions();
-    let format = picture.format().name();
-    let caption = app.captioner.caption(Arc::new(picture), &app.settings).await?;
-    Ok(Captioned {
-        success: true,
-        file_name,
-        length: caption.chars().count(),
-        caption,
-        format,
-        width,
-        height,
-        source: app.captioner.source(),
-        thumbnail,
-    })
+    let slot = queue(&app.uploads).await?;
+    let upload = upload::receive(&parts.headers, body, &visitor.session, verified).await?;
+    drop(slot);
+    let patch = SettingsPatch::of_form(&upload.fields);
+    let settings = patch.applied_to(settings_of(visitor).await?)?;
+    if upload.fields.get("save_settings").is_some() {
+        let user = &*visitor.user.id;
+        let saved = app.data.change_settings(user, &patch);
+        let _ = app.people.change(user, DirectoryPart::Settings, saved).await??;
+    }
+    app.tasks.start(&visitor.user.id, platform, upload, settings).await
 }
 
 async fn queue(slots: &Semaphore) -> Result<SemaphorePermit<'_>, Failure> {
@@ -122,56 +90,34 @@ async fn queue(slots: &Semaphore) -> Result<SemaphorePermit<'_>, Failure> {
     slot.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)
 }
 
-/// The platform in the session, as long as it is still one of the user's.
-async fn active_platform<'a>(visitor: &Visitor<'a>) -> Result<Option<&'a Platform>, Failure> {
-    let id = visitor.session.platform_id().await?;
-    Ok(id.and_then(|id| visitor.user.platform(&id)))
+/// What the user has saved, else the defaults.
+pub(crate) async fn settings_of(visitor: &Visitor<'_>) -> Result<Settings, Failure> {
+    Ok(visitor.app.people.settings(&visitor.user.id).await?.unwrap_or_default())
 }
 
-/// Puts the caption in front of the others. `update` is atomic, so of two uploads in two tabs
-/// neither is forgotten.
-async fn remember(visitor: &Visitor<'_>, done: &Captioned) -> Result<Vec<Recent>, Failure> {
-    let new = Recent { file_name: done.file_name.clone(), caption: done.caption.clone() };
-    let recent = visitor
-        .session
-        .update(RECENT, |old: Option<Vec<Recent>>| {
-            let old = old.unwrap_or_default().into_iter();
-            std::iter::once(new.clone()).chain(old).take(RECENT_KEPT).collect()
-        })
-        .await?;
-    Ok(recent)
-}
-
-/// What the page tells besides the form.
-#[derive(Debug, Default)]
-struct Outcome {
-    recent: Vec<Recent>,
-    done: Option<Captioned>,
-    problem: Option<String>,
-}
-
-fn show(
-    app: &App,
+async fn show(
     visitor: &Visitor<'_>,
-    platform: &Platform,
-    status: StatusCode,
-    outcome: &Outcome,
+    settings: &Settings,
+    rejected: &Rejected,
 ) -> Result<Answer, Failure> {
-    // The newest stands above as the result already.
-    let recent = outcome.recent.iter().skip(usize::from(outcome.done.is_some()));
-    let page = app.pages.render(
-        "captions.html",
-        context! {
-            title => "Captions",
-            user => visitor.user.display_name,
-            platform => Serde(platform),
-            settings => Serde(&app.settings),
-            limit_megabytes => upload::MAX_PICTURE / (1024 * 1024),
-            problem => outcome.problem.as_deref(),
-            done => Serde(&outcome.done),
-            thumbnail => outcome.done.as_ref().and_then(|done| done.thumbnail.as_deref()),
-            recent => recent.map(|item| Value::from(Serde(item))).collect::<Vec<_>>(),
-        },
-    )?;
-    Ok(reply::html(status, page))
+    let (app, user) = (visitor.app, &visitor.user.id);
+    let Some(platform) = &visitor.platform else { return Ok(reply::see_other("/platforms")) };
+    let latest = app.data.tasks_of(user, LATEST).await?;
+    let active = latest.iter().find(|task| !task.status.is_over());
+    let values = context! {
+        title => "Captions",
+        platform => Serde(platform),
+        settings => Serde(settings),
+        source => app.tasks.source(),
+        active => active.map(|task| Value::from(Serde(task))),
+        latest => rows(&latest),
+        problems => Serde(rejected),
+    };
+    let page = app.pages.render("captions.html", visitor, values)?;
+    let bad = !rejected.0.is_empty();
+    Ok(reply::html(if bad { StatusCode::BAD_REQUEST } else { StatusCode::OK }, page))
+}
+
+pub(crate) fn rows(tasks: &[Task]) -> Vec<Value> {
+    tasks.iter().map(|task| Value::from(Serde(task))).collect()
 }

@@ -14,16 +14,22 @@
 //! behind the Ollama API. The cookie is `Secure`, which browsers accept without TLS on
 //! `http://127.0.0.1` and `http://localhost` only: elsewhere put a TLS proxy in front.
 
-mod accounts;
+mod admin;
+mod api;
+mod app;
 mod captions;
 mod container;
+mod data;
+mod devices;
 mod failure;
 mod form;
 mod generation;
 mod headers;
+mod keys;
 mod log;
-mod origin;
+mod outage;
 mod pages;
+mod passwords;
 mod picture;
 mod platforms;
 mod readiness;
@@ -31,11 +37,18 @@ mod reply;
 mod routes;
 mod server;
 mod settings;
+mod settings_page;
 mod sign_in;
 mod stack;
 mod storage;
+mod task_pages;
+mod tasks;
 mod upload;
+mod visitor;
 
+#[cfg(test)]
+#[path = "../../tests/support/mod.rs"]
+mod support;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +56,7 @@ use std::{
     error::Error,
     io::{self, IsTerminal as _},
     net::SocketAddr,
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -54,12 +68,11 @@ use tower_redis_session::{Error as SessionError, ErrorKind, RedisSessionLayer};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    accounts::{Accounts, DEMO_CREDENTIALS},
+    app::App,
     captions::{Captioner, Describer, Ollama},
-    pages::Pages,
-    routes::App,
+    data::{DEMO_CREDENTIALS, Data, People},
+    outage::Outage,
     server::{Patience, Server},
-    settings::Settings,
 };
 
 /// A caption server with sessions. The sessions are configured by SESSION_STORAGE, REDIS_URL and
@@ -85,6 +98,23 @@ struct Arguments {
         value_parser = clap::value_parser!(u64).range(1..=600)
     )]
     caption_model_timeout: u64,
+    /// Database for users, platforms, settings and tasks: sqlite:FILE or postgres://...
+    #[arg(
+        long,
+        env = "CAPTION_DATABASE_URL",
+        hide_env_values = true,
+        default_value = "sqlite:captions.db"
+    )]
+    database: String,
+    /// File with the keys that platform tokens are sealed with; made at the first start
+    #[arg(long, env = "CAPTION_KEYS_FILE", default_value = "captions.keys")]
+    keys_file: PathBuf,
+    /// The keys themselves, as id:key,id:key with 32 bytes in base64url each
+    #[arg(long, env = "CAPTION_KEYS", hide_env_values = true)]
+    keys: Option<String>,
+    /// Starts a redis-server of its own, and shows a page that kills, hangs and restarts it
+    #[arg(long)]
+    demo_outage: bool,
 }
 
 #[tokio::main]
@@ -114,23 +144,35 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let sessions = storage::config()?;
-    tracing::info!("sessions are kept in {}", sessions.storage());
-    let sessions = sessions.layer()?;
+    let outage = if arguments.demo_outage {
+        let outage = Outage::start().await;
+        Some(outage.map_err(|error| format!("redis-server cannot be started: {error}"))?)
+    } else {
+        None
+    };
+    let config = storage::config(outage.as_ref().map(Outage::url))?;
+    tracing::info!("sessions are kept in {}", config.storage());
+    let sessions = config.layer()?;
     let captioner = captioner(&arguments)?;
-    let settings = Settings::default().checked()?;
-    let pages = Pages::new()?;
+    let keys = keys::ring(arguments.keys.as_deref(), &arguments.keys_file)?;
+    let data = Data::open(&arguments.database, keys).await.map_err(|error| error.to_string())?;
+    data.check_keys().await.map_err(|error| format!("the keys do not fit: {error}"))?;
+    data.add_demonstration().await.map_err(|error| error.to_string())?;
     check(&sessions).await?;
     let listener = TcpListener::bind(arguments.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
-    let accounts = tokio::task::spawn_blocking(Accounts::demonstration).await??;
-    let app = Arc::new(App::new(pages, accounts, captioner, settings, sessions.clone()));
-    let server = Server::new(stack::stack(app, sessions.clone()), Patience::default());
+    let people = People::new(data.clone(), config.redis())?;
+    let app = App::new(data, people, captioner, sessions.clone(), outage);
+    let app = Arc::new(app.map_err(|error| error.to_string())?);
+    let server = Server::new(stack::stack(Arc::clone(&app), sessions)?, Patience::default());
     greet(listener.local_addr()?);
-    server.run(listener, asked_to_end()).await;
-    // Requests are over, but a commit whose client left early may still be on its way.
-    sessions.shutdown().await;
+    let ends = async {
+        asked_to_end().await;
+        app.end_streams();
+    };
+    server.run(listener, ends).await;
+    app.shutdown().await;
     tracing::info!("ended");
     Ok(())
 }

@@ -17,6 +17,8 @@ use tokio::{
 };
 use tower::{Service, ServiceExt};
 
+use tower_redis_session::PeerAddress;
+
 use crate::routes::Body;
 
 /// Further clients wait in the system's queue.
@@ -83,8 +85,8 @@ where
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = self.accept(&listener) => match accepted {
-                    Ok((stream, slot)) => {
-                        connections.spawn(self.serve(stream, slot, graceful.watcher()));
+                    Ok((stream, peer, slot)) => {
+                        connections.spawn(self.serve(stream, peer, slot, graceful.watcher()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -110,16 +112,17 @@ where
     async fn accept(
         &self,
         listener: &TcpListener,
-    ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    ) -> io::Result<(TcpStream, PeerAddress, OwnedSemaphorePermit)> {
         // Cancellation safety: a permit that is dropped goes back; `accept` loses no client.
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, _) = listener.accept().await?;
-        Ok((stream, slot))
+        let (stream, peer) = listener.accept().await?;
+        Ok((stream, PeerAddress(peer), slot))
     }
 
     fn serve(
         &self,
         stream: TcpStream,
+        peer: PeerAddress,
         slot: OwnedSemaphorePermit,
         watcher: Watcher,
     ) -> impl Future<Output = ()> + Send + use<S> {
@@ -132,7 +135,9 @@ where
             let busy = Arc::new(busy);
             let service = hyper::service::service_fn(move |request: Request<Incoming>| {
                 let busy = Busy::new(&busy);
-                let request = request.map(|body| body.map_err(io::Error::other).boxed_unsync());
+                let mut request = request.map(|body| body.map_err(io::Error::other).boxed_unsync());
+                // Where the list of devices has the address from.
+                let _ = request.extensions_mut().insert(peer);
                 let answer = service.clone().oneshot(request);
                 async move {
                     let answer = answer.await;

@@ -20,14 +20,20 @@ const CHOICES: [&str; 9] = [
     "REDIS_PASSWORD",
 ];
 
-pub(crate) fn config() -> Result<Config, ConfigError> {
-    let chosen = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    if CHOICES.into_iter().any(chosen) {
-        return Config::from_env();
-    }
-    Config::from_lookup(|name| match name {
-        "SESSION_STORAGE" => Some("database".to_owned()),
-        "DATABASE_URL" => Some(EMBEDDED.to_owned()),
+/// `outage` is the address of the Redis of the demonstration.
+pub(crate) fn config(outage: Option<String>) -> Result<Config, ConfigError> {
+    let told = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let somewhere = CHOICES.into_iter().any(told);
+    Config::from_lookup(|name| match (name, &outage) {
+        ("REDIS_URL", Some(url)) => Some(url.clone()),
+        ("SESSION_STORAGE", Some(_)) => Some("redis".to_owned()),
+        ("DATABASE_URL", Some(_)) => {
+            env::var(name).ok().filter(|url| !url.is_empty()).or(Some(EMBEDDED.to_owned()))
+        }
+        ("SESSION_STORAGE", None) if !somewhere => Some("database".to_owned()),
+        ("DATABASE_URL", None) if !somewhere => Some(EMBEDDED.to_owned()),
+        // A list of devices tells little without.
+        ("SESSION_DEVICES", _) if !told(name) => Some("true".to_owned()),
         _ => env::var(name).ok(),
     })
 }

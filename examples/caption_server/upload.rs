@@ -1,19 +1,25 @@
-//! Takes an uploaded picture out of a `multipart/form-data` body.
+//! Takes uploaded pictures and what stands beside them out of a `multipart/form-data` body: onto the
+//! disk as they arrive, so that memory holds a chunk of each upload and no more.
 
-use std::time::Duration;
+use std::{io, path::PathBuf, time::Duration};
 
-use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
-use multer::{Constraints, Multipart, SizeLimit};
-use tokio::time::timeout;
+use multer::{Constraints, Field, Multipart, SizeLimit};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use tokio::{fs::File, io::AsyncWriteExt as _, time::timeout};
+use tower_redis_session::SessionContext;
 
-use crate::{failure::Failure, routes::Body};
+use crate::{container::Format, failure::Failure, form::Fields, routes::Body, settings::Rejected};
 
 /// The largest picture, in bytes.
 pub(crate) const MAX_PICTURE: u64 = 8 * 1024 * 1024;
-/// The picture, its boundaries and headers.
-const MAX_BODY: u64 = MAX_PICTURE + 16 * 1024;
+/// All pictures of one upload, with boundaries and headers.
+pub(crate) const MAX_UPLOAD: u64 = 64 * 1024 * 1024;
+/// The most pictures in one upload; a user's settings may say fewer.
+const MAX_PICTURES: usize = 500;
+const MAX_FIELD: usize = 1_024;
 /// How much of a refused body is read and thrown away.
 const MAX_DISCARDED: u64 = 64 * 1024 * 1024;
 
@@ -21,27 +27,50 @@ const MAX_DISCARDED: u64 = 64 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(120);
 const DISCARD_PATIENCE: Duration = Duration::from_secs(5);
 
-const FIELD: &str = "picture";
-const TOO_LARGE: Failure = Failure::TooLarge("The picture is larger than 8 MiB.");
+/// Pictures one by one.
+const PICTURES: &str = "pictures";
+/// The files of a folder, whatever else lies there.
+const FOLDER: &str = "folder";
+const TOKEN: &str = "csrf_token";
+const TOO_LARGE: Failure = Failure::TooLarge("A picture may have 8 MiB, all together 64 MiB.");
 const INCOMPLETE: Failure = Failure::Bad("The upload did not arrive completely.");
 
-/// A file as it was sent.
+/// What was sent.
 #[derive(Debug)]
 pub(crate) struct Upload {
-    /// For people to recognise the picture by; no path is ever made of it.
-    pub(crate) file_name: String,
-    pub(crate) bytes: Bytes,
+    pub(crate) pictures: Vec<Sent>,
+    pub(crate) fields: Fields,
+    /// Where the pictures lie until this is dropped.
+    _folder: TempDir,
 }
 
-/// Reads the body until the picture is complete, within bounds of size and time.
-pub(crate) async fn receive(headers: &HeaderMap, mut body: Body) -> Result<Upload, Failure> {
+/// A file as it was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    /// For people to recognise the picture by; no path is ever made of it.
+    pub(crate) file_name: String,
+    pub(crate) path: PathBuf,
+    /// SHA-256 of the file, in hex.
+    pub(crate) digest: String,
+}
+
+/// Reads the body until it is complete, within bounds of size and time. Nothing is kept of a body that
+/// does not prove that it comes from a page of this session: by the header that the caller has
+/// `verified`, or by its first field.
+pub(crate) async fn receive(
+    headers: &HeaderMap,
+    mut body: Body,
+    session: &SessionContext,
+    verified: bool,
+) -> Result<Upload, Failure> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let boundary = multer::parse_boundary(kind.unwrap_or_default())
-        .map_err(|_| Failure::Unsupported("This address expects a form with a picture."))?;
+        .map_err(|_| Failure::Unsupported("This address expects a form with pictures."))?;
     let result = if announces_too_much(headers) {
         Err(TOO_LARGE)
     } else {
-        timeout(PATIENCE, parse(&mut body, boundary)).await.unwrap_or(Err(Failure::TooSlow))
+        let parsed = parse(&mut body, boundary, session, verified);
+        timeout(PATIENCE, parsed).await.unwrap_or(Err(Failure::TooSlow))
     };
     // A client that waits for "100 Continue" has sent nothing and learns it from the answer.
     if result.is_err() && !headers.contains_key(header::EXPECT) {
@@ -54,35 +83,99 @@ fn announces_too_much(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
-        .is_some_and(|length| length > MAX_BODY)
+        .is_some_and(|length| length > MAX_UPLOAD)
 }
 
-async fn parse(body: &mut Body, boundary: String) -> Result<Upload, Failure> {
-    let limits = SizeLimit::new().whole_stream(MAX_BODY).for_field(FIELD, MAX_PICTURE);
+async fn parse(
+    body: &mut Body,
+    boundary: String,
+    session: &SessionContext,
+    mut verified: bool,
+) -> Result<Upload, Failure> {
+    let limits = SizeLimit::new().whole_stream(MAX_UPLOAD).per_field(MAX_PICTURE);
     let mut form = Multipart::with_constraints(
         BodyExt::into_data_stream(body),
         boundary,
         Constraints::new().size_limit(limits),
     );
-    let mut found = None;
-    while let Some(mut field) = form.next_field().await.map_err(failure)? {
-        if field.name() != Some(FIELD) {
-            return Err(Failure::Bad("The form holds a field that is not the picture."));
+    let folder = tempfile::tempdir().map_err(no_disk)?;
+    let (mut pictures, mut fields) = (Vec::new(), Vec::new());
+    while let Some(field) = form.next_field().await.map_err(failure)? {
+        let name = field.name().unwrap_or_default().to_owned();
+        if name == TOKEN {
+            session.verify_csrf(text(field).await?).await?;
+            verified = true;
+            continue;
         }
-        if found.is_some() {
-            return Err(Failure::Bad("Please send one picture at a time."));
+        if !verified {
+            session.verify_csrf("").await?;
         }
-        let file_name = shown_name(field.file_name().unwrap_or_default());
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = field.chunk().await.map_err(failure)? {
-            bytes.extend_from_slice(&chunk);
+        if ![PICTURES, FOLDER].contains(&&*name) {
+            if fields.len() == 32 {
+                return Err(Failure::Bad("The form has too many fields."));
+            }
+            fields.push((name, text(field).await?));
+            continue;
         }
-        found = Some(Upload { file_name, bytes: bytes.freeze() });
+        let path = folder.path().join(pictures.len().to_string());
+        if let Some(sent) = save(field, path, name == FOLDER).await? {
+            if pictures.len() == MAX_PICTURES {
+                return Err(Failure::TooLarge("An upload may have 500 pictures."));
+            }
+            pictures.push(sent);
+        }
     }
-    // A browser sends an empty file when none was chosen.
-    found
-        .filter(|upload| !upload.bytes.is_empty())
-        .ok_or(Failure::Bad("Please choose a picture first."))
+    if !verified {
+        session.verify_csrf("").await?;
+    }
+    Ok(Upload { pictures, fields: Fields::of(fields), _folder: folder })
+}
+
+/// A small field.
+async fn text(mut field: Field<'_>) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(failure)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_FIELD {
+            return Err(Failure::Bad("A field of the form is too long."));
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Failure::Bad("The form is not valid UTF-8."))
+}
+
+/// `None` for the empty file that a browser sends when none was chosen, and for what lies in a folder
+/// and is no picture.
+async fn save(
+    mut field: Field<'_>,
+    path: PathBuf,
+    of_folder: bool,
+) -> Result<Option<Sent>, Failure> {
+    let file_name = shown_name(field.file_name().unwrap_or_default());
+    let (mut start, mut digest, mut size) = (Vec::new(), Sha256::new(), 0_usize);
+    let mut file = File::create(&path).await.map_err(no_disk)?;
+    while let Some(chunk) = field.chunk().await.map_err(failure)? {
+        if start.len() < 16 {
+            start.extend(chunk.iter().take(16));
+        }
+        digest.update(&chunk);
+        size += chunk.len();
+        file.write_all(&chunk).await.map_err(no_disk)?;
+    }
+    file.flush().await.map_err(no_disk)?;
+    if size == 0 || (of_folder && Format::sniff(&start).is_none()) {
+        return Ok(None);
+    }
+    if Format::sniff(&start).is_none() {
+        let sentence = format!("{file_name} is no PNG, JPEG, WebP or GIF");
+        return Err(Failure::Rejected(Rejected::one(PICTURES, &sentence)));
+    }
+    let digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Some(Sent { file_name, path, digest }))
+}
+
+fn no_disk(error: io::Error) -> Failure {
+    tracing::error!(%error, "an upload cannot be written");
+    Failure::Busy
 }
 
 fn failure(error: multer::Error) -> Failure {

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// A write, brought to a known end.
 #[derive(Debug)]
-pub(super) enum Settled {
+pub(crate) enum Settled {
     Saved,
     Conflict(Record),
     Gone,
@@ -27,7 +27,7 @@ pub(super) enum Settled {
 }
 
 /// Saves `record` over the version before it.
-pub(super) async fn save_settled(
+pub(crate) async fn save_settled(
     backend: &Backend,
     id: &SessionId,
     record: &Record,

@@ -38,6 +38,16 @@ const REDIS: [&str; 7] = [
 ];
 
 impl Storage {
+    #[cfg(feature = "redis")]
+    pub(super) fn redis(&self) -> Option<&RedisConfig> {
+        match self {
+            Self::Redis(redis) => Some(redis),
+            #[cfg(feature = "_database")]
+            Self::Durable { redis, .. } => Some(redis),
+            _ => None,
+        }
+    }
+
     pub(super) fn read<F: Lookup>(variables: &Variables<F>) -> Result<Self, ConfigError> {
         let storage = Self::chosen(variables)?;
         let durable = matches!(storage.name(), "database" | "redis and database");

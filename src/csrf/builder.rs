@@ -154,13 +154,14 @@ impl CsrfBuilder {
         self
     }
 
-    /// Answers what is refused by `refusal`: JSON, a page, a redirect to a fresh form. Defaults to
-    /// [`CsrfError::response`] with a line of plain text that does not tell the fault.
+    /// Answers what is refused by `refusal`, from why, and from the head of the request: JSON, a page, a
+    /// redirect to a fresh form. Defaults to [`CsrfError::response`] with a line of plain text that does not tell the fault.
     ///
     /// ```
+    /// # use http::request::Parts;
     /// # use tower_redis_session::{CsrfError, CsrfLayer};
     /// let layer = CsrfLayer::builder()
-    ///     .on_refusal(|error: &CsrfError| {
+    ///     .on_refusal(|error: &CsrfError, _: &Parts| {
     ///         error.response::<()>().map(|()| format!("{{\"error\":\"{error}\"}}"))
     ///     })
     ///     .build();
@@ -168,10 +169,11 @@ impl CsrfBuilder {
     /// ```
     pub fn on_refusal<F, T>(mut self, refusal: F) -> Self
     where
-        F: Fn(&CsrfError) -> Response<T> + Send + Sync + 'static,
+        F: Fn(&CsrfError, &Parts) -> Response<T> + Send + Sync + 'static,
         T: Into<Bytes>,
     {
-        self.rules.refusal = Some(Arc::new(move |error| refusal(error).map(Into::into)));
+        self.rules.refusal =
+            Some(Arc::new(move |error, parts| refusal(error, parts).map(Into::into)));
         self
     }
 

@@ -41,7 +41,7 @@ where
 #[pin_project(project = StepPin)]
 enum Step<S, B, F> {
     Answering(#[pin] F),
-    Refusing(CsrfError),
+    Refusing(Box<(CsrfError, Parts)>),
     Verifying { verdict: Verdict, held: Option<Box<(Request<CsrfBody<B>>, S)>> },
     Reading { session: SessionContext, form: Pin<Box<Reading<B>>>, held: Option<Box<(Parts, S)>> },
     Done,
@@ -58,8 +58,8 @@ where
         Self { step: Step::Answering(answer), rules }
     }
 
-    pub(super) fn refusing(error: CsrfError, rules: Arc<Rules>) -> Self {
-        Self { step: Step::Refusing(error), rules }
+    pub(super) fn refusing(error: CsrfError, parts: Parts, rules: Arc<Rules>) -> Self {
+        Self { step: Step::Refusing(Box::new((error, parts))), rules }
     }
 
     pub(super) fn verifying(
@@ -97,8 +97,8 @@ where
                     let answer = ready!(answer.poll(context));
                     return Poll::Ready(answer.map(|response| response.map(CsrfBody::untouched)));
                 }
-                StepPin::Refusing(error) => {
-                    let refusal = this.rules.refuse(error);
+                StepPin::Refusing(refused) => {
+                    let refusal = this.rules.refuse(&refused.0, &refused.1);
                     this.step.set(Step::Done);
                     return Poll::Ready(Ok(refusal));
                 }
@@ -126,18 +126,15 @@ fn search<S, B, F>(
     held: Option<Box<(Parts, S)>>,
     field: &str,
 ) -> Step<S, B, F> {
-    let (form, held) = match (form, held) {
-        (Ok(form), Some(held)) => (form, *held),
-        (Err(error), _) => return Step::Refusing(error),
-        (Ok(_), None) => return Step::Done,
-    };
-    match form::field(&form.data, field) {
-        Ok(token) => {
+    let Some((parts, inner)) = held.map(|held| *held) else { return Step::Done };
+    let found = form.and_then(|form| Ok((form::field(&form.data, field)?, form)));
+    match found {
+        Ok((token, form)) => {
             let body = CsrfBody::again(form.data, form.trailers);
-            let held = Box::new((Request::from_parts(held.0, body), held.1));
+            let held = Box::new((Request::from_parts(parts, body), inner));
             verify(session.clone(), token, held)
         }
-        Err(fault) => Step::Refusing(fault.into()),
+        Err(error) => Step::Refusing(Box::new((error, parts))),
     }
 }
 
@@ -157,13 +154,10 @@ fn admit<S, B>(
 where
     S: Service<Request<CsrfBody<B>>>,
 {
-    match (verdict, held) {
-        (Ok(()), Some(held)) => {
-            let (request, mut inner) = *held;
-            Step::Answering(inner.call(request))
-        }
-        (Err(error), _) => Step::Refusing(error),
-        (Ok(()), None) => Step::Done,
+    let Some((request, mut inner)) = held.map(|held| *held) else { return Step::Done };
+    match verdict {
+        Ok(()) => Step::Answering(inner.call(request)),
+        Err(error) => Step::Refusing(Box::new((error, request.into_parts().0))),
     }
 }
 

@@ -23,7 +23,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 type Exempt = dyn Fn(&Parts) -> bool + Send + Sync;
-type Refusal = dyn Fn(&CsrfError) -> Response<Bytes> + Send + Sync;
+type Refusal = dyn Fn(&CsrfError, &Parts) -> Response<Bytes> + Send + Sync;
 
 /// What the builder was told, checked.
 #[derive(Clone)]
@@ -104,14 +104,14 @@ impl Rules {
         })
     }
 
-    pub(super) fn refuse<B>(&self, error: &CsrfError) -> Response<CsrfBody<B>> {
+    pub(super) fn refuse<B>(&self, error: &CsrfError, parts: &Parts) -> Response<CsrfBody<B>> {
         match error.fault() {
             Some(fault) => tracing::debug!(%fault, "csrf refused"),
             None => tracing::debug!(%error, "csrf not judged"),
         }
         self.refusal
             .as_ref()
-            .map_or_else(|| plain(error), |refusal| refusal(error))
+            .map_or_else(|| plain(error), |refusal| refusal(error, parts))
             .map(CsrfBody::of)
     }
 }

@@ -59,7 +59,7 @@ where
                 let request = Request::from_parts(parts, CsrfBody::untouched(body));
                 CsrfFuture::answering(self.inner.call(request), rules)
             }
-            Judgement::Refuse(error) => CsrfFuture::refusing(error, rules),
+            Judgement::Refuse(error) => CsrfFuture::refusing(error, parts, rules),
             Judgement::Verify(session, token) => {
                 let request = Request::from_parts(parts, CsrfBody::untouched(body));
                 CsrfFuture::verifying(session, token, (request, self.take_ready()), rules)

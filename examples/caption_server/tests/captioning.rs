@@ -1,103 +1,29 @@
 //! Pictures in, captions out.
 
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+
 use super::*;
+use crate::{captions::CaptionError, picture::Picture, settings::Settings};
 
-#[tokio::test]
-async fn a_picture_gets_its_caption_on_the_page_and_is_remembered() {
-    let mut browser = Browser::of_alice().await;
-    let picture = png(&flat(40, 30, RED));
-    let seen = browser.upload("barn.png", &picture, "text/html").await;
-    assert_eq!(seen.status, StatusCode::OK);
-    let caption = "A landscape picture of 40 by 30 pixels (4:3), entirely red, of medium \
-                   brightness and without contrast.";
-    assert!(seen.text().contains(caption), "{}", seen.text());
-    assert!(seen.text().contains("data:image") && seen.text().contains("barn.png"));
-    // The one request after it shows it too, from the session.
-    let page = browser.get("/caption_generation").await;
-    assert!(page.text().contains(caption) && page.text().contains("barn.png"));
-}
+/// A model that answers when it is let, or never.
+pub(super) struct Gated(pub(super) Arc<Semaphore>);
 
-#[tokio::test]
-async fn a_program_gets_json() {
-    let mut browser = Browser::of_alice().await;
-    let picture = png(&flat(40, 30, RED));
-    let seen = browser.upload("barn.png", &picture, "application/json").await;
-    assert_eq!(seen.header("content-type"), "application/json");
-    let json = seen.json();
-    assert_eq!(json.get("success"), Some(&Value::Bool(true)));
-    assert_eq!(json.get("width"), Some(&Value::from(40)));
-    let length = json.get("caption").unwrap().as_str().unwrap().chars().count();
-    assert_eq!(json.get("length"), Some(&Value::from(length)));
-    assert!(json.get("thumbnail").is_none());
-
-    let seen = browser.upload("barn.png", b"no picture", "application/json").await;
-    assert_eq!(seen.status, StatusCode::BAD_REQUEST);
-    let error = seen.json();
-    assert_eq!(error.get("success"), Some(&Value::Bool(false)));
-    assert!(error.get("error").unwrap().as_str().unwrap().contains("not a PNG"));
-
-    let seen = Browser::new().upload("barn.png", &picture, "application/json").await;
-    assert_eq!(seen.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(seen.json().get("success"), Some(&Value::Bool(false)));
-}
-
-#[tokio::test]
-async fn the_last_five_are_kept() {
-    let mut browser = Browser::of_alice().await;
-    for number in 1..=7 {
-        let name = format!("picture-{number}.png");
-        browser.upload(&name, &png(&flat(8, 8, RED)), "text/html").await;
+impl Captioner for Gated {
+    fn source(&self) -> String {
+        "Somebody wrote this.".to_owned()
     }
-    let page = browser.get("/caption_generation").await;
-    let shown: Vec<bool> =
-        (1..=7).map(|number| page.text().contains(&format!("picture-{number}.png"))).collect();
-    assert_eq!(shown, [false, false, true, true, true, true, true]);
-}
 
-#[tokio::test]
-async fn bad_uploads_are_explained_beside_the_form() {
-    let mut browser = Browser::of_alice().await;
-    let cut = png(&noise(64, 64));
-    let cut = cut.get(..cut.len() / 2).unwrap();
-    let huge = vec![0; 8 * 1024 * 1024 + 1];
-    for (name, file, status, sentence) in [
-        ("no file", &b""[..], StatusCode::BAD_REQUEST, "choose a picture"),
-        ("a text", b"hello", StatusCode::BAD_REQUEST, "not a PNG, JPEG, WebP or GIF"),
-        ("cut off", cut, StatusCode::BAD_REQUEST, "damaged or incomplete"),
-        ("too large", &huge, StatusCode::PAYLOAD_TOO_LARGE, "larger than 8 MiB"),
-        (
-            "too many pixels",
-            &png_that_claims(9000, 9000),
-            StatusCode::BAD_REQUEST,
-            "limit is 40 megapixels",
-        ),
-    ] {
-        let seen = browser.upload("a.png", file, "text/html").await;
-        assert_eq!(seen.status, status, "{name}");
-        assert!(seen.text().contains(sentence), "{name}");
-        assert!(seen.text().contains("type=\"file\""), "{name}: the form is there again");
+    fn caption<'a>(
+        &'a self,
+        _: Arc<Picture>,
+        _: &'a Settings,
+    ) -> BoxFuture<'a, Result<String, CaptionError>> {
+        Box::pin(async {
+            self.0.acquire().await.unwrap().forget();
+            Ok("A caption.".to_owned())
+        })
     }
-    assert!(!browser.get("/caption_generation").await.text().contains("a.png"));
-}
-
-#[tokio::test]
-async fn a_file_name_is_escaped() {
-    let mut browser = Browser::of_alice().await;
-    let name = "<img src=x onerror=alert(1)>.png";
-    let seen = browser.upload(name, &png(&flat(8, 8, RED)), "text/html").await;
-    assert_eq!(seen.status, StatusCode::OK);
-    assert!(!seen.text().contains("<img src=x"));
-}
-
-#[tokio::test]
-async fn captions_need_a_platform_and_a_user() {
-    let picture = png(&flat(8, 8, RED));
-    let seen = Browser::new().upload("a.png", &picture, "text/html").await;
-    assert_eq!(seen.header("location"), "/login?next=/caption_generation");
-    let mut browser = Browser::new();
-    browser.sign_in("alice", "wonderland").await;
-    let seen = browser.upload("a.png", &picture, "text/html").await;
-    assert_eq!(seen.header("location"), "/platforms");
 }
 
 /// A model that is always away.
@@ -117,13 +43,172 @@ impl Captioner for Away {
     }
 }
 
+pub(super) async fn gated() -> (Site, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let captioner = Box::new(Gated(Arc::clone(&gate)));
+    (Site::with(Setup { captioner, ..Setup::default() }).await, gate)
+}
+
+fn red() -> Vec<u8> {
+    png(&flat(40, 30, RED))
+}
+
 #[tokio::test]
-async fn a_model_that_is_away_is_told_and_nothing_is_remembered() {
-    let sessions = RedisSessionLayer::builder(MemoryStore::new()).build().unwrap();
-    let mut browser = Browser::with(Box::new(Away), sessions);
-    browser.prepare().await;
-    let seen = browser.upload("a.png", &png(&flat(8, 8, RED)), "text/html").await;
-    assert_eq!(seen.status, StatusCode::BAD_GATEWAY);
-    assert!(seen.text().contains("The caption model cannot be reached"));
-    assert!(!browser.get("/caption_generation").await.text().contains("a.png"));
+async fn pictures_get_their_captions_and_keep_them() {
+    let site = Site::start().await;
+    let mut browser = site.alice().await;
+    let noise = png(&noise(64, 64));
+    let parts = Parts::default().file("barn.png", &red()).file("noise.png", &noise);
+    let task = browser.start(parts).await;
+    let state = browser.finished(&task).await;
+    assert_eq!(state["status"], "completed");
+    assert_eq!(state["progress_percent"], 100);
+    assert_eq!(state["platform_name"], "Photographs");
+    let caption = "A landscape picture of 40 by 30 pixels (4:3), entirely red, of medium \
+                   brightness and without contrast.";
+    assert_eq!(state["results"][0]["caption"], caption);
+    assert_eq!(state["results"][1]["file_name"], "noise.png");
+    let page = browser.get(&format!("/caption_tasks/{task}")).await;
+    assert!(page.text().contains(caption) && page.text().contains("data:image"));
+    let list = browser.get("/caption_generation").await;
+    assert!(list.text().contains(&task) && list.text().contains("completed"));
+}
+
+#[tokio::test]
+async fn a_browser_is_led_to_the_task() {
+    let site = Site::start().await;
+    let mut browser = site.alice().await;
+    let seen = browser.upload(Parts::default().file("a.png", &red()), "text/html").await;
+    assert_eq!(seen.status, StatusCode::SEE_OTHER);
+    let place = seen.header("location").to_owned();
+    assert!(place.starts_with("/caption_tasks/"));
+    assert_eq!(browser.get(&place).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_folder_gives_its_pictures_and_nothing_else() {
+    let site = Site::start().await;
+    let mut browser = site.alice().await;
+    let parts = Parts::default()
+        .file_in("folder", "holiday/notes.txt", b"not a picture")
+        .file_in("folder", "holiday/sea.png", &red())
+        .file_in("pictures", "", b"");
+    let task = browser.start(parts).await;
+    let state = browser.finished(&task).await;
+    assert_eq!(state["pictures"], 1);
+    assert_eq!(state["results"][0]["file_name"], "sea.png");
+}
+
+#[tokio::test]
+async fn one_bad_picture_stops_no_other() {
+    let site = Site::start().await;
+    let mut browser = site.alice().await;
+    let whole = png(&noise(64, 64));
+    let parts = Parts::default()
+        .file("cut.png", &whole[..whole.len() / 2])
+        .file("huge.png", &png_that_claims(9_000, 9_000))
+        .file("barn.png", &red());
+    let task = browser.start(parts).await;
+    let state = browser.finished(&task).await;
+    assert_eq!(state["status"], "completed");
+    assert_eq!(state["current_step"], "Done: 1 of 3 captioned, 2 with problems");
+    let problem = |at: usize| state["results"][at]["problem"].as_str().unwrap_or_default();
+    assert!(problem(0).contains("damaged or incomplete"), "{}", problem(0));
+    assert!(problem(1).contains("40 megapixels"), "{}", problem(1));
+    assert!(state["results"][2]["caption"].is_string());
+}
+
+#[tokio::test]
+async fn a_model_that_is_away_is_told_at_each_picture() {
+    let site = Site::with(Setup { captioner: Box::new(Away), ..Setup::default() }).await;
+    let mut browser = site.alice().await;
+    let task = browser.start(Parts::default().file("a.png", &red())).await;
+    let state = browser.finished(&task).await;
+    assert_eq!(state["status"], "failed");
+    let problem = state["results"][0]["problem"].as_str().unwrap();
+    assert!(problem.contains("The caption model cannot be reached"));
+}
+
+#[tokio::test]
+async fn a_picture_that_has_a_caption_keeps_it_unless_asked() {
+    let (site, gate) = gated().await;
+    let mut browser = site.alice().await;
+    gate.add_permits(1);
+    let task = browser.start(Parts::default().file("a.png", &red())).await;
+    assert_eq!(browser.finished(&task).await["status"], "completed");
+    // The model is not asked again, or this would never end.
+    let task = browser.start(Parts::default().file("again.png", &red())).await;
+    let state = browser.finished(&task).await;
+    assert_eq!(state["results"][0]["caption"], "A caption.");
+    assert!(state["results"][0]["about"].as_str().unwrap().ends_with("captioned before"));
+    let parts = Parts::default().file("a.png", &red()).field("reprocess_existing", "on");
+    let task = browser.start(parts).await;
+    gate.add_permits(1);
+    let state = browser.finished(&task).await;
+    assert!(!state["results"][0]["about"].as_str().unwrap().contains("before"));
+}
+
+#[tokio::test]
+async fn a_cancelled_task_ends_at_once_and_stays_ended() {
+    let (site, gate) = gated().await;
+    let mut browser = site.alice().await;
+    let task = browser.start(Parts::default().file("a.png", &red())).await;
+    let cancel = format!("/api/caption_tasks/{task}/cancel");
+    let seen = browser.call(Method::POST, &cancel, None).await;
+    assert_eq!(seen.json()["cancelled"], true);
+    gate.add_permits(1);
+    let state = browser.finished(&task).await;
+    assert_eq!((&state["status"], &state["results"]), (&"cancelled".into(), &Value::Array(vec![])));
+    let seen = browser.call(Method::POST, &cancel, None).await;
+    assert_eq!(seen.json()["cancelled"], false);
+    // There is room for another one.
+    let _ = browser.start(Parts::default().file("a.png", &red())).await;
+}
+
+#[tokio::test]
+async fn at_most_three_tasks_run_at_once() {
+    let (site, gate) = gated().await;
+    let mut browsers = Vec::new();
+    for number in 0..5 {
+        let id = format!("9{number}");
+        site.app.data.add_user_for_tests(&id, &format!("user{number}"), "wonderland").await;
+        let mut browser = site.signed_in(&format!("user{number}"), "wonderland").await;
+        let platform = serde_json::json!({
+            "name": "One", "kind": "mastodon", "instance_url": "https://a.example", "username": "u"
+        });
+        let seen = browser.call(Method::POST, "/api/platforms", Some(platform)).await;
+        assert_eq!(seen.status, StatusCode::CREATED, "{}", seen.text());
+        let task = browser.start(Parts::default().file("a.png", &red())).await;
+        browsers.push((browser, task));
+    }
+    let mut running = 0;
+    for wait in 0..200 {
+        running = 0;
+        for (browser, task) in &mut browsers {
+            let state = browser.get_json(&format!("/api/caption_tasks/{task}")).await;
+            running += usize::from(state["status"] == "running");
+        }
+        if running == 3 && wait > 5 {
+            break;
+        }
+        assert!(running <= 3);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(running, 3);
+    gate.add_permits(5);
+    for (browser, task) in &mut browsers {
+        assert_eq!(browser.finished(task).await["status"], "completed");
+    }
+}
+
+#[tokio::test]
+async fn a_file_name_is_escaped() {
+    let site = Site::start().await;
+    let mut browser = site.alice().await;
+    let name = "<img src=x onerror=alert(1)>.png";
+    let task = browser.start(Parts::default().file(name, &red())).await;
+    let _ = browser.finished(&task).await;
+    let page = browser.get(&format!("/caption_tasks/{task}")).await;
+    assert!(page.text().contains("&lt;img src=x"), "{}", page.text());
+    assert!(!page.text().contains("<img src=x"));
 }
