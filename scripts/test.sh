@@ -25,6 +25,9 @@ has_postgres() {
 has_postgres || missing+=(postgresql)
 command -v psql >/dev/null || missing+=(postgresql-client)
 command -v sqlite3 >/dev/null || missing+=(sqlite3)
+command -v chromium >/dev/null || missing+=(chromium)
+command -v chromedriver >/dev/null || missing+=(chromium-driver)
+command -v npm >/dev/null || missing+=(npm)
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ "${#missing[@]}" -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
@@ -41,6 +44,8 @@ run() {
 
 # Servers of other versions, for the tests that compare them.
 run scripts/servers.sh
+# What looks at pages for what shuts people out.
+run scripts/axe.sh
 run cargo fmt --check
 run cargo clippy --locked --all-targets --all-features -- -D warnings
 for features in "" redis sqlite postgres redis,sqlite sealed,axum; do

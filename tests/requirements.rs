@@ -96,6 +96,31 @@ fn is_test(text: &str, name: &str) -> bool {
 }
 
 #[test]
+fn every_row_of_the_feature_table_is_there_with_tests_that_exist() {
+    let text = fs::read_to_string(path("docs/features.md")).unwrap();
+    let mut numbers = Vec::new();
+    for line in text.lines().filter(|line| line.starts_with("| F")) {
+        let cells: Vec<_> = line.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
+        let [rows, _, state, ref tests @ ..] = cells[..] else { panic!("{line}") };
+        numbers.extend(rows.split(", ").map(|row| row[1..].parse::<u32>().unwrap()));
+        let tests: Vec<_> = tests.concat().split("<br>").map(str::to_owned).collect();
+        let tests: Vec<_> = tests.iter().filter(|test| !test.is_empty()).collect();
+        match state {
+            "there" => assert!(!tests.is_empty(), "{rows}"),
+            "**not yet**" => assert!(tests.is_empty(), "{rows}"),
+            state => panic!("{rows}: {state}"),
+        }
+        for test in tests {
+            let (file, name) = test.trim_matches('`').split_once("::").expect(test);
+            let text =
+                fs::read_to_string(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert!(is_test(&text, name), "{rows}: there is no test {test}");
+        }
+    }
+    assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_finder_of_tests_finds_tests() {
     for (name, text, found) in [
         ("plain", "#[test]\nfn a() {}", true),

@@ -122,6 +122,15 @@ impl SettingsPatch {
         rejected.or(patch)
     }
 
+    /// What a form shows again: what was sent, and `settings` for the rest.
+    pub(crate) fn over(&self, settings: &Settings) -> Value {
+        let mut shown = serde_json::to_value(settings).unwrap_or_default();
+        if let Some(shown) = shown.as_object_mut() {
+            shown.extend(self.0.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        }
+        shown
+    }
+
     /// What becomes of `settings`, if all of it is inside its bounds.
     pub(crate) fn applied_to(&self, mut settings: Settings) -> Result<Settings, Rejected> {
         let mut rejected = Rejected::default();

@@ -20,20 +20,21 @@ use crate::{
 pub(crate) async fn page(app: &App, parts: &Parts) -> Result<Answer, Failure> {
     let visitor = Visitor::of(app, parts).await?;
     let settings = settings_of(&visitor).await?;
-    show(&visitor, &settings, &Rejected::default())
+    show(&visitor, &SettingsPatch::default().over(&settings), &Rejected::default())
 }
 
 /// `POST /settings`
 pub(crate) async fn save(app: &App, parts: &Parts, body: Body) -> Result<Answer, Failure> {
     let visitor = Visitor::of(app, parts).await?;
     let fields = Fields::read(&parts.headers, body).await?;
-    match change(&visitor, &SettingsPatch::of_form(&fields)).await {
+    let patch = SettingsPatch::of_form(&fields);
+    match change(&visitor, &patch).await {
         Ok(_) => {
             notice(parts, "Your settings are saved.").await?;
             Ok(reply::see_other("/settings"))
         }
         Err(Failure::Rejected(rejected)) => {
-            show(&visitor, &settings_of(&visitor).await?, &rejected)
+            show(&visitor, &patch.over(&settings_of(&visitor).await?), &rejected)
         }
         Err(failure) => Err(failure),
     }
@@ -64,7 +65,7 @@ async fn change(visitor: &Visitor<'_>, patch: &SettingsPatch) -> Result<Settings
 
 fn show(
     visitor: &Visitor<'_>,
-    settings: &Settings,
+    settings: &serde_json::Value,
     rejected: &Rejected,
 ) -> Result<Answer, Failure> {
     let values = context! {

@@ -27,8 +27,12 @@ use crate::{
     stack::stack,
 };
 
+mod accessibility;
 mod bad_input;
 mod captioning;
+mod chrome;
+mod in_chrome;
+mod on_postgresql;
 mod outages;
 mod rows;
 mod sessions;

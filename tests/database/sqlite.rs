@@ -2,9 +2,17 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
-use tower_redis_session::{ErrorKind, Expected, SaveOutcome, Store, testing::conformance};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+#[allow(deprecated, reason = "for those who still have it")]
+use tower_redis_session::DatabaseSessionLayer;
+use tower_redis_session::{
+    DatabaseConfig, Error, ErrorKind, Expected, RedisSessionLayer, SaveOutcome, SessionContext,
+    Store, testing::conformance,
+};
 
 use super::{create, fails, failure, hasty, next, patient, save_together};
 
@@ -167,4 +175,31 @@ fn a_store_outlives_the_runtime_that_it_was_first_used_in() {
         assert!(matches!(outcome, SaveOutcome::Saved));
         assert_eq!(store.load(&id).await.unwrap().unwrap().version(), 2);
     });
+}
+
+/// Signs in through one layer, and is known through the other.
+#[tokio::test]
+#[allow(deprecated, reason = "for those who still have it")]
+async fn the_old_way_in_is_the_same_store() {
+    let (_folder, url) = file();
+    let old = DatabaseSessionLayer::new(DatabaseConfig::new(&url)).unwrap();
+    old.migrate().await.unwrap();
+    let new = RedisSessionLayer::builder(patient(&url).await).build().unwrap();
+    let handler = || {
+        service_fn(async |request: Request<()>| {
+            let session = request.extensions().get::<SessionContext>().unwrap().clone();
+            if request.uri().path() == "/login" {
+                session.login("alice", None).await?;
+            }
+            Ok::<_, Error>(Response::new(session.user_id().await?.unwrap_or_default()))
+        })
+    };
+    let signed_in = old.layer(handler()).oneshot(Request::get("/login").body(()).unwrap());
+    let signed_in = signed_in.await.unwrap();
+    let cookie = signed_in.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+    let look = Request::get("/").header("cookie", cookie).body(()).unwrap();
+    let seen = new.layer(handler()).oneshot(look).await.unwrap();
+    assert_eq!(seen.into_body().collect().await.unwrap().to_bytes(), "alice");
+    let layer: RedisSessionLayer = old.into();
+    assert_eq!(layer.revoke_all("alice").await.unwrap(), 1);
 }

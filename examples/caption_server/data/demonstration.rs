@@ -75,4 +75,9 @@ impl Data {
         let row = row.bind(id).bind(name).bind(hash.unwrap_or_default());
         assert!(row.execute(&self.pool).await.is_ok(), "{name}");
     }
+
+    pub(crate) async fn forget_signs_of_life_for_tests(&self) {
+        let row = sqlx::query("UPDATE caption_tasks SET alive = 0");
+        assert!(row.execute(&self.pool).await.is_ok());
+    }
 }

@@ -213,6 +213,7 @@ async fn forms_are_explained_and_keep_what_was_typed() {
     assert_eq!(seen.status, StatusCode::BAD_REQUEST);
     assert!(seen.text().contains("must be from 0.0 to 10.0"));
     assert!(seen.text().contains("must be a whole number"));
+    assert!(seen.text().contains("value=\"11\"") && seen.text().contains("value=\"many\""));
     let fields = [("name", "Mine"), ("kind", "gopher"), ("instance_url", "x"), ("username", "u")];
     let seen = alice.post("/platforms/new", &fields).await;
     assert_eq!(seen.status, StatusCode::BAD_REQUEST);

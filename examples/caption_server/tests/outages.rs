@@ -4,7 +4,7 @@ use tower_redis_session::{DatabaseConfig, DurableStore};
 
 use super::*;
 
-async fn site() -> (Site, TempDir) {
+pub(super) async fn site() -> (Site, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let outage =
         Outage::start().await.expect("redis-server is there: apt-get install redis-server");

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Makes the pictures of the README anew: the example server in Chromium, its Redis killed on the way.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+mkdir -p docs/pictures
+PICTURES="$PWD/docs/pictures" cargo test --locked --all-features --example caption_server -- \
+  --ignored pictures_of_the_readme
