@@ -101,8 +101,17 @@ impl SessionContext {
         self.read(|state| Ok(state.base()?.map(|record| record.end()))).await?
     }
 
-    /// This request is no activity: what asks by itself, again and again, keeps no session alive.
-    pub(crate) fn only_looks(&self) {
+    /// This request is no activity: what a page asks by itself, again and again, keeps no session alive.
+    /// A change is activity all the same, and so is [`touch`](Self::touch).
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.only_looks();
+    /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
+    /// # Ok(()) });
+    /// ```
+    pub fn only_looks(&self) {
         self.session.state().unused = true;
     }
 

@@ -10,10 +10,14 @@ function show(id, text) {
   }
 }
 
+/** Whether somebody has begun to fill a form in. */
+let filled = false;
+addEventListener("input", () => { filled = true; });
+
 function reload() {
-  if (document.querySelector("input[type=file]")?.files.length) {
-    // Not over somebody's chosen pictures.
-    document.getElementById("platform")?.classList.add("changed");
+  if (filled) {
+    // Not over what somebody has typed or chosen.
+    document.getElementById("elsewhere").hidden = false;
     return;
   }
   location.reload();
@@ -24,36 +28,61 @@ function signIn() {
   location.replace("/login?next=" + encodeURIComponent(here));
 }
 
-/** The session, as it is now; each event has the whole state. */
-function followSession() {
-  const events = new EventSource("/api/session/events");
-  const made = document.body.dataset;
-  let chosen;
-  events.addEventListener("state", (event) => {
-    const state = JSON.parse(event.data);
-    if (!state.signed_in || state.user_id !== made.user) {
-      events.close();
-      signIn();
-      return;
-    }
-    const platform = state.platform_id ?? "";
-    // The first one is how the page was made.
-    if (chosen !== undefined && platform !== chosen && platform !== made.platform) {
-      reload();
-    }
-    chosen = platform;
-  });
-  // This id is dead: signed out, or signed in anew in another tab.
-  events.addEventListener("ended", async () => {
-    events.close();
-    const answer = await fetch("/api/session/state").catch(() => null);
-    if (answer?.ok && !(await answer.json()).signed_in) {
-      signIn();
-    } else {
-      setTimeout(followSession, 2_000);
+/** A stream that comes back by itself, also after an answer that was no stream. */
+function listen(address, kinds) {
+  const events = new EventSource(address);
+  for (const [kind, heard] of Object.entries(kinds)) {
+    events.addEventListener(kind, (event) => heard(JSON.parse(event.data), events));
+  }
+  events.addEventListener("error", () => {
+    if (events.readyState === EventSource.CLOSED) {
+      setTimeout(() => listen(address, kinds), 5_000);
     }
   });
   addEventListener("pagehide", () => events.close());
+}
+
+/** What happens to the session. Each browser has one stream: its tabs tell each other. */
+function followSession() {
+  const made = document.body.dataset;
+  let chosen = made.chosen;
+  const heard = {
+    state(state) {
+      const platform = state.platform_id ?? "";
+      if (!state.signed_in || state.user_id !== made.user) {
+        signIn();
+      } else if (platform !== chosen) {
+        chosen = platform;
+        reload();
+      }
+    },
+    // This id is dead: signed out, or signed in anew in another tab.
+    async ended() {
+      const answer = await fetch("/api/session/state").catch(() => null);
+      if (answer?.ok && !(await answer.json()).signed_in) {
+        signIn();
+      } else {
+        reload();
+      }
+    },
+  };
+  const tabs = new BroadcastChannel("session");
+  tabs.addEventListener("message", (event) => heard[event.data.kind](event.data.said));
+  const tell = (kind) => (said, events) => {
+    if (kind === "ended") {
+      events.close();
+      setTimeout(follow, 5_000);
+    }
+    tabs.postMessage({ kind, said });
+    heard[kind](said);
+  };
+  const follow = () => listen("/api/session/events", { state: tell("state"), ended: tell("ended") });
+  if (navigator.locks) {
+    // Held until this page is gone; then the next tab follows.
+    navigator.locks.request("session", () => { follow(); return new Promise(() => {}); });
+  } else {
+    follow();
+  }
 }
 
 /** Says now and then that somebody is here, if somebody is. */
@@ -62,13 +91,26 @@ function heartbeat() {
   for (const kind of ["keydown", "pointerdown", "scroll"]) {
     addEventListener(kind, () => { active = true; }, { passive: true });
   }
-  setInterval(() => {
+  const token = document.querySelector("meta[name=csrf-token]");
+  const beat = () => fetch("/api/session/heartbeat", { method: "POST", headers: { "x-csrf-token": token.content } });
+  setInterval(async () => {
     if (!active) {
       return;
     }
     active = false;
-    const token = document.querySelector("meta[name=csrf-token]").content;
-    fetch("/api/session/heartbeat", { method: "POST", headers: { "x-csrf-token": token } }).catch(() => {});
+    try {
+      if ((await beat()).status === 403) {
+        // A token lives for an hour; a page has another one, for its forms as well.
+        const page = new DOMParser().parseFromString(await (await fetch("/settings")).text(), "text/html");
+        token.content = page.querySelector("meta[name=csrf-token]").content;
+        for (const field of document.querySelectorAll("input[name=csrf_token]")) {
+          field.value = token.content;
+        }
+        await beat();
+      }
+    } catch {
+      // The next one will tell.
+    }
   }, 60_000);
 }
 
@@ -88,22 +130,21 @@ function resultItem(result) {
 
 /** A task under way. At its end the page is loaded once more, with pictures and texts to copy. */
 function followTask(section) {
-  const events = new EventSource("/api/caption_tasks/" + section.dataset.task + "/events");
   const list = document.getElementById("results");
-  events.addEventListener("task", (event) => {
-    const task = JSON.parse(event.data);
-    document.getElementById("progress").value = task.progress_percent;
-    show("status", task.status);
-    show("step", task.current_step);
-    for (const result of task.results.slice(list.children.length)) {
-      list.append(resultItem(result));
-    }
-    if (task.status !== "queued" && task.status !== "running") {
-      events.close();
-      location.reload();
-    }
+  listen("/api/caption_tasks/" + section.dataset.task + "/events", {
+    task(task, events) {
+      document.getElementById("progress").value = task.progress_percent;
+      show("status", task.status);
+      show("step", task.current_step);
+      for (const result of task.results.slice(list.children.length)) {
+        list.append(resultItem(result));
+      }
+      if (task.status !== "queued" && task.status !== "running") {
+        events.close();
+        location.reload();
+      }
+    },
   });
-  addEventListener("pagehide", () => events.close());
 }
 
 function answers(store) {
@@ -114,20 +155,19 @@ function answers(store) {
 }
 
 function followOutage() {
-  const events = new EventSource("/outage/events");
-  events.addEventListener("status", (event) => {
-    const { process, report } = JSON.parse(event.data);
-    show("process", process);
-    show("serving", report.serving);
-    show("redis", answers(report.redis));
-    show("cause", report.redis?.last_cause ?? "-");
-    show("database", answers(report.database));
-    show("believed", report.copies?.believed ? "believed" : "not believed");
-    show("generation", report.copies?.generation ?? "-");
-    show("journal", report.copies?.journal ?? 0);
-    show("fallbacks", report.counts.fallback_in + " and " + report.counts.fallback_out);
+  listen("/outage/events", {
+    status({ process, report }) {
+      show("process", process);
+      show("serving", report.serving);
+      show("redis", answers(report.redis));
+      show("cause", report.redis?.last_cause ?? "-");
+      show("database", answers(report.database));
+      show("believed", report.copies?.believed ? "believed" : "not believed");
+      show("generation", report.copies?.generation ?? "-");
+      show("journal", report.copies?.journal ?? 0);
+      show("fallbacks", report.counts.fallback_in + " and " + report.counts.fallback_out);
+    },
   });
-  addEventListener("pagehide", () => events.close());
 }
 
 // A page that comes back from the browser's memory may be somebody's who has signed out.

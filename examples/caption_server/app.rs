@@ -18,6 +18,8 @@ use crate::{
 /// Each writes to the disk while it arrives.
 const UPLOADS_AT_ONCE: usize = 16;
 const STREAMS_AT_ONCE: usize = 256;
+/// For the database, at the end.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The server's parts.
 pub(crate) struct App {
@@ -44,9 +46,11 @@ impl App {
         sessions: RedisSessionLayer,
         outage: Option<Outage>,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let tasks = Tasks::new(data.clone(), captioner);
+        tasks.watch();
         Ok(Self {
             pages: Pages::new()?,
-            tasks: Tasks::new(data.clone(), captioner),
+            tasks,
             data,
             people,
             passwords: Passwords::new().map_err(|error| error.to_string())?,
@@ -70,7 +74,9 @@ impl App {
         self.tasks.shutdown().await;
         // Requests are over, but a commit whose client left early may still be on its way.
         self.sessions.shutdown().await;
-        self.data.close().await;
+        if tokio::time::timeout(PATIENCE, self.data.close()).await.is_err() {
+            tracing::warn!("the database did not let go in time");
+        }
         if let Some(outage) = &self.outage {
             outage.shutdown().await;
         }

@@ -38,7 +38,12 @@ pub(crate) async fn revoke(app: &App, parts: &Parts, body: Body) -> Result<Answe
 pub(crate) async fn label(app: &App, parts: &Parts, body: Body) -> Result<Answer, Failure> {
     let visitor = Visitor::of(app, parts).await?;
     let fields = Fields::read(&parts.headers, body).await?;
-    let label: String = fields.get("label").unwrap_or_default().trim().chars().take(60).collect();
+    let mut label = fields.get("label").unwrap_or_default().trim().to_owned();
+    label.retain(|letter| !letter.is_control());
+    // A label has 128 bytes at most.
+    while label.len() > 128 {
+        let _ = label.pop();
+    }
     visitor.session.set_label(Some(&*label).filter(|label| !label.is_empty())).await?;
     Ok(reply::see_other("/devices"))
 }

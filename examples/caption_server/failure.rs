@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use minijinja::context;
 use serde::Serialize;
 use tower_redis_session::{
-    CsrfError, ErrorKind,
+    CsrfError, CsrfFault, ErrorKind,
     guard::{Denied, DeniedReason},
 };
 
@@ -102,7 +102,11 @@ impl Failure {
             Self::Database => "unavailable",
             Self::Denied(denied) => denied.code(),
             Self::Csrf(CsrfError::Session(error)) | Self::Session(error) => code_of(error),
-            Self::Csrf(_) => "forged",
+            Self::Csrf(error) => match error.fault() {
+                Some(CsrfFault::TooLarge) => "too_large",
+                Some(CsrfFault::Incomplete) => "timeout",
+                _ => "forged",
+            },
             Self::Picture(_) => "bad_picture",
             Self::Caption(_) => "caption_failed",
         }
@@ -232,6 +236,12 @@ impl fmt::Display for Failure {
             Self::Denied(denied) => f.write_str(sentence_for(denied)),
             Self::Csrf(CsrfError::Session(error)) | Self::Session(error) => {
                 f.write_str(sentence_of(error.status()))
+            }
+            Self::Csrf(CsrfError::Refused(CsrfFault::TooLarge)) => {
+                f.write_str("The form is too large.")
+            }
+            Self::Csrf(CsrfError::Refused(CsrfFault::Incomplete)) => {
+                f.write_str("The form did not arrive completely.")
             }
             Self::Csrf(_) => f.write_str(
                 "This page was open for too long, or the request came from another site. Please \

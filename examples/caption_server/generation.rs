@@ -9,7 +9,7 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
-use tower_redis_session::{Directory as _, DirectoryPart};
+use tower_redis_session::{Directory as _, DirectoryPart, PlatformInfo};
 
 use crate::{
     app::App,
@@ -66,14 +66,19 @@ pub(crate) async fn start(app: &App, parts: &Parts, body: Body) -> Result<Answer
 
 async fn started(visitor: &Visitor<'_>, parts: &Parts, body: Body) -> Result<Started, Failure> {
     let app = visitor.app;
-    let platform = visitor.platform.as_ref().ok_or_else(Failure::no_platform)?;
-    let verified = match parts.headers.get("x-csrf-token") {
-        Some(token) => visitor.session.verify_csrf(token).await.map(|()| true)?,
-        None => false,
+    let (slot, platform, verified) = match admitted(visitor, parts).await {
+        Ok(admitted) => admitted,
+        Err(failure) => {
+            upload::discard(&parts.headers, body).await;
+            return Err(failure);
+        }
     };
-    let slot = queue(&app.uploads).await?;
     let upload = upload::receive(&parts.headers, body, &visitor.session, verified).await?;
     drop(slot);
+    if upload.fields.get("platform_id").is_some_and(|shown| shown != platform.id) {
+        let sentence = "has changed in another tab; please look and send it again";
+        return Err(Failure::Rejected(Rejected::one("platform_id", sentence)));
+    }
     let patch = SettingsPatch::of_form(&upload.fields);
     let settings = patch.applied_to(settings_of(visitor).await?)?;
     if upload.fields.get("save_settings").is_some() {
@@ -82,6 +87,22 @@ async fn started(visitor: &Visitor<'_>, parts: &Parts, body: Body) -> Result<Sta
         let _ = app.people.change(user, DirectoryPart::Settings, saved).await??;
     }
     app.tasks.start(&visitor.user.id, platform, upload, settings).await
+}
+
+/// What can be said before the pictures are there.
+async fn admitted<'a>(
+    visitor: &'a Visitor<'_>,
+    parts: &Parts,
+) -> Result<(SemaphorePermit<'a>, &'a PlatformInfo, bool), Failure> {
+    let platform = visitor.platform.as_ref().ok_or_else(Failure::no_platform)?;
+    let verified = match parts.headers.get("x-csrf-token") {
+        Some(token) => visitor.session.verify_csrf(token).await.map(|()| true)?,
+        None => false,
+    };
+    if let Some(task) = visitor.app.data.active_task(&visitor.user.id).await? {
+        return Err(Failure::AlreadyActive(Some(task.id)));
+    }
+    Ok((queue(&visitor.app.uploads).await?, platform, verified))
 }
 
 async fn queue(slots: &Semaphore) -> Result<SemaphorePermit<'_>, Failure> {

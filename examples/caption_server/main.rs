@@ -156,8 +156,8 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let captioner = captioner(&arguments)?;
     let keys = keys::ring(arguments.keys.as_deref(), &arguments.keys_file)?;
     let data = Data::open(&arguments.database, keys).await.map_err(|error| error.to_string())?;
-    data.check_keys().await.map_err(|error| format!("the keys do not fit: {error}"))?;
     data.add_demonstration().await.map_err(|error| error.to_string())?;
+    data.check_keys().await.map_err(|error| format!("the keys do not fit: {error}"))?;
     check(&sessions).await?;
     let listener = TcpListener::bind(arguments.listen)
         .await

@@ -5,6 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
@@ -25,7 +26,7 @@ use crate::{
     app::App,
     failure::Failure,
     reply::{self, Answer},
-    visitor::{Visitor, notice},
+    visitor::{Visitor, notice, session},
 };
 
 const START_PATIENCE: Duration = Duration::from_secs(5);
@@ -180,17 +181,24 @@ pub(crate) async fn act(app: &App, parts: &Parts, deed: &str) -> Result<Answer, 
 }
 
 /// `GET /outage/events`
-pub(crate) fn events(app: &std::sync::Arc<App>) -> Result<Answer, Failure> {
+pub(crate) fn events(app: &Arc<App>, parts: &Parts) -> Result<Answer, Failure> {
     let _ = found(app)?;
+    let session = session(parts)?;
+    // To listen is no activity.
+    session.only_looks();
     let place = app.streams.clone().try_acquire_owned().map_err(|_| Failure::Busy)?;
     let (ending, app) = (app.ending.clone().cancelled_owned(), app.clone());
-    let events = stream::unfold((app, place, false), |(app, place, waits)| async move {
-        if waits {
+    let state = (app, session, place, 0_u32);
+    let events = stream::unfold(state, |(app, session, place, count)| async move {
+        if count > 0 {
             sleep(INTERVAL).await;
+        }
+        if count % 4 == 3 && session.validate().await.is_err_and(|e| e.status() != 503) {
+            return None;
         }
         let outage = app.outage.as_ref()?;
         let event = Bytes::from(format!("event: status\ndata: {}\n\n", shown(&app, outage).await));
-        Some((event, (app, place, true)))
+        Some((event, (app, session, place, count + 1)))
     });
     Ok(reply::events(events.take(600).take_until(ending)))
 }

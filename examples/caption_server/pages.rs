@@ -23,8 +23,8 @@ pub(crate) struct Pages {
 pub(crate) struct Frame {
     pub(crate) user: Option<String>,
     pub(crate) user_id: Option<String>,
-    pub(crate) platform: Option<String>,
-    pub(crate) platform_id: Option<String>,
+    /// The platform in the session, which may be none.
+    pub(crate) chosen: Option<String>,
     pub(crate) admin: bool,
     /// Goes into every form.
     pub(crate) csrf: String,

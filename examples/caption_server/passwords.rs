@@ -1,6 +1,6 @@
 //! Passwords: hashed slowly, a few at a time, and in the same time whether or not there is such a user.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use argon2::{
     Argon2,
@@ -31,13 +31,13 @@ pub(crate) struct Passwords {
     /// Nobody's password: it is what the guess for a name that does not exist is checked against, so
     /// that the time tells nothing.
     decoy: String,
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
 }
 
 impl Passwords {
     pub(crate) fn new() -> password_hash::Result<Self> {
         let decoy = hashed("a password that opens nothing")?;
-        Ok(Self { decoy, slots: Semaphore::new(HASHES_AT_ONCE) })
+        Ok(Self { decoy, slots: Arc::new(Semaphore::new(HASHES_AT_ONCE)) })
     }
 
     /// Whether `password` is right for the user that was found, if one was.
@@ -49,11 +49,16 @@ impl Passwords {
         let (user, hash) = found.unzip();
         let hash = hash.unwrap_or_else(|| self.decoy.clone());
         let password = password.to_owned();
-        let _slot = timeout(PATIENCE, self.slots.acquire())
+        let slot = timeout(PATIENCE, Arc::clone(&self.slots).acquire_owned())
             .await
             .map_err(|_| Failure::Busy)?
             .map_err(|_| Failure::Busy)?;
-        let verify = move || Argon2::default().verify_password(password.as_bytes(), hash.as_str());
+        // Cancellation safety: when the client leaves, the hash in work is finished unseen, and keeps its
+        // slot until then.
+        let verify = move || {
+            let _slot = slot;
+            Argon2::default().verify_password(password.as_bytes(), hash.as_str())
+        };
         let right = spawn_blocking(verify).await.map_err(|_| Failure::Internal)?.is_ok();
         Ok(user.filter(|user| right && user.active))
     }

@@ -8,6 +8,8 @@ use image::{
     codecs::jpeg::JpegEncoder,
 };
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::container::{self, Format};
 
 /// Forty megapixels: more than most cameras give, and 320 MB at worst once decoded.
@@ -23,6 +25,8 @@ pub(crate) struct Picture {
     image: DynamicImage,
     format: Format,
     frames: u32,
+    /// Goes back when the last one who works on the picture lets go of it.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Picture {
@@ -37,7 +41,12 @@ impl Picture {
             ImageError::Limits(_) => PictureError::TooManyPixels,
             _ => PictureError::Damaged(format),
         })?;
-        Ok(Self { image, format, frames: format.frames(bytes) })
+        Ok(Self { image, format, frames: format.frames(bytes), _place: None })
+    }
+
+    /// The same picture, which takes one of the places that there are for pictures in memory.
+    pub(crate) fn in_place(self, place: OwnedSemaphorePermit) -> Self {
+        Self { _place: Some(place), ..self }
     }
 
     pub(crate) fn image(&self) -> &DynamicImage {

@@ -41,7 +41,8 @@ pub(crate) async fn choose(app: &App, parts: &Parts, body: Body) -> Result<Answe
 pub(crate) async fn switch(visitor: &Visitor<'_>, id: &str) -> Result<(), Failure> {
     let _ = visitor.platform(id)?;
     let _ = visitor.session.switch_platform(&visitor.app.people, id).await?;
-    Ok(())
+    // Now, so that whoever asked is told in their own way if it fails.
+    Ok(visitor.session.save().await?)
 }
 
 /// `GET /platforms/new` and `GET /platforms/{id}`

@@ -102,7 +102,11 @@ pub(crate) fn wants_json(parts: &Parts) -> bool {
             range.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
         })
     };
-    parts.uri.path().starts_with("/api/") || (accepts("application/json") && !accepts("text/html"))
+    let html = accepts("text/html");
+    match parts.uri.path() {
+        "/start_caption_generation" => !html,
+        path => path.starts_with("/api/") || (accepts("application/json") && !html),
+    }
 }
 
 fn whole(status: StatusCode, kind: &'static str, body: Bytes) -> Whole {

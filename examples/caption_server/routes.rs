@@ -1,10 +1,11 @@
 //! Which address is which page, and who may see it.
 
-use std::{convert::Infallible, io, sync::Arc};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
+use tokio::time::timeout;
 use tower::Service as _;
 
 use crate::{
@@ -19,6 +20,10 @@ use crate::{
 
 /// A body, wherever it comes from or goes to: a connection, or a test.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// For a handler to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(180);
 
 /// Who may ask for an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +92,15 @@ impl App {
         request: Request<Body>,
     ) -> Result<Answer, Infallible> {
         let (parts, body) = request.into_parts();
-        let answer = match self.page(&parts, body).await {
-            Ok(answer) => answer,
-            Err(failure) => failure.answer(&self.pages, &parts),
+        // Uploads have a limit of their own.
+        let upload =
+            matches!(Place::at(parts.uri.path()), Some(Place::StartCaptions | Place::ApiTasks));
+        let patience = if upload { UPLOAD_PATIENCE } else { PATIENCE };
+        let answer = match timeout(patience, self.page(&parts, body)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => failure.answer(&self.pages, &parts),
+            // A database that hangs, most likely.
+            Err(_) => Failure::Database.answer(&self.pages, &parts),
         };
         Ok(without_body_for_head(&parts, answer))
     }
@@ -200,7 +211,7 @@ impl App {
             Place::SessionMetrics => Ok(admin::metrics(self)),
             Place::Outage => outage::page(self, parts).await,
             Place::OutageDeed(deed) => outage::act(self, parts, deed).await,
-            Place::OutageEvents => outage::events(self),
+            Place::OutageEvents => outage::events(self, parts),
             _ => admin::page(self, parts).await,
         }
     }
@@ -222,7 +233,13 @@ pub(crate) fn access(path: &str) -> Access {
             | Place::SessionApi,
         ) => Access::Everybody,
         Some(
-            Place::Admin | Place::AdminUser(..) | Place::SessionReport | Place::SessionMetrics,
+            Place::Admin
+            | Place::AdminUser(..)
+            | Place::SessionReport
+            | Place::SessionMetrics
+            | Place::Outage
+            | Place::OutageDeed(_)
+            | Place::OutageEvents,
         ) => Access::Administrators,
         Some(_) => Access::Members,
     }

@@ -140,9 +140,13 @@ where
                 let _ = request.extensions_mut().insert(peer);
                 let answer = service.clone().oneshot(request);
                 async move {
-                    let answer = answer.await;
-                    drop(busy);
-                    answer
+                    let Ok(answer) = answer.await;
+                    // Until the last of the body has left, too.
+                    let until_its_end = move |frame| {
+                        let _ = &busy;
+                        frame
+                    };
+                    Ok::<_, Infallible>(answer.map(|body| Body::new(body.map_frame(until_its_end))))
                 }
             });
             let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();

@@ -40,8 +40,9 @@ struct State<'a> {
 /// `GET /caption_tasks/{id}`
 pub(crate) async fn page(app: &App, parts: &Parts, id: &str) -> Result<Answer, Failure> {
     let visitor = Visitor::of(app, parts).await?;
-    let (task, results) = found(&app.data, &visitor.user.id, id).await?;
+    let task = found(&app.data, &visitor.user.id, id).await?;
     let over = task.status.is_over();
+    let results = app.data.results_of(&visitor.user.id, id, true).await?;
     let results: Vec<_> = results
         .iter()
         .map(|result| {
@@ -69,7 +70,8 @@ pub(crate) async fn list(app: &App, parts: &Parts) -> Result<Answer, Failure> {
 /// `GET /api/caption_tasks/{id}` and `/results`
 pub(crate) async fn state(app: &App, parts: &Parts, id: &str) -> Result<Answer, Failure> {
     let visitor = Visitor::of(app, parts).await?;
-    let (task, results) = found(&app.data, &visitor.user.id, id).await?;
+    let task = found(&app.data, &visitor.user.id, id).await?;
+    let results = app.data.results_of(&visitor.user.id, id, false).await?;
     Ok(reply::json(StatusCode::OK, &State { success: true, task: &task, results: &results }))
 }
 
@@ -95,6 +97,8 @@ pub(crate) async fn cancel(app: &App, parts: &Parts, id: &str) -> Result<Answer,
 pub(crate) async fn events(app: &App, parts: &Parts, id: &str) -> Result<Answer, Failure> {
     let visitor = Visitor::of(app, parts).await?;
     let _ = found(&app.data, &visitor.user.id, id).await?;
+    // To listen is no activity.
+    visitor.session.only_looks();
     let place = app.streams.clone().try_acquire_owned().map_err(|_| Failure::Busy)?;
     let watch = Watch {
         data: app.data.clone(),
@@ -103,8 +107,7 @@ pub(crate) async fn events(app: &App, parts: &Parts, id: &str) -> Result<Answer,
         session: visitor.session,
         ends: Instant::now() + STREAM_LIFE,
         asked: Instant::now(),
-        last: String::new(),
-        over: false,
+        last: None,
     };
     let ending = app.ending.clone().cancelled_owned();
     let events = stream::unfold((watch, place), |(mut watch, place)| async {
@@ -120,13 +123,13 @@ struct Watch {
     session: SessionContext,
     ends: Instant,
     asked: Instant,
-    last: String,
-    over: bool,
+    last: Option<Task>,
 }
 
 impl Watch {
     async fn next(&mut self) -> Option<Bytes> {
-        while !self.over && Instant::now() < self.ends {
+        let is_over = |task: &Task| task.status.is_over();
+        while !self.last.as_ref().is_some_and(is_over) && Instant::now() < self.ends {
             if self.asked.elapsed() >= SESSION_INTERVAL {
                 self.asked = Instant::now();
                 match self.session.validate().await {
@@ -137,25 +140,30 @@ impl Watch {
                 }
             }
             // A database that is away for a moment is asked again.
-            if let Ok((task, results)) = found(&self.data, &self.user, &self.task).await {
-                self.over = task.status.is_over();
-                let state = State { success: true, task: &task, results: &results };
-                let state = serde_json::to_string(&state).ok()?;
-                if state != self.last {
-                    let event = format!("event: task\ndata: {state}\n\n");
-                    self.last = state;
-                    return Some(event.into());
-                }
+            if let Ok(Some(event)) = self.look().await {
+                return Some(event);
             }
             sleep(INTERVAL).await;
         }
         None
     }
+
+    /// The task, if it has moved.
+    async fn look(&mut self) -> Result<Option<Bytes>, Failure> {
+        let task = found(&self.data, &self.user, &self.task).await?;
+        if self.last.as_ref() == Some(&task) {
+            return Ok(None);
+        }
+        let results = self.data.results_of(&self.user, &self.task, false).await?;
+        let state = State { success: true, task: &task, results: &results };
+        let state = serde_json::to_string(&state).map_err(|_| Failure::Internal)?;
+        self.last = Some(task);
+        Ok(Some(format!("event: task\ndata: {state}\n\n").into()))
+    }
 }
 
 /// Somebody else's task and one that does not exist get the same answer.
-async fn found(data: &Data, user: &str, id: &str) -> Result<(Task, Vec<TaskResult>), Failure> {
+async fn found(data: &Data, user: &str, id: &str) -> Result<Task, Failure> {
     let task = data.task(user, id).await?;
-    let task = task.ok_or(Failure::NotFound("You have no such caption task."))?;
-    Ok((task, data.results_of(user, id).await?))
+    task.ok_or(Failure::NotFound("You have no such caption task."))
 }

@@ -8,7 +8,7 @@ use std::{
 
 use image::GenericImageView as _;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::spawn_blocking,
     time::{sleep, timeout},
 };
@@ -43,6 +43,8 @@ struct Inner {
     data: Data,
     captioner: Box<dyn Captioner>,
     running: Semaphore,
+    /// Pictures in memory: also those of tasks that were cancelled, until their work is done.
+    decoded: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     cancels: Mutex<HashMap<String, CancellationToken>>,
     tracker: TaskTracker,
@@ -73,6 +75,7 @@ impl Tasks {
             data,
             captioner,
             running: Semaphore::new(AT_ONCE),
+            decoded: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Arc::new(Semaphore::new(WAITING)),
             cancels: Mutex::default(),
             tracker: TaskTracker::new(),
@@ -107,15 +110,37 @@ impl Tasks {
         if self.0.ending.is_cancelled() {
             return Err(Failure::Busy);
         }
-        let started = self.0.data.start_task(user, platform, count, &settings).await?;
-        if let Started::Queued(task) = &started {
+        let (sender, receiver) = oneshot::channel();
+        let (tasks, user, platform) = (self.clone(), user.to_owned(), platform.clone());
+        // Cancellation safety: a client that leaves now leaves a task that is worked on.
+        drop(self.0.tracker.spawn(async move {
+            let started = tasks.0.data.start_task(&user, &platform, count, &settings).await;
+            let task = match &started {
+                Ok(Started::Queued(task)) => Some(task.id.clone()),
+                _ => None,
+            };
             let cancel = CancellationToken::new();
-            let _ = self.cancels().insert(task.id.clone(), cancel.clone());
-            let (user, task) = (user.to_owned(), task.id.clone());
-            let work = Work { user, task, upload, settings, cancel, _place: place };
-            drop(self.0.tracker.spawn(self.clone().work(work)));
-        }
-        Ok(started)
+            if let Some(task) = &task {
+                let _ = tasks.cancels().insert(task.clone(), cancel.clone());
+            }
+            let _ = sender.send(started);
+            if let Some(task) = task {
+                tasks.work(Work { user, task, upload, settings, cancel, _place: place }).await;
+            }
+        }));
+        Ok(receiver.await.map_err(|_| Failure::Internal)??)
+    }
+
+    /// Looks now and then for tasks that no server works on any more.
+    pub(crate) fn watch(&self) {
+        let tasks = self.clone();
+        drop(self.0.tracker.spawn(async move {
+            while timeout(SIGN_OF_LIFE, tasks.0.ending.cancelled()).await.is_err() {
+                if let Err(error) = tasks.0.data.fail_lost_tasks().await {
+                    tracing::warn!(%error, "nobody can look for lost tasks");
+                }
+            }
+        }));
     }
 
     /// Ends a task of the user's before its time; false if it was over, or there is none.
@@ -135,7 +160,9 @@ impl Tasks {
     pub(crate) async fn shutdown(&self) {
         self.0.ending.cancel();
         let _ = self.0.tracker.close();
-        self.0.tracker.wait().await;
+        if timeout(PATIENCE, self.0.tracker.wait()).await.is_err() {
+            tracing::warn!("some tasks did not end in time");
+        }
     }
 
     fn cancels(&self) -> std::sync::MutexGuard<'_, HashMap<String, CancellationToken>> {
@@ -153,21 +180,21 @@ impl Tasks {
             ended = self.caption(&work) => ended,
         };
         let _ = self.cancels().remove(&work.task);
-        let written = match ended {
-            Ok(End::Over) => Ok(false),
-            Ok(End::Completed(step)) => {
-                data.end_task(&work.task, TaskStatus::Completed, &step).await
-            }
-            Ok(End::Failed(step)) => data.end_task(&work.task, TaskStatus::Failed, &step).await,
+        let (status, step) = match ended {
+            Ok(End::Over) => return,
+            Ok(End::Completed(step)) => (TaskStatus::Completed, step),
+            Ok(End::Failed(step)) => (TaskStatus::Failed, step),
             Err(error) => {
                 tracing::error!(%error, task = work.task, "a task failed");
-                let step = "Something went wrong on the server.";
-                data.end_task(&work.task, TaskStatus::Failed, step).await
+                (TaskStatus::Failed, "Something went wrong on the server.".to_owned())
             }
         };
-        if let Err(error) = written {
-            // Without a sign of life it counts as lost soon.
+        while let Err(error) = data.end_task(&work.task, status, &step).await {
             tracing::error!(%error, task = work.task, "the end of a task cannot be written");
+            if timeout(SIGN_OF_LIFE, self.0.ending.cancelled()).await.is_ok() {
+                // It counts as lost soon.
+                return;
+            }
         }
     }
 
@@ -230,7 +257,9 @@ impl Tasks {
         let before = if work.settings.reprocess_existing {
             None
         } else {
-            self.0.data.caption_of(&work.user, &sent.digest).await?
+            let longest = usize::from(work.settings.max_caption_length);
+            let kept = self.0.data.caption_of(&work.user, &sent.digest).await?;
+            kept.filter(|caption| caption.chars().count() <= longest)
         };
         match self.captioned(work, sent, before, &mut result).await {
             Ok(caption) => result.caption = Some(caption),
@@ -247,9 +276,12 @@ impl Tasks {
         result: &mut TaskResult,
     ) -> Result<String, Failure> {
         let path = sent.path.clone();
+        let place = Arc::clone(&self.0.decoded).acquire_owned().await;
+        let place = place.map_err(|_| Failure::Busy)?;
+        // Cancellation safety: what was begun is finished unseen, and keeps its place until then.
         let decode = move || {
             let bytes = std::fs::read(path).map_err(|_| Failure::Internal)?;
-            let picture = Picture::decode(&bytes)?;
+            let picture = Picture::decode(&bytes)?.in_place(place);
             let thumbnail = picture.thumbnail().ok();
             Ok::<_, Failure>((picture, thumbnail))
         };

@@ -1,8 +1,18 @@
 //! Takes uploaded pictures and what stands beside them out of a `multipart/form-data` body: onto the
 //! disk as they arrive, so that memory holds a chunk of each upload and no more.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use multer::{Constraints, Field, Multipart, SizeLimit};
@@ -20,6 +30,9 @@ pub(crate) const MAX_UPLOAD: u64 = 64 * 1024 * 1024;
 /// The most pictures in one upload; a user's settings may say fewer.
 const MAX_PICTURES: usize = 500;
 const MAX_FIELD: usize = 1_024;
+/// What may arrive before the head of the next part is there, with what comes behind it in one piece.
+const MAX_HEAD: u64 = 256 * 1024;
+const PIECE: usize = 64 * 1024;
 /// How much of a refused body is read and thrown away.
 const MAX_DISCARDED: u64 = 64 * 1024 * 1024;
 
@@ -72,9 +85,8 @@ pub(crate) async fn receive(
         let parsed = parse(&mut body, boundary, session, verified);
         timeout(PATIENCE, parsed).await.unwrap_or(Err(Failure::TooSlow))
     };
-    // A client that waits for "100 Continue" has sent nothing and learns it from the answer.
-    if result.is_err() && !headers.contains_key(header::EXPECT) {
-        discard(body).await;
+    if result.is_err() {
+        discard(headers, body).await;
     }
     result
 }
@@ -92,15 +104,19 @@ async fn parse(
     session: &SessionContext,
     mut verified: bool,
 ) -> Result<Upload, Failure> {
-    let limits = SizeLimit::new().whole_stream(MAX_UPLOAD).per_field(MAX_PICTURE);
+    let limits = SizeLimit::new().whole_stream(MAX_UPLOAD);
+    let heads = Arc::new(AtomicU64::new(0));
     let mut form = Multipart::with_constraints(
-        BodyExt::into_data_stream(body),
+        paced(BodyExt::into_data_stream(body), Arc::clone(&heads)),
         boundary,
         Constraints::new().size_limit(limits),
     );
     let folder = tempfile::tempdir().map_err(no_disk)?;
     let (mut pictures, mut fields) = (Vec::new(), Vec::new());
-    while let Some(field) = form.next_field().await.map_err(failure)? {
+    loop {
+        heads.store(MAX_HEAD, Ordering::Relaxed);
+        let Some(field) = form.next_field().await.map_err(failure)? else { break };
+        heads.store(u64::MAX, Ordering::Relaxed);
         let name = field.name().unwrap_or_default().to_owned();
         if name == TOKEN {
             session.verify_csrf(text(field).await?).await?;
@@ -131,6 +147,34 @@ async fn parse(
     Ok(Upload { pictures, fields: Fields::of(fields), _folder: folder })
 }
 
+/// Hands a body on piece by piece, so that no more is read ahead than one of them; and while the reader
+/// looks for the head of the next part, no more than what is `left` for that.
+fn paced<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    left: Arc<AtomicU64>,
+) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold((body, Bytes::new(), left), |(mut body, mut rest, left)| async move {
+        tokio::task::yield_now().await;
+        if rest.is_empty() {
+            rest = match body.next().await? {
+                Ok(chunk) => chunk,
+                Err(error) => return Some((Err(io::Error::other(error)), (body, rest, left))),
+            };
+        }
+        let piece = rest.split_to(rest.len().min(PIECE));
+        let (size, room) = (piece.len() as u64, left.load(Ordering::Relaxed));
+        let piece = if room < size {
+            Err(io::Error::other("the head of a part is too long"))
+        } else {
+            if room != u64::MAX {
+                left.store(room - size, Ordering::Relaxed);
+            }
+            Ok(piece)
+        };
+        Some((piece, (body, rest, left)))
+    })
+}
+
 /// A small field.
 async fn text(mut field: Field<'_>) -> Result<String, Failure> {
     let mut bytes = Vec::new();
@@ -151,14 +195,21 @@ async fn save(
     of_folder: bool,
 ) -> Result<Option<Sent>, Failure> {
     let file_name = shown_name(field.file_name().unwrap_or_default());
-    let (mut start, mut digest, mut size) = (Vec::new(), Sha256::new(), 0_usize);
+    let (mut start, mut digest, mut size) = (Vec::new(), Sha256::new(), 0_u64);
     let mut file = File::create(&path).await.map_err(no_disk)?;
     while let Some(chunk) = field.chunk().await.map_err(failure)? {
         if start.len() < 16 {
             start.extend(chunk.iter().take(16));
         }
+        size += chunk.len() as u64;
+        if start.len() >= 16 && of_folder && Format::sniff(&start).is_none() {
+            // Whatever else lies in a folder may be as large as it likes, and is not kept.
+            continue;
+        }
+        if size > MAX_PICTURE {
+            return Err(TOO_LARGE);
+        }
         digest.update(&chunk);
-        size += chunk.len();
         file.write_all(&chunk).await.map_err(no_disk)?;
     }
     file.flush().await.map_err(no_disk)?;
@@ -193,7 +244,11 @@ fn failure(error: multer::Error) -> Failure {
 
 /// Reads on for a while. Closing a connection on which data is still arriving makes the system
 /// reset it, and then the browser shows "connection lost" in place of our answer.
-async fn discard(mut body: Body) {
+pub(crate) async fn discard(headers: &HeaderMap, mut body: Body) {
+    // A client that waits for "100 Continue" has sent nothing and learns it from the answer.
+    if headers.contains_key(header::EXPECT) {
+        return;
+    }
     let drain = async {
         let mut left = MAX_DISCARDED;
         while let Some(Ok(frame)) = body.frame().await {

@@ -16,6 +16,7 @@ pub(crate) struct Visitor<'a> {
     pub(crate) platforms: Vec<PlatformInfo>,
     /// The session's, else the user's default, else the first.
     pub(crate) platform: Option<PlatformInfo>,
+    chosen: Option<String>,
     csrf: CsrfToken,
     notice: Option<String>,
 }
@@ -45,7 +46,7 @@ impl<'a> Visitor<'a> {
                 let _ = session.remove(NOTICE).await?;
             }
         }
-        Ok(Self { app, session, user, platforms, platform, csrf, notice })
+        Ok(Self { app, session, user, platforms, platform, chosen, csrf, notice })
     }
 
     /// One of the user's platforms; somebody else's is not found.
@@ -58,11 +59,10 @@ impl<'a> Visitor<'a> {
         Frame {
             user: Some(self.user.username.clone()),
             user_id: Some(self.user.id.clone()),
-            platform: self.platform.as_ref().map(|platform| platform.name.clone()),
-            platform_id: self.platform.as_ref().map(|platform| platform.id.clone()),
+            chosen: self.chosen.clone(),
             admin: self.user.role == "admin",
             csrf: self.csrf.to_string(),
-            outage: self.app.outage.is_some(),
+            outage: self.user.role == "admin" && self.app.outage.is_some(),
             notice: self.notice.clone(),
         }
     }

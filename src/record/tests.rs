@@ -264,3 +264,13 @@ proptest! {
         prop_assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }
+
+#[test]
+fn what_counts_against_the_bound_is_a_record_without_its_device_as_if_it_were_open() {
+    let device = Device::stored(Some("192.0.2.1".into()), Some("a browser".into()), None);
+    let open = Record { platform: Some("11".into()), ..with_value("theme", "\"dark\"") };
+    assert_eq!(open.weight(), open.encoded_len());
+    let with_device = Record { device, ..open.clone() };
+    assert_eq!(with_device.weight(), open.weight());
+    assert!(with_device.encoded_len() > open.weight());
+}

@@ -76,8 +76,12 @@ impl Data {
         assert!(row.execute(&self.pool).await.is_ok(), "{name}");
     }
 
-    pub(crate) async fn forget_signs_of_life_for_tests(&self) {
-        let row = sqlx::query("UPDATE caption_tasks SET alive = 0");
-        assert!(row.execute(&self.pool).await.is_ok());
+    pub(crate) async fn add_lost_task_for_tests(&self, user: &str, id: &str) {
+        let row = sqlx::query(
+            "INSERT INTO caption_tasks (id, user_id, platform_id, platform_name, status, \
+             progress_percent, current_step, pictures, settings, created, alive) \
+             VALUES ($1, $2, '11', 'Everyday', 'queued', 0, '', 1, '{}', 0, 0)",
+        );
+        assert!(row.bind(id).bind(user).execute(&self.pool).await.is_ok(), "{id}");
     }
 }

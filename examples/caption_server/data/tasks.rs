@@ -205,28 +205,37 @@ impl Data {
         Ok(())
     }
 
-    /// Of a task of the user's, in the order of its pictures.
+    /// Of a task of the user's, in the order of its pictures; thumbnails are large, so only if asked for.
     pub(crate) async fn results_of(
         &self,
         user: &str,
         task: &str,
+        thumbnails: bool,
     ) -> Result<Vec<TaskResult>, DataError> {
-        let rows = sqlx::query(
-            "SELECT place, file_name, digest, caption, problem, about, thumbnail \
-             FROM caption_results WHERE task_id = $1 AND user_id = $2 ORDER BY place",
-        );
+        let rows = if thumbnails {
+            sqlx::query(
+                "SELECT place, file_name, digest, caption, problem, about, thumbnail \
+                 FROM caption_results WHERE task_id = $1 AND user_id = $2 ORDER BY place",
+            )
+        } else {
+            sqlx::query(
+                "SELECT place, file_name, digest, caption, problem, about, NULL AS thumbnail \
+                 FROM caption_results WHERE task_id = $1 AND user_id = $2 ORDER BY place",
+            )
+        };
         rows.bind(task).bind(user).fetch_all(&self.pool).await?.iter().map(result).collect()
     }
 
-    /// The caption that a user got for this very picture before.
+    /// The latest caption that a user got for this very picture.
     pub(crate) async fn caption_of(
         &self,
         user: &str,
         digest: &str,
     ) -> Result<Option<String>, DataError> {
         let row = sqlx::query(
-            "SELECT caption FROM caption_results WHERE user_id = $1 AND digest = $2 \
-             AND caption IS NOT NULL LIMIT 1",
+            "SELECT r.caption FROM caption_results r JOIN caption_tasks t ON t.id = r.task_id \
+             WHERE r.user_id = $1 AND r.digest = $2 AND r.caption IS NOT NULL \
+             ORDER BY t.created DESC, r.task_id LIMIT 1",
         );
         let row = row.bind(user).bind(digest).fetch_optional(&self.pool).await?;
         row.map(|row| Ok(row.try_get("caption")?)).transpose()
@@ -236,7 +245,7 @@ impl Data {
     pub(crate) async fn fail_lost_tasks(&self) -> Result<u64, DataError> {
         let rows = sqlx::query(
             "UPDATE caption_tasks SET status = 'failed', finished = $1, \
-             current_step = 'The server was restarted. Please start again.' \
+             current_step = 'The server that worked on it is gone. Please start again.' \
              WHERE status IN ('queued', 'running') AND alive < $2",
         );
         let (now, lost) = (now(), now() - LOST_AFTER_MS);

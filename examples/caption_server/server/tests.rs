@@ -54,6 +54,28 @@ async fn running_with(patience: Patience) -> Running {
     Running { address, arrived, go_on, end, server }
 }
 
+#[tokio::test]
+async fn a_body_that_is_still_coming_keeps_its_connection() {
+    let patience = Patience { idle: Duration::from_millis(200), ..Patience::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = service_fn(|_: Request<Body>| async {
+        let ticks = futures_util::stream::unfold(0, |count| async move {
+            sleep(Duration::from_millis(100)).await;
+            let frame = hyper::body::Frame::data(Bytes::from_static(b"."));
+            (count < 8).then_some((Ok::<_, io::Error>(frame), count + 1))
+        });
+        let body = Body::new(http_body_util::StreamBody::new(ticks));
+        Ok::<_, Infallible>(Response::new(body))
+    });
+    let server = tokio::spawn(Server::new(service, patience).run(listener, std::future::pending()));
+    let mut sender = client(address).await;
+    let answer = sender.send_request(Request::new(Empty::new())).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "........");
+    server.abort();
+}
+
 async fn client(address: SocketAddr) -> http1::SendRequest<Empty<Bytes>> {
     let stream = TcpStream::connect(address).await.unwrap();
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();

@@ -60,15 +60,29 @@ async fn users_platforms_settings_and_tasks_are_kept_in_postgresql_too() {
 }
 
 #[tokio::test]
-async fn a_task_whose_server_died_is_failed_by_the_next_start() {
-    let (site, _gate) = super::captioning::gated().await;
-    let mut alice = site.alice().await;
-    let task = alice.start(Parts::default().file("a.png", &png(&flat(8, 8, RED)))).await;
-    // As if nobody had said for a while that it is worked on.
-    assert_eq!(site.app.data.fail_lost_tasks().await.ok(), Some(0));
-    site.app.data.forget_signs_of_life_for_tests().await;
-    let _ = alice.start(Parts::default().file("b.png", &png(&flat(9, 9, RED)))).await;
-    let state = alice.get_json(&format!("/api/caption_tasks/{task}")).await;
-    assert_eq!(state["status"], "failed");
-    assert!(state["current_step"].as_str().unwrap().contains("restarted"));
+async fn a_task_that_no_server_works_on_is_failed_on_both_databases() {
+    let database = PostgresServer::shared().await.database().await;
+    for url in [None, Some(database.url())] {
+        let site = Site::with(Setup { database: url, ..Setup::default() }).await;
+        let mut alice = site.alice().await;
+        site.app.data.add_lost_task_for_tests("1", "lost").await;
+        let state = alice.get_json("/api/caption_tasks/lost").await;
+        assert!(["queued", "failed"].contains(&state["status"].as_str().unwrap()));
+        let picture = png(&flat(9, 9, RED));
+        // Found by the next start at the latest, or by the look every few seconds.
+        let mut started = false;
+        for _ in 0..100 {
+            let seen = alice.upload(Parts::default().file("b.png", &picture), "application/json");
+            started = seen.await.status == StatusCode::OK;
+            if started {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(started);
+        let state = alice.get_json("/api/caption_tasks/lost").await;
+        assert_eq!(state["status"], "failed");
+        assert!(state["current_step"].as_str().unwrap().contains("is gone"));
+        site.stop().await;
+    }
 }
