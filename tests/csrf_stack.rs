@@ -27,13 +27,13 @@ use std::{
 use axum::{Extension, Router, routing::get};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, Request, Response, header::CONTENT_TYPE, request::Parts};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
 use tower_redis_session::{
-    CookieConfig, CsrfBody, CsrfFault, CsrfLayer, CsrfService, ErrorKind, ManualClock, MemoryStore,
-    RedisSessionLayer, SameSite, SessionContext, Transport,
+    CookieConfig, CsrfBody, CsrfError, CsrfFault, CsrfLayer, CsrfService, ErrorKind, ManualClock,
+    MemoryStore, RedisSessionLayer, SameSite, SessionContext, Transport,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -47,7 +47,7 @@ fn csrf() -> CsrfLayer {
     CsrfLayer::builder().on_refusal(tell).build().unwrap()
 }
 
-fn tell(error: &tower_redis_session::CsrfError, _: &http::request::Parts) -> Response<String> {
+fn tell(error: &CsrfError, _: &Parts) -> Response<String> {
     error.response::<()>().map(|()| error.fault().map_or("?".into(), |fault| format!("{fault:?}")))
 }
 
@@ -385,6 +385,32 @@ async fn the_answer_to_a_refusal_does_not_tell_the_fault_unless_it_is_made_to() 
         bodies.push(response.into_body().collect().await.unwrap().to_bytes());
     }
     assert!(!bodies[0].is_empty() && bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
+}
+
+/// At each step: by the head alone, by a token in the header, in a form, and with no end of the form.
+#[tokio::test]
+async fn the_answer_to_a_refusal_can_depend_on_the_request() {
+    let tell = |error: &CsrfError, parts: &Parts| {
+        let asked = parts.headers.get("x-asked").unwrap().to_str().unwrap();
+        error.response::<()>().map(|()| format!("{asked} {}", parts.uri.path()))
+    };
+    let csrf = CsrfLayer::builder().max_form_size(128).on_refusal(tell).build().unwrap();
+    let service = sessions().layer(csrf.layer(tower::service_fn(page::<Full<Bytes>>)));
+    let long = "x".repeat(200);
+    for (name, header, body) in [
+        ("head", ("sec-fetch-site", "cross-site"), ""),
+        ("token", ("x-csrf-token", "x"), ""),
+        ("form", (CONTENT_TYPE.as_str(), FORM), "csrf_token=x"),
+        ("no field", (CONTENT_TYPE.as_str(), FORM), "a=b"),
+        ("too long", (CONTENT_TYPE.as_str(), FORM), &*long),
+    ] {
+        let request =
+            Request::post("/some/where").header("x-asked", name).header(header.0, header.1);
+        let response =
+            service.clone().oneshot(request.body(Full::from(body.to_owned())).unwrap()).await;
+        let said = response.unwrap().into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(said, format!("{name} /some/where"));
+    }
 }
 
 #[tokio::test]
