@@ -30,8 +30,9 @@ const APPLICATION: &[u8] = b"tower-redis-session/key-ring/application/1";
 /// its one sign of padding: `openssl rand -base64 32 | tr '+/' '-_'`.
 ///
 /// To change the key: add the new one behind the old on every instance, then move it to the front on
-/// every instance, then, one time to live later, leave the old one out. What a cache has sealed under
-/// a key that an instance does not have is asked of the source instead, and is no error.
+/// every instance, then leave the old one out: for a cache one time to live later, and for what the
+/// application keeps itself not before every row was opened and sealed anew. What a cache has sealed
+/// under a key that an instance does not have is asked of the source instead, and is no error.
 ///
 /// ```
 /// use tower_redis_session::KeyRing;

@@ -240,11 +240,13 @@ impl<A> RedisSessionLayer<A> {
     }
 
     /// Takes the active platform out of every session of a user; answers how many had one. Nobody is signed
-    /// out, and nothing else of a session changes. A request under way that chooses a platform still does.
+    /// out, and nothing else of a session changes, but that an activity of the same moment may not be
+    /// written down. A request under way that chooses a platform still does. Takes a budget for the list
+    /// and at most one for each session.
     ///
     /// # Errors
     ///
-    /// `Unavailable`: some or all may not have changed. `Misconfigured` with a store that keeps no list of
+    /// `Unavailable`: some or all may not have changed, as while the renewal of one is not finished. `Misconfigured` with a store that keeps no list of
     /// a user's sessions, and with sealed records, which only their clients can open.
     ///
     /// ```
@@ -257,8 +259,7 @@ impl<A> RedisSessionLayer<A> {
     /// # }
     /// ```
     pub async fn clear_platform_of(&self, user: &str) -> Result<u64, Error> {
-        let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
-        self.backend.within(budget, self.backend.clear_platform_of(user)).await
+        self.backend.clear_platform_of(user).await
     }
 
     /// Waits until every commit that has started is done: after the server has drained its

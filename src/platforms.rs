@@ -1,5 +1,7 @@
 //! An administrator takes a user's platform out of the user's sessions.
 
+use std::time::Duration;
+
 use crate::{
     backend::Backend,
     commit::{Settled, save_settled},
@@ -8,36 +10,58 @@ use crate::{
     token::SessionId,
 };
 
+/// Looks at the list of a user's sessions: again as long as some move meanwhile.
+const LOOKS: u32 = 8;
+/// Before the second look; twice as long before each further one.
+const PAUSE: Duration = Duration::from_millis(10);
+
 impl Backend {
-    /// Leaves no live session of a user with a platform; answers how many had one.
+    /// Leaves no live session of a user with a platform; answers how many had one. Each session has a
+    /// budget of its own, so that however many there are each has its turn.
     pub(crate) async fn clear_platform_of(&self, user: &str) -> Result<u64, Error> {
+        let budget = self.rules.budget.saturating_add(self.acknowledgement);
         let mut cleared = 0;
-        for listed in self.sessions_of(user, None).await? {
-            cleared += u64::from(self.clear_platform(user, &listed.id).await?);
+        for look in 0..LOOKS {
+            let mut moved = false;
+            for listed in self.within(budget, self.sessions_of(user, None)).await? {
+                let done = self.within(budget, self.clear_platform(user, &listed.id)).await?;
+                cleared += u64::from(done == Some(true));
+                moved |= done.is_none();
+            }
+            if !moved {
+                return Ok(cleared);
+            }
+            tokio::time::sleep(PAUSE.saturating_mul(1 << look)).await;
         }
-        Ok(cleared)
+        Err(Error::unavailable("some sessions move on and on, and may still have a platform"))
     }
 
-    /// At the version that was seen, so that nothing else of the session is lost; again, if somebody was
-    /// faster. It is no activity of the user's.
-    async fn clear_platform(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
-        let mut found = self.store.load(id).await?;
-        while let Some(record) = found.filter(|record| record.user() == Some(user)) {
-            if record.sealed.is_some() {
+    /// Whether it had one; `None` if it has moved to another id, or is about to. At the version that was
+    /// seen, so that nothing else of the session is lost; again, if somebody was faster.
+    async fn clear_platform(&self, user: &str, id: &SessionId) -> Result<Option<bool>, Error> {
+        let mut found = match self.store.peek(id).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            // It opens nothing, and holds up no other.
+            Err(error) if error.is_unreadable() => return Ok(Some(false)),
+            Err(error) => return Err(error),
+        };
+        loop {
+            if found.sealed.is_some() {
                 return Err(Error::new(ErrorKind::Misconfigured, "records are sealed"));
             }
-            if record.platform.is_none() || record.deadlines.is_over(self.clock.now()) {
-                return Ok(false);
+            let over = found.deadlines.is_over(self.clock.now());
+            if over || found.platform.is_none() || found.user() != Some(user) {
+                return Ok(Some(false));
             }
             let writer = self.marks.draw()?;
-            let version = record.version.saturating_add(1);
-            let without = Record { version, writer, platform: None, ..record };
+            let version = found.version.saturating_add(1);
+            let without = Record { version, writer, platform: None, ..found };
             found = match save_settled(self, id, &without).await? {
-                Settled::Saved => return Ok(true),
-                Settled::Conflict(current) => Some(current),
-                Settled::Gone | Settled::Taken => None,
+                Settled::Saved => return Ok(Some(true)),
+                Settled::Conflict(current) => current,
+                Settled::Gone | Settled::Taken => return Ok(None),
             };
         }
-        Ok(false)
     }
 }

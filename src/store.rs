@@ -21,10 +21,12 @@ pub(crate) mod database;
 pub(crate) mod durable;
 mod login;
 pub(crate) mod memory;
+mod outcome;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 
 pub use login::Login;
+pub use outcome::{Expected, SaveOutcome};
 
 /// What a store's methods return: a boxed future, so that a layer can hold any store.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -60,6 +62,17 @@ pub trait Store: Send + Sync + 'static {
     /// `Unavailable`, `Misconfigured`, and for bytes that cannot be read `Corrupt` or
     /// `Unsupported`; those bytes stay.
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>>;
+
+    /// The record as it stands, for somebody who is not its client; `None` in the middle of a renewal too,
+    /// which stays there: to finish it would end the id that the client may still have. The default
+    /// is [`load`](Self::load), for stores that renew in one step.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load).
+    fn peek<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        self.load(id)
+    }
 
     /// Several records at once, for a client that sent several cookies; in the order of `ids`.
     /// One round trip where the store can. The default asks one after the other.
@@ -267,32 +280,4 @@ pub trait Store: Send + Sync + 'static {
     fn clock(&self) -> Clock {
         Clock::system()
     }
-}
-
-/// What the store has to hold for a [`save`](Store::save) to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// Nothing under this id: the record is created, never adopted or overwritten.
-    Absent,
-    /// The record at this version.
-    Version(u64),
-}
-
-/// What became of a [`save`](Store::save), a [`renew`](Store::renew) or a
-/// [`delete_if`](Store::delete_if).
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum SaveOutcome {
-    /// It is stored; or, asked to be removed, it is.
-    Saved,
-    /// Nothing was changed: this record is there instead, at another version.
-    Conflict(Record),
-    /// Nothing was changed: the record that was expected is gone, and stays gone.
-    Gone,
-    /// Nothing was stored: the new id cannot be used. Draw another and try again.
-    Taken,
-    /// Nothing was stored: the user's sessions were revoked since the epoch was read.
-    Revoked,
-    /// It may have happened, or happen yet: the answer was lost. Carries the cause.
-    Unknown(Error),
 }

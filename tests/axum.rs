@@ -111,6 +111,7 @@ async fn a_handler_is_not_called_without_what_it_asks_for() {
         let refused = ask(&site, "GET", path, "").await;
         assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{path}");
         assert_eq!(refused.headers()[header::WWW_AUTHENTICATE], "Session", "{path}");
+        assert_eq!(refused.headers()[header::CACHE_CONTROL], "no-store", "{path}");
         assert_eq!(text(refused).await, r#"{"error":"unauthenticated"}"#, "{path}");
     }
     assert_eq!(ask(&site, "POST", "/choose", "").await.status(), StatusCode::UNAUTHORIZED);

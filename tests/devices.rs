@@ -205,6 +205,25 @@ async fn an_administrator_clears_the_platform_of_a_user_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_session_that_cannot_be_read_holds_up_no_other_when_platforms_are_cleared() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let mut older = signed_in(&site, "alice", "Older").await;
+    older.get("/set_platform:11").await.expect(200);
+    let mut torn = signed_in(&site, "alice", "Torn").await;
+    let id = id(&mut torn).await;
+    // Whole in its head, which a list reads, and cut off behind it.
+    let key = format!("session:0:s:{id}");
+    let mut connection = redis.connection().await;
+    let value: Vec<u8> = redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap();
+    let mut set = redis::cmd("SET");
+    set.arg(&key).arg(&value[..value.len() - 2]).arg("KEEPTTL");
+    let () = set.query_async(&mut connection).await.unwrap();
+    assert_eq!(site.layer.clear_platform_of("alice").await.unwrap(), 1);
+    assert_eq!(older.get("/platform").await.expect(200).text(), "-");
+}
+
+#[tokio::test]
 async fn a_platform_that_was_cleared_under_a_request_stays_cleared() {
     let redis = RedisServer::start().await;
     let site = Site::start(&redis).await;

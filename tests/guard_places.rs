@@ -17,8 +17,9 @@ use std::convert::Infallible;
 use http::{Request, Response, header};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_redis_session::{
-    MemoryStore, RedisSessionLayer, SessionContext, Transport,
+    ManualClock, MemoryStore, RedisSessionLayer, SessionContext, Transport,
     guard::{RequireLayer, safe_next},
+    state_api::SessionApi,
 };
 
 fn layer() -> RedisSessionLayer {
@@ -52,7 +53,7 @@ async fn no_place_is_handed_on_that_a_login_page_has_to_refuse() {
 }
 
 #[tokio::test]
-async fn a_browser_with_several_live_sessions_is_sent_to_sign_in_and_not_locked_out() {
+async fn a_browser_with_several_live_sessions_is_sent_to_sign_in() {
     let layer = layer();
     let mut cookies = Vec::new();
     for _ in 0..2 {
@@ -72,6 +73,32 @@ async fn a_browser_with_several_live_sessions_is_sent_to_sign_in_and_not_locked_
     let request = Request::get("/").header("cookie", &cookies[0]).body(()).unwrap();
     let response = layer.layer(RequireLayer::user().layer(Inside)).oneshot(request).await.unwrap();
     assert_eq!(response.status(), 200);
+}
+
+/// A guard loads the session before the stream begins, which must not count.
+#[tokio::test]
+async fn to_listen_behind_a_guard_is_no_activity() {
+    let clock = ManualClock::new();
+    let store = MemoryStore::with_clock(clock.clock());
+    let layer = RedisSessionLayer::builder(store).build().unwrap();
+    let sign_in = service_fn(async |request: Request<()>| {
+        let session = request.extensions().get::<SessionContext>().unwrap();
+        session.login("alice", None).await.unwrap();
+        Ok::<_, Infallible>(Response::new(String::new()))
+    });
+    let response = layer.layer(sign_in).oneshot(Request::new(())).await.unwrap();
+    let cookie =
+        response.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap();
+    let ask = async |path: &str| {
+        let guarded = layer.layer(RequireLayer::user().layer(SessionApi::new()));
+        let request = Request::get(path).header("cookie", cookie).body(()).unwrap();
+        guarded.oneshot(request).await.unwrap().status().as_u16()
+    };
+    let half = std::time::Duration::from_secs(31 * 60);
+    clock.advance(half);
+    assert_eq!(ask("/events").await, 200);
+    clock.advance(half);
+    assert_eq!(ask("/state").await, 401, "an hour has gone by without activity");
 }
 
 #[derive(Clone)]

@@ -468,7 +468,7 @@ async fn a_server_that_stops_ends_its_streams_first() {
     api.end_streams();
     assert!(stream.is_over().await);
     let mut late = Stream::open(&site, &browser).await;
-    assert_eq!(late.expect("unavailable").await["reason"], "too_many_streams");
+    assert_eq!(late.expect("unavailable").await["reason"], "stopping");
     assert!(late.is_over().await);
     drop((late, stream, browser));
     site.shutdown().await;
@@ -504,6 +504,9 @@ async fn several_sessions_at_once_are_none() {
     assert_eq!(json(&state), serde_json::json!({ "signed_in": false, "reason": "ambiguous" }));
     let cookie: [(&str, &[u8]); 1] = [("cookie", both.as_bytes())];
     client.send(Method::POST, "/api/session/validate", &cookie, "").await.expect(401);
+    let events = client.get_with("/api/session/events", &both).await.expect(200);
+    let told = "event: ended\ndata: {\"reason\":\"ambiguous\"}\n\n";
+    assert!(events.text().ends_with(told), "{}", events.text());
 }
 
 #[tokio::test]

@@ -322,6 +322,27 @@ async fn to_clear_a_platform_loses_nothing_that_was_written_meanwhile() {
 }
 
 #[tokio::test]
+async fn a_session_that_moves_while_platforms_are_cleared_is_found_again() {
+    let store = Flaky::new();
+    let mut visitor = alice_on(&store).await;
+    let choose = |s: SessionContext| async move { s.set_platform("11").await.map(|()| "".into()) };
+    assert_eq!(visitor.ask(choose).await.status(), 200);
+    let (layer, loaded) = (visitor.layer.clone(), Gate::new());
+    store.fault(Op::Load, Fault::Before(loaded.clone()));
+    let clearing = tokio::spawn(async move { layer.clear_platform_of("alice").await });
+    loaded.arrived().await;
+    assert_eq!(visitor.ask(RENEW).await.status(), 200);
+    loaded.open();
+    assert_eq!(clearing.await.unwrap().unwrap(), 1);
+    let platform = |s: SessionContext| async move {
+        let platform = s.platform_id().await?;
+        Ok(platform.unwrap_or_else(|| "-".into()))
+    };
+    assert_eq!(visitor.ask(platform).await.text(), "-");
+    assert_eq!(visitor.ask(USER).await.text(), "alice");
+}
+
+#[tokio::test]
 async fn what_ended_is_told_once_however_often_the_logout_was_tried() {
     let store = Flaky::new();
     let (mut one, other) = (alice_on(&store).await, alice_on(&store).await);

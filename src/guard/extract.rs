@@ -7,7 +7,7 @@ use axum_core::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use http::request::Parts;
+use http::{HeaderValue, header::CACHE_CONTROL, request::Parts};
 
 use super::{
     answer::told_as_json,
@@ -143,7 +143,10 @@ impl<S: Sync> FromRequestParts<S> for OnPlatform {
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        told_as_json(&self.denied, self.session.as_ref()).map(Body::from)
+        let mut response = told_as_json(&self.denied, self.session.as_ref()).map(Body::from);
+        let no_store = HeaderValue::from_static("no-store");
+        let _ = response.headers_mut().insert(CACHE_CONTROL, no_store);
+        response
     }
 }
 

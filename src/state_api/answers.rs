@@ -39,7 +39,8 @@ impl SessionApi {
         if !route.is_safe() && is_from_another_site(head) {
             return told(StatusCode::FORBIDDEN, "cross_site");
         }
-        if matches!(route, Route::State | Route::Validate | Route::Sessions) {
+        // To listen is none either, also where a guard in front has loaded the session.
+        if matches!(route, Route::State | Route::Validate | Route::Sessions | Route::Events) {
             session.only_looks();
         }
         let answered = match route {
@@ -63,11 +64,14 @@ impl SessionApi {
     fn events(&self, session: SessionContext) -> Response<ApiBody> {
         let Ok(place) = std::sync::Arc::clone(&self.streams.places).try_acquire_owned() else {
             // A browser never comes back to a stream whose status was not 200.
-            let full = json!({ "reason": "too_many_streams" });
-            // To another instance, where this one stops.
-            let stops = self.streams.over.is_cancelled();
-            let retry = if stops { events::SOON } else { events::SELDOM };
-            return streamed(ApiBody::once(events::told("unavailable", &full, retry)));
+            let (reason, retry) = if self.streams.over.is_cancelled() {
+                // To another instance, where this one stops.
+                ("stopping", events::SOON)
+            } else {
+                ("too_many_streams", events::SELDOM)
+            };
+            let said = json!({ "reason": reason });
+            return streamed(ApiBody::once(events::told("unavailable", &said, retry)));
         };
         // Not touched before the head: to listen is no activity.
         let over = self.streams.over.clone();

@@ -119,6 +119,8 @@ impl Events {
             Err(error) => match error.kind() {
                 ErrorKind::Absent => ("ended", json!({ "reason": "absent" }), SELDOM),
                 ErrorKind::Expired => ("ended", json!({ "reason": "expired" }), SELDOM),
+                ErrorKind::Ambiguous => ("ended", json!({ "reason": "ambiguous" }), SELDOM),
+                ErrorKind::Corrupt => ("ended", json!({ "reason": "unreadable" }), SELDOM),
                 _ => ("unavailable", json!({}), SOON),
             },
         };

@@ -120,6 +120,10 @@ impl Store for DurableStore {
         Box::pin(self.inner().load(id))
     }
 
+    fn peek<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(self.inner().peek(id))
+    }
+
     fn save<'a>(
         &'a self,
         id: &'a SessionId,

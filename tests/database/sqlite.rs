@@ -10,11 +10,11 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 #[allow(deprecated, reason = "for those who still have it")]
 use tower_redis_session::DatabaseSessionLayer;
 use tower_redis_session::{
-    DatabaseConfig, Error, ErrorKind, Expected, RedisSessionLayer, SaveOutcome, SessionContext,
-    Store, testing::conformance,
+    DatabaseConfig, Error, ErrorKind, Expected, Record, RedisSessionLayer, SaveOutcome,
+    SessionContext, Store, testing::conformance,
 };
 
-use super::{create, fails, failure, hasty, next, patient, save_together};
+use super::{create, fails, failure, fresh, hasty, next, patient, save_together};
 
 fn file() -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -202,4 +202,31 @@ async fn the_old_way_in_is_the_same_store() {
     assert_eq!(seen.into_body().collect().await.unwrap().to_bytes(), "alice");
     let layer: RedisSessionLayer = old.into();
     assert_eq!(layer.revoke_all("alice").await.unwrap(), 1);
+}
+
+/// Somebody who is not the client never finishes a renewal: that would end the id that the client has.
+#[tokio::test]
+async fn to_clear_a_platform_in_the_middle_of_a_renewal_signs_nobody_out() {
+    let (_folder, url) = file();
+    let store = patient(&url).await;
+    let layer = RedisSessionLayer::builder(patient(&url).await).build().unwrap();
+    let sign_in = service_fn(async |request: Request<()>| {
+        let session = request.extensions().get::<SessionContext>().unwrap().clone();
+        session.login("alice", Some("11")).await?;
+        Ok::<_, Error>(Response::new(String::new()))
+    });
+    let _ = layer.layer(sign_in).oneshot(Request::new(())).await.unwrap();
+    let (old, new) = (layer.sessions_of("alice").await.unwrap()[0].id, fresh());
+    let record = store.load(&old).await.unwrap().unwrap();
+    let version = record.version();
+    let heir = Record::from_bytes(1, record.to_bytes().into()).unwrap();
+    let begun = store.begin_renew(&old, version, &new, &heir).await.unwrap();
+    assert!(matches!(begun, SaveOutcome::Saved), "{begun:?}");
+    let refused = layer.clear_platform_of("alice").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    assert!(store.load(&old).await.unwrap().is_some(), "the old id is still good");
+    let finished = store.finish_renew(&old, version, &new).await.unwrap();
+    assert!(matches!(finished, SaveOutcome::Saved), "{finished:?}");
+    assert_eq!(layer.clear_platform_of("alice").await.unwrap(), 1);
+    assert_eq!(layer.clear_platform_of("alice").await.unwrap(), 0);
 }

@@ -266,6 +266,11 @@ impl Store for Flaky {
         Box::pin(self.call(Op::Load, act, || None, never))
     }
 
+    /// Never at fault.
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        self.shared.memory.sessions_of(user)
+    }
+
     fn load_each<'a>(
         &'a self,
         ids: &'a [SessionId],

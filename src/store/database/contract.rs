@@ -25,6 +25,14 @@ impl Store for DatabaseStore {
         })
     }
 
+    fn peek<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move {
+            let row = self.database.read(id).await;
+            self.health.said(row.as_ref().err(), Instant::now());
+            Ok(row?.filter(|row| row.replaces.is_none()).map(|row| row.record))
+        })
+    }
+
     fn load_each<'a>(
         &'a self,
         ids: &'a [SessionId],

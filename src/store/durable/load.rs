@@ -41,6 +41,13 @@ impl Inner {
         Ok(row.map(|row| row.record))
     }
 
+    /// The truth alone, and no renewal finished.
+    pub(super) async fn peek(&self, id: &SessionId) -> Result<Option<Record>, Error> {
+        let row = self.database().read(id).await;
+        self.database_said(row.as_ref().err().filter(|error| is_away(error)));
+        Ok(row?.filter(|row| row.replaces.is_none()).map(|row| row.record))
+    }
+
     /// The truth, or if the database is away too, what Redis said before it went.
     async fn load_without_redis(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let away = !self.stores.database().is_closed();

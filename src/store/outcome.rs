@@ -1,0 +1,31 @@
+//! What a write expects, and what became of it.
+
+use crate::{error::Error, record::Record};
+
+/// What the store has to hold for a [`save`](crate::Store::save) to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing under this id: the record is created, never adopted or overwritten.
+    Absent,
+    /// The record at this version.
+    Version(u64),
+}
+
+/// What became of a [`save`](crate::Store::save), a [`renew`](crate::Store::renew) or a
+/// [`delete_if`](crate::Store::delete_if).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SaveOutcome {
+    /// It is stored; or, asked to be removed, it is.
+    Saved,
+    /// Nothing was changed: this record is there instead, at another version.
+    Conflict(Record),
+    /// Nothing was changed: the record that was expected is gone, and stays gone.
+    Gone,
+    /// Nothing was stored: the new id cannot be used. Draw another and try again.
+    Taken,
+    /// Nothing was stored: the user's sessions were revoked since the epoch was read.
+    Revoked,
+    /// It may have happened, or happen yet: the answer was lost. Carries the cause.
+    Unknown(Error),
+}
