@@ -136,7 +136,7 @@ impl Config {
     ///
     /// ```
     /// # use tower_redis_session::Config;
-    /// let config = Config::from_lookup(|name| (name == "REDIS_HOST").then(|| "127.0.0.1".into()))?;
+    /// let config = Config::from_lookup(|name| (name == "SESSION_STORAGE").then(|| "redis".into()))?;
     /// assert!(config.redis().is_some());
     /// assert!(Config::from_lookup(|_| None)?.redis().is_none());
     /// # Ok::<(), tower_redis_session::ConfigError>(())

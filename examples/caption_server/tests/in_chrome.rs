@@ -45,7 +45,7 @@ async fn walk(site: Site, breaks: impl FnOnce()) {
     let paths: Vec<_> = pictures(&folder).iter().map(|path| path.display().to_string()).collect();
     laptop.find("#pictures").await.send_keys(&paths.join("\n")).await.unwrap();
     laptop.click("summary").await;
-    laptop.type_into("#processing_delay", "1.5").await;
+    laptop.type_into("#processing_delay", "4").await;
     laptop.press("Make captions").await;
     laptop.shows("barn.png").await;
     let loaded = "return performance.timeOrigin";
