@@ -9,8 +9,8 @@ use tokio_util::task::TaskTracker;
 use crate::seal::{self, PlainRecords};
 use crate::{
     changes::Policy,
+    client::DeviceConfig,
     clock::Clock,
-    device::DeviceConfig,
     error::{Error, ErrorKind},
     events::Events,
     line::Lines,

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 #[cfg(feature = "sealed")]
 use crate::seal::PlainRecords;
-use crate::{cookie::CookieConfig, device::DeviceConfig, store::Store, transport::Transport};
+use crate::{client::DeviceConfig, cookie::CookieConfig, store::Store, transport::Transport};
 
 mod build;
 

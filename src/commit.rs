@@ -7,11 +7,11 @@ use tracing::{Instrument as _, field::display};
 
 use crate::{
     changes::{Changes, Plan},
-    error::Error,
-    events::Event,
+    error::{Causes, Error},
+    event::Event,
     line::Place,
     record::Record,
-    request::{Causes, RequestSession},
+    request::RequestSession,
     state::Held,
     store::{Expected, Login, SaveOutcome},
     token::Token,

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 #[cfg(feature = "redis")]
 use crate::store::redis::RedisConfig;
 use crate::{
-    cookie::CookieConfig, device::DeviceConfig, error::ConfigError, layer::RedisSessionLayer,
+    client::DeviceConfig, cookie::CookieConfig, error::ConfigError, layer::RedisSessionLayer,
 };
 
 mod storage;

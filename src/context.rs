@@ -2,13 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     changes::Changes,
     commit::Applied,
-    depth::{self, DEPTH_MAX},
+    depth::{decode, encode},
     error::{Error, ErrorKind},
     record::Record,
     request::RequestSession,
@@ -211,7 +210,7 @@ impl SessionContext {
         let applied = self.session.commit().await?;
         // Also if it was another task's save that met the end, and took what was buffered here.
         let lost = self.session.state().losses != losses;
-        if applied == Applied::Gone || lost { Err(ended()) } else { Ok(()) }
+        if applied == Applied::Gone || lost { Err(Error::ended()) } else { Ok(()) }
     }
 
     /// Whether the client sends its token in `Authorization`.
@@ -255,23 +254,6 @@ impl SessionContext {
         })
         .await?
     }
-}
-
-pub(crate) fn ended() -> Error {
-    Error::new(ErrorKind::Absent, "the session ended during the request")
-}
-
-pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, Error> {
-    let json = serde_json::to_vec(value).map_err(Error::value)?;
-    if !depth::is_within(&json) {
-        let text = format!("the value is nested deeper than {DEPTH_MAX}");
-        return Err(Error::new(ErrorKind::TooLarge, text));
-    }
-    Ok(json.into())
-}
-
-pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(json).map_err(Error::value)
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

@@ -13,7 +13,6 @@ mod reading;
 mod rules;
 mod service;
 mod token;
-mod visitor;
 
 pub use body::CsrfBody;
 pub use builder::CsrfBuilder;
@@ -22,7 +21,6 @@ pub use future::CsrfFuture;
 pub use layer::CsrfLayer;
 pub use service::CsrfService;
 pub use token::CsrfToken;
-pub(crate) use visitor::{Visitor, visitor_header};
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use {

@@ -1,11 +1,29 @@
-//! How deep a JSON text is nested. Pure.
+//! JSON of values: encoding, decoding, and the limit of nesting.
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::{Error, ErrorKind};
 
 /// Arrays and objects within each other that a value may have: some less than the 128 that reading a
 /// value back allows, so that nothing is stored that could not be read.
-pub(crate) const DEPTH_MAX: usize = 100;
+const DEPTH_MAX: usize = 100;
+
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, Error> {
+    let json = serde_json::to_vec(value).map_err(Error::value)?;
+    if !is_within(&json) {
+        let text = format!("the value is nested deeper than {DEPTH_MAX}");
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
+    Ok(json.into())
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(json).map_err(Error::value)
+}
 
 /// Whether `json`, which a serializer wrote, is nested no deeper than that.
-pub(crate) fn is_within(json: &[u8]) -> bool {
+fn is_within(json: &[u8]) -> bool {
     let (mut depth, mut text, mut escaped) = (0_usize, false, false);
     for byte in json {
         match byte {

@@ -3,12 +3,6 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-mod address;
-mod config;
-
-pub(crate) use config::Captured;
-pub use config::{DeviceConfig, PeerAddress};
-
 /// Longest user agent that is kept, in bytes; what is longer is cut.
 const USER_AGENT_MAX: usize = 256;
 /// Longest label, in bytes.

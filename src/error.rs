@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use http::StatusCode;
+use http::{StatusCode, header::RETRY_AFTER};
 
 type Source = Arc<dyn StdError + Send + Sync>;
 
@@ -146,16 +146,30 @@ impl Error {
     /// assert_eq!(response.headers()["retry-after"], "1");
     /// ```
     pub fn response<B: Default>(&self) -> http::Response<B> {
-        crate::response::head(self).map(|()| B::default())
+        self.head().map(|()| B::default())
     }
 
     /// Whether it is about bytes that are there and cannot be read.
+    /// The status line and headers of an answer to this error.
+    pub(crate) fn head(&self) -> http::Response<()> {
+        let mut response = http::Response::new(());
+        *response.status_mut() = self.status();
+        if let Some(wait) = self.retry_after() {
+            let _ = response.headers_mut().insert(RETRY_AFTER, wait.as_secs().max(1).into());
+        }
+        response
+    }
+
     pub(crate) fn is_unreadable(&self) -> bool {
         matches!(self.kind, ErrorKind::Corrupt | ErrorKind::Unsupported)
     }
 
     pub(crate) fn closed() -> Self {
         Self::new(ErrorKind::Closed, "the response of this session handle has been sent")
+    }
+
+    pub(crate) fn ended() -> Self {
+        Self::new(ErrorKind::Absent, "the session ended during the request")
     }
 
     pub(crate) fn absent() -> Self {
@@ -191,6 +205,25 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// An error with its causes, for a log line.
+pub(crate) struct Causes<'a>(pub(crate) &'a Error);
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.0.to_string();
+        let mut cause = StdError::source(self.0);
+        while let Some(error) = cause {
+            let said = error.to_string();
+            // Some libraries print their source in their own text.
+            if !text.ends_with(&said) {
+                text = format!("{text}: {said}");
+            }
+            cause = error.source();
+        }
+        f.write_str(&text)
     }
 }
 

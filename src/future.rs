@@ -14,10 +14,11 @@ use http_body::Body;
 use pin_project::{pin_project, pinned_drop};
 
 use crate::{
+    answer::{Answer, PlainAnswer},
     body::SessionBody,
     error::Error,
     request::RequestSession,
-    response::{Answer, PlainAnswer, decorate},
+    response::decorate,
     running::RunningCommit,
     state::Stage,
 };

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use crate::{
+    answer::{AnswerWith, PlainAnswer},
     backend::Backend,
     builder::Builder,
     error::Error,
-    events::{Event, EventStream},
+    event::Event,
+    events::EventStream,
     report::Report,
-    response::{AnswerWith, PlainAnswer},
     service::RedisSessionService,
-    sessions::SessionInfo,
+    session_info::SessionInfo,
     status::Status,
     store::Store,
     token::SessionId,

@@ -140,10 +140,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod answer;
 mod backend;
 mod body;
 mod builder;
 mod changes;
+mod client;
 mod clock;
 mod commit;
 #[cfg(feature = "_database")]
@@ -151,11 +153,14 @@ mod compat;
 mod config;
 mod context;
 mod cookie;
+mod counters;
 mod csrf;
 mod depth;
 mod device;
 mod directory;
+mod end;
 mod error;
+mod event;
 mod events;
 mod expiry;
 mod future;
@@ -181,6 +186,7 @@ mod running;
 #[cfg(feature = "sealed")]
 mod seal;
 mod service;
+mod session_info;
 mod sessions;
 #[cfg(feature = "redis")]
 mod single;
@@ -196,6 +202,7 @@ mod update;
 #[cfg(feature = "redis")]
 mod uptime;
 mod values;
+mod visitor;
 
 #[doc(hidden)]
 pub mod doc;
@@ -205,8 +212,10 @@ pub mod fuzzing;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use answer::{Answer, AnswerWith, PlainAnswer};
 pub use body::{BodyError, SessionBody};
 pub use builder::Builder;
+pub use client::{DeviceConfig, PeerAddress};
 pub use clock::{Clock, ManualClock};
 #[cfg(feature = "_database")]
 #[allow(deprecated, reason = "deprecated for its users")]
@@ -217,12 +226,12 @@ pub use cookie::{CookieConfig, SameSite};
 pub use csrf::{
     CsrfBody, CsrfBuilder, CsrfError, CsrfFault, CsrfFuture, CsrfLayer, CsrfService, CsrfToken,
 };
-pub use device::{DeviceConfig, PeerAddress};
 #[cfg(feature = "redis")]
 pub use directory::cached::{CachedDirectory, CachedDirectoryBuilder, DirectoryPart};
 pub use directory::{Credentials, Directory, PlatformInfo, Standing, UserInfo, active_platform};
 pub use error::{ConfigError, Error, ErrorKind};
-pub use events::{Event, EventStream, Events};
+pub use event::Event;
+pub use events::{EventStream, Events};
 pub use expiry::SessionExpiry;
 pub use future::ResponseFuture;
 #[cfg(feature = "sealed")]
@@ -232,11 +241,11 @@ pub use lifetime::Snapshot;
 pub use login::LoginAttempt;
 pub use record::{Activity, Record};
 pub use report::Report;
-pub use response::{Answer, AnswerWith, PlainAnswer};
+
 #[cfg(feature = "sealed")]
 pub use seal::PlainRecords;
 pub use service::RedisSessionService;
-pub use sessions::SessionInfo;
+pub use session_info::SessionInfo;
 pub use status::{CopyStatus, Serving, Status, StoreStatus};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use store::database::{DatabaseConfig, DatabaseStore};

@@ -5,7 +5,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{error::Error, record::Mark};
+use crate::error::Error;
+
+/// Who wrote a record last: 16 random bytes, new for every write, so that a writer whose answer
+/// was lost can tell whether its write happened.
+pub(crate) type Mark = [u8; 16];
 
 /// Gives every write of a layer a mark that no other write anywhere has: eight random bytes, drawn
 /// once, and a number.

@@ -1,4 +1,4 @@
-//! An administrator takes a user's platform out of the user's sessions.
+//! All sessions of one user: listing, revocation, clearing the platform.
 
 use std::time::Duration;
 
@@ -6,7 +6,10 @@ use crate::{
     backend::Backend,
     commit::{Settled, save_settled},
     error::{Error, ErrorKind},
+    event::Event,
     record::Record,
+    session_info::SessionInfo,
+    store::SaveOutcome,
     token::SessionId,
 };
 
@@ -14,6 +17,44 @@ use crate::{
 const LOOKS: u32 = 8;
 /// Before the second look; twice as long before each further one.
 const PAUSE: Duration = Duration::from_millis(10);
+
+impl Backend {
+    /// The live sessions of a user, the latest sign-in first.
+    pub(crate) async fn sessions_of(
+        &self,
+        user: &str,
+        current: Option<SessionId>,
+    ) -> Result<Vec<SessionInfo>, Error> {
+        let now = self.clock.now();
+        let mut found = self.store.sessions_of(user).await?;
+        found.retain(|(_, record)| !record.deadlines.is_over(now));
+        found.sort_unstable_by_key(|(id, record)| (std::cmp::Reverse(record.created), *id));
+        Ok(found.iter().map(|(id, record)| SessionInfo::of(*id, record, current)).collect())
+    }
+
+    /// Ends one session of a user; whose an id is never changes.
+    pub(crate) async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
+        let mut found = match self.store.load(id).await {
+            Ok(found) => found,
+            // Whose it is cannot be told, and it opens nothing.
+            Err(error) if error.is_unreadable() => None,
+            Err(error) => return Err(error),
+        };
+        // At the version that was seen: one that has moved to another id meanwhile did not end here.
+        while let Some(record) = found.filter(|record| record.user() == Some(user)) {
+            found = match self.store.delete_if(id, record.version()).await? {
+                SaveOutcome::Saved => {
+                    self.events.emit(Event::Revoked(*id));
+                    return Ok(true);
+                }
+                SaveOutcome::Conflict(current) => Some(current),
+                SaveOutcome::Unknown(cause) => return Err(cause),
+                _ => None,
+            };
+        }
+        Ok(false)
+    }
+}
 
 impl Backend {
     /// Leaves no live session of a user with a platform; answers how many had one. Each session has a

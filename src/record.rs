@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    device::Device, error::Error, expiry::Deadlines, timestamp::Timestamp, values::Values,
+    device::Device, error::Error, expiry::Deadlines, mark::Mark, timestamp::Timestamp,
+    values::Values,
 };
 
 mod bytes_format;
@@ -13,13 +14,9 @@ mod bytes_format;
 #[cfg(feature = "redis")]
 pub(crate) use bytes_format::{ACTIVITY_LEN, ACTIVITY_OFFSET, USER_OFFSET};
 
-/// Who wrote a record last: 16 random bytes, new for every write, so that a writer whose answer
-/// was lost can tell whether its write happened.
 /// How many bytes of a record its head takes at most.
 #[cfg(any(feature = "redis", feature = "_database"))]
 pub(crate) const HEAD_MAX: usize = 2_048;
-
-pub(crate) type Mark = [u8; 16];
 
 /// What a store keeps under a [`SessionId`](crate::SessionId): a version, times, user, platform
 /// and the values. Opaque but for what a store needs.

@@ -1,69 +1,13 @@
 //! What a layer has to report to an operator: how its store does, and how often what has happened.
 
-use std::{
-    fmt::{self, Write as _},
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
 use crate::{
-    events::Event,
+    counters::Counters,
     status::{CopyStatus, Status, StoreStatus},
 };
-
-/// How often each kind of [`Event`] has happened since the process began.
-#[derive(Debug, Default)]
-pub(crate) struct Counters([AtomicU64; NAMES.len()]);
-
-/// In the order of [`place`].
-const NAMES: [&str; 12] = [
-    "created",
-    "renewed",
-    "destroyed",
-    "revoked",
-    "expired",
-    "rejected",
-    "ambiguous",
-    "conflict",
-    "corrupt",
-    "overtaken",
-    "fallback_in",
-    "fallback_out",
-];
-
-/// Which counter an event moves, and by how much.
-const fn place(event: &Event) -> Option<(usize, u64)> {
-    Some(match event {
-        Event::Created(_) => (0, 1),
-        Event::Renewed { .. } => (1, 1),
-        Event::Destroyed(_) => (2, 1),
-        Event::Revoked(_) => (3, 1),
-        Event::RevokedAll(count) => (3, *count),
-        Event::Expired(_) => (4, 1),
-        Event::Rejected(_) => (5, 1),
-        Event::Ambiguous => (6, 1),
-        Event::Conflict(_) => (7, 1),
-        Event::Corrupt(_) => (8, 1),
-        Event::Overtaken(_) => (9, 1),
-        Event::FallbackIn { .. } => (10, 1),
-        Event::FallbackOut { .. } => (11, 1),
-        Event::Missed(_) => return None,
-    })
-}
-
-impl Counters {
-    pub(crate) fn count(&self, event: &Event) {
-        let Some((place, by)) = place(event) else { return };
-        if let Some(counter) = self.0.get(place) {
-            let _ = counter.fetch_add(by, Ordering::Relaxed);
-        }
-    }
-
-    fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        NAMES.into_iter().zip(self.0.iter().map(|counter| counter.load(Ordering::Relaxed)))
-    }
-}
 
 /// How a layer does: for an administrator's page, and for what collects metrics. Made by
 /// [`RedisSessionLayer::report`](crate::RedisSessionLayer::report).
@@ -73,7 +17,7 @@ impl Counters {
 ///
 /// Each instance counts what passed through it, from 0 at its start. The counts are: `created`, `renewed`,
 /// `destroyed`, `revoked`, `expired`, `rejected`, `ambiguous`, `conflict`, `corrupt`, `overtaken`,
-/// `fallback_in` and `fallback_out`, each as [`Event`] says.
+/// `fallback_in` and `fallback_out`, each as [`Event`](crate::Event) says.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -240,7 +184,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::status::Serving;
+    use crate::{event::Event, status::Serving};
 
     fn durable() -> Status {
         let store = |answers, cause: Option<&str>| StoreStatus {

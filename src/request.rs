@@ -19,8 +19,9 @@ use tracing::Instrument as _;
 use crate::{
     backend::Backend,
     changes,
-    device::{Captured, Device, DeviceConfig},
-    error::Error,
+    client::{Captured, DeviceConfig},
+    device::Device,
+    error::{Causes, Error},
     record::Activity,
     state::{AtomicStage, Held, Stage, State},
     token::SessionId,
@@ -219,25 +220,6 @@ impl RequestSession {
         if !lost.is_empty() {
             tracing::debug!("session changes dropped with the response");
         }
-    }
-}
-
-/// An error with its causes, for a log line.
-pub(crate) struct Causes<'a>(pub(crate) &'a Error);
-
-impl fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.0.to_string();
-        let mut cause = std::error::Error::source(self.0);
-        while let Some(error) = cause {
-            let said = error.to_string();
-            // Some libraries print their source in their own text.
-            if !text.ends_with(&said) {
-                text = format!("{text}: {said}");
-            }
-            cause = error.source();
-        }
-        f.write_str(&text)
     }
 }
 

@@ -1,68 +1,15 @@
-//! What the layer adds to a response: Set-Cookie, Vary, Cache-Control, and the answer that takes
-//! the handler's place when a commit failed.
+//! Response headers of the layer: Set-Cookie, Vary and Cache-Control.
 
-use std::{mem, sync::Arc};
+use std::mem;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response,
-    header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY},
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CACHE_CONTROL, SET_COOKIE, VARY},
 };
 
 use crate::{
-    csrf::visitor_header, error::Error, request::RequestSession, state::CookieChange,
-    timestamp::Timestamp,
+    request::RequestSession, state::CookieChange, timestamp::Timestamp, visitor::visitor_header,
 };
-
-/// Makes the answer to a failed commit; see `RedisSessionLayer::on_error`.
-///
-/// A body of `None` is an empty one.
-pub trait Answer<B>: Clone {
-    /// The response that goes out instead of the handler's.
-    fn answer(&self, error: &Error) -> Response<Option<B>>;
-}
-
-/// Answers with [`Error::status`], `Retry-After` and no body.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PlainAnswer;
-
-impl<B> Answer<B> for PlainAnswer {
-    fn answer(&self, error: &Error) -> Response<Option<B>> {
-        head(error).map(|()| None)
-    }
-}
-
-/// Answers by a function of the caller's.
-pub struct AnswerWith<F>(pub(crate) Arc<F>);
-
-impl<F, B> Answer<B> for AnswerWith<F>
-where
-    F: Fn(&Error) -> Response<B>,
-{
-    fn answer(&self, error: &Error) -> Response<Option<B>> {
-        (self.0)(error).map(Some)
-    }
-}
-
-impl<F> Clone for AnswerWith<F> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<F> std::fmt::Debug for AnswerWith<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AnswerWith(..)")
-    }
-}
-
-pub(crate) fn head(error: &Error) -> Response<()> {
-    let mut response = Response::new(());
-    *response.status_mut() = error.status();
-    if let Some(wait) = error.retry_after() {
-        let _ = response.headers_mut().insert(RETRY_AFTER, wait.as_secs().max(1).into());
-    }
-    response
-}
 
 /// Writes into the head what the session has become. Only for a session
 /// that was asked for.

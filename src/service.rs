@@ -10,12 +10,12 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use crate::{
+    answer::{Answer, PlainAnswer},
     backend::Backend,
     body::SessionBody,
     context::SessionContext,
     future::ResponseFuture,
     request::RequestSession,
-    response::{Answer, PlainAnswer},
 };
 
 /// The service that [`RedisSessionLayer`](crate::RedisSessionLayer) makes.

@@ -1,108 +1,13 @@
 //! What else a user has: the list of sessions, and the ways to end them.
 
 use crate::{
-    backend::Backend,
     context::SessionContext,
-    device::{Device, LABEL_MAX},
+    device::LABEL_MAX,
     error::{Error, ErrorKind},
-    events::Event,
-    record::Record,
-    store::SaveOutcome,
-    timestamp::Timestamp,
+    event::Event,
+    session_info::SessionInfo,
     token::SessionId,
 };
-
-/// One session in the list of a user's.
-///
-/// ```
-/// # tower_redis_session::doc::handle(|session| async move {
-/// session.login("alice", None).await?;
-/// session.set_label(Some("Work laptop")).await?;
-/// session.save().await?;
-/// let sessions = session.sessions().await?;
-/// assert_eq!(sessions.len(), 1);
-/// assert!(sessions[0].current);
-/// assert_eq!(sessions[0].label.as_deref(), Some("Work laptop"));
-/// # Ok(()) });
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SessionInfo {
-    /// The public id, for [`SessionContext::revoke`].
-    pub id: SessionId,
-    /// When the session was signed in to.
-    pub created_at: Timestamp,
-    /// The last activity, as far as it was written down: late by the touch interval at most.
-    pub last_activity: Timestamp,
-    /// When it ends if nothing more happens.
-    pub expires_at: Timestamp,
-    /// When its user proved who they are.
-    pub authenticated_at: Option<Timestamp>,
-    /// The client's address when it began, was signed in to, or renewed; if devices are noted.
-    pub address: Option<String>,
-    /// What the client said of itself then, if devices are noted; cut at 256 bytes.
-    pub user_agent: Option<String>,
-    /// What its owner calls it.
-    pub label: Option<String>,
-    /// Whether it is the one that asks.
-    pub current: bool,
-}
-
-impl SessionInfo {
-    fn of(id: SessionId, record: &Record, current: Option<SessionId>) -> Self {
-        let device = record.device.as_deref();
-        let text = |text: Option<&str>| text.map(str::to_owned);
-        Self {
-            id,
-            created_at: record.created,
-            last_activity: record.last_activity,
-            expires_at: record.end(),
-            authenticated_at: record.authenticated,
-            address: text(device.and_then(Device::address)),
-            user_agent: text(device.and_then(Device::user_agent)),
-            label: text(device.and_then(Device::label)),
-            current: current == Some(id),
-        }
-    }
-}
-
-impl Backend {
-    /// The live sessions of a user, the latest sign-in first.
-    pub(crate) async fn sessions_of(
-        &self,
-        user: &str,
-        current: Option<SessionId>,
-    ) -> Result<Vec<SessionInfo>, Error> {
-        let now = self.clock.now();
-        let mut found = self.store.sessions_of(user).await?;
-        found.retain(|(_, record)| !record.deadlines.is_over(now));
-        found.sort_unstable_by_key(|(id, record)| (std::cmp::Reverse(record.created), *id));
-        Ok(found.iter().map(|(id, record)| SessionInfo::of(*id, record, current)).collect())
-    }
-
-    /// Ends one session of a user; whose an id is never changes.
-    pub(crate) async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
-        let mut found = match self.store.load(id).await {
-            Ok(found) => found,
-            // Whose it is cannot be told, and it opens nothing.
-            Err(error) if error.is_unreadable() => None,
-            Err(error) => return Err(error),
-        };
-        // At the version that was seen: one that has moved to another id meanwhile did not end here.
-        while let Some(record) = found.filter(|record| record.user() == Some(user)) {
-            found = match self.store.delete_if(id, record.version()).await? {
-                SaveOutcome::Saved => {
-                    self.events.emit(Event::Revoked(*id));
-                    return Ok(true);
-                }
-                SaveOutcome::Conflict(current) => Some(current),
-                SaveOutcome::Unknown(cause) => return Err(cause),
-                _ => None,
-            };
-        }
-        Ok(false)
-    }
-}
 
 impl SessionContext {
     /// All sessions of the user who is signed in, the latest sign-in first. With Redis alone one round

@@ -11,10 +11,10 @@ use std::{
 use crate::{
     backend::Backend,
     changes::{Changes, Writer},
-    csrf::Visitor,
     error::{Error, ErrorKind},
     record::Record,
     token::{SessionId, Token},
+    visitor::Visitor,
 };
 
 #[derive(Debug, Default)]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     backend::Backend,
-    error::Error,
+    error::{Causes, Error},
     record::Activity,
-    request::{Causes, RequestSession},
+    request::RequestSession,
     state::Held,
 };
 

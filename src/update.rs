@@ -7,9 +7,9 @@ use tracing::Instrument as _;
 
 use crate::{
     commit::Applied,
-    context::{decode, encode, ended},
-    error::Error,
-    request::{Causes, RequestSession},
+    depth::{decode, encode},
+    error::{Causes, Error},
+    request::RequestSession,
 };
 
 impl RequestSession {
@@ -54,7 +54,7 @@ impl RequestSession {
         };
         match self.commit_edit(name, line, held.is_none(), edit).await? {
             Applied::Done => stored.ok_or_else(Error::absent),
-            Applied::Gone => Err(ended()),
+            Applied::Gone => Err(Error::ended()),
         }
     }
 
@@ -70,7 +70,7 @@ impl RequestSession {
         }
         match self.commit_in_turn().await? {
             Applied::Done => Ok(()),
-            Applied::Gone => Err(ended()),
+            Applied::Gone => Err(Error::ended()),
         }
     }
 }

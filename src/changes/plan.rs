@@ -7,7 +7,8 @@ use crate::{
     device::Device,
     error::{Error, ErrorKind},
     expiry::{Deadlines, SessionExpiry, touch_throttle},
-    record::{Activity, Mark, Record},
+    mark::Mark,
+    record::{Activity, Record},
     timestamp::Timestamp,
 };
 

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{error::ErrorKind, expiry::Deadlines, record::Mark, timestamp::Timestamp};
+use crate::{error::ErrorKind, expiry::Deadlines, mark::Mark, timestamp::Timestamp};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -6,9 +6,10 @@ use super::settle::Settled;
 use crate::{
     changes::{Changes, Plan, Writer},
     error::Error,
-    events::Event,
+    event::Event,
     expiry::Deadlines,
-    record::{Mark, Record},
+    mark::Mark,
+    record::Record,
     request::RequestSession,
     state::{CookieChange, Held, Presence, Stage},
     timestamp::Timestamp,

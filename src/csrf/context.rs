@@ -5,11 +5,11 @@ use crate::{
     csrf::{
         error::{CsrfError, CsrfFault},
         token::{Claim, CsrfKey, CsrfToken},
-        visitor,
     },
     error::Error,
     request::RequestSession,
     state::State,
+    visitor,
 };
 
 impl SessionContext {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Causes, RequestSession};
+use super::RequestSession;
 use crate::{
-    error::Error,
-    events::Event,
+    error::{Causes, Error},
+    event::Event,
     record::Record,
     state::{Held, Presence},
     token::{SessionId, Token},

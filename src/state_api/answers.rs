@@ -17,7 +17,7 @@ use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
     guard::{Denied, told_as_json},
-    sessions::SessionInfo,
+    session_info::SessionInfo,
     token::SessionId,
     touch::touch,
 };

@@ -19,8 +19,12 @@ use super::{
     sealing::{Sealing, Unreadable},
 };
 use crate::{
-    error::Error, mark::Marks, moment::Moment, request::Causes, status::StoreStatus,
-    store::redis::entries::Entries, uptime::Uptime,
+    error::{Causes, Error},
+    mark::Marks,
+    moment::Moment,
+    status::StoreStatus,
+    store::redis::entries::Entries,
+    uptime::Uptime,
 };
 
 /// Longest id of a user or a platform, in bytes.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Place, cache::Cache};
 use crate::{
     error::ErrorKind,
-    record::Mark,
+    mark::Mark,
     store::redis::entries::{Entry, Taken, Turn},
 };
 

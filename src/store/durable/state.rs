@@ -7,9 +7,9 @@ use super::{
     inner::Inner,
 };
 use crate::{
-    error::Error,
-    events::{Event, Events},
-    request::Causes,
+    error::{Causes, Error},
+    event::Event,
+    events::Events,
     status::{CopyStatus, Serving, Status, StoreStatus},
 };
 

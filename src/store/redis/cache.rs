@@ -21,8 +21,9 @@ use super::{
 use crate::{
     clock::Clock,
     error::{ConfigError, Error, ErrorKind},
+    mark::Mark,
     moment::Moment,
-    record::{ACTIVITY_OFFSET, Activity, Mark, Record},
+    record::{ACTIVITY_OFFSET, Activity, Record},
     token::SessionId,
 };
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{ConfigError, Error, ErrorKind},
-    record::Mark,
+    mark::Mark,
     status::StoreStatus,
 };
 

@@ -12,7 +12,9 @@ use http::{
 };
 use ipnet::IpNet;
 
-use super::{Device, address};
+use crate::device::Device;
+
+mod forwarded;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -94,7 +96,7 @@ impl DeviceConfig {
     pub(crate) fn capture(&self, headers: &HeaderMap, extensions: &Extensions) -> Captured {
         let peer = (self.peer)(extensions);
         let forwarded = match peer {
-            Some(peer) if address::is_in(&self.trusted, peer) => {
+            Some(peer) if forwarded::is_in(&self.trusted, peer) => {
                 headers.get_all(FORWARDED_FOR).iter().cloned().collect()
             }
             _ => Vec::new(),
@@ -105,7 +107,7 @@ impl DeviceConfig {
     pub(crate) fn device(&self, captured: &Captured) -> Option<Arc<Device>> {
         let Captured { peer, forwarded, user_agent } = captured;
         let lines = forwarded.iter().map(HeaderValue::as_bytes);
-        let client = peer.map(|peer| address::client(peer, lines, &self.trusted));
+        let client = peer.map(|peer| forwarded::client(peer, lines, &self.trusted));
         Device::seen(client, user_agent.as_ref().map(HeaderValue::as_bytes))
     }
 }

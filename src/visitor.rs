@@ -23,7 +23,7 @@ pub(crate) enum Visitor {
 }
 
 /// The visitor's secret, if there is one that may be relied on.
-pub(super) fn known(session: &RequestSession, state: &State) -> Option<Token> {
+pub(crate) fn known(session: &RequestSession, state: &State) -> Option<Token> {
     match (&state.visitor, &state.cookie) {
         (Visitor::New(token), _) => Some(token.clone()),
         // A session began or ended in this request: what was issued before it is over.
@@ -38,7 +38,7 @@ pub(super) fn known(session: &RequestSession, state: &State) -> Option<Token> {
 }
 
 /// A new secret for a visitor who has none.
-pub(super) fn begin(session: &RequestSession, state: &mut State) -> Result<Token, Error> {
+pub(crate) fn begin(session: &RequestSession, state: &mut State) -> Result<Token, Error> {
     if session.backend.rules.transport.visitor_cookie().is_none() {
         return Err(Error::absent());
     }
