@@ -9,7 +9,7 @@ use crate::event::Event;
 pub(crate) struct Counters([AtomicU64; NAMES.len()]);
 
 /// In the order of [`place`].
-const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 12] = [
     "created",
     "renewed",
     "destroyed",

@@ -184,7 +184,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{event::Event, status::Serving};
+    use crate::{counters::NAMES, event::Event, status::Serving};
 
     fn durable() -> Status {
         let store = |answers, cause: Option<&str>| StoreStatus {
