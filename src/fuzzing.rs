@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use crate::{
-    SessionId, Timestamp, cookie,
+    SessionId, Timestamp,
     csrf::{self, Claim, CsrfKey},
-    record::Record,
-    token::Token,
+    session::{record::Record, token::Token},
+    transport::cookie,
 };
 
 /// The `Cookie` lines of a request, as a client may have written them; how many tokens came of it.
@@ -48,7 +48,7 @@ pub fn sealed(version: u64, bytes: &[u8]) -> bool {
     let Some(token) = Token::parse(&[b'A'; 43]) else { return false };
     let Ok(record) = Record::from_bytes(version, bytes.to_vec().into()) else { return false };
     let made_up = record.is_sealed();
-    let opened = crate::seal::open(&token, &token.id(), record);
+    let opened = crate::sealing::records::open(&token, &token.id(), record);
     assert!(!made_up || opened.is_err(), "nobody seals without the token");
     made_up
 }

@@ -140,123 +140,93 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod answer;
-mod backend;
-mod body;
-mod builder;
-mod changes;
-mod client;
 mod clock;
-mod commit;
-#[cfg(feature = "_database")]
-mod compat;
-mod config;
 mod context;
-mod cookie;
-mod counters;
 mod csrf;
-mod depth;
-mod device;
 mod directory;
-mod end;
-mod error;
-mod event;
-mod events;
-mod expiry;
-mod future;
-pub mod guard;
-#[cfg(feature = "_hooks")]
-pub mod hooks;
-mod identity;
-#[cfg(feature = "sealed")]
-mod key_ring;
-mod layer;
-mod lifetime;
-mod line;
-mod login;
-mod mark;
-#[cfg(feature = "redis")]
-mod moment;
-mod platforms;
-mod record;
-mod report;
-mod request;
-mod response;
-mod running;
-#[cfg(feature = "sealed")]
-mod seal;
-mod service;
-mod session_info;
-mod sessions;
-#[cfg(feature = "redis")]
-mod single;
-mod state;
-pub mod state_api;
-mod status;
-mod store;
-mod timestamp;
-mod token;
-mod touch;
-mod transport;
-mod update;
-#[cfg(feature = "redis")]
-mod uptime;
-mod values;
-mod visitor;
-
 #[doc(hidden)]
+#[path = "testing/handler.rs"]
 pub mod doc;
+mod env;
+mod error;
+pub mod guard;
+mod layer;
+mod request;
+mod sealing;
+mod session;
+mod session_api;
+mod store;
+mod sync;
+mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod transport;
+
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-#[cfg(feature = "testing")]
-pub mod testing;
 
-pub use answer::{Answer, AnswerWith, PlainAnswer};
-pub use body::{BodyError, SessionBody};
-pub use builder::Builder;
-pub use client::{DeviceConfig, PeerAddress};
-pub use clock::{Clock, ManualClock};
-#[cfg(feature = "_database")]
-#[allow(deprecated, reason = "deprecated for its users")]
-pub use compat::DatabaseSessionLayer;
-pub use config::Config;
-pub use context::SessionContext;
-pub use cookie::{CookieConfig, SameSite};
+pub use clock::{Clock, ManualClock, timestamp::Timestamp};
+pub use context::{SessionContext, login_attempt::LoginAttempt, timing::Snapshot};
 pub use csrf::{
     CsrfBody, CsrfBuilder, CsrfError, CsrfFault, CsrfFuture, CsrfLayer, CsrfService, CsrfToken,
 };
 #[cfg(feature = "redis")]
 pub use directory::cached::{CachedDirectory, CachedDirectoryBuilder, DirectoryPart};
 pub use directory::{Credentials, Directory, PlatformInfo, Standing, UserInfo, active_platform};
+pub use env::Config;
 pub use error::{ConfigError, Error, ErrorKind};
-pub use event::Event;
-pub use events::{EventStream, Events};
-pub use expiry::SessionExpiry;
-pub use future::ResponseFuture;
+#[cfg(feature = "_database")]
+#[allow(deprecated, reason = "deprecated for its users")]
+pub use layer::database_layer::DatabaseSessionLayer;
+pub use layer::{
+    RedisSessionLayer,
+    answer::{Answer, AnswerWith, PlainAnswer},
+    body::{BodyError, SessionBody},
+    builder::Builder,
+    future::ResponseFuture,
+    service::RedisSessionService,
+};
+pub use request::client::{DeviceConfig, PeerAddress};
 #[cfg(feature = "sealed")]
-pub use key_ring::{KeyRing, Unopened};
-pub use layer::RedisSessionLayer;
-pub use lifetime::Snapshot;
-pub use login::LoginAttempt;
-pub use record::{Activity, Record};
-pub use report::Report;
-
-#[cfg(feature = "sealed")]
-pub use seal::PlainRecords;
-pub use service::RedisSessionService;
-pub use session_info::SessionInfo;
-pub use status::{CopyStatus, Serving, Status, StoreStatus};
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use sealing::{
+    key_ring::{KeyRing, Unopened},
+    records::PlainRecords,
+};
+pub use session::{
+    expiry::SessionExpiry,
+    info::SessionInfo,
+    record::{Activity, Record},
+    token::SessionId,
+};
+#[cfg(feature = "_database")]
 pub use store::database::{DatabaseConfig, DatabaseStore};
 #[cfg(all(feature = "redis", feature = "_database"))]
 pub use store::durable::{DurableBuilder, DurableStore};
 #[cfg(feature = "redis")]
 pub use store::redis::{RedisConfig, RedisStore};
 pub use store::{Expected, Login, SaveOutcome, Store, StoreFuture, memory::MemoryStore};
-pub use timestamp::Timestamp;
-pub use token::SessionId;
-pub use transport::Transport;
+pub use telemetry::{
+    event::Event,
+    events::{EventStream, Events},
+    report::Report,
+    status::{CopyStatus, Serving, Status, StoreStatus},
+};
+pub use transport::{
+    Transport,
+    cookie::{CookieConfig, SameSite},
+};
+
+/// Endpoints for a session's own page and scripts.
+pub mod state_api {
+    pub use crate::session_api::{ApiBody, ApiFuture, SessionApi};
+}
+
+/// Places where this crate's own tests hold a store or move its clock.
+#[cfg(feature = "_hooks")]
+pub mod hooks {
+    pub use crate::store::durable::hooks::Hooks;
+}
 
 /// The README's example, run as a test.
 #[cfg(doctest)]

@@ -7,9 +7,7 @@ use crate::{
         token::{Claim, CsrfKey, CsrfToken},
     },
     error::Error,
-    request::RequestSession,
-    state::State,
-    visitor,
+    request::{RequestSession, state::State, visitor},
 };
 
 impl SessionContext {

@@ -51,7 +51,7 @@ fn digit(byte: u8) -> Option<u8> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use crate::csrf::form::*;
 
     #[test]
     fn the_field_is_found_by_its_exact_name_once() {

@@ -16,7 +16,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::{csrf::error::CsrfFault, error::Error, timestamp::Timestamp, token::Token};
+use crate::{
+    clock::timestamp::Timestamp, csrf::error::CsrfFault, error::Error, session::token::Token,
+};
 
 const HEAD_LEN: usize = 24;
 const LEN: usize = HEAD_LEN + 32;

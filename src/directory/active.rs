@@ -1,6 +1,6 @@
 //! Which platform of a user is the active one: pure.
 
-use super::info::PlatformInfo;
+use crate::directory::info::PlatformInfo;
 
 /// The platform that is used: the `chosen` one, else the user's default, else the first. Only
 /// active ones count, so one that was chosen and is not active any more is passed over.
@@ -33,7 +33,7 @@ pub fn active_platform<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::directory::active::*;
 
     /// `+` for active, `!` for the default.
     fn platforms(told: &[&str]) -> Vec<PlatformInfo> {

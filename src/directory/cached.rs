@@ -4,8 +4,15 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Credentials, Directory, PlatformInfo, UserInfo};
-use crate::{error::Error, single::Loaders, status::StoreStatus};
+use crate::{
+    directory::{
+        Credentials, Directory, PlatformInfo, UserInfo,
+        cached::{cache::Cache, envelope::Kind},
+    },
+    error::Error,
+    sync::single_flight::Loaders,
+    telemetry::status::StoreStatus,
+};
 
 mod builder;
 mod cache;
@@ -18,10 +25,8 @@ mod outage;
 mod part;
 mod sealing;
 
-pub use builder::CachedDirectoryBuilder;
-use cache::Cache;
-use envelope::Kind;
-pub use invalidation::DirectoryPart;
+pub use crate::directory::cached::builder::CachedDirectoryBuilder;
+pub use crate::directory::cached::invalidation::DirectoryPart;
 
 /// A [`Directory`] whose answers are kept in Redis for a while: one loader asks the source, all
 /// instances read what it got.

@@ -1,8 +1,8 @@
 //! A session and the directory together: who is signed in, with which platform, and whether still.
 
-use super::{Directory, PlatformInfo, UserInfo, active_platform};
 use crate::{
     context::SessionContext,
+    directory::{Directory, PlatformInfo, UserInfo, active_platform},
     error::{Error, ErrorKind},
 };
 

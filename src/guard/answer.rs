@@ -10,11 +10,13 @@ use http::{
     request::Parts,
 };
 
-use super::{
-    denied::{Denied, DeniedReason},
-    next::{escaped, safe_next},
+use crate::{
+    context::SessionContext,
+    guard::{
+        denied::{Denied, DeniedReason},
+        next::{escaped, safe_next},
+    },
 };
-use crate::context::SessionContext;
 
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
@@ -28,7 +30,7 @@ pub trait Deny<B>: Clone {
 ///
 /// JSON is `{"error":"unauthenticated"}` with the [code](Denied::code), and `"login"` where one can
 /// sign in. A redirect is 303 See Other (RFC 9110 section 15.4.4) to the login page, with the place that a
-/// `GET` asked for as `next`; see [`safe_next`](super::safe_next). What no sign-in can mend is told
+/// `GET` asked for as `next`; see [`safe_next`](crate::guard::safe_next). What no sign-in can mend is told
 /// with its status instead: a role that is missing, a store that does not answer. Nothing of it is kept
 /// by caches.
 #[derive(Clone, Debug)]

@@ -2,8 +2,11 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use super::denied::{Denied, DeniedReason};
-use crate::{context::SessionContext, error::Error};
+use crate::{
+    context::SessionContext,
+    error::Error,
+    guard::denied::{Denied, DeniedReason},
+};
 
 /// Something that a session has or has not.
 pub trait Condition: Clone + Send + Sync + 'static {

@@ -9,15 +9,18 @@ use axum_core::{
 };
 use http::{HeaderValue, header::CACHE_CONTROL, request::Parts};
 
-use super::{
-    answer::told_as_json,
-    denied::{Denied, DeniedReason},
-    service::no_layer,
+use crate::{
+    context::SessionContext,
+    error::Error,
+    guard::{
+        answer::told_as_json,
+        denied::{Denied, DeniedReason},
+        service::no_layer,
+    },
 };
-use crate::{context::SessionContext, error::Error};
 
 /// Who is signed in, as an argument of an axum handler; else the handler is not called, and the client
-/// gets the answer of [`DenyWith`](super::DenyWith) in JSON.
+/// gets the answer of [`DenyWith`](crate::guard::DenyWith) in JSON.
 ///
 /// ```
 /// use axum::{Router, body::Body, routing::get};

@@ -85,7 +85,7 @@ pub(super) fn escaped(path: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use crate::guard::next::*;
 
     #[test]
     fn only_places_on_this_site_are_followed() {

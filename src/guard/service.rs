@@ -12,13 +12,13 @@ use http::{Request, Response};
 use pin_project::pin_project;
 use tower_service::Service;
 
-use super::{answer::Deny, condition::Condition, denied::Denied};
 use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
+    guard::{answer::Deny, condition::Condition, denied::Denied},
 };
 
-/// Asks before it calls the inner service; made by [`RequireLayer`](super::RequireLayer).
+/// Asks before it calls the inner service; made by [`RequireLayer`](crate::guard::RequireLayer).
 #[derive(Clone)]
 pub struct RequireService<S, C, A> {
     inner: S,

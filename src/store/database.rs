@@ -12,17 +12,14 @@ use tokio::sync::OnceCell;
 use crate::{
     clock::Clock,
     error::{ConfigError, Error},
-    record::Record,
-    token::SessionId,
+    session::{record::Record, token::SessionId},
 };
 
 mod access;
-mod claim;
 mod config;
-mod contract;
 mod engine;
 mod failure;
-mod group;
+mod group_commit;
 mod health;
 mod migration;
 mod pool;
@@ -32,12 +29,16 @@ pub(crate) mod renewal;
 pub(crate) mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod store_impl;
+mod takeover;
 mod write;
 
-pub(crate) use access::Database;
-pub use config::DatabaseConfig;
-pub(crate) use row::{Epoch, Polled, Row, Snapshot};
-pub(crate) use write::{Committed, Ended, Terms, Write, WriteFault, Written};
+pub(crate) use crate::store::database::access::Database;
+pub use crate::store::database::config::DatabaseConfig;
+pub(crate) use crate::store::database::row::{Epoch, Polled, Row, Snapshot};
+pub(crate) use crate::store::database::write::{
+    Committed, Ended, Terms, Write, WriteFault, Written,
+};
 
 /// Sessions in a SQLite file or in PostgreSQL (13 or newer), without a cache in front.
 ///

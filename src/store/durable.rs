@@ -7,40 +7,43 @@
 //! Redis that came back with other data is not believed. And an instance that could not ask the
 //! database for a while **stops believing** Redis.
 
+#[cfg(feature = "_hooks")]
+pub(crate) mod hooks;
+
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{
-    Expected, Login, SaveOutcome, Store, StoreFuture,
-    database::{DatabaseConfig, Write},
-    redis::RedisConfig,
-};
 use crate::{
     clock::Clock,
     error::ConfigError,
-    events::Events,
-    record::{Activity, Record},
-    status::Status,
-    token::SessionId,
+    session::{
+        record::{Activity, Record},
+        token::SessionId,
+    },
+    store::{
+        Expected, Login, SaveOutcome, Store, StoreFuture,
+        database::{DatabaseConfig, Write},
+        durable::{background::Keeper, engine::Inner},
+        redis::RedisConfig,
+    },
+    telemetry::{events::Events, status::Status},
 };
 
+mod activity;
 mod authority;
+mod background;
 mod breaker;
-mod config;
-mod inner;
+mod builder;
+mod engine;
 mod journal;
-mod keeper;
 mod load;
 mod push;
 mod renew;
-mod state;
+mod status;
 mod sweep;
-mod touch;
 mod trust;
 mod write;
 
-pub use config::DurableBuilder;
-use inner::Inner;
-use keeper::Keeper;
+pub use crate::store::durable::builder::DurableBuilder;
 
 /// Sessions in a database, with copies in Redis: nobody is signed out when Redis dies, nothing
 /// that was acknowledged is lost, and no logout is undone.

@@ -2,11 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use super::{Expected, SaveOutcome, Store};
 use crate::{
     error::{Error, ErrorKind},
-    record::Record,
-    token::SessionId,
+    session::{record::Record, token::SessionId},
+    store::{Expected, SaveOutcome, Store},
 };
 
 /// A session that belongs to a user and gets a new id: a sign-in, or a renewal of one.

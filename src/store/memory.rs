@@ -6,14 +6,15 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Expected, Login, SaveOutcome, Store, StoreFuture};
 use crate::{
-    clock::Clock,
+    clock::{Clock, timestamp::Timestamp},
     error::Error,
-    record::{Activity, Record},
-    status::{Serving, Status},
-    timestamp::Timestamp,
-    token::SessionId,
+    session::{
+        record::{Activity, Record},
+        token::SessionId,
+    },
+    store::{Expected, Login, SaveOutcome, Store, StoreFuture},
+    telemetry::status::{Serving, Status},
 };
 
 /// How many writes pass between two sweeps of records that have ended.

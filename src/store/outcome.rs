@@ -1,6 +1,6 @@
 //! What a write expects, and what became of it.
 
-use crate::{error::Error, record::Record};
+use crate::{error::Error, session::record::Record};
 
 /// What the store has to hold for a [`save`](crate::Store::save) to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

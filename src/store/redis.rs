@@ -9,35 +9,34 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use redis::Value;
 
-use super::{SaveOutcome, Store as _};
 use crate::{
-    clock::Clock,
+    clock::{Clock, timestamp::Timestamp},
     error::{ConfigError, Error},
-    record::{ACTIVITY_OFFSET, Activity, Record, USER_OFFSET},
-    timestamp::Timestamp,
-    token::SessionId,
+    session::{
+        record::{ACTIVITY_OFFSET, Activity, Record, USER_OFFSET},
+        token::SessionId,
+    },
+    store::{
+        SaveOutcome, Store as _,
+        redis::{
+            client::{
+                connection::{Answer, Connections},
+                script::{self, Call, Script},
+            },
+            value::{HEAD_LEN, head},
+        },
+    },
 };
 
+pub(crate) mod client;
 #[cfg(feature = "_database")]
-pub(crate) mod cache;
-mod check;
-mod config;
-mod connection;
-mod contract;
+pub(crate) mod copies;
 pub(crate) mod entries;
-mod failure;
-pub(crate) mod greet;
-mod health;
-pub(crate) mod incarnation;
-mod open;
-mod script;
+mod store_impl;
 mod users;
 mod value;
 
-pub use config::RedisConfig;
-use connection::{Answer, Connections};
-use script::{Call, Script};
-use value::{HEAD_LEN, head};
+pub use crate::store::redis::client::config::RedisConfig;
 
 /// The generation in every key. A constant as long as nothing but Redis keeps the records.
 const GENERATION: &str = "0";

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::{DELETE, FENCED, FINAL, Subject, active, demand, fresh_id, next, renewed};
-use crate::{Expected, SaveOutcome};
+use crate::{
+    Expected, SaveOutcome,
+    testing::{DELETE, FENCED, FINAL, Subject, active, demand, fresh_id, next, renewed},
+};
 
 pub(super) async fn check(store: &Subject) {
     a_deleted_record_stays_gone(store).await;

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use super::{HALF, Subject, active, demand, fresh_id, next, poll_and_drop, renewed};
-use crate::{Expected, SaveOutcome};
+use crate::{
+    Expected, SaveOutcome,
+    testing::{HALF, Subject, active, demand, fresh_id, next, poll_and_drop, renewed},
+};
 
 /// More than any store needs to send its command.
 const POLLS: usize = 12;

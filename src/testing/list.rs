@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    BY_USER, LISTED, Subject, demand, fresh_id, healthy, known, renewed, show, users::a_user,
+use crate::{
+    Login, Record, SaveOutcome, SessionId,
+    testing::{
+        BY_USER, LISTED, Subject, demand, fresh_id, healthy, known, renewed, show, users::a_user,
+    },
 };
-use crate::{Login, Record, SaveOutcome, SessionId};
 
 pub(super) async fn check(store: &Subject) {
     if store.keeps_users().await {

@@ -4,8 +4,10 @@ use std::{future::Future, time::Duration};
 
 use tokio::task::{JoinError, JoinSet};
 
-use super::{ABSENT, FENCED, FINAL, RENEW, Subject, active, demand, fresh_id, next, renewed};
-use crate::{Expected, Record, SaveOutcome, SessionId};
+use crate::{
+    Expected, Record, SaveOutcome, SessionId,
+    testing::{ABSENT, FENCED, FINAL, RENEW, Subject, active, demand, fresh_id, next, renewed},
+};
 
 const WRITERS: usize = 64;
 const ROUNDS: usize = 32;

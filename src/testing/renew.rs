@@ -1,7 +1,9 @@
 //! Renewals, one after the other.
 
-use super::{FENCED, RENEW, Subject, active, demand, fresh_id, next, renewed};
-use crate::{Expected, SaveOutcome};
+use crate::{
+    Expected, SaveOutcome,
+    testing::{FENCED, RENEW, Subject, active, demand, fresh_id, next, renewed},
+};
 
 pub(super) async fn check(store: &Subject) {
     the_record_moves(store).await;

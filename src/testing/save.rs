@@ -1,9 +1,12 @@
 //! Loads, creates and saves, one after the other.
 
-use super::{
-    ABSENT, FENCED, FORGETFUL, IN_ORDER, KEPT, Subject, demand, fresh_id, healthy, next, values,
+use crate::{
+    Expected, Record, SaveOutcome, Timestamp,
+    session::values::Values,
+    testing::{
+        ABSENT, FENCED, FORGETFUL, IN_ORDER, KEPT, Subject, demand, fresh_id, healthy, next, values,
+    },
 };
-use crate::{Expected, Record, SaveOutcome, Timestamp, values::Values};
 
 pub(super) async fn check(store: &Subject) {
     a_record_is_kept_as_it_is(store).await;

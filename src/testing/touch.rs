@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::{FENCED, Subject, TOUCH, active, demand, fresh_id, next};
-use crate::{Activity, Expected, SaveOutcome};
+use crate::{
+    Activity, Expected, SaveOutcome,
+    testing::{FENCED, Subject, TOUCH, active, demand, fresh_id, next},
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

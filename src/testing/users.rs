@@ -2,8 +2,10 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::{BY_USER, Subject, demand, fresh_id, healthy, known, next, renewed};
-use crate::{ErrorKind, Expected, Login, Record, SaveOutcome, SessionId};
+use crate::{
+    ErrorKind, Expected, Login, Record, SaveOutcome, SessionId,
+    testing::{BY_USER, Subject, demand, fresh_id, healthy, known, next, renewed},
+};
 
 pub(super) async fn check(store: &Subject) {
     if !store.keeps_users().await {

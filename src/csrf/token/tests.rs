@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use crate::csrf::token::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MILLI: Duration = Duration::from_millis(1);

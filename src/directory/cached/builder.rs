@@ -2,14 +2,16 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{CachedDirectory, Inner, cache::Cache, sealing::Sealing};
 #[cfg(feature = "sealed")]
-use crate::key_ring::KeyRing;
+use crate::sealing::key_ring::KeyRing;
 use crate::{
-    directory::Directory,
+    directory::{
+        Directory,
+        cached::{CachedDirectory, Inner, cache::Cache, sealing::Sealing},
+    },
     error::ConfigError,
-    single::Loaders,
     store::redis::{RedisConfig, entries::Entries},
+    sync::single_flight::Loaders,
 };
 
 /// Configures a [`CachedDirectory`].

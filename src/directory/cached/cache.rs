@@ -10,21 +10,20 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use super::{
-    Place,
-    builder::Times,
-    doubts::Doubts,
-    envelope::Kind,
-    outage::Outage,
-    sealing::{Sealing, Unreadable},
-};
 use crate::{
+    clock::{moment::Moment, uptime::Uptime},
+    directory::cached::{
+        Place,
+        builder::Times,
+        doubts::Doubts,
+        envelope::Kind,
+        outage::Outage,
+        sealing::{Sealing, Unreadable},
+    },
     error::{Causes, Error},
-    mark::Marks,
-    moment::Moment,
-    status::StoreStatus,
+    session::write_id::Marks,
     store::redis::entries::Entries,
-    uptime::Uptime,
+    telemetry::status::StoreStatus,
 };
 
 /// Longest id of a user or a platform, in bytes.

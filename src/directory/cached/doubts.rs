@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::moment::Moment;
+use crate::clock::moment::Moment;
 
 /// Keys at a time. Beyond them nothing that Redis holds is believed for a while.
 const MOST: usize = 4_096;
@@ -56,7 +56,7 @@ impl Doubts {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::directory::cached::doubts::*;
 
     fn at(millis: u64) -> Moment {
         Moment::from_millis(millis)

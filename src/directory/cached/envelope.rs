@@ -76,7 +76,7 @@ impl fmt::Display for Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::directory::cached::envelope::*;
 
     const ALL: [Kind; 4] = [Kind::User, Kind::Platforms, Kind::Settings, Kind::Credentials];
 

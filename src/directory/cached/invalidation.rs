@@ -2,8 +2,10 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{CachedDirectory, cache::Cache, envelope::Kind};
-use crate::directory::Directory;
+use crate::directory::{
+    Directory,
+    cached::{CachedDirectory, cache::Cache, envelope::Kind},
+};
 
 /// What of a user changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Place, cache::Cache};
 use crate::{
+    directory::cached::{Place, cache::Cache},
     error::ErrorKind,
-    mark::Mark,
+    session::write_id::Mark,
     store::redis::entries::{Entry, Taken, Turn},
 };
 

@@ -5,8 +5,14 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Inner, Place, lease::Lease, part::Part, sealing::Unreadable};
-use crate::{directory::Directory, error::Error, store::redis::entries::Turn};
+use crate::{
+    directory::{
+        Directory,
+        cached::{Inner, Place, lease::Lease, part::Part, sealing::Unreadable},
+    },
+    error::Error,
+    store::redis::entries::Turn,
+};
 
 /// The first and the longest pause between two looks at what another loader has done.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(80));

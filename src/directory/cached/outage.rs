@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::moment::Moment;
+use crate::clock::moment::Moment;
 
 /// Failures in a row after which it is left alone.
 const PATIENCE: u32 = 3;
@@ -58,7 +58,7 @@ fn after(now: Moment) -> Moment {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::directory::cached::outage::*;
 
     fn at(millis: u64) -> Moment {
         Moment::from_millis(millis)

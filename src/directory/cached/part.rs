@@ -2,9 +2,11 @@
 
 use std::future::Future;
 
-use super::{Place, envelope::Kind};
 use crate::{
-    directory::{Credentials, Directory, PlatformInfo, UserInfo},
+    directory::{
+        Credentials, Directory, PlatformInfo, UserInfo,
+        cached::{Place, envelope::Kind},
+    },
     error::Error,
 };
 

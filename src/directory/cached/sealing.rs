@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{
+use crate::directory::cached::{
     Place,
     envelope::{self, Fault, Kind},
 };
 #[cfg(feature = "sealed")]
-use crate::key_ring::{CACHE, KeyRing, Unopened};
+use crate::sealing::key_ring::{CACHE, KeyRing, Unopened};
 
 /// Turns what a directory said into what lies in Redis, and back.
 #[derive(Debug, Default)]

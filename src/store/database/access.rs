@@ -11,18 +11,17 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{
-    config::DatabaseConfig,
-    engine::Engine,
-    group::Group,
-    row::{Epoch, Polled, Row, Snapshot},
-    write::{Committed, Write, WriteFault, column_of},
-};
 use crate::{
     clock::Clock,
     error::{ConfigError, Error},
-    record::Record,
-    token::SessionId,
+    session::{record::Record, token::SessionId},
+    store::database::{
+        config::DatabaseConfig,
+        engine::Engine,
+        group_commit::Group,
+        row::{Epoch, Polled, Row, Snapshot},
+        write::{Committed, Write, WriteFault, column_of},
+    },
 };
 
 /// How long after its end, or its death, a row stays. A database that lags behind Redis by a touch

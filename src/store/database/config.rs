@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::error::ConfigError;
 
-/// Address and limits of a [`DatabaseStore`](super::DatabaseStore).
+/// Address and limits of a [`DatabaseStore`](crate::store::database::DatabaseStore).
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,19 +1,18 @@
 //! Which database it is.
 
 #[cfg(feature = "postgres")]
-use super::postgres::Postgres;
+use crate::store::database::postgres::Postgres;
 #[cfg(feature = "sqlite")]
-use super::sqlite::Sqlite;
-use super::{
-    config::{Address, DatabaseConfig},
-    row::{Epoch, Polled, Row, Snapshot, heads},
-    write::{Batch, Executed, Failed, WriteFault},
-};
+use crate::store::database::sqlite::Sqlite;
 use crate::{
+    clock::timestamp::Timestamp,
     error::{ConfigError, Error},
-    record::Record,
-    timestamp::Timestamp,
-    token::SessionId,
+    session::{record::Record, token::SessionId},
+    store::database::{
+        config::{Address, DatabaseConfig},
+        row::{Epoch, Polled, Row, Snapshot, heads},
+        write::{Batch, Executed, Failed, WriteFault},
+    },
 };
 
 /// Hands on to the database there is.

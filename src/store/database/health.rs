@@ -57,7 +57,7 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::store::database::health::*;
 
     #[test]
     fn a_few_failures_in_a_row_and_no_bad_record_mean_that_it_does_not_answer() {

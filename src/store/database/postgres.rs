@@ -11,22 +11,25 @@ use sqlx::{
 };
 use tokio::{sync::Mutex, time::timeout_at};
 
-use super::{
-    config::{DatabaseConfig, fault},
-    failure::late,
-    pool::{Place, Pool},
+use crate::{
+    error::{ConfigError, Error},
+    store::database::{
+        config::{DatabaseConfig, fault},
+        failure::late,
+        pool::{Place, Pool},
+        postgres::{
+            failure::{Failure, typed},
+            notify::Listener,
+        },
+    },
 };
-use crate::error::{ConfigError, Error};
 
-mod call;
+mod batch;
 mod failure;
-mod lines;
-mod listen;
+mod notify;
+mod procedures;
 mod read;
 mod schema;
-
-use failure::{Failure, typed};
-use listen::Listener;
 
 /// Batches that may be under way at the same time. More would make each of them smaller.
 const WRITERS: u32 = 4;

@@ -6,11 +6,17 @@
 
 use std::time::Duration;
 
-use super::{
-    DatabaseStore,
-    write::{Write, WriteFault, Written},
+use crate::{
+    error::Error,
+    session::token::SessionId,
+    store::{
+        SaveOutcome,
+        database::{
+            DatabaseStore,
+            write::{Write, WriteFault, Written},
+        },
+    },
 };
-use crate::{error::Error, store::SaveOutcome, token::SessionId};
 
 /// Times that a step is tried whose answer was lost.
 const TRIES: u32 = 3;

@@ -3,10 +3,9 @@
 use bytes::Bytes;
 
 use crate::{
+    clock::timestamp::Timestamp,
     error::{Error, ErrorKind},
-    record::Record,
-    timestamp::Timestamp,
-    token::SessionId,
+    session::{record::Record, token::SessionId},
 };
 
 /// A row of the sessions.

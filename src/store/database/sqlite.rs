@@ -9,28 +9,27 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{
-    config::DatabaseConfig,
-    failure::late,
-    row::Epoch,
-    write::{Batch, Executed, Failed, WriteFault},
-};
 use crate::{
+    clock::timestamp::Timestamp,
     error::{ConfigError, Error},
-    timestamp::Timestamp,
+    store::database::{
+        config::DatabaseConfig,
+        failure::late,
+        pool::Pool,
+        row::Epoch,
+        sqlite::failure::{is_busy, is_rolled_back, typed},
+        write::{Batch, Executed, Failed, WriteFault},
+    },
 };
 
 mod failure;
+mod maintenance;
 mod open;
 mod read;
 mod renewal;
 mod schema;
 mod statements;
-mod upkeep;
 mod users;
-
-use super::pool::Pool;
-use failure::{is_busy, is_rolled_back, typed};
 
 /// How the file is reached.
 pub(super) struct Sqlite {
@@ -82,7 +81,7 @@ impl Sqlite {
                     outcomes.push(outcome);
                 }
                 for (id, version) in &batch.clears {
-                    upkeep::clear(connection, id, *version).await?;
+                    maintenance::clear(connection, id, *version).await?;
                 }
                 Ok(outcomes)
             })
@@ -97,7 +96,8 @@ impl Sqlite {
 
     pub(super) async fn bump(&self, from: &Epoch, to: &Epoch) -> Result<bool, WriteFault> {
         let transaction = self.begin().await.map_err(WriteFault::Refused)?;
-        let bumped = transaction.run(async |connection| upkeep::bump(connection, from, to).await);
+        let bumped =
+            transaction.run(async |connection| maintenance::bump(connection, from, to).await);
         let (transaction, bumped) = bumped.await.map_err(WriteFault::Refused)?;
         transaction.commit().await?.end();
         Ok(bumped)
@@ -106,7 +106,7 @@ impl Sqlite {
     pub(super) async fn purge(&self, before: Timestamp, limit: i64) -> Result<u64, Error> {
         let transaction = self.begin().await?;
         let purged =
-            transaction.run(async |connection| upkeep::purge(connection, before, limit).await);
+            transaction.run(async |connection| maintenance::purge(connection, before, limit).await);
         let (transaction, purged) = purged.await?;
         transaction.commit().await.map_err(WriteFault::into_error)?.end();
         Ok(purged)
@@ -198,7 +198,7 @@ struct Committed<'a>(Transaction<'a>);
 
 impl Committed<'_> {
     async fn epoch(&mut self) -> Option<Epoch> {
-        let epoch = upkeep::epoch(&mut self.0.connection);
+        let epoch = maintenance::epoch(&mut self.0.connection);
         timeout_at(self.0.deadline, epoch).await.ok()?.ok()
     }
 

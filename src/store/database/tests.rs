@@ -2,8 +2,11 @@
 
 use std::{future::Future, time::Duration};
 
-use super::*;
-use crate::{ManualClock, record::Activity, store::Store as _, token::Token};
+use crate::{
+    ManualClock,
+    session::{record::Activity, token::Token},
+    store::{Store as _, database::*},
+};
 
 #[cfg(feature = "postgres")]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "made for the tests outside")]

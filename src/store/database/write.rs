@@ -2,12 +2,16 @@
 
 use std::num::NonZeroU32;
 
-use super::row::{Epoch, millis};
 use crate::{
     error::Error,
-    record::{Activity, Record},
-    store::Login,
-    token::SessionId,
+    session::{
+        record::{Activity, Record},
+        token::SessionId,
+    },
+    store::{
+        Login,
+        database::row::{Epoch, millis},
+    },
 };
 
 /// One change to the sessions.
@@ -194,7 +198,7 @@ pub(super) fn column_of(user: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::store::database::write::*;
 
     #[test]
     fn no_two_users_share_a_column() {

@@ -5,17 +5,16 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{config::Parameters, trust::Trust};
 use crate::{
+    clock::{moment::Moment, uptime::Uptime},
     error::Error,
-    mark,
-    moment::Moment,
+    session::write_id,
     store::{
         StoreFuture,
         database::{Database, Epoch, WriteFault},
-        redis::{greet::Greeter, incarnation::Incarnation},
+        durable::{builder::Parameters, trust::Trust},
+        redis::client::{greet::Greeter, incarnation::Incarnation},
     },
-    uptime::Uptime,
 };
 
 pub(super) struct Authority {
@@ -25,7 +24,7 @@ pub(super) struct Authority {
     /// Several connections that open at once need one new generation, not one each.
     bumping: tokio::sync::Mutex<()>,
     #[cfg(feature = "_hooks")]
-    pub(super) hooks: crate::hooks::Hooks,
+    pub(super) hooks: crate::store::durable::hooks::Hooks,
 }
 
 /// Why all copies are given up.
@@ -43,7 +42,7 @@ impl Authority {
     pub(super) fn new(
         database: Database,
         parameters: &Parameters,
-        #[cfg(feature = "_hooks")] hooks: crate::hooks::Hooks,
+        #[cfg(feature = "_hooks")] hooks: crate::store::durable::hooks::Hooks,
     ) -> Self {
         Self {
             database,
@@ -131,7 +130,7 @@ fn successor(from: &Epoch, known: Option<&Epoch>, reason: Reason<'_>) -> Result<
     };
     // Above everything that anybody may know, also of a database that went back in time.
     let seq = from.seq.max(known.map_or(0, |known| known.seq)).saturating_add(1);
-    Ok(Epoch { seq, generation: mark::random()?, incarnation })
+    Ok(Epoch { seq, generation: write_id::random()?, incarnation })
 }
 
 impl Greeter for Authority {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{error::Error, moment::Moment};
+use crate::{clock::moment::Moment, error::Error};
 
 /// Failures in a row that open it.
 const PATIENCE: u32 = 3;
@@ -97,7 +97,7 @@ impl Breaker {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::store::durable::breaker::*;
 
     fn at(millis: u64) -> Moment {
         Moment::from_millis(millis)

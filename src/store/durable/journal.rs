@@ -5,7 +5,11 @@
 
 use std::collections::HashMap;
 
-use crate::{error::Error, record::Record, store::database::row::Row, token::SessionId};
+use crate::{
+    error::Error,
+    session::{record::Record, token::SessionId},
+    store::database::row::Row,
+};
 
 /// What Redis has to be told of a session.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ pub(super) fn order(row: Option<Result<Row, Error>>, journalled: u64) -> (Order,
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::store::durable::journal::*;
 
     fn id(last: char) -> SessionId {
         format!("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdH{last}8").parse().unwrap()

@@ -1,14 +1,13 @@
 //! Reading: a copy that may be believed, else the truth, and a copy of it for the next one.
 
-use super::inner::Inner;
 use crate::{
     error::{Error, ErrorKind},
-    record::Record,
+    session::{record::Record, token::SessionId},
     store::{
         database::Row,
-        redis::cache::{Fault, Found, Lease, Link},
+        durable::engine::Inner,
+        redis::copies::{Fault, Found, Lease, Link},
     },
-    token::SessionId,
 };
 
 /// What Redis is good for, of one session just now.

@@ -1,14 +1,14 @@
 //! Telling Redis of a change that the database has.
 
-use super::{inner::Inner, journal::Order};
 use crate::{
+    clock::moment::Moment,
     error::Error,
-    moment::Moment,
+    session::token::SessionId,
     store::{
         database::Epoch,
-        redis::cache::{Fault, Link},
+        durable::{engine::Inner, journal::Order},
+        redis::copies::{Fault, Link},
     },
-    token::SessionId,
 };
 
 /// Ends that one command tells of.

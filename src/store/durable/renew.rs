@@ -1,17 +1,16 @@
 //! Moving a session to a new id: the steps of [`renewal`], and Redis told of the end of the old one.
 
-use super::{inner::Inner, journal::Order, write::Doubt};
 use crate::{
     error::Error,
-    record::Record,
+    session::{record::Record, token::SessionId},
     store::{
         Login, SaveOutcome,
         database::{
             Write, WriteFault, Written,
             renewal::{self, Steps},
         },
+        durable::{engine::Inner, journal::Order, write::Doubt},
     },
-    token::SessionId,
 };
 
 impl Inner {

@@ -1,7 +1,13 @@
 //! Finishing what nobody finished: Redis is told of every change in the journal.
 
-use super::{inner::Inner, journal, push::carry_out};
-use crate::{error::Error, store::database::Snapshot, token::SessionId};
+use crate::{
+    error::Error,
+    session::token::SessionId,
+    store::{
+        database::Snapshot,
+        durable::{engine::Inner, journal, push::carry_out},
+    },
+};
 
 /// Rows that are looked at together.
 const AT_ONCE: usize = 32;

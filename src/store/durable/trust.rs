@@ -7,12 +7,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use crate::{
-    moment::Moment,
+    clock::moment::Moment,
+    session::token::SessionId,
     store::{
         database::row::Epoch,
-        redis::incarnation::{Incarnation, Peer},
+        redis::client::incarnation::{Incarnation, Peer},
     },
-    token::SessionId,
 };
 
 /// What one instance knows of the copies, and since when.

@@ -2,16 +2,15 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{inner::Inner, journal::Order, load::is_away};
 use crate::{
+    clock::moment::Moment,
     error::Error,
-    moment::Moment,
-    record::Record,
+    session::{record::Record, token::SessionId},
     store::{
         SaveOutcome,
         database::{Committed, Ended, Epoch, Terms, Write, WriteFault, Written},
+        durable::{engine::Inner, journal::Order, load::is_away},
     },
-    token::SessionId,
 };
 
 /// What the database made of a write, and when it had it.

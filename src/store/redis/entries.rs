@@ -8,16 +8,18 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use redis::{FromRedisValue as _, Value};
 
-use super::{
-    RedisConfig,
-    connection::Connections,
-    millis,
-    script::{ENTRIES, Script},
-};
 use crate::{
     error::{ConfigError, Error, ErrorKind},
-    mark::Mark,
-    status::StoreStatus,
+    session::write_id::Mark,
+    store::redis::{
+        RedisConfig,
+        client::{
+            connection::Connections,
+            script::{ENTRIES, Script},
+        },
+        millis,
+    },
+    telemetry::status::StoreStatus,
 };
 
 /// The entries in one Redis.

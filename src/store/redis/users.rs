@@ -7,16 +7,21 @@ use std::time::Duration;
 
 use redis::{FromRedisValue, Value};
 
-use super::{
-    CREATE_DEADLINE, KEPT_EXPIRED, RedisStore, TOMBSTONE, conflict, millis,
-    script::Script,
-    value::{self, HEAD_LEN, head},
-};
 use crate::{
     error::Error,
-    record::{HEAD_MAX, Record},
-    store::{Login, SaveOutcome},
-    token::SessionId,
+    session::{
+        record::{HEAD_MAX, Record},
+        token::SessionId,
+    },
+    store::{
+        Login, SaveOutcome,
+        redis::{
+            CREATE_DEADLINE, KEPT_EXPIRED, RedisStore, TOMBSTONE,
+            client::script::Script,
+            conflict, millis,
+            value::{self, HEAD_LEN, head},
+        },
+    },
 };
 
 /// Sessions that one script looks at.

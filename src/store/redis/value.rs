@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 
 use crate::{
     error::{Error, ErrorKind},
-    record::{ACTIVITY_LEN, Activity, Record},
+    session::record::{ACTIVITY_LEN, Activity, Record},
 };
 
 /// `R` and 16 hex digits.
@@ -74,7 +74,7 @@ pub(super) fn corrupt() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::store::redis::value::*;
 
     #[test]
     fn the_head_holds_every_version() {

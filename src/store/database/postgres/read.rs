@@ -2,15 +2,14 @@
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::{Postgres, typed};
 use crate::{
     error::Error,
-    record::HEAD_MAX,
+    session::{record::HEAD_MAX, token::SessionId},
     store::database::{
         failure::no_epoch,
+        postgres::{Postgres, typed},
         row::{Columns, Epoch, Polled, Row, Snapshot, corrupt, in_order},
     },
-    token::SessionId,
 };
 
 impl Postgres {

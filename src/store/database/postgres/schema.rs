@@ -5,12 +5,12 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, ConnectOptions, Row as _, postgres::PgConnection};
 use tokio::time::timeout;
 
-use super::{Failure, Postgres, typed};
 use crate::{
     error::{Error, ErrorKind},
     store::database::{
         failure::late,
         migration::{check, missing, no_tables},
+        postgres::{Failure, Postgres, typed},
     },
 };
 

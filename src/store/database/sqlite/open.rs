@@ -7,10 +7,9 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::typed;
 use crate::{
     error::{ConfigError, Error, ErrorKind},
-    store::database::config::fault,
+    store::database::{config::fault, sqlite::typed},
 };
 
 /// How the writer opens the file.

@@ -6,15 +6,14 @@ use sqlx::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{Sqlite, open, typed};
 use crate::{
     error::Error,
-    record::HEAD_MAX,
+    session::{record::HEAD_MAX, token::SessionId},
     store::database::{
         failure::{late, no_epoch},
         row::{Columns, Epoch, Polled, Row, Snapshot, corrupt, in_order},
+        sqlite::{Sqlite, open, typed},
     },
-    token::SessionId,
 };
 
 pub(super) const EPOCH: &str = "SELECT seq, generation, incarnation FROM trs_cache";

@@ -2,12 +2,14 @@
 
 use sqlx::{Row as _, sqlite::SqliteConnection};
 
-use super::statements::{Outcome, done, instead, kill};
 use crate::{
-    record::Record,
-    store::database::{row::millis, write::Written},
-    timestamp::Timestamp,
-    token::SessionId,
+    clock::timestamp::Timestamp,
+    session::{record::Record, token::SessionId},
+    store::database::{
+        row::millis,
+        sqlite::statements::{Outcome, done, instead, kill},
+        write::Written,
+    },
 };
 
 pub(super) async fn finish(

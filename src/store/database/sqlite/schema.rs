@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Row as _, sqlite::SqliteConnection};
 
-use super::{Sqlite, open, typed};
 use crate::{
     error::{Error, ErrorKind},
     store::database::{
         migration::{check, missing, no_tables},
+        sqlite::{Sqlite, open, typed},
         write::WriteFault,
     },
 };

@@ -6,16 +6,18 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteConnection},
 };
 
-use super::{read::columns, renewal, users};
 use crate::{
+    clock::timestamp::Timestamp,
     error::Error,
-    record::{Activity, Record},
+    session::{
+        record::{Activity, Record},
+        token::SessionId,
+    },
     store::database::{
         row::{Columns, millis},
+        sqlite::{read::columns, renewal, users},
         write::{Ended, Fresh, Write, Written},
     },
-    timestamp::Timestamp,
-    token::SessionId,
 };
 
 /// The inner error is that of this write alone.

@@ -2,15 +2,15 @@
 
 use sqlx::{Row as _, sqlite::SqliteConnection};
 
-use super::statements::{Outcome, kill};
 use crate::{
+    clock::timestamp::Timestamp,
     error::Error,
+    session::token::SessionId,
     store::database::{
         row::millis,
+        sqlite::statements::{Outcome, kill},
         write::{Ended, Write, Written, column_of},
     },
-    timestamp::Timestamp,
-    token::SessionId,
 };
 
 /// Whether the user's epoch is the one that was read before the credentials were checked.

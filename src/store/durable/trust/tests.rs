@@ -1,5 +1,4 @@
-use super::*;
-use crate::token::Token;
+use crate::{session::token::Token, store::durable::trust::*};
 
 const LEASE: Duration = Duration::from_millis(300);
 

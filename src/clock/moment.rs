@@ -1,0 +1,36 @@
+//! A point in time that ages are counted from: pure.
+
+#![cfg_attr(not(feature = "_database"), allow(dead_code, reason = "for the durable store"))]
+
+use std::time::Duration;
+
+/// Milliseconds since some start that is the same for the whole process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    pub(crate) const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    pub(crate) const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago it was; zero for one that is yet to come.
+    pub(crate) const fn age(self, now: Self) -> Duration {
+        Duration::from_millis(now.0.saturating_sub(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::moment::*;
+
+    #[test]
+    fn ages_count_from_the_past_and_never_below_zero() {
+        let (early, late) = (Moment::from_millis(1_000), Moment::from_millis(3_000));
+        assert_eq!(early.age(late), Duration::from_secs(2));
+        assert_eq!(late.age(early), Duration::ZERO);
+    }
+}

@@ -1,0 +1,214 @@
+//! Who is signed in, with which platform; and the ways in and out.
+
+use crate::{
+    context::SessionContext,
+    error::{Error, ErrorKind},
+    request::state::{Presence, State},
+};
+
+/// Longest user or platform, in bytes.
+const NAME_MAX: usize = 1024;
+
+impl SessionContext {
+    /// The user that is signed in, or none.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// assert_eq!(session.user_id().await?, None);
+    /// session.login("alice", None).await?;
+    /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
+    /// # Ok(()) });
+    /// ```
+    pub async fn user_id(&self) -> Result<Option<String>, Error> {
+        self.read(|state| Ok(state.changes.user(state.base()?))).await?
+    }
+
+    /// The active platform, or none.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", Some("pixelfed-1")).await?;
+    /// assert_eq!(session.platform_id().await?.as_deref(), Some("pixelfed-1"));
+    /// # Ok(()) });
+    /// ```
+    pub async fn platform_id(&self) -> Result<Option<String>, Error> {
+        self.read(|state| Ok(state.changes.platform(state.base()?))).await?
+    }
+
+    /// Signs `user` in, with an active platform or none. Buffered; when it is stored the session
+    /// gets a new id, the old one is dead in the same step, and the absolute time starts afresh.
+    ///
+    /// The values of an anonymous session, or of the same user's, stay; those of another user go,
+    /// buffered ones included.
+    /// If the session that was there ended meanwhile, a new one begins.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for an empty user or platform, or one above 1,024 bytes; `TooLarge` as in
+    /// [`insert`](Self::insert); `Closed` after the head.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.insert("cart", &["tea"]).await?;
+    /// session.login("alice", None).await?;
+    /// assert_eq!(session.keys().await?, ["cart"]);
+    /// # Ok(()) });
+    /// ```
+    pub async fn login(&self, user: &str, platform: Option<&str>) -> Result<(), Error> {
+        self.sign_in(user, platform, None).await
+    }
+
+    /// The same, if the user's epoch is still this one when it is stored.
+    pub(crate) async fn sign_in(
+        &self,
+        user: &str,
+        platform: Option<&str>,
+        epoch: Option<u64>,
+    ) -> Result<(), Error> {
+        check_name("user", user)?;
+        if let Some(platform) = platform {
+            check_name("platform", platform)?;
+        }
+        let backend = &self.session.backend;
+        let login = |state: &mut State| {
+            state.may_set_cookie()?;
+            let base = state.held.as_ref().map(|held| &*held.record);
+            let stranger = state.changes.user(base).is_some_and(|before| before != user);
+            state.change(backend, |changes| {
+                if stranger {
+                    changes.forget_values();
+                }
+                changes.login(user, platform);
+                changes.hold_login_to(epoch);
+            })?;
+            // Something that cannot be read, or several sessions at once, locks nobody out: the
+            // login begins a session of its own.
+            if state.held.is_none() {
+                state.presence = Presence::Absent;
+            }
+            Ok(())
+        };
+        self.read(login).await?
+    }
+
+    /// Gives the session a new id when it is stored, and the old one dies in the same step: after
+    /// a change of privilege. Values and absolute end stay. Nothing happens without a session.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` after the head.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.insert("theme", "dark").await?;
+    /// session.save().await?;
+    /// let old = session.id().await?;
+    /// session.renew().await?;
+    /// session.save().await?;
+    /// assert_ne!(session.id().await?, old);
+    /// # Ok(()) });
+    /// ```
+    pub async fn renew(&self) -> Result<(), Error> {
+        let renew = |state: &mut State| {
+            if state.base()?.is_some() {
+                state.may_set_cookie()?;
+                state.changes.renew();
+            }
+            Ok(())
+        };
+        self.read(renew).await?
+    }
+
+    /// Ends the session, at once and in the store; the cookie is cleared. A request in flight
+    /// cannot bring it back. What is inserted afterwards begins a new session under a new id.
+    ///
+    /// Asks the store once, and not at all without a cookie. Works for records that cannot be
+    /// read, and ends every session that the client's cookies open, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: the session may not have ended. The layer then tries again before the
+    /// response, and answers 503 if that fails too: a logout is never a success by mistake.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.logout().await?;
+    /// assert_eq!(session.user_id().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn logout(&self) -> Result<(), Error> {
+        self.destroy().await
+    }
+
+    /// The same as [`logout`](Self::logout), for sessions without a user.
+    ///
+    /// # Errors
+    ///
+    /// As for [`logout`](Self::logout).
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.insert("cart", &["tea"]).await?;
+    /// session.destroy().await?;
+    /// assert!(session.keys().await?.is_empty());
+    /// # Ok(()) });
+    /// ```
+    pub async fn destroy(&self) -> Result<(), Error> {
+        self.session.destroy().await
+    }
+
+    /// Makes `platform` the active one. Buffered; survives a slow request beside it.
+    ///
+    /// # Errors
+    ///
+    /// `Absent` without a session; `Invalid` for an empty name or one above 1,024 bytes.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.set_platform("mastodon-1").await?;
+    /// assert_eq!(session.platform_id().await?.as_deref(), Some("mastodon-1"));
+    /// # Ok(()) });
+    /// ```
+    pub async fn set_platform(&self, platform: &str) -> Result<(), Error> {
+        check_name("platform", platform)?;
+        self.require_session().await?;
+        self.change(|changes| changes.set_platform(Some(platform))).await
+    }
+
+    /// Leaves the session without an active platform; answers whether there was one. Buffered.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", Some("mastodon-1")).await?;
+    /// assert!(session.clear_platform().await?);
+    /// assert!(!session.clear_platform().await?);
+    /// # Ok(()) });
+    /// ```
+    pub async fn clear_platform(&self) -> Result<bool, Error> {
+        let clear = |state: &mut State| {
+            let there = state.changes.platform(state.base()?).is_some();
+            if there {
+                state.writable()?;
+                state.changes.set_platform(None);
+            }
+            Ok(there)
+        };
+        self.read(clear).await?
+    }
+
+    /// There is a session, or changes that will begin one.
+    pub(crate) async fn require_session(&self) -> Result<(), Error> {
+        let begun = |state: &mut State| state.held.is_none() && !state.changes.is_empty();
+        if self.read(begun).await? { Ok(()) } else { self.record().await.map(|_| ()) }
+    }
+}
+
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Error> {
+    if name.is_empty() || name.len() > NAME_MAX {
+        let text = format!("a {what} has 1 to {NAME_MAX} bytes");
+        return Err(Error::new(ErrorKind::Invalid, text));
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! What else a user has: the list of sessions, and the ways to end them.
+
+use crate::{
+    context::SessionContext,
+    error::{Error, ErrorKind},
+    session::{device::LABEL_MAX, info::SessionInfo, token::SessionId},
+    telemetry::event::Event,
+};
+
+impl SessionContext {
+    /// All sessions of the user who is signed in, the latest sign-in first. With Redis alone one round
+    /// trip and one more for each 500 of them, with a database one.
+    ///
+    /// # Errors
+    ///
+    /// `Absent` if nobody is signed in; `Unavailable`; `Misconfigured` with a store that keeps no
+    /// list of a user's sessions.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.save().await?;
+    /// assert_eq!(session.sessions().await?[0].created_at, session.created_at().await?.unwrap());
+    /// # Ok(()) });
+    /// ```
+    pub async fn sessions(&self) -> Result<Vec<SessionInfo>, Error> {
+        let user = self.signed_in().await?;
+        let current = self.id().await?;
+        let listed = self.session.backend.sessions_of(&user, current);
+        self.session.within_budget(listed).await
+    }
+
+    /// Ends one session of the user who is signed in, at once and for every instance; this very one
+    /// as [`logout`](Self::logout) does. False if it is no session of theirs, was over already, or has
+    /// another id by now: [`sessions`](Self::sessions) tells.
+    ///
+    /// # Errors
+    ///
+    /// `Absent` if nobody is signed in; `Unavailable`: it may have ended or not.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.save().await?;
+    /// let id = session.sessions().await?[0].id;
+    /// assert!(session.revoke(&id).await?);
+    /// assert_eq!(session.user_id().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn revoke(&self, id: &SessionId) -> Result<bool, Error> {
+        let user = self.signed_in().await?;
+        if self.id().await?.as_ref() == Some(id) {
+            self.logout().await?;
+            return Ok(true);
+        }
+        self.session.within_budget(self.session.backend.revoke(&user, id)).await
+    }
+
+    /// Ends every session of the user who is signed in but this one, at once and for every instance,
+    /// and every [sign-in](Self::begin_login) whose password was checked before; answers how many
+    /// were alive. To be called when a password changes.
+    ///
+    /// # Errors
+    ///
+    /// `Absent` if nobody is signed in; `Unavailable`: some or all may not have ended;
+    /// `Misconfigured` with a store that keeps no list of a user's sessions.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.save().await?;
+    /// assert_eq!(session.revoke_others().await?, 0);
+    /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
+    /// # Ok(()) });
+    /// ```
+    pub async fn revoke_others(&self) -> Result<u64, Error> {
+        let user = self.signed_in().await?;
+        let kept = self.id().await?;
+        let revoked = self.session.backend.store.revoke_all(&user, kept.as_ref());
+        let count = self.session.within_budget(revoked).await?;
+        self.session.backend.events.emit(Event::RevokedAll(count));
+        Ok(count)
+    }
+
+    /// Ends this session and every other one of its user, at once and in the store; the cookie is
+    /// cleared. A session without a user ends alone. Where a [`login`](Self::login) of somebody else
+    /// is not stored yet, the sessions of both end.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: some or all may not have ended. `Misconfigured` with a store that keeps no
+    /// list of a user's sessions. `Ambiguous`, `Corrupt` and `Unsupported` where it cannot be told
+    /// whose session it is: what the client's cookies open has ended, and nothing else.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.logout_everywhere().await?;
+    /// assert_eq!(session.user_id().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn logout_everywhere(&self) -> Result<(), Error> {
+        let stored = match self.record().await {
+            Ok(record) => record.user().map(str::to_owned),
+            Err(error) if matches!(error.kind(), ErrorKind::Absent | ErrorKind::Expired) => None,
+            Err(error) if cannot_tell(&error) => {
+                self.logout().await?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        // Whoever is about to be signed in, and who was.
+        let user = self.user_id().await?;
+        let other = stored.filter(|stored| user.as_ref() != Some(stored));
+        for user in user.into_iter().chain(other) {
+            let revoked = self.session.backend.store.revoke_all(&user, None);
+            let count = self.session.within_budget(revoked).await?;
+            self.session.backend.events.emit(Event::RevokedAll(count));
+        }
+        self.logout().await
+    }
+
+    /// What the owner calls this session, at most 128 bytes; `None` takes it away. Buffered until the
+    /// response.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for an empty label or a longer one; `Absent` and its kin without a session.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.set_label(Some("Phone")).await?;
+    /// assert!(session.set_label(Some("")).await.is_err());
+    /// # Ok(()) });
+    /// ```
+    pub async fn set_label(&self, label: Option<&str>) -> Result<(), Error> {
+        if label.is_some_and(|label| label.is_empty() || label.len() > LABEL_MAX) {
+            let text = format!("a label has 1 to {LABEL_MAX} bytes");
+            return Err(Error::new(ErrorKind::Invalid, text));
+        }
+        self.require_session().await?;
+        self.change(|changes| changes.set_label(label)).await
+    }
+
+    pub(crate) async fn signed_in(&self) -> Result<String, Error> {
+        if let Some(user) = self.user_id().await? {
+            return Ok(user);
+        }
+        let _ = self.record().await?;
+        Err(Error::new(ErrorKind::Absent, "nobody is signed in"))
+    }
+}
+
+/// Whether there is something, and nobody knows whose.
+fn cannot_tell(error: &Error) -> bool {
+    error.kind() == ErrorKind::Ambiguous || error.is_unreadable()
+}

@@ -1,0 +1,95 @@
+//! A sign-in that ends where the user's sessions are revoked meanwhile.
+
+use std::fmt;
+
+use crate::{
+    context::{SessionContext, authentication::check_name},
+    error::{Error, ErrorKind},
+};
+
+/// A sign-in whose credentials are being checked; made by [`SessionContext::begin_login`].
+pub struct LoginAttempt {
+    user: Box<str>,
+    epoch: u64,
+}
+
+impl LoginAttempt {
+    /// The user who wants to sign in.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// assert_eq!(session.begin_login("alice").await?.user(), "alice");
+    /// # Ok(()) });
+    /// ```
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+}
+
+impl SessionContext {
+    /// Begins the sign-in of `user`, before the password is checked: if all sessions of the user
+    /// are revoked from here on, [`finish_login`](Self::finish_login) refuses. Whoever changes a
+    /// password and revokes what there is can so be sure that the old one opens nothing more. One
+    /// round trip.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for an empty user or one above 1,024 bytes; `Misconfigured` with a store that keeps
+    /// no list of a user's sessions.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # fn is_right(_: &str) -> bool { true }
+    /// let attempt = session.begin_login("alice").await?;
+    /// if is_right("the password") {
+    ///     session.finish_login(attempt, None).await?;
+    /// }
+    /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
+    /// # Ok(()) });
+    /// ```
+    pub async fn begin_login(&self, user: &str) -> Result<LoginAttempt, Error> {
+        check_name("user", user)?;
+        let epoch = self.session.backend.store.epoch(user);
+        let epoch = self.session.within_budget(epoch).await?;
+        Ok(LoginAttempt { user: user.into(), epoch })
+    }
+
+    /// The sign-in itself: [`login`](Self::login), stored at once.
+    ///
+    /// # Errors
+    ///
+    /// `Revoked` if all sessions of the user were revoked since the attempt began: nobody is signed
+    /// in then. Else those of [`login`](Self::login) and [`save`](Self::save).
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// use tower_redis_session::ErrorKind;
+    ///
+    /// let attempt = session.begin_login("alice").await?;
+    /// session.login("alice", None).await?;
+    /// session.logout_everywhere().await?;
+    /// let refused = session.finish_login(attempt, None).await.unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::Revoked);
+    /// # Ok(()) });
+    /// ```
+    pub async fn finish_login(
+        &self,
+        attempt: LoginAttempt,
+        platform: Option<&str>,
+    ) -> Result<(), Error> {
+        self.sign_in(&attempt.user, platform, Some(attempt.epoch)).await?;
+        let saved = self.save().await;
+        if saved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Revoked) {
+            // Fails closed: the response must not try it again.
+            self.session.state().changes.forget_login(attempt.epoch);
+        }
+        saved
+    }
+}
+
+impl fmt::Debug for LoginAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginAttempt").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,228 @@
+//! Since when a session lives, for how long, and whether it still does.
+
+use crate::{
+    clock::timestamp::Timestamp,
+    context::SessionContext,
+    error::{Error, ErrorKind},
+    request::touch::touch,
+    session::{expiry::SessionExpiry, token::SessionId},
+};
+
+/// A session at one moment, from [`SessionContext::snapshot`].
+///
+/// ```
+/// # tower_redis_session::doc::handle(|session| async move {
+/// session.login("alice", None).await?;
+/// session.save().await?;
+/// let snapshot = session.snapshot().await?;
+/// assert_eq!(snapshot.user_id.as_deref(), Some("alice"));
+/// assert!(snapshot.expires_at > snapshot.created_at);
+/// # Ok(()) });
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The public id.
+    pub id: SessionId,
+    /// The user that is signed in.
+    pub user_id: Option<String>,
+    /// The active platform.
+    pub platform_id: Option<String>,
+    /// When the session was created, or signed in to.
+    pub created_at: Timestamp,
+    /// The activity before this request, as far as it was written down.
+    pub last_activity: Timestamp,
+    /// When it ends if nothing more happens.
+    pub expires_at: Timestamp,
+}
+
+impl SessionContext {
+    /// All about the session at once, buffered changes of user and platform included.
+    ///
+    /// # Errors
+    ///
+    /// `Absent`, `Expired`, `Corrupt`, `Unsupported` or `Ambiguous` tell why there is none.
+    ///
+    /// ```
+    /// # use tower_redis_session::ErrorKind;
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// assert_eq!(session.snapshot().await.unwrap_err().kind(), ErrorKind::Absent);
+    /// # Ok(()) });
+    /// ```
+    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        let record = self.record().await?;
+        self.read(|state| {
+            let id = state.held.as_ref().map(|held| held.id).ok_or_else(Error::absent)?;
+            Ok(Snapshot {
+                id,
+                user_id: state.changes.user(Some(&record)),
+                platform_id: state.changes.platform(Some(&record)),
+                created_at: record.created,
+                last_activity: record.last_activity,
+                expires_at: record.end(),
+            })
+        })
+        .await?
+    }
+
+    /// When the session was created, or signed in to; `None` without a stored session.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// assert_eq!(session.created_at().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn created_at(&self) -> Result<Option<Timestamp>, Error> {
+        self.read(|state| Ok(state.base()?.map(|record| record.created))).await?
+    }
+
+    /// The activity before this request, as far as it was written down: never "now".
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// assert_eq!(session.last_activity().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn last_activity(&self) -> Result<Option<Timestamp>, Error> {
+        self.read(|state| Ok(state.base()?.map(|record| record.last_activity))).await?
+    }
+
+    /// When the session ends if nothing more happens: the earlier of both ends.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.insert("theme", "dark").await?;
+    /// session.save().await?;
+    /// assert!(session.expires_at().await? > session.created_at().await?);
+    /// # Ok(()) });
+    /// ```
+    pub async fn expires_at(&self) -> Result<Option<Timestamp>, Error> {
+        self.read(|state| Ok(state.base()?.map(|record| record.end()))).await?
+    }
+
+    /// This request is no activity: what a page asks by itself, again and again, keeps no session alive.
+    /// A change is activity all the same, and so is [`touch`](Self::touch).
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.only_looks();
+    /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
+    /// # Ok(()) });
+    /// ```
+    pub fn only_looks(&self) {
+        self.session.state().unused = true;
+    }
+
+    pub(crate) fn remaining(&self, snapshot: &Snapshot) -> std::time::Duration {
+        snapshot.expires_at.saturating_since(self.session.backend.clock.now())
+    }
+
+    /// When the user proved who they are: the time of the last [`login`](Self::login). Neither a
+    /// renewal nor activity changes it. None if nobody is signed in.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` and its kin.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// assert_eq!(session.authenticated_at().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn authenticated_at(&self) -> Result<Option<Timestamp>, Error> {
+        let now = self.session.backend.clock.now();
+        self.read(|state| Ok(state.changes.authenticated(state.base()?, now))).await?
+    }
+
+    /// Whether the user proved who they are no longer ago than `within`: to be asked before what is
+    /// dangerous, such as a change of the password. If not, ask for the password again and call
+    /// [`login`](Self::login) with the same user: the values stay, id and time are new.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` and its kin.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// let within = Duration::from_secs(5 * 60);
+    /// assert!(!session.is_fresh(within).await?);
+    /// session.login("alice", None).await?;
+    /// assert!(session.is_fresh(within).await?);
+    /// # Ok(()) });
+    /// ```
+    pub async fn is_fresh(&self, within: std::time::Duration) -> Result<bool, Error> {
+        let now = self.session.backend.clock.now();
+        let since = self.authenticated_at().await?;
+        Ok(since.is_some_and(|since| now.saturating_since(since) <= within))
+    }
+
+    /// Asks the store, now, whether the session is still good: not ended, revoked or expired.
+    /// One round trip, also if the session was loaded before.
+    ///
+    /// # Errors
+    ///
+    /// `Absent`, `Expired`, `Corrupt`, `Unsupported` or `Ambiguous` tell why it is not.
+    ///
+    /// ```
+    /// # use tower_redis_session::ErrorKind;
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// assert_eq!(session.validate().await.unwrap_err().kind(), ErrorKind::Absent);
+    /// session.insert("theme", "dark").await?;
+    /// session.save().await?;
+    /// assert!(session.validate().await.is_ok());
+    /// # Ok(()) });
+    /// ```
+    pub async fn validate(&self) -> Result<(), Error> {
+        let reload = async {
+            let _turn = self.session.touched().turn.lock().await;
+            self.session.reload().await
+        };
+        self.session.within_budget(reload).await?;
+        self.record().await.map(|_| ())
+    }
+
+    /// Writes down, now, that the session is used; answers whether it was worth it (at most once a
+    /// touch interval). Reading does the same by itself, off the response's path.
+    ///
+    /// # Errors
+    ///
+    /// `Absent`, `Expired` and so on, if there is no session.
+    ///
+    /// ```
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.insert("theme", "dark").await?;
+    /// session.save().await?;
+    /// assert!(!session.touch().await?);
+    /// # Ok(()) });
+    /// ```
+    pub async fn touch(&self) -> Result<bool, Error> {
+        let _ = self.record().await?;
+        let Some((held, activity)) = self.session.due_touch() else { return Ok(false) };
+        self.session.within_budget(touch(&self.session.backend, &held, activity)).await
+    }
+
+    /// Gives this session its own expiry, kept in the record through writes and renewals. The
+    /// absolute time counts from its creation or login, and is the layer's if none is given.
+    /// Buffered.
+    ///
+    /// # Errors
+    ///
+    /// `Absent` without a session; `Invalid` for a time out of its range.
+    ///
+    /// ```
+    /// # use tower_redis_session::SessionExpiry;
+    /// # use std::time::Duration;
+    /// # tower_redis_session::doc::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// let month = Duration::from_secs(30 * 86_400);
+    /// session.set_expiry(SessionExpiry::new(month).absolute(month)).await?;
+    /// # Ok(()) });
+    /// ```
+    pub async fn set_expiry(&self, expiry: SessionExpiry) -> Result<(), Error> {
+        expiry.check().map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
+        self.require_session().await?;
+        self.change(|changes| changes.set_expiry(expiry)).await
+    }
+}

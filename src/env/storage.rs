@@ -1,0 +1,207 @@
+//! Which store, by the variables.
+
+#[cfg(feature = "_database")]
+use crate::store::database::{DatabaseConfig, DatabaseStore};
+#[cfg(all(feature = "redis", feature = "_database"))]
+use crate::store::durable::DurableStore;
+#[cfg(feature = "redis")]
+use crate::store::redis::{RedisConfig, RedisStore};
+use crate::{
+    env::variables::{Lookup, Variables},
+    error::ConfigError,
+    layer::{RedisSessionLayer, builder::Builder},
+    store::memory::MemoryStore,
+};
+
+#[derive(Clone, Debug)]
+pub(super) enum Storage {
+    Memory,
+    #[cfg(feature = "redis")]
+    Redis(RedisConfig),
+    #[cfg(feature = "_database")]
+    Database(DatabaseConfig),
+    #[cfg(all(feature = "redis", feature = "_database"))]
+    Durable {
+        redis: RedisConfig,
+        database: DatabaseConfig,
+        strict: bool,
+    },
+}
+
+/// What only makes sense with Redis.
+const REDIS: [&str; 7] = [
+    "REDIS_URL",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_DB",
+    "REDIS_SSL",
+    "REDIS_USERNAME",
+    "REDIS_PASSWORD",
+];
+
+impl Storage {
+    #[cfg(feature = "redis")]
+    pub(super) fn redis(&self) -> Option<&RedisConfig> {
+        match self {
+            Self::Redis(redis) => Some(redis),
+            #[cfg(feature = "_database")]
+            Self::Durable { redis, .. } => Some(redis),
+            _ => None,
+        }
+    }
+
+    pub(super) fn read<F: Lookup>(variables: &Variables<F>) -> Result<Self, ConfigError> {
+        let storage = Self::chosen(variables)?;
+        let durable = matches!(storage.name(), "database" | "redis and database");
+        if variables.switch("SESSION_STRICT")? == Some(true) && !durable {
+            return Err(ConfigError::new("SESSION_STRICT", "is set, which takes a database"));
+        }
+        Ok(storage)
+    }
+
+    fn chosen<F: Lookup>(variables: &Variables<F>) -> Result<Self, ConfigError> {
+        let url = variables.text("DATABASE_URL")?;
+        match variables.text("SESSION_STORAGE")?.as_deref() {
+            Some("redis") => by_redis(variables, url),
+            Some("database") => match url {
+                Some(url) => database(url),
+                None => Err(ConfigError::new("DATABASE_URL", "is not set, and says where it is")),
+            },
+            // An application may have a database of its own beside sessions in memory.
+            Some("memory") => Ok(Self::Memory),
+            Some(_) => fault("is neither redis nor database nor memory"),
+            None => {
+                for name in REDIS.iter().chain(&["DATABASE_URL"]) {
+                    if variables.text(name)?.is_some() {
+                        // Sessions in memory where a store was meant would be lost at every restart.
+                        return fault(
+                            "is not set although a store is: say redis, database or memory",
+                        );
+                    }
+                }
+                Ok(Self::Memory)
+            }
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => "redis",
+            #[cfg(feature = "_database")]
+            Self::Database(_) => "database",
+            #[cfg(all(feature = "redis", feature = "_database"))]
+            Self::Durable { .. } => "redis and database",
+        }
+    }
+
+    pub(super) fn builder(&self) -> Result<Builder, ConfigError> {
+        Ok(match self {
+            Self::Memory => RedisSessionLayer::builder(MemoryStore::new()),
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => RedisSessionLayer::builder(RedisStore::new(redis.clone())?),
+            #[cfg(feature = "_database")]
+            Self::Database(database) => {
+                RedisSessionLayer::builder(DatabaseStore::new(database.clone())?)
+            }
+            #[cfg(all(feature = "redis", feature = "_database"))]
+            Self::Durable { redis, database, strict } => {
+                let mut store = DurableStore::builder(redis.clone(), database.clone());
+                if *strict {
+                    store = store.strict();
+                }
+                RedisSessionLayer::builder(store.build()?)
+            }
+        })
+    }
+}
+
+fn fault(fault: &'static str) -> Result<Storage, ConfigError> {
+    Err(ConfigError::new("SESSION_STORAGE", fault))
+}
+
+#[cfg(feature = "_database")]
+fn database(url: String) -> Result<Storage, ConfigError> {
+    Ok(Storage::Database(DatabaseConfig::new(url)))
+}
+
+#[cfg(not(feature = "_database"))]
+fn database(_: String) -> Result<Storage, ConfigError> {
+    fault("is database, which needs the crate feature `sqlite` or `postgres`")
+}
+
+#[cfg(not(feature = "redis"))]
+fn by_redis<F>(_: &Variables<F>, _: Option<String>) -> Result<Storage, ConfigError> {
+    fault("is redis, which needs the crate feature `redis`")
+}
+
+/// Redis, and in front of a database if there is one.
+#[cfg(feature = "redis")]
+fn by_redis<F: Lookup>(
+    variables: &Variables<F>,
+    url: Option<String>,
+) -> Result<Storage, ConfigError> {
+    let redis = redis(variables)?;
+    match url {
+        None => Ok(Storage::Redis(redis)),
+        #[cfg(feature = "_database")]
+        Some(url) => {
+            let strict = variables.switch("SESSION_STRICT")?.unwrap_or(false);
+            Ok(Storage::Durable { redis, database: DatabaseConfig::new(url), strict })
+        }
+        #[cfg(not(feature = "_database"))]
+        Some(_) => {
+            let fault = "is set, which needs the crate feature `sqlite` or `postgres`";
+            Err(ConfigError::new("DATABASE_URL", fault))
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+fn redis<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError> {
+    let mut redis = match variables.text("REDIS_URL")? {
+        Some(url) => {
+            for name in ["REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_SSL"] {
+                if variables.text(name)?.is_some() {
+                    return Err(ConfigError::new(
+                        name,
+                        "is set beside REDIS_URL, which says it too",
+                    ));
+                }
+            }
+            RedisConfig::new(url)
+        }
+        None => redis_by_parts(variables)?,
+    };
+    if let Some(username) = variables.text("REDIS_USERNAME")? {
+        redis = redis.username(username);
+    }
+    if let Some(password) = variables.text("REDIS_PASSWORD")? {
+        redis = redis.password(password);
+    }
+    if let Some(prefix) = variables.text("SESSION_KEY_PREFIX")? {
+        redis = redis.key_prefix(prefix);
+    }
+    Ok(redis)
+}
+
+#[cfg(feature = "redis")]
+fn redis_by_parts<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError> {
+    let host = variables.text("REDIS_HOST")?.unwrap_or_else(|| "127.0.0.1".into());
+    let port = variables.number("REDIS_PORT")?.unwrap_or(6379);
+    let no_port = |_| ConfigError::new("REDIS_PORT", "is not a port, 1 to 65535");
+    let port = u16::try_from(port).map_err(no_port)?;
+    if port == 0 {
+        return Err(ConfigError::new("REDIS_PORT", "is not a port, 1 to 65535"));
+    }
+    let mut redis = RedisConfig::at(host, port);
+    if let Some(database) = variables.number("REDIS_DB")? {
+        let no_database = |_| ConfigError::new("REDIS_DB", "is not the number of a database");
+        redis = redis.database(i64::try_from(database).map_err(no_database)?);
+    }
+    if variables.switch("REDIS_SSL")? == Some(true) {
+        redis = redis.tls();
+    }
+    Ok(redis)
+}

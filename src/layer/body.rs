@@ -1,0 +1,184 @@
+//! The response body: what the handler's stream changes in the session after the head is
+//! committed at its end, before the end is told to the client.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use http::{Response, header::CONTENT_LENGTH};
+use http_body::{Body, Frame, SizeHint};
+use pin_project::{pin_project, pinned_drop};
+
+use crate::{
+    error::Error,
+    request::{RequestSession, detached_commit::RunningCommit, state::Stage},
+};
+
+/// The body of a response that went through the layer.
+///
+/// Frames pass as they are. While the handler's stream has changes that are not stored yet, the
+/// last frame waits for their commit; if that fails the body ends in [`BodyError::Session`], so
+/// the client sees a broken response and not a whole one.
+///
+/// The session handle answers `Closed` once the body is gone.
+#[pin_project(PinnedDrop)]
+pub struct SessionBody<B: Body> {
+    /// `None`: an answer without a body took the handler's place.
+    #[pin]
+    inner: Option<B>,
+    session: Arc<RequestSession>,
+    waiting: Option<Box<Waiting<B::Data>>>,
+    /// Bytes that the head has promised and that did not pass yet, if it promised any.
+    promised: Option<u64>,
+    ended: bool,
+}
+
+/// A commit, and the last frame that waits for it. Boxed, since hardly any body ever has one.
+struct Waiting<D> {
+    commit: RunningCommit,
+    frame: Option<Frame<D>>,
+}
+
+impl<B: Body> SessionBody<B> {
+    pub(crate) fn wrap(response: Response<B>, session: Arc<RequestSession>) -> Response<Self> {
+        let length = response.headers().get(CONTENT_LENGTH);
+        let promised = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        // Servers promise what the body knows of its length.
+        let promised = promised.or_else(|| response.body().size_hint().exact());
+        response.map(|inner| Self::new(Some(inner), promised, session))
+    }
+
+    /// A body that is not the handler's.
+    pub(crate) fn instead(inner: Option<B>, session: Arc<RequestSession>) -> Self {
+        Self::new(inner, None, session)
+    }
+
+    fn new(inner: Option<B>, promised: Option<u64>, session: Arc<RequestSession>) -> Self {
+        Self { inner, session, waiting: None, promised, ended: false }
+    }
+}
+
+impl<B: Body> Body for SessionBody<B> {
+    type Data = B::Data;
+    type Error = BodyError<B::Error>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        loop {
+            if let Some(waiting) = this.waiting.as_mut() {
+                let committed = ready!(Pin::new(&mut waiting.commit).poll(context));
+                let frame = this.waiting.take().and_then(|waiting| waiting.frame);
+                if let Err(error) = committed {
+                    *this.ended = true;
+                    this.session.close();
+                    return Poll::Ready(Some(Err(BodyError::Session(error))));
+                }
+                if frame.is_some() {
+                    return Poll::Ready(frame.map(Ok));
+                }
+            }
+            let (Some(mut inner), false) = (this.inner.as_mut().as_pin_mut(), *this.ended) else {
+                return Poll::Ready(None);
+            };
+            let frame = ready!(inner.as_mut().poll_frame(context));
+            let last = match &frame {
+                None => true,
+                Some(Err(_)) => false,
+                Some(Ok(frame)) => is_last(frame, &*inner, this.promised),
+            };
+            *this.ended |= frame.is_none();
+            if last && this.session.is_dirty() {
+                let frame = frame.and_then(Result::ok);
+                let commit = RunningCommit::start(Arc::clone(this.session));
+                *this.waiting = Some(Box::new(Waiting { commit, frame }));
+                continue;
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Inner)));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let inner_ended = self.ended || self.inner.as_ref().is_none_or(Body::is_end_stream);
+        inner_ended && self.waiting.is_none() && !self.session.is_dirty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // A frame that is held back, or an error that may come, is not in the inner hint.
+        match (&self.inner, &self.waiting) {
+            (None, _) => SizeHint::with_exact(0),
+            (Some(inner), None) => inner.size_hint(),
+            (Some(_), Some(_)) => SizeHint::new(),
+        }
+    }
+}
+
+/// Whether the server will ask for no frame after this one: trailers end a message, the body says
+/// so, or the last of the bytes that the head promised has passed.
+fn is_last<B: Body>(frame: &Frame<B::Data>, inner: &B, promised: &mut Option<u64>) -> bool {
+    if let (Some(rest), Some(data)) = (promised.as_mut(), frame.data_ref()) {
+        *rest = rest.saturating_sub(u64::try_from(data.remaining()).unwrap_or(u64::MAX));
+    }
+    frame.is_trailers()
+        || inner.is_end_stream()
+        || inner.size_hint().exact() == Some(0)
+        || *promised == Some(0)
+}
+
+#[pinned_drop]
+impl<B: Body> PinnedDrop for SessionBody<B> {
+    fn drop(self: Pin<&mut Self>) {
+        let this = self.project();
+        match this.waiting {
+            // What a stream changed before the client left dies with it, like a handler's changes.
+            None => this.session.close(),
+            Some(_) => this.session.set_stage(Stage::Closed),
+        }
+    }
+}
+
+impl<B: Body> fmt::Debug for SessionBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBody").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+/// Why a [`SessionBody`] ended early.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BodyError<E> {
+    /// The handler's body failed.
+    Inner(E),
+    /// What the stream changed in the session could not be stored.
+    Session(Error),
+}
+
+impl<E: fmt::Display> fmt::Display for BodyError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inner(error) => error.fmt(f),
+            Self::Session(error) => error.fmt(f),
+        }
+    }
+}
+
+// Not `std::error::Error`, so that this conversion may take in inner errors that are not either,
+// such as another boxed one.
+impl<E: Into<Box<dyn StdError + Send + Sync>>> From<BodyError<E>>
+    for Box<dyn StdError + Send + Sync>
+{
+    fn from(error: BodyError<E>) -> Self {
+        match error {
+            BodyError::Inner(error) => error.into(),
+            BodyError::Session(error) => error.into(),
+        }
+    }
+}

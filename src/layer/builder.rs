@@ -1,0 +1,260 @@
+//! The configuration of a layer, and its defaults.
+
+use std::{fmt, time::Duration};
+
+#[cfg(feature = "sealed")]
+use crate::sealing::records::PlainRecords;
+use crate::{
+    request::client::DeviceConfig,
+    store::Store,
+    transport::{Transport, cookie::CookieConfig},
+};
+
+mod build;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Configures a [`RedisSessionLayer`](crate::RedisSessionLayer).
+#[must_use]
+pub struct Builder {
+    store: Box<dyn Store>,
+    transport: Transport,
+    idle: Duration,
+    absolute: Option<Duration>,
+    touch_interval: Duration,
+    budget: Duration,
+    max_record_size: usize,
+    keep_on_server_error: bool,
+    sessions_per_user: Option<u32>,
+    max_values: usize,
+    devices: Option<DeviceConfig>,
+    csrf_lifetime: Duration,
+    #[cfg(feature = "sealed")]
+    seal: Option<PlainRecords>,
+}
+
+impl Builder {
+    pub(crate) fn new(store: Box<dyn Store>) -> Self {
+        Self {
+            store,
+            transport: Transport::default(),
+            idle: 60 * MINUTE,
+            absolute: Some(24 * 60 * MINUTE),
+            touch_interval: MINUTE,
+            budget: Duration::from_secs(1),
+            max_record_size: 64 * 1024,
+            keep_on_server_error: false,
+            sessions_per_user: None,
+            max_values: 1_024,
+            devices: None,
+            csrf_lifetime: 60 * MINUTE,
+            #[cfg(feature = "sealed")]
+            seal: None,
+        }
+    }
+
+    /// Name and attributes of the cookie. Defaults to [`CookieConfig::default`].
+    ///
+    /// ```
+    /// # use tower_redis_session::{CookieConfig, MemoryStore, RedisSessionLayer};
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.cookie(CookieConfig::new("__Host-shop")).build().is_ok());
+    /// ```
+    pub fn cookie(mut self, cookie: CookieConfig) -> Self {
+        self.transport = Transport::cookie(cookie);
+        self
+    }
+
+    /// How long a session lives without activity; reading and writing it are activity. Defaults to
+    /// 1 hour, the longest that NIST SP 800-63B-4 allows at its second level.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # use std::time::Duration;
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.idle_timeout(Duration::ZERO).build().is_err());
+    /// ```
+    pub fn idle_timeout(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// How long a session lives at all, from its creation or its last login. Defaults to 24 hours
+    /// (NIST SP 800-63B-4, second level).
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # use std::time::Duration;
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.absolute_timeout(Duration::from_secs(7 * 86_400)).build().is_ok());
+    /// ```
+    pub fn absolute_timeout(mut self, absolute: Duration) -> Self {
+        self.absolute = Some(absolute);
+        self
+    }
+
+    /// Lets active sessions live for ever. A stolen cookie does too.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.insecure_no_absolute_timeout().build().is_ok());
+    /// ```
+    pub fn insecure_no_absolute_timeout(mut self) -> Self {
+        self.absolute = None;
+        self
+    }
+
+    /// How often the activity of a session that is only read is written down. Longer saves
+    /// writes; a session ends up to that much after its idle timeout. At most a tenth of the idle
+    /// timeout counts. Defaults to 1 minute.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # use std::time::Duration;
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.touch_interval(Duration::from_secs(10)).build().is_ok());
+    /// ```
+    pub fn touch_interval(mut self, interval: Duration) -> Self {
+        self.touch_interval = interval;
+        self
+    }
+
+    /// The time that load, commit and whatever fails between them may add to a request, waiting
+    /// for a connection included; past it the answer is 503. Calls that act at once (`update`,
+    /// `save`, `destroy`) and succeed do not count, but none takes longer. From 1 ms to 1 minute.
+    /// Defaults to 1 second.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # use std::time::Duration;
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.budget(Duration::from_millis(300)).build().is_ok());
+    /// ```
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// The most that a record may take in the store, in bytes; a change past it is refused and the
+    /// old record stays. From 256 bytes to 16 MiB. Defaults to 64 KiB.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.max_record_size(4096).build().is_ok());
+    /// ```
+    pub fn max_record_size(mut self, bytes: usize) -> Self {
+        self.max_record_size = bytes;
+        self
+    }
+
+    /// Commits what a handler changed although it answered with a server error (5xx). Defaults to
+    /// dropping it: a request that failed has changed nothing. What was destroyed or saved
+    /// explicitly stays either way.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.commit_on_server_error(true).build().is_ok());
+    /// ```
+    pub fn commit_on_server_error(mut self, commit: bool) -> Self {
+        self.keep_on_server_error = commit;
+        self
+    }
+
+    /// How many sessions a user may have at a time: a sign-in beyond it ends those that were
+    /// signed in to the longest ago, in the same step. At least 1. Defaults to no limit. The
+    /// store has to keep a list of users' sessions, as all of this crate do.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.sessions_per_user(5).build().is_ok());
+    /// ```
+    pub fn sessions_per_user(mut self, sessions: u32) -> Self {
+        self.sessions_per_user = Some(sessions);
+        self
+    }
+
+    /// How many values a session may hold. One more is refused with `TooLarge`, before the store is
+    /// asked. Defaults to 1,024.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.max_values(0).build().is_err());
+    /// ```
+    pub fn max_values(mut self, values: usize) -> Self {
+        self.max_values = values;
+        self
+    }
+
+    /// Notes the device behind each session, for the list that its user sees. Defaults to none: an
+    /// address is personal data.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DeviceConfig, MemoryStore, RedisSessionLayer};
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.devices(DeviceConfig::new()).build().is_ok());
+    /// ```
+    pub fn devices(mut self, devices: DeviceConfig) -> Self {
+        self.devices = Some(devices);
+        self
+    }
+
+    /// How long a CSRF token is valid after it was issued, if its session does not end or get a new
+    /// id before. Longer where people fill in forms for hours. Defaults to 1 hour.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # use std::time::Duration;
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.csrf_lifetime(Duration::ZERO).build().is_err());
+    /// ```
+    pub fn csrf_lifetime(mut self, lifetime: Duration) -> Self {
+        self.csrf_lifetime = lifetime;
+        self
+    }
+
+    /// How clients carry their token. Defaults to a cookie.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, Transport};
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.transport(Transport::bearer()).build().is_ok());
+    /// ```
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// Stores values and platform encrypted under a key that only the client's token gives; user,
+    /// times and device stay readable, since lists and revocations need them. Who has the store then
+    /// reads no values, and changes none unseen. Costs 40 bytes a record. Records from before are
+    /// dealt with as `plain` says. To turn it off again is safe: what is sealed is read all the same.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, PlainRecords, RedisSessionLayer};
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.seal_records(PlainRecords::Accepted).build().is_ok());
+    /// ```
+    #[cfg(feature = "sealed")]
+    pub fn seal_records(mut self, plain: PlainRecords) -> Self {
+        self.seal = Some(plain);
+        self
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("transport", &self.transport)
+            .field("idle_timeout", &self.idle)
+            .field("absolute_timeout", &self.absolute)
+            .field("touch_interval", &self.touch_interval)
+            .field("budget", &self.budget)
+            .field("max_record_size", &self.max_record_size)
+            .finish_non_exhaustive()
+    }
+}

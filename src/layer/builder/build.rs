@@ -1,0 +1,76 @@
+//! From what the builder was told to a layer, or to the first setting that cannot be.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use crate::{
+    error::ConfigError,
+    layer::{
+        RedisSessionLayer,
+        builder::{Builder, MINUTE},
+    },
+    request::shared::{Backend, Rules},
+    session::{changes::Policy, expiry::SessionExpiry},
+};
+
+impl Builder {
+    /// The layer. Connects nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of its range or contradicts another.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # use std::time::Duration;
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// let error = builder.budget(Duration::ZERO).build().unwrap_err();
+    /// assert_eq!(error.setting(), "budget");
+    /// ```
+    pub fn build(self) -> Result<RedisSessionLayer, ConfigError> {
+        self.transport.check()?;
+        let mut expiry = SessionExpiry::new(self.idle);
+        if let Some(absolute) = self.absolute {
+            expiry = expiry.absolute(absolute);
+        }
+        expiry.check()?;
+        if self.budget < Duration::from_millis(1) || self.budget > MINUTE {
+            return Err(ConfigError::new("budget", "is not between 1 ms and 1 minute"));
+        }
+        if !(256..=16 * 1024 * 1024).contains(&self.max_record_size) {
+            return Err(ConfigError::new("max record size", "is not between 256 bytes and 16 MiB"));
+        }
+        if !(1..=1_000_000).contains(&self.max_values) {
+            return Err(ConfigError::new("max values", "is not between 1 and 1,000,000"));
+        }
+        let limit = self.sessions_per_user.map(NonZeroU32::new);
+        if limit == Some(None) {
+            return Err(ConfigError::new("sessions per user", "is 0: nobody could sign in"));
+        }
+        check_csrf_lifetime(self.csrf_lifetime)?;
+        let policy = Policy {
+            expiry,
+            touch_interval: self.touch_interval,
+            max_record_size: self.max_record_size,
+            max_values: self.max_values,
+        };
+        let rules = Rules {
+            transport: self.transport,
+            policy,
+            budget: self.budget,
+            keep_on_server_error: self.keep_on_server_error,
+            sessions_per_user: limit.flatten(),
+            devices: self.devices,
+            csrf_lifetime: self.csrf_lifetime,
+            #[cfg(feature = "sealed")]
+            seal: self.seal,
+        };
+        Ok(RedisSessionLayer::new(Backend::new(self.store, rules)))
+    }
+}
+
+fn check_csrf_lifetime(lifetime: Duration) -> Result<(), ConfigError> {
+    if lifetime < Duration::from_millis(1) {
+        return Err(ConfigError::new("csrf lifetime", "is below 1 ms: no token would be valid"));
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! The layer of services that kept their sessions in a database alone.
+
+#![allow(deprecated, reason = "it is deprecated for its users")]
+
+use tower_layer::Layer;
+
+use crate::{
+    error::{ConfigError, Error},
+    layer::{RedisSessionLayer, service::RedisSessionService},
+    store::database::{DatabaseConfig, DatabaseStore},
+};
+
+/// Sessions in a database alone, for services that come from a middleware of that kind: the same
+/// layer and the same handle as everywhere, over a [`DatabaseStore`] with its defaults.
+///
+/// # The way forward
+///
+/// 1. `RedisSessionLayer::builder(DatabaseStore::new(config)?).build()?` is the same with all
+///    settings of the layer. Sessions stay as they are.
+/// 2. With a Redis beside the database, `DurableStore::builder(redis, config).build()?` in the
+///    place of the `DatabaseStore`: reads cost the database nothing then. Nobody is signed out by
+///    the change, as long as no instance uses the database alone any more when the first one with
+///    Redis starts.
+///
+/// ```
+/// # #![allow(deprecated)]
+/// use tower_redis_session::{DatabaseConfig, DatabaseSessionLayer};
+///
+/// let layer = DatabaseSessionLayer::new(DatabaseConfig::new("sqlite:sessions.db"))?;
+/// # drop(layer);
+/// # Ok::<(), tower_redis_session::ConfigError>(())
+/// ```
+#[deprecated(
+    since = "0.1.0",
+    note = "use `RedisSessionLayer` over a `DatabaseStore`, or over a `DurableStore` for Redis in \
+            front of the database"
+)]
+#[derive(Clone, Debug)]
+pub struct DatabaseSessionLayer(RedisSessionLayer);
+
+impl DatabaseSessionLayer {
+    /// A layer over that database. Connects nothing.
+    ///
+    /// # Errors
+    ///
+    /// The setting that cannot be used.
+    ///
+    /// ```
+    /// # #![allow(deprecated)]
+    /// # use tower_redis_session::{DatabaseConfig, DatabaseSessionLayer};
+    /// assert!(DatabaseSessionLayer::new(DatabaseConfig::new("http://host")).is_err());
+    /// ```
+    pub fn new(database: DatabaseConfig) -> Result<Self, ConfigError> {
+        RedisSessionLayer::builder(DatabaseStore::new(database)?).build().map(Self)
+    }
+
+    /// Creates the tables, or brings them up to this version.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Misconfigured`.
+    ///
+    /// ```
+    /// # #![allow(deprecated)]
+    /// # use tower_redis_session::{DatabaseConfig, DatabaseSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = format!("sqlite:{}", folder.path().join("s.db").display());
+    /// DatabaseSessionLayer::new(DatabaseConfig::new(file))?.migrate().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn migrate(&self) -> Result<(), Error> {
+        self.0.migrate().await
+    }
+}
+
+impl From<DatabaseSessionLayer> for RedisSessionLayer {
+    fn from(layer: DatabaseSessionLayer) -> Self {
+        layer.0
+    }
+}
+
+impl<S> Layer<S> for DatabaseSessionLayer {
+    type Service = RedisSessionService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        self.0.layer(inner)
+    }
+}

@@ -1,0 +1,173 @@
+//! The response future: the handler runs, its changes are committed, the head leaves.
+
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::Response;
+use http_body::Body;
+use pin_project::{pin_project, pinned_drop};
+
+use crate::{
+    error::Error,
+    layer::{
+        answer::{Answer, PlainAnswer},
+        body::SessionBody,
+        response::decorate,
+    },
+    request::{RequestSession, detached_commit::RunningCommit, state::Stage},
+};
+
+/// The future of [`RedisSessionService`](crate::RedisSessionService).
+///
+/// An untouched request passes through without a box, a command or a header.
+#[must_use = "futures do nothing unless polled"]
+#[pin_project(PinnedDrop)]
+pub struct ResponseFuture<F: Future, A = PlainAnswer> {
+    #[pin]
+    inner: F,
+    session: Option<Arc<RequestSession>>,
+    waiting: Option<Box<Waiting<F::Output>>>,
+    answer: A,
+}
+
+/// A commit, and the handler's response that waits for it. Boxed, to be small where nothing waits.
+struct Waiting<T> {
+    commit: RunningCommit,
+    output: T,
+}
+
+impl<F: Future, A> ResponseFuture<F, A> {
+    pub(crate) fn new(inner: F, session: Arc<RequestSession>, answer: A) -> Self {
+        Self { inner, session: Some(session), waiting: None, answer }
+    }
+}
+
+impl<F, B, E, A> Future for ResponseFuture<F, A>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    A: Answer<B>,
+{
+    type Output = Result<Response<SessionBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        // Polled again after the end, as no caller may: stays pending rather than panic.
+        let Some(session) = this.session.as_ref() else { return Poll::Pending };
+        let (output, committed) = match this.waiting.as_mut() {
+            Some(waiting) => {
+                let committed = ready!(Pin::new(&mut waiting.commit).poll(context));
+                let Some(waiting) = this.waiting.take() else { return Poll::Pending };
+                (waiting.output, committed)
+            }
+            None => {
+                let output = ready!(this.inner.poll(context));
+                let commit = settle_head(session, &output);
+                match commit.map(|mut commit| (Pin::new(&mut commit).poll(context), commit)) {
+                    None => (output, Ok(())),
+                    Some((Poll::Ready(committed), _)) => (output, committed),
+                    Some((Poll::Pending, commit)) => {
+                        *this.waiting = Some(Box::new(Waiting { commit, output }));
+                        return Poll::Pending;
+                    }
+                }
+            }
+        };
+        let Some(session) = this.session.take() else { return Poll::Pending };
+        Poll::Ready(match output {
+            Ok(response) => Ok(finish(response, committed, session, this.answer)),
+            Err(error) => {
+                session.close();
+                Err(error)
+            }
+        })
+    }
+}
+
+/// Makes the response that leaves, of the handler's and of what the commit said.
+fn finish<B: Body>(
+    response: Response<B>,
+    committed: Result<(), Error>,
+    session: Arc<RequestSession>,
+    answer: &impl Answer<B>,
+) -> Response<SessionBody<B>> {
+    let touched = session.is_touched().then(|| Arc::clone(&session));
+    let mut response = match committed {
+        Ok(()) => {
+            session.set_stage(Stage::Streaming);
+            SessionBody::wrap(response, session)
+        }
+        // Fails closed: a change that is not stored is never answered as if it were, and once it
+        // is answered so it is not stored later either.
+        Err(error) => {
+            session.close();
+            answer.answer(&error).map(|body| SessionBody::instead(body, session))
+        }
+    };
+    if let Some(session) = touched {
+        decorate(response.headers_mut(), &session);
+    }
+    response
+}
+
+/// Decides what has to be committed before the head, now that the handler is done.
+fn settle_head<B, E>(
+    session: &Arc<RequestSession>,
+    output: &Result<Response<B>, E>,
+) -> Option<RunningCommit> {
+    if !session.is_touched() {
+        return None;
+    }
+    let backend = &session.backend;
+    let keep = match output {
+        Ok(response) => backend.rules.keep_on_server_error || !response.status().is_server_error(),
+        // Without a response there is nobody to tell a new id.
+        Err(_) => false,
+    };
+    let mut state = session.state();
+    if !keep {
+        let dropped = mem::take(&mut state.changes);
+        if !dropped.is_empty() {
+            tracing::debug!("session changes dropped with a server error");
+        }
+    }
+    // A task of the handler's may be storing something just now that the head has to tell.
+    if state.is_dirty() || session.touched().turn.try_lock().is_err() {
+        drop(state);
+        return Some(RunningCommit::start(Arc::clone(session)));
+    }
+    drop(state);
+    // Read only: at most the time of this activity is worth a write, and nobody waits for it.
+    if let Some((held, activity)) = session.due_use() {
+        session.touch_later(&held, activity);
+    }
+    None
+}
+
+#[pinned_drop]
+impl<F: Future, A> PinnedDrop for ResponseFuture<F, A> {
+    fn drop(self: Pin<&mut Self>) {
+        let this = self.project();
+        match (this.session.take(), &this.waiting) {
+            // A handler that was dropped before its head commits nothing more.
+            (Some(session), None) => session.close(),
+            // A commit that has started goes on by itself (see `RunningCommit`).
+            (Some(session), Some(_)) => session.set_stage(Stage::Closed),
+            (None, _) => {}
+        }
+    }
+}
+
+impl<F: Future, A> fmt::Debug for ResponseFuture<F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture")
+            .field("committing", &self.waiting.is_some())
+            .finish_non_exhaustive()
+    }
+}

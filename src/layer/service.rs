@@ -1,0 +1,63 @@
+//! The service: puts the session's handle into the request and calls the inner one at once.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::{
+    context::SessionContext,
+    layer::{
+        answer::{Answer, PlainAnswer},
+        body::SessionBody,
+        future::ResponseFuture,
+    },
+    request::{RequestSession, shared::Backend},
+};
+
+/// The service that [`RedisSessionLayer`](crate::RedisSessionLayer) makes.
+#[derive(Clone)]
+pub struct RedisSessionService<S, A = PlainAnswer> {
+    inner: S,
+    backend: Arc<Backend>,
+    answer: A,
+}
+
+impl<S, A> RedisSessionService<S, A> {
+    pub(crate) fn new(inner: S, backend: Arc<Backend>, answer: A) -> Self {
+        Self { inner, backend, answer }
+    }
+}
+
+impl<S, A, ReqBody, ResBody> Service<Request<ReqBody>> for RedisSessionService<S, A>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: http_body::Body,
+    A: Answer<ResBody>,
+{
+    type Response = Response<SessionBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, A>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let session = RequestSession::new(Arc::clone(&self.backend), &request);
+        let _ = request.extensions_mut().insert(SessionContext::new(Arc::clone(&session)));
+        ResponseFuture::new(self.inner.call(request), session, self.answer.clone())
+    }
+}
+
+impl<S, A> fmt::Debug for RedisSessionService<S, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSessionService")
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
+    }
+}

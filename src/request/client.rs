@@ -1,0 +1,132 @@
+//! What a layer notes of the devices that sign in, and whom it believes about addresses.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use http::{
+    Extensions, HeaderMap, HeaderValue,
+    header::{HeaderName, USER_AGENT},
+};
+use ipnet::IpNet;
+
+use crate::session::device::Device;
+
+mod forwarded;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The address of the connection's other end, for the request's extensions: a server puts it there,
+/// where its framework has no such type of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddress(pub SocketAddr);
+
+/// What is noted of the device behind a session, for the list that its user sees: the client's
+/// address and what it says in `User-Agent`, at the beginning of the session, at each sign-in and at
+/// each renewal.
+///
+/// The address is that of the connection, from the [`PeerAddress`] in the request's extensions. A
+/// header is believed only where the connection comes from a proxy that was declared trusted.
+///
+/// ```
+/// use tower_redis_session::{DeviceConfig, MemoryStore, RedisSessionLayer};
+///
+/// let devices = DeviceConfig::new().trusted_proxies(["10.0.0.0/8".parse()?]);
+/// let layer = RedisSessionLayer::builder(MemoryStore::new()).devices(devices).build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct DeviceConfig {
+    trusted: Vec<IpNet>,
+    peer: Arc<PeerOf>,
+}
+
+type PeerOf = dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync;
+
+impl DeviceConfig {
+    /// Addresses of connections, and no proxy.
+    ///
+    /// ```
+    /// # use tower_redis_session::DeviceConfig;
+    /// assert_eq!(format!("{:?}", DeviceConfig::new()), "DeviceConfig { trusted: [], .. }");
+    /// ```
+    pub fn new() -> Self {
+        let peer = |extensions: &Extensions| Some(extensions.get::<PeerAddress>()?.0.ip());
+        Self { trusted: Vec::new(), peer: Arc::new(peer) }
+    }
+
+    /// Networks of the proxies in front of the service. Where a connection comes from one of them,
+    /// `X-Forwarded-For` is read from its end to the first address that is not trusted: the client
+    /// itself can write whatever it likes in front of that. Defaults to none.
+    ///
+    /// ```
+    /// # use tower_redis_session::DeviceConfig;
+    /// let devices = DeviceConfig::new().trusted_proxies(["192.0.2.7/32".parse()?]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.trusted = networks.into_iter().collect();
+        self
+    }
+
+    /// Where the address of the connection stands, for frameworks with a type of their own, such as
+    /// axum's `ConnectInfo`. Defaults to [`PeerAddress`].
+    ///
+    /// ```
+    /// use std::net::SocketAddr;
+    /// # use tower_redis_session::DeviceConfig;
+    /// #[derive(Clone)]
+    /// struct ConnectInfo(SocketAddr);
+    ///
+    /// let devices = DeviceConfig::new()
+    ///     .peer_address(|extensions| Some(extensions.get::<ConnectInfo>()?.0.ip()));
+    /// ```
+    pub fn peer_address<F>(mut self, peer: F) -> Self
+    where
+        F: Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static,
+    {
+        self.peer = Arc::new(peer);
+        self
+    }
+
+    /// What of a request may be needed later, when somebody signs in.
+    pub(crate) fn capture(&self, headers: &HeaderMap, extensions: &Extensions) -> Captured {
+        let peer = (self.peer)(extensions);
+        let forwarded = match peer {
+            Some(peer) if forwarded::is_in(&self.trusted, peer) => {
+                headers.get_all(FORWARDED_FOR).iter().cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        Captured { peer, forwarded, user_agent: headers.get(USER_AGENT).cloned() }
+    }
+
+    pub(crate) fn device(&self, captured: &Captured) -> Option<Arc<Device>> {
+        let Captured { peer, forwarded, user_agent } = captured;
+        let lines = forwarded.iter().map(HeaderValue::as_bytes);
+        let client = peer.map(|peer| forwarded::client(peer, lines, &self.trusted));
+        Device::seen(client, user_agent.as_ref().map(HeaderValue::as_bytes))
+    }
+}
+
+/// The parts of a request that tell of its device.
+pub(crate) struct Captured {
+    peer: Option<IpAddr>,
+    forwarded: Vec<HeaderValue>,
+    user_agent: Option<HeaderValue>,
+}
+
+impl Default for DeviceConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for DeviceConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceConfig").field("trusted", &self.trusted).finish_non_exhaustive()
+    }
+}

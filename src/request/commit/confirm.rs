@@ -1,0 +1,180 @@
+//! Writes whose answer may be lost: found out by the writer's mark, repeated only with the same
+//! expectation, never counted twice.
+
+use std::time::Duration;
+
+use crate::{
+    error::{Error, ErrorKind},
+    request::shared::Backend,
+    session::{record::Record, token::SessionId},
+    store::{Expected, Login, SaveOutcome},
+};
+
+/// Times that the store is asked what became of a write. The budget bounds the wait as well.
+const TRIES: u32 = 4;
+/// Pause before the second time; twice as long before each further one.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A write, brought to a known end.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    Saved,
+    Conflict(Record),
+    Gone,
+    /// The new id cannot be used.
+    Taken,
+}
+
+/// Saves `record` over the version before it.
+pub(crate) async fn save_settled(
+    backend: &Backend,
+    id: &SessionId,
+    record: &Record,
+) -> Result<Settled, Error> {
+    let expected = record.version.saturating_sub(1);
+    let save = || backend.store.save(id, Expected::Version(expected), record);
+    let cause = match save().await? {
+        SaveOutcome::Unknown(cause) => cause,
+        outcome => return known(outcome),
+    };
+    tracing::warn!(session.id = %id, %cause, "session write unconfirmed");
+    let mut landed = false;
+    for attempt in 0..TRIES {
+        pause(attempt).await;
+        match backend.store.load(id).await {
+            // Repeated all the same: a store with copies tells them of what it has written itself.
+            Ok(Some(now)) if now.writer == record.writer => landed = true,
+            Ok(Some(now)) if now.version == expected => {}
+            // Whoever wrote over ours has told them.
+            Ok(Some(_)) if landed => return Ok(Settled::Saved),
+            // Somebody wrote since: over ours, or instead of it. Nobody can tell.
+            Ok(Some(_)) => return Err(unknown(cause)),
+            Ok(None) => return Ok(Settled::Gone),
+            Err(_) => continue,
+        }
+        match save().await {
+            Ok(SaveOutcome::Saved) => return Ok(Settled::Saved),
+            Ok(SaveOutcome::Gone) => return Ok(Settled::Gone),
+            Ok(SaveOutcome::Conflict(now)) if landed || now.writer == record.writer => {
+                return Ok(Settled::Saved);
+            }
+            Ok(SaveOutcome::Unknown(_)) | Err(_) => {}
+            // After a lost answer a conflict without our mark is not a plain conflict.
+            Ok(_) => return Err(unknown(cause)),
+        }
+    }
+    Err(unknown(cause))
+}
+
+/// Removes the record at version `expected`. To repeat it with the same expectation is safe.
+pub(super) async fn delete_settled(
+    backend: &Backend,
+    id: &SessionId,
+    expected: u64,
+) -> Result<Settled, Error> {
+    let mut lost = None;
+    for attempt in 0..TRIES {
+        pause(attempt).await;
+        match (backend.store.delete_if(id, expected).await, lost.is_some()) {
+            (Ok(SaveOutcome::Unknown(cause)), _) => lost = Some(cause),
+            (Ok(outcome), _) => return known(outcome),
+            (Err(error), false) => return Err(error),
+            (Err(_), true) => {}
+        }
+    }
+    Err(unknown(lost.unwrap_or_else(Error::absent)))
+}
+
+/// Stores the record of a user under a fresh id. Repeated under the same one, which nobody else knows:
+/// another would take a second place among the user's sessions.
+pub(super) async fn login_settled(backend: &Backend, login: Login<'_>) -> Result<Settled, Error> {
+    let cause = match backend.store.login(login).await? {
+        SaveOutcome::Unknown(cause) => cause,
+        outcome => return known(outcome),
+    };
+    tracing::warn!(session.id = %login.new, %cause, "sign-in unconfirmed");
+    for attempt in 0..TRIES {
+        pause(attempt).await;
+        match backend.store.load(login.new).await {
+            Ok(Some(_)) => return Ok(Settled::Saved),
+            Ok(None) => {}
+            Err(_) => continue,
+        }
+        match backend.store.login(login).await {
+            Ok(SaveOutcome::Saved) => return Ok(Settled::Saved),
+            Ok(SaveOutcome::Revoked) => return Err(revoked()),
+            // Taken by the first attempt, or too late: looked at again.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Err(unknown(cause))
+}
+
+/// Moves the record from its old id to a new one, up to the place where the client is told.
+pub(super) async fn renew_settled(
+    backend: &Backend,
+    (old, expected): (&SessionId, u64),
+    login: Login<'_>,
+) -> Result<Settled, Error> {
+    let Login { new, record, .. } = login;
+    let renew = || match record.user() {
+        Some(_) => backend.store.login(Login { old: Some((old, expected)), ..login }),
+        None => backend.store.begin_renew(old, expected, new, record),
+    };
+    let cause = match renew().await? {
+        SaveOutcome::Unknown(cause) => cause,
+        outcome => return known(outcome),
+    };
+    tracing::warn!(session.id = %new, %cause, "session renewal unconfirmed");
+    for attempt in 0..TRIES {
+        pause(attempt).await;
+        match backend.store.load(new).await {
+            // Nobody else knows the new id: what is there is ours.
+            Ok(Some(_)) => return Ok(Settled::Saved),
+            Ok(None) => {}
+            Err(_) => continue,
+        }
+        match renew().await {
+            Ok(SaveOutcome::Saved) => return Ok(Settled::Saved),
+            // The old record moved on, so the first attempt can no longer land.
+            Ok(SaveOutcome::Conflict(now)) => return Ok(Settled::Conflict(now)),
+            Ok(SaveOutcome::Gone) => return gone_or_moved(backend, new).await,
+            Ok(SaveOutcome::Revoked) => return Err(revoked()),
+            Ok(SaveOutcome::Taken | SaveOutcome::Unknown(_)) | Err(_) => {}
+        }
+    }
+    Err(unknown(cause))
+}
+
+/// The old record is gone: by our own first attempt, or by somebody else.
+async fn gone_or_moved(backend: &Backend, new: &SessionId) -> Result<Settled, Error> {
+    let moved = backend.store.load(new).await?.is_some();
+    Ok(if moved { Settled::Saved } else { Settled::Gone })
+}
+
+pub(super) fn known(outcome: SaveOutcome) -> Result<Settled, Error> {
+    match outcome {
+        SaveOutcome::Saved => Ok(Settled::Saved),
+        SaveOutcome::Conflict(current) => Ok(Settled::Conflict(current)),
+        SaveOutcome::Gone => Ok(Settled::Gone),
+        SaveOutcome::Taken => Ok(Settled::Taken),
+        SaveOutcome::Revoked => Err(revoked()),
+        SaveOutcome::Unknown(cause) => Err(unknown(cause)),
+    }
+}
+
+async fn pause(attempt: u32) {
+    if attempt > 0 {
+        tokio::time::sleep(PAUSE * 2u32.pow(attempt - 1)).await;
+    }
+}
+
+/// A write of which nobody knows whether it happened.
+fn unknown(cause: Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "the session store did not confirm the write").because(cause)
+}
+
+/// A sign-in that came too late.
+fn revoked() -> Error {
+    Error::new(ErrorKind::Revoked, "all sessions of the user were revoked during the sign-in")
+}

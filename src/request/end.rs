@@ -1,0 +1,45 @@
+//! Ending a session: by logout, or to begin another.
+
+use crate::{
+    error::Error,
+    request::{
+        RequestSession,
+        state::{CookieChange, Presence, Stage},
+    },
+};
+
+impl RequestSession {
+    /// Cancellation safety: dropped here or failed, the ids stand in `ending`, and the commit before
+    /// the head tries again.
+    pub(crate) async fn destroy(&self) -> Result<(), Error> {
+        let any = self.begin_to_end()?;
+        // What another task of this request is storing right now has to end as well.
+        if any || self.touched().turn.try_lock().is_err() {
+            let _ = self.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the session here and notes what has to go from the store; whether there is any.
+    fn begin_to_end(&self) -> Result<bool, Error> {
+        let mut ids: Vec<_> = self.presented().into_iter().map(|(id, _)| id).collect();
+        let mut state = self.state();
+        if state.stage == Stage::Closed {
+            return Err(Error::closed());
+        }
+        let ended_before = matches!(state.cookie, CookieChange::Remove);
+        if let Some(held) = state.held.take() {
+            ids = vec![held.id];
+        } else if ended_before {
+            ids.clear();
+        }
+        state.presence = Presence::Absent;
+        state.changes = Default::default();
+        state.endings += 1;
+        state.ended.extend(&ids);
+        state.ending.extend(ids);
+        // Whatever the cookies said, this request knows now that it has no session.
+        let _ = self.touched().loaded.set(Ok(()));
+        Ok(!state.ending.is_empty())
+    }
+}

@@ -1,0 +1,127 @@
+//! What all requests of one layer share: the store, its clock, the rules, and the commits that
+//! are under way.
+
+use std::{borrow::Cow, fmt, future::Future, num::NonZeroU32, sync::Arc, time::Duration};
+
+use tokio_util::task::TaskTracker;
+
+#[cfg(feature = "sealed")]
+use crate::sealing::records::{self, PlainRecords};
+use crate::{
+    clock::Clock,
+    error::{Error, ErrorKind},
+    request::client::DeviceConfig,
+    session::{
+        changes::Policy,
+        record::Record,
+        token::{SessionId, Token},
+        write_id::Marks,
+    },
+    store::Store,
+    sync::keyed_lock::Lines,
+    telemetry::events::Events,
+    transport::Transport,
+};
+
+/// What the builder was told, checked.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) transport: Transport,
+    pub(crate) policy: Policy,
+    pub(crate) budget: Duration,
+    pub(crate) keep_on_server_error: bool,
+    pub(crate) sessions_per_user: Option<NonZeroU32>,
+    pub(crate) devices: Option<DeviceConfig>,
+    pub(crate) csrf_lifetime: Duration,
+    #[cfg(feature = "sealed")]
+    pub(crate) seal: Option<PlainRecords>,
+}
+
+pub(crate) struct Backend {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) rules: Rules,
+    /// How much longer a write may take that is only waiting to be acknowledged.
+    pub(crate) acknowledgement: Duration,
+    /// Commits and touches that have started; `shutdown` waits for them.
+    pub(crate) tracker: TaskTracker,
+    pub(crate) lines: Lines,
+    pub(crate) marks: Marks,
+    pub(crate) events: Events,
+}
+
+impl Backend {
+    pub(crate) fn new(store: Box<dyn Store>, rules: Rules) -> Arc<Self> {
+        let (clock, acknowledgement) = (store.clock(), store.acknowledgement());
+        let events = store.events();
+        let (tracker, lines, marks) = (TaskTracker::new(), Lines::default(), Marks::default());
+        Arc::new(Self { store, clock, rules, acknowledgement, tracker, lines, marks, events })
+    }
+
+    /// The record that was found under `id`, with its content open.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn open(
+        &self,
+        token: &Token,
+        id: &SessionId,
+        record: Record,
+    ) -> Result<Record, Error> {
+        // Fails closed: a record that was made up in the store would be a plain one.
+        if record.sealed.is_none() && self.rules.seal == Some(PlainRecords::Refused) {
+            return Err(Error::new(ErrorKind::Corrupt, "the record is not sealed"));
+        }
+        records::open(token, id, record)
+    }
+
+    #[cfg(not(feature = "sealed"))]
+    pub(crate) fn open(&self, _: &Token, _: &SessionId, record: Record) -> Result<Record, Error> {
+        match record.sealed {
+            Some(_) => Err(Error::new(ErrorKind::Unsupported, "the record is sealed")),
+            None => Ok(record),
+        }
+    }
+
+    /// `record` as it is to be stored.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn closed<'a>(
+        &self,
+        token: &Token,
+        id: &SessionId,
+        record: &'a Record,
+    ) -> Result<Cow<'a, Record>, Error> {
+        match self.rules.seal {
+            Some(_) => records::seal(token, id, record).map(Cow::Owned),
+            None => Ok(Cow::Borrowed(record)),
+        }
+    }
+
+    #[cfg(not(feature = "sealed"))]
+    pub(crate) fn closed<'a>(
+        &self,
+        _: &Token,
+        _: &SessionId,
+        record: &'a Record,
+    ) -> Result<Cow<'a, Record>, Error> {
+        Ok(Cow::Borrowed(record))
+    }
+
+    /// Waits for what the store does within `budget`.
+    ///
+    /// Cancellation safety: past the budget the work is dropped, and may have happened or not.
+    pub(crate) async fn within<T>(
+        &self,
+        budget: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(budget, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::unavailable(format!("no answer within {budget:?}"))),
+        }
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}

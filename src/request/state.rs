@@ -1,0 +1,191 @@
+//! What one request knows of its session, and what it has done to it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    error::{Error, ErrorKind},
+    request::{shared::Backend, visitor::Visitor},
+    session::{
+        changes::{Changes, Writer},
+        record::Record,
+        token::{SessionId, Token},
+    },
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// As it was when the state was locked.
+    pub(crate) stage: Stage,
+    pub(crate) presence: Presence,
+    pub(crate) held: Option<Held>,
+    pub(crate) changes: Changes,
+    pub(crate) cookie: CookieChange,
+    /// The secret of a client without a session, which CSRF tokens are bound to then.
+    pub(crate) visitor: Visitor,
+    /// Sessions that were told to end and of which the store has not confirmed it.
+    pub(crate) ending: Vec<SessionId>,
+    /// Sessions that this request told to end at any time: a load under way never brings one back.
+    pub(crate) ended: Vec<SessionId>,
+    /// How often this request was told to end its session; as of the turn that is under way.
+    pub(crate) endings: u64,
+    pub(crate) endings_at_turn: u64,
+    /// How often a session turned out to have ended meanwhile.
+    pub(crate) losses: u64,
+    /// What the load, and what failed, took of the budget.
+    pub(crate) spent: Duration,
+    /// The request only looks: it is no activity.
+    pub(crate) unused: bool,
+}
+
+/// How far the response is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// The handler runs.
+    #[default]
+    Open,
+    /// The head is sent: no cookie can be changed any more.
+    Streaming,
+    /// The response is over, or was never made.
+    Closed,
+}
+
+/// The stage of a request, told without a lock.
+#[derive(Debug, Default)]
+pub(crate) struct AtomicStage(AtomicU8);
+
+impl AtomicStage {
+    pub(crate) fn get(&self) -> Stage {
+        match self.0.load(Ordering::Acquire) {
+            0 => Stage::Open,
+            1 => Stage::Streaming,
+            _ => Stage::Closed,
+        }
+    }
+
+    pub(crate) fn set(&self, stage: Stage) {
+        let number = match stage {
+            Stage::Open => 0,
+            Stage::Streaming => 1,
+            Stage::Closed => 2,
+        };
+        self.0.store(number, Ordering::Release);
+    }
+}
+
+/// What the cookies of the request led to.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Presence {
+    /// No cookie, or one that the store does not know, or a session that this request ended.
+    #[default]
+    Absent,
+    /// A record, in `State::held`.
+    Alive,
+    /// A record whose time is over.
+    Expired,
+    /// Bytes that cannot be read; why.
+    Unreadable(Error),
+    /// More than one record.
+    Ambiguous,
+}
+
+/// The record that the store has, as far as this request knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) id: SessionId,
+    /// What `id` was derived from. What else is secret about the session is too.
+    pub(crate) token: Token,
+    pub(crate) record: Arc<Record>,
+}
+
+/// What the response does to the cookie.
+#[derive(Debug, Default)]
+pub(crate) enum CookieChange {
+    #[default]
+    Keep,
+    Set(Token),
+    Remove,
+}
+
+impl State {
+    /// Whether the store has something to be told.
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.changes.is_empty() || !self.ending.is_empty()
+    }
+
+    /// Takes in what a load found.
+    pub(crate) fn find(&mut self, held: Option<Held>, otherwise: Presence) {
+        if self.held.is_some() && held.is_none() {
+            self.lose();
+        }
+        self.presence = if held.is_some() { Presence::Alive } else { otherwise };
+        self.held = held;
+    }
+
+    /// The session, if the request counts as its use.
+    pub(crate) fn used(&self) -> Option<Held> {
+        self.held.clone().filter(|_| !self.unused)
+    }
+
+    /// Whether the request was told to end its session since the turn under way began.
+    pub(crate) fn told_to_end(&self) -> bool {
+        self.endings != self.endings_at_turn
+    }
+
+    /// The session turned out to have ended: what was to go into it does not begin another one.
+    /// Only a login does, since it asks nothing of what was there.
+    pub(crate) fn lose(&mut self) {
+        self.losses += 1;
+        if !self.changes.signs_in() {
+            self.changes = Changes::default();
+        }
+    }
+
+    /// The record to read from. `Unsupported` is passed on, since the record may be well and the
+    /// user signed in; what is plainly corrupt is no session.
+    pub(crate) fn base(&self) -> Result<Option<&Record>, Error> {
+        match &self.presence {
+            Presence::Unreadable(error) if error.kind() == ErrorKind::Unsupported => {
+                Err(error.clone())
+            }
+            _ => Ok(self.held.as_ref().map(|held| &*held.record)),
+        }
+    }
+
+    /// Whether a value may be written here, and why not.
+    pub(crate) fn writable(&self) -> Result<(), Error> {
+        match &self.presence {
+            Presence::Unreadable(error) => Err(error.clone()),
+            Presence::Ambiguous => {
+                Err(Error::new(ErrorKind::Ambiguous, "several live session cookies came"))
+            }
+            _ if self.held.is_none() => self.may_set_cookie(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Buffers a change, if the record stays within its bound.
+    pub(crate) fn change(
+        &mut self,
+        backend: &Backend,
+        change: impl FnOnce(&mut Changes),
+    ) -> Result<(), Error> {
+        let mut changes = self.changes.clone();
+        change(&mut changes);
+        let base = self.held.as_ref().map(|held| &*held.record);
+        let _ =
+            changes.plan(base, backend.clock.now(), &backend.rules.policy, &Writer::default())?;
+        self.changes = changes;
+        Ok(())
+    }
+
+    /// Whether a new id can still reach the client.
+    pub(crate) fn may_set_cookie(&self) -> Result<(), Error> {
+        if self.stage == Stage::Open { Ok(()) } else { Err(Error::closed()) }
+    }
+}

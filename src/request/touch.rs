@@ -1,0 +1,33 @@
+//! Writing down that a session is used: in place, without a new version.
+
+use std::sync::Arc;
+
+use crate::{
+    error::{Causes, Error},
+    request::{RequestSession, shared::Backend, state::Held},
+    session::record::Activity,
+};
+
+impl RequestSession {
+    /// Writes the activity down without anybody waiting for it.
+    pub(crate) fn touch_later(&self, held: &Held, activity: Activity) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (backend, held) = (Arc::clone(&self.backend), held.clone());
+        let touch = async move {
+            if let Err(error) = touch(&backend, &held, activity).await {
+                tracing::debug!(session.id = %held.id, error = %Causes(&error), "touch failed");
+            }
+        };
+        runtime.spawn(self.backend.tracker.track_future(touch));
+    }
+}
+
+/// Writes the activity down; answers whether the record took it.
+pub(crate) async fn touch(
+    backend: &Backend,
+    held: &Held,
+    activity: Activity,
+) -> Result<bool, Error> {
+    let touch = backend.store.touch(&held.id, held.record.version, activity);
+    backend.within(backend.rules.budget, touch).await
+}

@@ -1,0 +1,108 @@
+//! All sessions of one user: listing, revocation, clearing the platform.
+
+use std::time::Duration;
+
+use crate::{
+    error::{Error, ErrorKind},
+    request::{
+        commit::{Settled, save_settled},
+        shared::Backend,
+    },
+    session::{info::SessionInfo, record::Record, token::SessionId},
+    store::SaveOutcome,
+    telemetry::event::Event,
+};
+
+/// Looks at the list of a user's sessions: again as long as some move meanwhile.
+const LOOKS: u32 = 8;
+/// Before the second look; twice as long before each further one.
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl Backend {
+    /// The live sessions of a user, the latest sign-in first.
+    pub(crate) async fn sessions_of(
+        &self,
+        user: &str,
+        current: Option<SessionId>,
+    ) -> Result<Vec<SessionInfo>, Error> {
+        let now = self.clock.now();
+        let mut found = self.store.sessions_of(user).await?;
+        found.retain(|(_, record)| !record.deadlines.is_over(now));
+        found.sort_unstable_by_key(|(id, record)| (std::cmp::Reverse(record.created), *id));
+        Ok(found.iter().map(|(id, record)| SessionInfo::of(*id, record, current)).collect())
+    }
+
+    /// Ends one session of a user; whose an id is never changes.
+    pub(crate) async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
+        let mut found = match self.store.load(id).await {
+            Ok(found) => found,
+            // Whose it is cannot be told, and it opens nothing.
+            Err(error) if error.is_unreadable() => None,
+            Err(error) => return Err(error),
+        };
+        // At the version that was seen: one that has moved to another id meanwhile did not end here.
+        while let Some(record) = found.filter(|record| record.user() == Some(user)) {
+            found = match self.store.delete_if(id, record.version()).await? {
+                SaveOutcome::Saved => {
+                    self.events.emit(Event::Revoked(*id));
+                    return Ok(true);
+                }
+                SaveOutcome::Conflict(current) => Some(current),
+                SaveOutcome::Unknown(cause) => return Err(cause),
+                _ => None,
+            };
+        }
+        Ok(false)
+    }
+}
+
+impl Backend {
+    /// Leaves no live session of a user with a platform; answers how many had one. Each session has a
+    /// budget of its own, so that however many there are each has its turn.
+    pub(crate) async fn clear_platform_of(&self, user: &str) -> Result<u64, Error> {
+        let budget = self.rules.budget.saturating_add(self.acknowledgement);
+        let mut cleared = 0;
+        for look in 0..LOOKS {
+            let mut moved = false;
+            for listed in self.within(budget, self.sessions_of(user, None)).await? {
+                let done = self.within(budget, self.clear_platform(user, &listed.id)).await?;
+                cleared += u64::from(done == Some(true));
+                moved |= done.is_none();
+            }
+            if !moved {
+                return Ok(cleared);
+            }
+            tokio::time::sleep(PAUSE.saturating_mul(1 << look)).await;
+        }
+        Err(Error::unavailable("some sessions move on and on, and may still have a platform"))
+    }
+
+    /// Whether it had one; `None` if it has moved to another id, or is about to. At the version that was
+    /// seen, so that nothing else of the session is lost; again, if somebody was faster.
+    async fn clear_platform(&self, user: &str, id: &SessionId) -> Result<Option<bool>, Error> {
+        let mut found = match self.store.peek(id).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            // It opens nothing, and holds up no other.
+            Err(error) if error.is_unreadable() => return Ok(Some(false)),
+            Err(error) => return Err(error),
+        };
+        loop {
+            if found.sealed.is_some() {
+                return Err(Error::new(ErrorKind::Misconfigured, "records are sealed"));
+            }
+            let over = found.deadlines.is_over(self.clock.now());
+            if over || found.platform.is_none() || found.user() != Some(user) {
+                return Ok(Some(false));
+            }
+            let writer = self.marks.draw()?;
+            let version = found.version.saturating_add(1);
+            let without = Record { version, writer, platform: None, ..found };
+            found = match save_settled(self, id, &without).await? {
+                Settled::Saved => return Ok(Some(true)),
+                Settled::Conflict(current) => current,
+                Settled::Gone | Settled::Taken => return Ok(None),
+            };
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Room.
+
+#[cfg(feature = "sealed")]
+pub(crate) mod key_ring;
+#[cfg(feature = "sealed")]
+pub(crate) mod records;

@@ -1,0 +1,226 @@
+//! What a request did to its session, as data, and the plan that it makes of a record. Pure: no
+//! clock, no store; the same changes can be applied again to a fresher record.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    clock::timestamp::Timestamp,
+    session::{
+        device::Device,
+        expiry::SessionExpiry,
+        record::Record,
+        values::{Edits, Values},
+    },
+};
+
+mod plan;
+
+pub(crate) use crate::session::changes::plan::{Plan, Policy, Writer, due_touch};
+
+/// What one request did, in the order-free form in which it can be rebased.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    /// All values that were there go before `edits` come.
+    cleared: bool,
+    edits: Edits,
+    login: Option<Login>,
+    platform: Option<Option<Box<str>>>,
+    renew: bool,
+    expiry: Option<SessionExpiry>,
+    label: Option<Option<Box<str>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Login {
+    user: Box<str>,
+    /// The user's epoch before the credentials were checked.
+    epoch: Option<u64>,
+}
+
+impl Changes {
+    /// Puts `json` under `name`.
+    pub(crate) fn insert(&mut self, name: &str, json: Bytes) {
+        self.edits.insert(name.into(), Some(json));
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.edits.insert(name.into(), None);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.cleared = true;
+        self.edits.clear();
+    }
+
+    /// Forgets the values that were buffered so far.
+    pub(crate) fn forget_values(&mut self) {
+        self.edits.clear();
+    }
+
+    pub(crate) fn login(&mut self, user: &str, platform: Option<&str>) {
+        self.login = Some(Login { user: user.into(), epoch: None });
+        self.platform = Some(platform.map(Into::into));
+    }
+
+    /// The sign-in counts only if the user's epoch is still this one; none for any.
+    pub(crate) fn hold_login_to(&mut self, epoch: Option<u64>) {
+        if let Some(login) = &mut self.login {
+            login.epoch = epoch;
+        }
+    }
+
+    pub(crate) fn set_platform(&mut self, platform: Option<&str>) {
+        self.platform = Some(platform.map(Into::into));
+    }
+
+    pub(crate) fn renew(&mut self) {
+        self.renew = true;
+    }
+
+    pub(crate) fn set_expiry(&mut self, expiry: SessionExpiry) {
+        self.expiry = Some(expiry);
+    }
+
+    pub(crate) fn set_label(&mut self, label: Option<&str>) {
+        self.label = Some(label.map(Into::into));
+    }
+
+    /// Only what was done to `name`: an `update` of it saves no other name.
+    pub(crate) fn take_name(&mut self, name: &str) -> Self {
+        let mut taken = Self::default();
+        if let Some((name, edit)) = self.edits.remove_entry(name) {
+            taken.edits.insert(name, edit);
+        }
+        taken
+    }
+
+    /// Puts what `earlier` did below what was done since; for a save that did not happen.
+    pub(crate) fn restore_below(&mut self, mut earlier: Self) {
+        if self.cleared {
+            earlier.edits.clear();
+        }
+        earlier.edits.append(&mut self.edits);
+        self.edits = earlier.edits;
+        self.cleared |= earlier.cleared;
+        self.renew |= earlier.renew;
+        self.login = self.login.take().or(earlier.login);
+        self.platform = self.platform.take().or(earlier.platform);
+        self.expiry = self.expiry.take().or(earlier.expiry);
+        self.label = self.label.take().or(earlier.label);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        !(self.cleared
+            || self.renew
+            || self.login.is_some()
+            || self.platform.is_some()
+            || self.expiry.is_some()
+            || self.label.is_some())
+            && self.edits.is_empty()
+    }
+
+    /// Whether the session moves to a new id.
+    pub(crate) fn moves(&self) -> bool {
+        self.renew || self.login.is_some()
+    }
+
+    /// The user's epoch that a sign-in has to find.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        self.login.as_ref()?.epoch
+    }
+
+    /// The sign-in that was held to this epoch did not take place.
+    pub(crate) fn forget_login(&mut self, epoch: u64) {
+        if self.epoch() == Some(epoch) {
+            self.login = None;
+            self.platform = None;
+        }
+    }
+
+    /// Whether no single name can be saved before all of this is.
+    pub(crate) fn is_wholesale(&self) -> bool {
+        self.cleared || self.moves()
+    }
+
+    /// Whether these changes may begin a session by themselves, without what was there.
+    pub(crate) fn signs_in(&self) -> bool {
+        self.login.is_some()
+    }
+
+    /// The JSON that a handler sees under `name`.
+    pub(crate) fn get(&self, base: Option<&Record>, name: &str) -> Option<Bytes> {
+        match self.edits.get(name) {
+            Some(edit) => edit.clone(),
+            None => self.kept(base)?.values.get(name),
+        }
+    }
+
+    pub(crate) fn names(&self, base: Option<&Record>) -> Vec<String> {
+        let values = self.values(base);
+        values.iter().map(|(name, _)| name.to_owned()).collect()
+    }
+
+    pub(crate) fn user(&self, base: Option<&Record>) -> Option<String> {
+        match &self.login {
+            Some(login) => Some(login.user.to_string()),
+            None => base?.user.as_deref().map(str::to_owned),
+        }
+    }
+
+    /// When the user proved who they are; a login that is not stored yet does so at `now`.
+    pub(crate) fn authenticated(&self, base: Option<&Record>, now: Timestamp) -> Option<Timestamp> {
+        if self.signs_in() { Some(now) } else { base?.authenticated }
+    }
+
+    pub(crate) fn platform(&self, base: Option<&Record>) -> Option<String> {
+        match &self.platform {
+            Some(platform) => platform.as_deref().map(str::to_owned),
+            None => base?.platform.as_deref().map(str::to_owned),
+        }
+    }
+
+    /// The device of a session that begins or moves is the one at hand, under the name that it has.
+    fn device(&self, base: Option<&Record>, writer: &Writer) -> Option<Arc<Device>> {
+        let before = base.and_then(|base| base.device.as_ref());
+        let label = match &self.label {
+            Some(label) => label.as_deref(),
+            None => self.own(base).and(before).and_then(|device| device.label()),
+        };
+        let device = if base.is_none() || self.moves() { writer.device.as_ref() } else { before };
+        if device.and_then(|device| device.label()) == label {
+            return device.cloned();
+        }
+        Device::labelled(device.map(Arc::as_ref), label)
+    }
+
+    /// The policy that was set, if one was. To leave the absolute end open is not to take it away.
+    fn expiry_under(&self, policy: &Policy) -> Option<SessionExpiry> {
+        self.expiry.map(|expiry| expiry.or_absolute_of(policy.expiry))
+    }
+
+    fn values(&self, base: Option<&Record>) -> Values {
+        let none = Values::default();
+        self.kept(base).map_or(&none, |base| &base.values).edited(&self.edits)
+    }
+
+    /// The record whose values these changes build on. None after `clear`, and none when somebody
+    /// signs in over the session of somebody else: one user's values never pass to another.
+    fn kept<'a>(&self, base: Option<&'a Record>) -> Option<&'a Record> {
+        self.own(base).filter(|_| !self.cleared)
+    }
+
+    fn own<'a>(&self, base: Option<&'a Record>) -> Option<&'a Record> {
+        let base = base?;
+        let stranger = match (&self.login, &base.user) {
+            (Some(login), Some(user)) => login.user != *user,
+            _ => false,
+        };
+        (!stranger).then_some(base)
+    }
+}
+
+#[cfg(test)]
+#[path = "changes/tests.rs"]
+mod tests;

@@ -1,0 +1,169 @@
+//! What changes make of a record: pure, over a given now.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    clock::timestamp::Timestamp,
+    error::{Error, ErrorKind},
+    session::{
+        changes::Changes,
+        device::Device,
+        expiry::{Deadlines, SessionExpiry, touch_throttle},
+        record::{Activity, Record},
+        write_id::Mark,
+    },
+};
+
+/// The rules that a plan follows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) expiry: SessionExpiry,
+    pub(crate) touch_interval: Duration,
+    pub(crate) max_record_size: usize,
+    pub(crate) max_values: usize,
+}
+
+/// Who writes a record, and from where.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Writer {
+    pub(crate) mark: Mark,
+    pub(crate) device: Option<Arc<Device>>,
+}
+
+/// What has to happen in the store.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Plan {
+    /// The store has it already.
+    Nothing,
+    /// Only the time of the last activity is worth writing down.
+    Touch(Activity),
+    /// A session begins.
+    Create(Record),
+    /// The record gets a new version in its place.
+    Update(Record),
+    /// The record moves to a new id.
+    Renew(Record),
+    /// Nothing is left in the session: it ends.
+    Destroy,
+}
+
+impl Changes {
+    /// What becomes of `base` (which is alive at `now`), written by `writer`.
+    pub(crate) fn plan(
+        &self,
+        base: Option<&Record>,
+        now: Timestamp,
+        policy: &Policy,
+        writer: &Writer,
+    ) -> Result<Plan, Error> {
+        let Some(base) = base else {
+            return self.plan_create(now, policy, writer);
+        };
+        let record = self.applied(base, now, policy, writer);
+        if record.is_vacant() {
+            return Ok(Plan::Destroy);
+        }
+        let moves = self.moves();
+        if !moves && record.says_the_same_as(base) {
+            return Ok(due_touch(base, now, policy).map_or(Plan::Nothing, Plan::Touch));
+        }
+        // A record that was stored under a larger bound may shrink, and be signed in to.
+        check_size(&record, policy.max_record_size.max(base.weight()))?;
+        check_values(&record, policy.max_values.max(base.values.iter().count()))?;
+        Ok(if moves { Plan::Renew(record) } else { Plan::Update(record) })
+    }
+
+    fn plan_create(&self, now: Timestamp, policy: &Policy, writer: &Writer) -> Result<Plan, Error> {
+        let expiry = self.expiry_under(policy).unwrap_or(policy.expiry);
+        let record = Record {
+            version: 1,
+            writer: writer.mark,
+            created: now,
+            last_activity: now,
+            deadlines: Deadlines::start(expiry, now, policy.touch_interval),
+            authenticated: self.authenticated(None, now),
+            user: self.user(None).map(Into::into),
+            device: self.device(None, writer),
+            platform: self.platform(None).map(Into::into),
+            values: self.values(None),
+            sealed: None,
+        };
+        if record.is_vacant() {
+            return Ok(Plan::Nothing);
+        }
+        check_size(&record, policy.max_record_size)?;
+        check_values(&record, policy.max_values)?;
+        Ok(Plan::Create(record))
+    }
+
+    fn applied(&self, base: &Record, now: Timestamp, policy: &Policy, writer: &Writer) -> Record {
+        let interval = policy.touch_interval;
+        let (created, deadlines) = match (&self.login, self.expiry_under(policy)) {
+            // Only a login starts the absolute time afresh. It keeps the session's own policy.
+            (Some(_), expiry) => {
+                let expiry = expiry.unwrap_or_else(|| self.expiry_at_login(base, policy));
+                (now, Deadlines::start(expiry, now, interval))
+            }
+            (None, Some(expiry)) => {
+                (base.created, base.deadlines.change(expiry, base.created, now, interval))
+            }
+            (None, None) => (base.created, base.deadlines.active(now, interval)),
+        };
+        Record {
+            version: if self.moves() { 1 } else { base.version.saturating_add(1) },
+            writer: writer.mark,
+            created,
+            last_activity: now.max(base.last_activity),
+            deadlines,
+            authenticated: self.authenticated(Some(base), now),
+            user: self.user(Some(base)).map(Into::into),
+            device: self.device(Some(base), writer),
+            platform: self.platform(Some(base)).map(Into::into),
+            values: self.values(Some(base)),
+            sealed: None,
+        }
+    }
+
+    /// The policy of a session that somebody signs in to: its own if it was set, with the absolute
+    /// time as long as it was.
+    fn expiry_at_login(&self, base: &Record, policy: &Policy) -> SessionExpiry {
+        if self.kept(Some(base)).is_none() {
+            return policy.expiry;
+        }
+        let own = SessionExpiry::new(base.deadlines.idle);
+        let own = own.remembered_if(base.deadlines.remembered);
+        match base.deadlines.absolute_deadline {
+            Some(end) => own.absolute(end.saturating_since(base.created)),
+            None => own.or_absolute_of(policy.expiry),
+        }
+    }
+}
+
+/// The activity at `now`, if the last one is old enough for it to be written down.
+pub(crate) fn due_touch(base: &Record, now: Timestamp, policy: &Policy) -> Option<Activity> {
+    let throttle = touch_throttle(base.deadlines.idle, policy.touch_interval);
+    if now.saturating_since(base.last_activity) < throttle {
+        return None;
+    }
+    let deadlines = base.deadlines.active(now, policy.touch_interval);
+    let idle_deadline = deadlines.idle_deadline;
+    Some(Activity { last_activity: now, idle_deadline, end: deadlines.end() })
+}
+
+fn check_size(record: &Record, bound: usize) -> Result<(), Error> {
+    let size = record.weight();
+    if size <= bound {
+        return Ok(());
+    }
+    let text = format!("the session would take {size} bytes, more than the {bound} allowed");
+    Err(Error::new(ErrorKind::TooLarge, text))
+}
+
+fn check_values(record: &Record, bound: usize) -> Result<(), Error> {
+    let values = record.values.iter().count();
+    if values <= bound {
+        return Ok(());
+    }
+    let text = format!("the session would hold {values} values, more than the {bound} allowed");
+    Err(Error::new(ErrorKind::TooLarge, text))
+}

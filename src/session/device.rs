@@ -1,0 +1,104 @@
+//! What a list of sessions says of the device behind each: where it signed in from, by what it
+//! calls itself, and how its owner calls it.
+
+use std::{net::IpAddr, sync::Arc};
+
+/// Longest user agent that is kept, in bytes; what is longer is cut.
+const USER_AGENT_MAX: usize = 256;
+/// Longest label, in bytes.
+pub(crate) const LABEL_MAX: usize = 128;
+
+/// The device of one session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Device {
+    address: Option<Box<str>>,
+    user_agent: Option<Box<str>>,
+    label: Option<Box<str>>,
+}
+
+impl Device {
+    /// `user_agent` is what the client says of itself: letters that could not be shown are dropped.
+    pub(crate) fn seen(address: Option<IpAddr>, user_agent: Option<&[u8]>) -> Option<Arc<Self>> {
+        let address = address.map(|address| address.to_canonical().to_string().into());
+        let user_agent = user_agent.map(printable).filter(|text| !text.is_empty());
+        Self::stored(address, user_agent, None)
+    }
+
+    /// As a record has it; none if nothing is known.
+    pub(crate) fn stored(
+        address: Option<Box<str>>,
+        user_agent: Option<Box<str>>,
+        label: Option<Box<str>>,
+    ) -> Option<Arc<Self>> {
+        let device = Self { address, user_agent, label };
+        (device != Self::default()).then(|| Arc::new(device))
+    }
+
+    /// The same device under `label`; none takes it away.
+    pub(crate) fn labelled(device: Option<&Self>, label: Option<&str>) -> Option<Arc<Self>> {
+        let Self { address, user_agent, .. } = device.cloned().unwrap_or_default();
+        Self::stored(address, user_agent, label.map(Into::into))
+    }
+
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.address.as_deref()
+    }
+
+    pub(crate) fn user_agent(&self) -> Option<&str> {
+        self.user_agent.as_deref()
+    }
+
+    pub(crate) fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+}
+
+/// Visible ASCII and spaces, at most so many: it ends up in pages, logs and tables.
+fn printable(text: &[u8]) -> Box<str> {
+    let letters = text.iter().filter(|byte| byte.is_ascii_graphic() || **byte == b' ');
+    letters.take(USER_AGENT_MAX).map(|byte| char::from(*byte)).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::device::*;
+
+    #[test]
+    fn a_user_agent_is_made_fit_to_be_shown() {
+        let long = vec![b'x'; 10_000];
+        for (name, sent, kept) in [
+            ("plain", b"Mozilla/5.0 (X11)".as_slice(), Some("Mozilla/5.0 (X11)")),
+            ("control letters", b"a\x1b[31m\r\nb\0", Some("a[31mb")),
+            ("not ASCII", b"caf\xc3\xa9 \xff", Some("caf ")),
+            ("empty", b"", None),
+            ("nothing visible", b"\x01\xff", None),
+            ("too long", &long, Some(&"x".repeat(USER_AGENT_MAX))),
+        ] {
+            let device = Device::seen(None, Some(sent));
+            let found = device.as_deref().and_then(Device::user_agent);
+            assert_eq!(found, kept, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_one_form() {
+        for (sent, kept) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:DB8::0:1", "2001:db8::1"),
+        ] {
+            let device = Device::seen(Some(sent.parse().unwrap()), None);
+            assert_eq!(device.unwrap().address(), Some(kept), "{sent}");
+        }
+        assert_eq!(Device::seen(None, None), None);
+    }
+
+    #[test]
+    fn a_label_leaves_the_rest_and_goes_again() {
+        let seen = Device::seen(Some("192.0.2.1".parse().unwrap()), Some(b"agent")).unwrap();
+        let named = Device::labelled(Some(&seen), Some("Phone")).unwrap();
+        assert_eq!((named.label(), named.address()), (Some("Phone"), Some("192.0.2.1")));
+        assert_eq!(Device::labelled(Some(&named), None), Some(seen));
+        assert_eq!(Device::labelled(None, None), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! One row of the list of a user's sessions.
+
+use crate::{
+    clock::timestamp::Timestamp,
+    session::{device::Device, record::Record, token::SessionId},
+};
+
+/// One session in the list of a user's.
+///
+/// ```
+/// # tower_redis_session::doc::handle(|session| async move {
+/// session.login("alice", None).await?;
+/// session.set_label(Some("Work laptop")).await?;
+/// session.save().await?;
+/// let sessions = session.sessions().await?;
+/// assert_eq!(sessions.len(), 1);
+/// assert!(sessions[0].current);
+/// assert_eq!(sessions[0].label.as_deref(), Some("Work laptop"));
+/// # Ok(()) });
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// The public id, for [`SessionContext::revoke`].
+    pub id: SessionId,
+    /// When the session was signed in to.
+    pub created_at: Timestamp,
+    /// The last activity, as far as it was written down: late by the touch interval at most.
+    pub last_activity: Timestamp,
+    /// When it ends if nothing more happens.
+    pub expires_at: Timestamp,
+    /// When its user proved who they are.
+    pub authenticated_at: Option<Timestamp>,
+    /// The client's address when it began, was signed in to, or renewed; if devices are noted.
+    pub address: Option<String>,
+    /// What the client said of itself then, if devices are noted; cut at 256 bytes.
+    pub user_agent: Option<String>,
+    /// What its owner calls it.
+    pub label: Option<String>,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+impl SessionInfo {
+    pub(crate) fn of(id: SessionId, record: &Record, current: Option<SessionId>) -> Self {
+        let device = record.device.as_deref();
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            id,
+            created_at: record.created,
+            last_activity: record.last_activity,
+            expires_at: record.end(),
+            authenticated_at: record.authenticated,
+            address: text(device.and_then(Device::address)),
+            user_agent: text(device.and_then(Device::user_agent)),
+            label: text(device.and_then(Device::label)),
+            current: current == Some(id),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! What is stored for a session, and its bytes.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    clock::timestamp::Timestamp,
+    error::Error,
+    session::{device::Device, expiry::Deadlines, values::Values, write_id::Mark},
+};
+
+mod format;
+
+#[cfg(feature = "redis")]
+pub(crate) use crate::session::record::format::{ACTIVITY_LEN, ACTIVITY_OFFSET, USER_OFFSET};
+
+/// How many bytes of a record its head takes at most.
+#[cfg(any(feature = "redis", feature = "_database"))]
+pub(crate) const HEAD_MAX: usize = 2_048;
+
+/// What a store keeps under a [`SessionId`](crate::SessionId): a version, times, user, platform
+/// and the values. Opaque but for what a store needs.
+///
+/// ```
+/// use tower_redis_session::Record;
+///
+/// assert!(Record::from_bytes(1, "not a record".into()).is_err());
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct Record {
+    pub(crate) version: u64,
+    pub(crate) writer: Mark,
+    pub(crate) created: Timestamp,
+    pub(crate) last_activity: Timestamp,
+    pub(crate) deadlines: Deadlines,
+    /// When the user proved who they are; none without a user.
+    pub(crate) authenticated: Option<Timestamp>,
+    pub(crate) user: Option<Box<str>>,
+    /// From where the session was begun, signed in to or renewed.
+    pub(crate) device: Option<Arc<Device>>,
+    pub(crate) platform: Option<Box<str>>,
+    pub(crate) values: Values,
+    /// The content, if it is not open: platform and values are empty then.
+    pub(crate) sealed: Option<Box<[u8]>>,
+}
+
+/// What a touch changes in a record and nothing else: the two times of [`Store::touch`].
+///
+/// [`Store::touch`]: crate::Store::touch
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// When the session was last used.
+    pub last_activity: Timestamp,
+    /// When it ends without further activity.
+    pub idle_deadline: Timestamp,
+    /// When it ends at all: the earlier of the idle and the absolute deadline.
+    pub end: Timestamp,
+}
+
+impl Record {
+    /// Reads the bytes that [`to_bytes`](Self::to_bytes) made; the record version is kept beside
+    /// them, where the store can compare it.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for bytes of a newer version of this crate, else `Corrupt`. Never panics, and
+    /// allocates no more than the user, the platform and a reference to `bytes`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{ErrorKind, Record};
+    /// let error = Record::from_bytes(1, "TRS\u{7}...".into()).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Unsupported);
+    /// ```
+    pub fn from_bytes(version: u64, bytes: Bytes) -> Result<Self, Error> {
+        format::decode(version, bytes)
+    }
+
+    /// The versioned envelope: all of the record but its version.
+    ///
+    /// ```
+    /// # use tower_redis_session::Record;
+    /// # let record = Record::example();
+    /// let again = Record::from_bytes(record.version(), record.to_bytes().into())?;
+    /// assert_eq!(again, record);
+    /// # Ok::<(), tower_redis_session::Error>(())
+    /// ```
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.encoded_len());
+        self.append_to(&mut bytes);
+        bytes
+    }
+
+    /// The record version: 1 at creation, one more at every stored change.
+    ///
+    /// ```
+    /// # let record = tower_redis_session::Record::example();
+    /// assert_eq!(record.version(), 1);
+    /// ```
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// When the session ends if nothing happens: a store may forget the record then.
+    ///
+    /// ```
+    /// # let record = tower_redis_session::Record::example();
+    /// assert!(record.end() > record.last_activity());
+    /// ```
+    pub fn end(&self) -> Timestamp {
+        self.deadlines.end()
+    }
+
+    /// When the session was last used, as far as it was written down.
+    ///
+    /// ```
+    /// # let record = tower_redis_session::Record::example();
+    /// assert_eq!(record.last_activity().as_millis(), 1_704_067_200_000);
+    /// ```
+    pub fn last_activity(&self) -> Timestamp {
+        self.last_activity
+    }
+
+    /// The user that signed in, for stores that keep an index.
+    ///
+    /// ```
+    /// # let record = tower_redis_session::Record::example();
+    /// assert_eq!(record.user(), Some("alice"));
+    /// ```
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Writes a touch down: what [`Store::touch`](crate::Store::touch) has to do to its record.
+    /// Answers false, and changes nothing, if the record is as recent already.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Activity, Record, Timestamp};
+    /// # let mut record = Record::example();
+    /// let later = Timestamp::from_millis(record.end().as_millis() + 1);
+    /// let activity = Activity { last_activity: later, idle_deadline: later, end: later };
+    /// assert!(record.touch(activity));
+    /// assert!(!record.touch(activity));
+    /// ```
+    pub fn touch(&mut self, activity: Activity) -> bool {
+        let newer = self.deadlines.idle_deadline < activity.idle_deadline;
+        if newer {
+            self.last_activity = activity.last_activity;
+            self.deadlines.idle_deadline = activity.idle_deadline;
+        }
+        newer
+    }
+
+    /// A signed-in session of 2024-01-01, for examples and for tests of stores.
+    ///
+    /// ```
+    /// let record = tower_redis_session::Record::example();
+    /// assert_eq!(record.created().to_string(), "2024-01-01T00:00:00Z");
+    /// ```
+    #[doc(hidden)]
+    pub fn example() -> Self {
+        use std::time::Duration;
+        let now = crate::ManualClock::new().clock().now();
+        let expiry = crate::SessionExpiry::new(Duration::from_secs(3600));
+        Self {
+            version: 1,
+            writer: [7; 16],
+            created: now,
+            last_activity: now,
+            deadlines: Deadlines::start(expiry, now, Duration::from_secs(60)),
+            authenticated: Some(now),
+            user: Some("alice".into()),
+            device: None,
+            platform: None,
+            values: Values::default(),
+            sealed: None,
+        }
+    }
+
+    /// When the session was created: its first write, or its last login.
+    ///
+    /// ```
+    /// # let record = tower_redis_session::Record::example();
+    /// assert!(record.created() <= record.last_activity());
+    /// ```
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// Whether nothing is left that anybody could ask for.
+    #[cfg(all(feature = "sealed", any(test, fuzzing)))]
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealed.is_some()
+    }
+
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.sealed.is_none()
+            && self.user.is_none()
+            && self.platform.is_none()
+            && self.values.is_empty()
+    }
+
+    /// Whether a handler could not tell the two apart; the slide of the idle deadline aside.
+    pub(crate) fn says_the_same_as(&self, base: &Self) -> bool {
+        self.user == base.user
+            && self.platform == base.platform
+            && self.authenticated == base.authenticated
+            && self.device == base.device
+            && self.values == base.values
+            && self.deadlines.idle == base.deadlines.idle
+            && self.deadlines.absolute_deadline == base.deadlines.absolute_deadline
+            && self.deadlines.remembered == base.deadlines.remembered
+    }
+
+    pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
+        format::encode(self, bytes);
+    }
+
+    pub(crate) fn encoded_len(&self) -> usize {
+        format::len(self)
+    }
+
+    /// The head, without the two times that a touch changes.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn append_fixed_head_to(&self, bytes: &mut Vec<u8>) {
+        let nothing = Timestamp::from_millis(0);
+        let deadlines = Deadlines { idle_deadline: nothing, ..self.deadlines };
+        let head = Self { last_activity: nothing, deadlines, ..self.closed(Box::default()) };
+        format::encode_head(&head, bytes);
+    }
+
+    /// What is sealed.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn content(&self) -> Vec<u8> {
+        let mut content = Vec::new();
+        format::encode_content(self, &mut content);
+        content
+    }
+
+    /// The same record with its content sealed.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn closed(&self, sealed: Box<[u8]>) -> Self {
+        let (platform, values) = (None, Values::default());
+        let (user, device) = (self.user.clone(), self.device.clone());
+        Self { sealed: Some(sealed), platform, values, user, device, ..*self }
+    }
+
+    /// The same record with its content.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn opened(mut self, content: Bytes) -> Result<Self, Error> {
+        self.sealed = None;
+        format::decode_content(&mut self, content)?;
+        Ok(self)
+    }
+
+    /// What a list of sessions shows of a record, from the first bytes of it, 2 KiB at most; platform
+    /// and values are left out.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_bytes`](Self::from_bytes).
+    ///
+    /// ```
+    /// # use tower_redis_session::Record;
+    /// let bytes = Record::example().to_bytes();
+    /// let head = Record::head_from_bytes(1, bytes.into())?;
+    /// assert_eq!(head.user(), Some("alice"));
+    /// # Ok::<(), tower_redis_session::Error>(())
+    /// ```
+    pub fn head_from_bytes(version: u64, mut bytes: Bytes) -> Result<Self, Error> {
+        format::decode_head(version, &mut bytes)
+    }
+
+    /// What counts against the bound of a record: all but what the device adds, and as if open.
+    pub(crate) fn weight(&self) -> usize {
+        format::weight(self)
+    }
+}
+
+impl fmt::Debug for Record {
+    /// Times and sizes; no value, since values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("version", &self.version)
+            .field("created", &self.created)
+            .field("last_activity", &self.last_activity)
+            .field("deadlines", &self.deadlines)
+            .field("bytes", &self.encoded_len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "record/tests.rs"]
+mod tests;

@@ -1,0 +1,222 @@
+//! What each request is answered.
+
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
+    request::Parts,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    context::SessionContext,
+    error::{Error, ErrorKind},
+    guard::{Denied, told_as_json},
+    request::touch::touch,
+    session::{info::SessionInfo, token::SessionId},
+    session_api::{
+        SessionApi,
+        body::ApiBody,
+        route::Route,
+        stream::{self, Events},
+    },
+};
+
+type Answered = Result<Response<ApiBody>, Error>;
+
+impl SessionApi {
+    pub(super) async fn answer(
+        &self,
+        head: &Parts,
+        session: Option<SessionContext>,
+    ) -> Response<ApiBody> {
+        let route = Route::of(&head.method, head.uri.path());
+        let Some(session) = session else {
+            tracing::error!("the session api stands outside of the session layer");
+            return told(StatusCode::INTERNAL_SERVER_ERROR, "session_failed");
+        };
+        // Fails closed: a browser that knows where a request comes from is believed.
+        if !route.is_safe() && is_from_another_site(head) {
+            return told(StatusCode::FORBIDDEN, "cross_site");
+        }
+        // To listen is none either, also where a guard in front has loaded the session.
+        if matches!(route, Route::State | Route::Validate | Route::Sessions | Route::Events) {
+            session.only_looks();
+        }
+        let answered = match route {
+            Route::State => state(&session).await,
+            Route::Validate => validate(&session).await,
+            Route::Heartbeat => heartbeat(&session).await,
+            Route::Sessions => sessions(&session).await,
+            Route::Revoke(id) => revoke(&session, &id).await,
+            Route::RevokeOthers => revoke_others(&session).await,
+            Route::Logout => session.logout().await.map(|()| ok(json!({ "signed_in": false }))),
+            Route::LogoutEverywhere => {
+                session.logout_everywhere().await.map(|()| ok(json!({ "signed_in": false })))
+            }
+            Route::Events => Ok(self.events(session.clone())),
+            Route::NotAllowed(methods) => Ok(not_allowed(methods)),
+            Route::Unknown => Ok(told(StatusCode::NOT_FOUND, "not_found")),
+        };
+        answered.unwrap_or_else(|error| refused(&session, error))
+    }
+
+    fn events(&self, session: SessionContext) -> Response<ApiBody> {
+        let Ok(place) = std::sync::Arc::clone(&self.streams.places).try_acquire_owned() else {
+            // A browser never comes back to a stream whose status was not 200.
+            let (reason, retry) = if self.streams.over.is_cancelled() {
+                // To another instance, where this one stops.
+                ("stopping", stream::SOON)
+            } else {
+                ("too_many_streams", stream::SELDOM)
+            };
+            let said = json!({ "reason": reason });
+            return streamed(ApiBody::once(stream::told("unavailable", &said, retry)));
+        };
+        // Not touched before the head: to listen is no activity.
+        let over = self.streams.over.clone();
+        let events = Events::new(session, (self.interval, self.life), place, over);
+        streamed(ApiBody::events(events))
+    }
+}
+
+fn streamed(body: ApiBody) -> Response<ApiBody> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // Asks nginx, and what does as it does, to pass events on at once.
+    let _ = headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn state(session: &SessionContext) -> Answered {
+    match shown(session).await {
+        Ok(said) => Ok(ok(said)),
+        Err(error) => match error.kind() {
+            ErrorKind::Absent => Ok(ok(json!({ "signed_in": false, "reason": "absent" }))),
+            ErrorKind::Expired => Ok(ok(json!({ "signed_in": false, "reason": "expired" }))),
+            ErrorKind::Ambiguous => Ok(ok(json!({ "signed_in": false, "reason": "ambiguous" }))),
+            ErrorKind::Corrupt => Ok(ok(json!({ "signed_in": false, "reason": "unreadable" }))),
+            _ => Err(error),
+        },
+    }
+}
+
+async fn shown(session: &SessionContext) -> Result<Value, Error> {
+    let snapshot = session.snapshot().await?;
+    let since = session.authenticated_at().await?;
+    Ok(json!({
+        "signed_in": snapshot.user_id.is_some(),
+        "id": snapshot.id.to_string(),
+        "user_id": snapshot.user_id,
+        "platform_id": snapshot.platform_id,
+        "created_at": snapshot.created_at.to_string(),
+        "last_activity": snapshot.last_activity.to_string(),
+        "expires_at": snapshot.expires_at.to_string(),
+        "expires_in": session.remaining(&snapshot).as_secs(),
+        "authenticated_at": since.map(|since| since.to_string()),
+    }))
+}
+
+/// Who is in and where, as the store has it now; the times move by themselves.
+pub(super) async fn state_now(session: &SessionContext) -> Result<Value, Error> {
+    session.validate().await?;
+    let snapshot = session.snapshot().await?;
+    Ok(json!({
+        "signed_in": snapshot.user_id.is_some(),
+        "id": snapshot.id.to_string(),
+        "user_id": snapshot.user_id,
+        "platform_id": snapshot.platform_id,
+    }))
+}
+
+async fn validate(session: &SessionContext) -> Answered {
+    session.validate().await?;
+    Ok(ok(json!({ "valid": true, "session": shown(session).await? })))
+}
+
+async fn heartbeat(session: &SessionContext) -> Answered {
+    let mut snapshot = session.snapshot().await?;
+    let (request, mut extended) = (&session.session, false);
+    if let Some((held, activity)) = request.due_touch() {
+        // Not once more when the head leaves.
+        session.only_looks();
+        let touched = touch(&request.backend, &held, activity);
+        extended = request.within_budget(touched).await?;
+        if extended {
+            snapshot.expires_at = activity.end;
+        } else {
+            // Somebody was faster, or has ended it.
+            session.validate().await?;
+            snapshot = session.snapshot().await?;
+        }
+    }
+    Ok(ok(json!({
+        "expires_at": snapshot.expires_at.to_string(),
+        "expires_in": session.remaining(&snapshot).as_secs(),
+        "extended": extended,
+    })))
+}
+
+async fn sessions(session: &SessionContext) -> Answered {
+    let listed: Vec<_> = session.sessions().await?.iter().map(listed).collect();
+    Ok(ok(json!({ "sessions": listed })))
+}
+
+fn listed(info: &SessionInfo) -> Value {
+    json!({
+        "id": info.id.to_string(),
+        "current": info.current,
+        "created_at": info.created_at.to_string(),
+        "last_activity": info.last_activity.to_string(),
+        "expires_at": info.expires_at.to_string(),
+        "authenticated_at": info.authenticated_at.map(|since| since.to_string()),
+        "address": info.address,
+        "user_agent": info.user_agent,
+        "label": info.label,
+    })
+}
+
+async fn revoke(session: &SessionContext, id: &SessionId) -> Answered {
+    if session.revoke(id).await? {
+        return Ok(ok(json!({ "revoked": true })));
+    }
+    Ok(told(StatusCode::NOT_FOUND, "no_such_session"))
+}
+
+async fn revoke_others(session: &SessionContext) -> Answered {
+    Ok(ok(json!({ "revoked": session.revoke_others().await? })))
+}
+
+fn is_from_another_site(head: &Parts) -> bool {
+    head.headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site")
+}
+
+fn ok(said: Value) -> Response<ApiBody> {
+    with_status(StatusCode::OK, &said)
+}
+
+fn told(status: StatusCode, code: &'static str) -> Response<ApiBody> {
+    with_status(status, &json!({ "error": code }))
+}
+
+fn not_allowed(methods: &'static str) -> Response<ApiBody> {
+    let mut response = told(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+    let _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+fn refused(session: &SessionContext, error: Error) -> Response<ApiBody> {
+    let mut response = told_as_json(&Denied::by(error), Some(session)).map(ApiBody::text);
+    let _ = response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn with_status(status: StatusCode, said: &Value) -> Response<ApiBody> {
+    let mut response = Response::new(ApiBody::text(said.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,301 @@
+//! Group commit: writes that wait at the same time share one transaction.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, oneshot},
+    task::JoinSet,
+};
+
+use crate::{
+    clock::Clock,
+    error::Error,
+    session::token::SessionId,
+    store::database::{
+        engine::Engine,
+        group_commit::clears::Clears,
+        write::{Batch, Committed, Failed, Write, WriteFault},
+    },
+};
+
+mod clears;
+
+/// Writes that one transaction takes at most.
+const LARGEST: usize = 128;
+/// Writes that may wait at the same time. A database that is so far behind is not up to it.
+const LONGEST: usize = 4096;
+/// How long a clear waits for a write that takes it along.
+const RIDE: Duration = Duration::from_millis(100);
+
+/// The writes that wait, and the tasks that execute them.
+#[derive(Clone)]
+pub(super) struct Group(Arc<Inner>);
+
+struct Inner {
+    engine: Arc<Engine>,
+    clock: Clock,
+    timeout: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Job>,
+    clears: Clears,
+    workers: usize,
+    next_ticket: u64,
+}
+
+struct Job {
+    ticket: u64,
+    since: Instant,
+    write: Write,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// What one transaction does.
+#[derive(Default)]
+struct Work {
+    jobs: Vec<Job>,
+    clears: Vec<(SessionId, u64)>,
+}
+
+type Answer = Result<Committed, WriteFault>;
+
+impl Group {
+    pub(super) fn new(engine: Arc<Engine>, clock: Clock, timeout: Duration) -> Self {
+        Self(Arc::new(Inner { engine, clock, timeout, state: Mutex::default() }))
+    }
+
+    // Cancellation safety: the write belongs to the queue from the first poll on; dropping this
+    // only means that nobody hears of the outcome.
+    pub(super) async fn write(&self, write: Write) -> Answer {
+        let (ticket, answer) = self.enqueue(write)?;
+        match tokio::time::timeout(self.0.timeout, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(WriteFault::Unknown(Error::unavailable(
+                "the runtime ended while the write was under way",
+            ))),
+            Err(_) if self.withdraw(ticket) => Err(no_turn()),
+            Err(_) => {
+                Err(WriteFault::Unknown(Error::unavailable("the database did not answer in time")))
+            }
+        }
+    }
+
+    pub(super) fn clear_later(&self, id: SessionId, version: u64) {
+        let wants_timer = self.0.state().clears.add(id, version);
+        if let (true, Ok(runtime)) = (wants_timer, Handle::try_current()) {
+            let group = self.clone();
+            runtime.spawn(async move {
+                tokio::time::sleep(RIDE).await;
+                group.0.state().clears.make_due();
+                group.start_worker();
+            });
+        }
+    }
+
+    pub(super) fn clears_pending(&self) -> Vec<(SessionId, u64)> {
+        self.0.state().clears.pending()
+    }
+
+    pub(super) async fn flush(&self) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let group = self.clone();
+        // In a task, so that what was taken is put back even if the caller is dropped.
+        let flushed = runtime.spawn(async move {
+            loop {
+                let clears = group.0.state().clears.take();
+                if clears.is_empty() || !group.0.run(Work { clears, ..Work::default() }).await {
+                    return;
+                }
+            }
+        });
+        let _ = flushed.await;
+    }
+
+    fn enqueue(&self, write: Write) -> Result<(u64, oneshot::Receiver<Answer>), WriteFault> {
+        let (answer, receiver) = oneshot::channel();
+        let ticket = {
+            let mut state = self.0.state();
+            if state.waiting.len() >= LONGEST {
+                let full = Error::unavailable("too many writes wait for the database");
+                return Err(WriteFault::Refused(full));
+            }
+            let ticket = state.next_ticket;
+            state.next_ticket = ticket.wrapping_add(1);
+            state.waiting.push_back(Job { ticket, since: Instant::now(), write, answer });
+            ticket
+        };
+        self.start_worker();
+        Ok((ticket, receiver))
+    }
+
+    /// Takes a write back that nobody has begun; false if somebody has.
+    fn withdraw(&self, ticket: u64) -> bool {
+        let mut state = self.0.state();
+        let place = state.waiting.iter().position(|job| job.ticket == ticket);
+        place.and_then(|place| state.waiting.remove(place)).is_some()
+    }
+
+    /// One more task, unless there are enough. A task ends when there is nothing left to do, so
+    /// none is tied for long to a runtime that may end before this one.
+    fn start_worker(&self) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        {
+            let mut state = self.0.state();
+            if state.workers >= self.0.engine.writers() || !state.has_work() {
+                return;
+            }
+            state.workers += 1;
+        }
+        let mut worker = Worker { group: Arc::clone(&self.0), ended: false };
+        runtime.spawn(async move { worker.work().await });
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change is one step, so a panic elsewhere left nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be done next; `None`, and one worker less, if there is nothing.
+    fn take(&self) -> Option<Work> {
+        let mut state = self.state();
+        if !state.has_work() {
+            state.workers = state.workers.saturating_sub(1);
+            return None;
+        }
+        let count = state.waiting.len().min(LARGEST);
+        let jobs = state.waiting.drain(..count).collect();
+        Some(Work { jobs, clears: state.clears.take() })
+    }
+
+    /// Executes and answers; tells whether the transaction was committed.
+    async fn run(self: &Arc<Self>, work: Work) -> bool {
+        let Some(work) = self.in_time(work) else { return true };
+        let (answers, writes): (Vec<_>, Vec<_>) =
+            work.jobs.into_iter().map(|job| (job.answer, (job.write, job.since))).unzip();
+        let (writes, since): (Vec<_>, Vec<_>) = writes.into_iter().unzip();
+        let batch = Batch { writes, clears: work.clears };
+        let result = self.engine.execute(&batch, self.clock.now()).await;
+        self.state().clears.done(&batch.clears, result.is_ok());
+        match result {
+            Ok(executed) => {
+                for (answer, outcome) in answers.into_iter().zip(executed.outcomes) {
+                    let epoch = executed.epoch.clone();
+                    let committed = outcome.map(|written| Committed { written, epoch });
+                    let _ = answer.send(committed.map_err(WriteFault::Refused));
+                }
+                true
+            }
+            // Nothing was stored. The others are not to suffer for one.
+            Err(Failed { for_one: true, .. }) if batch.writes.len() > 1 => {
+                let jobs = answers.into_iter().zip(batch.writes).zip(since);
+                let jobs =
+                    jobs.map(|((answer, write), since)| Job { ticket: 0, since, write, answer });
+                self.run_each(jobs.collect()).await;
+                false
+            }
+            Err(Failed { fault, .. }) => {
+                for answer in answers {
+                    let _ = answer.send(Err(fault.clone()));
+                }
+                false
+            }
+        }
+    }
+
+    /// Each in a transaction of its own, and none behind one that waits for a lock. Those of one
+    /// session stay in their order.
+    async fn run_each(self: &Arc<Self>, jobs: Vec<Job>) {
+        let mut tasks = JoinSet::new();
+        let places = Arc::new(Semaphore::new(self.engine.writers()));
+        let mut jobs = jobs.into_iter().peekable();
+        while let Some(job) = jobs.next() {
+            let id = job.write.id().copied();
+            let mut same = vec![job];
+            while let Some(next) =
+                jobs.next_if(|next| id.is_some() && next.write.id().copied() == id)
+            {
+                same.push(next);
+            }
+            let _ = tasks.spawn(Self::run_in_turn(Arc::clone(self), Arc::clone(&places), same));
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn run_in_turn(
+        group: Arc<Self>,
+        places: Arc<Semaphore>,
+        jobs: Vec<Job>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            // Never closed; not more at once than there are writers at any time.
+            let _place = places.acquire().await;
+            for job in jobs {
+                let _ = group.run(Work { jobs: vec![job], clears: Vec::new() }).await;
+            }
+        })
+    }
+
+    /// What is still worth doing, in the order in which it is done; the rest is answered.
+    fn in_time(&self, work: Work) -> Option<Work> {
+        // What has waited for so long would be Unknown to its caller before it is done.
+        let latest = self.timeout - self.timeout / 4;
+        let (mut jobs, late): (Vec<_>, Vec<_>) =
+            work.jobs.into_iter().partition(|job| job.since.elapsed() <= latest);
+        for job in late {
+            let _ = job.answer.send(Err(no_turn()));
+        }
+        // Two batches that want the same rows take them in the same order. The sort is stable:
+        // writes of one session stay in the order of their arrival.
+        jobs.sort_by(|one, other| one.write.id().cmp(&other.write.id()));
+        let empty = jobs.is_empty() && work.clears.is_empty();
+        (!empty).then_some(Work { jobs, clears: work.clears })
+    }
+}
+
+impl State {
+    fn has_work(&self) -> bool {
+        !self.waiting.is_empty() || self.clears.are_due()
+    }
+}
+
+fn no_turn() -> WriteFault {
+    WriteFault::Refused(Error::unavailable("the write did not get its turn in time"))
+}
+
+/// A task that executes what waits.
+struct Worker {
+    group: Arc<Inner>,
+    ended: bool,
+}
+
+impl Worker {
+    async fn work(&mut self) {
+        while let Some(work) = self.group.take() {
+            let _ = self.group.run(work).await;
+        }
+        self.ended = true;
+    }
+}
+
+// Cancellation safety: a runtime that ends drops the task at any await. The callers of its batch
+// learn that by their channels; the next write starts another task, in a runtime that lives.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if !self.ended {
+            let mut state = self.group.state();
+            state.workers = state.workers.saturating_sub(1);
+            state.clears.put_back();
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Rows of the journal that can go: they wait for a transaction that takes them along.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use crate::session::token::SessionId;
+
+/// Clears that one transaction takes along.
+const LARGEST: usize = 256;
+/// Clears that are remembered. Beyond it the row stays until it is looked at again.
+const MOST: usize = 16_384;
+/// A timer that is older was dropped with its runtime.
+const OLDEST_TIMER: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(super) struct Clears {
+    waiting: HashMap<SessionId, Clear>,
+    /// When the timer was started that makes them due.
+    timer: Option<Instant>,
+    /// They go now, with a write or without.
+    due: bool,
+}
+
+struct Clear {
+    version: u64,
+    /// In a transaction that has not ended.
+    taken: bool,
+}
+
+impl Clears {
+    /// Whether a timer has to be started for it.
+    pub(super) fn add(&mut self, id: SessionId, version: u64) -> bool {
+        if self.waiting.len() >= MOST && !self.waiting.contains_key(&id) {
+            return false;
+        }
+        let clear = self.waiting.entry(id).or_insert(Clear { version, taken: false });
+        if clear.version < version {
+            *clear = Clear { version, taken: false };
+        }
+        let runs = self.timer.is_some_and(|started| started.elapsed() < OLDEST_TIMER);
+        if !runs {
+            self.timer = Some(Instant::now());
+        }
+        !runs
+    }
+
+    pub(super) fn make_due(&mut self) {
+        self.timer = None;
+        self.due = self.waiting.values().any(|clear| !clear.taken);
+    }
+
+    pub(super) fn are_due(&self) -> bool {
+        self.due
+    }
+
+    /// Some of those that nobody has taken.
+    pub(super) fn take(&mut self) -> Vec<(SessionId, u64)> {
+        let free = self.waiting.iter_mut().filter(|(_, clear)| !clear.taken).take(LARGEST);
+        let taken: Vec<_> = free
+            .map(|(id, clear)| {
+                clear.taken = true;
+                (*id, clear.version)
+            })
+            .collect();
+        if taken.len() < LARGEST {
+            self.due = false;
+        }
+        taken
+    }
+
+    /// The transaction that took them has ended.
+    pub(super) fn done(&mut self, taken: &[(SessionId, u64)], committed: bool) {
+        for (id, version) in taken {
+            match self.waiting.get_mut(id) {
+                Some(clear) if clear.version == *version && !committed => clear.taken = false,
+                Some(clear) if clear.version == *version => {
+                    let _ = self.waiting.remove(id);
+                }
+                // Asked again meanwhile, for a newer version.
+                _ => {}
+            }
+        }
+    }
+
+    /// What was taken is to be taken again: who took it is gone. To clear twice does no harm.
+    pub(super) fn put_back(&mut self) {
+        self.waiting.values_mut().for_each(|clear| clear.taken = false);
+    }
+
+    pub(super) fn pending(&self) -> Vec<(SessionId, u64)> {
+        self.waiting.iter().map(|(id, clear)| (*id, clear.version)).collect()
+    }
+}

@@ -1,0 +1,96 @@
+//! The calls that write.
+
+use sqlx::{Row as _, postgres::PgRow};
+
+use crate::{
+    clock::timestamp::Timestamp,
+    error::Error,
+    store::database::{
+        postgres::{
+            Postgres,
+            batch::{Lines, outcomes},
+        },
+        row::{Epoch, corrupt, millis},
+        write::{Batch, Executed, Failed, WriteFault},
+    },
+};
+
+const CALL: &str = "CALL trs_write_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+    $15, $16, $17, $18, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)";
+
+impl Postgres {
+    pub(in crate::store::database) async fn execute(
+        &self,
+        batch: &Batch,
+        now: Timestamp,
+    ) -> Result<Executed, Failed> {
+        let lines = Lines::of(&batch.writes);
+        let cleared: Vec<_> = batch.clears.iter().map(|(id, _)| id.to_string()).collect();
+        let up_to: Vec<_> = batch.clears.iter().map(|(_, version)| version.cast_signed()).collect();
+        // Below our own limit, so that the server's word is heard: nothing was stored.
+        let lock_timeout = self.timeout / 2;
+        let call = sqlx::query(CALL)
+            .bind(&lines.writes)
+            .bind(&lines.ids)
+            .bind(&lines.others)
+            .bind(&lines.expected)
+            .bind(&lines.versions)
+            .bind(&lines.created)
+            .bind(&lines.activities)
+            .bind(&lines.deadlines)
+            .bind(&lines.ends)
+            .bind(&lines.users)
+            .bind(&lines.epochs)
+            .bind(&lines.limits)
+            .bind(&lines.bodies)
+            .bind(&cleared)
+            .bind(&up_to)
+            .bind(self.journal)
+            .bind(millis(now))
+            .bind(lock_timeout.as_millis().to_string());
+        let rows = self.call(self.deadline(), call).await.map_err(|failure| {
+            let for_one = failure.for_one;
+            Failed { fault: failure.into(), for_one }
+        })?;
+        let row = rows.first().ok_or_else(|| WriteFault::Unknown(corrupt()))?;
+        // Committed by now; an answer that cannot be read leaves open what came of each write.
+        let outcomes = outcomes(row, batch.writes.len());
+        let outcomes = outcomes.map_err(|error| WriteFault::Unknown(corrupt().because(error)))?;
+        Ok(Executed { outcomes, epoch: epoch(row) })
+    }
+
+    pub(in crate::store::database) async fn bump(
+        &self,
+        from: &Epoch,
+        to: &Epoch,
+    ) -> Result<bool, WriteFault> {
+        let bump = sqlx::query("SELECT trs_bump_1($1, $2, $3, $4)")
+            .bind(from.generation.cast_signed())
+            .bind(to.seq.cast_signed())
+            .bind(to.generation.cast_signed())
+            .bind(&*to.incarnation);
+        let rows = self.call(self.deadline(), bump).await?;
+        let bumped = rows.first().and_then(|row| row.try_get(0).ok());
+        bumped.ok_or_else(|| WriteFault::Unknown(corrupt()))
+    }
+
+    pub(in crate::store::database) async fn purge(
+        &self,
+        before: Timestamp,
+        limit: i64,
+    ) -> Result<u64, Error> {
+        // A row that is written just now is no row to purge, and its lock none to wait for.
+        let query = "WITH purged AS (DELETE FROM trs_sessions WHERE id IN \
+            (SELECT id FROM trs_sessions WHERE ends < $1 ORDER BY ends LIMIT $2 \
+            FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM purged";
+        let purge = sqlx::query(query).bind(millis(before)).bind(limit);
+        let rows = self.call(self.deadline(), purge).await.map_err(|failure| failure.error)?;
+        let purged = rows.first().and_then(|row| row.try_get::<i64, _>(0).ok());
+        Ok(purged.map_or(0, i64::cast_unsigned))
+    }
+}
+
+fn epoch(row: &PgRow) -> Option<Epoch> {
+    let seq: Option<i64> = row.try_get(8).ok()?;
+    Some(Epoch::of(seq?, row.try_get(9).ok()?, row.try_get(10).ok()?))
+}

@@ -1,0 +1,57 @@
+//! What is written besides sessions: the journal, the epoch of the cache, and rows that are over.
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::{
+    clock::timestamp::Timestamp,
+    session::token::SessionId,
+    store::database::{
+        row::{Epoch, millis},
+        sqlite::read::{EPOCH, epoch as epoch_of},
+    },
+};
+
+pub(super) async fn clear(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    version: u64,
+) -> Result<(), sqlx::Error> {
+    let query = "DELETE FROM trs_journal WHERE id = ? AND version <= ?";
+    let _ = sqlx::query(query)
+        .bind(id.to_string())
+        .bind(version.cast_signed())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn epoch(connection: &mut SqliteConnection) -> Result<Epoch, sqlx::Error> {
+    epoch_of(&sqlx::query(EPOCH).fetch_one(connection).await?)
+}
+
+pub(super) async fn bump(
+    connection: &mut SqliteConnection,
+    from: &Epoch,
+    to: &Epoch,
+) -> Result<bool, sqlx::Error> {
+    let query = "UPDATE trs_cache SET seq = ?, generation = ?, incarnation = ? \
+        WHERE generation = ?";
+    let query = sqlx::query(query).bind(to.seq.cast_signed()).bind(to.generation.cast_signed());
+    let query = query.bind(&*to.incarnation).bind(from.generation.cast_signed());
+    let bumped = query.execute(&mut *connection).await?.rows_affected() > 0;
+    if bumped {
+        let _ = sqlx::query("DELETE FROM trs_journal").execute(connection).await?;
+    }
+    Ok(bumped)
+}
+
+pub(super) async fn purge(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    limit: i64,
+) -> Result<u64, sqlx::Error> {
+    let query = "DELETE FROM trs_sessions WHERE id IN \
+        (SELECT id FROM trs_sessions WHERE ends < ? ORDER BY ends LIMIT ?)";
+    let query = sqlx::query(query).bind(millis(before)).bind(limit);
+    Ok(query.execute(connection).await?.rows_affected())
+}

@@ -1,0 +1,189 @@
+//! The contract of a store, kept by a database alone.
+
+use std::time::Instant;
+
+use crate::{
+    clock::Clock,
+    error::Error,
+    session::{
+        record::{Activity, Record},
+        token::SessionId,
+    },
+    store::{
+        Expected, Login, SaveOutcome, Store, StoreFuture,
+        database::{
+            DatabaseStore, renewal,
+            write::{Terms, Write, WriteFault, Written},
+        },
+    },
+    telemetry::status::{Serving, Status, StoreStatus},
+};
+
+impl Store for DatabaseStore {
+    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move {
+            let row = self.database.read(id).await;
+            self.health.said(row.as_ref().err(), Instant::now());
+            let Some(row) = row? else { return Ok(None) };
+            self.settle(id, row).await
+        })
+    }
+
+    fn peek<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move {
+            let row = self.database.read(id).await;
+            self.health.said(row.as_ref().err(), Instant::now());
+            Ok(row?.filter(|row| row.replaces.is_none()).map(|row| row.record))
+        })
+    }
+
+    fn load_each<'a>(
+        &'a self,
+        ids: &'a [SessionId],
+    ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
+        Box::pin(async move {
+            let rows = self.database.read_each(ids).await;
+            self.health.said(rows.as_ref().err(), Instant::now());
+            let rows = rows?;
+            let mut records = Vec::with_capacity(rows.len());
+            for (id, row) in ids.iter().zip(rows) {
+                records.push(match row {
+                    Ok(Some(row)) => self.settle(id, row).await,
+                    Ok(None) => Ok(None),
+                    Err(error) => Err(error),
+                });
+            }
+            Ok(records)
+        })
+    }
+
+    fn save<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: Expected,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        let (id, record) = (*id, record.clone());
+        let write = match expected {
+            Expected::Absent => Write::Create { id, record, terms: Terms::default() },
+            Expected::Version(expected) => Write::Save { id, expected, record },
+        };
+        Box::pin(async move { outcome(self.write(write).await) })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        let write = Write::Move { old: *old, expected, new: *new, record: record.clone() };
+        Box::pin(async move { outcome(self.write(write).await) })
+    }
+
+    fn begin_renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        let login = Login { old: Some((old, expected)), ..Login::new(new, record) };
+        self.login(login)
+    }
+
+    fn finish_renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(renewal::finish(old, Some(expected), new, self))
+    }
+
+    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        Box::pin(self.database.epoch_of(user))
+    }
+
+    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move { Ok(renewal::begin(Write::login(login), self).await?.0) })
+    }
+
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(self.database.sessions_of(user))
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        let write = Write::Revoke { user: user.to_owned(), keep: keep.copied() };
+        Box::pin(async move {
+            match self.write(write).await.map_err(WriteFault::into_error)? {
+                Written::Done { version: killed, .. } => Ok(killed),
+                _ => Ok(0),
+            }
+        })
+    }
+
+    fn touch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        version: u64,
+        activity: Activity,
+    ) -> StoreFuture<'a, bool> {
+        let write = Write::Touch { id: *id, version, activity };
+        Box::pin(async move {
+            let written = self.write(write).await.map_err(WriteFault::into_error)?;
+            Ok(matches!(written, Written::Done { .. }))
+        })
+    }
+
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
+        let write = Write::Delete { id: *id, expected: None };
+        Box::pin(async move { self.write(write).await.map(|_| ()).map_err(WriteFault::into_error) })
+    }
+
+    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+        let write = Write::Delete { id: *id, expected: Some(expected) };
+        Box::pin(async move { outcome(self.write(write).await) })
+    }
+
+    fn migrate(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.database.migrate())
+    }
+
+    fn check(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.database.check())
+    }
+
+    fn status(&self) -> Status {
+        let (connections, _) = self.database.pool();
+        let database = StoreStatus {
+            answers: self.health.answers(Instant::now()),
+            last_cause: self.health.last_cause(),
+            connections,
+            pool_size: self.database.pool_size(),
+        };
+        let serving = if database.answers { Serving::Database } else { Serving::Nothing };
+        Status { database: Some(database), ..Status::of(serving) }
+    }
+
+    fn clock(&self) -> Clock {
+        self.database.clock()
+    }
+}
+
+fn outcome(result: Result<Written, WriteFault>) -> Result<SaveOutcome, Error> {
+    match result {
+        Ok(Written::Done { .. }) => Ok(SaveOutcome::Saved),
+        Ok(Written::Conflict(current)) => Ok(SaveOutcome::Conflict(current)),
+        Ok(Written::Gone) => Ok(SaveOutcome::Gone),
+        Ok(Written::Taken) => Ok(SaveOutcome::Taken),
+        Ok(Written::Revoked) => Ok(SaveOutcome::Revoked),
+        Err(WriteFault::Unknown(error)) => Ok(SaveOutcome::Unknown(error)),
+        Err(WriteFault::Refused(error)) => Err(error),
+    }
+}

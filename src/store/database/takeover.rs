@@ -1,0 +1,30 @@
+//! Taking the database over from a store that keeps copies of it in Redis.
+
+use crate::{
+    error::Error,
+    session::write_id,
+    store::database::{DatabaseStore, row::Epoch, write::WriteFault},
+};
+
+/// Attempts; each fails only because somebody else was faster.
+const ATTEMPTS: u8 = 4;
+
+impl DatabaseStore {
+    /// Disowns what a cache holds of this database: it does not learn of the writes from here on,
+    /// and must not be believed when it is turned on again.
+    pub(super) async fn claim(&self) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            let epoch = self.database.epoch().await?;
+            if epoch.incarnation.is_empty() {
+                return Ok(());
+            }
+            let seq = epoch.seq.saturating_add(1);
+            let to = Epoch { seq, generation: write_id::random()?, incarnation: "".into() };
+            let bumped = self.database.bump(&epoch, &to).await;
+            if bumped.map_err(WriteFault::into_error)? {
+                return Ok(());
+            }
+        }
+        Err(Error::unavailable("another store uses the database at the same time"))
+    }
+}

@@ -1,0 +1,129 @@
+//! Activity: in Redis as often as the layer says; in the database seldom, and where Redis has no
+//! copy to write it to.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    clock::timestamp::Timestamp,
+    error::Error,
+    session::{
+        record::{Activity, Record},
+        token::SessionId,
+    },
+    store::{
+        database::{Write, Written},
+        durable::engine::Inner,
+        redis::{client::incarnation::Peer, copies::Fault},
+    },
+};
+
+/// The longest that activity in the database may be behind, unless configured otherwise.
+const LATEST: Duration = Duration::from_secs(5 * 60);
+/// Sessions remembered; past that all are forgotten, which costs each a write more.
+const MOST: usize = 65_536;
+
+/// When the activity of a session was last written to the database, as far as this instance knows.
+#[derive(Debug, Default)]
+pub(super) struct Touched(Mutex<HashMap<SessionId, Timestamp>>);
+
+impl Touched {
+    pub(super) fn note(&self, id: &SessionId, activity: Timestamp) {
+        let mut touched = self.lock();
+        if touched.len() >= MOST && !touched.contains_key(id) {
+            touched.clear();
+        }
+        let _ = touched.insert(*id, activity);
+    }
+
+    fn is_due(&self, id: &SessionId, now: Timestamp, interval: Duration) -> bool {
+        self.lock().get(id).is_none_or(|last| now.saturating_since(*last) >= interval)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    pub(super) async fn touch(
+        &self,
+        id: &SessionId,
+        version: u64,
+        activity: Activity,
+    ) -> Result<bool, Error> {
+        let idle = activity.idle_deadline.saturating_since(activity.last_activity);
+        let due = self.touched.is_due(id, activity.last_activity, self.touch_interval(idle));
+        let in_redis = match self.touch_copy(id, version, activity).await {
+            Ok(Some(changed)) if !due => return Ok(changed),
+            // It still serves copies, and who is active asks again and again.
+            Err(Fault { refused: true, .. }) if !due => return Ok(false),
+            touched => matches!(touched, Ok(Some(true))),
+        };
+        let write = Write::Touch { id: *id, version, activity };
+        match self.commit(write).await {
+            Ok(done) => {
+                self.touched.note(id, activity.last_activity);
+                Ok(in_redis || matches!(done.written, Written::Done { .. }))
+            }
+            // Written down somewhere, and here again next time.
+            Err(_) if in_redis => Ok(true),
+            Err(fault) => fault.into_outcome()?.confirmed().map(|()| false),
+        }
+    }
+
+    async fn touch_copy(
+        &self,
+        id: &SessionId,
+        version: u64,
+        activity: Activity,
+    ) -> Result<Option<bool>, Fault> {
+        if !self.stores.redis().is_closed() {
+            return Ok(None);
+        }
+        let touched = self.within_redis(async {
+            let mut link = self.cache.link().await?;
+            let generation = self.generation_to_touch(id, link.peer());
+            let Some(generation) = generation else { return Ok(None) };
+            link.touch(generation, id, version, activity).await
+        });
+        let touched: Result<Option<bool>, Fault> = touched.await;
+        let fault = touched.as_ref().err().filter(|fault| !fault.refused);
+        self.redis_said(fault.map(|fault| &fault.error));
+        touched
+    }
+
+    /// A copy that is read is to be touched: also one that is read only because the database is
+    /// away.
+    fn generation_to_touch(&self, id: &SessionId, peer: &Peer) -> Option<u64> {
+        let (now, stretch) = (self.now(), self.parameters.stretch);
+        let away = !self.stores.database().is_closed();
+        let trust = self.authority.trust();
+        let stretched = || trust.stretched(id, peer, now, stretch).filter(|_| away);
+        trust.vouched(id, peer, now).or_else(stretched)
+    }
+
+    /// How far the database may be behind, of a session with that idle timeout.
+    pub(super) fn touch_interval(&self, idle: Duration) -> Duration {
+        self.parameters.database_touch_interval.unwrap_or_else(|| (idle / 10).min(LATEST))
+    }
+}
+
+impl Record {
+    /// A session that looks idle by what the database knows may have been used since, as long ago
+    /// as activity may be late there.
+    pub(super) fn allow_for_late_activity(
+        &mut self,
+        now: Timestamp,
+        late: impl Fn(Duration) -> Duration,
+    ) {
+        if self.deadlines.idle_deadline <= now {
+            // As far as a touch would have moved it, which is what its lateness is measured by.
+            let late = late(self.deadlines.idle_deadline.saturating_since(self.last_activity));
+            self.deadlines.idle_deadline = self.deadlines.idle_deadline.saturating_add(late);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What goes on in the background: asking both stores how they are, and what Redis has missed.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use tokio::task::AbortHandle;
+
+use crate::{
+    clock::moment::Moment,
+    error::Error,
+    store::{
+        database::Polled,
+        durable::{authority::Reason, engine::Inner, journal, trust::Learned},
+        redis::client::greet::Greeter as _,
+    },
+    telemetry::status::Serving,
+};
+
+/// Keeps one task running for a store, and ends it with the store.
+#[derive(Default)]
+pub(super) struct Keeper(Mutex<Option<AbortHandle>>);
+
+impl Keeper {
+    /// Starts the task, unless it runs. Without a runtime there is none, and Redis is not believed.
+    pub(super) fn keep(&self, inner: &Arc<Inner>) {
+        let mut task = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if task.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        *task = Some(runtime.spawn(run(Arc::downgrade(inner))).abort_handle());
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            task.abort();
+        }
+    }
+}
+
+async fn run(inner: Weak<Inner>) {
+    loop {
+        let Some(inner) = inner.upgrade() else { return };
+        inner.round().await;
+        let interval = inner.parameters.poll_interval;
+        // However much there is to tell, one round at a time and not without end.
+        tokio::time::sleep(interval / 10).await;
+        let pause = tokio::time::sleep(interval - interval / 10);
+        tokio::select! {
+            () = pause => {}
+            // Only makes the next round sooner.
+            () = inner.database().news() => {}
+        }
+    }
+}
+
+impl Inner {
+    /// One round: learn, and finish what somebody else began.
+    pub(super) async fn round(&self) {
+        let start = self.now();
+        // What is only not yet cleared takes no place away from what is in doubt.
+        let limit = self.parameters.journal_limit;
+        let most = limit.saturating_add(self.database().clears_pending().len());
+        let (polled, ()) = tokio::join!(self.poll(most), self.check_links(start));
+        let Ok(polled) = polled else { return };
+        self.pass("poll-answer").await;
+        let unpushed = journal::unpushed(&polled.journal, &self.database().clears_pending());
+        let is_whole = polled.journal.len() <= most;
+        let overflows = !is_whole || unpushed.len() > limit;
+        let learned = {
+            let unpushed = is_whole.then_some(unpushed);
+            let now = self.now();
+            self.authority.trust().learn(&polled.epoch, unpushed, start, now)
+        };
+        let bumped = match (learned, overflows) {
+            (Learned::Restored, _) => self.authority.bump(Reason::Restored).await,
+            (Learned::Fine, true) => {
+                self.authority.bump(Reason::Overflow(polled.epoch.generation)).await
+            }
+            (Learned::Fine, false) => Ok(()),
+        };
+        if let Err(error) = bumped {
+            tracing::debug!(%error, "the copies could not be given up yet");
+        }
+        self.sweep(&polled.journal).await;
+    }
+
+    async fn poll(&self, most: usize) -> Result<Polled, Error> {
+        let limit = self.parameters.poll_timeout;
+        let polled = self.database().poll(most);
+        let polled = tokio::time::timeout(limit, polled).await;
+        let polled = polled.unwrap_or_else(|_| Err(Error::unavailable("no answer in time")));
+        let now = self.now();
+        let turn = match &polled {
+            Ok(_) => self.stores.database().succeed_probe(now),
+            // One that is only slow still answers requests.
+            Err(error) => self.stores.database().fail(error.clone(), now),
+        };
+        self.stores.announce(Serving::Database, turn, polled.as_ref().err());
+        polled
+    }
+
+    /// Asks every server behind a connection whether it is the one it was, and where there is no
+    /// connection, tries to get one: requests need not find out.
+    async fn check_links(&self, start: Moment) {
+        let checked = tokio::time::timeout(self.parameters.poll_timeout, self.check_each(start));
+        let checked = checked.await.unwrap_or_else(|_| {
+            for link in self.cache.links().iter().filter(|link| link.peer().checked_at() < start) {
+                link.close();
+            }
+            Err(Error::unavailable("no answer of redis in time"))
+        });
+        let now = self.now();
+        let turn = match &checked {
+            Ok(()) => self.stores.redis().succeed_probe(now),
+            Err(error) => self.stores.redis().fail_probe(error.clone(), now),
+        };
+        self.stores.announce(Serving::Redis, turn, checked.as_ref().err());
+    }
+
+    async fn check_each(&self, start: Moment) -> Result<(), Error> {
+        let (links, strange): (Vec<_>, Vec<_>) = self
+            .cache
+            .links()
+            .into_iter()
+            .partition(|link| self.authority.vouches(link.peer().incarnation()));
+        for link in strange {
+            link.close();
+        }
+        let mut checks = tokio::task::JoinSet::new();
+        for mut link in links {
+            let _ = checks.spawn(async move { link.check(start).await });
+        }
+        let mut answered = false;
+        while let Some(checked) = checks.join_next().await {
+            match checked {
+                Ok(Ok(())) => answered = true,
+                Ok(Err(error)) => tracing::debug!(%error, "a redis connection was given up"),
+                Err(_) => {}
+            }
+        }
+        let serves = self.stores.redis().is_closed();
+        if answered && serves {
+            return Ok(());
+        }
+        // Greeted when it was made, or just now.
+        let mut link = self.cache.link().await?;
+        // Asked as requests ask: one that is loading, or has lost its rights, still tells about
+        // itself.
+        if serves { Ok(()) } else { link.probe().await }
+    }
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Keeper").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,293 @@
+//! The parameters of a durable store, checked against each other.
+
+use std::{fmt, time::Duration};
+
+use crate::{
+    clock::Clock,
+    error::ConfigError,
+    store::{database::DatabaseConfig, durable::DurableStore, redis::RedisConfig},
+};
+
+/// Configures a [`DurableStore`]; made by [`DurableStore::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+///
+/// let redis = RedisConfig::new("redis://127.0.0.1");
+/// let store = DurableStore::builder(redis, DatabaseConfig::new("sqlite:sessions.db"))
+///     .lease(Duration::from_secs(3))
+///     .strict()
+///     .build()?;
+/// # drop(store);
+/// # Ok::<(), tower_redis_session::ConfigError>(())
+/// ```
+#[must_use]
+pub struct DurableBuilder {
+    pub(super) redis: RedisConfig,
+    pub(super) database: DatabaseConfig,
+    pub(super) clock: Clock,
+    pub(super) parameters: Parameters,
+    #[cfg(feature = "_hooks")]
+    pub(super) hooks: crate::store::durable::hooks::Hooks,
+}
+
+/// What `protocol` calls P, Q, L, the life of a fill's lease, D, J and S.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parameters {
+    pub(super) poll_interval: Duration,
+    pub(super) poll_timeout: Duration,
+    pub(super) lease: Duration,
+    pub(super) fill_lease: Duration,
+    pub(super) database_touch_interval: Option<Duration>,
+    pub(super) journal_limit: usize,
+    pub(super) stretch: Duration,
+    pub(super) redis_timeout: Duration,
+    pub(super) readers: usize,
+    pub(super) strict: bool,
+}
+
+impl DurableBuilder {
+    pub(super) fn new(redis: RedisConfig, database: DatabaseConfig) -> Self {
+        let parameters = Parameters {
+            poll_interval: Duration::from_secs(1),
+            poll_timeout: Duration::from_millis(500),
+            lease: Duration::from_secs(2),
+            fill_lease: Duration::from_secs(5),
+            database_touch_interval: None,
+            journal_limit: 1_000,
+            stretch: Duration::from_secs(15 * 60),
+            redis_timeout: Duration::from_millis(250),
+            readers: 64,
+            strict: false,
+        };
+        Self {
+            redis,
+            database,
+            clock: Clock::system(),
+            parameters,
+            #[cfg(feature = "_hooks")]
+            hooks: crate::store::durable::hooks::Hooks::default(),
+        }
+    }
+
+    /// How often an instance asks the database which sessions Redis may have missed a change of:
+    /// one statement, and one command on each Redis connection. From 10 ms to 1 minute. Defaults to
+    /// 1 s.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// # use std::time::Duration;
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// let builder = DurableStore::builder(redis, database).poll_interval(Duration::from_millis(500));
+    /// assert!(builder.build().is_ok());
+    /// ```
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.parameters.poll_interval = interval;
+        self
+    }
+
+    /// How long one such question may take. From 10 ms to 1 minute. Defaults to 500 ms.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// # use std::time::Duration;
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// let builder = DurableStore::builder(redis, database).poll_timeout(Duration::from_millis(200));
+    /// assert!(builder.build().is_ok());
+    /// ```
+    pub fn poll_timeout(mut self, timeout: Duration) -> Self {
+        self.parameters.poll_timeout = timeout;
+        self
+    }
+
+    /// How long Redis is believed after the database was last asked: the longest time for which
+    /// another instance may not see a change, if Redis missed it. At least the poll interval and
+    /// its time-out together, at most 1 minute. Defaults to 2 s.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// # use std::time::Duration;
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// let builder = DurableStore::builder(redis, database).lease(Duration::from_secs(1));
+    /// assert_eq!(builder.build().unwrap_err().setting(), "lease");
+    /// ```
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.parameters.lease = lease;
+        self
+    }
+
+    /// How long Redis alone goes on serving reads while the database is away. In that time a logout
+    /// that Redis missed as well is not seen; zero turns it off, and reads are answered by 503 once
+    /// the lease is over. At most 1 day. Defaults to 15 minutes.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// # use std::time::Duration;
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// let builder = DurableStore::builder(redis, database).serve_without_database(Duration::ZERO);
+    /// assert!(builder.build().is_ok());
+    /// ```
+    pub fn serve_without_database(mut self, time: Duration) -> Self {
+        self.parameters.stretch = time;
+        self
+    }
+
+    /// Acknowledges a change only when no instance can miss it any longer: at once if Redis took
+    /// it, else up to one lease after the commit. Any write may then take a lease longer than the
+    /// layer's budget (a sign-in over another session two), and does so only during faults. Off by
+    /// default.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// assert!(DurableStore::builder(redis, database).strict().build().is_ok());
+    /// ```
+    pub fn strict(mut self) -> Self {
+        self.parameters.strict = true;
+        self
+    }
+
+    /// How long a request waits for Redis before it asks the database instead; what is left of the
+    /// layer's budget has to do for that. From 1 ms to 1 minute. Defaults to 250 ms.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// # use std::time::Duration;
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// let builder = DurableStore::builder(redis, database).redis_timeout(Duration::from_millis(50));
+    /// assert!(builder.build().is_ok());
+    /// ```
+    pub fn redis_timeout(mut self, timeout: Duration) -> Self {
+        self.parameters.redis_timeout = timeout;
+        self
+    }
+
+    /// How many reads of the database may be under way at once, so that a Redis that is away does
+    /// not bring the database down; the others wait their turn. From 1 to 10,000. Defaults to 64.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// assert!(DurableStore::builder(redis, database).readers(0).build().is_err());
+    /// ```
+    pub fn readers(mut self, readers: usize) -> Self {
+        self.parameters.readers = readers;
+        self
+    }
+
+    /// How old a session's activity in the database may get before a touch writes it there too; by
+    /// as much the idle timeout is longer for a session that only the database knows. Defaults to
+    /// a tenth of the session's idle timeout, at most 5 minutes. At most 10 minutes.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// # use std::time::Duration;
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// let builder = DurableStore::builder(redis, database);
+    /// assert!(builder.database_touch_interval(Duration::from_secs(60)).build().is_ok());
+    /// ```
+    pub fn database_touch_interval(mut self, interval: Duration) -> Self {
+        self.parameters.database_touch_interval = Some(interval);
+        self
+    }
+
+    /// How many sessions may be set aside one by one before all copies are given up at once. From 1
+    /// to 100,000. Defaults to 1,000.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// assert!(DurableStore::builder(redis, database).journal_limit(100).build().is_ok());
+    /// ```
+    pub fn journal_limit(mut self, sessions: usize) -> Self {
+        self.parameters.journal_limit = sessions;
+        self
+    }
+
+    /// A clock of the caller's, for tests; the layer above uses the same.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, ManualClock, RedisConfig};
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// let clock = ManualClock::new().clock();
+    /// assert!(DurableStore::builder(redis, database).clock(clock).build().is_ok());
+    /// ```
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The places where a test holds this store.
+    #[cfg(feature = "_hooks")]
+    #[doc(hidden)]
+    pub fn hooks(mut self, hooks: &crate::store::durable::hooks::Hooks) -> Self {
+        self.hooks = hooks.clone();
+        self
+    }
+
+    /// The store. Connects nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be used, or that contradicts another.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// # let (redis, database) = (RedisConfig::new("http://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// assert!(DurableStore::builder(redis, database).build().is_err());
+    /// ```
+    pub fn build(self) -> Result<DurableStore, ConfigError> {
+        self.parameters.check()?;
+        DurableStore::from_builder(self)
+    }
+}
+
+impl Parameters {
+    fn check(&self) -> Result<(), ConfigError> {
+        let minute = Duration::from_secs(60);
+        let between = |name, value, least: Duration, most: Duration, fault| {
+            let fine = (least..=most).contains(&value);
+            if fine { Ok(()) } else { Err(ConfigError::new(name, fault)) }
+        };
+        let (ms, ten) = (Duration::from_millis(1), Duration::from_millis(10));
+        let short = "is not between 10 ms and 1 minute";
+        between("poll interval", self.poll_interval, ten, minute, short)?;
+        between("poll timeout", self.poll_timeout, ten, minute, short)?;
+        between(
+            "redis timeout",
+            self.redis_timeout,
+            ms,
+            minute,
+            "is not between 1 ms and 1 minute",
+        )?;
+        let least = self.poll_interval.saturating_add(self.poll_timeout);
+        let fault =
+            "is shorter than poll interval and poll timeout together, or longer than 1 minute";
+        between("lease", self.lease, least, minute, fault)?;
+        let (none, day) = (Duration::ZERO, Duration::from_secs(86_400));
+        between("time without database", self.stretch, none, day, "is longer than 1 day")?;
+        if let Some(interval) = self.database_touch_interval {
+            // A row is kept a quarter of an hour after its end, and so has to be touched before.
+            let (most, fault) = (Duration::from_secs(600), "is longer than 10 minutes");
+            between("database touch interval", interval, none, most, fault)?;
+        }
+        if !(1..=10_000).contains(&self.readers) {
+            return Err(ConfigError::new("readers", "is not between 1 and 10,000"));
+        }
+        if !(1..=100_000).contains(&self.journal_limit) {
+            return Err(ConfigError::new("journal limit", "is not between 1 and 100,000"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for DurableBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DurableBuilder")
+            .field("redis", &self.redis)
+            .field("database", &self.database)
+            .field("parameters", &self.parameters)
+            .finish_non_exhaustive()
+    }
+}

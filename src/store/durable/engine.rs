@@ -1,0 +1,182 @@
+//! What the parts of a durable store share.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    clock::{Clock, moment::Moment},
+    error::{ConfigError, Error},
+    session::{token::SessionId, write_id::Marks},
+    store::{
+        database::{Database, Row},
+        durable::{
+            activity::Touched,
+            authority::Authority,
+            builder::{DurableBuilder, Parameters},
+            status::Stores,
+        },
+        redis::{
+            client::greet::Greeter as _,
+            copies::{Cache, Fault},
+        },
+    },
+    sync::single_flight::Loaders,
+    telemetry::status::Serving,
+};
+
+pub(super) struct Inner {
+    pub(super) authority: Arc<Authority>,
+    pub(super) cache: Cache,
+    pub(super) stores: Stores,
+    pub(super) parameters: Parameters,
+    pub(super) loaders: Loaders<SessionId, Result<Option<Row>, Error>>,
+    /// Who may read the database just now.
+    pub(super) readers: Semaphore,
+    pub(super) touched: Touched,
+    /// Whether the others are about to be told that there is something to learn.
+    pub(super) announcing: Arc<AtomicBool>,
+    pub(super) marks: Marks,
+    /// Fills under way; nobody waits for them but `close`, for a moment.
+    pub(super) tracker: TaskTracker,
+    clock: Clock,
+}
+
+impl Inner {
+    pub(super) fn new(builder: DurableBuilder) -> Result<Self, ConfigError> {
+        let DurableBuilder { redis, database, clock, parameters, .. } = builder;
+        if parameters.fill_lease < database.limit() {
+            let fault = "is longer than the lease of a fill, 5 s";
+            return Err(ConfigError::new("database timeout", fault));
+        }
+        let database = Database::new(&database, true, clock.clone())?;
+        let authority = Arc::new(Authority::new(
+            database,
+            &parameters,
+            #[cfg(feature = "_hooks")]
+            builder.hooks,
+        ));
+        let greeter = Arc::clone(&authority) as _;
+        Ok(Self {
+            cache: Cache::new(&redis, greeter, clock.clone())?,
+            authority,
+            stores: Stores::default(),
+            loaders: Loaders::default(),
+            readers: Semaphore::new(parameters.readers),
+            touched: Touched::default(),
+            announcing: Arc::default(),
+            marks: Marks::default(),
+            tracker: TaskTracker::new(),
+            parameters,
+            clock,
+        })
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.authority.database
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.authority.now()
+    }
+
+    /// How much longer than the work itself an acknowledgement may take: twice, since a sign-in may
+    /// end others in its first step, and the session that it replaces in its second.
+    pub(super) fn acknowledgement(&self) -> Duration {
+        if self.parameters.strict { self.parameters.lease * 2 } else { Duration::ZERO }
+    }
+
+    /// Both stores, asked now: the database has to be there, and Redis to be one that will do.
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        self.database().check().await?;
+        let redis = async {
+            let _ = self.cache.link().await?;
+            self.cache.check().await
+        };
+        match self.within_redis(redis).await {
+            // It may come up later; until then the database serves.
+            Err(error) if error.kind() == crate::ErrorKind::Unavailable => {
+                tracing::warn!(%error, "redis is unavailable, sessions are served by the database");
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Waits for Redis as long as one request may.
+    ///
+    /// Cancellation safety: a command that is given up may run yet; every one is harmless late.
+    pub(super) async fn within_redis<T, E: From<Error>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match tokio::time::timeout(self.parameters.redis_timeout, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::unavailable("no answer of redis in time").into()),
+        }
+    }
+
+    /// Redis gave an answer, or none.
+    pub(super) fn redis_said(&self, error: Option<&Error>) {
+        match error {
+            None => self.stores.redis().succeed(),
+            Some(error) => {
+                let turn = self.stores.redis().fail(error.clone(), self.now());
+                self.stores.announce(Serving::Redis, turn, Some(error));
+            }
+        }
+    }
+
+    /// Redis was told of a change: it took it, refused it, or gave no answer.
+    pub(super) fn redis_was_told(&self, fault: Option<&Fault>) {
+        let turn = match fault {
+            None => self.stores.redis().obey(),
+            Some(fault) if fault.refused => self.stores.redis().refuse(fault.error.clone()),
+            Some(fault) => return self.redis_said(Some(&fault.error)),
+        };
+        self.stores.announce(Serving::Redis, turn, fault.map(|fault| &fault.error));
+    }
+
+    /// The database gave an answer, or none.
+    pub(super) fn database_said(&self, error: Option<&Error>) {
+        match error {
+            None => {
+                let turn = self.stores.database().succeed_probe(self.now());
+                self.stores.announce(Serving::Database, turn, None);
+            }
+            Some(error) => {
+                let turn = self.stores.database().fail(error.clone(), self.now());
+                self.stores.announce(Serving::Database, turn, Some(error));
+            }
+        }
+    }
+
+    #[cfg(feature = "_hooks")]
+    pub(super) async fn pass(&self, place: &str) {
+        self.authority.hooks.pass(place).await;
+    }
+
+    #[cfg(not(feature = "_hooks"))]
+    #[allow(clippy::unused_async, clippy::unused_self, reason = "the same shape with hooks")]
+    pub(super) async fn pass(&self, _: &str) {}
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("authority", &self.authority)
+            .field("cache", &self.cache)
+            .field("parameters", &self.parameters)
+            .finish_non_exhaustive()
+    }
+}

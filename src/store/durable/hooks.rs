@@ -1,0 +1,74 @@
+//! Named places where this crate's own tests hold a store. Compiled for them only.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use crate::clock::uptime::Uptime;
+
+/// The places of one store, each open until it is held.
+#[derive(Clone, Default)]
+pub struct Hooks {
+    places: Arc<Mutex<HashMap<String, Arc<Place>>>>,
+    pub(crate) uptime: Uptime,
+}
+
+struct Place {
+    /// How many have come by since it is held.
+    reached: watch::Sender<usize>,
+    held: watch::Sender<bool>,
+}
+
+impl Hooks {
+    /// Whoever comes to `place` from now on stays there.
+    pub fn hold(&self, place: &str) {
+        let fresh =
+            Arc::new(Place { reached: watch::Sender::new(0), held: watch::Sender::new(true) });
+        if let Some(old) = self.lock().insert(place.to_owned(), fresh) {
+            let _ = old.held.send_replace(false);
+        }
+    }
+
+    /// Waits until somebody is held at `place`.
+    pub async fn reached(&self, place: &str) {
+        let found = self.lock().get(place).cloned();
+        if let Some(place) = found {
+            let _ = place.reached.subscribe().wait_for(|count| *count > 0).await;
+        }
+    }
+
+    /// Lets go of all who are held at `place`, and holds nobody there any longer.
+    pub fn release(&self, place: &str) {
+        if let Some(place) = self.lock().remove(place) {
+            let _ = place.held.send_replace(false);
+        }
+    }
+
+    /// As if the machine had slept that long.
+    pub fn jump(&self, duration: Duration) {
+        self.uptime.jump(duration);
+    }
+
+    pub(crate) async fn pass(&self, place: &str) {
+        let found = self.lock().get(place).cloned();
+        if let Some(place) = found {
+            place.reached.send_modify(|count| *count += 1);
+            let _ = place.held.subscribe().wait_for(|held| !held).await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Place>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hooks").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,20 @@
+//! Who a connection leads to, and whether that server may be believed.
+
+#![cfg_attr(not(feature = "_database"), allow(dead_code, reason = "for the durable store"))]
+
+use crate::{
+    clock::moment::Moment,
+    store::{StoreFuture, redis::client::incarnation::Incarnation},
+};
+
+/// Decides about servers, for a store that keeps copies in Redis.
+pub(crate) trait Greeter: Send + Sync + 'static {
+    /// Whether a new connection to that server may be used at all: an error closes it.
+    fn greet<'a>(&'a self, server: &'a Incarnation) -> StoreFuture<'a, ()>;
+
+    /// Whether that server is still the one whose data may be believed.
+    fn vouches(&self, server: &Incarnation) -> bool;
+
+    /// The time by which connections age.
+    fn now(&self) -> Moment;
+}

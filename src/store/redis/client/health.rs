@@ -1,0 +1,143 @@
+//! Whether a connection is still of use, as far as its users have noticed.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// How long a connection may be silent before one that nobody waits for any longer is given up.
+const SILENCE: Duration = Duration::from_millis(100);
+
+/// Shared by all clones of a connection.
+#[derive(Debug)]
+pub(in crate::store::redis) struct Health {
+    broken: AtomicBool,
+    /// Raised when a connection is lost: what cut one has most likely cut the others, and only
+    /// use would find out. Shared by all connections of a store.
+    generation: Arc<AtomicU64>,
+    /// The generation that this one was opened in.
+    own: u64,
+    opened: Instant,
+    /// Milliseconds after `opened` at which somebody stopped waiting for an answer, if there was
+    /// no answer since; 0 for none.
+    abandoned: AtomicU64,
+}
+
+impl Health {
+    pub(in crate::store::redis) fn set_broken(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+
+    pub(in crate::store::redis) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire) || self.generation.load(Ordering::Acquire) != self.own
+    }
+
+    /// None of the connections that are open now is used for another command.
+    pub(in crate::store::redis) fn set_all_broken(&self) {
+        // Only once for one generation: what is opened meanwhile is not meant.
+        let next = self.own.wrapping_add(1);
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.generation.compare_exchange(self.own, next, order.0, order.1);
+    }
+
+    /// A command is about to be sent.
+    pub(in crate::store::redis) fn wait(&self) -> Waiting<'_> {
+        Waiting { health: self, answered: false }
+    }
+
+    /// Somebody stopped waiting. The library notices its own time-out only if somebody waits for
+    /// it, so where the caller's is shorter a silent connection would be used for ever.
+    fn abandon(&self, now: Duration) {
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(1);
+        match self.abandoned.load(Ordering::Relaxed) {
+            0 => self.abandoned.store(now, Ordering::Relaxed),
+            since if u128::from(now.saturating_sub(since)) >= SILENCE.as_millis() => {
+                self.set_broken();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Health {
+    /// A connection of the generation that is current before it is opened.
+    pub(in crate::store::redis) fn new(generation: &Arc<AtomicU64>) -> Self {
+        Self {
+            broken: AtomicBool::new(false),
+            generation: Arc::clone(generation),
+            own: generation.load(Ordering::Acquire),
+            opened: Instant::now(),
+            abandoned: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A command whose answer is waited for.
+#[derive(Debug)]
+pub(in crate::store::redis) struct Waiting<'a> {
+    health: &'a Health,
+    answered: bool,
+}
+
+impl Waiting<'_> {
+    pub(in crate::store::redis) fn answered(mut self) {
+        self.answered = true;
+        if self.health.abandoned.load(Ordering::Relaxed) != 0 {
+            self.health.abandoned.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.health.abandon(self.health.opened.elapsed());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::redis::client::health::*;
+
+    const SOON: Duration = Duration::from_millis(1_050);
+    const LATE: Duration = Duration::from_millis(1_100);
+
+    fn abandoned_at_one_second() -> Health {
+        let health = Health::new(&Arc::default());
+        health.abandon(Duration::from_secs(1));
+        assert!(!health.is_broken(), "one who leaves proves nothing");
+        health
+    }
+
+    #[test]
+    fn a_silent_connection_is_given_up_by_the_next_who_stops_waiting() {
+        for (name, when, broken) in [("at once", SOON, false), ("silent", LATE, true)] {
+            let health = abandoned_at_one_second();
+            health.abandon(when);
+            assert_eq!(health.is_broken(), broken, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_takes_the_others_of_its_generation_along_and_no_later_one() {
+        let generation = Arc::default();
+        let (one, two) = (Health::new(&generation), Health::new(&generation));
+        one.set_all_broken();
+        assert!(one.is_broken() && two.is_broken());
+        let later = Health::new(&generation);
+        two.set_all_broken();
+        assert!(!later.is_broken());
+    }
+
+    #[test]
+    fn an_answer_ends_the_silence() {
+        let health = abandoned_at_one_second();
+        health.wait().answered();
+        health.abandon(LATE);
+        assert!(!health.is_broken());
+    }
+}

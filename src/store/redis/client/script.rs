@@ -1,0 +1,114 @@
+//! The scripts: one a file, each known to the server by its SHA-1.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, Pipeline, ToRedisArgs};
+
+/// A fixed, small set; nothing of a request ever becomes script text.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store::redis) enum Script {
+    Create,
+    Save,
+    Renew,
+    Login,
+    RevokeAll,
+    Heads,
+    Kill,
+    Touch,
+    EntryTake,
+    EntryFill,
+    #[cfg(feature = "_database")]
+    Put,
+    #[cfg(feature = "_database")]
+    Fill,
+}
+
+/// What records need that are kept by Redis alone.
+pub(in crate::store::redis) const RECORDS: &[Script] = &[
+    Script::Create,
+    Script::Save,
+    Script::Renew,
+    Script::Login,
+    Script::RevokeAll,
+    Script::Heads,
+    Script::Kill,
+    Script::Touch,
+];
+/// What entries of a directory need.
+pub(in crate::store::redis) const ENTRIES: &[Script] = &[Script::EntryTake, Script::EntryFill];
+/// What copies need of records that a database keeps.
+#[cfg(feature = "_database")]
+pub(in crate::store::redis) const COPIES: &[Script] = &[Script::Put, Script::Fill, Script::Touch];
+
+/// One call of a script by its hash, and the script itself in case the server has forgotten it.
+#[derive(Debug)]
+pub(in crate::store::redis) struct Call {
+    pub(in crate::store::redis) script: Script,
+    pub(in crate::store::redis) command: Cmd,
+}
+
+impl Script {
+    pub(in crate::store::redis) fn call(self, keys: &[&str]) -> Call {
+        let mut command = redis::cmd("EVALSHA");
+        let _ = command.arg(&self.source().hash).arg(keys.len()).arg(keys);
+        Call { script: self, command }
+    }
+
+    /// Tells the server the script.
+    pub(in crate::store::redis) fn load(self) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        let _ = command.arg("LOAD").arg(self.source().text);
+        command
+    }
+
+    /// Tells the server several scripts.
+    pub(in crate::store::redis) fn load_all(scripts: &[Self], pipeline: &mut Pipeline) {
+        for script in scripts {
+            let _ = pipeline.add_command(script.load());
+        }
+    }
+
+    fn source(self) -> &'static Source {
+        macro_rules! source {
+            ($file:literal) => {{
+                static SOURCE: LazyLock<Source> =
+                    LazyLock::new(|| Source::new(include_str!(concat!("../lua/", $file))));
+                &SOURCE
+            }};
+        }
+        match self {
+            Self::Create => source!("create.lua"),
+            Self::Save => source!("save.lua"),
+            Self::Renew => source!("renew.lua"),
+            Self::Login => source!("login.lua"),
+            Self::RevokeAll => source!("revoke_all.lua"),
+            Self::Heads => source!("heads.lua"),
+            Self::Kill => source!("kill.lua"),
+            Self::Touch => source!("touch.lua"),
+            Self::EntryTake => source!("entry_take.lua"),
+            Self::EntryFill => source!("entry_fill.lua"),
+            #[cfg(feature = "_database")]
+            Self::Put => source!("put.lua"),
+            #[cfg(feature = "_database")]
+            Self::Fill => source!("fill.lua"),
+        }
+    }
+}
+
+struct Source {
+    text: &'static str,
+    hash: String,
+}
+
+impl Source {
+    fn new(text: &'static str) -> Self {
+        Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
+    }
+}
+
+impl Call {
+    pub(in crate::store::redis) fn arg(&mut self, argument: impl ToRedisArgs) -> &mut Self {
+        let _ = self.command.arg(argument);
+        self
+    }
+}

@@ -1,0 +1,119 @@
+//! The contract of a store, kept by Redis alone.
+
+use redis::{Cmd, FromRedisValue, Value};
+
+use crate::{
+    error::Error,
+    session::{
+        record::{Activity, Record},
+        token::SessionId,
+    },
+    store::{
+        Expected, Login, SaveOutcome, Store, StoreFuture,
+        redis::{KEY_TAIL, RedisStore, client::check, record},
+    },
+    telemetry::status::{Serving, Status},
+};
+
+impl Store for RedisStore {
+    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move {
+            let mut get = Cmd::with_capacity(2, 3 + self.key_prefix.len() + KEY_TAIL);
+            let _ = get.arg("GET").arg(self.key(id));
+            record(self.connections.read(&get).await?)
+        })
+    }
+
+    fn load_each<'a>(
+        &'a self,
+        ids: &'a [SessionId],
+    ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
+        Box::pin(async move {
+            // MGET answers nil for a key of another kind, which is then no session: fails closed.
+            let mut get = redis::cmd("MGET");
+            for id in ids {
+                let _ = get.arg(self.key(id));
+            }
+            let values = Vec::<Value>::from_redis_value(self.connections.read(&get).await?);
+            Ok(values.map_err(Error::unavailable)?.into_iter().map(record).collect())
+        })
+    }
+
+    fn save<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: Expected,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        match expected {
+            // Listed with the user, however it was made.
+            Expected::Absent if record.user().is_some() => self.login(Login::new(id, record)),
+            Expected::Absent => Box::pin(self.create(id, record)),
+            Expected::Version(version) => Box::pin(self.replace(id, version, record)),
+        }
+    }
+
+    fn renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        match record.user() {
+            Some(_) => self.login(Login { old: Some((old, expected)), ..Login::new(new, record) }),
+            None => Box::pin(self.move_to(old, expected, new, record)),
+        }
+    }
+
+    fn touch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        version: u64,
+        activity: Activity,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(self.touch_key(id, version, activity))
+    }
+
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
+        let call = self.kill(id, None);
+        Box::pin(async move { self.connections.repeatable(&call).await.map(|_| ()) })
+    }
+
+    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(self.remove(id, expected))
+    }
+
+    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        Box::pin(self.user_epoch(user))
+    }
+
+    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(self.login_user(login))
+    }
+
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(self.list_user(user))
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        Box::pin(self.revoke_user(user, keep))
+    }
+
+    fn status(&self) -> Status {
+        let redis = self.connections.status();
+        let serving = if redis.answers { Serving::Redis } else { Serving::Nothing };
+        Status { redis: Some(redis), ..Status::of(serving) }
+    }
+
+    fn check(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            let probe = format!("{}check", self.key_prefix);
+            check::check(&self.connections, &probe).await
+        })
+    }
+}

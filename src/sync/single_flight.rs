@@ -1,0 +1,134 @@
+//! One loader a key: those who ask for the same thing at the same time share an answer, as long as
+//! it was asked for after they came.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    hash::Hash,
+    sync::{
+        Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::sync::Mutex;
+
+/// The last answer, and the number of its question.
+type Slot<A> = Arc<Mutex<Option<(u64, A)>>>;
+
+/// Questions that are under way.
+pub(crate) struct Loaders<K, A> {
+    slots: StdMutex<HashMap<K, Slot<A>>>,
+    clock: AtomicU64,
+}
+
+impl<K: Clone + Eq + Hash, A: Clone> Loaders<K, A> {
+    /// The answer to a question that is asked from now on: by this caller, or by another that
+    /// came later and whose question this one then shares.
+    ///
+    /// Cancellation safety: if the one who asks is dropped, the next in line asks.
+    pub(crate) async fn load(&self, key: K, ask: impl Future<Output = A>) -> A {
+        let came = self.clock.fetch_add(1, Ordering::AcqRel);
+        let slot = self.slot(&key);
+        // Dropped last, when nothing here holds the slot any more.
+        let _place = Place { loaders: self, key };
+        let mut last = slot.lock_owned().await;
+        if let Some((asked, answer)) = &*last
+            && *asked > came
+        {
+            return answer.clone();
+        }
+        let asked = self.clock.fetch_add(1, Ordering::AcqRel);
+        let answer = ask.await;
+        *last = Some((asked, answer.clone()));
+        answer
+    }
+
+    fn slot(&self, key: &K) -> Slot<A> {
+        Arc::clone(self.slots().entry(key.clone()).or_default())
+    }
+}
+
+impl<K, A> Loaders<K, A> {
+    fn slots(&self) -> StdMutexGuard<'_, HashMap<K, Slot<A>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who asks or waits; the last one to leave takes the slot along.
+struct Place<'a, K: Eq + Hash, A> {
+    loaders: &'a Loaders<K, A>,
+    key: K,
+}
+
+impl<K: Eq + Hash, A> Drop for Place<'_, K, A> {
+    fn drop(&mut self) {
+        let mut slots = self.loaders.slots();
+        // One: the map's own.
+        if slots.get(&self.key).is_some_and(|slot| Arc::strong_count(slot) == 1) {
+            let _ = slots.remove(&self.key);
+        }
+    }
+}
+
+impl<K, A> Default for Loaders<K, A> {
+    fn default() -> Self {
+        Self { slots: StdMutex::default(), clock: AtomicU64::default() }
+    }
+}
+
+impl<K, A> fmt::Debug for Loaders<K, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaders").field("asked_for", &self.slots().len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, future::ready, pin::pin};
+
+    use futures_util::poll;
+    use tokio::sync::oneshot;
+
+    use crate::sync::single_flight::*;
+
+    async fn asked(count: &Cell<u32>, answer: oneshot::Receiver<()>) -> u32 {
+        count.set(count.get() + 1);
+        let _ = answer.await;
+        count.get()
+    }
+
+    #[tokio::test]
+    async fn who_came_before_the_question_shares_it_and_who_came_later_asks_again() {
+        let (loaders, id, count) = (Loaders::default(), "alice", Cell::new(0));
+        let (reply, first) = oneshot::channel();
+        let mut one = pin!(loaders.load(id, asked(&count, first)));
+        assert!(poll!(&mut one).is_pending());
+        // Both come while the first question is under way: its answer may be too old for them.
+        let (later_reply, second) = oneshot::channel();
+        let mut two = pin!(loaders.load(id, asked(&count, second)));
+        let mut three = pin!(loaders.load(id, async { panic!("shares the second question") }));
+        assert!(poll!(&mut two).is_pending() && poll!(&mut three).is_pending());
+        reply.send(()).unwrap();
+        assert_eq!(one.await, 1);
+        assert!(poll!(&mut two).is_pending());
+        assert_eq!(count.get(), 2);
+        later_reply.send(()).unwrap();
+        assert_eq!((two.await, three.await), (2, 2));
+        assert!(loaders.slots().is_empty());
+    }
+
+    #[tokio::test]
+    async fn if_the_one_who_asks_leaves_the_next_asks() {
+        let (loaders, id, count) = (Loaders::default(), "alice", Cell::new(0));
+        let (_reply, first) = oneshot::channel();
+        let mut one = Box::pin(loaders.load(id, asked(&count, first)));
+        assert!(poll!(&mut one).is_pending());
+        let mut two = pin!(loaders.load(id, ready(7)));
+        assert!(poll!(&mut two).is_pending());
+        drop(one);
+        assert_eq!(two.await, 7);
+        assert!(loaders.slots().is_empty());
+    }
+}

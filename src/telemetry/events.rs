@@ -1,0 +1,138 @@
+//! What happens in the lives of sessions, for whoever wants to know: as a stream, and in the log.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use crate::telemetry::{counters::Counters, event::Event};
+
+/// Events that a slow listener may be behind.
+const CAPACITY: usize = 1_024;
+
+/// Where a layer and its store tell of what happens. Counts it, and costs no more until somebody listens.
+///
+/// ```
+/// use tower_redis_session::{Event, Events, Serving};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let events = Events::default();
+/// events.emit(Event::FallbackIn { away: Serving::Redis }); // Nobody listens.
+/// let mut heard = events.listen();
+/// events.emit(Event::FallbackOut { back: Serving::Redis });
+/// assert_eq!(heard.next().await, Some(Event::FallbackOut { back: Serving::Redis }));
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct Events(Arc<Told>);
+
+#[derive(Default)]
+struct Told {
+    listeners: OnceLock<broadcast::Sender<Event>>,
+    counters: Counters,
+}
+
+impl Events {
+    /// Tells everybody who listens, and the log. Waits for nobody.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Event, Events};
+    /// Events::default().emit(Event::Ambiguous);
+    /// ```
+    pub fn emit(&self, event: Event) {
+        log(&event);
+        self.0.counters.count(&event);
+        if let Some(sender) = self.0.listeners.get() {
+            // An error tells that nobody listens just now.
+            let _ = sender.send(event);
+        }
+    }
+
+    /// All events from now on, to everybody who listens.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Event, Events};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let events = Events::default();
+    /// let mut heard = events.listen();
+    /// drop(events);
+    /// assert_eq!(heard.next().await, None);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn listen(&self) -> EventStream {
+        let sender = self.0.listeners.get_or_init(|| broadcast::Sender::new(CAPACITY));
+        EventStream(sender.subscribe())
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+}
+
+/// Events as they happen; see [`RedisSessionLayer::events`](crate::RedisSessionLayer::events).
+pub struct EventStream(broadcast::Receiver<Event>);
+
+impl EventStream {
+    /// The next event; none once the layer and its services are gone. A listener who is more than 1,024
+    /// events behind is told of it by [`Event::Missed`].
+    ///
+    /// Cancellation safety: no event is lost to a dropped wait.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Event, Events};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let events = Events::default();
+    /// let mut heard = events.listen();
+    /// events.emit(Event::RevokedAll(3));
+    /// assert_eq!(heard.next().await, Some(Event::RevokedAll(3)));
+    /// # }
+    /// ```
+    pub async fn next(&mut self) -> Option<Event> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(RecvError::Lagged(count)) => Some(Event::Missed(count)),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::Created(id) => tracing::info!(session.id = %id, "session created"),
+        Event::Renewed { old, new } => {
+            tracing::info!(session.id = %new, session.old_id = %old, "session renewed");
+        }
+        Event::Destroyed(id) => tracing::info!(session.id = %id, "session destroyed"),
+        Event::Revoked(id) => tracing::info!(session.id = %id, "session revoked"),
+        Event::RevokedAll(count) => tracing::info!(count, "all sessions of a user revoked"),
+        Event::Expired(id) => tracing::debug!(session.id = %id, "session expired"),
+        Event::Rejected(id) => tracing::debug!(session.id = %id, "session id rejected"),
+        Event::Ambiguous => tracing::warn!("several live session cookies in one request"),
+        Event::Conflict(id) => tracing::debug!(session.id = %id, "session conflict, rebasing"),
+        Event::Overtaken(id) => {
+            tracing::info!(session.id = %id, "session ended during the request, changes dropped");
+        }
+        // Told with their cause, where it is known.
+        Event::Corrupt(_) | Event::FallbackIn { .. } | Event::FallbackOut { .. } => {}
+        Event::Missed(_) => {}
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listeners = self.0.listeners.get().map_or(0, broadcast::Sender::receiver_count);
+        f.debug_struct("Events").field("listeners", &listeners).finish()
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EventStream(..)")
+    }
+}

@@ -1,0 +1,278 @@
+//! What a layer has to report to an operator: how its store does, and how often what has happened.
+
+use std::fmt::{self, Write as _};
+
+use serde_json::{Value, json};
+
+use crate::telemetry::{
+    counters::Counters,
+    status::{CopyStatus, Status, StoreStatus},
+};
+
+/// How a layer does: for an administrator's page, and for what collects metrics. Made by
+/// [`RedisSessionLayer::report`](crate::RedisSessionLayer::report).
+///
+/// Nothing in it is secret, and nothing names a session or a user; yet it is for operators only, so put
+/// a [guard](crate::guard) or a port of its own in front.
+///
+/// Each instance counts what passed through it, from 0 at its start. The counts are: `created`, `renewed`,
+/// `destroyed`, `revoked`, `expired`, `rejected`, `ambiguous`, `conflict`, `corrupt`, `overtaken`,
+/// `fallback_in` and `fallback_out`, each as [`Event`](crate::Event) says.
+///
+/// ```
+/// use tower_redis_session::{MemoryStore, RedisSessionLayer};
+///
+/// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+/// let report = layer.report();
+/// assert_eq!(report.count("created"), Some(0));
+/// assert!(report.to_json().contains(r#""serving":"memory""#));
+/// assert!(report.to_metrics().contains("session_events_total{event=\"created\"} 0"));
+/// # Ok::<(), tower_redis_session::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Report {
+    status: Status,
+    counts: Vec<(&'static str, u64)>,
+}
+
+impl Report {
+    pub(crate) fn new(status: Status, counters: &Counters) -> Self {
+        Self { status, counts: counters.read().collect() }
+    }
+
+    /// How the store did.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, Serving};
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert_eq!(layer.report().status().serving, Serving::Memory);
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub const fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// One of the counts, `None` for a name that there is not.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert_eq!(layer.report().count("revoked"), Some(0));
+    /// assert_eq!(layer.report().count("forgiven"), None);
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn count(&self, name: &str) -> Option<u64> {
+        self.counts.iter().find(|(other, _)| *other == name).map(|(_, count)| *count)
+    }
+
+    /// As a JSON object: `ready`, `serving`, `redis`, `database` and `copies` (`null` where there is none) and
+    /// `counts`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert!(layer.report().to_json().starts_with('{'));
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let counts: serde_json::Map<_, _> =
+            self.counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
+        json!({
+            "ready": self.status.is_ready(),
+            "serving": self.status.serving.to_string(),
+            "redis": self.status.redis.as_ref().map(store),
+            "database": self.status.database.as_ref().map(store),
+            "copies": self.status.copies.as_ref().map(copies),
+            "counts": counts,
+        })
+        .to_string()
+    }
+
+    /// In the text format of Prometheus, version 0.0.4: `session_events_total{event}`,
+    /// `session_store_up{store}`, `session_store_connections{store}`, `session_ready`, and with a database
+    /// behind Redis `session_copies_believed`, `session_copies_set_aside` and `session_journal_rows`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert!(layer.report().to_metrics().contains("\nsession_ready 1\n"));
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn to_metrics(&self) -> String {
+        let mut metrics = Metrics(String::new());
+        let events = self.counts.iter().map(|(name, count)| (label("event", name), *count));
+        metrics.family("session_events_total", "counter", events);
+        let stores = [("redis", &self.status.redis), ("database", &self.status.database)];
+        let stores =
+            || stores.into_iter().filter_map(|(name, store)| Some((name, store.as_ref()?)));
+        let up = stores().map(|(name, store)| (label("store", name), store.answers.into()));
+        metrics.family("session_store_up", "gauge", up);
+        let open = stores().map(|(name, store)| (label("store", name), store.connections.into()));
+        metrics.family("session_store_connections", "gauge", open);
+        metrics.value("session_ready", self.status.is_ready().into());
+        if let Some(copies) = &self.status.copies {
+            metrics.value("session_copies_believed", copies.believed.into());
+            metrics.value("session_copies_set_aside", number(copies.set_aside));
+            metrics.value("session_journal_rows", number(copies.journal));
+        }
+        metrics.0
+    }
+}
+
+struct Metrics(String);
+
+impl Metrics {
+    fn family(&mut self, name: &str, kind: &str, samples: impl IntoIterator<Item = (String, u64)>) {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_some() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(self.0, "# TYPE {name} {kind}");
+        }
+        for (labels, value) in samples {
+            let _ = writeln!(self.0, "{name}{labels} {value}");
+        }
+    }
+
+    fn value(&mut self, name: &str, value: u64) {
+        self.family(name, "gauge", [(String::new(), value)]);
+    }
+}
+
+/// Only for names of this file: nothing is escaped.
+fn label(name: &str, value: &str) -> String {
+    format!("{{{name}=\"{value}\"}}")
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn store(store: &StoreStatus) -> Value {
+    json!({
+        "answers": store.answers,
+        "last_cause": store.last_cause,
+        "connections": store.connections,
+        "pool_size": store.pool_size,
+    })
+}
+
+fn copies(copies: &CopyStatus) -> Value {
+    json!({
+        "believed": copies.believed,
+        "asked_seconds_ago": copies.asked.map(|asked| asked.as_secs_f64()),
+        "generation": copies.generation,
+        "incarnation": copies.incarnation,
+        "set_aside": copies.set_aside,
+        "journal": copies.journal,
+    })
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_json())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use crate::telemetry::report::*;
+    use crate::telemetry::{counters::NAMES, event::Event, status::Serving};
+
+    fn durable() -> Status {
+        let store = |answers, cause: Option<&str>| StoreStatus {
+            answers,
+            last_cause: cause.map(str::to_owned),
+            connections: 3,
+            pool_size: 8,
+        };
+        Status {
+            serving: Serving::Database,
+            redis: Some(store(false, Some("gone \"away\"\n"))),
+            database: Some(store(true, None)),
+            copies: Some(CopyStatus {
+                believed: false,
+                asked: Some(Duration::from_millis(1_500)),
+                generation: Some("00000000000000ff".to_owned()),
+                incarnation: None,
+                set_aside: 7,
+                journal: 9,
+            }),
+        }
+    }
+
+    #[test]
+    fn each_event_moves_its_own_count() {
+        let id = || "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
+        let away = Serving::Redis;
+        for (at, event) in [
+            Event::Created(id()),
+            Event::Renewed { old: id(), new: id() },
+            Event::Destroyed(id()),
+            Event::Revoked(id()),
+            Event::Expired(id()),
+            Event::Rejected(id()),
+            Event::Ambiguous,
+            Event::Conflict(id()),
+            Event::Corrupt(id()),
+            Event::Overtaken(id()),
+            Event::FallbackIn { away },
+            Event::FallbackOut { back: away },
+        ]
+        .iter()
+        .enumerate()
+        {
+            let counters = Counters::default();
+            counters.count(event);
+            let moved: Vec<_> =
+                counters.read().enumerate().filter(|(_, (_, count))| *count == 1).collect();
+            assert_eq!(moved, [(at, (NAMES[at], 1))], "{event:?}");
+        }
+        let counters = Counters::default();
+        counters.count(&Event::RevokedAll(5));
+        counters.count(&Event::Missed(3));
+        let report = Report::new(durable(), &counters);
+        assert_eq!(report.count("revoked"), Some(5));
+        assert_eq!(report.counts.iter().map(|(_, count)| count).sum::<u64>(), 5);
+    }
+
+    #[test]
+    fn a_report_reads_back_as_it_was() {
+        let report = Report::new(durable(), &Counters::default());
+        let read: Value = serde_json::from_str(&report.to_string()).unwrap();
+        assert_eq!(read["serving"], "database");
+        assert_eq!(read["ready"], true);
+        assert_eq!(read["redis"]["last_cause"], "gone \"away\"\n");
+        assert_eq!(read["redis"]["answers"], false);
+        assert_eq!(read["database"]["last_cause"], Value::Null);
+        assert_eq!(read["copies"]["asked_seconds_ago"], 1.5);
+        assert_eq!(read["copies"]["journal"], 9);
+        assert_eq!(read["counts"]["created"], 0);
+    }
+
+    #[test]
+    fn metrics_are_lines_of_a_name_and_a_number() {
+        let metrics = Report::new(durable(), &Counters::default()).to_metrics();
+        for line in [
+            "# TYPE session_events_total counter",
+            "session_events_total{event=\"fallback_out\"} 0",
+            "session_store_up{store=\"redis\"} 0",
+            "session_store_up{store=\"database\"} 1",
+            "session_store_connections{store=\"database\"} 3",
+            "session_ready 1",
+            "session_copies_believed 0",
+            "session_copies_set_aside 7",
+            "session_journal_rows 9",
+        ] {
+            assert!(metrics.lines().any(|other| other == line), "{line} in\n{metrics}");
+        }
+        assert!(metrics.ends_with('\n'));
+    }
+}

@@ -1,0 +1,35 @@
+//! Finds our tokens in the Cookie headers of a request, byte by byte.
+//!
+//! A library's cookie parser is too lenient here: one that trims Unicode white space or decodes
+//! names reads as `__Host-session` what the browser did not hold to that prefix.
+
+use crate::session::token::Token;
+
+/// How many well-formed tokens of one request are looked at. An honest browser sends one.
+pub(crate) const TOKENS_MAX: usize = 4;
+
+/// The tokens that came under our name: well-formed, in the order they came, four at most. Looks
+/// through all Cookie header lines as if they were one (RFC 9113 section 8.2.3).
+pub(crate) fn find<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str) -> Vec<Token> {
+    let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| token(pair, name.as_bytes())).take(TOKENS_MAX).collect()
+}
+
+fn token(pair: &[u8], name: &[u8]) -> Option<Token> {
+    let rest = trim(pair).strip_prefix(name)?;
+    // White space before the `=` belongs to neither side (RFC 6265bis section 5.6).
+    let value = trim(rest).strip_prefix(b"=")?;
+    Token::parse(trim(value))
+}
+
+/// Cuts space and horizontal tab, and nothing else, from both ends.
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+#[cfg(test)]
+#[path = "parse/tests.rs"]
+mod tests;
