@@ -51,7 +51,7 @@
 //! says so (W3C Clear Site Data):
 //!
 //! ```
-//! # tower_redis_session::doc::handle(|session| async move {
+//! # tower_redis_session::testing::handle(|session| async move {
 //! # session.login("alice", None).await?;
 //! session.logout().await?;
 //! let response = http::Response::builder()

@@ -13,7 +13,7 @@ impl SessionContext {
     /// The user that is signed in, or none.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.user_id().await?, None);
     /// session.login("alice", None).await?;
     /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
@@ -26,7 +26,7 @@ impl SessionContext {
     /// The active platform, or none.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", Some("pixelfed-1")).await?;
     /// assert_eq!(session.platform_id().await?.as_deref(), Some("pixelfed-1"));
     /// # Ok(()) });
@@ -48,7 +48,7 @@ impl SessionContext {
     /// [`insert`](Self::insert); `Closed` after the head.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("cart", &["tea"]).await?;
     /// session.login("alice", None).await?;
     /// assert_eq!(session.keys().await?, ["cart"]);
@@ -99,7 +99,7 @@ impl SessionContext {
     /// `Closed` after the head.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("theme", "dark").await?;
     /// session.save().await?;
     /// let old = session.id().await?;
@@ -131,7 +131,7 @@ impl SessionContext {
     /// response, and answers 503 if that fails too: a logout is never a success by mistake.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
     /// session.logout().await?;
     /// assert_eq!(session.user_id().await?, None);
@@ -148,7 +148,7 @@ impl SessionContext {
     /// As for [`logout`](Self::logout).
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("cart", &["tea"]).await?;
     /// session.destroy().await?;
     /// assert!(session.keys().await?.is_empty());
@@ -165,7 +165,7 @@ impl SessionContext {
     /// `Absent` without a session; `Invalid` for an empty name or one above 1,024 bytes.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
     /// session.set_platform("mastodon-1").await?;
     /// assert_eq!(session.platform_id().await?.as_deref(), Some("mastodon-1"));
@@ -180,7 +180,7 @@ impl SessionContext {
     /// Leaves the session without an active platform; answers whether there was one. Buffered.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", Some("mastodon-1")).await?;
     /// assert!(session.clear_platform().await?);
     /// assert!(!session.clear_platform().await?);

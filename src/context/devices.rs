@@ -17,7 +17,7 @@ impl SessionContext {
     /// list of a user's sessions.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
     /// session.save().await?;
     /// assert_eq!(session.sessions().await?[0].created_at, session.created_at().await?.unwrap());
@@ -39,7 +39,7 @@ impl SessionContext {
     /// `Absent` if nobody is signed in; `Unavailable`: it may have ended or not.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
     /// session.save().await?;
     /// let id = session.sessions().await?[0].id;
@@ -66,7 +66,7 @@ impl SessionContext {
     /// `Misconfigured` with a store that keeps no list of a user's sessions.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
     /// session.save().await?;
     /// assert_eq!(session.revoke_others().await?, 0);
@@ -93,7 +93,7 @@ impl SessionContext {
     /// whose session it is: what the client's cookies open has ended, and nothing else.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
     /// session.logout_everywhere().await?;
     /// assert_eq!(session.user_id().await?, None);
@@ -128,7 +128,7 @@ impl SessionContext {
     /// `Invalid` for an empty label or a longer one; `Absent` and its kin without a session.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
     /// session.set_label(Some("Phone")).await?;
     /// assert!(session.set_label(Some("")).await.is_err());

@@ -17,7 +17,7 @@ impl LoginAttempt {
     /// The user who wants to sign in.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.begin_login("alice").await?.user(), "alice");
     /// # Ok(()) });
     /// ```
@@ -39,7 +39,7 @@ impl SessionContext {
     /// no list of a user's sessions.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// # fn is_right(_: &str) -> bool { true }
     /// let attempt = session.begin_login("alice").await?;
     /// if is_right("the password") {
@@ -63,7 +63,7 @@ impl SessionContext {
     /// in then. Else those of [`login`](Self::login) and [`save`](Self::save).
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// use tower_redis_session::ErrorKind;
     ///
     /// let attempt = session.begin_login("alice").await?;

@@ -46,7 +46,7 @@ use crate::{
 ///     let visits: u32 = session.update("visits", |visits| visits.unwrap_or(0) + 1).await?;
 ///     Ok(Response::new(format!("visit {visits}")))
 /// }
-/// # let (response, _) = tower_redis_session::doc::run(None, visits);
+/// # let (response, _) = tower_redis_session::testing::run(None, visits);
 /// # assert_eq!(response.into_body(), "visit 1");
 /// ```
 #[derive(Clone)]
@@ -63,7 +63,7 @@ impl SessionContext {
     /// session until it is stored. Never the secret of the cookie.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.id().await?, None);
     /// session.insert("theme", "dark").await?;
     /// session.save().await?;
@@ -81,7 +81,7 @@ impl SessionContext {
     /// `Value` if what is there is not a `T`.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("theme", "dark").await?;
     /// assert_eq!(session.get::<String>("theme").await?.as_deref(), Some("dark"));
     /// assert_eq!(session.get::<u32>("visits").await?, None);
@@ -102,7 +102,7 @@ impl SessionContext {
     /// session after the head. Nothing is changed then.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("cart", &["tea", "milk"]).await?;
     /// assert_eq!(session.keys().await?, ["cart"]);
     /// # Ok(()) });
@@ -119,7 +119,7 @@ impl SessionContext {
     /// Removes the value under `name`; answers whether there was one. Buffered.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("theme", "dark").await?;
     /// assert!(session.remove("theme").await?);
     /// assert!(!session.remove("theme").await?);
@@ -150,7 +150,7 @@ impl SessionContext {
     /// `Unavailable` the change may have happened.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// let count = |count: Option<u32>| count.unwrap_or(0) + 1;
     /// assert_eq!(session.update("count", count).await?, 1);
     /// assert_eq!(session.update("count", count).await?, 2);
@@ -168,7 +168,7 @@ impl SessionContext {
     /// The names of all values, in ascending order.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("b", &1).await?;
     /// session.insert("a", &2).await?;
     /// assert_eq!(session.keys().await?, ["a", "b"]);
@@ -181,7 +181,7 @@ impl SessionContext {
     /// Removes all values; user, platform and id stay. A session that has nothing left ends.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("cart", &["tea"]).await?;
     /// session.clear().await?;
     /// assert!(session.keys().await?.is_empty());
@@ -209,7 +209,7 @@ impl SessionContext {
     /// buffered.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("step", &3).await?;
     /// session.save().await?;
     /// # Ok(()) });

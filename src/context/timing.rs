@@ -11,7 +11,7 @@ use crate::{
 /// A session at one moment, from [`SessionContext::snapshot`].
 ///
 /// ```
-/// # tower_redis_session::doc::handle(|session| async move {
+/// # tower_redis_session::testing::handle(|session| async move {
 /// session.login("alice", None).await?;
 /// session.save().await?;
 /// let snapshot = session.snapshot().await?;
@@ -45,7 +45,7 @@ impl SessionContext {
     ///
     /// ```
     /// # use tower_redis_session::ErrorKind;
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.snapshot().await.unwrap_err().kind(), ErrorKind::Absent);
     /// # Ok(()) });
     /// ```
@@ -68,7 +68,7 @@ impl SessionContext {
     /// When the session was created, or signed in to; `None` without a stored session.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.created_at().await?, None);
     /// # Ok(()) });
     /// ```
@@ -79,7 +79,7 @@ impl SessionContext {
     /// The activity before this request, as far as it was written down: never "now".
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.last_activity().await?, None);
     /// # Ok(()) });
     /// ```
@@ -90,7 +90,7 @@ impl SessionContext {
     /// When the session ends if nothing more happens: the earlier of both ends.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("theme", "dark").await?;
     /// session.save().await?;
     /// assert!(session.expires_at().await? > session.created_at().await?);
@@ -104,7 +104,7 @@ impl SessionContext {
     /// A change is activity all the same, and so is [`touch`](Self::touch).
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
     /// session.only_looks();
     /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
@@ -126,7 +126,7 @@ impl SessionContext {
     /// `Unavailable` and its kin.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.authenticated_at().await?, None);
     /// # Ok(()) });
     /// ```
@@ -145,7 +145,7 @@ impl SessionContext {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// let within = Duration::from_secs(5 * 60);
     /// assert!(!session.is_fresh(within).await?);
     /// session.login("alice", None).await?;
@@ -167,7 +167,7 @@ impl SessionContext {
     ///
     /// ```
     /// # use tower_redis_session::ErrorKind;
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.validate().await.unwrap_err().kind(), ErrorKind::Absent);
     /// session.insert("theme", "dark").await?;
     /// session.save().await?;
@@ -191,7 +191,7 @@ impl SessionContext {
     /// `Absent`, `Expired` and so on, if there is no session.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("theme", "dark").await?;
     /// session.save().await?;
     /// assert!(!session.touch().await?);
@@ -214,7 +214,7 @@ impl SessionContext {
     /// ```
     /// # use tower_redis_session::SessionExpiry;
     /// # use std::time::Duration;
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
     /// let month = Duration::from_secs(30 * 86_400);
     /// session.set_expiry(SessionExpiry::new(month).absolute(month)).await?;

@@ -31,7 +31,7 @@ impl SessionContext {
     /// ([`Transport::bearer`](crate::Transport::bearer)): nothing can be forged there.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// let before = session.csrf_token().await?;
     /// session.login("alice", None).await?;
     /// let after = session.csrf_token().await?;
@@ -60,7 +60,7 @@ impl SessionContext {
     /// session could not be loaded: the token may be right or not.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// use tower_redis_session::CsrfFault;
     ///
     /// let token = session.csrf_token().await?;

@@ -9,7 +9,7 @@ use crate::error::Error;
 /// What is wrong with a request that has to prove where it comes from.
 ///
 /// ```
-/// # tower_redis_session::doc::handle(|session| async move {
+/// # tower_redis_session::testing::handle(|session| async move {
 /// use tower_redis_session::CsrfFault;
 ///
 /// let refused = session.verify_csrf("not a token").await.unwrap_err();

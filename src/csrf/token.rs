@@ -39,7 +39,7 @@ const MAC_DOMAIN: &[u8] = b"tower-redis-session/csrf-token";
 /// into addresses or logs, and `Debug` does not show it.
 ///
 /// ```
-/// # tower_redis_session::doc::handle(|session| async move {
+/// # tower_redis_session::testing::handle(|session| async move {
 /// let token = session.csrf_token().await?;
 /// let field = format!(r#"<input type="hidden" name="csrf_token" value="{token}">"#);
 /// assert!(field.contains(token.as_str()));
@@ -53,7 +53,7 @@ impl CsrfToken {
     /// The text for a header or a form field.
     ///
     /// ```
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.csrf_token().await?.as_str().len(), 75);
     /// # Ok(()) });
     /// ```

@@ -53,7 +53,7 @@ pub use crate::directory::cached::invalidation::DirectoryPart;
 /// Clones share one cache and its connections.
 ///
 /// ```
-/// # use tower_redis_session::doc::Accounts;
+/// # use tower_redis_session::testing::Accounts;
 /// use tower_redis_session::{CachedDirectory, Directory, RedisConfig};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -89,7 +89,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// What the cache is in front of.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, Directory, RedisConfig, doc::Accounts};
+    /// # use tower_redis_session::{CachedDirectory, Directory, RedisConfig, testing::Accounts};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let redis = RedisConfig::at("127.0.0.1", 1);
@@ -106,7 +106,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// How Redis does, as far as calls have noticed. Asks nobody.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, doc::Accounts};
+    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
     /// # let redis = RedisConfig::at("127.0.0.1", 1);
     /// let directory = CachedDirectory::builder(Accounts, redis).build()?;
     /// assert!(directory.status().answers);

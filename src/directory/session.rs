@@ -27,8 +27,8 @@ impl SessionContext {
     /// Those of [`user_id`](Self::user_id) and of the directory.
     ///
     /// ```
-    /// # use tower_redis_session::doc::Accounts;
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # use tower_redis_session::testing::Accounts;
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.user_info(&Accounts).await?, None);
     /// session.login("alice", None).await?;
     /// assert_eq!(session.user_info(&Accounts).await?.unwrap().role, "member");
@@ -48,8 +48,8 @@ impl SessionContext {
     /// Those of [`platform_id`](Self::platform_id) and of the directory.
     ///
     /// ```
-    /// # use tower_redis_session::doc::Accounts;
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # use tower_redis_session::testing::Accounts;
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
     /// assert_eq!(session.platform_info(&Accounts).await?.unwrap().id, "12");
     /// # Ok(()) });
@@ -77,8 +77,8 @@ impl SessionContext {
     /// exist. Else those of the directory.
     ///
     /// ```
-    /// # use tower_redis_session::{ErrorKind, doc::Accounts};
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # use tower_redis_session::{ErrorKind, testing::Accounts};
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
     /// session.switch_platform(&Accounts, "11").await?;
     /// assert_eq!(session.platform_info(&Accounts).await?.unwrap().id, "11");
@@ -114,10 +114,10 @@ impl SessionContext {
     /// Those of [`validate`](Self::validate), [`logout`](Self::logout) and of the directory.
     ///
     /// ```
-    /// # use tower_redis_session::doc::Accounts;
+    /// # use tower_redis_session::testing::Accounts;
     /// use tower_redis_session::Standing;
     ///
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("mallory", None).await?;
     /// session.save().await?;
     /// assert_eq!(session.validate_user(&Accounts).await?, Standing::Ended);

@@ -60,7 +60,7 @@ impl SessionExpiry {
     /// ```
     /// # use tower_redis_session::SessionExpiry;
     /// # use std::time::Duration;
-    /// # tower_redis_session::doc::handle(|session| async move {
+    /// # tower_redis_session::testing::handle(|session| async move {
     /// let month = Duration::from_secs(30 * 86_400);
     /// session.login("alice", None).await?;
     /// session.set_expiry(SessionExpiry::new(month).absolute(month).remembered()).await?;

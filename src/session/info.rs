@@ -8,7 +8,7 @@ use crate::{
 /// One session in the list of a user's.
 ///
 /// ```
-/// # tower_redis_session::doc::handle(|session| async move {
+/// # tower_redis_session::testing::handle(|session| async move {
 /// session.login("alice", None).await?;
 /// session.set_label(Some("Work laptop")).await?;
 /// session.save().await?;

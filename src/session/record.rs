@@ -157,7 +157,7 @@ impl Record {
     /// let record = tower_redis_session::Record::example();
     /// assert_eq!(record.created().to_string(), "2024-01-01T00:00:00Z");
     /// ```
-    #[doc(hidden)]
+    #[cfg(any(test, feature = "testing"))]
     pub fn example() -> Self {
         use std::time::Duration;
         let now = crate::ManualClock::new().clock().now();

@@ -13,10 +13,6 @@ use tower_service::Service;
 
 use crate::{Error, MemoryStore, RedisSessionLayer, SessionContext};
 
-#[path = "accounts.rs"]
-mod accounts;
-pub use accounts::Accounts;
-
 struct Handler<F>(F);
 
 impl<F, Fut> Service<Request<()>> for Handler<F>

@@ -3,7 +3,7 @@
 use crate::{
     Expected, Record, SaveOutcome, Timestamp,
     session::values::Values,
-    testing::{
+    testing::conformance::{
         ABSENT, FENCED, FORGETFUL, IN_ORDER, KEPT, Subject, demand, fresh_id, healthy, next, values,
     },
 };

@@ -6,7 +6,9 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::{
     Expected, Record, SaveOutcome, SessionId,
-    testing::{ABSENT, FENCED, FINAL, RENEW, Subject, active, demand, fresh_id, next, renewed},
+    testing::conformance::{
+        ABSENT, FENCED, FINAL, RENEW, Subject, active, demand, fresh_id, next, renewed,
+    },
 };
 
 const WRITERS: usize = 64;

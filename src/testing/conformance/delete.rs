@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::{
     Expected, SaveOutcome,
-    testing::{DELETE, FENCED, FINAL, Subject, active, demand, fresh_id, next, renewed},
+    testing::conformance::{
+        DELETE, FENCED, FINAL, Subject, active, demand, fresh_id, next, renewed,
+    },
 };
 
 pub(super) async fn check(store: &Subject) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     Expected, SaveOutcome,
-    testing::{HALF, Subject, active, demand, fresh_id, next, poll_and_drop, renewed},
+    testing::conformance::{HALF, Subject, active, demand, fresh_id, next, poll_and_drop, renewed},
 };
 
 /// More than any store needs to send its command.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     Login, Record, SaveOutcome, SessionId,
-    testing::{
+    testing::conformance::{
         BY_USER, LISTED, Subject, demand, fresh_id, healthy, known, renewed, show, users::a_user,
     },
 };

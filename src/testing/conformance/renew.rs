@@ -2,7 +2,7 @@
 
 use crate::{
     Expected, SaveOutcome,
-    testing::{FENCED, RENEW, Subject, active, demand, fresh_id, next, renewed},
+    testing::conformance::{FENCED, RENEW, Subject, active, demand, fresh_id, next, renewed},
 };
 
 pub(super) async fn check(store: &Subject) {

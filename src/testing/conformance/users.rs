@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
     ErrorKind, Expected, Login, Record, SaveOutcome, SessionId,
-    testing::{BY_USER, Subject, demand, fresh_id, healthy, known, next, renewed},
+    testing::conformance::{BY_USER, Subject, demand, fresh_id, healthy, known, next, renewed},
 };
 
 pub(super) async fn check(store: &Subject) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Activity, Expected, SaveOutcome,
-    testing::{FENCED, Subject, TOUCH, active, demand, fresh_id, next},
+    testing::conformance::{FENCED, Subject, TOUCH, active, demand, fresh_id, next},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -1,0 +1,245 @@
+//! Checks an implementation of [`Store`] against its contract.
+//!
+//! For authors of stores: call [`conformance`] in a test, on a store that is empty or shared with
+//! nobody who deletes. It works on ids of its own, drawn at random, and leaves records behind that
+//! end within the hour. A store that breaks its contract fails the test with a message that names
+//! the sentence of [`Store`] that it broke, and what was seen.
+//!
+//! ```
+//! use tower_redis_session::{MemoryStore, testing::conformance};
+//!
+//! # fn main() {
+//! # #[cfg(any())]
+//! #[tokio::test(flavor = "multi_thread")]
+//! async fn the_store_keeps_its_contract() {
+//!     conformance(MemoryStore::new()).await;
+//! }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(conformance(MemoryStore::new()));
+//! # }
+//! ```
+//!
+//! Use a runtime of several threads, so that what runs at the same time really does.
+//!
+//! Not checked, since it takes faults, another process or a long wait: that a failing store answers
+//! `Err` or `Unknown` and never the wrong one of the two, that every future ends by itself, and
+//! that records vanish after their end.
+
+#![allow(clippy::panic, reason = "a failed check has to fail the test of the store's author")]
+
+use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    Activity, Error, Expected, Record, SaveOutcome, SessionExpiry, SessionId, Store, Timestamp,
+    session::{device::Device, expiry::Deadlines, token::Token, values::Values},
+};
+
+mod delete;
+mod dropped;
+mod list;
+mod race;
+mod renew;
+mod save;
+mod touch;
+mod users;
+
+const FENCED: &str = "a save, a renew, a `delete_if` and a touch change a record only at the version \
+    they expect";
+const FINAL: &str = "after `delete` has answered, nothing is created under that id";
+const KEPT: &str = "a record is loaded as it was saved, every field and every byte";
+const HALF: &str = "a dropped future may have happened or not, and leaves nothing half-written";
+const FORGETFUL: &str = "a record may vanish at any time after its end, and only then";
+const IN_ORDER: &str = "several records at once, in the order of `ids`, each error in its place";
+const ABSENT: &str = "`Absent`: the record is created, never adopted or overwritten";
+const RENEW: &str = "`renew` stores under `new` and removes `old`, and nobody sees both";
+const TOUCH: &str = "`touch` writes activity down without a new version, never an earlier end";
+const BY_USER: &str = "after `revoke_all` no session of that user is alive, and a login leaves no more \
+    than it allows";
+const LISTED: &str = "`sessions_of` tells of every session of that user, and of nobody else's";
+const DELETE: &str = "`delete` removes whatever is there; removing nothing is a success";
+
+/// The contract of [`Store`], sentence by sentence, against `store`.
+///
+/// ```
+/// # use tower_redis_session::{MemoryStore, testing::conformance};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// conformance(MemoryStore::new()).await;
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// At the first sentence that `store` breaks, and if it cannot be reached at all.
+pub async fn conformance(store: impl Store) {
+    let subject = Subject(Arc::new(store));
+    save::check(&subject).await;
+    delete::check(&subject).await;
+    renew::check(&subject).await;
+    touch::check(&subject).await;
+    race::check(&subject).await;
+    dropped::check(&subject).await;
+    users::check(&subject).await;
+    list::check(&subject).await;
+}
+
+/// The store under test.
+#[derive(Clone)]
+struct Subject(Arc<dyn Store>);
+
+impl Subject {
+    /// A record that starts now and has everything a record can have, with `text` as a value.
+    fn record(&self, text: &str) -> Record {
+        let now = self.now();
+        let expiry = SessionExpiry::new(Duration::from_secs(1_800));
+        let expiry = expiry.absolute(Duration::from_secs(3_600));
+        Record {
+            version: 1,
+            writer: mark(),
+            created: now,
+            last_activity: now,
+            deadlines: Deadlines::start(expiry, now, Duration::from_secs(60)),
+            authenticated: Some(now),
+            user: Some("a user \u{1f980}".into()),
+            device: Device::stored(
+                Some("2001:db8::1".into()),
+                Some("a user agent".into()),
+                Some("a label \u{1f980}".into()),
+            ),
+            platform: Some("a platform".into()),
+            values: values(text.as_bytes()),
+            sealed: None,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.clock().now()
+    }
+
+    /// A record that is in the store, and its id.
+    async fn stored(&self, text: &str) -> (SessionId, Record) {
+        let (id, record) = (fresh_id(), self.record(text));
+        self.create(id, &record).await;
+        (id, record)
+    }
+
+    async fn create(&self, id: SessionId, record: &Record) {
+        let outcome = self.save(&id, Expected::Absent, record).await;
+        let saved = matches!(outcome, SaveOutcome::Saved);
+        demand(saved, ABSENT, || format!("to create a record under a fresh id: {outcome:?}"));
+    }
+
+    async fn load(&self, id: &SessionId) -> Option<Record> {
+        healthy("load", self.0.load(id).await)
+    }
+
+    async fn save(&self, id: &SessionId, expected: Expected, record: &Record) -> SaveOutcome {
+        known(healthy("save", self.0.save(id, expected, record).await))
+    }
+
+    async fn renew(
+        &self,
+        old: &SessionId,
+        expected: u64,
+        new: &SessionId,
+        record: &Record,
+    ) -> SaveOutcome {
+        known(healthy("renew", self.0.renew(old, expected, new, record).await))
+    }
+
+    async fn touch(&self, id: &SessionId, version: u64, activity: Activity) -> bool {
+        healthy("touch", self.0.touch(id, version, activity).await)
+    }
+
+    async fn delete_if(&self, id: &SessionId, expected: u64) -> SaveOutcome {
+        known(healthy("delete_if", self.0.delete_if(id, expected).await))
+    }
+
+    async fn delete(&self, id: &SessionId) {
+        healthy("delete", self.0.delete(id).await);
+    }
+
+    /// Demands that exactly this is in the store.
+    async fn holds(&self, id: &SessionId, record: Option<&Record>, rule: &str, after: &str) {
+        let found = self.load(id).await;
+        demand(found.as_ref() == record, rule, || {
+            format!("after {after} the store has {}, not {}", show(&found), show(&record))
+        });
+    }
+}
+
+/// What the next writer of `record` stores.
+fn next(record: &Record, text: &str) -> Record {
+    let version = record.version + 1;
+    Record { version, writer: mark(), values: values(text.as_bytes()), ..record.clone() }
+}
+
+/// What a renewal makes of `record`.
+fn renewed(record: &Record) -> Record {
+    Record { version: 1, ..next(record, "renewed") }
+}
+
+/// The same record, used `later`.
+fn active(record: &Record, later: Duration) -> Activity {
+    let last_activity = record.last_activity.saturating_add(later);
+    let mut deadlines = record.deadlines;
+    deadlines.idle_deadline = deadlines.idle_deadline.saturating_add(later);
+    let end = deadlines.end();
+    Activity { last_activity, idle_deadline: deadlines.idle_deadline, end }
+}
+
+fn values(text: &[u8]) -> Values {
+    let value = |text: &[u8]| Some(Bytes::copy_from_slice(text));
+    let edits = [("a value".into(), value(text)), ("another".into(), value(b"null"))];
+    Values::default().edited(&edits.into())
+}
+
+fn fresh_id() -> SessionId {
+    healthy("the system's random source", Token::generate()).id()
+}
+
+fn mark() -> [u8; 16] {
+    let mut mark = [0; 16];
+    for (place, byte) in mark.iter_mut().zip(fresh_id().as_bytes()) {
+        *place = *byte;
+    }
+    mark
+}
+
+/// Polls `work` so many times at most, lets the runtime work in between, and drops it.
+async fn poll_and_drop<T>(polls: usize, work: impl Future<Output = T>) {
+    let mut work = pin!(work);
+    for _ in 0..polls {
+        let done =
+            std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready()));
+        if done.await {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn demand(kept: bool, rule: &str, seen: impl FnOnce() -> String) {
+    if !kept {
+        panic!("the store's contract is broken: {rule}: {}", seen());
+    }
+}
+
+fn healthy<T>(what: &str, result: Result<T, Error>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("the store has to be well while it is checked: {what}: {error:?}"),
+    }
+}
+
+fn known(outcome: SaveOutcome) -> SaveOutcome {
+    match outcome {
+        SaveOutcome::Unknown(error) => healthy("a write", Err(error)),
+        outcome => outcome,
+    }
+}
+
+fn show(record: &impl fmt::Debug) -> String {
+    format!("{record:?}")
+}
