@@ -1,7 +1,7 @@
 //! The invariants.
 //!
 //! `..-own`: seen by the instance that acknowledged. `..-pushed`: seen at once by everybody, since
-//! Redis took it. `..-bound`: two ticks later, which is the bound of section 6. `..-forever`: three
+//! Redis took it. `..-bound`: two ticks later, which is the bound of section 4. `..-forever`: three
 //! ticks later, with every instance polling.
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     state::{NONE, Stage, State},
 };
 
-/// What the protocol in use never breaks, whatever the faults: section 6.
+/// What the protocol in use never breaks, whatever the faults: section 4.
 pub const PROMISES: [&str; 7] = [
     "logout-own",
     "logout-committed-bound",

@@ -2,7 +2,7 @@
 
 use super::{
     Change, Durable, PushGeneration,
-    state::{Answer, Command, NONE, Stage, State, Waiter},
+    state::{Answer, Command, NONE, Stage, State, Waiter, Write},
 };
 
 impl Durable {
@@ -111,5 +111,16 @@ impl Durable {
                 s.logout_pushed |= pushed;
             }
         }
+    }
+}
+
+impl Write {
+    /// Whether its instance has begun it. A logout that has not begun stands at its commit.
+    pub fn has_begun(&self) -> bool {
+        self.stage > Stage::Commit || (self.stage == Stage::Commit && self.base_version != 0)
+    }
+
+    pub fn is_past_commit(&self) -> bool {
+        (Stage::ReadGeneration..Stage::Over).contains(&self.stage)
     }
 }

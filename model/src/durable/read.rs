@@ -45,10 +45,11 @@ impl Durable {
         }
         if x.cut {
             let serves = self.protocol.serve_without_database && !x.set_aside;
-            if serves && self.vouched(s, instance) {
-                if let Entry::Record { version, saves } = entry() {
-                    return Seen::Alive { version, saves };
-                }
+            if serves
+                && self.vouched(s, instance)
+                && let Entry::Record { version, saves } = entry()
+            {
+                return Seen::Alive { version, saves };
             }
             return Seen::Away;
         }

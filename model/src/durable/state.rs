@@ -268,17 +268,6 @@ impl Instance {
     }
 }
 
-impl Write {
-    /// Whether its instance has begun it. A logout that has not begun stands at its commit.
-    pub fn has_begun(&self) -> bool {
-        self.stage > Stage::Commit || (self.stage == Stage::Commit && self.base_version != 0)
-    }
-
-    pub fn is_past_commit(&self) -> bool {
-        (Stage::ReadGeneration..Stage::Over).contains(&self.stage)
-    }
-}
-
 impl State {
     /// Ends a write: nothing is kept of it but what the client was told.
     pub fn finish(&mut self, write: usize) {

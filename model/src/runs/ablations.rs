@@ -1,4 +1,4 @@
-//! The protocol in use without one of its parts, or with another in its place: section 8.
+//! The protocol in use without one of its parts, or with another in its place: section 7.
 
 use super::case::{Case, LOGOUT_A, LOGOUT_B, SAVE_A, SAVE_B, case};
 use crate::durable::{

@@ -1,4 +1,4 @@
-//! The holes of the first design that one session shows: section 5. Each is run on the first
+//! The holes of the first design that one session shows: section 6. Each is run on the first
 //! design, or on as much of it as shows the hole by itself.
 
 use super::case::{Case, LOGOUT_A, LOGOUT_B, SAVE_A, Writer, case};

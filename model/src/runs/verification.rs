@@ -1,4 +1,4 @@
-//! The configurations in which the protocol in use is explored with every fault: section 8.
+//! The configurations in which the protocol in use is explored with every fault: section 7.
 
 use super::case::{Case, LOGOUT_A, LOGOUT_B, SAVE_A, SAVE_B, Writer, case};
 use crate::durable::{Fault, Protocol, current, protocol::Polls};

@@ -30,7 +30,8 @@ pub(super) fn violations(s: &State, out: &mut Vec<&'static str>) {
     let decided = s.logout == Request::Over && s.revoke == Request::Over;
     if rest && !ended && decided {
         let new = s.cookie_new > 0 && s.new[s.cookie_new as usize - 1].alive;
-        if !(s.cookie_old && old) && !new {
+        let works = new || s.cookie_old && old;
+        if !works {
             out.push("signed out");
         }
     }
