@@ -1,0 +1,291 @@
+//! One state of the world: the database's row, Redis, the instances, and what is under way.
+
+use super::fault::FAULTS;
+
+/// Generations that a state has room for.
+pub const GENERATIONS: usize = 4;
+/// No tick yet, or no node.
+pub const NONE: u8 = 255;
+
+/// What stands under the session's key, in one generation, on one node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Entry {
+    Empty,
+    Record {
+        version: u8,
+        saves: u8,
+    },
+    Tombstone {
+        version: u8,
+        age: u8,
+    },
+    /// The right to fill, of the holder of this token.
+    Lease(u8),
+}
+
+/// What Redis is told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Command {
+    Put { version: u8, saves: u8 },
+    Kill { version: u8 },
+    Fill { version: u8, saves: u8, token: u8 },
+}
+
+/// Who waits for the answer to a command.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Waiter {
+    /// The write of this number.
+    Write(u8),
+    /// The sweeper of this instance.
+    Sweeper(u8),
+    Nobody,
+}
+
+/// A command on the wire: executed now, later or never, while the process it was sent to lives.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct Sent {
+    pub node: u8,
+    pub incarnation: u8,
+    pub generation: u8,
+    pub command: Command,
+    pub waiter: Waiter,
+    /// Ticks since it was sent; kept only where commands carry a deadline.
+    pub age: u8,
+}
+
+/// A Redis process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Node {
+    pub incarnation: u8,
+    pub up: bool,
+    pub entries: [Entry; GENERATIONS],
+}
+
+/// An application instance, and what it knows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Instance {
+    pub alive: bool,
+    pub generation: u8,
+    /// The incarnation that the generation was made for.
+    pub incarnation: u8,
+    /// Ticks since its last poll began, at most 2.
+    pub age: u8,
+    /// The node it is connected to, and that node's incarnation when it connected.
+    pub peer: u8,
+    pub peer_incarnation: u8,
+    /// The first design's memory of the last run id.
+    pub last_run: u8,
+    /// The session is set aside: read in the database.
+    pub set_aside: bool,
+    /// Ticks since it learned its generation, at most 2; kept only in strict mode.
+    pub learned: u8,
+    /// It does not reach the database.
+    pub cut: bool,
+    pub poll: Poll,
+}
+
+/// A poll whose answer is under way: what its snapshot saw, and how long ago it began.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Poll {
+    pub on: bool,
+    pub generation: u8,
+    pub incarnation: u8,
+    pub set_aside: bool,
+    pub age: u8,
+    /// The session was set aside here after the poll began.
+    pub added: bool,
+}
+
+/// Where a save or a logout stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, PartialOrd, Ord)]
+pub enum Stage {
+    #[default]
+    Load,
+    Commit,
+    ReadGeneration,
+    Push,
+    /// The command is on the wire.
+    Pushing,
+    PushFailed,
+    ClearJournal,
+    /// Redis has it, the database not yet: only where Redis is written first.
+    CommitAfterRedis,
+    /// Pushed, and strict mode waits.
+    WaitOutLease,
+    Over,
+}
+
+/// What the client was told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Answer {
+    #[default]
+    None,
+    Pushed,
+    Unpushed,
+    Unknown,
+}
+
+/// A save or a logout.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Write {
+    pub stage: Stage,
+    /// The version and the saves that it was made of.
+    pub base_version: u8,
+    pub base_saves: u8,
+    /// Where it pushes to.
+    pub generation: u8,
+    pub incarnation: u8,
+    /// What it pushes.
+    pub version: u8,
+    pub saves: u8,
+    pub kill: bool,
+    /// A save that found the row dead.
+    pub gone: bool,
+    /// The generation could not be read after the commit: the known one is used, and the journal
+    /// row stays.
+    pub guess: bool,
+    pub tries: u8,
+    pub answer: Answer,
+    /// Ticks since its commit, at most 2; kept only in strict mode.
+    pub age: u8,
+}
+
+/// A fill: from a miss to the command that creates the copy.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Fill {
+    pub stage: FillStage,
+    pub instance: u8,
+    pub generation: u8,
+    pub incarnation: u8,
+    pub token: u8,
+    pub version: u8,
+    pub saves: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum FillStage {
+    #[default]
+    Off,
+    Read,
+    Send,
+}
+
+/// A sweeper at work on the journal row.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Sweep {
+    pub stage: SweepStage,
+    pub generation: u8,
+    pub version: u8,
+    pub saves: u8,
+    pub kill: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum SweepStage {
+    #[default]
+    Off,
+    Pushing,
+    Clear,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct State {
+    // The session's row. `row_saves` has a bit for each save that is in it.
+    pub row_version: u8,
+    pub row_saves: u8,
+    pub row_alive: bool,
+    // The row of the cache, and the version in the session's journal row; 0 for none.
+    pub db_generation: u8,
+    pub db_incarnation: u8,
+    pub journal: u8,
+    // What happened, for the invariants: ticks since, or a bit for each instance or save.
+    pub was_dead: bool,
+    pub logout_committed: u8,
+    pub logout_acked: u8,
+    pub logout_acked_by: u8,
+    pub logout_pushed: bool,
+    pub save_committed: [u8; 2],
+    pub save_acked: [u8; 2],
+    pub saves_acked_by: [u8; 2],
+    pub saves_pushed: u8,
+    // Redis: two nodes, and what the snapshot or the replica has.
+    pub nodes: [Node; 2],
+    pub primary: u8,
+    pub replica: [Entry; GENERATIONS],
+    pub instances: [Instance; 2],
+    pub writes: [Write; 3],
+    pub fills: [Fill; 2],
+    pub sweeps: [Sweep; 2],
+    pub wire: Vec<Sent>,
+    // Faults so far, by kind.
+    pub used: [u8; FAULTS],
+    pub next_incarnation: u8,
+    pub next_token: u8,
+}
+
+impl Node {
+    pub fn down() -> Self {
+        Self { incarnation: 0, up: false, entries: [Entry::Empty; GENERATIONS] }
+    }
+
+    pub fn started(incarnation: u8, entries: [Entry; GENERATIONS]) -> Self {
+        Self { incarnation, up: true, entries }
+    }
+
+    pub fn is(&self, incarnation: u8) -> bool {
+        self.up && self.incarnation == incarnation
+    }
+}
+
+impl Instance {
+    pub fn down(cut: bool) -> Self {
+        Self {
+            alive: false,
+            generation: 0,
+            incarnation: 0,
+            age: 0,
+            peer: NONE,
+            peer_incarnation: 0,
+            last_run: 0,
+            set_aside: false,
+            learned: 0,
+            cut,
+            poll: Poll::default(),
+        }
+    }
+
+    /// Connected to the first node since ever.
+    pub fn settled() -> Self {
+        Self {
+            alive: true,
+            incarnation: 1,
+            peer: 0,
+            peer_incarnation: 1,
+            last_run: 1,
+            learned: 2,
+            ..Self::down(false)
+        }
+    }
+}
+
+impl State {
+    /// Ends a write: nothing is kept of it but what the client was told.
+    pub fn finish(&mut self, write: usize) {
+        let answer = self.writes[write].answer;
+        self.writes[write] = Write { stage: Stage::Over, answer, ..Write::default() };
+    }
+
+    pub fn answer_unknown(&mut self, write: usize) {
+        self.writes[write].answer = Answer::Unknown;
+        self.finish(write);
+    }
+
+    /// Nobody waits any longer for what `waiter` has sent.
+    pub fn abandon(&mut self, waiter: Waiter) {
+        for sent in &mut self.wire {
+            if sent.waiter == waiter {
+                sent.waiter = Waiter::Nobody;
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Fills: a miss takes the lease, the database is read, the command is sent.
+
+use super::Steps;
+use crate::durable::{
+    Durable, Label,
+    state::{Command, Entry, Fill, FillStage, State, Waiter},
+};
+
+impl Steps<'_> {
+    pub(super) fn start_fill(&mut self, i: usize) {
+        let (m, s) = (self.model, self.from);
+        if m.fills == 0 || !m.trusted(s, i) || s.next_token > m.fill_starts {
+            return;
+        }
+        let x = s.instances[i];
+        let key = m.key(x.generation);
+        if s.nodes[x.peer as usize].entries[key] != Entry::Empty {
+            return;
+        }
+        let free = (0..m.fills).find(|f| s.fills[*f].stage == FillStage::Off);
+        let Some(fill) = free else { return };
+        self.step(Label::FillStart(i as u8, fill as u8), |n| {
+            let token = n.next_token;
+            n.next_token += 1;
+            n.fills[fill] = Fill {
+                stage: FillStage::Read,
+                instance: i as u8,
+                generation: x.generation,
+                incarnation: x.peer_incarnation,
+                token,
+                ..Fill::default()
+            };
+            if m.protocol.leased_fill {
+                n.nodes[x.peer as usize].entries[key] = Entry::Lease(token);
+            }
+        });
+    }
+
+    pub(super) fn fill(&mut self, fill: usize) {
+        let (m, s) = (self.model, self.from);
+        let x = s.fills[fill];
+        match x.stage {
+            FillStage::Read if !s.instances[x.instance as usize].cut => {
+                self.step(Label::FillRead(fill as u8), |n| m.read_for_fill(n, fill));
+            }
+            FillStage::Send => {
+                let i = x.instance as usize;
+                let same = s.instances[i].peer_incarnation == x.incarnation;
+                if m.connected(s, i) && (!m.protocol.fill_pinned || same) {
+                    self.step(Label::FillSend(fill as u8), |n| m.send_fill(n, fill));
+                }
+                self.step(Label::FillDrop(fill as u8), |n| n.fills[fill] = Fill::default());
+            }
+            FillStage::Off | FillStage::Read => {}
+        }
+    }
+}
+
+impl Durable {
+    fn read_for_fill(&self, n: &mut State, fill: usize) {
+        let x = n.fills[fill];
+        let i = x.instance as usize;
+        let (version, saves) = (n.row_version, n.row_saves);
+        if self.lean && self.protocol.leased_fill && self.protocol.fill_pinned {
+            // Read and send are one step: a late send is a command late on the wire.
+            n.fills[fill] = Fill::default();
+            let same = n.instances[i].peer_incarnation == x.incarnation;
+            if n.row_alive && self.connected(n, i) && same {
+                let command = Command::Fill { version, saves, token: x.token };
+                self.send(n, i, x.generation, command, Waiter::Nobody);
+            }
+        } else if n.row_alive {
+            n.fills[fill] = Fill { stage: FillStage::Send, version, saves, ..x };
+        } else {
+            n.fills[fill] = Fill::default();
+        }
+    }
+
+    fn send_fill(&self, n: &mut State, fill: usize) {
+        let Fill { instance, generation, version, saves, token, .. } = n.fills[fill];
+        let i = instance as usize;
+        let now = self.protocol.fill_generation_at_send;
+        let generation = if now { n.instances[i].generation } else { generation };
+        let command = Command::Fill { version, saves, token };
+        self.send(n, i, generation, command, Waiter::Nobody);
+        n.fills[fill] = Fill::default();
+    }
+}
