@@ -22,8 +22,6 @@
     reason = "test code: a panic is the report"
 )]
 
-mod support;
-
 #[path = "advisories/connections.rs"]
 mod connections;
 #[path = "advisories/cookies.rs"]

@@ -26,9 +26,7 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tower::Layer;
 use tower_redis_session::{BodyError, Error, ErrorKind, RedisSessionLayer, SessionContext};
 
-mod flaky;
-
-use flaky::{Failure, Fault, Flaky, Op, Visitor, answer, session_of};
+use test_support::flaky::{Failure, Fault, Flaky, Op, Visitor, answer, session_of};
 
 fn layer_on(store: &Flaky) -> RedisSessionLayer {
     RedisSessionLayer::builder(store.clone()).build().unwrap()
@@ -410,7 +408,7 @@ async fn any_other_status_is_committed_and_passes_as_it_is() {
         let cookies: Vec<_> = headers.get_all(header::SET_COOKIE).iter().collect();
         assert_eq!(cookies.len(), 2, "{status}");
         assert_eq!(cookies[0], "theme=dark", "{status}");
-        visitor.cookie = flaky::cookie_of(cookies[1].to_str().unwrap());
+        visitor.cookie = test_support::flaky::cookie_of(cookies[1].to_str().unwrap());
         assert_eq!(visitor.ask(look).await.text(), "1,-", "{status}");
     }
 }

@@ -10,9 +10,7 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
-use support::{RedisServer, Site};
+use test_support::{RedisServer, Site};
 
 #[tokio::test]
 async fn beyond_a_bound_nothing_is_asked_of_the_store_and_nothing_is_lost() {

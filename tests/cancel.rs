@@ -27,9 +27,7 @@ use http_body_util::{BodyExt, StreamBody};
 use tower::{Layer, Service};
 use tower_redis_session::{Error, ErrorKind, ManualClock, RedisSessionLayer, SessionContext};
 
-mod flaky;
-
-use flaky::{Fault, Flaky, Op, Visitor, full, session_of};
+use test_support::flaky::{Fault, Flaky, Op, Visitor, full, session_of};
 
 type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
 
@@ -481,7 +479,7 @@ async fn a_load_under_way_does_not_bring_back_what_was_logged_out() {
     let layer = layer_on(&store);
     let mut visitor = Visitor::new(&layer);
     visitor.ask(|s| async move { s.login("alice", None).await.map(|()| "".into()) }).await;
-    let gate = flaky::Gate::new();
+    let gate = test_support::flaky::Gate::new();
     store.fault(Op::Load, Fault::After(gate.clone()));
     let seen = visitor.ask(move |s| async move {
         let reader = tokio::spawn(look(s.clone()));

@@ -11,14 +11,14 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::time::Duration;
 
 use http::Method;
 use tower_redis_session::DeviceConfig;
 
-use support::{Browser, COOKIE, Client, Command, Monitor, RedisServer, Site, eventually, names};
+use test_support::{
+    Browser, COOKIE, Client, Command, Monitor, RedisServer, Site, eventually, names,
+};
 
 /// A site whose connection stands and whose scripts the server knows.
 async fn warm(redis: &RedisServer) -> Site {
@@ -92,7 +92,7 @@ async fn a_thousand_malformed_cookies_send_no_command() {
     // No HTTP library lets this byte pass; one that did would meet the same refusal.
     let with_nul =
         format!("GET /get:cart HTTP/1.1\r\nhost: x\r\ncookie: {COOKIE}={token}\0\r\n\r\n");
-    let refused = support::raw(site.addr(), with_nul).await.read_to_end().await;
+    let refused = test_support::raw(site.addr(), with_nul).await.read_to_end().await;
     assert!(refused.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&refused));
     let seen = monitor.stop().await;
     assert_eq!(seen, [], "of {} cookies", cookies.len());

@@ -11,12 +11,10 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use support::{Browser, FaultProxy, Mode, RedisServer, ServerProcess, Site, bounded, patient};
+use test_support::{Browser, FaultProxy, Mode, RedisServer, ServerProcess, Site, bounded, patient};
 use tower_redis_session::Builder;
 
 const CLIENTS: usize = 64;
@@ -26,10 +24,10 @@ const INCREMENTS: usize = 2_000;
 /// again with its name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_serves_the_same_session() {
-    if let Some(redis) = support::asked_to_serve() {
+    if let Some(redis) = test_support::asked_to_serve() {
         let long = |builder: Builder| builder.budget(Duration::from_secs(15));
         let site = Site::on(patient(&redis), long).await;
-        return support::announce(site.addr()).await;
+        return test_support::announce(site.addr()).await;
     }
     let redis = RedisServer::start().await;
     let (one, two) = (second_process(&redis), second_process(&redis));

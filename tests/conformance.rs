@@ -22,9 +22,6 @@ use tower_redis_session::{
     StoreFuture, testing::conformance,
 };
 
-#[cfg(feature = "redis")]
-mod support;
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_memory_store_keeps_its_contract() {
     conformance(MemoryStore::new()).await;
@@ -38,8 +35,8 @@ async fn the_memory_store_keeps_its_contract_under_a_clock_that_stands_still() {
 #[cfg(feature = "redis")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_redis_store_keeps_its_contract() {
-    let redis = support::RedisServer::start().await;
-    conformance(tower_redis_session::RedisStore::new(support::patient(&redis.url())).unwrap())
+    let redis = test_support::RedisServer::start().await;
+    conformance(tower_redis_session::RedisStore::new(test_support::patient(&redis.url())).unwrap())
         .await;
 }
 
@@ -47,8 +44,8 @@ async fn the_redis_store_keeps_its_contract() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_redis_store_keeps_its_contract_on_other_servers() {
     for version in ["redis-6.2", "valkey-8.1", "valkey-9.1"] {
-        let redis = support::RedisServer::start_version(version).await;
-        let config = support::patient(&redis.url());
+        let redis = test_support::RedisServer::start_version(version).await;
+        let config = test_support::patient(&redis.url());
         conformance(tower_redis_session::RedisStore::new(config).unwrap()).await;
     }
 }
@@ -56,8 +53,8 @@ async fn the_redis_store_keeps_its_contract_on_other_servers() {
 #[cfg(feature = "redis")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_redis_store_keeps_its_contract_over_one_connection() {
-    let redis = support::RedisServer::start().await;
-    let config = support::patient(&redis.url()).pool_size(1);
+    let redis = test_support::RedisServer::start().await;
+    let config = test_support::patient(&redis.url()).pool_size(1);
     conformance(tower_redis_session::RedisStore::new(config).unwrap()).await;
 }
 
@@ -66,8 +63,8 @@ async fn the_redis_store_keeps_its_contract_over_one_connection() {
 async fn the_durable_store_keeps_its_contract_on_sqlite_and_every_redis() {
     for version in ["", "redis-6.2", "valkey-8.1", "valkey-9.1"] {
         let redis = match version {
-            "" => support::RedisServer::start().await,
-            version => support::RedisServer::start_version(version).await,
+            "" => test_support::RedisServer::start().await,
+            version => test_support::RedisServer::start_version(version).await,
         };
         let folder = tempfile::tempdir().unwrap();
         let file = format!("sqlite:{}", folder.path().join("sessions.db").display());
@@ -78,25 +75,28 @@ async fn the_durable_store_keeps_its_contract_on_sqlite_and_every_redis() {
 #[cfg(all(feature = "redis", feature = "postgres"))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_durable_store_keeps_its_contract_on_postgres() {
-    let redis = support::RedisServer::start().await;
-    let database = support::PostgresServer::shared().await.database().await;
+    let redis = test_support::RedisServer::start().await;
+    let database = test_support::PostgresServer::shared().await.database().await;
     conformance(durable(&redis, &database.url()).await).await;
 }
 
 /// A store that waits as long as it takes, and believes Redis.
 #[cfg(all(feature = "redis", feature = "_database"))]
-async fn durable(redis: &support::RedisServer, url: &str) -> tower_redis_session::DurableStore {
+async fn durable(
+    redis: &test_support::RedisServer,
+    url: &str,
+) -> tower_redis_session::DurableStore {
     use tower_redis_session::{DatabaseConfig, DurableStore};
     let long = std::time::Duration::from_secs(4);
     let database = DatabaseConfig::new(url).timeout(long);
-    let store = DurableStore::builder(support::patient(&redis.durable_url()), database)
+    let store = DurableStore::builder(test_support::patient(&redis.durable_url()), database)
         .redis_timeout(long)
         .lease(std::time::Duration::from_secs(20))
         .build()
         .unwrap();
     store.migrate().await.unwrap();
     store.check().await.unwrap();
-    support::eventually("the store believes redis", async || {
+    test_support::eventually("the store believes redis", async || {
         let nobody = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse().unwrap();
         assert!(store.load(&nobody).await.unwrap().is_none());
         store.status().copies.is_some_and(|copies| copies.believed)

@@ -15,13 +15,11 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::collections::HashMap;
 use std::time::Duration;
 
 use http::Method;
-use support::{Browser, COOKIE, Client, RedisServer, Reply, Site, get_h2};
+use test_support::{Browser, COOKIE, Client, RedisServer, Reply, Site, get_h2};
 
 async fn signed_in(site: &Site) -> Browser {
     let mut browser = site.browser().await;

@@ -13,15 +13,13 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use support::{
+use test_support::{
     Browser, COOKIE, Inside, LogCapture, RedisServer, Reply, Running, eventually, handle, patient,
     records, serve,
 };
@@ -648,7 +646,7 @@ async fn several_visitors_cookies_are_none() {
     let planted = token(&mut attacker, "/csrf").await;
     let cookie = |browser: &Browser| format!("{VISITOR}={}", browser.cookie(VISITOR).unwrap());
     let (honest, evil) = (cookie(&victim), cookie(&attacker));
-    let mut client = support::Client::connect(shop.addr()).await;
+    let mut client = test_support::Client::connect(shop.addr()).await;
     for (name, cookies, token, expected) in [
         ("one", honest.clone(), &own, passed()),
         ("the same twice", format!("{honest}; {honest}"), &own, passed()),

@@ -16,9 +16,6 @@
 mod postgres;
 #[path = "database/sqlite.rs"]
 mod sqlite;
-#[cfg(feature = "redis")]
-mod support;
-
 use std::{
     sync::Arc,
     time::{Duration, Instant},

@@ -11,12 +11,10 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::{net::IpAddr, time::Duration};
 
 use http::{Extensions, Method};
-use support::{Browser, RedisServer, Site, names, records};
+use test_support::{Browser, RedisServer, Site, names, records};
 use tower_redis_session::{
     DeviceConfig, ManualClock, MemoryStore, RedisSessionLayer, SessionContext, SessionId,
 };
@@ -567,7 +565,7 @@ async fn a_session_that_is_still_served_is_in_the_list() {
     let (redis, clock) = (RedisServer::start().await, ManualClock::new());
     let folder = tempfile::tempdir().unwrap();
     let file = format!("sqlite:{}", folder.path().join("sessions.db").display());
-    let redis = support::patient(&redis.durable_url());
+    let redis = test_support::patient(&redis.durable_url());
     let store = DurableStore::builder(redis, DatabaseConfig::new(file)).clock(clock.clock());
     let layer = RedisSessionLayer::builder(store.build().unwrap())
         .idle_timeout(Duration::from_secs(600))

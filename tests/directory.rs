@@ -23,13 +23,11 @@ mod secrets;
 mod sessions;
 #[path = "directory/source.rs"]
 mod source;
-mod support;
-
 use std::time::Duration;
 
 use redis::Value;
 use source::{Source, TOKEN, patient_cache, platform, posts, settings, user};
-use support::{LogCapture, RedisServer, RespProxy, bounded, eventually, patient};
+use test_support::{LogCapture, RedisServer, RespProxy, bounded, eventually, patient};
 use tower_redis_session::{CachedDirectory, Directory, DirectoryPart, ErrorKind};
 
 pub const SETTINGS_KEY: &str = "session:d:s:alice";
@@ -265,7 +263,7 @@ async fn what_cannot_be_read_is_asked_of_the_source_told_of_and_replaced() {
         let asked = source.asked("settings");
         assert_eq!((posts(&cache).await, posts(&cache).await), (50, 50), "{name}");
         assert_eq!(source.asked("settings"), asked + 1, "{name}");
-        let is_told = |event: &support::Captured| {
+        let is_told = |event: &test_support::Captured| {
             event.text.starts_with("directory entry unreadable") && event.text.contains(told)
         };
         assert!(log.events().iter().any(is_told), "{name}: {:?}", log.events());

@@ -15,8 +15,8 @@ mod duo;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use duo::support::{PostgresServer, RedisServer};
 use duo::{Duo, Settings, Truth, dies_within, hasty, is_dead};
+use test_support::{PostgresServer, RedisServer};
 
 #[tokio::test]
 async fn instance_process() {
@@ -140,7 +140,7 @@ async fn rows_that_are_over_for_long_are_purged_behind_redis_too() {
         VALUES ('old', 1, false, 0, 0, 0, 0, '')";
     duo.database.sql(old).await;
     let _alice = duo.signed_in().await;
-    duo::support::eventually("the old row is gone", async || {
+    test_support::eventually("the old row is gone", async || {
         let count = "SELECT count(*) FROM trs_sessions WHERE id = 'old'";
         duo.database.sql(count).await.trim() == "0"
     })

@@ -10,11 +10,9 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::time::Duration;
 
-use support::{COOKIE, Client, RedisServer, Site, bounded};
+use test_support::{COOKIE, Client, RedisServer, Site, bounded};
 use tower_redis_session::{Event, EventStream, SessionId};
 
 /// All that was told so far: a mark of the test's own ends it.
@@ -29,7 +27,7 @@ async fn told(site: &Site, events: &mut EventStream) -> Vec<Event> {
     }
 }
 
-async fn id(browser: &mut support::Browser) -> SessionId {
+async fn id(browser: &mut test_support::Browser) -> SessionId {
     browser.get("/id").await.expect(200).text().parse().unwrap()
 }
 

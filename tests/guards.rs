@@ -11,8 +11,6 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,7 +19,7 @@ use std::time::Duration;
 use http::{Method, Request, Response, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use support::{Browser, Inside, RedisServer, Reply, Running, handle, patient, serve};
+use test_support::{Browser, Inside, RedisServer, Reply, Running, handle, patient, serve};
 use tower::{Layer, Service, ServiceExt};
 use tower_redis_session::{
     RedisConfig, RedisSessionLayer, RedisStore, SessionContext,
@@ -194,7 +192,7 @@ async fn an_expired_session_is_told_apart_from_none() {
     let (site, _) = open(&redis).await;
     let mut browser = Browser::new(site.addr).await;
     browser.get("/login:alice,expiry:1:1").await.expect(200);
-    support::eventually("the end of the session", async || {
+    test_support::eventually("the end of the session", async || {
         let reply = browser.get("/room/user").await;
         reply.status == 401 && reply.text().contains("\"session_expired\"")
     })
@@ -210,7 +208,7 @@ async fn nobody_is_sent_to_sign_in_because_the_store_is_away() {
     let config = patient(&redis.url()).command_timeout(short).connect_timeout(short);
     let (site, _) = site(config, Duration::from_millis(400)).await;
     let mut browser = Browser::new(site.addr).await;
-    support::eventually("a sign-in", async || browser.get("/login:alice").await.status == 200)
+    test_support::eventually("a sign-in", async || browser.get("/login:alice").await.status == 200)
         .await;
     redis.hang();
     for room in ["session", "user", "platform", "fresh", "role", "that", "json", "redirect"] {
@@ -223,7 +221,7 @@ async fn nobody_is_sent_to_sign_in_because_the_store_is_away() {
         }
     }
     redis.resume();
-    support::eventually("the store is back", async || {
+    test_support::eventually("the store is back", async || {
         browser.get("/room/user").await.status == 200
     })
     .await;

@@ -12,8 +12,6 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::convert::Infallible;
 use std::task::{Context, Poll, Waker};
 
@@ -22,7 +20,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use support::{COOKIE, Client, REMOVED, RedisServer, Running, Site, patient, raw, serve};
+use test_support::{COOKIE, Client, REMOVED, RedisServer, Running, Site, patient, raw, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::{Layer, Service};
 use tower_redis_session::{MemoryStore, RedisSessionLayer, RedisStore, SessionContext};

@@ -17,8 +17,6 @@
     reason = "test code: a panic is the report"
 )]
 
-mod support;
-
 #[path = "leaks/arrangement.rs"]
 mod arrangement;
 #[path = "leaks/faults.rs"]
@@ -27,7 +25,7 @@ mod faults;
 use arrangement::{Arrangement, DATABASE_PASSWORD, TYPED, VALUE};
 use faults::Fault;
 use http::Method;
-use support::{Browser, COOKIE, LogCapture, Monitor, PASSWORD, RedisServer, Site, lookout};
+use test_support::{Browser, COOKIE, LogCapture, Monitor, PASSWORD, RedisServer, Site, lookout};
 use tower_redis_session::{
     Config, DatabaseConfig, DatabaseStore, RedisConfig, RedisStore, Store as _,
 };

@@ -12,8 +12,6 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -21,7 +19,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
-use support::{
+use test_support::{
     Browser, COOKIE, FaultProxy, Mode, RedisServer, Site, bounded, eventually, patient, raw,
     raw_get,
 };
@@ -254,7 +252,7 @@ async fn a_thousand_dropped_requests_leak_nothing_and_the_site_still_logs_out() 
     site.layer.shutdown().await;
     assert_eq!(browser.get("/get:cart").await.expect(200).text(), "tea");
     // No connection was lost over it, and no answer was taken for another's.
-    assert_eq!(browser.get("/logout").await.expect(200).set_cookies(), [support::REMOVED]);
+    assert_eq!(browser.get("/logout").await.expect(200).set_cookies(), [test_support::REMOVED]);
     browser.set_cookie(COOKIE, cookie.split_once('=').unwrap().1);
     assert_eq!(browser.get("/get:cart,keys").await.expect(200).text(), "-,");
 }
@@ -359,7 +357,7 @@ async fn a_stream_reset_over_http_2_drops_the_handler_and_leaves_nothing() {
     let mut browser = with_tea(&site).await;
     let (addr, cookie) = (site.addr(), browser.cookie_header());
     let request = tokio::spawn(async move {
-        support::get_h2(addr, "/insert:cart:milk,gate:slow", &[&cookie]).await
+        test_support::get_h2(addr, "/insert:cart:milk,gate:slow", &[&cookie]).await
     });
     site.gates.arrived("slow").await;
     request.abort();

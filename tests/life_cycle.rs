@@ -16,13 +16,11 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use http::Method;
-use support::{
+use test_support::{
     Browser, COOKIE, Client, LogCapture, PASSWORD, REMOVED, RedisServer, SESSIONS, Site, bounded,
     names, patient, records,
 };
@@ -575,7 +573,7 @@ fn no_right_is_documented_that_nothing_of_ours_needs() {
             }
         }
     }
-    let rights = support::documented();
+    let rights = test_support::documented();
     let commands: Vec<_> = rights.iter().filter_map(|right| right.strip_prefix('+')).collect();
     assert!(commands.len() > 10, "{rights:?}");
     for command in commands {

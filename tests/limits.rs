@@ -21,9 +21,7 @@ use tower_redis_session::{
     Error, ErrorKind, ManualClock, RedisSessionLayer, SessionContext, SessionExpiry,
 };
 
-mod flaky;
-
-use flaky::{Flaky, Op, Visitor, session_of};
+use test_support::flaky::{Flaky, Op, Visitor, session_of};
 
 const BUDGET: Duration = Duration::from_millis(500);
 /// What timers of a paused clock add.

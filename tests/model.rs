@@ -37,9 +37,6 @@ use tower_redis_session::{
 #[path = "model/rules.rs"]
 mod rules;
 #[cfg(feature = "redis")]
-mod support;
-
-#[cfg(feature = "redis")]
 use rules::Timeless;
 use rules::{Act, Cookie, End, Reference, Visit, World};
 
@@ -293,17 +290,17 @@ struct OnRedis;
 /// Servers of every version that is promised, in turn, for all histories: no cookie of one is known
 /// to another.
 #[cfg(feature = "redis")]
-fn next_redis() -> &'static support::RedisServer {
+fn next_redis() -> &'static test_support::RedisServer {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    static SERVERS: std::sync::OnceLock<(Runtime, Vec<support::RedisServer>)> =
+    static SERVERS: std::sync::OnceLock<(Runtime, Vec<test_support::RedisServer>)> =
         std::sync::OnceLock::new();
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let (_, servers) = SERVERS.get_or_init(|| {
         let runtime = Runtime::new().unwrap();
         let servers = runtime.block_on(async {
-            let mut servers = vec![support::RedisServer::start().await];
+            let mut servers = vec![test_support::RedisServer::start().await];
             for version in ["redis-6.2", "valkey-8.1", "valkey-9.1"] {
-                servers.push(support::RedisServer::start_version(version).await);
+                servers.push(test_support::RedisServer::start_version(version).await);
             }
             servers
         });
@@ -319,7 +316,8 @@ impl StateMachineTest for OnRedis {
 
     fn init_test(_: &World) -> System {
         let store =
-            tower_redis_session::RedisStore::new(support::patient(&next_redis().url())).unwrap();
+            tower_redis_session::RedisStore::new(test_support::patient(&next_redis().url()))
+                .unwrap();
         System::on(store, None)
     }
 
@@ -393,7 +391,8 @@ impl StateMachineTest for OnPostgres {
     fn init_test(_: &World) -> System {
         static DATABASE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
         let url = DATABASE.get_or_init(|| {
-            let server = async { support::PostgresServer::shared().await.database().await.url() };
+            let server =
+                async { test_support::PostgresServer::shared().await.database().await.url() };
             Runtime::new().unwrap().block_on(server)
         });
         on_database(url)
@@ -504,13 +503,14 @@ impl StateMachineTest for OnBoth {
         let clock = ManualClock::new();
         let file = format!("sqlite:{}/both.db", folder.path().display());
         let database = DatabaseConfig::new(file).timeout(Duration::from_secs(4));
-        let store = DurableStore::builder(support::patient(&next_redis().durable_url()), database)
-            .redis_timeout(Duration::from_secs(10))
-            .poll_interval(Duration::from_millis(10))
-            .database_touch_interval(Duration::ZERO)
-            .clock(clock.clock())
-            .build()
-            .unwrap();
+        let store =
+            DurableStore::builder(test_support::patient(&next_redis().durable_url()), database)
+                .redis_timeout(Duration::from_secs(10))
+                .poll_interval(Duration::from_millis(10))
+                .database_touch_interval(Duration::ZERO)
+                .clock(clock.clock())
+                .build()
+                .unwrap();
         let system = System::on(store, Some(clock));
         let layer = system.layer.clone();
         system.runtime.block_on(layer.migrate()).unwrap();

@@ -19,8 +19,8 @@ mod duo;
 #[path = "nemesis/mod.rs"]
 mod parts;
 
-use duo::support::PostgresServer;
 use parts::{Totals, run};
+use test_support::PostgresServer;
 
 /// In the ordinary test command: strict and not, with Redis serving alone and not.
 const SEEDS: u64 = 6;

@@ -12,8 +12,6 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use http::Response;
-use support::{
+use test_support::{
     Away, Browser, COOKIE, Client, FaultProxy, Mode, REMOVED, RedisServer, Reply, Site, bounded,
     eventually, patient,
 };
@@ -530,7 +528,7 @@ async fn whether_the_site_is_ready_can_be_asked_without_asking_redis() {
     let (_, redis) = told();
     assert_eq!(redis.connections, 0, "{redis:?}");
     let cause = redis.last_cause.unwrap();
-    assert!(!cause.contains(support::PASSWORD) && !cause.contains("redis://"), "{cause}");
+    assert!(!cause.contains(test_support::PASSWORD) && !cause.contains("redis://"), "{cause}");
     // To ask costs nothing, and needs nobody.
     let start = Instant::now();
     (0..1_000).for_each(|_| assert!(!told().0));
@@ -553,7 +551,7 @@ async fn a_store_that_will_not_do_is_told_apart_from_one_that_is_down() {
     hung.hang();
     let dead = RedisServer::start().await;
     dead.kill();
-    let web = support::serve(tower::service_fn(async |_| {
+    let web = test_support::serve(tower::service_fn(async |_| {
         Ok::<_, Infallible>(Response::new(http_body_util::Full::<bytes::Bytes>::from("a page")))
     }))
     .await;

@@ -15,9 +15,7 @@ use std::{future::Future, pin::Pin};
 
 use tower_redis_session::{Error, ErrorKind, RedisSessionLayer, SessionContext};
 
-mod flaky;
-
-use flaky::{Answered, Fault, Flaky, Gate, Op, Visitor};
+use test_support::flaky::{Answered, Fault, Flaky, Gate, Op, Visitor};
 
 type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
 type Handler = fn(SessionContext) -> Handled;

@@ -13,13 +13,11 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use http::Method;
-use support::{
+use test_support::{
     Browser, COOKIE, Client, FaultProxy, Mode, REMOVED, RedisServer, Site, bounded, eventually,
     patient, raw, raw_get, records,
 };

@@ -11,8 +11,6 @@
     reason = "test code: a panic is the report"
 )]
 
-mod support;
-
 use std::{
     net::SocketAddr,
     sync::{
@@ -23,7 +21,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use support::{Browser, COOKIE, RedisServer, Site, eventually, patient, records};
+use test_support::{Browser, COOKIE, RedisServer, Site, eventually, patient, records};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},

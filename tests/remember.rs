@@ -10,9 +10,7 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
-use support::{COOKIE, RedisServer, Reply, Site};
+use test_support::{COOKIE, RedisServer, Reply, Site};
 use tower_redis_session::CookieConfig;
 
 const MONTH: u64 = 30 * 86_400;

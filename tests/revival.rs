@@ -12,11 +12,11 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::time::Duration;
 
-use support::{Browser, COOKIE, REMOVED, RedisServer, Reply, Site, bounded, eventually, records};
+use test_support::{
+    Browser, COOKIE, REMOVED, RedisServer, Reply, Site, bounded, eventually, records,
+};
 use tower_redis_session::{CookieConfig, SameSite};
 
 /// What a session may end by while a request is under way.

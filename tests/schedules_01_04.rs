@@ -14,8 +14,8 @@ mod duo;
 
 use std::time::Duration;
 
-use duo::support::{Browser, Held};
 use duo::{Duo, answer, asking, fill, is_dead, value};
+use test_support::{Browser, Held};
 
 /// How long a lease stands, and a bit.
 const LEASE_OF_A_FILL: Duration = Duration::from_millis(5_200);

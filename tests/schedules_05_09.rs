@@ -14,11 +14,11 @@ mod duo;
 
 use std::time::Duration;
 
-use duo::support::{Browser, Matching, eventually};
 use duo::{
     Duo, Settings, answer, asking, dies_within, fill, is_dead, learn_again, learn_nothing, value,
     write_of,
 };
+use test_support::{Browser, Matching, eventually};
 
 #[tokio::test]
 async fn instance_process() {

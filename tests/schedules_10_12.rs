@@ -14,8 +14,8 @@ mod duo;
 
 use std::time::Duration;
 
-use duo::support::{Browser, Gate, eventually};
 use duo::{Duo, Settings, answer, asking, dies_within, is_dead, value};
+use test_support::{Browser, Gate, eventually};
 
 #[tokio::test]
 async fn instance_process() {

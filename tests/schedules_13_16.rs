@@ -14,8 +14,8 @@ mod duo;
 
 use std::time::{Duration, Instant};
 
-use duo::support::{Browser, Gate, eventually};
 use duo::{Duo, Instance, Settings, answer, asking, is_dead, value, write_of};
+use test_support::{Browser, Gate, eventually};
 
 /// Clocks that count in milliseconds.
 const SLACK: Duration = Duration::from_millis(20);

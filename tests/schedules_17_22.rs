@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use duo::support::{Browser, FaultProxy, Gate, Matching, Mode, RedisServer, eventually};
 use duo::{
     Duo, Instance, Settings, copying, dies_within, is_dead, learn_again, learn_nothing, move_to,
     replica_of, value,
 };
+use test_support::{Browser, FaultProxy, Gate, Matching, Mode, RedisServer, eventually};
 
 #[tokio::test]
 async fn instance_process() {

@@ -12,11 +12,11 @@
 
 mod duo;
 
-use duo::support::{Browser, Gate, Held, Matching, eventually};
 use duo::{
     Duo, Settings, answer, asking, fill, is_dead, learn_again, learn_nothing, learn_what_is_held,
     put, soon_without_redis, value,
 };
+use test_support::{Browser, Gate, Held, Matching, eventually};
 
 #[tokio::test]
 async fn instance_process() {

@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use duo::support::{Browser, COOKIE, Gate, Matching, Reply, eventually};
 use duo::{
     Duo, Instance, Settings, answer, asking, dies_within, is_dead, learn_again, learn_nothing,
     soon_without_redis, value, write_of,
 };
+use test_support::{Browser, COOKIE, Gate, Matching, Reply, eventually};
 
 #[tokio::test]
 async fn instance_process() {

@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use duo::support::{Browser, Held, Matching, RedisServer, Reply, RespProxy, Site, patient};
 use duo::{
     Duo, Settings, SqliteFile, Statement, answer, asking, is_dead, learn_again, learn_nothing,
     write_of,
 };
+use test_support::{Browser, Held, Matching, RedisServer, Reply, RespProxy, Site, patient};
 
 #[tokio::test]
 async fn instance_process() {
@@ -428,7 +428,7 @@ async fn s33_two_logins_and_a_renewal_at_the_limit_in_every_order_of_their_steps
             let ended = |asked: &[(Doing, JoinHandle<Option<Reply>>)]| {
                 asked.iter().any(|(doing, asked)| doing == step && asked.is_finished())
             };
-            duo::support::eventually("the step, or its end without it", async || {
+            test_support::eventually("the step, or its end without it", async || {
                 step_held.is_reached() || ended(&asked)
             })
             .await;

@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use duo::support::{Browser, Gate, RedisServer, eventually};
 use duo::{
     Duo, Instance, Settings, answer, asking, copying, is_dead, learn_again, learn_nothing,
     learn_what_is_held, move_to, replica_of, value,
 };
+use test_support::{Browser, Gate, RedisServer, eventually};
 
 #[tokio::test]
 async fn instance_process() {

@@ -12,9 +12,7 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
-use support::{Browser, RedisServer, Site, records};
+use test_support::{Browser, RedisServer, Site, records};
 use tower_redis_session::{
     ErrorKind,
     PlainRecords::{self, Accepted, Refused},

@@ -11,8 +11,6 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +19,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use serde_json::Value;
-use support::{
+use test_support::{
     Browser, COOKIE, Client, Inside, RedisServer, Reply, Running, bounded, handle, patient, serve,
 };
 use tower::{Layer, ServiceExt};
@@ -194,7 +192,7 @@ async fn a_store_that_is_away_is_never_taken_for_signed_out() {
     let config = patient(&redis.url()).command_timeout(short).connect_timeout(short);
     let site = over(on(config, 2 * short).build().unwrap(), SessionApi::new()).await;
     let mut browser = Browser::new(site.addr).await;
-    support::eventually("a sign-in", async || browser.get("/login:alice").await.status == 200)
+    test_support::eventually("a sign-in", async || browser.get("/login:alice").await.status == 200)
         .await;
     redis.hang();
     for (method, path) in [
@@ -313,7 +311,7 @@ async fn streams_are_bounded_in_number() {
     assert!(another.is_over().await);
     // A place is free again when the client has left.
     drop(stream);
-    support::eventually("a place", async || {
+    test_support::eventually("a place", async || {
         Stream::open(&site, &browser).await.next().await.0 == "state"
     })
     .await;

@@ -20,9 +20,7 @@ use tokio::{
 };
 use tower_redis_session::{Error, ErrorKind, RedisSessionLayer, SessionContext};
 
-mod flaky;
-
-use flaky::{Fault, Flaky, Gate, Op, Visitor};
+use test_support::flaky::{Fault, Flaky, Gate, Op, Visitor};
 
 fn layer_on(store: &Flaky) -> RedisSessionLayer {
     let budget = Duration::from_secs(2);

@@ -1,12 +1,10 @@
 //! TLS to Redis verifies, and never falls back to plain (bar 58).
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
 use std::{fs, path::Path, process::Command};
 
-use support::RedisServer;
 use tempfile::TempDir;
+use test_support::RedisServer;
 use tower_redis_session::{Error, ErrorKind, RedisConfig, RedisStore, Store as _};
 
 /// The TLS port of a server, for the child process of the last test.

@@ -11,10 +11,8 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use http::{HeaderName, Method};
-use support::{COOKIE, Client, RedisServer, Reply, Site, names, records};
+use test_support::{COOKIE, Client, RedisServer, Reply, Site, names, records};
 use tower_redis_session::{CookieConfig, RedisSessionLayer, Transport};
 
 async fn get(client: &mut Client, path: &str, headers: &[(&str, &str)]) -> Reply {
@@ -123,8 +121,8 @@ async fn two_layers_in_one_process_never_see_each_other() {
     let redis = RedisServer::builder().user("shop", "shop:").user("admin", "admin:").start().await;
     let layer = |prefix: &str, cookie: &str| {
         let user = prefix.trim_end_matches(':');
-        let url = redis.url_as(user, support::PASSWORD, redis.port());
-        let config = support::patient(&url).key_prefix(prefix);
+        let url = redis.url_as(user, test_support::PASSWORD, redis.port());
+        let config = test_support::patient(&url).key_prefix(prefix);
         let store = RedisStore::new(config).unwrap();
         RedisSessionLayer::builder(store).cookie(CookieConfig::new(cookie)).build().unwrap()
     };

@@ -32,9 +32,7 @@ use tower_redis_session::{
     BodyError, Error, ErrorKind, Event, RedisSessionLayer, SessionContext, SessionId,
 };
 
-mod flaky;
-
-use flaky::{Failure, Fault, Flaky, Gate, Op, Visitor, answer, session_of};
+use test_support::flaky::{Failure, Fault, Flaky, Gate, Op, Visitor, answer, session_of};
 
 type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
 type Handler = fn(SessionContext) -> Handled;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tower_redis_session::RedisConfig;
 
-use super::support::{
+use super::visitors::signed_in;
+use test_support::{
     Browser, COOKIE, Client, FaultProxy, Mode, RedisServer, Site, eventually, patient, records,
 };
-use super::visitors::signed_in;
 
 /// Sessions of which each holds its own number.
 async fn numbered(site: &Site, count: usize) -> Vec<Browser> {

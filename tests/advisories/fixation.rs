@@ -11,8 +11,8 @@ use tower_redis_session::{
     StoreFuture,
 };
 
-use super::support::{COOKIE, REMOVED, RedisServer, Site, records};
 use super::visitors::{NOBODY, durable, signed_in, token, who};
+use test_support::{COOKIE, REMOVED, RedisServer, Site, records};
 
 /// gofiber CVE-2024-38513: an id that the client had made up was taken for the new session's.
 #[tokio::test]

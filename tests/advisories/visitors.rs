@@ -7,7 +7,7 @@ use tower_redis_session::{
     Clock, DatabaseConfig, DatabaseStore, DurableStore, ManualClock, MemoryStore, Store as _,
 };
 
-use super::support::{Browser, COOKIE, RedisServer, Site, eventually, patient};
+use test_support::{Browser, COOKIE, RedisServer, Site, eventually, patient};
 
 pub const NOBODY: &str = "-,-";
 

@@ -2,12 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use test_support::{PostgresServer, eventually};
 use tower_redis_session::{ErrorKind, Expected, Record, SaveOutcome, Store, testing::conformance};
 
-use super::{
-    create, fails, failure, fresh, hasty, next, patient, save_together,
-    support::{PostgresServer, eventually},
-};
+use super::{create, fails, failure, fresh, hasty, next, patient, save_together};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_postgresql_store_keeps_its_contract() {

@@ -7,8 +7,8 @@ use futures_util::{future::join_all, poll};
 use tower_redis_session::{CachedDirectory, Directory, DirectoryPart, RedisConfig};
 
 use super::source::{Cached, Source, patient_cache, posts, settings};
-use super::support::{Away, FaultProxy, Mode, RedisServer, bounded, eventually};
 use super::{SETTINGS_KEY, command, kept, log_of_this_test, secrets};
+use test_support::{Away, FaultProxy, Mode, RedisServer, bounded, eventually};
 
 const BUDGET: Duration = Duration::from_millis(200);
 /// What a busy machine may add.

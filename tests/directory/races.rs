@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::{join_all, select};
 
 use super::source::{Source, patient_cache, posts};
-use super::support::{Gate, Matching, RedisServer, RespProxy, bounded, eventually};
 use super::{SETTINGS_KEY, command, kept, secrets};
+use test_support::{Gate, Matching, RedisServer, RespProxy, bounded, eventually};
 use tower_redis_session::Directory;
 
 fn taking() -> Matching {

@@ -3,8 +3,8 @@
 use tower_redis_session::{Directory, KeyRing};
 
 use super::source::{Cached, Source, TOKEN, patient_cache};
-use super::support::RedisServer;
 use super::{kept, log_of_this_test, plant};
+use test_support::RedisServer;
 
 const KEY: &str = "session:d:c:alice";
 

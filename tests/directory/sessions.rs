@@ -12,7 +12,7 @@ use tower_redis_session::{
 };
 
 use super::source::{Cached, Source, patient_cache};
-use super::support::{Browser, REMOVED, RedisServer, Running, patient, records, serve};
+use test_support::{Browser, REMOVED, RedisServer, Running, patient, records, serve};
 
 struct Site {
     source: Source,

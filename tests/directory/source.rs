@@ -9,8 +9,8 @@ use tower_redis_session::{
     CachedDirectory, CachedDirectoryBuilder, Credentials, Directory, Error, PlatformInfo, UserInfo,
 };
 
-use super::support::{Gates, patient};
 use std::time::Duration;
+use test_support::{Gates, patient};
 
 /// Clones are one source.
 #[derive(Clone, Debug, Default)]

@@ -17,9 +17,9 @@ use tower_redis_session::{
 };
 use tracing::Level;
 
-use super::support::{
-    self, Browser, Client, Gates, Inside, LogCapture, Reply, ServerProcess, announce,
-    asked_to_serve, handle, serve,
+use test_support::{
+    Browser, Client, Gates, Inside, LogCapture, Reply, ServerProcess, announce, asked_to_serve,
+    handle, serve,
 };
 
 /// What an instance is started with; times in milliseconds.
@@ -140,7 +140,7 @@ impl Instance {
 
     /// Waits until this instance believes Redis.
     pub async fn believes(&self) {
-        support::eventually("the instance believes redis", async || {
+        test_support::eventually("the instance believes redis", async || {
             let status = self.status().await;
             status.believed && status.redis
         })
@@ -163,7 +163,7 @@ impl Instance {
 
     async fn control(&self, path: &str) -> Reply {
         let mut client = Client::connect(self.process.addr()).await;
-        support::bounded(path, client.get(path)).await.expect(200)
+        test_support::bounded(path, client.get(path)).await.expect(200)
     }
 
     pub fn kill(self) {

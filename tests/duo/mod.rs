@@ -14,22 +14,18 @@
 
 use std::time::{Duration, Instant};
 
-#[path = "../support/mod.rs"]
-pub mod support;
-
-mod failover;
 mod instance;
 mod polls;
 mod steps;
 mod truth;
 
-pub use failover::{copying, move_to, replica_of};
 pub use instance::{
     Instance, Settings, Status, hasty, instance_process, layer, soon_without_redis,
 };
 pub use polls::{learn_again, learn_nothing, learn_what_is_held};
 pub use steps::{Statement, answer, asking, fill, put, value, write_of};
-use support::{Browser, PgProxy, PostgresServer, RedisServer, RespProxy, eventually};
+use test_support::{Browser, PgProxy, PostgresServer, RedisServer, RespProxy, eventually};
+pub use test_support::{copying, move_to, replica_of};
 pub use truth::{Lock, SqliteFile, Truth};
 
 /// Where the copy of a session stands, whatever the generation.
@@ -112,7 +108,7 @@ impl Duo {
         for instance in [&self.a, &self.b] {
             let _ = instance.browser().await.get("/").await;
             let mut nobody = instance.browser().await;
-            nobody.set_cookie(support::COOKIE, &"A".repeat(43));
+            nobody.set_cookie(test_support::COOKIE, &"A".repeat(43));
             let _ = nobody.get("/get:x").await;
         }
         self.a.believes().await;

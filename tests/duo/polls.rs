@@ -1,7 +1,7 @@
 //! What an instance learns and fills, when a test says so.
 
-use super::support::{Browser, eventually};
 use super::{Duo, Instance};
+use test_support::{Browser, eventually};
 
 /// Holds the answer of a poll of each: nothing is learned, and nothing swept, until it is released.
 pub async fn learn_nothing(instances: &[&Instance]) {

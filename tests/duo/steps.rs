@@ -2,8 +2,8 @@
 
 use tokio::task::JoinHandle;
 
-use super::support::{Browser, Gate, Matching, Reply, bounded, eventually};
 use super::{Duo, Instance};
+use test_support::{Browser, Gate, Matching, Reply, bounded, eventually};
 
 impl Duo {
     /// The id under which the stores know the browser's session.

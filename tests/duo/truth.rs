@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
-use super::support::{Database, bounded, eventually};
+use test_support::{Database, bounded, eventually};
 
 /// Where the sessions are.
 #[derive(Debug, Clone)]

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::duo::support::{Browser, Gate, PostgresServer, RedisServer, eventually};
 use super::duo::{Duo, Lock, Settings, SqliteFile, Truth, hasty, is_dead};
 use super::people::{People, SLACK, assert_refused, cut, dies_soon, is_served_by, read_n};
+use test_support::{Browser, Gate, PostgresServer, RedisServer, eventually};
 
 /// How the database goes away.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::duo::support::{Browser, DURABLE, Gate, Matching, RedisServer, bounded, eventually};
 use super::duo::{Duo, Settings, SqliteFile, Truth, hasty, is_dead};
 use super::people::{People, SLACK, dies_soon, read_n, turns};
+use test_support::{Browser, DURABLE, Gate, Matching, RedisServer, bounded, eventually};
 
 /// The reads of single sessions.
 const READ: &str = "FROM trs_sessions WHERE id = $1";

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::duo::support::{Browser, Gate, Reply, RespProxy, eventually};
 use super::duo::{Duo, Instance, is_dead};
+use test_support::{Browser, Gate, Reply, RespProxy, eventually};
 
 /// What a busy machine may add.
 pub const SLACK: Duration = Duration::from_millis(1_500);

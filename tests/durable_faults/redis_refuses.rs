@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::duo::support::{Gate, PostgresServer, RedisServer};
 use super::duo::{Duo, Truth, hasty};
 use super::people::{People, cut, is_served_by, read_n, turns};
+use test_support::{Gate, PostgresServer, RedisServer};
 
 const PASSWORD: &str = "geheim-4711";
 const RULES: &str = "app on >geheim-4711 ~* &* +@all";

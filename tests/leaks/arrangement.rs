@@ -7,7 +7,7 @@ use tower_redis_session::{
     Builder, DatabaseConfig, DatabaseStore, DurableStore, RedisStore, Store,
 };
 
-use super::support::{
+use test_support::{
     Database, Monitor, PostgresServer, RedisServer, Site, eventually, lookout, patient,
 };
 

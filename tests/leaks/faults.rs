@@ -1,7 +1,7 @@
 //! What goes wrong with the stores, one thing after the other.
 
 use super::arrangement::Arrangement;
-use super::support::{DURABLE, PASSWORD, SESSIONS, records};
+use test_support::{DURABLE, PASSWORD, SESSIONS, records};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::dice::Dice;
-use super::duo::support::COOKIE;
 use super::history::{Answer, Cookie, Kind, MILLI, Op, Recorder, SITES, Site, Time};
 use super::visit::{Failed, Seen, visit};
 use super::world::World;
+use test_support::COOKIE;
 
 /// Cookies of one user.
 #[derive(Debug, Default)]

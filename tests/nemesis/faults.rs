@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::client::rest;
 use super::dice::Dice;
-use super::duo::support::{Gate, Interceptor, Matching};
 use super::history::{Fault, MILLI, Place, Recorder, Site};
 use super::schedule::{Deed, Step};
 use super::world::World;
+use test_support::{Gate, Interceptor, Matching};
 
 /// Does what the plan says; returns when all of it is undone.
 pub async fn carry_out(steps: Vec<Step>, world: &Arc<World>, recorder: &Arc<Recorder>, seed: u64) {
@@ -35,7 +35,7 @@ async fn perform(world: &Arc<World>, step: &Step, dice: Dice) {
     }
 }
 
-async fn proxy<W: super::duo::support::Wire>(proxy: &Interceptor<W>, step: &Step) {
+async fn proxy<W: test_support::Wire>(proxy: &Interceptor<W>, step: &Step) {
     match step.deed {
         Deed::Refuse => proxy.set(Gate::Refuse),
         Deed::Reset => proxy.set(Gate::Reset),

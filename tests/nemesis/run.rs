@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::checker::{self, Terms, Violation};
 use super::client::{User, rest};
 use super::dice::Dice;
-use super::duo::support::PostgresServer;
 use super::faults::carry_out;
 use super::history::{History, MILLI, Op, Pulse, Recorder, SITES, Site};
 use super::schedule::plan;
 use super::visit::visit;
 use super::world::World;
+use test_support::PostgresServer;
 
 const USERS: u64 = 6;
 /// Milliseconds.

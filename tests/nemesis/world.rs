@@ -6,12 +6,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::duo::support::{
-    COOKIE, Database, Gate, PgProxy, PostgresServer, RedisServer, RespProxy,
-};
 use super::duo::{Instance, Settings, Status, migrate};
 use super::history::{Place, SITES, Site};
 use super::visit::visit;
+use test_support::{COOKIE, Database, Gate, PgProxy, PostgresServer, RedisServer, RespProxy};
 
 /// The longest that it may take until all is well after the last fault; some tenths of a second
 /// where the machine is not busy.

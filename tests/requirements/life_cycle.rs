@@ -93,7 +93,7 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/commands.rs::every_key_gets_its_ttl_with_its_value",
             "tests/peer_defects.rs::every_key_ends_by_itself",
-            "tests/support_redis.rs::\
+            "test-support/tests/tools/redis_server.rs::\
              a_server_ends_with_a_last_look_at_what_was_asked_and_what_is_left",
         ],
         open: "",

@@ -83,7 +83,7 @@ pub const ROWS: &[Row] = &[
             "tests/leaks.rs::no_secret_shows_with_redis_before_postgresql",
             "src/record/tests.rs::a_flipped_byte_never_panics",
             "src/cookie/find/tests.rs::arbitrary_bytes_never_panic",
-            "tests/support_itself.rs::a_panic_of_the_library_fails_its_test",
+            "test-support/tests/tools/guards.rs::a_panic_of_the_library_fails_its_test",
         ],
         open: "",
     },
@@ -215,7 +215,7 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/life_cycle.rs::the_documented_rights_are_enough_and_no_more_is_asked_for",
             "tests/life_cycle.rs::no_right_is_documented_that_nothing_of_ours_needs",
-            "tests/support_redis.rs::\
+            "test-support/tests/tools/redis_server.rs::\
              a_server_ends_with_a_last_look_at_what_was_asked_and_what_is_left",
             "tests/advisories/outside.rs::cve_2025_21605_the_documented_user_may_do_nothing_else",
         ],

@@ -1,17 +1,5 @@
 //! A memory store that fails, waits and loses answers as a test tells it, and a small site on it.
 
-#![allow(
-    dead_code,
-    missing_docs,
-    unreachable_pub,
-    unused_imports,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code: a panic is the report, and no file uses all of it"
-)]
-
 use std::{
     future::Future,
     pin::Pin,

@@ -1,21 +1,11 @@
 //! The proxies that hold one request of many, tested.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Script, Value, cmd};
-use support::{
+use test_support::{
     Database, Gate, Matching, PgProxy, PostgresServer, RedisServer, RespProxy, bounded, eventually,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -42,7 +42,7 @@ impl Program {
 
     /// One of another version.
     pub(super) fn fetched(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers");
         let path = folder.join(name);
         assert!(
             path.is_file(),

@@ -1,16 +1,6 @@
 //! The tools of the other tests, tested: a guard that leaves nothing behind, a proxy whose modes
 //! do what they say, a capture that misses nothing.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod support;
-
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,7 +11,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use redis::aio::MultiplexedConnection;
-use support::{
+use test_support::{
     Browser, FaultProxy, LogCapture, Mode, PostgresServer, RedisServer, ServerProcess, bounded,
     eventually,
 };
@@ -45,12 +35,14 @@ async fn set(connection: &mut MultiplexedConnection, value: &str) -> redis::Redi
 
 #[tokio::test]
 async fn a_killed_test_process_leaves_no_redis_server() {
-    if support::asked_to_serve().is_some() {
+    if test_support::asked_to_serve().is_some() {
         let server = RedisServer::start().await;
-        return support::announce(server.addr()).await;
+        return test_support::announce(server.addr()).await;
     }
-    let process =
-        ServerProcess::start("a_killed_test_process_leaves_no_redis_server", "a Redis server");
+    let process = ServerProcess::start(
+        "guards::a_killed_test_process_leaves_no_redis_server",
+        "a Redis server",
+    );
     let addr = process.addr();
     TcpStream::connect(addr).await.expect("the server of the other process");
     process.kill();
@@ -82,16 +74,16 @@ async fn a_server_can_be_killed_stopped_and_restarted_empty_on_its_port() {
 
 #[tokio::test]
 async fn a_killed_test_process_leaves_no_postgres() {
-    if let Some(note) = support::asked_to_serve() {
+    if let Some(note) = test_support::asked_to_serve() {
         let (shared, hung) = tokio::join!(PostgresServer::shared(), PostgresServer::own());
         hung.hang();
         let folders = [shared, &hung].map(|server| server.folder().to_str().unwrap().to_owned());
         std::fs::write(note, folders.join("\n")).unwrap();
-        return support::announce(shared.addr()).await;
+        return test_support::announce(shared.addr()).await;
     }
     let note = tempfile::NamedTempFile::new().unwrap();
     let process = ServerProcess::start(
-        "a_killed_test_process_leaves_no_postgres",
+        "guards::a_killed_test_process_leaves_no_postgres",
         note.path().to_str().unwrap(),
     );
     let folders = std::fs::read_to_string(note.path()).unwrap();
@@ -171,7 +163,7 @@ async fn the_monitor_tells_clients_from_scripts_and_from_the_test_itself() {
     assert_eq!(by_whom, expected.map(|(name, client)| (name.to_owned(), client)));
     assert_eq!(seen[0].args[2], "a\"\\\n\u{1}ü".as_bytes());
     assert!(!seen[0].is_bare_set() && seen[2].is_bare_set());
-    assert_eq!(support::names(&seen), ["SET", "EVAL"]);
+    assert_eq!(test_support::names(&seen), ["SET", "EVAL"]);
     get(&mut stranger).await.unwrap();
     assert_eq!(monitor.take_names().await, ["GET"]);
     assert_eq!(server.command_counts().await["get"], 2);
@@ -247,7 +239,7 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infal
 
 #[tokio::test]
 async fn the_browser_keeps_and_removes_cookies() {
-    let server = support::serve(tower::service_fn(echo)).await;
+    let server = test_support::serve(tower::service_fn(echo)).await;
     let mut browser = Browser::new(server.addr).await;
     assert_eq!(browser.get("/").await.text(), "");
     browser.get("/?a=1;Secure;Max-Age=60&b=2").await;
@@ -262,11 +254,11 @@ async fn the_browser_keeps_and_removes_cookies() {
 
 #[tokio::test]
 async fn the_server_speaks_http_1_and_2_and_drains() {
-    let server = support::serve(tower::service_fn(echo)).await;
-    let reply = support::get_h2(server.addr, "/", &["a=1", "b=2"]).await;
+    let server = test_support::serve(tower::service_fn(echo)).await;
+    let reply = test_support::get_h2(server.addr, "/", &["a=1", "b=2"]).await;
     assert_eq!((reply.status, reply.text().as_str()), (StatusCode::OK, "a=1 | b=2"));
     let mut raw =
-        support::raw(server.addr, "GET / HTTP/1.1\r\nhost: x\r\ncookie: c=3\r\n\r\n").await;
+        test_support::raw(server.addr, "GET / HTTP/1.1\r\nhost: x\r\ncookie: c=3\r\n\r\n").await;
     assert!(raw.read_until("c=3").await.starts_with("HTTP/1.1 200 OK\r\n"));
     let addr = server.addr;
     server.shutdown().await;
@@ -308,7 +300,7 @@ fn a_secret_that_is_logged_printed_or_stored_fails_its_test() {
     ];
     let line = format!("__Host-session={text}; Path=/; Secure");
     for (name, shown) in &shown {
-        let mut secrets = support::Secrets::default();
+        let mut secrets = test_support::Secrets::default();
         secrets.add_text("a-long-password");
         let early = secrets.are_in_text(shown);
         let was_seen = secrets.add_set_cookie(&line);
@@ -317,7 +309,7 @@ fn a_secret_that_is_logged_printed_or_stored_fails_its_test() {
         assert!(secrets.are_in(shown.as_bytes()), "{name}, in a store");
         assert!(secrets.are_in(&[b"R\0", &token[..], b"x"].concat()), "its bytes");
     }
-    let mut secrets = support::Secrets::default();
+    let mut secrets = test_support::Secrets::default();
     assert!(!secrets.add_set_cookie(&line));
     for (name, harmless) in [
         ("another token", BASE64.encode([7; 32])),
@@ -341,7 +333,7 @@ fn a_panic_of_the_library_fails_its_test() {
         ("tests/commands.rs", false),
         ("/root/.cargo/registry/src/x/tokio-1.0.0/src/runtime/mod.rs", false),
     ] {
-        assert_eq!(support::lookout::is_ours(file), ours, "{file}");
+        assert_eq!(test_support::lookout::is_ours(file), ours, "{file}");
     }
 }
 
@@ -349,10 +341,10 @@ fn a_panic_of_the_library_fails_its_test() {
 #[tokio::test]
 async fn what_the_lookout_sees_fails_the_test_that_lets_go_of_a_server() {
     const FAULT: &str = "SESSION_TEST_FAULT";
-    const NAME: &str = "what_the_lookout_sees_fails_the_test_that_lets_go_of_a_server";
+    const NAME: &str = "guards::what_the_lookout_sees_fails_the_test_that_lets_go_of_a_server";
     if let Ok(fault) = std::env::var(FAULT) {
         let cookie = format!("a={}; Path=/", BASE64.encode([9; 32]));
-        let server = support::serve(tower::service_fn(move |_: Request<Incoming>| {
+        let server = test_support::serve(tower::service_fn(move |_: Request<Incoming>| {
             let cookie = cookie.clone();
             async move {
                 let response = Response::builder().header("set-cookie", cookie);

@@ -6,9 +6,9 @@
 //! ```ignore
 //! #[tokio::test]
 //! async fn server_process() {
-//!     let Some(redis) = support::asked_to_serve() else { return /* or test something */ };
-//!     let running = support::serve(app(&redis)).await;
-//!     support::announce(running.addr).await;
+//!     let Some(redis) = test_support::asked_to_serve() else { return /* or test something */ };
+//!     let running = test_support::serve(app(&redis)).await;
+//!     test_support::announce(running.addr).await;
 //! }
 //! ```
 

@@ -1,21 +1,20 @@
-//! What the integration tests share: real servers, a proxy that misbehaves, and clients that tell
-//! what arrived. Each test file includes it with `mod support;` and uses a part of it.
+//! What the tests share: real servers, proxies that misbehave, clients that tell what arrived, and
+//! a store that fails as a test tells it.
 
 #![allow(
-    dead_code,
     missing_docs,
-    unreachable_pub,
-    unused_imports,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "test code: a panic is the report, and no file uses all of it"
+    reason = "test code: a panic is the report"
 )]
 
 mod away;
 mod browser;
 mod child;
+mod failover;
+pub mod flaky;
 mod free_port;
 mod gate;
 mod held;
@@ -45,6 +44,7 @@ mod walk;
 pub use away::Away;
 pub use browser::Browser;
 pub use child::Child;
+pub use failover::{copying, move_to, replica_of};
 pub use gate::Gates;
 pub use held::{Cut, Held, HeldAll};
 pub use http_client::{Client, Reply, get_h2};

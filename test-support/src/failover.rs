@@ -2,7 +2,7 @@
 
 use redis::aio::MultiplexedConnection;
 
-use super::support::{Builder, Gate, RedisServer, RespProxy, eventually};
+use super::{Builder, Gate, RedisServer, RespProxy, eventually};
 
 /// A server that can copy another, and be copied, without a folder and without a pause.
 pub fn copying() -> Builder {

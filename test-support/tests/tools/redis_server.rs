@@ -1,18 +1,8 @@
 //! The faults of a Redis server that a test can ask for, and its other versions, tested.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod support;
-
 use redis::aio::MultiplexedConnection;
 use redis::{IntoConnectionInfo, RedisResult, cmd};
-use support::{RedisServer, SESSIONS};
+use test_support::{RedisServer, SESSIONS};
 
 async fn set(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     cmd("SET").arg("name").arg("value").query_async(connection).await
