@@ -38,7 +38,7 @@ pub const ROWS: &[Row] = &[
         must: "The handle can go to any thread, and its one lock is never held across a wait.",
         tests: &[
             "tests/generic.rs::the_handle_can_go_anywhere",
-            "tests/structure.rs::the_build_denies_what_is_promised_to_be_absent",
+            "tests/rules/structure.rs::the_build_denies_what_is_promised_to_be_absent",
             "tests/advisories/lost_and_revived.rs::\
              tower_sessions_254_a_change_by_another_thread_is_stored",
             "tests/tasks.rs::the_head_waits_for_a_login_that_a_task_is_storing_and_hands_out_its_id",
@@ -78,7 +78,7 @@ pub const ROWS: &[Row] = &[
         number: 47,
         must: "No request and no answer of a store makes the library panic.",
         tests: &[
-            "tests/structure.rs::the_build_denies_what_is_promised_to_be_absent",
+            "tests/rules/structure.rs::the_build_denies_what_is_promised_to_be_absent",
             "tests/leaks.rs::no_secret_shows_with_redis_alone",
             "tests/leaks.rs::no_secret_shows_with_redis_before_postgresql",
             "src/record/tests.rs::a_flipped_byte_never_panics",
@@ -271,7 +271,7 @@ pub const ROWS: &[Row] = &[
         must: "No unsafe code, checked advisories, a locked set of dependencies, a named oldest \
                compiler.",
         tests: &[
-            "tests/structure.rs::the_build_denies_what_is_promised_to_be_absent",
+            "tests/rules/structure.rs::the_build_denies_what_is_promised_to_be_absent",
             "tests/advisories/dependencies.rs::rustsec_2026_0009_time_is_new_enough",
         ],
         open: "that the oldest compiler builds it, and `cargo deny`, are run by whoever releases.",

@@ -72,7 +72,7 @@ pub const ROWS: &[Row] = &[
         number: 7,
         must: "To look an id up tells nothing by its time; secrets are never compared byte by byte.",
         tests: &[
-            "tests/structure.rs::the_bytes_of_a_token_are_never_compared_or_printed",
+            "tests/rules/structure.rs::the_bytes_of_a_token_are_never_compared_or_printed",
             "src/token/tests.rs::the_id_gives_nothing_of_the_token",
         ],
         open: "",
