@@ -36,7 +36,7 @@ pub fn start() {
 
 /// Whether a panic there is the library's: what checks a store for its author reports by one.
 pub fn is_ours(file: &str) -> bool {
-    file.starts_with("src/") && file != "src/testing.rs"
+    file.starts_with("src/") && !file.starts_with("src/testing")
 }
 
 pub fn secret(text: &str) {
@@ -106,7 +106,12 @@ fn found(what: String) {
         eprintln!("{what}");
         std::process::abort();
     }
-    FOUND.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    // The test whose thread it is; that of a worker of a runtime has no test's name.
+    let thread = thread::current().name().unwrap_or("a thread without a name").to_owned();
+    FOUND
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(format!("{what} (on the thread of {thread})"));
 }
 
 fn with<T>(ask: impl FnOnce(&mut Secrets) -> T) -> T {

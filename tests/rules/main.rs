@@ -10,5 +10,7 @@
     reason = "test code: a panic is the report"
 )]
 
+/// Each requirement of the security bar, and the tests that hold it.
+mod requirements;
 /// The source tree: what may name what, how long a file or a function may be.
 mod structure;

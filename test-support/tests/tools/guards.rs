@@ -330,7 +330,7 @@ fn a_panic_of_the_library_fails_its_test() {
         ("src/commit.rs", true),
         ("src/store/redis/open.rs", true),
         ("src/testing.rs", false),
-        ("tests/commands.rs", false),
+        ("tests/redis/commands.rs", false),
         ("/root/.cargo/registry/src/x/tokio-1.0.0/src/runtime/mod.rs", false),
     ] {
         assert_eq!(test_support::lookout::is_ours(file), ours, "{file}");
