@@ -111,8 +111,8 @@ impl<W: Wire> Interceptor<W> {
         self.addr.port()
     }
 
-    /// Connections that are open when it is to refuse or to reset end, also if it passes again before
-    /// they have seen that.
+    /// Connections that are open when it is to refuse or to reset end, also if it passes again
+    /// before they have seen that.
     pub fn set(&self, gate: Gate) {
         if matches!(gate, Gate::Refuse | Gate::Reset) {
             self.shared.era.fetch_add(1, Ordering::SeqCst);

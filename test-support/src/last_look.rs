@@ -1,5 +1,6 @@
 //! What has to hold on every server when its test is done with it: the store asked for nothing that
-//! the documented rights do not cover, every key of a session ends by itself, and no token is in one.
+//! the documented rights do not cover, every key of a session ends by itself, and no token is in
+//! one.
 
 use std::thread;
 use std::time::Duration;

@@ -6,8 +6,8 @@ use super::intercept::{Interceptor, Part, Place, Request, Wire};
 
 /// A proxy in front of PostgreSQL. A request is all that a client sends up to a `Sync` or a simple
 /// query. It is counted under the SQL that it executes, `PREPARE <sql>` where it only prepares, or
-/// a word such as `STARTUP` or `SYNC`. Rules see what is executed: the SQL, also of a statement that
-/// was prepared long before, and the bound values as they are on the wire.
+/// a word such as `STARTUP` or `SYNC`. Rules see what is executed: the SQL, also of a statement
+/// that was prepared long before, and the bound values as they are on the wire.
 pub type PgProxy = Interceptor<Postgres>;
 
 impl PgProxy {

@@ -1,4 +1,6 @@
-//! What every store has to do. Needs redis-server, the servers of `scripts/servers.sh` and PostgreSQL.
+//! What every store has to do. Needs redis-server, PostgreSQL and the servers of
+//! `scripts/servers.sh`.
+//! PostgreSQL.
 
 #![allow(
     missing_docs,

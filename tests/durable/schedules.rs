@@ -1,4 +1,5 @@
-//! The numbered schedules of the durable protocol, by the mechanism that each of them tries to defeat.
+//! The numbered schedules of the durable protocol, by the mechanism that each of them tries to
+//! defeat.
 
 /// 37 to 39: time that passes unseen, strict acknowledgements, rest.
 mod clock_and_strict;

@@ -1,7 +1,8 @@
-//! Handlers of axum take the session, its user and its platform as arguments, and are not called without.
+//! Handlers of axum take the session, its user and its platform as arguments, and are not called
+//! without.
 //!
-//! To see these fail: answer a `Rejection` by 200; take the user from somewhere else; ask for the platform
-//! before the user.
+//! To see these fail: answer a `Rejection` by 200; take the user from somewhere else; ask for the
+//! platform before the user.
 
 use axum::{
     Router,

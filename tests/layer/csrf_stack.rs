@@ -1,5 +1,5 @@
-//! The CSRF layer without a server: bodies of every kind, a clock that is moved by hand, transports,
-//! and frameworks.
+//! The CSRF layer without a server: bodies of every kind, a clock that is moved by hand,
+//! transports, and frameworks.
 //!
 //! To see these fail: drop the trailers of a form; count its bytes after they are taken in; begin
 //! its time-out anew with every frame; let an `Authorization` header stand for the transport; call
@@ -379,7 +379,8 @@ async fn the_answer_to_a_refusal_does_not_tell_the_fault_unless_it_is_made_to() 
     assert!(!bodies[0].is_empty() && bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
 }
 
-/// At each step: by the head alone, by a token in the header, in a form, and with no end of the form.
+/// At each step: by the head alone, by a token in the header, in a form, and with no end of the
+/// form.
 #[tokio::test]
 async fn the_answer_to_a_refusal_can_depend_on_the_request() {
     let tell = |error: &CsrfError, parts: &Parts| {

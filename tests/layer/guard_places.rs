@@ -1,8 +1,8 @@
 //! Where a guard sends a browser, also with cookies that nobody can tell apart, and by which name a
 //! client is asked for its token.
 //!
-//! To see these fail: put a place into `next` that a login page has to refuse; take several live sessions
-//! for a fault of the server's.
+//! To see these fail: put a place into `next` that a login page has to refuse; take several live
+//! sessions for a fault of the server's.
 
 use std::convert::Infallible;
 

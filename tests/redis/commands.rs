@@ -343,8 +343,8 @@ async fn every_key_gets_its_ttl_with_its_value() {
     let forbidden = ["KEYS", "SCAN", "FLUSHDB", "FLUSHALL", "PERSIST", "MULTI", "WATCH", "EVAL"];
     let sent: Vec<_> = seen.iter().map(Command::name).collect();
     assert!(!sent.iter().any(|name| forbidden.contains(&name.as_str())), "{sent:?}");
-    // The TTL follows the expiry that the session has, and a minute more than a day is none; that of
-    // a user's list the absolute end of the sessions in it, and five minutes.
+    // The TTL follows the expiry that the session has, and a minute more than a day is none; that
+    // of a user's list the absolute end of the sessions in it, and five minutes.
     for (key, ttl) in redis.keys().await {
         let longest = if key.starts_with("session:u:") { 86_700_000 } else { 86_400_000 };
         assert!((1..=longest).contains(&ttl), "{key}: {ttl}");

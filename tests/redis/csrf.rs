@@ -1,8 +1,8 @@
-//! Requests that another site's page made in a visitor's name do not pass, and the visitor's own do:
-//! over HTTP, on a live Redis.
+//! Requests that another site's page made in a visitor's name do not pass, and the visitor's own
+//! do: over HTTP, on a live Redis.
 //!
-//! To see these fail: bind the token to the visitor's cookie whether there is a session or not; keep
-//! that cookie over a login; ask the header `Origin` after the token; take a failed load for a
+//! To see these fail: bind the token to the visitor's cookie whether there is a session or not;
+//! keep that cookie over a login; ask the header `Origin` after the token; take a failed load for a
 //! visitor; look at the path's beginning for an exemption.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};

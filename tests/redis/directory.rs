@@ -1,7 +1,7 @@
 //! A directory with its cache in Redis: read through, one loader, fresh after a change.
 //!
-//! To see these fail: fill without a lease; keep the lease when the value is removed; fill after the
-//! lease is over; ask the source in each process; keep what cannot be read.
+//! To see these fail: fill without a lease; keep the lease when the value is removed; fill after
+//! the lease is over; ask the source in each process; keep what cannot be read.
 
 mod outage;
 mod races;
@@ -19,8 +19,8 @@ pub const SETTINGS_KEY: &str = "session:d:s:alice";
 /// An end that is far away.
 pub const LATE: &str = "9999999999999";
 
-/// What this test's thread logs. With a subscriber for the other threads too, or a place in the code
-/// that one of those comes to first would be taken for one that nobody listens to.
+/// What this test's thread logs. With a subscriber for the other threads too, or a place in the
+/// code that one of those comes to first would be taken for one that nobody listens to.
 pub fn log_of_this_test() -> (LogCapture, tracing::subscriber::DefaultGuard) {
     let _ = LogCapture::of_the_process();
     LogCapture::on_this_thread()

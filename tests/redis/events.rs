@@ -1,4 +1,5 @@
-//! What happens in the life of a session is told once, by its public id, as a stream and in the log.
+//! What happens in the life of a session is told once, by its public id, as a stream and in the
+//! log.
 //!
 //! To see these fail: leave out any `emit`, or repeat one.
 

@@ -1,7 +1,7 @@
 //! Guards: who may not go on is told why, in a way that the client understands.
 //!
-//! To see these fail: let a failed check pass; send browsers to the login when the store is away; put an
-//! unsafe place into `next`; call the inner service before the answer is there.
+//! To see these fail: let a failed check pass; send browsers to the login when the store is away;
+//! put an unsafe place into `next`; call the inner service before the answer is there.
 
 use std::convert::Infallible;
 use std::sync::Arc;

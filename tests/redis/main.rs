@@ -1,4 +1,5 @@
-//! Sites on a live Redis, as a client sees them. Needs redis-server.
+//! Sites on a live Redis, as a client sees them. Needs redis-server, and in two tests the
+//! servers of `scripts/servers.sh`.
 
 #![allow(
     missing_docs,

@@ -1,13 +1,15 @@
 //! "Remember me": some sessions outlive the browser, for as long as they were told to.
 //!
-//! To see these fail: leave the flag out of the record, or the cookie as it is when the age changes.
+//! To see these fail: leave the flag out of the record, or the cookie as it is when the age
+//! changes.
 
 use test_support::{COOKIE, RedisServer, Reply, Site};
 use tower_redis_session::CookieConfig;
 
 const MONTH: u64 = 30 * 86_400;
 
-/// The `Max-Age` of the session cookie that the answer sets; none for one that ends with the browser.
+/// The `Max-Age` of the session cookie that the answer sets; none for one that ends with the
+/// browser.
 fn max_age(reply: &Reply) -> Option<u64> {
     let lines = reply.set_cookies();
     assert_eq!(lines.len(), 1, "{reply:?}");

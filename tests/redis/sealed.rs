@@ -1,7 +1,7 @@
 //! Records that only the cookie opens: who has the store reads no values and forges none.
 //!
-//! To see these fail: save the record in the place of the sealed one; leave the id or the version out of
-//! what is bound; read on as plain what does not open.
+//! To see these fail: save the record in the place of the sealed one; leave the id or the version
+//! out of what is bound; read on as plain what does not open.
 
 use test_support::{Browser, RedisServer, Site, records};
 use tower_redis_session::{

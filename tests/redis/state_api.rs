@@ -1,7 +1,7 @@
 //! The session API: what pages and their scripts are told, and how other tabs hear of it.
 //!
-//! To see these fail: answer from the copy that was loaded; let a stream count as activity, or go on when
-//! the session is dead; say "signed out" when the store is away.
+//! To see these fail: answer from the copy that was loaded; let a stream count as activity, or go
+//! on when the session is dead; say "signed out" when the store is away.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Clients without cookies: the token in a header, by the same rules.
 //!
-//! To see these fail: read both the cookie and the header; hand a token out beside the cookie; leave
+//! To see these fail: read both the cookie and the header; hand a token out beside the cookie;
+//! leave
 //! `Vary` at `cookie`.
 
 use http::{HeaderName, Method};

@@ -1,5 +1,5 @@
-//! Each requirement of the security bar, by its number, and the tests that hold it: the one table of
-//! them, from which the end of `SECURITY.md` is made.
+//! Each requirement of the security bar, by its number, and the tests that hold it: the one table
+//! of them, from which the end of `SECURITY.md` is made.
 //!
 //! To bring `SECURITY.md` up to date: `UPDATE_SECURITY=1 cargo test --test rules`.
 //!

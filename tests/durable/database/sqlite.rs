@@ -204,7 +204,8 @@ async fn the_old_way_in_is_the_same_store() {
     assert_eq!(layer.revoke_all("alice").await.unwrap(), 1);
 }
 
-/// Somebody who is not the client never finishes a renewal: that would end the id that the client has.
+/// Somebody who is not the client never finishes a renewal: that would end the id that the client
+/// has.
 #[tokio::test]
 async fn to_clear_a_platform_in_the_middle_of_a_renewal_signs_nobody_out() {
     let (_folder, url) = file();

@@ -1,4 +1,5 @@
-//! The database is locked, full, hung or gone: reads go on from Redis, and no write is acknowledged.
+//! The database is locked, full, hung or gone: reads go on from Redis, and no write is
+//! acknowledged.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -28,8 +28,9 @@ impl Duo {
     }
 }
 
+/// Schedule 37.
 #[tokio::test(flavor = "multi_thread")]
-async fn s37_a_machine_that_slept_between_the_poll_and_the_read() {
+async fn a_machine_that_slept_between_the_poll_and_the_read() {
     let duo = Duo::with(patient).await;
     let (alice, id) = duo.settled().await;
     learn_nothing(&[&duo.a, &duo.b]).await;
@@ -44,8 +45,9 @@ async fn s37_a_machine_that_slept_between_the_poll_and_the_read() {
     duo.is_dead_at_rest(&alice).await;
 }
 
+/// Schedule 37b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s37b_a_slow_poll_does_not_undo_what_was_set_aside_meanwhile() {
+async fn a_slow_poll_does_not_undo_what_was_set_aside_meanwhile() {
     let duo = Duo::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
@@ -62,8 +64,9 @@ async fn s37b_a_slow_poll_does_not_undo_what_was_set_aside_meanwhile() {
     duo.is_dead_at_rest(&before).await;
 }
 
+/// Schedule 37c.
 #[tokio::test(flavor = "multi_thread")]
-async fn s37c_a_slow_poll_does_not_take_back_a_newer_generation() {
+async fn a_slow_poll_does_not_take_back_a_newer_generation() {
     let duo = Duo::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
@@ -94,8 +97,9 @@ async fn s37c_a_slow_poll_does_not_take_back_a_newer_generation() {
     assert_eq!(duo.epoch().await.0, seq, "an old answer was no reason for a bump");
 }
 
+/// Schedule 37d.
 #[tokio::test(flavor = "multi_thread")]
-async fn s37d_an_answer_that_took_longer_than_the_lease_is_worth_nothing() {
+async fn an_answer_that_took_longer_than_the_lease_is_worth_nothing() {
     let duo = Duo::start().await;
     let (alice, id) = duo.settled().await;
     learn_nothing(&[&duo.a, &duo.b]).await;
@@ -124,8 +128,9 @@ async fn acknowledged_in_time(duo: &Duo, instance: &Instance, alice: &Browser) {
     assert!(start.elapsed() < duo.lease() + slack, "{:?}", start.elapsed());
 }
 
+/// Schedule 38.
 #[tokio::test(flavor = "multi_thread")]
-async fn s38_strict_and_all_is_well() {
+async fn strict_and_all_is_well() {
     let duo = Duo::with(|settings| (settings.strict, settings.lease) = (true, 4_000)).await;
     let (mut alice, _) = duo.settled().await;
     let before = alice.tab().await;
@@ -138,8 +143,9 @@ async fn s38_strict_and_all_is_well() {
     duo.is_dead_at_rest(&before).await;
 }
 
+/// Schedule 38b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s38b_strict_and_the_app_dies_after_the_commit() {
+async fn strict_and_the_app_dies_after_the_commit() {
     let mut duo = Duo::with(strict).await;
     let (alice, _) = duo.settled().await;
     duo.a.hold("after-commit").await;
@@ -156,8 +162,9 @@ async fn s38b_strict_and_the_app_dies_after_the_commit() {
     duo.is_dead_at_rest(&alice).await;
 }
 
+/// Schedule 38c.
 #[tokio::test(flavor = "multi_thread")]
-async fn s38c_strict_and_redis_refuses() {
+async fn strict_and_redis_refuses() {
     let duo = Duo::with(strict).await;
     let (alice, id) = duo.settled().await;
     // Nothing but its lease tells B.
@@ -207,24 +214,27 @@ async fn heals(mut duo: Duo, replica: RedisServer, alice: &Browser) {
     duo.is_dead_at_rest(alice).await;
 }
 
+/// Schedule 38d.
 #[tokio::test(flavor = "multi_thread")]
-async fn s38d_strict_and_a_logout_on_the_side_of_the_old_primary() {
+async fn strict_and_a_logout_on_the_side_of_the_old_primary() {
     let (duo, replica, alice) = split().await;
     acknowledged_in_time(&duo, &duo.a, &alice).await;
     assert!(is_dead(&duo.b, &alice).await && is_dead(&duo.a, &alice).await);
     heals(duo, replica, &alice).await;
 }
 
+/// Schedule 38e.
 #[tokio::test(flavor = "multi_thread")]
-async fn s38e_strict_and_a_logout_on_the_side_of_the_new_primary() {
+async fn strict_and_a_logout_on_the_side_of_the_new_primary() {
     let (duo, replica, alice) = split().await;
     acknowledged_in_time(&duo, &duo.b, &alice).await;
     assert!(is_dead(&duo.a, &alice).await && is_dead(&duo.b, &alice).await);
     heals(duo, replica, &alice).await;
 }
 
+/// Schedule 39.
 #[tokio::test(flavor = "multi_thread")]
-async fn s39_nothing_stays_for_ever() {
+async fn nothing_stays_for_ever() {
     let quick = |settings: &mut Settings| {
         (settings.poll_interval, settings.lease, settings.touch_interval) = (500, 2_500, 1);
     };

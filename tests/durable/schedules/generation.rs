@@ -27,8 +27,9 @@ async fn a_hears_nothing(duo: &Duo) {
     duo.a.reached("poll-answer").await;
 }
 
+/// Schedule 10.
 #[tokio::test(flavor = "multi_thread")]
-async fn s10_a_writer_that_has_not_heard_of_the_new_redis() {
+async fn a_writer_that_has_not_heard_of_the_new_redis() {
     let duo = Duo::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
@@ -45,8 +46,9 @@ async fn s10_a_writer_that_has_not_heard_of_the_new_redis() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 10b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s10b_a_writer_that_has_not_heard_of_the_new_generation() {
+async fn a_writer_that_has_not_heard_of_the_new_generation() {
     let duo = Duo::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
@@ -63,8 +65,9 @@ async fn s10b_a_writer_that_has_not_heard_of_the_new_generation() {
     assert!(is_dead(&duo.a, &before).await, "alive on A after all");
 }
 
+/// Schedule 10c.
 #[tokio::test(flavor = "multi_thread")]
-async fn s10c_a_save_by_one_that_has_not_heard_of_the_new_generation() {
+async fn a_save_by_one_that_has_not_heard_of_the_new_generation() {
     let duo = Duo::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     a_hears_nothing(&duo).await;
@@ -100,18 +103,21 @@ async fn bumped_before_the_commit(a_hears: bool) {
     assert!(is_dead(&duo.b, &alice).await, "alive on B after all");
 }
 
+/// Schedule 11.
 #[tokio::test(flavor = "multi_thread")]
-async fn s11_a_new_generation_between_the_update_and_the_commit() {
+async fn a_new_generation_between_the_update_and_the_commit() {
     bumped_before_the_commit(false).await;
 }
 
+/// Schedule 11b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s11b_the_same_where_the_writer_has_heard_of_it_meanwhile() {
+async fn a_new_generation_that_the_writer_hears_of_before_the_commit() {
     bumped_before_the_commit(true).await;
 }
 
+/// Schedule 11c.
 #[tokio::test(flavor = "multi_thread")]
-async fn s11c_a_new_generation_while_the_commit_itself_is_under_way() {
+async fn a_new_generation_while_the_commit_itself_is_under_way() {
     let duo = Duo::with(patient).await;
     let (alice, id) = duo.settled().await;
     duo.hold_commits("NOT NEW.alive").await;
@@ -131,8 +137,9 @@ async fn s11c_a_new_generation_while_the_commit_itself_is_under_way() {
     assert!(is_dead(&duo.b, &alice).await, "alive on B after all");
 }
 
+/// Schedule 12.
 #[tokio::test(flavor = "multi_thread")]
-async fn s12_a_push_that_is_refused() {
+async fn a_push_that_is_refused() {
     let duo = Duo::start().await;
     let (alice, id) = duo.settled().await;
     duo.unpushed_on_a(&alice, "/logout").await;
@@ -146,8 +153,9 @@ async fn s12_a_push_that_is_refused() {
     assert!(is_dead(&duo.a, &alice).await && is_dead(&duo.b, &alice).await);
 }
 
+/// Schedule 12b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s12b_its_instance_does_not_believe_redis_about_it_once_redis_answers_again() {
+async fn the_instance_of_a_refused_push_does_not_believe_redis_once_it_answers_again() {
     let duo = Duo::with(patient).await;
     let (alice, id) = duo.settled().await;
     // Nobody sweeps, and no poll tells.
@@ -172,8 +180,9 @@ async fn s12b_its_instance_does_not_believe_redis_about_it_once_redis_answers_ag
     assert!(is_dead(&duo.b, &alice).await, "alive on B after all");
 }
 
+/// Schedule 12c.
 #[tokio::test(flavor = "multi_thread")]
-async fn s12c_a_save_whose_push_is_refused() {
+async fn a_save_whose_push_is_refused() {
     let duo = Duo::with(patient).await;
     let (alice, _) = duo.settled().await;
     a_hears_nothing(&duo).await;
@@ -187,8 +196,9 @@ async fn s12c_a_save_whose_push_is_refused() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 12d.
 #[tokio::test(flavor = "multi_thread")]
-async fn s12d_others_hear_of_it_long_before_their_next_poll() {
+async fn others_hear_of_a_refused_push_long_before_their_next_poll() {
     let seldom = |settings: &mut Settings| {
         patient(settings);
         (settings.poll_interval, settings.lease) = (20_000, 25_000);

@@ -39,8 +39,9 @@ fn kill(id: &str) -> Matching {
     Matching::command("DEL").containing(id)
 }
 
+/// Schedule 23.
 #[tokio::test(flavor = "multi_thread")]
-async fn s23_a_write_that_arrives_after_its_retry_and_the_end_of_the_session() {
+async fn a_write_that_arrives_after_its_retry_and_the_end_of_the_session() {
     let duo = Duo::with(soon_without_redis).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
@@ -58,8 +59,9 @@ async fn s23_a_write_that_arrives_after_its_retry_and_the_end_of_the_session() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 23b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s23b_a_write_that_arrives_after_its_retry_and_an_eviction_finds_nothing_to_replace() {
+async fn a_write_that_arrives_after_its_retry_and_an_eviction_finds_nothing_to_replace() {
     let duo = Duo::with(soon_without_redis).await;
     let (mut alice, id) = duo.settled().await;
     let late = duo.pa.hold(put().containing(&id));
@@ -74,8 +76,9 @@ async fn s23b_a_write_that_arrives_after_its_retry_and_an_eviction_finds_nothing
     duo.is_at_rest().await;
 }
 
+/// Schedule 24.
 #[tokio::test(flavor = "multi_thread")]
-async fn s24_a_write_whose_sender_is_dead() {
+async fn a_write_whose_sender_is_dead() {
     // Waits for Redis until it dies.
     let patient = |settings: &mut Settings| {
         (settings.redis_timeout, settings.budget) = (9_000, 9_000);
@@ -104,8 +107,9 @@ async fn s24_a_write_whose_sender_is_dead() {
 /// In which order three late commands arrive.
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
+/// Schedule 25.
 #[tokio::test(flavor = "multi_thread")]
-async fn s25_a_save_an_end_and_a_fill_that_arrive_in_every_order() {
+async fn a_save_an_end_and_a_fill_that_arrive_in_every_order() {
     let duo = Duo::with(soon_without_redis).await;
     for order in ORDERS {
         let (mut alice, id) = duo.settled().await;
@@ -141,8 +145,9 @@ async fn s25_a_save_an_end_and_a_fill_that_arrive_in_every_order() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 25b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s25b_a_redis_that_stands_still_with_all_three_in_its_buffers() {
+async fn a_redis_that_stands_still_with_all_three_in_its_buffers() {
     let patient = |settings: &mut Settings| {
         (settings.redis_timeout, settings.database_timeout, settings.budget) = (200, 4_500, 9_000);
     };
@@ -174,8 +179,9 @@ async fn s25b_a_redis_that_stands_still_with_all_three_in_its_buffers() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 26.
 #[tokio::test(flavor = "multi_thread")]
-async fn s26_a_late_save_finds_a_lease() {
+async fn a_late_save_finds_a_lease() {
     for path in ["/update:n", "/logout"] {
         let duo = Duo::with(soon_without_redis).await;
         let (mut alice, id) = duo.settled().await;
@@ -198,8 +204,9 @@ async fn s26_a_late_save_finds_a_lease() {
     }
 }
 
+/// Schedule 27.
 #[tokio::test(flavor = "multi_thread")]
-async fn s27_a_clear_that_arrives_after_a_newer_write() {
+async fn a_clear_that_arrives_after_a_newer_write() {
     let duo = Duo::start().await;
     let (mut alice, id) = duo.settled().await;
     learn_nothing(&[&duo.a, &duo.b]).await;
@@ -222,8 +229,9 @@ async fn s27_a_clear_that_arrives_after_a_newer_write() {
     assert!(duo.copied_version(&id).await.is_none_or(|version| version == 3));
 }
 
+/// Schedule 27b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s27b_what_waits_to_be_cleared_hides_no_newer_write() {
+async fn what_waits_to_be_cleared_hides_no_newer_write() {
     let duo = Duo::with(|settings| settings.lease = 10_000).await;
     let (mut alice, id) = duo.settled().await;
     learn_nothing(&[&duo.a, &duo.b]).await;
@@ -246,8 +254,9 @@ async fn s27b_what_waits_to_be_cleared_hides_no_newer_write() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 28.
 #[tokio::test(flavor = "multi_thread")]
-async fn s28_a_sweeper_that_is_slower_than_a_writer() {
+async fn a_sweeper_that_is_slower_than_a_writer() {
     let duo = Duo::start().await;
     let (mut alice, id) = duo.settled().await;
     learn_nothing(&[&duo.a]).await;
@@ -269,8 +278,9 @@ async fn s28_a_sweeper_that_is_slower_than_a_writer() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 29.
 #[tokio::test(flavor = "multi_thread")]
-async fn s29_more_in_doubt_than_the_journal_may_hold() {
+async fn more_in_doubt_than_the_journal_may_hold() {
     const LIMIT: usize = 5;
     let few = |settings: &mut Settings| settings.journal_limit = LIMIT;
     let duo = Duo::with(few).await;

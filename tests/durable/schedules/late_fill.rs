@@ -25,8 +25,9 @@ async fn is_dead_everywhere(duo: &Duo, browser: &Browser) {
     assert!(is_dead(&duo.b, browser).await, "alive on B");
 }
 
+/// Schedule 1.
 #[tokio::test(flavor = "multi_thread")]
-async fn s01_a_copy_that_is_late_does_not_undo_a_logout() {
+async fn a_copy_that_is_late_does_not_undo_a_logout() {
     let duo = Duo::start().await;
     let (mut alice, id, late) = filling(&duo).await;
     let before = alice.tab().await;
@@ -38,8 +39,9 @@ async fn s01_a_copy_that_is_late_does_not_undo_a_logout() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 1b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s01b_nor_does_one_that_comes_right_after_it() {
+async fn a_copy_that_comes_right_after_a_logout_does_not_undo_it() {
     let duo = Duo::start().await;
     let (mut alice, id, late) = filling(&duo).await;
     let before = alice.tab().await;
@@ -50,8 +52,9 @@ async fn s01b_nor_does_one_that_comes_right_after_it() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 2.
 #[tokio::test(flavor = "multi_thread")]
-async fn s02_nor_does_one_after_an_eviction() {
+async fn a_late_copy_after_an_eviction_does_not_undo_a_logout() {
     let duo = Duo::start().await;
     let (mut alice, id, late) = filling(&duo).await;
     let before = alice.tab().await;
@@ -63,8 +66,9 @@ async fn s02_nor_does_one_after_an_eviction() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 3.
 #[tokio::test(flavor = "multi_thread")]
-async fn s03_a_late_copy_of_an_old_state_does_not_undo_a_save() {
+async fn a_late_copy_of_an_old_state_does_not_undo_a_save() {
     let duo = Duo::start().await;
     let (mut alice, id, late) = filling(&duo).await;
     alice.get("/update:n").await.expect(200);
@@ -77,8 +81,9 @@ async fn s03_a_late_copy_of_an_old_state_does_not_undo_a_save() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 3b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s03b_nor_does_it_where_the_lease_was_taken_over_by_a_copy_of_the_new_state() {
+async fn a_late_copy_does_not_undo_a_save_whose_own_copy_took_the_lease_over() {
     let duo = Duo::start().await;
     let (mut alice, id, late) = filling(&duo).await;
     alice.get("/update:n").await.expect(200);
@@ -93,8 +98,9 @@ async fn s03b_nor_does_it_where_the_lease_was_taken_over_by_a_copy_of_the_new_st
     duo.is_at_rest().await;
 }
 
+/// Schedule 3c.
 #[tokio::test(flavor = "multi_thread")]
-async fn s03c_a_save_takes_the_lease_of_whoever_read_before_it() {
+async fn a_save_takes_the_lease_of_whoever_read_before_it() {
     let duo = Duo::start().await;
     let (mut alice, _, late) = filling(&duo).await;
     alice.get("/update:n").await.expect(200);
@@ -128,12 +134,14 @@ async fn paused_before_its_fill(pause: Duration) {
     duo.is_at_rest().await;
 }
 
+/// Schedule 4.
 #[tokio::test(flavor = "multi_thread")]
-async fn s04_a_process_that_slept_before_its_copy_does_not_undo_a_logout() {
+async fn a_process_that_slept_before_its_copy_does_not_undo_a_logout() {
     paused_before_its_fill(Duration::ZERO).await;
 }
 
+/// Schedule 4b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s04b_nor_does_one_that_slept_longer_than_any_lease() {
+async fn a_process_that_slept_longer_than_any_lease_does_not_undo_a_logout() {
     paused_before_its_fill(LEASE_OF_A_FILL).await;
 }

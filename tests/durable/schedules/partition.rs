@@ -36,8 +36,9 @@ fn open_the_database(duo: &Duo) {
     duo.db.set(Gate::Pass);
 }
 
+/// Schedule 13.
 #[tokio::test(flavor = "multi_thread")]
-async fn s13_a_long_partition_of_one_instance_costs_the_other_nothing() {
+async fn a_long_partition_of_one_instance_costs_the_other_nothing() {
     let duo = Duo::with(|settings| (settings.lease, settings.poll_timeout) = (1_000, 800)).await;
     let (mut writers, mut readers) = (Vec::new(), Vec::new());
     for _ in 0..10 {
@@ -89,8 +90,9 @@ async fn served_until(duo: &Duo, alice: &Browser, start: Instant, limit: Duratio
     }
 }
 
+/// Schedule 14.
 #[tokio::test(flavor = "multi_thread")]
-async fn s14_an_instance_that_hears_of_a_logout_in_no_way_serves_it_for_a_limited_time() {
+async fn an_instance_that_hears_of_a_logout_in_no_way_serves_it_for_a_limited_time() {
     let stretch = Duration::from_secs(3);
     let duo = Duo::with(|settings| settings.stretch = 3_000).await;
     let (alice, _) = duo.settled().await;
@@ -108,8 +110,9 @@ async fn s14_an_instance_that_hears_of_a_logout_in_no_way_serves_it_for_a_limite
     duo.is_at_rest().await;
 }
 
+/// Schedule 14b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s14b_without_a_stretch_it_refuses_after_a_lease() {
+async fn an_instance_that_hears_of_nothing_refuses_after_a_lease_without_a_stretch() {
     let duo = Duo::with(|settings| settings.stretch = 0).await;
     let (alice, _) = duo.settled().await;
     duo.db.set(Gate::Refuse);
@@ -124,8 +127,9 @@ async fn s14b_without_a_stretch_it_refuses_after_a_lease() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 14c.
 #[tokio::test(flavor = "multi_thread")]
-async fn s14c_an_instance_without_the_database_sees_every_push_at_once() {
+async fn an_instance_without_the_database_sees_every_push_at_once() {
     let duo = Duo::start().await;
     let (mut alice, _) = duo.settled().await;
     let (mut bob, _) = duo.settled().await;
@@ -144,8 +148,9 @@ async fn s14c_an_instance_without_the_database_sees_every_push_at_once() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 15.
 #[tokio::test(flavor = "multi_thread")]
-async fn s15_a_database_that_goes_away_for_all_with_the_answer_to_a_logout() {
+async fn a_database_that_goes_away_for_all_with_the_answer_to_a_logout() {
     let duo = Duo::with(patient).await;
     let (alice, id) = duo.settled().await;
     let cut = duo.da.cut_reply(write_of(&id));
@@ -174,8 +179,9 @@ async fn show_the_generation(duo: &Duo) {
     let _ = duo.database.sql("ALTER TABLE trs_cache RENAME COLUMN hidden TO generation").await;
 }
 
+/// Schedule 15b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s15b_a_generation_that_cannot_be_read_after_the_commit() {
+async fn a_generation_that_cannot_be_read_after_the_commit() {
     let duo = Duo::with(patient).await;
     let (mut alice, _) = duo.settled().await;
     let (mut bob, id) = duo.settled().await;
@@ -199,8 +205,9 @@ async fn s15b_a_generation_that_cannot_be_read_after_the_commit() {
     }
 }
 
+/// Schedule 16.
 #[tokio::test(flavor = "multi_thread")]
-async fn s16_a_redis_of_the_past_that_comes_while_the_apps_are_down() {
+async fn a_redis_of_the_past_that_comes_while_the_apps_are_down() {
     let mut duo = Duo::start().await;
     let (mut alice, id) = duo.settled().await;
     let (mut bob, _) = duo.settled().await;
@@ -231,8 +238,9 @@ async fn s16_a_redis_of_the_past_that_comes_while_the_apps_are_down() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 16b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s16b_a_redis_of_the_past_while_nobody_can_ask_the_database() {
+async fn a_redis_of_the_past_while_nobody_can_ask_the_database() {
     let duo = Duo::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;

@@ -27,8 +27,9 @@ async fn is_dead_everywhere(duo: &Duo, browser: &Browser) -> bool {
     is_dead(&duo.a, browser).await && is_dead(&duo.b, browser).await
 }
 
+/// Schedule 30.
 #[tokio::test(flavor = "multi_thread")]
-async fn s30_a_renewal_whose_app_dies_before_its_second_step() {
+async fn a_renewal_whose_app_dies_before_its_second_step() {
     let mut duo = Duo::start().await;
     for place in ["nowhere", "after-commit", "after-begin"] {
         let (mut alice, id) = duo.settled().await;
@@ -57,9 +58,9 @@ async fn s30_a_renewal_whose_app_dies_before_its_second_step() {
     duo.is_at_rest().await;
 }
 
-/// That one is the exception: nobody can tell a client whose answer is lost on the way.
+/// Schedule 30b. The exception: nobody can tell a client whose answer is lost on the way.
 #[tokio::test(flavor = "multi_thread")]
-async fn s30b_a_renewal_whose_app_dies_after_its_second_step() {
+async fn a_renewal_whose_app_dies_after_its_second_step() {
     let mut duo = Duo::start().await;
     let (alice, _) = duo.settled().await;
     duo.a.hold("after-begin").await;
@@ -78,8 +79,9 @@ async fn s30b_a_renewal_whose_app_dies_after_its_second_step() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 30c.
 #[tokio::test(flavor = "multi_thread")]
-async fn s30c_a_renewal_of_which_one_reply_is_lost() {
+async fn a_renewal_of_which_one_reply_is_lost() {
     let duo = Duo::start().await;
     for step in [1, 2] {
         let (mut alice, id) = duo.settled().await;
@@ -106,8 +108,9 @@ async fn fails_in_the_middle(duo: &Duo, alice: &mut Browser, fault: impl FnOnce(
     after(alice, &reply);
 }
 
+/// Schedule 30d.
 #[tokio::test(flavor = "multi_thread")]
-async fn s30d_a_renewal_whose_second_step_does_not_happen_is_finished_by_whoever_comes_next() {
+async fn a_renewal_whose_second_step_does_not_happen_is_finished_by_whoever_comes_next() {
     let duo = Duo::start().await;
     for next in [&duo.a, &duo.b] {
         let (mut alice, _) = duo.settled().await;
@@ -124,8 +127,9 @@ async fn s30d_a_renewal_whose_second_step_does_not_happen_is_finished_by_whoever
     duo.is_at_rest().await;
 }
 
+/// Schedule 30e.
 #[tokio::test(flavor = "multi_thread")]
-async fn s30e_a_renewal_whose_second_step_happens_and_nobody_hears_of_it() {
+async fn a_renewal_whose_second_step_happens_and_nobody_hears_of_it() {
     let duo = Duo::start().await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
@@ -141,8 +145,9 @@ async fn s30e_a_renewal_whose_second_step_happens_and_nobody_hears_of_it() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 30f.
 #[tokio::test(flavor = "multi_thread")]
-async fn s30f_a_renewal_is_not_answered_before_the_old_id_is_dead() {
+async fn a_renewal_is_not_answered_before_the_old_id_is_dead() {
     let duo = Duo::start().await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
@@ -160,8 +165,9 @@ async fn s30f_a_renewal_is_not_answered_before_the_old_id_is_dead() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 30g.
 #[tokio::test(flavor = "multi_thread")]
-async fn s30g_the_logout_of_a_renewal_that_was_not_finished_ends_the_old_id_too() {
+async fn the_logout_of_a_renewal_that_was_not_finished_ends_the_old_id_too() {
     // Believes for so long that what is right at once is so by no lease that has run out.
     let patient = |settings: &mut Settings| settings.lease = 10_000;
     let duo = Duo::with(patient).await;
@@ -179,8 +185,9 @@ async fn s30g_the_logout_of_a_renewal_that_was_not_finished_ends_the_old_id_too(
     duo.is_at_rest().await;
 }
 
+/// Schedule 34.
 #[tokio::test(flavor = "multi_thread")]
-async fn s34_updates_whose_every_50th_reply_is_lost_are_counted_once() {
+async fn updates_whose_every_50th_reply_is_lost_are_counted_once() {
     let each: u64 = std::env::var("UPDATES").map_or(32, |text| text.parse().unwrap());
     let duo = Duo::start().await;
     let (alice, _) = duo.settled().await;
@@ -257,8 +264,9 @@ async fn active(duo: &Duo, lost: usize, alternates: bool) -> bool {
     true
 }
 
+/// Schedule 35.
 #[tokio::test(flavor = "multi_thread")]
-async fn s35_whoever_comes_in_time_is_signed_in_also_if_the_copy_is_lost() {
+async fn whoever_comes_in_time_is_signed_in_also_if_the_copy_is_lost() {
     let touched = |settings: &mut Settings| {
         settings.idle = 3;
         settings.touch_interval = 100;
@@ -290,8 +298,9 @@ fn touch(id: &str) -> Matching {
     Matching::script(script.get_hash()).containing(id)
 }
 
+/// Schedule 36.
 #[tokio::test(flavor = "multi_thread")]
-async fn s36_a_touch_that_arrives_after_the_logout() {
+async fn a_touch_that_arrives_after_the_logout() {
     let touched = |settings: &mut Settings| {
         soon_without_redis(settings);
         settings.touch_interval = 1;
@@ -310,8 +319,9 @@ async fn s36_a_touch_that_arrives_after_the_logout() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 36b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s36b_a_touch_of_the_version_before() {
+async fn a_touch_of_the_version_before() {
     let patient = |settings: &mut Settings| {
         soon_without_redis(settings);
         (settings.touch_interval, settings.lease) = (1, 10_000);

@@ -19,8 +19,8 @@ fn unhurried(settings: &mut Settings) {
 const LOGIN: &str = "/begin_login:alice,finish_login";
 const REVOKE: &str = "/logout_everywhere";
 
-/// What a revocation may meet, and the browser that asks for it: with a session of Alice's, with one
-/// of nobody's, with none.
+/// What a revocation may meet, and the browser that asks for it: with a session of Alice's, with
+/// one of nobody's, with none.
 const WAYS: [(&str, &str); 3] = [("alice", "/renew"), ("somebody", LOGIN), ("nobody", LOGIN)];
 
 impl Duo {
@@ -63,8 +63,9 @@ async fn ended(asked: JoinHandle<Option<Reply>>, browser: &Browser) -> Browser {
     browser
 }
 
+/// Schedule 31.
 #[tokio::test(flavor = "multi_thread")]
-async fn s31_a_renewal_or_a_login_that_is_held_anywhere_while_all_is_revoked() {
+async fn a_renewal_or_a_login_that_is_held_anywhere_while_all_is_revoked() {
     const INSERT: &str = "INSERT ON trs_sessions";
     const UPDATE: &str = "UPDATE ON trs_sessions";
     let places = [
@@ -96,8 +97,9 @@ async fn s31_a_renewal_or_a_login_that_is_held_anywhere_while_all_is_revoked() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 31b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s31b_a_revocation_that_is_held_anywhere_while_somebody_renews_or_signs_in() {
+async fn a_revocation_that_is_held_anywhere_while_somebody_renews_or_signs_in() {
     let places = [
         (Statement::After("UPDATE ON trs_users"), "true"),
         (Statement::After("UPDATE ON trs_sessions"), "NOT NEW.alive"),
@@ -124,9 +126,9 @@ async fn s31b_a_revocation_that_is_held_anywhere_while_somebody_renews_or_signs_
     duo.is_at_rest().await;
 }
 
-/// Between the two steps of a renewal.
+/// Schedule 31c. Between the two steps of a renewal.
 #[tokio::test(flavor = "multi_thread")]
-async fn s31c_a_renewal_between_its_steps_while_all_is_revoked() {
+async fn a_renewal_between_its_steps_while_all_is_revoked() {
     for file in [false, true] {
         let duo = match file {
             true => Duo::on_file(SqliteFile::fresh(), unhurried).await,
@@ -147,9 +149,10 @@ async fn s31c_a_renewal_between_its_steps_while_all_is_revoked() {
     }
 }
 
-/// Who killed them had no time to tell Redis, and the second revocation finds nothing alive.
+/// Schedule 31d. Who killed them had no time to tell Redis, and the second revocation finds
+/// nothing alive.
 #[tokio::test(flavor = "multi_thread")]
-async fn s31d_a_second_revocation_tells_redis_what_the_first_one_had_no_time_to_tell() {
+async fn a_second_revocation_tells_redis_what_the_first_one_had_no_time_to_tell() {
     for file in [false, true] {
         let mut duo = match file {
             true => Duo::on_file(SqliteFile::fresh(), unhurried).await,
@@ -248,8 +251,9 @@ fn revocation_script() -> Matching {
     Matching::script(script.get_hash())
 }
 
+/// Schedule 31e.
 #[tokio::test(flavor = "multi_thread")]
-async fn s31e_redis_alone_a_revocation_before_and_after_every_command_of_a_renewal_or_a_login() {
+async fn a_revocation_before_and_after_every_command_of_a_renewal_or_a_login_on_redis_alone() {
     let alone = Alone::start(None).await;
     for (who, path) in WAYS {
         for early in [true, false] {
@@ -299,8 +303,9 @@ async fn s31e_redis_alone_a_revocation_before_and_after_every_command_of_a_renew
     alone.redis.assert_every_key_has_a_ttl().await;
 }
 
+/// Schedule 32.
 #[tokio::test(flavor = "multi_thread")]
-async fn s32_a_login_whose_password_was_checked_before_all_was_revoked_fails() {
+async fn a_login_whose_password_was_checked_before_all_was_revoked_fails() {
     for file in [false, true] {
         let duo = match file {
             true => Duo::on_file(SqliteFile::fresh(), unhurried).await,
@@ -330,8 +335,9 @@ async fn s32_a_login_whose_password_was_checked_before_all_was_revoked_fails() {
     }
 }
 
+/// Schedule 32b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s32b_redis_alone() {
+async fn a_login_whose_password_was_checked_before_all_was_revoked_fails_on_redis_alone() {
     let alone = Alone::start(None).await;
     for path in ["/begin_login:alice", "/insert:cart:tea,save,begin_login:alice"] {
         let visitor = alone.browser(0).await;
@@ -383,8 +389,9 @@ enum Doing {
 
 const LIMIT: u32 = 2;
 
+/// Schedule 33.
 #[tokio::test(flavor = "multi_thread")]
-async fn s33_two_logins_and_a_renewal_at_the_limit_in_every_order_of_their_steps() {
+async fn two_logins_and_a_renewal_at_the_limit_in_every_order_of_their_steps() {
     use Doing::{Begin, Finish, One, Two};
     let limited = |settings: &mut Settings| {
         unhurried(settings);
@@ -444,8 +451,9 @@ async fn s33_two_logins_and_a_renewal_at_the_limit_in_every_order_of_their_steps
     duo.is_at_rest().await;
 }
 
+/// Schedule 33b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s33b_a_login_that_is_killed_between_its_steps_takes_no_room_from_the_next_one() {
+async fn a_login_that_is_killed_between_its_steps_takes_no_room_from_the_next_one() {
     let limited = |settings: &mut Settings| {
         unhurried(settings);
         settings.sessions_per_user = Some(LIMIT);
@@ -474,8 +482,9 @@ async fn s33b_a_login_that_is_killed_between_its_steps_takes_no_room_from_the_ne
     duo.is_at_rest().await;
 }
 
+/// Schedule 33c.
 #[tokio::test(flavor = "multi_thread")]
-async fn s33c_redis_alone_in_every_order() {
+async fn two_logins_and_a_renewal_at_the_limit_in_every_order_on_redis_alone() {
     let all = orders(&[0, 1, 2], &[]);
     assert_eq!(all.len(), 6);
     let alone = Alone::start(Some(LIMIT)).await;
@@ -505,9 +514,9 @@ async fn s33c_redis_alone_in_every_order() {
     alone.redis.assert_every_key_has_a_ttl().await;
 }
 
-/// The second one asks while the first has done everything but its commit.
+/// Schedule 33d. The second one asks while the first has done everything but its commit.
 #[tokio::test(flavor = "multi_thread")]
-async fn s33d_two_logins_at_the_limit_of_which_one_waits_for_its_commit() {
+async fn two_logins_at_the_limit_of_which_one_waits_for_its_commit() {
     let limited = |settings: &mut Settings| {
         unhurried(settings);
         settings.sessions_per_user = Some(LIMIT);

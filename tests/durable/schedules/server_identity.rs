@@ -76,8 +76,9 @@ fn counts(instance: &Instance, mut browser: Browser, stop: &Arc<AtomicBool>) -> 
     })
 }
 
+/// Schedule 17.
 #[tokio::test(flavor = "multi_thread")]
-async fn s17_a_redis_that_comes_back_empty_or_from_a_snapshot_under_load() {
+async fn a_redis_that_comes_back_empty_or_from_a_snapshot_under_load() {
     let duo = Duo::start().await;
     let (mut gone, _) = duo.settled().await;
     let (before, mut users) = (gone.tab().await, Vec::new());
@@ -110,8 +111,9 @@ async fn s17_a_redis_that_comes_back_empty_or_from_a_snapshot_under_load() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 18.
 #[tokio::test(flavor = "multi_thread")]
-async fn s18_a_logout_on_the_side_of_a_failover_that_still_sees_the_old_primary() {
+async fn a_logout_on_the_side_of_a_failover_that_still_sees_the_old_primary() {
     let (mut duo, replica) = with_replica(|settings| settings.lease = 4_000).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
@@ -137,8 +139,9 @@ async fn s18_a_logout_on_the_side_of_a_failover_that_still_sees_the_old_primary(
     duo.is_at_rest().await;
 }
 
+/// Schedule 18b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s18b_a_logout_on_the_side_of_a_failover_that_sees_the_new_primary() {
+async fn a_logout_on_the_side_of_a_failover_that_sees_the_new_primary() {
     let (mut duo, replica) = with_replica(|settings| settings.lease = 4_000).await;
     let (alice, id) = duo.settled().await;
     replica.has_all_of(&duo.redis).await;
@@ -159,8 +162,9 @@ async fn s18b_a_logout_on_the_side_of_a_failover_that_sees_the_new_primary() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 19.
 #[tokio::test(flavor = "multi_thread")]
-async fn s19_a_primary_that_was_demoted_and_promoted_again_behind_open_connections() {
+async fn a_primary_that_was_demoted_and_promoted_again_behind_open_connections() {
     // So seldom that nobody asks while it is a replica.
     let seldom = |settings: &mut Settings| {
         (settings.poll_interval, settings.poll_timeout, settings.lease) = (1_500, 400, 2_000);
@@ -193,8 +197,9 @@ async fn s19_a_primary_that_was_demoted_and_promoted_again_behind_open_connectio
     duo.is_at_rest().await;
 }
 
+/// Schedule 20.
 #[tokio::test(flavor = "multi_thread")]
-async fn s20_a_replica_that_lags_is_promoted() {
+async fn a_replica_that_lags_is_promoted() {
     let redis = copying().start().await;
     let line = FaultProxy::start(redis.addr()).await;
     let behind = format!("127.0.0.1 {}", line.port());
@@ -230,8 +235,9 @@ fn patient(settings: &mut Settings) {
     (settings.redis_timeout, settings.database_timeout, settings.budget) = (4_000, 4_500, 9_000);
 }
 
+/// Schedule 21.
 #[tokio::test(flavor = "multi_thread")]
-async fn s21_a_bump_whose_reply_is_lost_is_made_once() {
+async fn a_bump_whose_reply_is_lost_is_made_once() {
     let duo = Duo::with(patient).await;
     let (alice, _) = duo.settled().await;
     let (seq, _) = duo.epoch().await;
@@ -252,8 +258,9 @@ async fn s21_a_bump_whose_reply_is_lost_is_made_once() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 21b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s21b_a_bump_that_never_arrived_is_made_after_all() {
+async fn a_bump_that_never_arrived_is_made_after_all() {
     let duo = Duo::with(patient).await;
     let (mut gone, _) = duo.settled().await;
     let before = gone.tab().await;
@@ -274,8 +281,9 @@ async fn s21b_a_bump_that_never_arrived_is_made_after_all() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 22.
 #[tokio::test(flavor = "multi_thread")]
-async fn s22_two_who_see_different_primaries_do_not_fight_over_the_generation() {
+async fn two_who_see_different_primaries_do_not_fight_over_the_generation() {
     let (mut duo, replica) = with_replica(|_| {}).await;
     let (mut gone, _) = duo.settled().await;
     let before = gone.tab().await;

@@ -30,8 +30,9 @@ async fn a_loses_the_answer_to_the_logout(duo: &Duo, alice: &Browser, id: &str) 
     cut.reached().await;
 }
 
+/// Schedule 5.
 #[tokio::test(flavor = "multi_thread")]
-async fn s05_an_app_that_dies_after_the_commit_of_a_logout() {
+async fn an_app_that_dies_after_the_commit_of_a_logout() {
     let mut duo = Duo::start().await;
     let (alice, id) = duo.settled().await;
     a_dies_over(&mut duo, &alice, "/logout").await;
@@ -41,8 +42,9 @@ async fn s05_an_app_that_dies_after_the_commit_of_a_logout() {
     assert!(is_dead(&duo.b, &alice).await);
 }
 
+/// Schedule 6.
 #[tokio::test(flavor = "multi_thread")]
-async fn s06_an_app_that_dies_after_the_commit_of_a_save() {
+async fn an_app_that_dies_after_the_commit_of_a_save() {
     let mut duo = Duo::start().await;
     let (alice, id) = duo.settled().await;
     a_dies_over(&mut duo, &alice, "/update:n").await;
@@ -64,8 +66,9 @@ async fn s06_an_app_that_dies_after_the_commit_of_a_save() {
     assert!(copy.starts_with(b"R0000000000000002"), "{}", String::from_utf8_lossy(&copy));
 }
 
+/// Schedule 7.
 #[tokio::test(flavor = "multi_thread")]
-async fn s07_a_logout_whose_commit_is_not_confirmed_is_none_the_less_one() {
+async fn a_logout_whose_commit_is_not_confirmed_is_none_the_less_one() {
     let duo = Duo::start().await;
     let (alice, id) = duo.settled().await;
     a_loses_the_answer_to_the_logout(&duo, &alice, &id).await;
@@ -76,8 +79,9 @@ async fn s07_a_logout_whose_commit_is_not_confirmed_is_none_the_less_one() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 7b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s07b_a_save_whose_answer_is_lost_is_seen_by_its_own_instance_at_once() {
+async fn a_save_whose_answer_is_lost_is_seen_by_its_own_instance_at_once() {
     let duo = Duo::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     // Neither polls, so neither sweeps.
@@ -94,8 +98,9 @@ async fn s07b_a_save_whose_answer_is_lost_is_seen_by_its_own_instance_at_once() 
     duo.is_at_rest().await;
 }
 
+/// Schedule 7c.
 #[tokio::test(flavor = "multi_thread")]
-async fn s07c_a_save_that_is_committed_after_its_time_is_seen_by_its_own_instance_at_once() {
+async fn a_save_that_is_committed_after_its_time_is_seen_by_its_own_instance_at_once() {
     let duo = Duo::with(|settings| {
         patient(settings);
         (settings.database_timeout, settings.budget) = (3_000, 20_000);
@@ -128,8 +133,9 @@ async fn s07c_a_save_that_is_committed_after_its_time_is_seen_by_its_own_instanc
     duo.is_at_rest().await;
 }
 
+/// Schedule 7d.
 #[tokio::test(flavor = "multi_thread")]
-async fn s07d_a_poll_that_began_before_the_commit_does_not_undo_what_was_read_after_it() {
+async fn a_poll_that_began_before_the_commit_does_not_undo_what_was_read_after_it() {
     let duo = Duo::with(|settings| {
         patient(settings);
         settings.database_timeout = 3_000;
@@ -168,8 +174,9 @@ async fn s07d_a_poll_that_began_before_the_commit_does_not_undo_what_was_read_af
     duo.is_at_rest().await;
 }
 
+/// Schedule 8.
 #[tokio::test(flavor = "multi_thread")]
-async fn s08_a_second_logout_after_the_death_of_the_first_one_s_app() {
+async fn a_second_logout_after_the_death_of_the_first_one_s_app() {
     let mut duo = Duo::with(patient).await;
     let (alice, id) = duo.settled().await;
     // B is not to know by a poll.
@@ -186,8 +193,9 @@ async fn s08_a_second_logout_after_the_death_of_the_first_one_s_app() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 8b.
 #[tokio::test(flavor = "multi_thread")]
-async fn s08b_a_second_logout_after_a_first_one_without_an_answer() {
+async fn a_second_logout_after_a_first_one_without_an_answer() {
     let duo = Duo::with(patient).await;
     let (alice, id) = duo.settled().await;
     duo.b.hold("poll-answer").await;
@@ -201,8 +209,9 @@ async fn s08b_a_second_logout_after_a_first_one_without_an_answer() {
     duo.is_at_rest().await;
 }
 
+/// Schedule 8c.
 #[tokio::test(flavor = "multi_thread")]
-async fn s08c_a_second_logout_that_finds_nothing_and_a_copy_that_is_on_its_way() {
+async fn a_second_logout_that_finds_nothing_and_a_copy_that_is_on_its_way() {
     let mut duo = Duo::with(patient).await;
     let (alice, id) = duo.settled().await;
     duo.evict(&id).await;
@@ -221,8 +230,9 @@ async fn s08c_a_second_logout_that_finds_nothing_and_a_copy_that_is_on_its_way()
     assert!(is_dead(&duo.b, &alice).await, "alive on B after all");
 }
 
+/// Schedule 9.
 #[tokio::test(flavor = "multi_thread")]
-async fn s09_of_two_logouts_the_one_that_comes_second_tells_redis_too() {
+async fn of_two_logouts_the_one_that_comes_second_tells_redis_too() {
     let duo = Duo::with(patient).await;
     let (alice, id) = duo.settled().await;
     // Neither polls, so neither sweeps: it is the logouts that tell.

@@ -1,4 +1,5 @@
-//! Answers that were taken for another's, connections that never came back, and a store that is slow.
+//! Answers that were taken for another's, connections that never came back, and a store that is
+//! slow.
 
 use std::future::{Future, poll_fn};
 use std::task::Poll;
@@ -163,8 +164,8 @@ async fn bb8_67_a_thousand_requests_that_were_dropped_leave_the_pool_as_it_was()
     }
 }
 
-/// OpenAI, 19 October 2023: the Redis that everybody is authenticated with became slow, and all that
-/// authenticates waited for it for hours.
+/// OpenAI, 19 October 2023: the Redis that everybody is authenticated with became slow, and all
+/// that authenticates waited for it for hours.
 #[tokio::test]
 async fn openai_october_2023_a_slow_redis_costs_no_request_more_than_its_budget() {
     let redis = RedisServer::start().await;

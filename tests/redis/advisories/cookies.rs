@@ -49,8 +49,8 @@ async fn cve_2023_23934_a_cookie_without_a_name_is_not_ours() {
     }
 }
 
-/// "Cookie Chaos", September 2025: a browser sees no prefix behind Unicode white space, and a server
-/// that trims it sees one.
+/// "Cookie Chaos", September 2025: a browser sees no prefix behind Unicode white space, and a
+/// server that trims it sees one.
 #[tokio::test]
 async fn cookie_chaos_2025_only_space_and_tab_are_trimmed() {
     let redis = RedisServer::start().await;

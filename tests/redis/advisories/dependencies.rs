@@ -39,8 +39,8 @@ fn rustsec_2026_0009_time_is_new_enough() {
     }
 }
 
-/// rand RUSTSEC-2026-0097: a generator of its own could be read while it was seeded anew. Tokens come
-/// from the operating system, by `getrandom`, and by no generator in between.
+/// rand RUSTSEC-2026-0097: a generator of its own could be read while it was seeded anew. Tokens
+/// come from the operating system, by `getrandom`, and by no generator in between.
 #[test]
 fn rustsec_2026_0097_tokens_come_from_the_operating_system() {
     let dependencies = table(&read("Cargo.toml"), "[dependencies]");

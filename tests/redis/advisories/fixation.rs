@@ -69,8 +69,8 @@ async fn cve_2020_5205_an_id_from_before_the_login_is_dead_after_it() {
     }
 }
 
-/// Django CVE-2015-3982: `flush` of the cache and database backend left the empty string as the key,
-/// which all who had been flushed then shared.
+/// Django CVE-2015-3982: `flush` of the cache and database backend left the empty string as the
+/// key, which all who had been flushed then shared.
 #[tokio::test]
 async fn cve_2015_3982_those_who_were_flushed_share_no_session() {
     let redis = RedisServer::start().await;

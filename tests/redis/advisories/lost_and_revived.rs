@@ -51,8 +51,8 @@ async fn connect_redis_328_extending_a_life_creates_no_key() {
     }
 }
 
-/// actix-session's Redis store, by reading: an update that missed its key was saved under a new one,
-/// so that a request in flight during the logout was answered with a fresh, live session.
+/// actix-session's Redis store, by reading: an update that missed its key was saved under a new
+/// one, so that a request in flight during the logout was answered with a fresh, live session.
 #[tokio::test]
 async fn actix_session_a_request_in_flight_gets_no_fresh_session_with_the_old_data() {
     let redis = RedisServer::start().await;
@@ -75,8 +75,8 @@ async fn actix_session_a_request_in_flight_gets_no_fresh_session_with_the_old_da
     }
 }
 
-/// tower-sessions-redis-store, by reading: the answer of `SET XX` was not looked at, so that a write
-/// that missed was told as done and the dead cookie was sent again.
+/// tower-sessions-redis-store, by reading: the answer of `SET XX` was not looked at, so that a
+/// write that missed was told as done and the dead cookie was sent again.
 #[tokio::test]
 async fn tower_sessions_redis_store_a_write_that_missed_is_not_told_as_done() {
     let redis = RedisServer::start().await;

@@ -6,7 +6,8 @@ use super::visitors::signed_in;
 use test_support::{RedisServer, Site};
 
 /// Redis CVE-2025-49844 and others before it in Lua: whoever may run scripts of their own may take
-/// the server over. Ours are a fixed few, called by their hash, and nothing of a request is in them.
+/// the server over. Ours are a fixed few, called by their hash, and nothing of a request is in
+/// them.
 #[tokio::test]
 async fn cve_2025_49844_no_script_is_made_of_what_a_client_sends() {
     const CANARY: &str = "canaryofthescripts";
@@ -47,8 +48,8 @@ fn lua_files() -> Vec<String> {
     lua.map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
 
-/// Redis CVE-2025-21605 let one who had not signed in take all memory, CVE-2026-23479 and others need
-/// commands that a store of sessions never sends. The documented user may send none of them.
+/// Redis CVE-2025-21605 let one who had not signed in take all memory, CVE-2026-23479 and others
+/// need commands that a store of sessions never sends. The documented user may send none of them.
 #[tokio::test]
 async fn cve_2025_21605_the_documented_user_may_do_nothing_else() {
     let redis = RedisServer::start().await;

@@ -57,8 +57,8 @@ async fn rustsec_2024_0363_what_reaches_a_database_is_bounded() {
     assert_eq!(browser.get("/user,get:cart,keys").await.expect(200).text(), "alice,tea,cart");
 }
 
-/// Spring Session CVE-2023-20866 printed the id to the standard output; at crates.io, April 2025, the
-/// cookie went to an error tracker together with the headers.
+/// Spring Session CVE-2023-20866 printed the id to the standard output; at crates.io, April 2025,
+/// the cookie went to an error tracker together with the headers.
 #[tokio::test]
 async fn cve_2023_20866_the_secret_is_in_no_log_and_in_no_printed_header() {
     let (log, _guard) = LogCapture::on_this_thread();

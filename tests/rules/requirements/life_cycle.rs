@@ -9,7 +9,8 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/redis/life_cycle.rs::\
              login_and_renew_give_a_new_id_keep_the_data_and_kill_the_old_id_before_the_answer",
-            "tests/durable/schedules/renewal.rs::s30f_a_renewal_is_not_answered_before_the_old_id_is_dead",
+            "tests/durable/schedules/renewal.rs::\
+             a_renewal_is_not_answered_before_the_old_id_is_dead",
             "tests/redis/advisories/fixation.rs::\
              cve_2020_5205_an_id_from_before_the_login_is_dead_after_it",
         ],
@@ -21,9 +22,9 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/conformance/contract.rs::the_redis_store_keeps_its_contract",
             "tests/layer/cancel.rs::a_request_dropped_after_any_poll_leaves_nothing_half_written",
-            "tests/durable/schedules/renewal.rs::s30_a_renewal_whose_app_dies_before_its_second_step",
+            "tests/durable/schedules/renewal.rs::a_renewal_whose_app_dies_before_its_second_step",
             "tests/durable/schedules/renewal.rs::\
-             s30d_a_renewal_whose_second_step_does_not_happen_is_finished_by_whoever_comes_next",
+             a_renewal_whose_second_step_does_not_happen_is_finished_by_whoever_comes_next",
         ],
         open: "",
     },
@@ -42,7 +43,8 @@ pub const ROWS: &[Row] = &[
         number: 14,
         must: "A logout deletes on the server, a record that cannot be read too, and then answers.",
         tests: &[
-            "tests/redis/life_cycle.rs::a_logout_deletes_on_the_server_and_answers_with_the_removal_cookie",
+            "tests/redis/life_cycle.rs::\
+             a_logout_deletes_on_the_server_and_answers_with_the_removal_cookie",
             "tests/redis/peer_defects.rs::a_corrupt_record_locks_nobody_out",
             "tests/redis/outage.rs::a_logout_while_redis_is_away_is_never_a_success",
         ],
@@ -53,7 +55,8 @@ pub const ROWS: &[Row] = &[
         must: "The removal cookie has every attribute of the one that was set.",
         tests: &[
             "src/cookie/tests.rs::what_builds_says_the_same_to_a_browser",
-            "tests/redis/revival.rs::the_removal_cookie_repeats_every_attribute_of_the_one_that_was_set",
+            "tests/redis/revival.rs::\
+             the_removal_cookie_repeats_every_attribute_of_the_one_that_was_set",
         ],
         open: "",
     },
@@ -61,9 +64,11 @@ pub const ROWS: &[Row] = &[
         number: 16,
         must: "The idle timeout is the server's.",
         tests: &[
-            "tests/redis/life_cycle.rs::an_idle_session_ends_on_the_server_whatever_the_client_keeps",
+            "tests/redis/life_cycle.rs::\
+             an_idle_session_ends_on_the_server_whatever_the_client_keeps",
             "src/expiry/tests.rs::a_session_is_over_at_its_end_and_not_a_millisecond_before",
-            "tests/redis/advisories/cookies.rs::tower_sessions_0_4_3_no_store_gives_out_what_has_ended",
+            "tests/redis/advisories/cookies.rs::\
+             tower_sessions_0_4_3_no_store_gives_out_what_has_ended",
         ],
         open: "",
     },
@@ -81,7 +86,8 @@ pub const ROWS: &[Row] = &[
         number: 18,
         must: "The age that a cookie claims is never believed.",
         tests: &[
-            "tests/redis/life_cycle.rs::an_idle_session_ends_on_the_server_whatever_the_client_keeps",
+            "tests/redis/life_cycle.rs::\
+             an_idle_session_ends_on_the_server_whatever_the_client_keeps",
             "tests/redis/advisories/cookies.rs::\
              cve_2024_35220_a_session_ends_on_the_server_whatever_the_cookie_says",
         ],
@@ -104,9 +110,10 @@ pub const ROWS: &[Row] = &[
                is not done at every request.",
         tests: &[
             "tests/redis/life_cycle.rs::a_touch_rewrites_no_value_and_creates_no_key",
-            "tests/redis/commands.rs::reading_past_the_touch_interval_writes_the_activity_down_once",
+            "tests/redis/commands.rs::\
+             reading_past_the_touch_interval_writes_the_activity_down_once",
             "src/expiry/tests.rs::activity_slides_the_idle_end_and_never_the_absolute_one",
-            "tests/durable/schedules/renewal.rs::s36_a_touch_that_arrives_after_the_logout",
+            "tests/durable/schedules/renewal.rs::a_touch_that_arrives_after_the_logout",
         ],
         open: "",
     },
@@ -124,7 +131,8 @@ pub const ROWS: &[Row] = &[
         must: "What is stored is bounded, and what is over the bound is refused before the store is \
                asked.",
         tests: &[
-            "tests/redis/life_cycle.rs::a_record_over_its_bound_is_refused_before_the_store_is_asked",
+            "tests/redis/life_cycle.rs::\
+             a_record_over_its_bound_is_refused_before_the_store_is_asked",
             "src/changes/tests.rs::a_record_of_the_bound_is_taken_and_one_byte_more_is_not",
             "tests/redis/advisories/records.rs::cve_2016_4423_nobody_stores_more_than_the_bound",
             "tests/redis/bounds.rs::\
@@ -143,12 +151,13 @@ pub const ROWS: &[Row] = &[
             "tests/redis/devices.rs::all_others_end_and_this_one_stays",
             "tests/redis/devices.rs::with_a_limit_of_five_fifty_sign_ins_at_once_leave_five",
             "tests/redis/devices.rs::entries_die_with_their_sessions",
-            "tests/durable/healthy.rs::a_session_that_is_revoked_from_another_is_seen_by_both_at_once",
+            "tests/durable/healthy.rs::\
+             a_session_that_is_revoked_from_another_is_seen_by_both_at_once",
             "tests/conformance/contract.rs::the_redis_store_keeps_its_contract",
             "tests/durable/schedules/revocation.rs::\
-             s31_a_renewal_or_a_login_that_is_held_anywhere_while_all_is_revoked",
+             a_renewal_or_a_login_that_is_held_anywhere_while_all_is_revoked",
             "tests/durable/schedules/revocation.rs::\
-             s33_two_logins_and_a_renewal_at_the_limit_in_every_order_of_their_steps",
+             two_logins_and_a_renewal_at_the_limit_in_every_order_of_their_steps",
             "tests/redis/life_cycle.rs::\
              out_everywhere_is_no_success_where_nobody_can_tell_whose_session_it_is",
         ],
@@ -281,7 +290,8 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/redis/csrf.rs::another_sites_page_gets_nothing_even_with_a_token",
             "tests/redis/csrf.rs::an_own_page_without_a_token_gets_nothing",
-            "examples/caption_server/tests/rows.rs::f23_a_form_without_the_sessions_token_changes_nothing",
+            "examples/caption_server/tests/rows.rs::\
+             f23_a_form_without_the_sessions_token_changes_nothing",
             "examples/caption_server/tests/bad_input.rs::each_bad_request_has_its_answer",
         ],
         open: "",

@@ -9,8 +9,10 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/redis/concurrency.rs::\
              two_thousand_increments_by_64_clients_through_two_processes_end_at_two_thousand",
-            "tests/redis/concurrency.rs::two_overlapping_requests_that_write_different_names_keep_both",
-            "tests/durable/schedules/renewal.rs::s34_updates_whose_every_50th_reply_is_lost_are_counted_once",
+            "tests/redis/concurrency.rs::\
+             two_overlapping_requests_that_write_different_names_keep_both",
+            "tests/durable/schedules/renewal.rs::\
+             updates_whose_every_50th_reply_is_lost_are_counted_once",
         ],
         open: "",
     },
@@ -29,7 +31,8 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/redis/life_cycle.rs::\
              a_handler_that_takes_its_time_blocks_no_other_request_of_the_session",
-            "tests/layer/limits.rs::an_update_that_nobody_polls_refuses_no_other_request_of_its_session",
+            "tests/layer/limits.rs::\
+             an_update_that_nobody_polls_refuses_no_other_request_of_its_session",
         ],
         open: "",
     },
@@ -41,7 +44,8 @@ pub const ROWS: &[Row] = &[
             "tests/rules/structure.rs::the_build_denies_what_is_promised_to_be_absent",
             "tests/redis/advisories/lost_and_revived.rs::\
              tower_sessions_254_a_change_by_another_thread_is_stored",
-            "tests/layer/tasks.rs::the_head_waits_for_a_login_that_a_task_is_storing_and_hands_out_its_id",
+            "tests/layer/tasks.rs::\
+             the_head_waits_for_a_login_that_a_task_is_storing_and_hands_out_its_id",
         ],
         open: "no model of every order of its threads' steps: the one lock is the standard library's.",
     },
@@ -49,7 +53,8 @@ pub const ROWS: &[Row] = &[
         number: 44,
         must: "A handle that outlives its response changes nothing, and says so.",
         tests: &[
-            "tests/redis/life_cycle.rs::a_handle_kept_after_the_response_is_closed_and_changes_nothing",
+            "tests/redis/life_cycle.rs::\
+             a_handle_kept_after_the_response_is_closed_and_changes_nothing",
             "tests/layer/cancel.rs::a_handle_of_a_request_that_was_dropped_is_closed",
         ],
         open: "",
@@ -104,7 +109,8 @@ pub const ROWS: &[Row] = &[
         number: 49,
         must: "A full pool and an open circuit answer at once.",
         tests: &[
-            "tests/redis/outage.rs::a_hundred_requests_at_a_hung_redis_are_all_answered_within_the_budget",
+            "tests/redis/outage.rs::\
+             a_hundred_requests_at_a_hung_redis_are_all_answered_within_the_budget",
             "tests/durable/faults/load.rs::a_hanging_redis_slows_only_the_first_few",
             "src/store/durable/breaker.rs::\
              a_few_failures_in_a_row_open_it_and_only_a_probe_closes_it",
@@ -128,7 +134,8 @@ pub const ROWS: &[Row] = &[
         must: "\"Unknown\" is an outcome of its own.",
         tests: &[
             "tests/layer/overlap.rs::a_lost_answer_under_another_writer_is_not_guessed",
-            "tests/layer/overlap.rs::a_write_that_is_never_confirmed_is_503_and_counted_at_most_once",
+            "tests/layer/overlap.rs::\
+             a_write_that_is_never_confirmed_is_503_and_counted_at_most_once",
         ],
         open: "",
     },
@@ -150,7 +157,8 @@ pub const ROWS: &[Row] = &[
             "tests/redis/outage.rs::requests_that_do_not_need_the_store_notice_no_outage",
             "tests/redis/outage.rs::\
              a_request_that_needs_the_store_is_refused_within_the_budget_and_keeps_its_cookie",
-            "tests/redis/peer_defects.rs::a_load_failure_sends_no_cookie_so_a_blip_signs_nobody_out",
+            "tests/redis/peer_defects.rs::\
+             a_load_failure_sends_no_cookie_so_a_blip_signs_nobody_out",
         ],
         open: "",
     },
@@ -158,10 +166,11 @@ pub const ROWS: &[Row] = &[
         number: 54,
         must: "A logout during an outage is one after it, on every instance.",
         tests: &[
-            "tests/durable/schedules/generation.rs::s12_a_push_that_is_refused",
-            "tests/durable/schedules/partition.rs::s16_a_redis_of_the_past_that_comes_while_the_apps_are_down",
+            "tests/durable/schedules/generation.rs::a_push_that_is_refused",
+            "tests/durable/schedules/partition.rs::\
+             a_redis_of_the_past_that_comes_while_the_apps_are_down",
             "tests/durable/schedules/server_identity.rs::\
-             s17_a_redis_that_comes_back_empty_or_from_a_snapshot_under_load",
+             a_redis_that_comes_back_empty_or_from_a_snapshot_under_load",
             "tests/durable/nemesis.rs::every_promise_holds_under_random_faults",
         ],
         open: "with a database; Redis alone cannot.",
@@ -217,7 +226,8 @@ pub const ROWS: &[Row] = &[
             "tests/redis/life_cycle.rs::no_right_is_documented_that_nothing_of_ours_needs",
             "test-support/tests/tools/redis_server.rs::\
              a_server_ends_with_a_last_look_at_what_was_asked_and_what_is_left",
-            "tests/redis/advisories/outside.rs::cve_2025_21605_the_documented_user_may_do_nothing_else",
+            "tests/redis/advisories/outside.rs::\
+             cve_2025_21605_the_documented_user_may_do_nothing_else",
         ],
         open: "",
     },
@@ -225,7 +235,8 @@ pub const ROWS: &[Row] = &[
         number: 60,
         must: "Two applications with two prefixes share a Redis and nothing else.",
         tests: &[
-            "tests/redis/life_cycle.rs::two_applications_with_two_prefixes_share_a_redis_and_nothing_else",
+            "tests/redis/life_cycle.rs::\
+             two_applications_with_two_prefixes_share_a_redis_and_nothing_else",
             "tests/redis/advisories/fixation.rs::\
              cve_2011_4136_no_name_that_a_user_chooses_is_the_key_of_a_session",
         ],
@@ -239,7 +250,8 @@ pub const ROWS: &[Row] = &[
             "src/record/tests.rs::arbitrary_bytes_are_an_error_or_a_record_that_writes_them",
             "src/record/tests.rs::another_format_is_unsupported_whatever_follows",
             "tests/redis/life_cycle.rs::a_record_of_a_newer_version_is_refused_and_kept_as_it_is",
-            "tests/redis/advisories/records.rs::cve_2020_9484_stored_bytes_are_data_and_nothing_else",
+            "tests/redis/advisories/records.rs::\
+             cve_2020_9484_stored_bytes_are_data_and_nothing_else",
             "tests/redis/advisories/records.rs::\
              rustsec_2017_0006_no_length_is_believed_before_its_bytes_are_there",
         ],
@@ -252,8 +264,10 @@ pub const ROWS: &[Row] = &[
             "src/seal/tests.rs::no_bit_of_it_can_be_another",
             "src/seal/tests.rs::another_session_opens_nothing",
             "src/seal/tests.rs::nor_what_stands_open_beside_it",
-            "tests/redis/sealed.rs::what_was_swapped_put_back_or_changed_in_the_store_is_no_session",
-            "tests/redis/sealed.rs::a_sealed_session_does_all_that_a_plain_one_does_and_shows_nothing",
+            "tests/redis/sealed.rs::\
+             what_was_swapped_put_back_or_changed_in_the_store_is_no_session",
+            "tests/redis/sealed.rs::\
+             a_sealed_session_does_all_that_a_plain_one_does_and_shows_nothing",
         ],
         open: "the key is that of the client's own token, so there is no ring of keys to rotate.",
     },

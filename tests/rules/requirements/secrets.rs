@@ -31,9 +31,11 @@ pub const ROWS: &[Row] = &[
             "tests/redis/commands.rs::a_thousand_malformed_cookies_send_no_command",
             "src/token/tests.rs::only_the_one_exact_form_is_a_token",
             "src/token/tests.rs::any_bytes_are_a_token_only_if_they_are_its_text",
-            "src/token/tests.rs::bytes_of_the_right_length_and_letters_are_a_token_only_if_canonical",
+            "src/token/tests.rs::\
+             bytes_of_the_right_length_and_letters_are_a_token_only_if_canonical",
             "src/token/tests.rs::tokens_and_ids_round_trip",
-            "tests/redis/advisories/fixation.rs::cve_2024_3400_an_id_is_parsed_and_leads_to_no_file",
+            "tests/redis/advisories/fixation.rs::\
+             cve_2024_3400_an_id_is_parsed_and_leads_to_no_file",
         ],
         open: "",
     },
@@ -42,7 +44,8 @@ pub const ROWS: &[Row] = &[
         must: "An id that was not issued here is never adopted.",
         tests: &[
             "tests/redis/life_cycle.rs::a_well_formed_id_that_was_not_issued_is_never_adopted",
-            "tests/redis/advisories/fixation.rs::cve_2024_38513_an_id_that_the_client_chose_is_not_used",
+            "tests/redis/advisories/fixation.rs::\
+             cve_2024_38513_an_id_that_the_client_chose_is_not_used",
         ],
         open: "",
     },
@@ -50,7 +53,8 @@ pub const ROWS: &[Row] = &[
         number: 5,
         must: "To create is one step that overwrites nothing; a clash draws another id, a few times.",
         tests: &[
-            "tests/redis/advisories/fixation.rs::tower_sessions_0_12_an_id_that_is_in_use_overwrites_nobody",
+            "tests/redis/advisories/fixation.rs::\
+             tower_sessions_0_12_an_id_that_is_in_use_overwrites_nobody",
             "tests/conformance/contract.rs::the_redis_store_keeps_its_contract",
             "tests/conformance/contract.rs::a_store_that_breaks_any_sentence_does_not_pass",
         ],
@@ -89,7 +93,8 @@ pub const ROWS: &[Row] = &[
             "src/token/tests.rs::a_token_is_not_printed",
             "src/config/tests.rs::no_secret_is_printed",
             "src/cookie/tests.rs::the_header_is_marked_as_secret",
-            "test-support/tests/tools/guards.rs::a_secret_that_is_logged_printed_or_stored_fails_its_test",
+            "test-support/tests/tools/guards.rs::\
+             a_secret_that_is_logged_printed_or_stored_fails_its_test",
         ],
         open: "",
     },
