@@ -10,7 +10,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
-use super::{bounded, lookout};
+use super::{bounded, leak_monitor};
 
 /// A client without a memory: it sends the headers that it is given.
 #[derive(Debug)]
@@ -119,11 +119,11 @@ impl Reply {
                 Err(error) => body_error = Some(error.to_string()),
             }
         }
-        lookout::answered(&head.headers);
+        leak_monitor::answered(&head.headers);
         for (name, value) in head.headers.iter().filter(|(name, _)| *name != header::SET_COOKIE) {
-            lookout::said(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+            leak_monitor::said(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
         }
-        lookout::said("the body of an answer", &String::from_utf8_lossy(&body));
+        leak_monitor::said("the body of an answer", &String::from_utf8_lossy(&body));
         Self { status: head.status, headers: head.headers, body: body.into(), body_error }
     }
 

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::link::Link;
-use super::held::{Action, CatchAll, Caught, Cut, Held, HeldAll};
-use super::rules::{Deed, Matching, Rules};
+use super::held_requests::{Action, CatchAll, Caught, Cut, Held, HeldAll};
+use super::matching::{Deed, Matching, Rules};
 
 /// What the proxy does from now on, to the connections that are open as well. Requests that are
 /// held stay held in each.

@@ -9,7 +9,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use super::lookout::{self, Lookout};
+use super::leak_monitor::{self, LeakMonitor};
 
 /// A shared buffer of what was logged.
 #[derive(Debug, Clone, Default)]
@@ -31,15 +31,15 @@ impl LogCapture {
     /// Captures what this thread logs while the guard lives: all of a test on a current-thread
     /// runtime.
     pub fn on_this_thread() -> (Self, DefaultGuard) {
-        lookout::start();
+        leak_monitor::start();
         let capture = Self::default();
-        let subscriber = tracing_subscriber::registry().with(capture.clone()).with(Lookout);
+        let subscriber = tracing_subscriber::registry().with(capture.clone()).with(LeakMonitor);
         (capture, tracing::subscriber::set_default(subscriber))
     }
 
     /// Captures what the whole process logs, for all tests of the binary together.
     pub fn of_the_process() -> Self {
-        lookout::start();
+        leak_monitor::start();
         PROCESS.get_or_init(Self::default).clone()
     }
 

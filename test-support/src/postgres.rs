@@ -2,7 +2,7 @@
 
 mod database;
 mod programs;
-mod warden;
+mod reaper;
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 pub use self::database::Database;
 use self::programs::{owner, program};
-use self::warden::Warden;
+use self::reaper::Reaper;
 use super::child::{Child, User, command_of};
 use super::free_port::free_port;
 
@@ -26,7 +26,7 @@ use super::free_port::free_port;
 #[derive(Debug)]
 pub struct PostgresServer {
     // Before the child: it has to see whose children there are.
-    warden: Mutex<Warden>,
+    reaper: Mutex<Reaper>,
     child: Mutex<Option<Child>>,
     folder: PathBuf,
     port: u16,
@@ -45,7 +45,7 @@ pub struct PostgresBuilder {
 impl PostgresBuilder {
     /// Without one, every client on loopback is believed. The exchange is SCRAM.
     pub fn password(mut self, password: &str) -> Self {
-        super::lookout::secret(password);
+        super::leak_monitor::secret(password);
         self.password = Some(password.to_owned());
         self
     }
@@ -70,7 +70,7 @@ impl PostgresBuilder {
             chown(&folder, Some(user), Some(group)).unwrap();
         }
         let mut server = PostgresServer {
-            warden: Mutex::new(Warden::start(&folder, owner)),
+            reaper: Mutex::new(Reaper::start(&folder, owner)),
             child: Mutex::new(None),
             folder,
             port: 0,
@@ -144,19 +144,19 @@ impl PostgresServer {
 
     /// Crashes the server: all its processes at once, connections reset, commits kept.
     pub fn kill(&self) {
-        self.warden.lock().unwrap().order("kill");
+        self.reaper.lock().unwrap().order("kill");
         *self.child.lock().unwrap() = None;
     }
 
     /// Stops every process of the server: connections stay open, new ones are taken by the kernel,
     /// and nothing answers.
     pub fn hang(&self) {
-        self.warden.lock().unwrap().order("stop");
+        self.reaper.lock().unwrap().order("stop");
     }
 
     /// Ends what [`PostgresServer::hang`] began.
     pub fn resume(&self) {
-        self.warden.lock().unwrap().order("go");
+        self.reaper.lock().unwrap().order("go");
     }
 
     /// Starts the server again on the same port and data, killing the one that runs there.

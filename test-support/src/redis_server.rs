@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::child::Child;
 use super::free_port::free_port;
-use super::lookout;
+use super::leak_monitor;
 use super::monitor::Monitor;
 use super::redis_faults::Snapshot;
 use super::redis_program::Program;
@@ -78,7 +78,7 @@ impl Builder {
     }
 
     pub fn requirepass(mut self, password: &str) -> Self {
-        lookout::secret(password);
+        leak_monitor::secret(password);
         self.password = Some(password.to_owned());
         self.arg("--requirepass", password)
     }
@@ -98,8 +98,8 @@ impl Builder {
     }
 
     pub async fn start(self) -> RedisServer {
-        lookout::start();
-        lookout::secret(PASSWORD);
+        leak_monitor::start();
+        leak_monitor::secret(PASSWORD);
         let program = match &self.version {
             Some(name) => Program::fetched(name),
             None => Program::of_the_system(),
@@ -162,7 +162,7 @@ impl RedisServer {
     /// Kills the server at once; its data is gone.
     pub fn kill(&self) {
         if self.child.lock().unwrap().is_some() {
-            self.look_for_the_last_time();
+            self.check_at_teardown();
         }
         *self.child.lock().unwrap() = None;
     }

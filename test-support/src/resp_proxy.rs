@@ -1,8 +1,8 @@
 //! An [`Interceptor`] in front of Redis, for RESP 2 and 3.
 
-use super::held::{Action, Held};
+use super::held_requests::{Action, Held};
 use super::intercept::{Interceptor, Part, Place, Request, Wire};
-use super::rules::Matching;
+use super::matching::Matching;
 
 /// A proxy in front of Redis. A request is a command; counts are by its name in capitals.
 pub type RespProxy = Interceptor<Resp>;

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::{Service, ServiceExt};
 
-use super::{bounded, lookout};
+use super::{bounded, leak_monitor};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -37,9 +37,9 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    lookout::start();
+    leak_monitor::start();
     let service = service.map_response(|response: Response<B>| {
-        lookout::answered(response.headers());
+        leak_monitor::answered(response.headers());
         response
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -83,6 +83,6 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
-        lookout::check();
+        leak_monitor::check();
     }
 }

@@ -16,10 +16,10 @@ use tower_redis_session::{
 
 use super::browser::Browser;
 use super::gate::Gates;
-use super::lookout;
+use super::leak_monitor;
 use super::redis_server::RedisServer;
+use super::scripted_handler::{Body, handle};
 use super::server::{Running, serve};
-use super::walk::{Body, handle};
 
 /// The name of the cookie, unless a test sets another.
 pub const COOKIE: &str = "__Host-session";
@@ -122,7 +122,7 @@ impl Site {
         let answer = self.layer.layer(handler).oneshot(request.body(()).unwrap());
         async move {
             let answer = answer.await.unwrap();
-            lookout::answered(answer.headers());
+            leak_monitor::answered(answer.headers());
             answer
         }
     }

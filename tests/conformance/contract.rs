@@ -201,7 +201,7 @@ enum Breach {
 #[test]
 fn a_store_that_breaks_any_sentence_does_not_pass() {
     // Whose own hook comes before ours.
-    test_support::lookout::start();
+    test_support::leak_monitor::start();
     // The panics of this thread are the point; their backtraces are not.
     let this = std::thread::current().id();
     let usual = std::panic::take_hook();

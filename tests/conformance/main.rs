@@ -1,6 +1,5 @@
 //! What every store has to do. Needs redis-server, PostgreSQL and the servers of
 //! `scripts/servers.sh`.
-//! PostgreSQL.
 
 #![allow(
     missing_docs,

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::duo::{Duo, Settings, Truth, dies_within, hasty, is_dead};
+use crate::two_instances::{AnyDatabase, Settings, TwoInstances, dies_within, hasty, is_dead};
 use test_support::{PostgresServer, RedisServer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_costs_one_trip_to_redis_and_a_write_one_to_each() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let mut alice = duo.signed_in().await;
     // Without what is asked in the background; a call of the procedure is a trip by itself.
     let trips = || {
@@ -17,7 +17,7 @@ async fn a_read_costs_one_trip_to_redis_and_a_write_one_to_each() {
         (redis, database.map(|part| duo.da.executed(part)))
     };
     // Nobody sweeps, and nothing waits to be cleared.
-    crate::duo::learn_nothing(&[&duo.a]).await;
+    crate::two_instances::learn_nothing(&[&duo.a]).await;
     duo.journal_is_empty().await;
     let before = trips();
     let since = |before: ([u64; 4], [u64; 4])| {
@@ -41,13 +41,13 @@ async fn a_read_costs_one_trip_to_redis_and_a_write_one_to_each() {
     let (redis, database) = since(before);
     assert_eq!(redis, [0, 0, 0, 1], "a logout");
     assert!([[1, 0, 0, 0], [2, 0, 0, 0]].contains(&database), "a logout: {database:?}");
-    crate::duo::learn_again(&[&duo.a]).await;
+    crate::two_instances::learn_again(&[&duo.a]).await;
     duo.is_at_rest().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_is_seen_by_both_at_once() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let mut alice = duo.signed_in().await;
     let before = alice.tab().await;
     alice.get("/logout").await.expect(200);
@@ -58,7 +58,7 @@ async fn a_logout_is_seen_by_both_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_revoked_from_another_is_seen_by_both_at_once() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let mut laptop = duo.signed_in().await;
     let (mut phone, mut desk) = (duo.b.browser().await, duo.b.browser().await);
     for (browser, label) in [(&mut phone, "Phone"), (&mut desk, "Desk")] {
@@ -82,7 +82,7 @@ async fn a_session_that_is_revoked_from_another_is_seen_by_both_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_between_the_two_steps_of_a_renewal_is_kept() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let mut alice = duo.signed_in().await;
     let mut other = duo.b.with_cookies_of(&alice).await;
     let before = alice.tab().await;
@@ -102,7 +102,8 @@ async fn a_write_between_the_two_steps_of_a_renewal_is_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_active_while_redis_refuses_changes_stays_signed_in() {
-    let duo = Duo::with(|settings| (settings.idle, settings.touch_interval) = (3, 100)).await;
+    let duo =
+        TwoInstances::with(|settings| (settings.idle, settings.touch_interval) = (3, 100)).await;
     let mut alice = duo.signed_in().await;
     // Activity reaches only the database from here on, and the copy of the session gets old.
     duo.redis.fail_to_save().await;
@@ -117,7 +118,7 @@ async fn who_is_active_while_redis_refuses_changes_stays_signed_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_are_over_for_long_are_purged_behind_redis_too() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let old = "INSERT INTO trs_sessions \
         (id, version, alive, created, last_activity, idle_deadline, ends, body) \
         VALUES ('old', 1, false, 0, 0, 0, 0, '')";
@@ -134,7 +135,7 @@ async fn rows_that_are_over_for_long_are_purged_behind_redis_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_that_look_at_different_places_of_one_redis_believe_no_copy_of_each_other() {
     let (redis, server) = (RedisServer::start().await, PostgresServer::shared().await);
-    let truth = Truth::Postgres(server.database().await);
+    let truth = AnyDatabase::Postgres(server.database().await);
     // As in the middle of a deployment that changes the number of the database.
     let is_second = AtomicBool::new(false);
     let apart = |settings: &mut Settings| {
@@ -143,15 +144,15 @@ async fn instances_that_look_at_different_places_of_one_redis_believe_no_copy_of
             settings.redis += "/1";
         }
     };
-    let duo = Duo::unsettled(redis, truth, server.addr(), apart).await;
+    let duo = TwoInstances::unsettled(redis, truth, server.addr(), apart).await;
     for _ in 0..3 {
         let mut alice = duo.a.browser().await;
         alice.get("/update:n,login:alice").await.expect(200);
         let start = Instant::now();
         // Long enough for each of them to have made a copy, if it ever does.
         while start.elapsed() < duo.lease() * 3 {
-            assert_eq!(crate::duo::value(&duo.a, &alice).await, "1");
-            assert_eq!(crate::duo::value(&duo.b, &alice).await, "1");
+            assert_eq!(crate::two_instances::value(&duo.a, &alice).await, "1");
+            assert_eq!(crate::two_instances::value(&duo.b, &alice).await, "1");
         }
         let before = alice.tab().await;
         alice.get("/logout").await.expect(200);

@@ -2,18 +2,20 @@
 //! broad walk with canaries everywhere, through every store and every way to fail; then everything
 //! that was logged, printed, answered, asked and stored is looked through.
 //!
-//! The same lookout watches over all tests that use `support`: see `support/lookout.rs`.
+//! The same monitor watches over every test of a binary: see `test_support::leak_monitor`.
 //!
 //! To see these fail: log a token, or a value, or the address of a store with its password; let
 //! `Debug` of the token derive; make the key of its text; answer with the text of an error.
 
-mod arrangement;
 mod faults;
+mod setup;
 
-use arrangement::{Arrangement, DATABASE_PASSWORD, TYPED, VALUE};
 use faults::Fault;
 use http::Method;
-use test_support::{Browser, COOKIE, LogCapture, Monitor, PASSWORD, RedisServer, Site, lookout};
+use setup::{DATABASE_PASSWORD, Setup, TYPED, VALUE};
+use test_support::{
+    Browser, COOKIE, LogCapture, Monitor, PASSWORD, RedisServer, Site, leak_monitor,
+};
 use tower_redis_session::{
     Config, DatabaseConfig, DatabaseStore, RedisConfig, RedisStore, Store as _,
 };
@@ -74,10 +76,10 @@ async fn live(site: &Site, browser: &mut Browser, paths: &[&str]) {
 }
 
 /// Everything of the public interface that can be printed.
-async fn print_everything(arrangement: &Arrangement) {
-    let layer = &arrangement.site.layer;
-    let mut printed = format!("{layer:?} {:?} {}", layer.status(), arrangement.printed);
-    for handle in arrangement.site.kept() {
+async fn print_everything(setup: &Setup) {
+    let layer = &setup.site.layer;
+    let mut printed = format!("{layer:?} {:?} {}", layer.status(), setup.printed);
+    for handle in setup.site.kept() {
         printed += &format!("{handle:?} {handle:#?}");
         // Of a response that was sent: each answers an error.
         let errors = [
@@ -89,13 +91,13 @@ async fn print_everything(arrangement: &Arrangement) {
             handle.snapshot().await.err(),
         ];
         for error in errors.into_iter().flatten() {
-            printed += &lookout::printed(&error);
+            printed += &leak_monitor::printed(&error);
         }
     }
     for error in [layer.check().await.err(), layer.revoke_all("nobody").await.err()] {
-        printed += &error.map(|error| lookout::printed(&error)).unwrap_or_default();
+        printed += &error.map(|error| leak_monitor::printed(&error)).unwrap_or_default();
     }
-    lookout::said("what is printed", &printed);
+    leak_monitor::said("what is printed", &printed);
     tracing::error!(?layer, printed, "what an application may log");
 }
 
@@ -104,75 +106,75 @@ async fn look_at(monitor: Option<Monitor<'_>>) -> usize {
     let Some(monitor) = monitor else { return 0 };
     let seen = monitor.stop().await;
     for arg in seen.iter().flat_map(|command| &command.args) {
-        lookout::stored("what MONITOR shows", arg);
+        leak_monitor::stored("what MONITOR shows", arg);
     }
     seen.len()
 }
 
 #[tokio::test]
 async fn no_secret_shows_with_redis_alone() {
-    nothing_shows(Arrangement::redis()).await;
+    nothing_shows(Setup::redis()).await;
 }
 
 #[tokio::test]
 async fn no_secret_shows_with_sqlite_alone() {
-    nothing_shows(Arrangement::sqlite()).await;
+    nothing_shows(Setup::sqlite()).await;
 }
 
 #[tokio::test]
 async fn no_secret_shows_with_redis_before_sqlite() {
-    nothing_shows(Arrangement::redis_before_sqlite()).await;
+    nothing_shows(Setup::redis_before_sqlite()).await;
 }
 
 #[tokio::test]
 async fn no_secret_shows_with_redis_before_postgresql() {
-    nothing_shows(Arrangement::redis_before_postgres()).await;
+    nothing_shows(Setup::redis_before_postgres()).await;
 }
 
-async fn nothing_shows(arrangement: impl Future<Output = Arrangement>) {
+async fn nothing_shows(setup: impl Future<Output = Setup>) {
     for secret in [PASSWORD, DATABASE_PASSWORD, TYPED] {
-        lookout::secret(secret);
+        leak_monitor::secret(secret);
     }
-    lookout::value(VALUE);
+    leak_monitor::value(VALUE);
     let (log, _guard) = LogCapture::on_this_thread();
-    let arrangement = arrangement.await;
-    let name = arrangement.name;
-    let known = lookout::tokens();
-    let mut browser = arrangement.site.browser().await;
+    let setup = setup.await;
+    let name = setup.name;
+    let known = leak_monitor::tokens();
+    let mut browser = setup.site.browser().await;
     let mut seen = 0;
-    let monitor = arrangement.monitor().await;
-    live(&arrangement.site, &mut browser, LIFE).await;
+    let monitor = setup.monitor().await;
+    live(&setup.site, &mut browser, LIFE).await;
     seen += look_at(monitor).await;
-    assert!(lookout::tokens() > known + 5, "{name}: {}", lookout::tokens());
+    assert!(leak_monitor::tokens() > known + 5, "{name}: {}", leak_monitor::tokens());
     for fault in faults::EVERY_ONE {
-        let mut victim = arrangement.site.browser().await;
+        let mut victim = setup.site.browser().await;
         victim.get(&format!("/insert:secret:{VALUE},login:alice,keep")).await;
         // A server that is killed takes those along who monitor it.
         let monitor = match fault {
             Fault::Killed => None,
-            _ => arrangement.monitor().await,
+            _ => setup.monitor().await,
         };
-        arrangement.begin(*fault).await;
-        live(&arrangement.site, &mut victim, DURING_A_FAULT).await;
-        print_everything(&arrangement).await;
-        arrangement.end(*fault).await;
+        setup.begin(*fault).await;
+        live(&setup.site, &mut victim, DURING_A_FAULT).await;
+        print_everything(&setup).await;
+        setup.end(*fault).await;
         seen += look_at(monitor).await;
-        arrangement.look_at_what_is_stored().await;
+        setup.look_at_what_is_stored().await;
     }
-    let monitor = arrangement.monitor().await;
-    live(&arrangement.site, &mut browser, LIFE).await;
+    let monitor = setup.monitor().await;
+    live(&setup.site, &mut browser, LIFE).await;
     seen += look_at(monitor).await;
-    arrangement.look_at_what_is_stored().await;
-    arrangement.look_at_files_and_logs();
-    assert!(seen > 50 || arrangement.redis.is_none(), "{name}: {seen} commands");
+    setup.look_at_what_is_stored().await;
+    setup.look_at_files_and_logs();
+    assert!(seen > 50 || setup.redis.is_none(), "{name}: {seen} commands");
     assert!(log.events().len() > 30, "{name}: {:?}", log.events());
     assert!(log.events().iter().any(|event| event.text.contains("session created")), "{name}");
-    lookout::check();
+    leak_monitor::check();
 }
 
 #[tokio::test]
 async fn what_cannot_be_configured_is_refused_without_a_secret() {
-    lookout::secret(PASSWORD);
+    leak_monitor::secret(PASSWORD);
     let mut said = String::new();
     for address in [
         format!("redis://u:{PASSWORD}@"),
@@ -186,10 +188,12 @@ async fn what_cannot_be_configured_is_refused_without_a_secret() {
         let config = RedisConfig::new(&address).password(PASSWORD);
         said += &format!("{config:?}");
         match RedisStore::new(config) {
-            Err(error) => said += &lookout::printed(&error),
+            Err(error) => said += &leak_monitor::printed(&error),
             Ok(store) => {
-                said +=
-                    &format!("{store:?} {}", lookout::printed(&store.check().await.unwrap_err()));
+                said += &format!(
+                    "{store:?} {}",
+                    leak_monitor::printed(&store.check().await.unwrap_err())
+                );
             }
         }
     }
@@ -204,10 +208,12 @@ async fn what_cannot_be_configured_is_refused_without_a_secret() {
         let config = DatabaseConfig::new(&address);
         said += &format!("{config:?}");
         match DatabaseStore::new(config) {
-            Err(error) => said += &lookout::printed(&error),
+            Err(error) => said += &leak_monitor::printed(&error),
             Ok(store) => {
-                said +=
-                    &format!("{store:?} {}", lookout::printed(&store.check().await.unwrap_err()));
+                said += &format!(
+                    "{store:?} {}",
+                    leak_monitor::printed(&store.check().await.unwrap_err())
+                );
             }
         }
     }
@@ -221,13 +227,13 @@ async fn what_cannot_be_configured_is_refused_without_a_secret() {
         let read = Config::from_lookup(|wanted| (wanted == name).then(|| value.clone()));
         said += &match read {
             Ok(config) => format!("{config:?}"),
-            Err(error) => lookout::printed(&error),
+            Err(error) => leak_monitor::printed(&error),
         };
     }
     assert!(said.len() > 1_000, "{said}");
     // What is no address at all is not taken apart, and not repeated either.
-    lookout::said("what is refused", &said);
-    lookout::check();
+    leak_monitor::said("what is refused", &said);
+    leak_monitor::check();
 }
 
 #[tokio::test]

@@ -12,8 +12,6 @@
 
 /// A SQLite file or PostgreSQL alone: files and servers that fail.
 mod database;
-/// Two instances of one service, each behind proxies of its own.
-mod duo;
 /// Redis, the database or both refuse, hang, fill up, forget or go away.
 mod faults;
 /// What the durable store promises while everything is well.
@@ -24,9 +22,11 @@ mod leaks;
 mod nemesis;
 /// The numbered schedules of the protocol, by mechanism.
 mod schedules;
+/// Two instances of one service, each behind proxies of its own.
+mod two_instances;
 
-/// What [`duo::Instance`] starts in a process of its own.
+/// What [`two_instances::Instance`] starts in a process of its own.
 #[tokio::test]
 async fn instance_process() {
-    duo::instance_process().await;
+    two_instances::instance_process().await;
 }

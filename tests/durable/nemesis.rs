@@ -6,11 +6,11 @@
 
 mod checker;
 mod client;
-mod dice;
 mod faults;
 mod history;
 mod run;
 mod schedule;
+mod seeded_rng;
 mod visit;
 mod world;
 

@@ -16,13 +16,13 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tower::Layer;
 use tower_redis_session::{BodyError, Error, ErrorKind, RedisSessionLayer, SessionContext};
 
-use test_support::flaky::{Failure, Fault, Flaky, Op, Visitor, answer, session_of};
+use test_support::faulty_store::{Failure, Fault, FaultyStore, Op, Visitor, answer, session_of};
 
-fn layer_on(store: &Flaky) -> RedisSessionLayer {
+fn layer_on(store: &FaultyStore) -> RedisSessionLayer {
     RedisSessionLayer::builder(store.clone()).build().unwrap()
 }
 
-async fn visitor_with_n(store: &Flaky, layer: &RedisSessionLayer) -> Visitor {
+async fn visitor_with_n(store: &FaultyStore, layer: &RedisSessionLayer) -> Visitor {
     let mut visitor = Visitor::new(layer);
     visitor.ask(|s| async move { s.insert("n", &1).await.map(|()| "".into()) }).await;
     store.calls();
@@ -57,7 +57,7 @@ fn writes_at_the_third(
 #[tokio::test]
 async fn a_stream_that_writes_is_stored_before_it_ends() {
     for length in [None, Some("20"), Some("not a number"), Some("7"), Some("1000")] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let layer = layer_on(&store);
         let mut visitor = visitor_with_n(&store, &layer).await;
         let streamed = visitor.visit(|s| async move {
@@ -76,7 +76,7 @@ async fn a_stream_that_writes_is_stored_before_it_ends() {
 /// has to come with the last of them.
 #[tokio::test]
 async fn with_a_content_length_the_commit_comes_with_the_last_promised_byte() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = visitor_with_n(&store, &layer).await;
     let inner = tower::service_fn(|request: http::Request<()>| {
@@ -101,7 +101,7 @@ async fn with_a_content_length_the_commit_comes_with_the_last_promised_byte() {
 #[tokio::test]
 async fn a_stream_whose_change_cannot_be_stored_ends_in_an_error() {
     for length in [None, Some("20")] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let layer = layer_on(&store);
         let mut visitor = visitor_with_n(&store, &layer).await;
         store.fault(Op::Save, Fault::Fails);
@@ -135,7 +135,7 @@ async fn a_stream_whose_change_cannot_be_stored_ends_in_an_error() {
 
 #[tokio::test]
 async fn a_stream_begins_no_session_and_changes_no_id() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut stranger = Visitor::new(&layer);
     let mut visitor = visitor_with_n(&store, &layer).await;
@@ -168,7 +168,7 @@ async fn a_stream_begins_no_session_and_changes_no_id() {
 /// comes between that commit and the head cannot be handed out, and is not dropped in silence.
 #[tokio::test]
 async fn a_renewal_between_the_commit_and_the_head_ends_the_body_in_an_error() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = visitor_with_n(&store, &layer).await;
     let gate = store.hold(Op::Save);
@@ -190,7 +190,7 @@ async fn a_renewal_between_the_commit_and_the_head_ends_the_body_in_an_error() {
 
 #[tokio::test]
 async fn a_logout_in_a_stream_ends_the_session() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = visitor_with_n(&store, &layer).await;
     let streamed = visitor.visit(|s| async move {
@@ -241,7 +241,7 @@ impl Body for Watched {
 async fn frames_trailers_hints_and_errors_of_the_body_pass_as_they_are() {
     let trailers: HeaderMap = [(header::ETAG, HeaderValue::from_static("x"))].into_iter().collect();
     for fails in [false, true] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let layer = layer_on(&store);
         let visitor = visitor_with_n(&store, &layer).await;
         let inner = tower::service_fn(|request: http::Request<()>| {
@@ -274,7 +274,7 @@ async fn frames_trailers_hints_and_errors_of_the_body_pass_as_they_are() {
 
 #[tokio::test]
 async fn what_a_stream_changed_before_it_failed_is_dropped() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = visitor_with_n(&store, &layer).await;
     let streamed = visitor.visit(|s| async move {
@@ -328,7 +328,7 @@ async fn a_server_error_drops_what_is_buffered_and_keeps_what_was_done() {
     ] {
         for status in [500, 503, 599] {
             let at = format!("{act:?}, commit on error: {keep}, {status}");
-            let store = Flaky::new();
+            let store = FaultyStore::new();
             let builder = RedisSessionLayer::builder(store.clone()).commit_on_server_error(keep);
             let layer = builder.build().unwrap();
             let mut visitor = visitor_with_n(&store, &layer).await;
@@ -353,7 +353,7 @@ async fn an_inner_error_passes_and_drops_what_is_buffered() {
         (Act::Login, "1,-"),
         (Act::Logout, "-,-"),
     ] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let layer = layer_on(&store);
         let mut visitor = visitor_with_n(&store, &layer).await;
         let kept: Arc<Mutex<Option<SessionContext>>> = Arc::default();
@@ -373,7 +373,7 @@ async fn an_inner_error_passes_and_drops_what_is_buffered() {
 #[tokio::test]
 async fn any_other_status_is_committed_and_passes_as_it_is() {
     for status in [100, 101, 103, 200, 204, 206, 301, 304, 400, 401, 404, 413, 418, 499] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let layer = layer_on(&store);
         let mut visitor = Visitor::new(&layer);
         let answered = answer(&layer, visitor.request(), |s| async move {
@@ -398,7 +398,7 @@ async fn any_other_status_is_committed_and_passes_as_it_is() {
         let cookies: Vec<_> = headers.get_all(header::SET_COOKIE).iter().collect();
         assert_eq!(cookies.len(), 2, "{status}");
         assert_eq!(cookies[0], "theme=dark", "{status}");
-        visitor.cookie = test_support::flaky::cookie_of(cookies[1].to_str().unwrap());
+        visitor.cookie = test_support::faulty_store::cookie_of(cookies[1].to_str().unwrap());
         assert_eq!(visitor.ask(look).await.text(), "1,-", "{status}");
     }
 }
@@ -408,7 +408,7 @@ async fn an_upgrade_keeps_its_extensions_and_an_untouched_response_is_untouched(
     #[derive(Clone, Debug, PartialEq)]
     struct OnUpgrade(u32);
     for touched in [false, true] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let layer = layer_on(&store);
         let visitor = visitor_with_n(&store, &layer).await;
         let inner = tower::service_fn(|request: http::Request<()>| async move {
@@ -429,7 +429,7 @@ async fn an_upgrade_keeps_its_extensions_and_an_untouched_response_is_untouched(
 
 #[tokio::test]
 async fn a_failed_commit_takes_the_place_of_the_response() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = visitor_with_n(&store, &layer).await;
     for (name, op, act) in [

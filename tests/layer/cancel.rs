@@ -17,11 +17,11 @@ use http_body_util::{BodyExt, StreamBody};
 use tower::{Layer, Service};
 use tower_redis_session::{Error, ErrorKind, ManualClock, RedisSessionLayer, SessionContext};
 
-use test_support::flaky::{Fault, Flaky, Op, Visitor, full, session_of};
+use test_support::faulty_store::{Fault, FaultyStore, Op, Visitor, full, session_of};
 
 type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
 
-fn layer_on(store: &Flaky) -> RedisSessionLayer {
+fn layer_on(store: &FaultyStore) -> RedisSessionLayer {
     RedisSessionLayer::builder(store.clone()).build().unwrap()
 }
 
@@ -200,7 +200,7 @@ async fn a_request_dropped_after_any_poll_leaves_nothing_half_written() {
         let mut outcomes = Vec::new();
         for polls in 0.. {
             let at = format!("{} after {polls} polls", case.name);
-            let store = Flaky::new();
+            let store = FaultyStore::new();
             let layer = layer_on(&store);
             let mut visitor = Visitor::new(&layer);
             if case.session {
@@ -242,7 +242,7 @@ async fn a_request_dropped_after_any_poll_leaves_nothing_half_written() {
 #[tokio::test]
 async fn a_new_session_after_a_logout_is_never_beside_the_old_one() {
     for polls in 0.. {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let layer = layer_on(&store);
         let mut visitor = Visitor::new(&layer);
         visitor.ask(|s| async move { s.login("alice", None).await.map(|()| "".into()) }).await;
@@ -281,7 +281,7 @@ async fn a_new_session_after_a_logout_is_never_beside_the_old_one() {
 #[tokio::test]
 async fn a_commit_of_two_steps_that_has_started_does_both() {
     for polls in 0.. {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let layer = layer_on(&store);
         let mut visitor = Visitor::new(&layer);
         visitor.ask(|s| async move { s.insert("n", &1).await.map(|()| "".into()) }).await;
@@ -316,7 +316,7 @@ async fn a_commit_of_two_steps_that_has_started_does_both() {
 
 #[tokio::test]
 async fn a_commit_that_waits_for_its_turn_has_started() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = Visitor::new(&layer);
     visitor.ask(|s| async move { s.insert("n", &1).await.map(|()| "".into()) }).await;
@@ -353,7 +353,7 @@ async fn a_commit_that_waits_for_its_turn_has_started() {
 #[tokio::test]
 async fn a_body_dropped_after_any_poll_leaves_nothing_half_written() {
     for polls in 0.. {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let layer = layer_on(&store);
         let mut visitor = Visitor::new(&layer);
         visitor.ask(|s| async move { s.insert("n", &1).await.map(|()| "".into()) }).await;
@@ -391,7 +391,7 @@ async fn a_body_dropped_after_any_poll_leaves_nothing_half_written() {
 
 #[tokio::test]
 async fn a_bodys_commit_that_waits_for_its_turn_has_started() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = Visitor::new(&layer);
     visitor.ask(|s| async move { s.insert("n", &1).await.map(|()| "".into()) }).await;
@@ -426,7 +426,7 @@ async fn a_bodys_commit_that_waits_for_its_turn_has_started() {
 
 #[tokio::test]
 async fn touches_of_one_session_at_once_load_it_once() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = Visitor::new(&layer);
     visitor.ask(|s| async move { s.insert("n", &1).await.map(|()| "".into()) }).await;
@@ -445,7 +445,7 @@ async fn touches_of_one_session_at_once_load_it_once() {
 
 #[tokio::test]
 async fn a_touch_that_is_dropped_while_it_loads_leaves_the_load_to_the_next() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = Visitor::new(&layer);
     visitor.ask(|s| async move { s.insert("n", &1).await.map(|()| "".into()) }).await;
@@ -465,11 +465,11 @@ async fn a_touch_that_is_dropped_while_it_loads_leaves_the_load_to_the_next() {
 /// The load of one task and the logout of another, in one request.
 #[tokio::test]
 async fn a_load_under_way_does_not_bring_back_what_was_logged_out() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = Visitor::new(&layer);
     visitor.ask(|s| async move { s.login("alice", None).await.map(|()| "".into()) }).await;
-    let gate = test_support::flaky::Gate::new();
+    let gate = test_support::faulty_store::Gate::new();
     store.fault(Op::Load, Fault::After(gate.clone()));
     let seen = visitor.ask(move |s| async move {
         let reader = tokio::spawn(look(s.clone()));
@@ -494,7 +494,7 @@ async fn a_load_under_way_does_not_bring_back_what_was_logged_out() {
 #[tokio::test]
 async fn a_handle_kept_after_the_response_is_closed() {
     let clock = ManualClock::new();
-    let store = Flaky::with_clock(&clock);
+    let store = FaultyStore::with_clock(&clock);
     let layer = layer_on(&store);
     for loaded in [true, false] {
         let mut visitor = Visitor::new(&layer);
@@ -545,7 +545,7 @@ async fn a_handle_kept_after_the_response_is_closed() {
 
 #[tokio::test]
 async fn a_handle_of_a_request_that_was_dropped_is_closed() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = Visitor::new(&layer);
     visitor.ask(|s| async move { s.insert("n", &1).await.map(|()| "".into()) }).await;

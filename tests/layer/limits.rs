@@ -11,7 +11,7 @@ use tower_redis_session::{
     Error, ErrorKind, ManualClock, RedisSessionLayer, SessionContext, SessionExpiry,
 };
 
-use test_support::flaky::{Flaky, Op, Visitor, session_of};
+use test_support::faulty_store::{FaultyStore, Op, Visitor, session_of};
 
 const BUDGET: Duration = Duration::from_millis(500);
 /// What timers of a paused clock add.
@@ -32,7 +32,7 @@ const SAVE: Handler = |s| Box::pin(async move { s.save().await.map(|()| "".into(
 const LOGOUT: Handler = |s| Box::pin(async move { s.logout().await.map(|()| "".into()) });
 const VALIDATE: Handler = |s| Box::pin(async move { s.validate().await.map(|()| "".into()) });
 
-fn layer_on(store: &Flaky) -> RedisSessionLayer {
+fn layer_on(store: &FaultyStore) -> RedisSessionLayer {
     RedisSessionLayer::builder(store.clone()).budget(BUDGET).build().unwrap()
 }
 
@@ -53,7 +53,7 @@ async fn a_call_behind_one_that_nobody_polls_is_bounded_by_the_budget() {
         ("load, insert", Op::Load, GET, INSERT),
         ("load, validate", Op::Load, GET, VALIDATE),
     ] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor = visitor_of(&layer_on(&store)).await;
         let _gate = store.hold(op);
         visitor
@@ -77,7 +77,7 @@ async fn a_call_behind_one_that_nobody_polls_is_bounded_by_the_budget() {
 #[tokio::test(start_paused = true)]
 async fn all_touches_and_the_commit_of_a_request_share_one_budget() {
     let clock = ManualClock::new();
-    let store = Flaky::with_clock(&clock);
+    let store = FaultyStore::with_clock(&clock);
     let mut visitor = visitor_of(&layer_on(&store)).await;
     clock.advance(Duration::from_secs(600));
     let _gates: Vec<_> = [Op::Touch; 4].into_iter().map(|op| store.hold(op)).collect();
@@ -96,7 +96,7 @@ async fn all_touches_and_the_commit_of_a_request_share_one_budget() {
 /// So many that, were they told apart by less than the whole id, one would stand behind the first.
 #[tokio::test(start_paused = true)]
 async fn an_update_under_way_holds_up_no_other_session() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = visitor_of(&layer).await;
     let mut others = Vec::new();
@@ -120,7 +120,7 @@ async fn an_update_under_way_holds_up_no_other_session() {
 
 #[tokio::test(start_paused = true)]
 async fn an_update_that_nobody_polls_refuses_no_other_request_of_its_session() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let mut visitor = visitor_of(&layer_on(&store)).await;
     let mut other = visitor.clone();
     let _gate = store.hold(Op::Save);
@@ -136,7 +136,7 @@ async fn an_update_that_nobody_polls_refuses_no_other_request_of_its_session() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_waits_no_longer_than_two_budgets_for_a_commit_that_nobody_polls() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let layer = layer_on(&store);
     let _gate = store.hold(Op::Create);
     let inner = tower::service_fn(|request: Request<()>| async move {
@@ -155,7 +155,7 @@ async fn a_shutdown_waits_no_longer_than_two_budgets_for_a_commit_that_nobody_po
 async fn an_expiry_without_an_absolute_end_keeps_that_of_the_layer() {
     const DAY: Duration = Duration::from_secs(86_400);
     let clock = ManualClock::new();
-    let store = Flaky::with_clock(&clock);
+    let store = FaultyStore::with_clock(&clock);
     let builder = RedisSessionLayer::builder(store.clone()).absolute_timeout(DAY);
     let mut visitor = Visitor::new(&builder.build().unwrap());
     let login = visitor.ask(|s| async move {
@@ -186,7 +186,7 @@ fn a_manual_clock_never_goes_back() {
 
 #[tokio::test(start_paused = true)]
 async fn each_wait_of_a_stream_has_a_budget_of_its_own() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let visitor = visitor_of(&layer_on(&store)).await;
     let handler = tower::service_fn(|request: Request<()>| async move {
         let session = session_of(&request);

@@ -26,7 +26,7 @@ mod guard_places;
 mod limits;
 /// Two requests of one session in every order, and writes whose answer is lost.
 mod overlap;
+/// What handlers and clients are told is what the store has.
+mod reported_state;
 /// Several tasks of one request act on its session.
 mod tasks;
-/// What handlers and clients are told is what the store has.
-mod truth;

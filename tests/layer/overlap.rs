@@ -5,21 +5,21 @@ use std::{future::Future, pin::Pin};
 
 use tower_redis_session::{Error, ErrorKind, RedisSessionLayer, SessionContext};
 
-use test_support::flaky::{Answered, Fault, Flaky, Gate, Op, Visitor};
+use test_support::faulty_store::{Answered, Fault, FaultyStore, Gate, Op, Visitor};
 
 type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
 type Handler = fn(SessionContext) -> Handled;
 
-fn layer_on(store: &Flaky) -> RedisSessionLayer {
+fn layer_on(store: &FaultyStore) -> RedisSessionLayer {
     RedisSessionLayer::builder(store.clone()).build().unwrap()
 }
 
 /// The same store from another process: no lock in common, no faults.
-fn elsewhere(visitor: &Visitor, store: &Flaky) -> Visitor {
+fn elsewhere(visitor: &Visitor, store: &FaultyStore) -> Visitor {
     Visitor { layer: layer_on(&store.sound()), cookie: visitor.cookie.clone() }
 }
 
-async fn visitor_with(store: &Flaky, handler: Handler) -> Visitor {
+async fn visitor_with(store: &FaultyStore, handler: Handler) -> Visitor {
     let mut visitor = Visitor::new(&layer_on(store));
     assert_eq!(visitor.ask(handler).await.status(), 200);
     store.calls();
@@ -70,7 +70,7 @@ const PLATFORM: Handler =
 /// The first request loads and waits; the second runs whole, in the same process or in another;
 /// the first does its work and ends.
 async fn overlapped(
-    store: &Flaky,
+    store: &FaultyStore,
     visitor: &mut Visitor,
     first: Handler,
     second: Handler,
@@ -137,7 +137,7 @@ async fn overlapping_requests_keep_what_both_did() {
     ] {
         for other_process in [false, true] {
             let at = format!("{name}, another process: {other_process}");
-            let store = Flaky::new();
+            let store = FaultyStore::new();
             let mut visitor = visitor_with(&store, start).await;
             let old = visitor.clone();
             let (one, two) = overlapped(&store, &mut visitor, first, second, other_process).await;
@@ -157,7 +157,7 @@ async fn overlapping_requests_keep_what_both_did() {
 #[tokio::test]
 async fn emptying_a_session_loses_nothing_that_another_request_stored() {
     for other_process in [false, true] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor = visitor_with(&store, START).await;
         let (one, two) = overlapped(&store, &mut visitor, REMOVE_N, INSERT_A, other_process).await;
         assert_eq!((one.text(), two.text()), ("true", "inserted"));
@@ -170,7 +170,7 @@ async fn emptying_a_session_loses_nothing_that_another_request_stored() {
 async fn many_counts_at_once_are_all_counted() {
     const PROCESSES: usize = 4;
     const EACH: usize = 16;
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     store.yields(true);
     let visitor = visitor_with(&store, START).await;
     let layers: Vec<_> = (0..PROCESSES).map(|_| layer_on(&store)).collect();
@@ -191,7 +191,7 @@ async fn many_counts_at_once_are_all_counted() {
 
 #[tokio::test]
 async fn many_inserts_at_once_are_all_kept() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     store.yields(true);
     let visitor = visitor_with(&store, START).await;
     let layers = [layer_on(&store), layer_on(&store)];
@@ -213,7 +213,7 @@ async fn many_inserts_at_once_are_all_kept() {
 
 #[tokio::test]
 async fn a_request_that_overlaps_a_logout_is_told_at_its_next_question() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let mut visitor = visitor_with(&store, ALICE).await;
     let asks: Handler = |s| {
         Box::pin(async move {
@@ -250,7 +250,7 @@ async fn a_write_whose_answer_is_lost_is_done_once() {
     ] {
         for (fault, faults) in LOST {
             let at = format!("{name}: {fault}");
-            let store = Flaky::new();
+            let store = FaultyStore::new();
             let mut visitor = visitor_with(&store, start).await;
             for fault in *faults {
                 store.fault(op, fault.clone());
@@ -273,7 +273,7 @@ async fn a_first_write_whose_answer_is_lost_gets_a_fresh_id() {
         ("it happens later", vec![Fault::UnknownLate], 2),
         ("twice", vec![Fault::UnknownLate, Fault::UnknownAfter], 3),
     ] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         for fault in faults {
             store.fault(Op::Create, fault);
         }
@@ -284,7 +284,7 @@ async fn a_first_write_whose_answer_is_lost_gets_a_fresh_id() {
     }
 }
 
-async fn visitor_after_create(store: &Flaky, tries: usize, at: &str) -> Visitor {
+async fn visitor_after_create(store: &FaultyStore, tries: usize, at: &str) -> Visitor {
     let mut visitor = Visitor::new(&layer_on(store));
     assert_eq!(visitor.ask(START).await.status(), 200, "{at}");
     let creates = store.calls().iter().filter(|op| **op == Op::Create).count();
@@ -294,7 +294,7 @@ async fn visitor_after_create(store: &Flaky, tries: usize, at: &str) -> Visitor 
 
 #[tokio::test(start_paused = true)]
 async fn a_first_write_that_is_never_confirmed_is_503_without_a_cookie() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     for _ in 0..20 {
         store.fault(Op::Create, Fault::UnknownLate);
     }
@@ -314,7 +314,7 @@ async fn a_write_that_is_never_confirmed_is_503_and_counted_at_most_once() {
         ("never happens", Fault::Unknown, false, "1 n -"),
         ("happens late", Fault::UnknownLate, true, "2 n -"),
     ] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor = visitor_with(&store, START).await;
         for _ in 0..50 {
             store.fault(Op::Save, fault.clone());
@@ -338,7 +338,7 @@ async fn a_lost_answer_under_another_writer_is_not_guessed() {
         ("it happened", Fault::UnknownAfter, 503, "3 n -"),
         ("it did not", Fault::Unknown, 503, "2 n -"),
     ] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor = visitor_with(&store, START).await;
         let mut other = elsewhere(&visitor, &store);
         visitor.ask(look).await;
@@ -366,7 +366,7 @@ async fn a_logout_whose_answer_is_lost_is_repeated_until_it_is_known() {
         ("never confirmed", vec![Fault::Fails; 50], 503, 1),
         ("happened, never confirmed", vec![Fault::FailsAfter; 50], 503, 0),
     ] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor = visitor_with(&store, ALICE).await;
         for fault in faults {
             store.fault(Op::Delete, fault);
@@ -393,7 +393,7 @@ async fn a_store_that_is_away_is_503_and_takes_no_cookie() {
         ("renewal", Op::Renew, LOGIN, ""),
         ("delete", Op::DeleteIf, CLEAR, ""),
     ] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor = visitor_with(&store, START).await;
         store.fault(op, Fault::Fails);
         let answered = visitor.ask(handler).await;

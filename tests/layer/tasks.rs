@@ -10,14 +10,14 @@ use tokio::{
 };
 use tower_redis_session::{Error, ErrorKind, RedisSessionLayer, SessionContext};
 
-use test_support::flaky::{Fault, Flaky, Gate, Op, Visitor};
+use test_support::faulty_store::{Fault, FaultyStore, Gate, Op, Visitor};
 
-fn layer_on(store: &Flaky) -> RedisSessionLayer {
+fn layer_on(store: &FaultyStore) -> RedisSessionLayer {
     let budget = Duration::from_secs(2);
     RedisSessionLayer::builder(store.clone()).budget(budget).build().unwrap()
 }
 
-async fn alice_on(store: &Flaky) -> Visitor {
+async fn alice_on(store: &FaultyStore) -> Visitor {
     let mut visitor = Visitor::new(&layer_on(store));
     let login = visitor.ask(|s| async move { s.login("alice", None).await.map(|()| "".into()) });
     assert_eq!(login.await.status(), 200);
@@ -26,7 +26,7 @@ async fn alice_on(store: &Flaky) -> Visitor {
 }
 
 /// The same visitor at another process, that waits for nothing.
-async fn log_out_elsewhere(store: &Flaky, cookie: Option<String>) {
+async fn log_out_elsewhere(store: &FaultyStore, cookie: Option<String>) {
     let mut other = Visitor { layer: layer_on(&store.sound()), cookie };
     let logout = other.ask(|s| async move { s.logout().await.map(|()| "".into()) });
     assert_eq!(logout.await.status(), 200);
@@ -39,7 +39,7 @@ fn saving(session: &SessionContext) -> JoinHandle<Result<(), Error>> {
 }
 
 /// From now on the next call of this kind is not confirmed, and fails once the gate is opened.
-fn fail_at_a_gate(store: &Flaky, op: Op) -> Gate {
+fn fail_at_a_gate(store: &FaultyStore, op: Op) -> Gate {
     store.fault(op, Fault::Unknown);
     for _ in 0..10 {
         store.fault(op, Fault::Fails);
@@ -50,7 +50,7 @@ fn fail_at_a_gate(store: &Flaky, op: Op) -> Gate {
 
 #[tokio::test]
 async fn what_is_inserted_while_a_save_finds_the_session_dead_begins_no_new_one() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let mut visitor = alice_on(&store).await;
     let (cookie, shared, gate) = (visitor.cookie.clone(), store.clone(), store.hold(Op::Save));
     let answered = visitor.ask(|s| async move {
@@ -69,7 +69,7 @@ async fn what_is_inserted_while_a_save_finds_the_session_dead_begins_no_new_one(
 
 #[tokio::test]
 async fn of_two_saves_that_meet_a_dead_session_neither_is_ok() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let mut visitor = alice_on(&store).await;
     let (cookie, shared, gate) = (visitor.cookie.clone(), store.clone(), store.hold(Op::Save));
     let answered = visitor.ask(|s| async move {
@@ -93,7 +93,7 @@ async fn of_two_saves_that_meet_a_dead_session_neither_is_ok() {
 #[tokio::test(start_paused = true)]
 async fn a_login_whose_save_was_dropped_or_failed_does_not_survive_a_logout() {
     for (name, dropped) in [("dropped", true), ("failed", false)] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor = alice_on(&store).await;
         let shared = store.clone();
         let answered = visitor.ask(|s| async move {
@@ -123,7 +123,7 @@ async fn a_login_whose_save_was_dropped_or_failed_does_not_survive_a_logout() {
 #[tokio::test]
 async fn a_logout_ends_the_session_that_another_task_is_about_to_begin_or_renew() {
     for (name, signed_in, op) in [("begin", false, Op::Create), ("renew", true, Op::Renew)] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor =
             if signed_in { alice_on(&store).await } else { Visitor::new(&layer_on(&store)) };
         let gate = store.hold(op);
@@ -146,7 +146,7 @@ async fn a_logout_ends_the_session_that_another_task_is_about_to_begin_or_renew(
 
 #[tokio::test(start_paused = true)]
 async fn a_logout_that_waits_behind_a_failing_commit_is_ok_only_if_the_session_ended() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let mut visitor = alice_on(&store).await;
     let (told, logout) = oneshot::channel();
     let shared = store.clone();
@@ -170,7 +170,7 @@ async fn a_logout_that_waits_behind_a_failing_commit_is_ok_only_if_the_session_e
 
 #[tokio::test]
 async fn an_insert_whose_load_outlives_the_response_is_refused() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let mut visitor = alice_on(&store).await;
     let (told, insert) = oneshot::channel();
     let gate = store.hold(Op::Load);
@@ -189,7 +189,7 @@ async fn an_insert_whose_load_outlives_the_response_is_refused() {
 #[tokio::test]
 async fn the_head_waits_for_a_login_that_a_task_is_storing_and_hands_out_its_id() {
     for (name, signed_in, op) in [("first", false, Op::Create), ("over another", true, Op::Renew)] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor =
             if signed_in { alice_on(&store).await } else { Visitor::new(&layer_on(&store)) };
         let before = visitor.cookie.clone();

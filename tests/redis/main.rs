@@ -1,4 +1,4 @@
-//! Sites on a live Redis, as a client sees them. Needs redis-server, and in two tests the
+//! Sites on a live Redis, as a client sees them. Needs redis-server, and in one test the
 //! servers of `scripts/servers.sh`.
 
 #![allow(

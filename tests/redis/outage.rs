@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use http::Response;
 use test_support::{
-    Away, Browser, COOKIE, Client, FaultProxy, Mode, REMOVED, RedisServer, Reply, Site, bounded,
+    Browser, COOKIE, Client, FaultProxy, Mode, Outage, REMOVED, RedisServer, Reply, Site, bounded,
     eventually, patient,
 };
 use tower_redis_session::{ErrorKind, RedisConfig, RedisSessionLayer, RedisStore};
@@ -66,11 +66,11 @@ impl Scene {
         Self { redis, proxy, site }
     }
 
-    fn take_away(&self, way: Away) {
+    fn take_away(&self, way: Outage) {
         way.begins(&self.redis, &self.proxy);
     }
 
-    async fn bring_back(&self, way: Away) {
+    async fn bring_back(&self, way: Outage) {
         way.ends(&self.redis, &self.proxy).await;
     }
 
@@ -83,7 +83,7 @@ impl Scene {
 
 #[tokio::test]
 async fn requests_that_do_not_need_the_store_notice_no_outage() {
-    for way in Away::EVERY_WAY {
+    for way in Outage::EVERY_WAY {
         let scene = Scene::set().await;
         let mut browser = scene.signed_in().await;
         let mut stranger = scene.site.browser().await;
@@ -105,7 +105,7 @@ async fn requests_that_do_not_need_the_store_notice_no_outage() {
 
 #[tokio::test]
 async fn a_request_that_needs_the_store_is_refused_within_the_budget_and_keeps_its_cookie() {
-    for way in Away::EVERY_WAY {
+    for way in Outage::EVERY_WAY {
         let scene = Scene::set().await;
         let mut browser = scene.signed_in().await;
         let mut stranger = scene.site.browser().await;
@@ -140,7 +140,7 @@ async fn a_request_that_needs_the_store_is_refused_within_the_budget_and_keeps_i
         let back = Instant::now();
         eventually("the return of Redis", async || browser.get("/user").await.status == 200).await;
         assert!(back.elapsed() < RECOVERY, "{way:?}: {:?}", back.elapsed());
-        let expected = if way == Away::Killed { "-,-" } else { "alice,tea" };
+        let expected = if way == Outage::Killed { "-,-" } else { "alice,tea" };
         assert_eq!(browser.get("/user,get:cart").await.expect(200).text(), expected, "{way:?}");
         scene.redis.assert_every_key_has_a_ttl().await;
     }
@@ -148,7 +148,7 @@ async fn a_request_that_needs_the_store_is_refused_within_the_budget_and_keeps_i
 
 #[tokio::test]
 async fn a_call_that_acts_at_once_is_bounded_by_the_budget_too() {
-    for way in Away::EVERY_WAY {
+    for way in Outage::EVERY_WAY {
         let scene = Scene::set().await;
         let mut browser = scene.signed_in().await;
         scene.take_away(way);
@@ -162,7 +162,7 @@ async fn a_call_that_acts_at_once_is_bounded_by_the_budget_too() {
 
 #[tokio::test]
 async fn the_budget_holds_whatever_the_limits_of_a_connection_are() {
-    for way in Away::EVERY_WAY {
+    for way in Outage::EVERY_WAY {
         let mut scene = Scene::set().await;
         let long = patient(&scene.redis.url_at(scene.proxy.port()));
         scene.site = Site::on(long, |builder| builder.budget(BUDGET)).await;
@@ -205,7 +205,7 @@ async fn connections_that_went_silent_are_given_up_and_replaced() {
 
 #[tokio::test]
 async fn a_logout_while_redis_is_away_is_never_a_success() {
-    for way in Away::EVERY_WAY {
+    for way in Outage::EVERY_WAY {
         // A handler that passes the error on, and one that believes it knows better.
         for path in ["/logout", "/~logout,say:bye", "/user,logout", "/destroy,say:bye"] {
             let scene = Scene::set().await;
@@ -226,7 +226,7 @@ async fn a_logout_while_redis_is_away_is_never_a_success() {
 
 #[tokio::test]
 async fn redis_dying_between_load_and_commit_refuses_the_response() {
-    for way in Away::EVERY_WAY {
+    for way in Outage::EVERY_WAY {
         let scene = Scene::set().await;
         let mut browser = scene.signed_in().await;
         let mut tab = browser.tab().await;
@@ -274,7 +274,7 @@ async fn redis_restarted_under_load_costs_no_hang_and_no_wrong_answer() {
         }));
     }
     let mut probe = scene.site.browser().await;
-    for way in [Away::Killed, Away::Hung, Away::Killed] {
+    for way in [Outage::Killed, Outage::Hung, Outage::Killed] {
         tokio::time::sleep(Duration::from_millis(200)).await;
         scene.take_away(way);
         tokio::time::sleep(Duration::from_millis(600)).await;
@@ -314,7 +314,7 @@ async fn a_hundred_requests_at_a_hung_redis_are_all_answered_within_the_budget()
     for _ in 0..100 {
         tabs.push(browser.tab().await);
     }
-    scene.take_away(Away::Hung);
+    scene.take_away(Outage::Hung);
     // Twice: with connections that look alive, and with those given up.
     for round in 0..2 {
         let start = Instant::now();
@@ -325,7 +325,7 @@ async fn a_hundred_requests_at_a_hung_redis_are_all_answered_within_the_budget()
             assert_refused(&reply, &format!("round {round}"));
         }
     }
-    scene.bring_back(Away::Hung).await;
+    scene.bring_back(Outage::Hung).await;
 }
 
 #[tokio::test]

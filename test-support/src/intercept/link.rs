@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::super::held::{Action, Caught, Cut};
+use super::super::held_requests::{Action, Caught, Cut};
 use super::{Gate, Part, Place, Request, Shared, Wire};
 
 /// One connection of a client, and ours to the server.

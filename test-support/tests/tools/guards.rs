@@ -333,15 +333,15 @@ fn a_panic_of_the_library_fails_its_test() {
         ("tests/redis/commands.rs", false),
         ("/root/.cargo/registry/src/x/tokio-1.0.0/src/runtime/mod.rs", false),
     ] {
-        assert_eq!(test_support::lookout::is_ours(file), ours, "{file}");
+        assert_eq!(test_support::leak_monitor::is_ours(file), ours, "{file}");
     }
 }
 
-/// What the lookout tells in a process of its own: the test binary once more, with a fault.
+/// What the leak monitor tells in a process of its own: the test binary once more, with a fault.
 #[tokio::test]
-async fn what_the_lookout_sees_fails_the_test_that_lets_go_of_a_server() {
+async fn what_the_leak_monitor_sees_fails_the_test_that_lets_go_of_a_server() {
     const FAULT: &str = "SESSION_TEST_FAULT";
-    const NAME: &str = "guards::what_the_lookout_sees_fails_the_test_that_lets_go_of_a_server";
+    const NAME: &str = "guards::what_the_leak_monitor_sees_fails_the_test_that_lets_go_of_a_server";
     if let Ok(fault) = std::env::var(FAULT) {
         let cookie = format!("a={}; Path=/", BASE64.encode([9; 32]));
         let server = test_support::serve(tower::service_fn(move |_: Request<Incoming>| {

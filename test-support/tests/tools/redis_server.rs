@@ -101,7 +101,7 @@ async fn silent(url: &str) -> MultiplexedConnection {
 }
 
 /// What the last look at `server` says: the panic of its drop.
-async fn last_look(server: RedisServer) -> String {
+async fn teardown_checks(server: RedisServer) -> String {
     let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(server)));
     let panic = dropped.err().map(|panic| *panic.downcast::<String>().unwrap());
     panic.unwrap_or_default()
@@ -127,7 +127,7 @@ async fn a_server_ends_with_a_last_look_at_what_was_asked_and_what_is_left() {
             let mut command = redis::Cmd::new();
             words.for_each(|word| _ = command.arg(word));
             let _ = command.exec_async(&mut theirs).await;
-            let said = last_look(server).await;
+            let said = teardown_checks(server).await;
             assert_eq!(said.is_empty(), expected.is_empty(), "{name}, {version}: {said}");
             assert!(said.contains(expected), "{name}, {version}: {said}");
         }
@@ -136,5 +136,5 @@ async fn a_server_ends_with_a_last_look_at_what_was_asked_and_what_is_left() {
     server.acl_set_user(SESSIONS, "-get").await;
     let mut refused = silent(&server.url()).await;
     assert!(cmd("GET").arg("session:a").exec_async(&mut refused).await.is_err());
-    assert_eq!(last_look(server).await, "", "its test wanted that");
+    assert_eq!(teardown_checks(server).await, "", "its test wanted that");
 }

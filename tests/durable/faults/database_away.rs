@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::people::{People, SLACK, assert_refused, cut, dies_soon, is_served_by, read_n};
-use crate::duo::{Duo, Lock, Settings, SqliteFile, Truth, hasty, is_dead};
+use super::bystanders::{Bystanders, SLACK, assert_refused, cut, dies_soon, is_served_by, read_n};
+use crate::two_instances::{AnyDatabase, Lock, Settings, SqliteFile, TwoInstances, hasty, is_dead};
 use test_support::{Browser, Gate, PostgresServer, RedisServer, eventually};
 
 /// How the database goes away.
@@ -19,7 +19,7 @@ enum Away {
 }
 
 struct Scene {
-    duo: Duo,
+    duo: TwoInstances,
     server: Option<PostgresServer>,
     lock: Option<Lock>,
 }
@@ -35,8 +35,8 @@ impl Scene {
             change(settings);
         };
         let duo = match &server {
-            Some(server) => Duo::beside(redis, server, changed).await,
-            None => Duo::on(redis, changed).await,
+            Some(server) => TwoInstances::beside(redis, server, changed).await,
+            None => TwoInstances::on(redis, changed).await,
         };
         Self { duo, server, lock: None }
     }
@@ -67,7 +67,7 @@ impl Scene {
 }
 
 /// Within the budget, and never acknowledged.
-async fn is_refused(duo: &Duo, browser: &mut Browser, path: &str, what: &str) {
+async fn is_refused(duo: &TwoInstances, browser: &mut Browser, path: &str, what: &str) {
     let start = Instant::now();
     let reply = browser.get(path).await;
     let (took, budget) = (start.elapsed(), Duration::from_millis(duo.a.settings.budget));
@@ -78,8 +78,8 @@ async fn is_refused(duo: &Duo, browser: &mut Browser, path: &str, what: &str) {
 /// What holds for every way in which the database can be away, `writes` of a writer who had 1
 /// having been tried meanwhile.
 async fn are_right_again(
-    duo: &Duo,
-    people: &mut People,
+    duo: &TwoInstances,
+    bystanders: &mut Bystanders,
     writer: &Browser,
     writes: u64,
     what: &str,
@@ -94,29 +94,30 @@ async fn are_right_again(
     })
     .await;
     assert!((1..=1 + writes).contains(&agreed), "{what}: {agreed} after {writes} tries");
-    people.are_well(duo, what).await;
+    bystanders.are_well(duo, what).await;
     assert_eq!(read_n(&duo.a, writer).await, agreed.to_string(), "{what}");
     assert_eq!(read_n(&duo.b, writer).await, agreed.to_string(), "{what}");
 }
 
 async fn is_lived_through(away: Away) {
     let mut scene = Scene::set(away, |_| {}).await;
-    let mut people = People::of(&scene.duo, 5).await;
+    let mut bystanders = Bystanders::of(&scene.duo, 5).await;
     // One who has signed out before stays so.
-    people.live_on(&scene.duo, "before").await;
+    bystanders.live_on(&scene.duo, "before").await;
     scene.begin(away).await;
     let what = format!("during {away:?}");
     let (start, mut writes) = (Instant::now(), 0);
     // Of whom nobody knows whether they wrote, nobody says anything until the database does.
-    let (mut writer, mut halfway) = (people.leavers.pop().unwrap(), people.leavers.pop().unwrap());
+    let (mut writer, mut halfway) =
+        (bystanders.leavers.pop().unwrap(), bystanders.leavers.pop().unwrap());
     let ended = halfway.tab().await;
     while start.elapsed() < 4 * scene.duo.lease() || writes < 3 {
         for instance in [&scene.duo.a, &scene.duo.b] {
             let start = Instant::now();
-            let n: u64 = read_n(instance, &people.keeper).await.parse().unwrap();
+            let n: u64 = read_n(instance, &bystanders.keeper).await.parse().unwrap();
             let budget = Duration::from_millis(instance.settings.budget);
             assert!(start.elapsed() < budget + SLACK, "{what}: a read took {:?}", start.elapsed());
-            assert_eq!(n, people.count, "{what}");
+            assert_eq!(n, bystanders.count, "{what}");
         }
         if writes == 0 {
             is_refused(&scene.duo, &mut halfway, "/logout", &what).await;
@@ -128,14 +129,14 @@ async fn is_lived_through(away: Away) {
         stranger.get("/say:hello").await.expect(200);
     }
     for instance in [&scene.duo.a, &scene.duo.b] {
-        is_served_by(instance, "redis", &people.keeper).await;
+        is_served_by(instance, "redis", &bystanders.keeper).await;
         let status = instance.status().await;
         // Of a locked table only those know who asked for it.
         let is_known = !status.database && !status.database_cause.is_empty();
         assert!(away == Away::Locked || is_known, "{what}: {status:?}");
     }
     scene.end(away).await;
-    are_right_again(&scene.duo, &mut people, &writer, writes, &format!("after {away:?}")).await;
+    are_right_again(&scene.duo, &mut bystanders, &writer, writes, &format!("after {away:?}")).await;
     // The one whose logout was refused is signed in or out, on both the same; and now out.
     eventually("both see the same", async || {
         is_dead(&scene.duo.a, &ended).await == is_dead(&scene.duo.b, &ended).await
@@ -169,11 +170,11 @@ lived_through! {
 async fn without_time_to_serve_without_a_database_reads_are_refused_after_the_lease() {
     for gate in [Gate::Refuse, Gate::BlackHole] {
         let mut scene = Scene::set(Away::Way(gate), |settings| settings.stretch = 0).await;
-        let mut people = People::of(&scene.duo, 2).await;
+        let mut bystanders = Bystanders::of(&scene.duo, 2).await;
         scene.begin(Away::Way(gate)).await;
         tokio::time::sleep(2 * scene.duo.lease()).await;
         for instance in [&scene.duo.a, &scene.duo.b] {
-            let mut reader = instance.with_cookies_of(&people.keeper).await;
+            let mut reader = instance.with_cookies_of(&bystanders.keeper).await;
             for _ in 0..3 {
                 is_refused(&scene.duo, &mut reader, "/get:n", "no time").await;
             }
@@ -183,17 +184,17 @@ async fn without_time_to_serve_without_a_database_reads_are_refused_after_the_le
             assert!(status.redis && !status.database && !status.believed, "{status:?}");
         }
         scene.end(Away::Way(gate)).await;
-        people.are_well(&scene.duo, "after no time").await;
+        bystanders.are_well(&scene.duo, "after no time").await;
     }
 }
 
 /// A server that answers, and says no: as where a password was changed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_lets_us_in_no_longer_stops_no_read() {
-    let duo = Duo::start().await;
-    let mut people = People::of(&duo, 2).await;
+    let duo = TwoInstances::start().await;
+    let mut bystanders = Bystanders::of(&duo, 2).await;
     let mut writer = duo.signed_in().await;
-    let Truth::Postgres(database) = &duo.database else { unreachable!() };
+    let AnyDatabase::Postgres(database) = &duo.database else { unreachable!() };
     let name = database.name();
     let server = PostgresServer::shared().await.maintenance();
     let shut = format!(
@@ -207,7 +208,7 @@ async fn a_database_that_lets_us_in_no_longer_stops_no_read() {
     .await;
     let start = Instant::now();
     while start.elapsed() < 3 * duo.lease() {
-        people.read(&duo, "shut out").await;
+        bystanders.read(&duo, "shut out").await;
         is_refused(&duo, &mut writer, "/update:n", "shut out").await;
     }
     let open = format!(
@@ -215,22 +216,22 @@ async fn a_database_that_lets_us_in_no_longer_stops_no_read() {
          ALTER DATABASE {name} ALLOW_CONNECTIONS true;"
     );
     server.sql(&open).await;
-    people.are_well(&duo, "let in").await;
+    bystanders.are_well(&duo, "let in").await;
 }
 
 /// A database that hangs must not keep the way to a Redis closed that is known.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_to_a_known_redis_are_made_while_the_database_hangs() {
     let mut scene = Scene::set(Away::Way(Gate::BlackHole), |_| {}).await;
-    let mut people = People::of(&scene.duo, 2).await;
+    let mut bystanders = Bystanders::of(&scene.duo, 2).await;
     scene.begin(Away::Way(Gate::BlackHole)).await;
     tokio::join!(cut(&scene.duo.pa), cut(&scene.duo.pb));
     for instance in [&scene.duo.a, &scene.duo.b] {
-        is_served_by(instance, "redis", &people.keeper).await;
-        assert_eq!(read_n(instance, &people.keeper).await, "1");
+        is_served_by(instance, "redis", &bystanders.keeper).await;
+        assert_eq!(read_n(instance, &bystanders.keeper).await, "1");
     }
     scene.end(Away::Way(Gate::BlackHole)).await;
-    people.are_well(&scene.duo, "after it").await;
+    bystanders.are_well(&scene.duo, "after it").await;
 }
 
 /// Whoever is active is active, also while only Redis can be told.
@@ -262,7 +263,7 @@ async fn with_both_away_requests_are_refused_in_time_and_either_brings_them_back
         for redis_first in [true, false] {
             let what = format!("{gate:?}, redis first: {redis_first}");
             let mut scene = Scene::set(Away::Way(gate), |_| {}).await;
-            let mut people = People::of(&scene.duo, 2).await;
+            let mut bystanders = Bystanders::of(&scene.duo, 2).await;
             let writer = scene.duo.signed_in().await;
             let redis = |gate| {
                 for proxy in [&scene.duo.pa, &scene.duo.pb] {
@@ -272,7 +273,7 @@ async fn with_both_away_requests_are_refused_in_time_and_either_brings_them_back
             redis(gate);
             scene.gates(gate);
             for instance in [&scene.duo.a, &scene.duo.b] {
-                let mut keeper = instance.with_cookies_of(&people.keeper).await;
+                let mut keeper = instance.with_cookies_of(&bystanders.keeper).await;
                 is_refused(&scene.duo, &mut keeper, "/get:n", &what).await;
                 let mut writer = instance.with_cookies_of(&writer).await;
                 for path in ["/get:n", "/update:n", "/logout", "/get:n"] {
@@ -293,22 +294,22 @@ async fn with_both_away_requests_are_refused_in_time_and_either_brings_them_back
                 scene.gates(Gate::Pass);
             }
             for instance in [&scene.duo.a, &scene.duo.b] {
-                let mut keeper = instance.with_cookies_of(&people.keeper).await;
+                let mut keeper = instance.with_cookies_of(&bystanders.keeper).await;
                 eventually("served again", async || keeper.get("/get:n").await.status == 200).await;
-                assert_eq!(read_n(instance, &people.keeper).await, "1", "{what}");
+                assert_eq!(read_n(instance, &bystanders.keeper).await, "1", "{what}");
             }
             // Several polls that hang, and a busy machine.
             assert!(start.elapsed() < Duration::from_secs(8), "{what}: {:?}", start.elapsed());
             redis(Gate::Pass);
             scene.end(Away::Way(gate)).await;
-            people.are_well(&scene.duo, &what).await;
+            bystanders.are_well(&scene.duo, &what).await;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_restored_from_a_backup_is_the_truth_after_one_new_generation() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let seq = async || duo.database.sql("SELECT seq FROM trs_cache").await.parse::<u64>().unwrap();
     let mut early = duo.signed_in().await;
     duo.journal_is_empty().await;
@@ -344,55 +345,55 @@ async fn a_database_that_is_restored_from_a_backup_is_the_truth_after_one_new_ge
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_file_stops_no_read_and_no_write_is_acknowledged() {
-    let duo = Duo::on_file(SqliteFile::fresh(), hasty).await;
-    let mut people = People::of(&duo, 4).await;
-    people.live_on(&duo, "before").await;
-    let mut writer = people.leavers.pop().unwrap();
+    let duo = TwoInstances::on_file(SqliteFile::fresh(), hasty).await;
+    let mut bystanders = Bystanders::of(&duo, 4).await;
+    bystanders.live_on(&duo, "before").await;
+    let mut writer = bystanders.leavers.pop().unwrap();
     let lock = duo.database.lock().await;
     let (start, mut writes) = (Instant::now(), 0);
     while start.elapsed() < 3 * duo.lease() {
-        people.read(&duo, "a locked file").await;
+        bystanders.read(&duo, "a locked file").await;
         is_refused(&duo, &mut writer, "/update:n", "a locked file").await;
         writes += 1;
-        is_refused(&duo, &mut people.leavers[0].tab().await, "/logout", "a locked file").await;
+        is_refused(&duo, &mut bystanders.leavers[0].tab().await, "/logout", "a locked file").await;
     }
     lock.release().await;
-    are_right_again(&duo, &mut people, &writer, writes, "after a lock").await;
+    are_right_again(&duo, &mut bystanders, &writer, writes, "after a lock").await;
 }
 
 /// What the main promises are on a file: nothing in a process of SQLite's can be killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_file_a_redis_that_goes_away_costs_nobody_anything() {
-    let duo = Duo::on_file(SqliteFile::fresh(), hasty).await;
-    let mut people = People::of(&duo, 6).await;
+    let duo = TwoInstances::on_file(SqliteFile::fresh(), hasty).await;
+    let mut bystanders = Bystanders::of(&duo, 6).await;
     for gate in [Gate::Refuse, Gate::BlackHole] {
         for proxy in [&duo.pa, &duo.pb] {
             proxy.set(gate);
         }
-        people.live_on(&duo, "redis away").await;
+        bystanders.live_on(&duo, "redis away").await;
         for proxy in [&duo.pa, &duo.pb] {
             proxy.set(Gate::Pass);
         }
-        people.are_well(&duo, "redis back").await;
+        bystanders.are_well(&duo, "redis back").await;
     }
     duo.redis.restart().await;
-    people.live_on(&duo, "redis empty").await;
-    people.are_well(&duo, "redis empty").await;
+    bystanders.live_on(&duo, "redis empty").await;
+    bystanders.are_well(&duo, "redis empty").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_moved_away_and_back_loses_nothing() {
     let file = SqliteFile::fresh();
-    let duo = Duo::on_file(file.clone(), hasty).await;
-    let mut people = People::of(&duo, 4).await;
+    let duo = TwoInstances::on_file(file.clone(), hasty).await;
+    let mut bystanders = Bystanders::of(&duo, 4).await;
     let elsewhere = file.path().with_extension("elsewhere");
     std::fs::rename(file.path(), &elsewhere).unwrap();
     for _ in 0..5 {
-        people.read(&duo, "without a file").await;
+        bystanders.read(&duo, "without a file").await;
         tokio::time::sleep(duo.lease() / 4).await;
     }
     std::fs::rename(&elsewhere, file.path()).unwrap();
-    people.are_well(&duo, "with its file").await;
+    bystanders.are_well(&duo, "with its file").await;
 }
 
 /// A small file system, gone when dropped.
@@ -434,19 +435,19 @@ impl Drop for SmallDisk {
 #[ignore = "mounts a file system, which only root may"]
 async fn a_full_disk_stops_no_read_and_no_write_is_acknowledged() {
     let disk = SmallDisk::mount();
-    let duo = Duo::on_file(SqliteFile::in_folder(&disk.0), hasty).await;
-    let mut people = People::of(&duo, 4).await;
-    people.live_on(&duo, "before").await;
-    let mut writer = people.leavers.pop().unwrap();
+    let duo = TwoInstances::on_file(SqliteFile::in_folder(&disk.0), hasty).await;
+    let mut bystanders = Bystanders::of(&duo, 4).await;
+    bystanders.live_on(&duo, "before").await;
+    let mut writer = bystanders.leavers.pop().unwrap();
     disk.fill();
     let mut writes = 0;
     let start = Instant::now();
     while start.elapsed() < 3 * duo.lease() {
-        people.read(&duo, "a full disk").await;
+        bystanders.read(&duo, "a full disk").await;
         // What is there already may have room for small writes yet.
         is_refused(&duo, &mut writer, "/fill:x:60000,update:n", "a full disk").await;
         writes += 1;
     }
     disk.empty();
-    are_right_again(&duo, &mut people, &writer, writes, "after a full disk").await;
+    are_right_again(&duo, &mut bystanders, &writer, writes, "after a full disk").await;
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::people::{People, SLACK, dies_soon, read_n, turns};
-use crate::duo::{Duo, Settings, SqliteFile, Truth, hasty, is_dead};
+use super::bystanders::{Bystanders, SLACK, dies_soon, read_n, turns};
+use crate::two_instances::{AnyDatabase, Settings, SqliteFile, TwoInstances, hasty, is_dead};
 use test_support::{Browser, DURABLE, Gate, Matching, RedisServer, bounded, eventually};
 
 /// The reads of single sessions.
@@ -34,7 +34,7 @@ async fn counts(mut a: Browser, mut b: Browser, stop: Arc<AtomicBool>) -> u64 {
 }
 
 /// Somebody counts, somebody leaves, and meanwhile `harm` is done to Redis again and again.
-async fn nobody_notices(duo: &Duo, mut harm: impl AsyncFnMut(&RedisServer)) {
+async fn nobody_notices(duo: &TwoInstances, mut harm: impl AsyncFnMut(&RedisServer)) {
     let stop = Arc::new(AtomicBool::new(false));
     let mut counters = Vec::new();
     for _ in 0..6 {
@@ -84,17 +84,17 @@ async fn evict_some(redis: &RedisServer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_is_flushed_again_and_again_signs_nobody_out_and_revives_nobody() {
-    nobody_notices(&Duo::with(unhurried).await, flush).await;
+    nobody_notices(&TwoInstances::with(unhurried).await, flush).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_are_evicted_at_any_time_sign_nobody_out_and_revive_nobody() {
-    nobody_notices(&Duo::with(unhurried).await, evict_some).await;
+    nobody_notices(&TwoInstances::with(unhurried).await, evict_some).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_file_lost_keys_sign_nobody_out_and_revive_nobody() {
-    let duo = Duo::on_file(SqliteFile::fresh(), unhurried).await;
+    let duo = TwoInstances::on_file(SqliteFile::fresh(), unhurried).await;
     nobody_notices(&duo, async |redis| {
         evict_some(redis).await;
         flush(redis).await;
@@ -102,7 +102,7 @@ async fn on_a_file_lost_keys_sign_nobody_out_and_revive_nobody() {
     .await;
 }
 
-async fn sign_in_many(duo: &Duo, count: usize) -> Vec<Browser> {
+async fn sign_in_many(duo: &TwoInstances, count: usize) -> Vec<Browser> {
     let mut many = Vec::new();
     for _ in 0..count {
         let mut browser = duo.a.browser().await;
@@ -119,7 +119,7 @@ async fn a_new_generation_does_not_bring_the_database_down() {
         settings.readers = READERS;
         (settings.redis_timeout, settings.budget) = (5_000, 20_000);
     };
-    let duo = Duo::with(few).await;
+    let duo = TwoInstances::with(few).await;
     let many = sign_in_many(&duo, 200).await;
     let generation = duo.b.generation().await;
     duo.redis.restart().await;
@@ -146,7 +146,7 @@ async fn a_new_generation_does_not_bring_the_database_down() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hot_session_is_read_by_one_for_all() {
-    let duo = Duo::with(unhurried).await;
+    let duo = TwoInstances::with(unhurried).await;
     let alice = duo.signed_in().await;
     duo.evict(&alice.tab().await.get("/id").await.text()).await;
     let held = duo.db.hold_all(Matching::part(READ));
@@ -174,7 +174,7 @@ async fn a_hanging_redis_slows_only_the_first_few() {
         hasty(settings);
         (settings.poll_timeout, settings.lease) = (1_000, 1_200);
     };
-    let duo = Duo::with(quick).await;
+    let duo = TwoInstances::with(quick).await;
     let alice = duo.signed_in().await;
     duo.b.logs().await;
     duo.redis.hang();
@@ -209,7 +209,7 @@ async fn a_long_outage_of_redis_costs_one_generation_a_lease_and_no_wrong_answer
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_takes_no_changes_for_long_costs_one_generation_a_lease_and_no_wrong_answer() {
     let rules = |rules: &'static str| {
-        async move |duo: &Duo| {
+        async move |duo: &TwoInstances| {
             duo.redis.acl_set_user(DURABLE, rules).await;
         }
     };
@@ -220,12 +220,12 @@ async fn a_redis_that_takes_no_changes_for_long_costs_one_generation_a_lease_and
 const NO_CHANGES: &str = "-del -evalsha";
 const ALL: &str = "+del +evalsha";
 
-async fn long_outage(begin: impl AsyncFn(&Duo), end: impl AsyncFn(&Duo)) {
+async fn long_outage(begin: impl AsyncFn(&TwoInstances), end: impl AsyncFn(&TwoInstances)) {
     let few = |settings: &mut Settings| {
         hasty(settings);
         settings.journal_limit = 5;
     };
-    let duo = Duo::with(few).await;
+    let duo = TwoInstances::with(few).await;
     let mut many = Vec::new();
     for _ in 0..24 {
         many.push(duo.signed_in().await);
@@ -271,13 +271,13 @@ async fn long_outage(begin: impl AsyncFn(&Duo), end: impl AsyncFn(&Duo)) {
 /// More in doubt than can be listed, and no new generation to be had.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unfinished_list_of_what_is_in_doubt_is_not_relied_on() {
-    let duo = Duo::with(|settings| settings.journal_limit = 3).await;
-    let mut people = People::of(&duo, 10).await;
+    let duo = TwoInstances::with(|settings| settings.journal_limit = 3).await;
+    let mut bystanders = Bystanders::of(&duo, 10).await;
     duo.database.sql("ALTER FUNCTION trs_bump_1 RENAME TO trs_bump_away").await;
     // Nobody can finish what was begun either.
     duo.redis.acl_set_user(DURABLE, NO_CHANGES).await;
     let mut left = Vec::new();
-    for leaver in &mut people.leavers {
+    for leaver in &mut bystanders.leavers {
         let before = leaver.tab().await;
         leaver.get("/logout").await.expect(200);
         left.push(before);
@@ -293,19 +293,19 @@ async fn an_unfinished_list_of_what_is_in_doubt_is_not_relied_on() {
     }
     duo.database.sql("ALTER FUNCTION trs_bump_away RENAME TO trs_bump_1").await;
     duo.redis.acl_set_user(DURABLE, ALL).await;
-    people.leavers = vec![duo.signed_in().await];
-    people.left = left;
-    people.are_well(&duo, "after it").await;
+    bystanders.leavers = vec![duo.signed_in().await];
+    bystanders.left = left;
+    bystanders.are_well(&duo, "after it").await;
 }
 
 /// Somebody's open transaction in the journal, as of a backup or a forgotten shell.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_transaction_holds_up_neither_a_new_generation_nor_the_writers() {
-    let duo = Duo::start().await;
-    let mut people = People::of(&duo, 5).await;
+    let duo = TwoInstances::start().await;
+    let mut bystanders = Bystanders::of(&duo, 5).await;
     let truth = duo.database.clone();
     let shell = tokio::spawn(async move {
-        let Truth::Postgres(database) = truth else { unreachable!() };
+        let AnyDatabase::Postgres(database) = truth else { unreachable!() };
         let text = "BEGIN; INSERT INTO trs_journal VALUES ('nobody', 1); SELECT pg_sleep(121);";
         let _ = database.try_sql(text).await;
     });
@@ -318,7 +318,7 @@ async fn an_open_transaction_holds_up_neither_a_new_generation_nor_the_writers()
     let generation = duo.b.generation().await;
     duo.redis.restart().await;
     for _ in 0..3 {
-        people.live_on(&duo, "an open transaction").await;
+        bystanders.live_on(&duo, "an open transaction").await;
         tokio::time::sleep(duo.lease()).await;
     }
     duo.both_believe().await;
@@ -328,5 +328,5 @@ async fn an_open_transaction_holds_up_neither_a_new_generation_nor_the_writers()
                AND datname = current_database()";
     duo.database.sql(end).await;
     bounded("the end of a transaction", shell).await.unwrap();
-    people.are_well(&duo, "after it").await;
+    bystanders.are_well(&duo, "after it").await;
 }

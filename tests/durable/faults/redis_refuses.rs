@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::people::{People, cut, is_served_by, read_n, turns};
-use crate::duo::{Duo, Truth, hasty};
+use super::bystanders::{Bystanders, cut, is_served_by, read_n, turns};
+use crate::two_instances::{AnyDatabase, TwoInstances, hasty};
 use test_support::{Gate, PostgresServer, RedisServer};
 
 const PASSWORD: &str = "geheim-4711";
@@ -28,7 +28,7 @@ enum Fault {
 }
 
 impl Fault {
-    async fn begin(self, duo: &Duo) {
+    async fn begin(self, duo: &TwoInstances) {
         let redis = &duo.redis;
         match self {
             Self::Loading => redis.restart_loading().await,
@@ -49,7 +49,7 @@ impl Fault {
         }
     }
 
-    async fn end(self, duo: &Duo) {
+    async fn end(self, duo: &TwoInstances) {
         let redis = &duo.redis;
         match self {
             Self::Loading => redis.finish_loading().await,
@@ -83,7 +83,7 @@ async fn command(redis: &RedisServer, words: &[&str]) {
 }
 
 /// An instance's own Redis address, with the user of the test.
-fn as_app(settings: &mut crate::duo::Settings) {
+fn as_app(settings: &mut crate::two_instances::Settings) {
     hasty(settings);
     (settings.poll_timeout, settings.lease) = (2_000, 2_500);
     let (_, place) = settings.redis.split_once('@').unwrap();
@@ -92,22 +92,22 @@ fn as_app(settings: &mut crate::duo::Settings) {
 
 async fn passes_unnoticed(fault: Fault) {
     let redis = RedisServer::builder().arg("--user", RULES).start().await;
-    let duo = Duo::on(redis, as_app).await;
-    let mut people = People::of(&duo, 5).await;
+    let duo = TwoInstances::on(redis, as_app).await;
+    let mut bystanders = Bystanders::of(&duo, 5).await;
     for instance in [&duo.a, &duo.b] {
         instance.logs().await;
     }
     fault.begin(&duo).await;
     let during = format!("during {fault:?}");
-    people.live_on(&duo, &during).await;
+    bystanders.live_on(&duo, &during).await;
     let serving = if fault.reads_go_on() { "redis" } else { "database" };
     for instance in [&duo.a, &duo.b] {
-        is_served_by(instance, serving, &people.keeper).await;
+        is_served_by(instance, serving, &bystanders.keeper).await;
     }
     // As long as it lasts, they say the same.
     for _ in 0..2 {
         tokio::time::sleep(duo.lease() / 2).await;
-        people.live_on(&duo, &during).await;
+        bystanders.live_on(&duo, &during).await;
         for instance in [&duo.a, &duo.b] {
             let status = instance.status().await;
             assert_eq!(status.serving, serving, "{during}: {status:?}");
@@ -118,7 +118,7 @@ async fn passes_unnoticed(fault: Fault) {
         }
     }
     fault.end(&duo).await;
-    people.are_well(&duo, &format!("after {fault:?}")).await;
+    bystanders.are_well(&duo, &format!("after {fault:?}")).await;
     let expected: &[&str] = if fault.reads_go_on() { &[] } else { &["WARN", "INFO"] };
     for instance in [&duo.a, &duo.b] {
         let logs = instance.logs().await;
@@ -158,35 +158,35 @@ unnoticed! {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_is_asked_for_all_of_a_sudden_costs_nobody_anything() {
     // The password is that of the default user.
-    let duo = Duo::with(|settings| {
+    let duo = TwoInstances::with(|settings| {
         let (_, place) = settings.redis.split_once('@').unwrap();
         settings.redis = format!("redis://{place}");
     })
     .await;
-    let mut people = People::of(&duo, 2).await;
+    let mut bystanders = Bystanders::of(&duo, 2).await;
     let mut admin = duo.redis.connection().await;
     let mut set = redis::cmd("CONFIG");
     let () = set.arg(&["SET", "requirepass", "x"]).query_async(&mut admin).await.unwrap();
     let mut kill = redis::cmd("CLIENT");
     let kill = kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
     let _: u64 = kill.query_async(&mut admin).await.unwrap();
-    people.live_on(&duo, "NOAUTH").await;
+    bystanders.live_on(&duo, "NOAUTH").await;
     for instance in [&duo.a, &duo.b] {
-        is_served_by(instance, "database", &people.keeper).await;
+        is_served_by(instance, "database", &bystanders.keeper).await;
         let cause = instance.status().await.redis_cause;
         assert!(cause.contains("password"), "{cause}");
     }
     let mut set = redis::cmd("CONFIG");
     let () = set.arg(&["SET", "requirepass", ""]).query_async(&mut admin).await.unwrap();
-    people.are_well(&duo, "after NOAUTH").await;
+    bystanders.are_well(&duo, "after NOAUTH").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_does_not_tell_who_it_is_is_never_believed_and_the_check_says_so() {
     let redis = RedisServer::builder().arg("--user", &format!("{RULES} -info")).start().await;
     let server = PostgresServer::shared().await;
-    let truth = Truth::Postgres(server.database().await);
-    let duo = Duo::unsettled(redis, truth, server.addr(), as_app).await;
+    let truth = AnyDatabase::Postgres(server.database().await);
+    let duo = TwoInstances::unsettled(redis, truth, server.addr(), as_app).await;
     let said = duo.a.check().await;
     assert!(said.starts_with("Misconfigured"), "{said}");
     let mut alice = duo.a.browser().await;
@@ -207,8 +207,8 @@ async fn a_redis_that_does_not_tell_who_it_is_is_never_believed_and_the_check_sa
 async fn a_redis_that_comes_up_after_the_service_is_used_then() {
     let redis = RedisServer::start().await;
     let server = PostgresServer::shared().await;
-    let truth = Truth::Postgres(server.database().await);
-    let duo = Duo::unsettled(redis, truth, server.addr(), |_| {}).await;
+    let truth = AnyDatabase::Postgres(server.database().await);
+    let duo = TwoInstances::unsettled(redis, truth, server.addr(), |_| {}).await;
     for proxy in [&duo.pa, &duo.pb] {
         proxy.set(Gate::Refuse);
     }
@@ -231,8 +231,8 @@ async fn a_redis_that_comes_up_after_the_service_is_used_then() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_copy_under_a_key_costs_nobody_anything() {
-    let duo = Duo::start().await;
-    let mut people = People::of(&duo, 3).await;
+    let duo = TwoInstances::start().await;
+    let mut bystanders = Bystanders::of(&duo, 3).await;
     let key = duo.redis.dump().await.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
     let mut connection = duo.redis.connection().await;
     for key in &key {
@@ -244,29 +244,29 @@ async fn what_is_no_copy_under_a_key_costs_nobody_anything() {
         let () = expire.arg(key).arg(3_600).query_async(&mut connection).await.unwrap();
     }
     for _ in 0..5 {
-        people.read(&duo, "a list").await;
+        bystanders.read(&duo, "a list").await;
     }
-    people.are_well(&duo, "a list").await;
-    duo.is_copied(&mut people.keeper).await;
+    bystanders.are_well(&duo, "a list").await;
+    duo.is_copied(&mut bystanders.keeper).await;
 }
 
 /// Two that see different servers: at most one new generation a lease each, and no connection more.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_that_see_different_servers_neither_fight_nor_leave_connections_behind() {
-    let duo = Duo::start().await;
-    let mut people = People::of(&duo, 3).await;
+    let duo = TwoInstances::start().await;
+    let mut bystanders = Bystanders::of(&duo, 3).await;
     let other = RedisServer::start().await;
     duo.pb.redirect(other.addr());
     cut(&duo.pb).await;
     let seq = async || duo.database.sql("SELECT seq FROM trs_cache").await.parse::<u64>().unwrap();
     let (before, start) = (seq().await, std::time::Instant::now());
     while start.elapsed() < 20 * duo.lease() {
-        people.read(&duo, "a split").await;
+        bystanders.read(&duo, "a split").await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let leases = u64::try_from(start.elapsed().as_millis() / duo.lease().as_millis()).unwrap();
     let bumps = seq().await - before;
-    people.live_on(&duo, "a split").await;
+    bystanders.live_on(&duo, "a split").await;
     println!("{bumps} bumps in {leases} leases");
     assert!(bumps <= 2 * (leases + 2), "{bumps} bumps in {leases} leases");
     for server in [&duo.redis, &other] {
@@ -281,5 +281,5 @@ async fn two_that_see_different_servers_neither_fight_nor_leave_connections_behi
     }
     duo.pb.redirect(duo.redis.addr());
     cut(&duo.pb).await;
-    people.are_well(&duo, "after a split").await;
+    bystanders.are_well(&duo, "after a split").await;
 }

@@ -1,6 +1,6 @@
 //! What goes wrong with the stores, one thing after the other.
 
-use super::arrangement::Arrangement;
+use super::setup::Setup;
 use test_support::{DURABLE, PASSWORD, SESSIONS, records};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub const EVERY_ONE: &[Fault] = &[
     Fault::DatabaseBroken,
 ];
 
-impl Arrangement {
+impl Setup {
     pub async fn begin(&self, fault: Fault) {
         self.redis_begins(fault).await;
         let Some((server, database)) = &self.postgres else { return };

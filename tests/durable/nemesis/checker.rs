@@ -1,8 +1,8 @@
 //! Whether a history keeps the promises of the durable store: pure.
 
-mod book;
 mod counts;
 mod endings;
+mod evidence;
 mod waits;
 
 #[cfg(test)]
@@ -10,8 +10,8 @@ mod tests;
 
 use std::fmt;
 
-use self::book::Book;
-pub use self::book::Terms;
+use self::evidence::Evidence;
+pub use self::evidence::Terms;
 use super::history::{History, Kind, MILLI, Op, Site, Time};
 
 /// A promise that was not kept, by which request.
@@ -26,19 +26,19 @@ pub struct Violation {
 
 /// Every promise that `history` breaks, by the time of the request that shows it.
 pub fn check(history: &History, terms: &Terms) -> Vec<Violation> {
-    let book = Book::new(history, terms);
+    let evidence = Evidence::new(history, terms);
     let mut violations = Vec::new();
     for op in &history.ops {
-        violations.extend(endings::the_dead_stay_dead(&book, op));
-        violations.extend(endings::the_signed_in_stay_so(&book, op));
-        violations.extend(endings::an_answer_makes_sense(&book, op));
-        violations.extend(counts::a_read_is_fresh(&book, op));
-        violations.extend(waits::nobody_waits_too_long(&book, op));
-        violations.extend(waits::an_answer_comes(&book, op));
-        violations.extend(waits::a_store_that_could_serves(&book, op));
-        violations.extend(waits::a_database_that_could_writes(&book, op));
+        violations.extend(endings::the_dead_stay_dead(&evidence, op));
+        violations.extend(endings::the_signed_in_stay_so(&evidence, op));
+        violations.extend(endings::an_answer_makes_sense(&evidence, op));
+        violations.extend(counts::a_read_is_fresh(&evidence, op));
+        violations.extend(waits::nobody_waits_too_long(&evidence, op));
+        violations.extend(waits::an_answer_comes(&evidence, op));
+        violations.extend(waits::a_store_that_could_serves(&evidence, op));
+        violations.extend(waits::a_database_that_could_writes(&evidence, op));
     }
-    violations.extend(counts::each_update_counts_once(&book));
+    violations.extend(counts::each_update_counts_once(&evidence));
     violations.sort_by_key(|violation| violation.op.as_ref().map(|op| op.start));
     violations
 }

@@ -1,11 +1,11 @@
-//! Users at work: each signs in, counts, renews and signs out as its dice fall, and so does a
-//! second browser with the same cookies, mostly at the other instance.
+//! Users at work: each signs in, counts, renews and signs out as its random numbers say, and so
+//! does a second browser with the same cookies, mostly at the other instance.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::dice::Dice;
 use super::history::{Answer, Cookie, Kind, MILLI, Op, Recorder, SITES, Site, Time};
+use super::seeded_rng::SeededRng;
 use super::visit::{Failed, Seen, visit};
 use super::world::World;
 use test_support::COOKIE;
@@ -40,38 +40,38 @@ impl User {
     }
 
     /// The browser that signs in and out.
-    pub async fn work(self, mut dice: Dice, until: Time) {
+    pub async fn work(self, mut rng: SeededRng, until: Time) {
         while self.recorder.now() < until {
-            let site = *dice.pick(&SITES);
+            let site = *rng.pick(&SITES);
             let Some(token) = self.current() else {
-                self.sign_in(&mut dice, site).await;
+                self.sign_in(&mut rng, site).await;
                 continue;
             };
-            match dice.below(100) {
+            match rng.below(100) {
                 _ if self.is_quiet => self.read(site, token).await,
                 0..50 => {
                     let op = self.send(site, Kind::Update, Some(token)).await;
                     self.heed(op);
                 }
                 50..72 => self.read(site, token).await,
-                72..81 => self.sign_out(&mut dice, site, token).await,
+                72..81 => self.sign_out(&mut rng, site, token).await,
                 81..94 => {
                     let op = self.send(site, Kind::Renew, Some(token)).await;
                     self.heed(op);
                 }
-                _ => rest(dice.between(100, 900)).await,
+                _ => rest(rng.between(100, 900)).await,
             }
-            rest(dice.below(30)).await;
+            rest(rng.below(30)).await;
         }
     }
 
     /// The other browser, which also tries cookies that are over.
-    pub async fn follow(self, mut dice: Dice, until: Time) {
+    pub async fn follow(self, mut rng: SeededRng, until: Time) {
         while self.recorder.now() < until {
-            rest(dice.between(1, 30)).await;
-            let site = *dice.pick(&SITES);
-            let old = dice.percent(40).then(|| self.old(&mut dice)).flatten();
-            let kind = match (old.is_some(), dice.below(100)) {
+            rest(rng.between(1, 30)).await;
+            let site = *rng.pick(&SITES);
+            let old = rng.percent(40).then(|| self.old(&mut rng)).flatten();
+            let kind = match (old.is_some(), rng.below(100)) {
                 (false, 0..30) if !self.is_quiet => Kind::Update,
                 (true, 0..4) => Kind::Logout,
                 (true, 4..12) => Kind::Update,
@@ -97,9 +97,9 @@ impl User {
     }
 
     /// At times by another browser too, which is forgotten about.
-    async fn sign_in(&self, dice: &mut Dice, site: Site) {
-        if dice.percent(50) {
-            let op = self.send(*dice.pick(&SITES), Kind::Login, None).await;
+    async fn sign_in(&self, rng: &mut SeededRng, site: Site) {
+        if rng.percent(50) {
+            let op = self.send(*rng.pick(&SITES), Kind::Login, None).await;
             let token = op.as_ref().and_then(Op::new_token).map(str::to_owned);
             self.jar.lock().unwrap().old.extend(token);
         }
@@ -116,8 +116,8 @@ impl User {
     }
 
     /// Until it is confirmed, as a user would; mostly.
-    async fn sign_out(&self, dice: &mut Dice, site: Site, token: String) {
-        if dice.percent(35) {
+    async fn sign_out(&self, rng: &mut SeededRng, site: Site, token: String) {
+        if rng.percent(35) {
             // In both browsers at once.
             tokio::join!(
                 self.sign_out_and_look(Site::A, &token),
@@ -125,7 +125,7 @@ impl User {
             );
         }
         let mut site = site;
-        let kind = if dice.percent(35) { Kind::Revoke } else { Kind::Logout };
+        let kind = if rng.percent(35) { Kind::Revoke } else { Kind::Logout };
         for _ in 0..4 {
             let op = self.send(site, kind, Some(token.clone())).await;
             let is_done = op.is_some_and(|op| op.status() == Some(200));
@@ -133,16 +133,16 @@ impl User {
                 self.replace(&token, None);
                 // At once, and nearly so; also others of the user's.
                 for _ in 0..3 {
-                    self.send(*dice.pick(&SITES), Kind::Read, Some(token.clone())).await;
-                    let other = self.old(dice).unwrap_or_else(|| token.clone());
-                    self.send(*dice.pick(&SITES), Kind::Read, Some(other)).await;
+                    self.send(*rng.pick(&SITES), Kind::Read, Some(token.clone())).await;
+                    let other = self.old(rng).unwrap_or_else(|| token.clone());
+                    self.send(*rng.pick(&SITES), Kind::Read, Some(other)).await;
                 }
                 return;
             }
-            if dice.percent(30) {
+            if rng.percent(30) {
                 return;
             }
-            site = *dice.pick(&SITES);
+            site = *rng.pick(&SITES);
         }
     }
 
@@ -179,10 +179,10 @@ impl User {
     }
 
     /// Rather one of the last.
-    fn old(&self, dice: &mut Dice) -> Option<String> {
+    fn old(&self, rng: &mut SeededRng) -> Option<String> {
         let jar = self.jar.lock().unwrap();
         let count = jar.old.len() as u64;
-        let back = dice.below(count.clamp(1, 4)).min(dice.below(4)) + 1;
+        let back = rng.below(count.clamp(1, 4)).min(rng.below(4)) + 1;
         let at = count.checked_sub(back)?;
         jar.old.get(at as usize).cloned()
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::client::rest;
-use super::dice::Dice;
 use super::history::{Fault, MILLI, Place, Recorder, Site};
 use super::schedule::{Deed, Step};
+use super::seeded_rng::SeededRng;
 use super::world::World;
 use test_support::{Gate, Interceptor, Matching};
 
@@ -16,8 +16,8 @@ pub async fn carry_out(steps: Vec<Step>, world: &Arc<World>, recorder: &Arc<Reco
         rest(wait / MILLI).await;
         let _turn = world.turn_at(step.on).await;
         let from = recorder.now();
-        let dice = Dice::new(seed, 2_000 + number as u64);
-        perform(world, &step, dice).await;
+        let rng = SeededRng::new(seed, 2_000 + number as u64);
+        perform(world, &step, rng).await;
         let (what, on) = (format!("{:?}", step.deed), step.on);
         recorder.note_fault(Fault { what, on, from, to: recorder.now() });
     });
@@ -25,9 +25,9 @@ pub async fn carry_out(steps: Vec<Step>, world: &Arc<World>, recorder: &Arc<Reco
     world.heal_proxies();
 }
 
-async fn perform(world: &Arc<World>, step: &Step, dice: Dice) {
+async fn perform(world: &Arc<World>, step: &Step, rng: SeededRng) {
     match step.on {
-        Place::Redis => redis(world, step, dice).await,
+        Place::Redis => redis(world, step, rng).await,
         Place::ToRedis(site) => proxy(&world.to_redis[site.index()], step).await,
         Place::ToDatabase(site) => proxy(&world.to_database[site.index()], step).await,
         Place::Postgres => postgres(world, step).await,
@@ -56,7 +56,7 @@ async fn proxy<W: test_support::Wire>(proxy: &Interceptor<W>, step: &Step) {
     proxy.set(Gate::Pass);
 }
 
-async fn redis(world: &Arc<World>, step: &Step, mut dice: Dice) {
+async fn redis(world: &Arc<World>, step: &Step, mut rng: SeededRng) {
     let redis = &world.redis;
     match step.deed {
         Deed::Empty => {
@@ -77,7 +77,7 @@ async fn redis(world: &Arc<World>, step: &Step, mut dice: Dice) {
         Deed::Flush => command(world, &["FLUSHALL"]).await,
         Deed::Evict => {
             for (key, _) in redis.keys().await {
-                if dice.percent(50) {
+                if rng.percent(50) {
                     command(world, &["DEL", &key]).await;
                 }
             }

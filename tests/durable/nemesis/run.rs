@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::checker::{self, Terms, Violation};
 use super::client::{User, rest};
-use super::dice::Dice;
 use super::faults::carry_out;
 use super::history::{History, MILLI, Op, Pulse, Recorder, SITES, Site};
 use super::schedule::plan;
+use super::seeded_rng::SeededRng;
 use super::visit::visit;
 use super::world::World;
 use test_support::PostgresServer;
@@ -55,8 +55,8 @@ pub async fn run(postgres: &'static PostgresServer, seed: u64) -> Report {
     let mut browsers = tokio::task::JoinSet::new();
     for (number, user) in (0..).zip(&users) {
         let until = LENGTH * MILLI;
-        browsers.spawn(user.clone().work(Dice::new(seed, number), until));
-        browsers.spawn(user.clone().follow(Dice::new(seed, 100 + number), until));
+        browsers.spawn(user.clone().work(SeededRng::new(seed, number), until));
+        browsers.spawn(user.clone().follow(SeededRng::new(seed, 100 + number), until));
     }
     carry_out(plan(seed, LENGTH - 600), &world, &recorder, seed).await;
     browsers.join_all().await;

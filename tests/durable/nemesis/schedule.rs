@@ -1,7 +1,7 @@
 //! What is done to whom, and when: pure, from a seed.
 
-use super::dice::Dice;
 use super::history::{Place, SITES};
+use super::seeded_rng::SeededRng;
 
 /// Times in milliseconds.
 #[derive(Debug, Clone)]
@@ -88,11 +88,11 @@ const INSTANCE: &[Deed] = &[Deed::Kill, Deed::Kill, Deed::Hang];
 pub fn plan(seed: u64, length: u64) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for lane in 0..2 {
-        let mut dice = Dice::new(seed, 1_000 + lane);
-        let mut at = 200 + dice.below(500);
+        let mut rng = SeededRng::new(seed, 1_000 + lane);
+        let mut at = 200 + rng.below(500);
         while at + 100 < length {
-            let chosen = choose(&mut dice);
-            let lasts = dice.between(60, 900).min(length - at);
+            let chosen = choose(&mut rng);
+            let lasts = rng.between(60, 900).min(length - at);
             // What takes a while to undo keeps its place to itself for longer.
             let is_taken = |step: &Step| {
                 let meets = step.at < at + lasts + 600 && at < step.at + step.lasts + 600;
@@ -104,7 +104,7 @@ pub fn plan(seed: u64, length: u64) -> Vec<Step> {
             }
             steps.extend(chosen.iter().map(|&(on, deed)| Step { deed, on, at, lasts }));
             // At times a calm, in which all has to be well again.
-            let gap = if dice.percent(25) { dice.between(900, 1_900) } else { dice.below(350) };
+            let gap = if rng.percent(25) { rng.between(900, 1_900) } else { rng.below(350) };
             at += lasts + 600 + gap;
         }
     }
@@ -112,10 +112,10 @@ pub fn plan(seed: u64, length: u64) -> Vec<Step> {
     steps
 }
 
-fn choose(dice: &mut Dice) -> Vec<(Place, Deed)> {
-    let site = *dice.pick(&SITES);
+fn choose(rng: &mut SeededRng) -> Vec<(Place, Deed)> {
+    let site = *rng.pick(&SITES);
     let other = SITES[1 - site.index()];
-    let (place, deeds) = match dice.below(100) {
+    let (place, deeds) = match rng.below(100) {
         0..30 => (Place::Redis, REDIS),
         30..50 => (Place::ToRedis(site), TO_REDIS),
         50..65 => (Place::ToDatabase(site), TO_DATABASE),
@@ -123,7 +123,7 @@ fn choose(dice: &mut Dice) -> Vec<(Place, Deed)> {
         72..80 => (Place::Instance(site), INSTANCE),
         // Those that are worse together: each store is away for one of the two.
         80..93 => {
-            let (one, two) = (*dice.pick(AWAY), *dice.pick(AWAY));
+            let (one, two) = (*rng.pick(AWAY), *rng.pick(AWAY));
             return vec![(Place::ToRedis(site), one), (Place::ToDatabase(other), two)];
         }
         // Nobody who saw it is there to tell that Redis went back.
@@ -136,7 +136,7 @@ fn choose(dice: &mut Dice) -> Vec<(Place, Deed)> {
             ];
         }
     };
-    vec![(place, *dice.pick(deeds))]
+    vec![(place, *rng.pick(deeds))]
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The arrangement: two instances behind proxies of their own to one Redis and one PostgreSQL, all
+//! The set-up: two instances behind proxies of their own to one Redis and one PostgreSQL, all
 //! of which can be killed and started again.
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::history::{Place, SITES, Site};
 use super::visit::visit;
-use crate::duo::{Instance, Settings, Status, migrate};
+use crate::two_instances::{Instance, Settings, Status, migrate};
 use test_support::{COOKIE, Database, Gate, PgProxy, PostgresServer, RedisServer, RespProxy};
 
 /// The longest that it may take until all is well after the last fault; some tenths of a second

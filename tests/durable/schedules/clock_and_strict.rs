@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::duo::{
-    Duo, Instance, Settings, answer, asking, copying, is_dead, learn_again, learn_nothing,
+use crate::two_instances::{
+    Instance, Settings, TwoInstances, answer, asking, copying, is_dead, learn_again, learn_nothing,
     learn_what_is_held, move_to, replica_of, value,
 };
 use test_support::{Browser, Gate, RedisServer, eventually};
@@ -15,7 +15,7 @@ fn patient(settings: &mut Settings) {
     settings.lease = 20_000;
 }
 
-impl Duo {
+impl TwoInstances {
     async fn is_dead_at_rest(&self, browser: &Browser) {
         self.both_believe().await;
         assert!(is_dead(&self.a, browser).await && is_dead(&self.b, browser).await);
@@ -31,7 +31,7 @@ impl Duo {
 /// Schedule 37.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_slept_between_the_poll_and_the_read() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (alice, id) = duo.settled().await;
     learn_nothing(&[&duo.a, &duo.b]).await;
     duo.pb.set(Gate::Refuse);
@@ -48,7 +48,7 @@ async fn a_machine_that_slept_between_the_poll_and_the_read() {
 /// Schedule 37b.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_poll_does_not_undo_what_was_set_aside_meanwhile() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
     learn_nothing(&[&duo.a, &duo.b]).await;
@@ -67,7 +67,7 @@ async fn a_slow_poll_does_not_undo_what_was_set_aside_meanwhile() {
 /// Schedule 37c.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_poll_does_not_take_back_a_newer_generation() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
     learn_nothing(&[&duo.a]).await;
@@ -100,7 +100,7 @@ async fn a_slow_poll_does_not_take_back_a_newer_generation() {
 /// Schedule 37d.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_took_longer_than_the_lease_is_worth_nothing() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (alice, id) = duo.settled().await;
     learn_nothing(&[&duo.a, &duo.b]).await;
     duo.pb.set(Gate::Refuse);
@@ -120,7 +120,7 @@ fn strict(settings: &mut Settings) {
 }
 
 /// Logs out here and returns when that is acknowledged, by a lease after the commit.
-async fn acknowledged_in_time(duo: &Duo, instance: &Instance, alice: &Browser) {
+async fn acknowledged_in_time(duo: &TwoInstances, instance: &Instance, alice: &Browser) {
     let start = Instant::now();
     instance.with_cookies_of(alice).await.get("/logout").await.expect(200);
     // All that it does beside the wait, on a busy machine.
@@ -131,7 +131,8 @@ async fn acknowledged_in_time(duo: &Duo, instance: &Instance, alice: &Browser) {
 /// Schedule 38.
 #[tokio::test(flavor = "multi_thread")]
 async fn strict_and_all_is_well() {
-    let duo = Duo::with(|settings| (settings.strict, settings.lease) = (true, 4_000)).await;
+    let duo =
+        TwoInstances::with(|settings| (settings.strict, settings.lease) = (true, 4_000)).await;
     let (mut alice, _) = duo.settled().await;
     let before = alice.tab().await;
     // Everybody knows this generation, or knows nothing.
@@ -146,7 +147,7 @@ async fn strict_and_all_is_well() {
 /// Schedule 38b.
 #[tokio::test(flavor = "multi_thread")]
 async fn strict_and_the_app_dies_after_the_commit() {
-    let mut duo = Duo::with(strict).await;
+    let mut duo = TwoInstances::with(strict).await;
     let (alice, _) = duo.settled().await;
     duo.a.hold("after-commit").await;
     let lost = asking(&duo.a, &alice, "/logout").await;
@@ -165,7 +166,7 @@ async fn strict_and_the_app_dies_after_the_commit() {
 /// Schedule 38c.
 #[tokio::test(flavor = "multi_thread")]
 async fn strict_and_redis_refuses() {
-    let duo = Duo::with(strict).await;
+    let duo = TwoInstances::with(strict).await;
     let (alice, id) = duo.settled().await;
     // Nothing but its lease tells B.
     learn_nothing(&[&duo.b]).await;
@@ -179,14 +180,14 @@ async fn strict_and_redis_refuses() {
 }
 
 /// A sees the old primary and B the new one, where the session has a copy; neither learns more.
-async fn split() -> (Duo, RedisServer, Browser) {
+async fn split() -> (TwoInstances, RedisServer, Browser) {
     let redis = copying().start().await;
     let replica = replica_of(&redis).await;
     let slow = |settings: &mut Settings| {
         strict(settings);
         settings.lease = 5_000;
     };
-    let duo = Duo::on(redis, slow).await;
+    let duo = TwoInstances::on(redis, slow).await;
     let (alice, id) = duo.settled().await;
     replica.has_all_of(&duo.redis).await;
     let (seq, _) = duo.epoch().await;
@@ -207,7 +208,7 @@ async fn split() -> (Duo, RedisServer, Browser) {
     (duo, replica, alice)
 }
 
-async fn heals(mut duo: Duo, replica: RedisServer, alice: &Browser) {
+async fn heals(mut duo: TwoInstances, replica: RedisServer, alice: &Browser) {
     learn_again(&[&duo.a, &duo.b]).await;
     let _old = mem::replace(&mut duo.redis, replica);
     move_to(&duo.pa, &duo.redis).await;
@@ -238,7 +239,7 @@ async fn nothing_stays_for_ever() {
     let quick = |settings: &mut Settings| {
         (settings.poll_interval, settings.lease, settings.touch_interval) = (500, 2_500, 1);
     };
-    let duo = Duo::with(quick).await;
+    let duo = TwoInstances::with(quick).await;
     let mut monitor = duo.redis.monitor().await;
     let (mut alice, id) = duo.settled().await;
     // A lease that nobody turns into a copy.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::duo::{Duo, Settings, answer, asking, dies_within, is_dead, value};
+use crate::two_instances::{Settings, TwoInstances, answer, asking, dies_within, is_dead, value};
 use test_support::{Browser, Gate, eventually};
 
 /// Believes for so long that what is right at once is so by no lease that has run out.
@@ -13,7 +13,7 @@ fn patient(settings: &mut Settings) {
 }
 
 /// `b` reads until a copy stands in the generation that counts now.
-async fn b_copies(duo: &Duo, alice: &Browser, id: &str) {
+async fn b_copies(duo: &TwoInstances, alice: &Browser, id: &str) {
     eventually("a copy in the new generation", async || {
         assert_eq!(value(&duo.b, alice).await, "1");
         duo.is_in_redis(id).await
@@ -22,7 +22,7 @@ async fn b_copies(duo: &Duo, alice: &Browser, id: &str) {
 }
 
 /// `a` learns nothing by a poll from now on.
-async fn a_hears_nothing(duo: &Duo) {
+async fn a_hears_nothing(duo: &TwoInstances) {
     duo.a.hold("poll-answer").await;
     duo.a.reached("poll-answer").await;
 }
@@ -30,7 +30,7 @@ async fn a_hears_nothing(duo: &Duo) {
 /// Schedule 10.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_has_not_heard_of_the_new_redis() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
     a_hears_nothing(&duo).await;
@@ -49,7 +49,7 @@ async fn a_writer_that_has_not_heard_of_the_new_redis() {
 /// Schedule 10b.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_has_not_heard_of_the_new_generation() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
     a_hears_nothing(&duo).await;
@@ -68,7 +68,7 @@ async fn a_writer_that_has_not_heard_of_the_new_generation() {
 /// Schedule 10c.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_save_by_one_that_has_not_heard_of_the_new_generation() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     a_hears_nothing(&duo).await;
     duo.bump().await;
@@ -83,7 +83,7 @@ async fn a_save_by_one_that_has_not_heard_of_the_new_generation() {
 
 /// A new generation between the update and the commit of a logout.
 async fn bumped_before_the_commit(a_hears: bool) {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (alice, id) = duo.settled().await;
     duo.hold_updates("NOT NEW.alive").await;
     let logout = asking(&duo.a, &alice, "/logout").await;
@@ -118,7 +118,7 @@ async fn a_new_generation_that_the_writer_hears_of_before_the_commit() {
 /// Schedule 11c.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_generation_while_the_commit_itself_is_under_way() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (alice, id) = duo.settled().await;
     duo.hold_commits("NOT NEW.alive").await;
     let logout = asking(&duo.a, &alice, "/logout").await;
@@ -140,7 +140,7 @@ async fn a_new_generation_while_the_commit_itself_is_under_way() {
 /// Schedule 12.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_that_is_refused() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (alice, id) = duo.settled().await;
     duo.unpushed_on_a(&alice, "/logout").await;
     let acknowledged = std::time::Instant::now();
@@ -156,7 +156,7 @@ async fn a_push_that_is_refused() {
 /// Schedule 12b.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_instance_of_a_refused_push_does_not_believe_redis_once_it_answers_again() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (alice, id) = duo.settled().await;
     // Nobody sweeps, and no poll tells.
     a_hears_nothing(&duo).await;
@@ -183,7 +183,7 @@ async fn the_instance_of_a_refused_push_does_not_believe_redis_once_it_answers_a
 /// Schedule 12c.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_save_whose_push_is_refused() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (alice, _) = duo.settled().await;
     a_hears_nothing(&duo).await;
     duo.unpushed_on_a(&alice, "/update:n").await;
@@ -203,7 +203,7 @@ async fn others_hear_of_a_refused_push_long_before_their_next_poll() {
         patient(settings);
         (settings.poll_interval, settings.lease) = (20_000, 25_000);
     };
-    let duo = Duo::with(seldom).await;
+    let duo = TwoInstances::with(seldom).await;
     let (alice, id) = duo.settled().await;
     // B has polled as often as it does by itself, and listens.
     let polls = || duo.db.executed("trs_journal LIMIT");

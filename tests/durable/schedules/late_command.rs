@@ -1,12 +1,12 @@
 //! The durable store, schedules 23 to 29: what is late at Redis, and what the journal says of it.
 
-use crate::duo::{
-    Duo, Settings, answer, asking, fill, is_dead, learn_again, learn_nothing, learn_what_is_held,
-    put, soon_without_redis, value,
+use crate::two_instances::{
+    Settings, TwoInstances, answer, asking, fill, is_dead, learn_again, learn_nothing,
+    learn_what_is_held, put, soon_without_redis, value,
 };
 use test_support::{Browser, Gate, Held, Matching, eventually};
 
-impl Duo {
+impl TwoInstances {
     /// The version of the copy that stands in Redis.
     async fn copied_version(&self, id: &str) -> Option<u64> {
         let value = self.copy(id).await.filter(|value| value.first() == Some(&b'R'))?;
@@ -42,7 +42,7 @@ fn kill(id: &str) -> Matching {
 /// Schedule 23.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_arrives_after_its_retry_and_the_end_of_the_session() {
-    let duo = Duo::with(soon_without_redis).await;
+    let duo = TwoInstances::with(soon_without_redis).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
     let late = duo.pa.hold(put().containing(&id));
@@ -62,7 +62,7 @@ async fn a_write_that_arrives_after_its_retry_and_the_end_of_the_session() {
 /// Schedule 23b.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_arrives_after_its_retry_and_an_eviction_finds_nothing_to_replace() {
-    let duo = Duo::with(soon_without_redis).await;
+    let duo = TwoInstances::with(soon_without_redis).await;
     let (mut alice, id) = duo.settled().await;
     let late = duo.pa.hold(put().containing(&id));
     alice.get("/update:n").await.expect(200);
@@ -83,7 +83,7 @@ async fn a_write_whose_sender_is_dead() {
     let patient = |settings: &mut Settings| {
         (settings.redis_timeout, settings.budget) = (9_000, 9_000);
     };
-    let mut duo = Duo::with(patient).await;
+    let mut duo = TwoInstances::with(patient).await;
     let (alice, id) = duo.settled().await;
     let before = alice.tab().await;
     let late = duo.pa.hold(put().containing(&id));
@@ -110,7 +110,7 @@ const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2,
 /// Schedule 25.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_save_an_end_and_a_fill_that_arrive_in_every_order() {
-    let duo = Duo::with(soon_without_redis).await;
+    let duo = TwoInstances::with(soon_without_redis).await;
     for order in ORDERS {
         let (mut alice, id) = duo.settled().await;
         let before = alice.tab().await;
@@ -151,7 +151,7 @@ async fn a_redis_that_stands_still_with_all_three_in_its_buffers() {
     let patient = |settings: &mut Settings| {
         (settings.redis_timeout, settings.database_timeout, settings.budget) = (200, 4_500, 9_000);
     };
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     for path in ["/logout", "/update:n", "/update:n", "/logout"] {
         let (alice, id) = duo.settled().await;
         duo.evict(&id).await;
@@ -183,7 +183,7 @@ async fn a_redis_that_stands_still_with_all_three_in_its_buffers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_save_finds_a_lease() {
     for path in ["/update:n", "/logout"] {
-        let duo = Duo::with(soon_without_redis).await;
+        let duo = TwoInstances::with(soon_without_redis).await;
         let (mut alice, id) = duo.settled().await;
         let late = duo.pa.hold(put().containing(&id));
         alice.get("/update:n").await.expect(200);
@@ -207,7 +207,7 @@ async fn a_late_save_finds_a_lease() {
 /// Schedule 27.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clear_that_arrives_after_a_newer_write() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, id) = duo.settled().await;
     learn_nothing(&[&duo.a, &duo.b]).await;
     // The first is the save itself.
@@ -232,7 +232,7 @@ async fn a_clear_that_arrives_after_a_newer_write() {
 /// Schedule 27b.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_to_be_cleared_hides_no_newer_write() {
-    let duo = Duo::with(|settings| settings.lease = 10_000).await;
+    let duo = TwoInstances::with(|settings| settings.lease = 10_000).await;
     let (mut alice, id) = duo.settled().await;
     learn_nothing(&[&duo.a, &duo.b]).await;
     let clear = duo.da.hold(Matching::part("trs_write_1").containing(&id).nth(2));
@@ -257,7 +257,7 @@ async fn what_waits_to_be_cleared_hides_no_newer_write() {
 /// Schedule 28.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweeper_that_is_slower_than_a_writer() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, id) = duo.settled().await;
     learn_nothing(&[&duo.a]).await;
     duo.pa.set(Gate::Refuse);
@@ -283,7 +283,7 @@ async fn a_sweeper_that_is_slower_than_a_writer() {
 async fn more_in_doubt_than_the_journal_may_hold() {
     const LIMIT: usize = 5;
     let few = |settings: &mut Settings| settings.journal_limit = LIMIT;
-    let duo = Duo::with(few).await;
+    let duo = TwoInstances::with(few).await;
     let mut users = Vec::new();
     for _ in 0..=LIMIT {
         users.push(duo.settled().await.0);

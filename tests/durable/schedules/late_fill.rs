@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::duo::{Duo, answer, asking, fill, is_dead, value};
+use crate::two_instances::{TwoInstances, answer, asking, fill, is_dead, value};
 use test_support::{Browser, Held};
 
 /// How long a lease stands, and a bit.
 const LEASE_OF_A_FILL: Duration = Duration::from_millis(5_200);
 
 /// Alice's session, and the command of `b` that copies it as it is now, on its way.
-async fn filling(duo: &Duo) -> (Browser, String, Held) {
+async fn filling(duo: &TwoInstances) -> (Browser, String, Held) {
     let (alice, id) = duo.settled().await;
     duo.evict(&id).await;
     // A connection of its own for what is late: the next requests are not to wait behind it.
@@ -20,7 +20,7 @@ async fn filling(duo: &Duo) -> (Browser, String, Held) {
     (alice, id, late)
 }
 
-async fn is_dead_everywhere(duo: &Duo, browser: &Browser) {
+async fn is_dead_everywhere(duo: &TwoInstances, browser: &Browser) {
     assert!(is_dead(&duo.a, browser).await, "alive on A");
     assert!(is_dead(&duo.b, browser).await, "alive on B");
 }
@@ -28,7 +28,7 @@ async fn is_dead_everywhere(duo: &Duo, browser: &Browser) {
 /// Schedule 1.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_is_late_does_not_undo_a_logout() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, id, late) = filling(&duo).await;
     let before = alice.tab().await;
     alice.get("/logout").await.expect(200);
@@ -42,7 +42,7 @@ async fn a_copy_that_is_late_does_not_undo_a_logout() {
 /// Schedule 1b.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_comes_right_after_a_logout_does_not_undo_it() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, id, late) = filling(&duo).await;
     let before = alice.tab().await;
     alice.get("/logout").await.expect(200);
@@ -55,7 +55,7 @@ async fn a_copy_that_comes_right_after_a_logout_does_not_undo_it() {
 /// Schedule 2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_copy_after_an_eviction_does_not_undo_a_logout() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, id, late) = filling(&duo).await;
     let before = alice.tab().await;
     alice.get("/logout").await.expect(200);
@@ -69,7 +69,7 @@ async fn a_late_copy_after_an_eviction_does_not_undo_a_logout() {
 /// Schedule 3.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_copy_of_an_old_state_does_not_undo_a_save() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, id, late) = filling(&duo).await;
     alice.get("/update:n").await.expect(200);
     duo.evict(&id).await;
@@ -84,7 +84,7 @@ async fn a_late_copy_of_an_old_state_does_not_undo_a_save() {
 /// Schedule 3b.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_copy_does_not_undo_a_save_whose_own_copy_took_the_lease_over() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, id, late) = filling(&duo).await;
     alice.get("/update:n").await.expect(200);
     // The save has destroyed the lease, and a read made a copy since.
@@ -101,7 +101,7 @@ async fn a_late_copy_does_not_undo_a_save_whose_own_copy_took_the_lease_over() {
 /// Schedule 3c.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_save_takes_the_lease_of_whoever_read_before_it() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, _, late) = filling(&duo).await;
     alice.get("/update:n").await.expect(200);
     late.release().await;
@@ -114,7 +114,7 @@ async fn a_save_takes_the_lease_of_whoever_read_before_it() {
 
 /// B stands still between its read of the database and the command that would make the copy.
 async fn paused_before_its_fill(pause: Duration) {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
     duo.evict(&id).await;

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::duo::{Duo, Instance, Settings, answer, asking, is_dead, value, write_of};
+use crate::two_instances::{
+    Instance, Settings, TwoInstances, answer, asking, is_dead, value, write_of,
+};
 use test_support::{Browser, Gate, eventually};
 
 /// Clocks that count in milliseconds.
@@ -26,12 +28,12 @@ async fn is_refused(instance: &Instance, browser: &Browser) -> bool {
 }
 
 /// Cuts both instances from the database.
-fn close_the_database(duo: &Duo) {
+fn close_the_database(duo: &TwoInstances) {
     duo.da.set(Gate::Refuse);
     duo.db.set(Gate::Refuse);
 }
 
-fn open_the_database(duo: &Duo) {
+fn open_the_database(duo: &TwoInstances) {
     duo.da.set(Gate::Pass);
     duo.db.set(Gate::Pass);
 }
@@ -39,7 +41,8 @@ fn open_the_database(duo: &Duo) {
 /// Schedule 13.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_partition_of_one_instance_costs_the_other_nothing() {
-    let duo = Duo::with(|settings| (settings.lease, settings.poll_timeout) = (1_000, 800)).await;
+    let duo =
+        TwoInstances::with(|settings| (settings.lease, settings.poll_timeout) = (1_000, 800)).await;
     let (mut writers, mut readers) = (Vec::new(), Vec::new());
     for _ in 0..10 {
         writers.push(duo.signed_in().await);
@@ -77,7 +80,12 @@ async fn a_long_partition_of_one_instance_costs_the_other_nothing() {
 
 /// Asks B until the session is not served there any longer; tells when it was last asked and
 /// served.
-async fn served_until(duo: &Duo, alice: &Browser, start: Instant, limit: Duration) -> Duration {
+async fn served_until(
+    duo: &TwoInstances,
+    alice: &Browser,
+    start: Instant,
+    limit: Duration,
+) -> Duration {
     let mut last = Duration::ZERO;
     loop {
         let asked = start.elapsed();
@@ -94,7 +102,7 @@ async fn served_until(duo: &Duo, alice: &Browser, start: Instant, limit: Duratio
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_hears_of_a_logout_in_no_way_serves_it_for_a_limited_time() {
     let stretch = Duration::from_secs(3);
-    let duo = Duo::with(|settings| settings.stretch = 3_000).await;
+    let duo = TwoInstances::with(|settings| settings.stretch = 3_000).await;
     let (alice, _) = duo.settled().await;
     duo.db.set(Gate::Refuse);
     let cut = Instant::now();
@@ -113,7 +121,7 @@ async fn an_instance_that_hears_of_a_logout_in_no_way_serves_it_for_a_limited_ti
 /// Schedule 14b.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_hears_of_nothing_refuses_after_a_lease_without_a_stretch() {
-    let duo = Duo::with(|settings| settings.stretch = 0).await;
+    let duo = TwoInstances::with(|settings| settings.stretch = 0).await;
     let (alice, _) = duo.settled().await;
     duo.db.set(Gate::Refuse);
     let cut = Instant::now();
@@ -130,7 +138,7 @@ async fn an_instance_that_hears_of_nothing_refuses_after_a_lease_without_a_stret
 /// Schedule 14c.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_without_the_database_sees_every_push_at_once() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, _) = duo.settled().await;
     let (mut bob, _) = duo.settled().await;
     let before = bob.tab().await;
@@ -151,7 +159,7 @@ async fn an_instance_without_the_database_sees_every_push_at_once() {
 /// Schedule 15.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_goes_away_for_all_with_the_answer_to_a_logout() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (alice, id) = duo.settled().await;
     let cut = duo.da.cut_reply(write_of(&id));
     let logout = asking(&duo.a, &alice, "/logout").await;
@@ -171,18 +179,18 @@ async fn a_database_that_goes_away_for_all_with_the_answer_to_a_logout() {
 }
 
 /// After this nobody can read the generation, while sessions are written and read as before.
-async fn hide_the_generation(duo: &Duo) {
+async fn hide_the_generation(duo: &TwoInstances) {
     let _ = duo.database.sql("ALTER TABLE trs_cache RENAME COLUMN generation TO hidden").await;
 }
 
-async fn show_the_generation(duo: &Duo) {
+async fn show_the_generation(duo: &TwoInstances) {
     let _ = duo.database.sql("ALTER TABLE trs_cache RENAME COLUMN hidden TO generation").await;
 }
 
 /// Schedule 15b.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_generation_that_cannot_be_read_after_the_commit() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (mut alice, _) = duo.settled().await;
     let (mut bob, id) = duo.settled().await;
     let before = bob.tab().await;
@@ -208,7 +216,7 @@ async fn a_generation_that_cannot_be_read_after_the_commit() {
 /// Schedule 16.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_of_the_past_that_comes_while_the_apps_are_down() {
-    let mut duo = Duo::start().await;
+    let mut duo = TwoInstances::start().await;
     let (mut alice, id) = duo.settled().await;
     let (mut bob, _) = duo.settled().await;
     let before = alice.tab().await;
@@ -241,7 +249,7 @@ async fn a_redis_of_the_past_that_comes_while_the_apps_are_down() {
 /// Schedule 16b.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_of_the_past_while_nobody_can_ask_the_database() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
     let past = duo.redis.snapshot().await;

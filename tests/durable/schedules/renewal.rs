@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::duo::{
-    Duo, Instance, Settings, answer, asking, dies_within, is_dead, learn_again, learn_nothing,
-    soon_without_redis, value, write_of,
+use crate::two_instances::{
+    Instance, Settings, TwoInstances, answer, asking, dies_within, is_dead, learn_again,
+    learn_nothing, soon_without_redis, value, write_of,
 };
 use test_support::{Browser, COOKIE, Gate, Matching, Reply, eventually};
 
@@ -23,14 +23,14 @@ fn after(browser: &mut Browser, reply: &Reply) {
     assert_ne!(browser.cookie(COOKIE).map(str::to_owned), before, "no new cookie: {reply:?}");
 }
 
-async fn is_dead_everywhere(duo: &Duo, browser: &Browser) -> bool {
+async fn is_dead_everywhere(duo: &TwoInstances, browser: &Browser) -> bool {
     is_dead(&duo.a, browser).await && is_dead(&duo.b, browser).await
 }
 
 /// Schedule 30.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_whose_app_dies_before_its_second_step() {
-    let mut duo = Duo::start().await;
+    let mut duo = TwoInstances::start().await;
     for place in ["nowhere", "after-commit", "after-begin"] {
         let (mut alice, id) = duo.settled().await;
         let before = alice.tab().await;
@@ -61,7 +61,7 @@ async fn a_renewal_whose_app_dies_before_its_second_step() {
 /// Schedule 30b. The exception: nobody can tell a client whose answer is lost on the way.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_whose_app_dies_after_its_second_step() {
-    let mut duo = Duo::start().await;
+    let mut duo = TwoInstances::start().await;
     let (alice, _) = duo.settled().await;
     duo.a.hold("after-begin").await;
     let renewing = asking(&duo.a, &alice, "/renew").await;
@@ -82,7 +82,7 @@ async fn a_renewal_whose_app_dies_after_its_second_step() {
 /// Schedule 30c.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_of_which_one_reply_is_lost() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     for step in [1, 2] {
         let (mut alice, id) = duo.settled().await;
         let before = alice.tab().await;
@@ -98,7 +98,11 @@ async fn a_renewal_of_which_one_reply_is_lost() {
 }
 
 /// Renews at A, and holds it between the two steps; then `fault` happens.
-async fn fails_in_the_middle(duo: &Duo, alice: &mut Browser, fault: impl FnOnce(&Duo)) {
+async fn fails_in_the_middle(
+    duo: &TwoInstances,
+    alice: &mut Browser,
+    fault: impl FnOnce(&TwoInstances),
+) {
     duo.a.hold("after-begin").await;
     let renewing = asking(&duo.a, alice, "/renew").await;
     duo.a.reached("after-begin").await;
@@ -111,7 +115,7 @@ async fn fails_in_the_middle(duo: &Duo, alice: &mut Browser, fault: impl FnOnce(
 /// Schedule 30d.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_whose_second_step_does_not_happen_is_finished_by_whoever_comes_next() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     for next in [&duo.a, &duo.b] {
         let (mut alice, _) = duo.settled().await;
         let before = alice.tab().await;
@@ -130,12 +134,12 @@ async fn a_renewal_whose_second_step_does_not_happen_is_finished_by_whoever_come
 /// Schedule 30e.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_whose_second_step_happens_and_nobody_hears_of_it() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
     // Nobody sweeps.
     learn_nothing(&[&duo.a, &duo.b]).await;
-    let second = |duo: &Duo| drop(duo.da.cut_replies(write_of(&id)));
+    let second = |duo: &TwoInstances| drop(duo.da.cut_replies(write_of(&id)));
     fails_in_the_middle(&duo, &mut alice, second).await;
     duo.da.forget_rules();
     assert!(is_dead(&duo.a, &before).await);
@@ -148,7 +152,7 @@ async fn a_renewal_whose_second_step_happens_and_nobody_hears_of_it() {
 /// Schedule 30f.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_is_not_answered_before_the_old_id_is_dead() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
     let second = duo.da.hold(write_of(&id).nth(2));
@@ -170,7 +174,7 @@ async fn a_renewal_is_not_answered_before_the_old_id_is_dead() {
 async fn the_logout_of_a_renewal_that_was_not_finished_ends_the_old_id_too() {
     // Believes for so long that what is right at once is so by no lease that has run out.
     let patient = |settings: &mut Settings| settings.lease = 10_000;
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (mut alice, _) = duo.settled().await;
     let before = alice.tab().await;
     fails_in_the_middle(&duo, &mut alice, |duo| duo.da.set(Gate::Refuse)).await;
@@ -189,7 +193,7 @@ async fn the_logout_of_a_renewal_that_was_not_finished_ends_the_old_id_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn updates_whose_every_50th_reply_is_lost_are_counted_once() {
     let each: u64 = std::env::var("UPDATES").map_or(32, |text| text.parse().unwrap());
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (alice, _) = duo.settled().await;
     let proxies = (&duo.pa, &duo.pb, &duo.da, &duo.db);
     let cut_every = |nth| {
@@ -238,7 +242,7 @@ async fn updates_whose_every_50th_reply_is_lost_are_counted_once() {
 
 /// Comes back in time, again and again; before the request number `lost` its copy is gone. Tells
 /// whether it was always in time: nobody can be blamed for a slow machine.
-async fn active(duo: &Duo, lost: usize, alternates: bool) -> bool {
+async fn active(duo: &TwoInstances, lost: usize, alternates: bool) -> bool {
     let idle = Duration::from_secs(duo.a.settings.idle);
     let (mut alice, mut last) = (duo.a.browser().await, Instant::now());
     alice.get("/update:n,login:alice").await.expect(200);
@@ -275,7 +279,7 @@ async fn whoever_comes_in_time_is_signed_in_also_if_the_copy_is_lost() {
         (settings.redis_timeout, settings.poll_timeout, settings.lease) = (2_000, 2_000, 5_000);
         (settings.database_timeout, settings.budget) = (4_500, 8_000);
     };
-    let duo = Duo::with(touched).await;
+    let duo = TwoInstances::with(touched).await;
     let mut judged = 0;
     for _ in 0..5 {
         let ways = (0..5).flat_map(|lost| [(lost, false), (lost, true)]);
@@ -305,7 +309,7 @@ async fn a_touch_that_arrives_after_the_logout() {
         soon_without_redis(settings);
         settings.touch_interval = 1;
     };
-    let duo = Duo::with(touched).await;
+    let duo = TwoInstances::with(touched).await;
     let (alice, id) = duo.settled().await;
     let late = duo.pa.hold(touch(&id));
     assert_eq!(value(&duo.a, &alice).await, "1");
@@ -326,7 +330,7 @@ async fn a_touch_of_the_version_before() {
         soon_without_redis(settings);
         (settings.touch_interval, settings.lease) = (1, 10_000);
     };
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (alice, id) = duo.settled().await;
     // A does not hear of the save, and touches after it was made; nor does B's sweeper tell Redis.
     learn_nothing(&[&duo.a, &duo.b]).await;

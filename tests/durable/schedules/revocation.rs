@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::duo::{
-    Duo, Settings, SqliteFile, Statement, answer, asking, is_dead, learn_again, learn_nothing,
-    write_of,
+use crate::two_instances::{
+    Settings, SqliteFile, Statement, TwoInstances, answer, asking, is_dead, learn_again,
+    learn_nothing, write_of,
 };
 use test_support::{Browser, Held, Matching, RedisServer, Reply, RespProxy, Site, patient};
 
@@ -23,7 +23,7 @@ const REVOKE: &str = "/logout_everywhere";
 /// one of nobody's, with none.
 const WAYS: [(&str, &str); 3] = [("alice", "/renew"), ("somebody", LOGIN), ("nobody", LOGIN)];
 
-impl Duo {
+impl TwoInstances {
     async fn visitor(&self, who: &str) -> Browser {
         let mut browser = self.a.browser().await;
         match who {
@@ -75,7 +75,7 @@ async fn a_renewal_or_a_login_that_is_held_anywhere_while_all_is_revoked() {
         (Statement::After(UPDATE), "NOT NEW.alive"),
         (Statement::Before(UPDATE), "NOT NEW.alive"),
     ];
-    let duo = Duo::with(unhurried).await;
+    let duo = TwoInstances::with(unhurried).await;
     for (who, path) in WAYS {
         let places = if who == "nobody" { &places[..2] } else { &places[..] };
         for (place, condition) in places {
@@ -105,7 +105,7 @@ async fn a_revocation_that_is_held_anywhere_while_somebody_renews_or_signs_in() 
         (Statement::After("UPDATE ON trs_sessions"), "NOT NEW.alive"),
         (Statement::Before("UPDATE ON trs_users"), "true"),
     ];
-    let duo = Duo::with(unhurried).await;
+    let duo = TwoInstances::with(unhurried).await;
     for (who, path) in WAYS {
         for (place, condition) in places {
             let case = format!("{who} {path}, the revocation held at {place:?}");
@@ -131,8 +131,8 @@ async fn a_revocation_that_is_held_anywhere_while_somebody_renews_or_signs_in() 
 async fn a_renewal_between_its_steps_while_all_is_revoked() {
     for file in [false, true] {
         let duo = match file {
-            true => Duo::on_file(SqliteFile::fresh(), unhurried).await,
-            false => Duo::with(unhurried).await,
+            true => TwoInstances::on_file(SqliteFile::fresh(), unhurried).await,
+            false => TwoInstances::with(unhurried).await,
         };
         for (who, path) in &WAYS[..2] {
             let (visitor, other) = (duo.visitor(who).await, duo.settled().await.0);
@@ -155,8 +155,8 @@ async fn a_renewal_between_its_steps_while_all_is_revoked() {
 async fn a_second_revocation_tells_redis_what_the_first_one_had_no_time_to_tell() {
     for file in [false, true] {
         let mut duo = match file {
-            true => Duo::on_file(SqliteFile::fresh(), unhurried).await,
-            false => Duo::with(unhurried).await,
+            true => TwoInstances::on_file(SqliteFile::fresh(), unhurried).await,
+            false => TwoInstances::with(unhurried).await,
         };
         let alice = duo.settled().await.0;
         let other = duo.settled().await.0;
@@ -308,8 +308,8 @@ async fn a_revocation_before_and_after_every_command_of_a_renewal_or_a_login_on_
 async fn a_login_whose_password_was_checked_before_all_was_revoked_fails() {
     for file in [false, true] {
         let duo = match file {
-            true => Duo::on_file(SqliteFile::fresh(), unhurried).await,
-            false => Duo::with(unhurried).await,
+            true => TwoInstances::on_file(SqliteFile::fresh(), unhurried).await,
+            false => TwoInstances::with(unhurried).await,
         };
         for who in ["somebody", "nobody"] {
             let visitor = duo.visitor(who).await;
@@ -397,7 +397,7 @@ async fn two_logins_and_a_renewal_at_the_limit_in_every_order_of_their_steps() {
         unhurried(settings);
         settings.sessions_per_user = Some(LIMIT);
     };
-    let duo = Duo::with(limited).await;
+    let duo = TwoInstances::with(limited).await;
     let all = orders(&[One, Two, Begin, Finish], &[Begin, Finish]);
     assert_eq!(all.len(), 12);
     for order in all {
@@ -458,7 +458,7 @@ async fn a_login_that_is_killed_between_its_steps_takes_no_room_from_the_next_on
         unhurried(settings);
         settings.sessions_per_user = Some(LIMIT);
     };
-    let mut duo = Duo::with(limited).await;
+    let mut duo = TwoInstances::with(limited).await;
     for place in ["after-commit", "after-begin"] {
         let (first, second) = (duo.settled().await.0, duo.settled().await.0);
         let visitor = duo.visitor("somebody").await;
@@ -521,7 +521,7 @@ async fn two_logins_at_the_limit_of_which_one_waits_for_its_commit() {
         unhurried(settings);
         settings.sessions_per_user = Some(LIMIT);
     };
-    let duo = Duo::with(limited).await;
+    let duo = TwoInstances::with(limited).await;
     let (first, second) = (duo.settled().await.0, duo.settled().await.0);
     let insert = Statement::Before("INSERT ON trs_sessions");
     duo.hold_at(insert, "position('tag-one'::bytea IN NEW.body) > 0").await;

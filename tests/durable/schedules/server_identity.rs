@@ -7,21 +7,21 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use crate::duo::{
-    Duo, Instance, Settings, copying, dies_within, is_dead, learn_again, learn_nothing, move_to,
-    replica_of, value,
+use crate::two_instances::{
+    Instance, Settings, TwoInstances, copying, dies_within, is_dead, learn_again, learn_nothing,
+    move_to, replica_of, value,
 };
 use test_support::{Browser, FaultProxy, Gate, Matching, Mode, RedisServer, eventually};
 
 /// Two instances, and a replica that has all that their Redis has.
-async fn with_replica(change: impl Fn(&mut Settings)) -> (Duo, RedisServer) {
+async fn with_replica(change: impl Fn(&mut Settings)) -> (TwoInstances, RedisServer) {
     let redis = copying().start().await;
     let replica = replica_of(&redis).await;
-    (Duo::on(redis, change).await, replica)
+    (TwoInstances::on(redis, change).await, replica)
 }
 
 /// Everybody uses this server from now on; the one before is returned.
-async fn all_move_to(duo: &mut Duo, server: RedisServer) -> RedisServer {
+async fn all_move_to(duo: &mut TwoInstances, server: RedisServer) -> RedisServer {
     let before = mem::replace(&mut duo.redis, server);
     move_to(&duo.pa, &duo.redis).await;
     move_to(&duo.pb, &duo.redis).await;
@@ -30,7 +30,7 @@ async fn all_move_to(duo: &mut Duo, server: RedisServer) -> RedisServer {
 }
 
 /// Waits until there is a copy in `redis` of the session in the generation that B knows.
-async fn b_has_filled(duo: &Duo, redis: &RedisServer, alice: &Browser, id: &str) {
+async fn b_has_filled(duo: &TwoInstances, redis: &RedisServer, alice: &Browser, id: &str) {
     eventually("b has filled", async || {
         assert_eq!(value(&duo.b, alice).await, "1");
         let key = format!("{}:s:{id}", duo.b.generation().await);
@@ -79,7 +79,7 @@ fn counts(instance: &Instance, mut browser: Browser, stop: &Arc<AtomicBool>) -> 
 /// Schedule 17.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_comes_back_empty_or_from_a_snapshot_under_load() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (mut gone, _) = duo.settled().await;
     let (before, mut users) = (gone.tab().await, Vec::new());
     for _ in 0..4 {
@@ -204,7 +204,7 @@ async fn a_replica_that_lags_is_promoted() {
     let line = FaultProxy::start(redis.addr()).await;
     let behind = format!("127.0.0.1 {}", line.port());
     let replica = copying().arg("--replicaof", &behind).start().await;
-    let mut duo = Duo::on(redis, |_| {}).await;
+    let mut duo = TwoInstances::on(redis, |_| {}).await;
     let (mut gone, _) = duo.settled().await;
     let (alice, _) = duo.settled().await;
     let before = gone.tab().await;
@@ -238,7 +238,7 @@ fn patient(settings: &mut Settings) {
 /// Schedule 21.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bump_whose_reply_is_lost_is_made_once() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (alice, _) = duo.settled().await;
     let (seq, _) = duo.epoch().await;
     duo.pb.set(Gate::Refuse);
@@ -261,7 +261,7 @@ async fn a_bump_whose_reply_is_lost_is_made_once() {
 /// Schedule 21b.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bump_that_never_arrived_is_made_after_all() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (mut gone, _) = duo.settled().await;
     let before = gone.tab().await;
     let ((seq, _), snapshot) = (duo.epoch().await, duo.redis.snapshot().await);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::duo::{
-    Duo, Settings, answer, asking, dies_within, fill, is_dead, learn_again, learn_nothing, value,
-    write_of,
+use crate::two_instances::{
+    Settings, TwoInstances, answer, asking, dies_within, fill, is_dead, learn_again, learn_nothing,
+    value, write_of,
 };
 use test_support::{Browser, Matching, eventually};
 
@@ -15,7 +15,7 @@ fn patient(settings: &mut Settings) {
 }
 
 /// A is killed when the database has what `path` asks for, and Redis does not.
-async fn a_dies_over(duo: &mut Duo, alice: &Browser, path: &'static str) {
+async fn a_dies_over(duo: &mut TwoInstances, alice: &Browser, path: &'static str) {
     duo.a.hold("after-commit").await;
     let lost = asking(&duo.a, alice, path).await;
     duo.a.reached("after-commit").await;
@@ -24,7 +24,7 @@ async fn a_dies_over(duo: &mut Duo, alice: &Browser, path: &'static str) {
 }
 
 /// The database has it, and its answer does not come through.
-async fn a_loses_the_answer_to_the_logout(duo: &Duo, alice: &Browser, id: &str) {
+async fn a_loses_the_answer_to_the_logout(duo: &TwoInstances, alice: &Browser, id: &str) {
     let cut = duo.da.cut_reply(write_of(id));
     duo.a.with_cookies_of(alice).await.get("/logout").await.expect(503);
     cut.reached().await;
@@ -33,7 +33,7 @@ async fn a_loses_the_answer_to_the_logout(duo: &Duo, alice: &Browser, id: &str) 
 /// Schedule 5.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_dies_after_the_commit_of_a_logout() {
-    let mut duo = Duo::start().await;
+    let mut duo = TwoInstances::start().await;
     let (alice, id) = duo.settled().await;
     a_dies_over(&mut duo, &alice, "/logout").await;
     dies_within(&duo.b, &alice, duo.lease()).await;
@@ -45,7 +45,7 @@ async fn an_app_that_dies_after_the_commit_of_a_logout() {
 /// Schedule 6.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_dies_after_the_commit_of_a_save() {
-    let mut duo = Duo::start().await;
+    let mut duo = TwoInstances::start().await;
     let (alice, id) = duo.settled().await;
     a_dies_over(&mut duo, &alice, "/update:n").await;
     let (start, lease) = (std::time::Instant::now(), duo.lease());
@@ -69,7 +69,7 @@ async fn an_app_that_dies_after_the_commit_of_a_save() {
 /// Schedule 7.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_whose_commit_is_not_confirmed_is_none_the_less_one() {
-    let duo = Duo::start().await;
+    let duo = TwoInstances::start().await;
     let (alice, id) = duo.settled().await;
     a_loses_the_answer_to_the_logout(&duo, &alice, &id).await;
     let start = std::time::Instant::now();
@@ -82,7 +82,7 @@ async fn a_logout_whose_commit_is_not_confirmed_is_none_the_less_one() {
 /// Schedule 7b.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_save_whose_answer_is_lost_is_seen_by_its_own_instance_at_once() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (mut alice, id) = duo.settled().await;
     // Neither polls, so neither sweeps.
     learn_nothing(&[&duo.a, &duo.b]).await;
@@ -101,7 +101,7 @@ async fn a_save_whose_answer_is_lost_is_seen_by_its_own_instance_at_once() {
 /// Schedule 7c.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_save_that_is_committed_after_its_time_is_seen_by_its_own_instance_at_once() {
-    let duo = Duo::with(|settings| {
+    let duo = TwoInstances::with(|settings| {
         patient(settings);
         (settings.database_timeout, settings.budget) = (3_000, 20_000);
     })
@@ -136,7 +136,7 @@ async fn a_save_that_is_committed_after_its_time_is_seen_by_its_own_instance_at_
 /// Schedule 7d.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poll_that_began_before_the_commit_does_not_undo_what_was_read_after_it() {
-    let duo = Duo::with(|settings| {
+    let duo = TwoInstances::with(|settings| {
         patient(settings);
         settings.database_timeout = 3_000;
     })
@@ -177,7 +177,7 @@ async fn a_poll_that_began_before_the_commit_does_not_undo_what_was_read_after_i
 /// Schedule 8.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_logout_after_the_death_of_the_first_one_s_app() {
-    let mut duo = Duo::with(patient).await;
+    let mut duo = TwoInstances::with(patient).await;
     let (alice, id) = duo.settled().await;
     // B is not to know by a poll.
     duo.b.hold("poll-answer").await;
@@ -196,7 +196,7 @@ async fn a_second_logout_after_the_death_of_the_first_one_s_app() {
 /// Schedule 8b.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_logout_after_a_first_one_without_an_answer() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (alice, id) = duo.settled().await;
     duo.b.hold("poll-answer").await;
     duo.b.reached("poll-answer").await;
@@ -212,7 +212,7 @@ async fn a_second_logout_after_a_first_one_without_an_answer() {
 /// Schedule 8c.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_logout_that_finds_nothing_and_a_copy_that_is_on_its_way() {
-    let mut duo = Duo::with(patient).await;
+    let mut duo = TwoInstances::with(patient).await;
     let (alice, id) = duo.settled().await;
     duo.evict(&id).await;
     duo.b.hold("poll-answer").await;
@@ -233,7 +233,7 @@ async fn a_second_logout_that_finds_nothing_and_a_copy_that_is_on_its_way() {
 /// Schedule 9.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_logouts_the_one_that_comes_second_tells_redis_too() {
-    let duo = Duo::with(patient).await;
+    let duo = TwoInstances::with(patient).await;
     let (alice, id) = duo.settled().await;
     // Neither polls, so neither sweeps: it is the logouts that tell.
     for instance in [&duo.a, &duo.b] {

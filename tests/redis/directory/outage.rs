@@ -8,7 +8,7 @@ use tower_redis_session::{CachedDirectory, Directory, DirectoryPart, RedisConfig
 
 use super::source::{Cached, Source, patient_cache, posts, settings};
 use super::{SETTINGS_KEY, command, kept, log_of_this_test, secrets};
-use test_support::{Away, FaultProxy, Mode, RedisServer, bounded, eventually};
+use test_support::{FaultProxy, Mode, Outage, RedisServer, bounded, eventually};
 
 const BUDGET: Duration = Duration::from_millis(200);
 /// What a busy machine may add.
@@ -46,11 +46,11 @@ impl Scene {
         .await;
     }
 
-    fn take_away(&self, way: Away) {
+    fn take_away(&self, way: Outage) {
         way.begins(&self.redis, &self.proxy);
     }
 
-    async fn bring_back(&self, way: Away) {
+    async fn bring_back(&self, way: Outage) {
         way.ends(&self.redis, &self.proxy).await;
     }
 }
@@ -58,7 +58,7 @@ impl Scene {
 #[tokio::test]
 async fn the_source_answers_within_the_budget_and_a_dead_redis_costs_few_calls_that() {
     let (log, _guard) = log_of_this_test();
-    for way in Away::EVERY_WAY {
+    for way in Outage::EVERY_WAY {
         log.clear();
         let scene = Scene::set().await;
         scene.take_away(way);
@@ -67,7 +67,7 @@ async fn the_source_answers_within_the_budget_and_a_dead_redis_costs_few_calls_t
         let first = posts(&scene.cache).await;
         assert!(start.elapsed() < BUDGET + SLACK, "{way:?}: {:?}", start.elapsed());
         // The entry is in no doubt, so a Redis that still answers may still be believed.
-        assert!(first == 70 || way == Away::Proxy(Mode::CutReplies), "{way:?}");
+        assert!(first == 70 || way == Outage::Proxy(Mode::CutReplies), "{way:?}");
         let start = Instant::now();
         for count in 0..100 {
             let user = format!("user {count}");
@@ -122,7 +122,7 @@ async fn a_redis_that_was_never_there_is_used_as_soon_as_it_is() {
 
 #[tokio::test]
 async fn a_save_during_an_outage_is_a_success_and_the_old_value_is_never_read_again() {
-    for way in Away::EVERY_WAY {
+    for way in Outage::EVERY_WAY {
         let scene = Scene::set().await;
         assert!(kept(&scene.redis, SETTINGS_KEY, "").await.is_some(), "{way:?}");
         scene.take_away(way);
@@ -152,7 +152,7 @@ async fn a_save_during_an_outage_is_a_success_and_the_old_value_is_never_read_ag
 
 #[tokio::test]
 async fn an_entry_that_was_invalidated_during_an_outage_is_gone_after_it() {
-    for way in [Away::Hung, Away::Proxy(Mode::BlackHole), Away::Proxy(Mode::Refuse)] {
+    for way in [Outage::Hung, Outage::Proxy(Mode::BlackHole), Outage::Proxy(Mode::Refuse)] {
         let scene = Scene::set().await;
         eventually("both entries", async || {
             let _ = scene.cache.credentials("alice", "12").await.unwrap();

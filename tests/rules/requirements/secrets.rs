@@ -88,7 +88,7 @@ pub const ROWS: &[Row] = &[
             "tests/durable/leaks.rs::no_secret_shows_with_redis_alone",
             "tests/durable/leaks.rs::no_secret_shows_with_redis_before_postgresql",
             "tests/redis/life_cycle.rs::nothing_that_is_logged_or_printed_holds_a_secret",
-            "tests/layer/truth.rs::an_error_never_tells_the_value_that_it_is_about",
+            "tests/layer/reported_state.rs::an_error_never_tells_the_value_that_it_is_about",
             "src/record/tests.rs::a_record_prints_no_value_user_or_mark",
             "src/token/tests.rs::a_token_is_not_printed",
             "src/config/tests.rs::no_secret_is_printed",

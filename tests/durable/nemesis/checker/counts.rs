@@ -4,15 +4,15 @@ use std::collections::HashMap;
 
 use super::super::history::{Kind, Op};
 use super::Violation;
-use super::book::Book;
+use super::evidence::Evidence;
 
 /// Each acknowledged update gave another value, and a later one a larger.
-pub fn each_update_counts_once(book: &Book<'_>) -> Vec<Violation> {
+pub fn each_update_counts_once(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for token in book.youngest() {
+    for token in evidence.youngest() {
         let mut updates: Vec<&Op> = Vec::new();
-        for token in book.line(token) {
-            updates.extend(book.of(token).filter(|op| acknowledged(op).is_some()));
+        for token in evidence.line(token) {
+            updates.extend(evidence.of(token).filter(|op| acknowledged(op).is_some()));
         }
         updates.sort_by_key(|op| op.start);
         let mut values: HashMap<u64, &Op> = HashMap::new();
@@ -34,21 +34,21 @@ pub fn each_update_counts_once(book: &Book<'_>) -> Vec<Violation> {
 }
 
 /// What is read is no less than what was acknowledged, and no more than was tried.
-pub fn a_read_is_fresh(book: &Book<'_>, op: &Op) -> Option<Violation> {
+pub fn a_read_is_fresh(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
     let token = op.token.as_deref().filter(|_| op.is_signed_in())?;
     if !matches!(op.kind, Kind::Read | Kind::Update) {
         return None;
     }
     let n = op.n()?;
     let mut tried = 0;
-    for token in book.line(token_in(book, token)?) {
-        for update in book.of(token).filter(|update| update.kind == Kind::Update) {
+    for token in evidence.line(token_in(evidence, token)?) {
+        for update in evidence.of(token).filter(|update| update.kind == Kind::Update) {
             tried += u64::from(update.start < op.end);
             let Some(value) = acknowledged(update).filter(|value| *value > n) else { continue };
-            let known = book.known_by(op.at, update.end, Some(update.at));
+            let known = evidence.known_by(op.at, update.end, Some(update.at));
             let excused = update.at != op.at
-                && book.may_be_behind(op.at, update.end, op.start)
-                && book.may_be_untold(update);
+                && evidence.may_be_behind(op.at, update.end, op.start)
+                && evidence.may_be_untold(update);
             if op.start > known && !excused {
                 let why = format!("{n} where {value} was acknowledged");
                 return Some(Violation::new("a read is fresh", op, why).against(update));
@@ -60,8 +60,8 @@ pub fn a_read_is_fresh(book: &Book<'_>, op: &Op) -> Option<Violation> {
 }
 
 /// The same cookie, as the history holds it.
-fn token_in<'a>(book: &Book<'a>, token: &str) -> Option<&'a str> {
-    book.birth(token)?.new_token()
+fn token_in<'a>(evidence: &Evidence<'a>, token: &str) -> Option<&'a str> {
+    evidence.birth(token)?.new_token()
 }
 
 fn acknowledged(op: &Op) -> Option<u64> {

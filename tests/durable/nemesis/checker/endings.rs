@@ -2,16 +2,16 @@
 
 use super::super::history::{Kind, MILLI, Op};
 use super::Violation;
-use super::book::Book;
+use super::evidence::Evidence;
 
 /// No request that starts after a session was known to be over is answered as signed in.
-pub fn the_dead_stay_dead(book: &Book<'_>, op: &Op) -> Option<Violation> {
+pub fn the_dead_stay_dead(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
     let token = op.token.as_deref().filter(|_| op.is_signed_in())?;
-    let end = book.ends(token).find(|end| {
-        let known = book.known_by(op.at, end.op.end, end.by);
+    let end = evidence.ends(token).find(|end| {
+        let known = evidence.known_by(op.at, end.op.end, end.by);
         let excused = end.by != Some(op.at)
-            && book.may_be_behind(op.at, end.op.end, op.start)
-            && (end.by.is_none() || book.may_be_untold(end.op));
+            && evidence.may_be_behind(op.at, end.op.end, op.start)
+            && (end.by.is_none() || evidence.may_be_untold(end.op));
         op.start > known && !excused
     })?;
     let late = (op.start - end.op.end) as f64 / MILLI as f64;
@@ -20,16 +20,16 @@ pub fn the_dead_stay_dead(book: &Book<'_>, op: &Op) -> Option<Violation> {
 }
 
 /// No session ends that nobody tried to end.
-pub fn the_signed_in_stay_so(book: &Book<'_>, op: &Op) -> Option<Violation> {
+pub fn the_signed_in_stay_so(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
     let token = op.token.as_deref().filter(|_| op.is_anonymous())?;
-    let birth = book.birth(token)?;
-    let may_be_over = book.may_end_at(token).is_some_and(|end| end < op.end);
+    let birth = evidence.birth(token)?;
+    let may_be_over = evidence.may_end_at(token).is_some_and(|end| end < op.end);
     (!may_be_over)
         .then(|| Violation::new("the signed in stay so", op, "nobody signed out").against(birth))
 }
 
 /// The right user, a status that there may be, a cookie where one is due.
-pub fn an_answer_makes_sense(book: &Book<'_>, op: &Op) -> Option<Violation> {
+pub fn an_answer_makes_sense(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
     let fault = |why: &str| Some(Violation::new("an answer makes sense", op, why));
     match op.status() {
         None | Some(503) => return None,
@@ -44,7 +44,7 @@ pub fn an_answer_makes_sense(book: &Book<'_>, op: &Op) -> Option<Violation> {
     if op.kind == Kind::Login && !op.is_signed_in() {
         return fault("not signed in");
     }
-    let owner = op.token.as_deref().and_then(|token| book.birth(token));
+    let owner = op.token.as_deref().and_then(|token| evidence.birth(token));
     let owner = owner.map_or(op.client.as_str(), |birth| &birth.client);
     match op.user() {
         Some(user) if user != owner => fault("another user's session"),

@@ -2,7 +2,7 @@
 
 use super::super::history::{Kind, MILLI, Op, Place, Time};
 use super::Violation;
-use super::book::Book;
+use super::evidence::Evidence;
 
 /// What an answer may take beside the store.
 const AROUND: Time = 50 * MILLI;
@@ -14,61 +14,63 @@ const HALTED: Time = 150 * MILLI;
 const SECOND: Time = 1_000 * MILLI;
 
 /// No request takes longer than its budget, and what the machine itself took.
-pub fn nobody_waits_too_long(book: &Book<'_>, op: &Op) -> Option<Violation> {
+pub fn nobody_waits_too_long(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
     op.status()?;
     let before = op.start.saturating_sub(SECOND);
-    if book.history.longest_stall(op.at, before, op.end + SECOND) > HALTED {
+    if evidence.history.longest_stall(op.at, before, op.end + SECOND) > HALTED {
         return None;
     }
-    let acknowledgement = if book.terms.strict && op.kind.writes() { book.terms.lease } else { 0 };
-    let stall = book.history.stall(op.at, op.start, op.end);
+    let acknowledgement =
+        if evidence.terms.strict && op.kind.writes() { evidence.terms.lease } else { 0 };
+    let stall = evidence.history.stall(op.at, op.start, op.end);
     let own = [Place::Instance(op.at)];
-    let stopped = book
+    let stopped = evidence
         .history
         .faults_on(&own)
         .map(|fault| fault.to.min(op.end).saturating_sub(fault.from.max(op.start)));
-    let allowed = book.terms.budget + acknowledgement + AROUND + 2 * stall + stopped.sum::<Time>();
+    let allowed =
+        evidence.terms.budget + acknowledgement + AROUND + 2 * stall + stopped.sum::<Time>();
     let took = op.end - op.start;
     let why = || format!("{} ms where {} are allowed", took / MILLI, allowed / MILLI);
     (took > allowed).then(|| Violation::new("nobody waits too long", op, why()))
 }
 
 /// Every request is answered, unless its instance was killed or halted over it.
-pub fn an_answer_comes(book: &Book<'_>, op: &Op) -> Option<Violation> {
+pub fn an_answer_comes(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
     let own = [Place::Instance(op.at)];
     let from = op.start.saturating_sub(HALTED);
-    let lost = op.status().is_none() && book.history.is_clean(&own, from, op.end + HALTED);
+    let lost = op.status().is_none() && evidence.history.is_clean(&own, from, op.end + HALTED);
     lost.then(|| Violation::new("an answer comes", op, "none came, and the instance was there"))
 }
 
 /// A write is taken as long as the database can take it, whatever Redis does.
-pub fn a_database_that_could_writes(book: &Book<'_>, op: &Op) -> Option<Violation> {
+pub fn a_database_that_could_writes(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
     let failed = op.kind.writes() && op.status().is_some_and(|status| status >= 500);
     let from = op.start.saturating_sub(AFTERMATH);
-    if !failed || book.history.stall(op.at, from, op.end) > BUSY {
+    if !failed || evidence.history.stall(op.at, from, op.end) > BUSY {
         return None;
     }
     let database = [Place::Postgres, Place::ToDatabase(op.at), Place::Instance(op.at)];
-    let could = book.history.is_clean(&database, from, op.end);
+    let could = evidence.history.is_clean(&database, from, op.end);
     could.then(|| Violation::new("a database that could writes", op, "it was there"))
 }
 
 /// A read is answered as long as one of the stores can.
-pub fn a_store_that_could_serves(book: &Book<'_>, op: &Op) -> Option<Violation> {
+pub fn a_store_that_could_serves(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
     let failed = op.kind == Kind::Read && op.status().is_some_and(|status| status >= 500);
     let from = op.start.saturating_sub(AFTERMATH);
-    if !failed || book.history.stall(op.at, from, op.end) > BUSY {
+    if !failed || evidence.history.stall(op.at, from, op.end) > BUSY {
         return None;
     }
     let own = Place::Instance(op.at);
     let database = [Place::Postgres, Place::ToDatabase(op.at), own];
-    if book.history.is_clean(&database, from, op.end) {
+    if evidence.history.is_clean(&database, from, op.end) {
         return Some(Violation::new("a store that could serves", op, "the database could"));
     }
-    let copied = copied_before(book, op)?;
+    let copied = copied_before(evidence, op)?;
     let redis = [Place::Redis, Place::ToRedis(op.at), own];
-    let could = book.terms.stretches
-        && book.history.is_clean(&redis, copied.start.saturating_sub(AFTERMATH), op.end);
+    let could = evidence.terms.stretches
+        && evidence.history.is_clean(&redis, copied.start.saturating_sub(AFTERMATH), op.end);
     could.then(|| {
         Violation::new("a store that could serves", op, "Redis could, and had it").against(copied)
     })
@@ -76,7 +78,7 @@ pub fn a_store_that_could_serves(book: &Book<'_>, op: &Op) -> Option<Violation> 
 
 /// A read that the same instance answered while all was well, the second of its kind, so that the
 /// copy was made; nobody wrote since.
-fn copied_before<'a>(book: &Book<'a>, op: &Op) -> Option<&'a Op> {
+fn copied_before<'a>(evidence: &Evidence<'a>, op: &Op) -> Option<&'a Op> {
     let token = op.token.as_deref()?;
     let everything = [
         Place::Redis,
@@ -91,12 +93,13 @@ fn copied_before<'a>(book: &Book<'a>, op: &Op) -> Option<&'a Op> {
             && read.kind == Kind::Read
             && read.is_signed_in()
             && read.end < op.start
-            && book.history.is_clean(&everything, from, read.end)
+            && evidence.history.is_clean(&everything, from, read.end)
     };
-    let reads: Vec<_> = book.of(token).filter(|read| is_calm(read)).collect();
+    let reads: Vec<_> = evidence.of(token).filter(|read| is_calm(read)).collect();
     let first = reads.get(reads.len().checked_sub(2)?)?;
     let since = first.start.saturating_sub(AFTERMATH);
-    let written = book.of(token).any(|write| write.kind.writes() && write.overlaps(since, op.end));
-    let born = book.birth(token).is_some_and(|birth| birth.end < since);
+    let written =
+        evidence.of(token).any(|write| write.kind.writes() && write.overlaps(since, op.end));
+    let born = evidence.birth(token).is_some_and(|birth| birth.end < since);
     (born && !written).then_some(*first)
 }

@@ -87,7 +87,7 @@ impl Gate {
 
 /// The store. Clones are one store; those that are [`sound`](Self::sound) have no faults.
 #[derive(Clone)]
-pub struct Flaky {
+pub struct FaultyStore {
     shared: Arc<Shared>,
     faulty: bool,
 }
@@ -103,7 +103,7 @@ struct Shared {
 
 type Late = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-impl Flaky {
+impl FaultyStore {
     pub fn new() -> Self {
         Self::on(MemoryStore::new())
     }
@@ -247,7 +247,7 @@ fn never() -> Late {
     Box::pin(async {})
 }
 
-impl Store for Flaky {
+impl Store for FaultyStore {
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         self.note(Op::Load);
         let act = async move { self.shared.memory.load(id).await };

@@ -4,13 +4,13 @@ use super::proxy::{FaultProxy, Mode};
 use super::redis_server::RedisServer;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Away {
+pub enum Outage {
     Killed,
     Hung,
     Proxy(Mode),
 }
 
-impl Away {
+impl Outage {
     pub const EVERY_WAY: [Self; 6] = [
         Self::Killed,
         Self::Hung,

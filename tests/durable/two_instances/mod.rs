@@ -2,27 +2,27 @@
 
 use std::time::{Duration, Instant};
 
+mod any_database;
+mod held_polls;
 mod instance;
-mod polls;
 mod steps;
-mod truth;
 
+pub use any_database::{AnyDatabase, Lock, SqliteFile};
+pub use held_polls::{learn_again, learn_nothing, learn_what_is_held};
 pub use instance::{Instance, Settings, Status, hasty, instance_process, soon_without_redis};
-pub use polls::{learn_again, learn_nothing, learn_what_is_held};
 pub use steps::{Statement, answer, asking, fill, put, value, write_of};
 use test_support::{Browser, PgProxy, PostgresServer, RedisServer, RespProxy, eventually};
 pub use test_support::{copying, move_to, replica_of};
-pub use truth::{Lock, SqliteFile, Truth};
 
 /// Where the copy of a session stands, whatever the generation.
 pub const COPY: &str = ":s:";
 
-/// The whole arrangement: `a` and `b`, each behind a proxy to Redis (`pa`, `pb`) and to the
+/// The whole set-up: `a` and `b`, each behind a proxy to Redis (`pa`, `pb`) and to the
 /// database (`da`, `db`), which pass nothing where the database is a file.
 #[derive(Debug)]
-pub struct Duo {
+pub struct TwoInstances {
     pub redis: RedisServer,
-    pub database: Truth,
+    pub database: AnyDatabase,
     pub pa: RespProxy,
     pub pb: RespProxy,
     pub da: PgProxy,
@@ -31,7 +31,7 @@ pub struct Duo {
     pub b: Instance,
 }
 
-impl Duo {
+impl TwoInstances {
     pub async fn start() -> Self {
         Self::with(|_| {}).await
     }
@@ -52,7 +52,7 @@ impl Duo {
         server: &PostgresServer,
         change: impl Fn(&mut Settings),
     ) -> Self {
-        let truth = Truth::Postgres(server.database().await);
+        let truth = AnyDatabase::Postgres(server.database().await);
         let duo = Self::unsettled(redis, truth, server.addr(), change).await;
         duo.both_believe().await;
         duo
@@ -62,7 +62,7 @@ impl Duo {
     pub async fn on_file(file: SqliteFile, change: impl Fn(&mut Settings)) -> Self {
         let redis = RedisServer::start().await;
         let nowhere = ([127, 0, 0, 1], 9).into();
-        let duo = Self::unsettled(redis, Truth::Sqlite(file), nowhere, change).await;
+        let duo = Self::unsettled(redis, AnyDatabase::Sqlite(file), nowhere, change).await;
         duo.both_believe().await;
         duo
     }
@@ -70,7 +70,7 @@ impl Duo {
     /// Which nobody has asked anything yet.
     pub async fn unsettled(
         redis: RedisServer,
-        database: Truth,
+        database: AnyDatabase,
         server: std::net::SocketAddr,
         change: impl Fn(&mut Settings),
     ) -> Self {

@@ -1,6 +1,6 @@
 //! Which requests an [`Interceptor`](super::Interceptor) meddles with.
 
-use super::held::{Action, CatchAll, Cut};
+use super::held_requests::{Action, CatchAll, Cut};
 use super::redis_contents::contains;
 
 /// Which request is meant.

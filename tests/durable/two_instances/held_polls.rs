@@ -1,6 +1,6 @@
 //! What an instance learns and fills, when a test says so.
 
-use super::{Duo, Instance};
+use super::{Instance, TwoInstances};
 use test_support::{Browser, eventually};
 
 /// Holds the answer of a poll of each: nothing is learned, and nothing swept, until it is released.
@@ -22,7 +22,7 @@ pub async fn learn_again(instances: &[&Instance]) {
     }
 }
 
-impl Duo {
+impl TwoInstances {
     /// Reads at `b` until it has taken the lease of the session's copy; it stays before its fill
     /// until that place is released.
     pub async fn b_takes_the_lease(&self, browser: &Browser, id: &str) {

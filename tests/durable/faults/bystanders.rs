@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::duo::{Duo, Instance, is_dead};
+use crate::two_instances::{Instance, TwoInstances, is_dead};
 use test_support::{Browser, Gate, Reply, RespProxy, eventually};
 
 /// What a busy machine may add.
@@ -10,27 +10,27 @@ pub const SLACK: Duration = Duration::from_millis(1_500);
 
 /// One who stays, and some who sign out while something is broken.
 #[derive(Debug)]
-pub struct People {
+pub struct Bystanders {
     pub keeper: Browser,
     pub count: u64,
     pub leavers: Vec<Browser>,
     pub left: Vec<Browser>,
 }
 
-impl People {
+impl Bystanders {
     /// All signed in, with copies in Redis.
-    pub async fn of(duo: &Duo, leavers: usize) -> Self {
+    pub async fn of(duo: &TwoInstances, leavers: usize) -> Self {
         let keeper = duo.signed_in().await;
-        let mut people = Self { keeper, count: 1, leavers: Vec::new(), left: Vec::new() };
+        let mut bystanders = Self { keeper, count: 1, leavers: Vec::new(), left: Vec::new() };
         for _ in 0..leavers {
-            people.leavers.push(duo.signed_in().await);
+            bystanders.leavers.push(duo.signed_in().await);
         }
-        people
+        bystanders
     }
 
     /// All that a site does, with everything acknowledged, seen at once by the instance that
     /// acknowledged it, and by the other within a lease.
-    pub async fn live_on(&mut self, duo: &Duo, what: &str) {
+    pub async fn live_on(&mut self, duo: &TwoInstances, what: &str) {
         self.read(duo, what).await;
         let reply = self.keeper.get("/update:n").await;
         self.count += 1;
@@ -58,7 +58,7 @@ impl People {
     }
 
     /// Nobody is signed out, nothing is older than it was, and who left has left.
-    pub async fn read(&mut self, duo: &Duo, what: &str) {
+    pub async fn read(&mut self, duo: &TwoInstances, what: &str) {
         for instance in [&duo.a, &duo.b] {
             let n = read_n(instance, &self.keeper).await;
             assert_eq!(n, self.count.to_string(), "{what}: the one who stays");
@@ -69,7 +69,7 @@ impl People {
     }
 
     /// After the end of what was broken: everything as it was, by way of Redis.
-    pub async fn are_well(&mut self, duo: &Duo, what: &str) {
+    pub async fn are_well(&mut self, duo: &TwoInstances, what: &str) {
         duo.both_believe().await;
         self.live_on(duo, what).await;
         duo.journal_is_empty().await;

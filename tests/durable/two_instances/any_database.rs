@@ -1,4 +1,5 @@
-//! The database of a [`Duo`](super::Duo): PostgreSQL, or a SQLite file that both instances share.
+//! The database of a [`TwoInstances`](super::TwoInstances): PostgreSQL, or a SQLite file that both
+//! instances share.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,7 +13,7 @@ use test_support::{Database, bounded, eventually};
 
 /// Where the sessions are.
 #[derive(Debug, Clone)]
-pub enum Truth {
+pub enum AnyDatabase {
     Postgres(Database),
     Sqlite(SqliteFile),
 }
@@ -33,7 +34,7 @@ pub enum Lock {
     Sqlite(Child, ChildStdin),
 }
 
-impl Truth {
+impl AnyDatabase {
     pub fn url(&self) -> String {
         match self {
             Self::Postgres(database) => database.url(),

@@ -2,14 +2,14 @@
 
 /// SplitMix64: small, and good enough to choose by.
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct SeededRng(u64);
 
-impl Dice {
+impl SeededRng {
     /// Another sequence for each `use_` of the same seed.
     pub fn new(seed: u64, use_: u64) -> Self {
-        let mut dice = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ use_.rotate_left(32));
-        dice.roll();
-        dice
+        let mut rng = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ use_.rotate_left(32));
+        rng.roll();
+        rng
     }
 
     fn roll(&mut self) -> u64 {

@@ -22,7 +22,9 @@ use tower_redis_session::{
     BodyError, Error, ErrorKind, Event, RedisSessionLayer, SessionContext, SessionId,
 };
 
-use test_support::flaky::{Failure, Fault, Flaky, Gate, Op, Visitor, answer, session_of};
+use test_support::faulty_store::{
+    Failure, Fault, FaultyStore, Gate, Op, Visitor, answer, session_of,
+};
 
 type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
 type Handler = fn(SessionContext) -> Handled;
@@ -42,11 +44,11 @@ const USER: Handler = |s| Box::pin(async move { Ok(s.user_id().await?.unwrap_or(
 const N: Handler =
     |s| Box::pin(async move { Ok(s.get::<u32>("n").await?.map_or("-".into(), |n| n.to_string())) });
 
-fn layer_on(store: &Flaky) -> RedisSessionLayer {
+fn layer_on(store: &FaultyStore) -> RedisSessionLayer {
     RedisSessionLayer::builder(store.clone()).build().unwrap()
 }
 
-async fn alice_on(store: &Flaky) -> Visitor {
+async fn alice_on(store: &FaultyStore) -> Visitor {
     let mut visitor = Visitor::new(&layer_on(store));
     assert_eq!(visitor.ask(LOGIN).await.status(), 200);
     visitor
@@ -57,7 +59,7 @@ async fn what_a_dead_session_had_buffered_begins_no_new_one() {
     for (name, finds_out) in [("update", COUNT), ("validate", VALIDATE)] {
         for goes_on in [false, true] {
             let at = format!("{name}, the handler goes on: {goes_on}");
-            let store = Flaky::new();
+            let store = FaultyStore::new();
             let mut visitor = alice_on(&store).await;
             let mut other = visitor.clone();
             let dead = visitor.cookie.clone();
@@ -91,7 +93,7 @@ async fn an_update_that_changes_nothing_is_an_answer_of_the_store() {
     for (name, meanwhile, status, text) in
         [("taken by another", TAKE, 200, "other"), ("ended", LOGOUT, 401, "Absent")]
     {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor = alice_on(&store).await;
         assert_eq!(visitor.ask(CLAIM).await.text(), "me", "{name}");
         let mut other = visitor.clone();
@@ -108,7 +110,7 @@ async fn an_update_that_changes_nothing_is_an_answer_of_the_store() {
 #[tokio::test]
 async fn an_inner_error_never_moves_the_session_to_an_id_that_nobody_is_told() {
     for (name, act) in [("renewal", RENEW), ("login", LOGIN)] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor = alice_on(&store).await;
         let builder = RedisSessionLayer::builder(store.clone()).commit_on_server_error(true);
         let layer = builder.build().unwrap();
@@ -127,7 +129,7 @@ async fn an_error_never_tells_the_value_that_it_is_about() {
     enum Choice {
         One,
     }
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let mut visitor = Visitor::new(&layer_on(&store));
     let answered = visitor.ask(|s| async move {
         s.insert("api_token", "CANARY-9431").await?;
@@ -195,7 +197,7 @@ impl Body for AlwaysFive {
 #[tokio::test]
 async fn what_changed_before_the_trailers_is_stored_before_they_leave() {
     for (name, fault, after) in [("sound", None, "2"), ("failing", Some(Fault::Fails), "-")] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor = alice_on(&store).await;
         if let Some(fault) = fault.clone() {
             store.fault(Op::Save, fault);
@@ -228,7 +230,7 @@ async fn what_the_last_frame_that_a_server_asks_for_changed_is_stored() {
         ("trailers", writes_with_its_trailers as Make, "etag: x\r\n\r\n"),
         ("a hint that does not count down", always_five, "content-length: 5"),
     ] {
-        let store = Flaky::new();
+        let store = FaultyStore::new();
         let mut visitor = alice_on(&store).await;
         let service = layer_on(&store).layer(tower::service_fn(
             move |request: Request<Incoming>| async move {
@@ -260,7 +262,7 @@ async fn what_the_last_frame_that_a_server_asks_for_changed_is_stored() {
 
 #[tokio::test]
 async fn a_revocation_of_one_that_has_moved_meanwhile_does_not_claim_to_have_ended_it() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let mut visitor = alice_on(&store).await;
     let id = visitor.ask(|s| async move { Ok(s.id().await?.unwrap().to_string()) }).await;
     let id: SessionId = id.text().parse().unwrap();
@@ -290,7 +292,7 @@ async fn a_revocation_of_one_that_has_moved_meanwhile_does_not_claim_to_have_end
 
 #[tokio::test]
 async fn to_clear_a_platform_loses_nothing_that_was_written_meanwhile() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let mut visitor = alice_on(&store).await;
     let choose = |s: SessionContext| async move { s.set_platform("11").await.map(|()| "".into()) };
     assert_eq!(visitor.ask(choose).await.status(), 200);
@@ -311,7 +313,7 @@ async fn to_clear_a_platform_loses_nothing_that_was_written_meanwhile() {
 
 #[tokio::test]
 async fn a_session_that_moves_while_platforms_are_cleared_is_found_again() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let mut visitor = alice_on(&store).await;
     let choose = |s: SessionContext| async move { s.set_platform("11").await.map(|()| "".into()) };
     assert_eq!(visitor.ask(choose).await.status(), 200);
@@ -332,7 +334,7 @@ async fn a_session_that_moves_while_platforms_are_cleared_is_found_again() {
 
 #[tokio::test]
 async fn what_ended_is_told_once_however_often_the_logout_was_tried() {
-    let store = Flaky::new();
+    let store = FaultyStore::new();
     let (mut one, other) = (alice_on(&store).await, alice_on(&store).await);
     one.layer = layer_on(&store);
     let mut events = one.layer.events();

@@ -8,7 +8,7 @@ use tower_redis_session::{
 };
 
 use test_support::{
-    Database, Monitor, PostgresServer, RedisServer, Site, eventually, lookout, patient,
+    Database, Monitor, PostgresServer, RedisServer, Site, eventually, leak_monitor, patient,
 };
 
 /// A value that a session holds.
@@ -21,7 +21,7 @@ pub const DATABASE_PASSWORD: &str = "canary-of-the-password-of-the-database";
 const LIMIT: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
-pub struct Arrangement {
+pub struct Setup {
     pub name: &'static str,
     pub site: Site,
     pub redis: Option<RedisServer>,
@@ -31,7 +31,7 @@ pub struct Arrangement {
     pub printed: String,
 }
 
-impl Arrangement {
+impl Setup {
     pub async fn redis() -> Self {
         let redis = RedisServer::builder().log_every_command().start().await;
         let config = patient(&redis.url()).command_timeout(LIMIT).connect_timeout(LIMIT);
@@ -94,14 +94,14 @@ impl Arrangement {
     pub async fn look_at_what_is_stored(&self) {
         if let Some(redis) = &self.redis {
             for (key, value) in redis.dump().await {
-                lookout::stored("the name of a key", key.as_bytes());
-                lookout::stored(&key, &value);
+                leak_monitor::stored("the name of a key", key.as_bytes());
+                leak_monitor::stored(&key, &value);
             }
             let mut connection = redis.connection().await;
             let mut log = redis::cmd("SLOWLOG");
             let log: redis::Value =
                 log.arg("GET").arg(-1).query_async(&mut connection).await.unwrap();
-            lookout::stored("the slow log", format!("{log:?}").as_bytes());
+            leak_monitor::stored("the slow log", format!("{log:?}").as_bytes());
         }
         if let Some((_, database)) = &self.postgres {
             let tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'";
@@ -109,7 +109,7 @@ impl Arrangement {
             for table in database.sql(tables).await.lines() {
                 let text = database.sql(&format!("SELECT t::text FROM {table} t")).await;
                 rows += text.lines().count();
-                lookout::stored(table, text.as_bytes());
+                leak_monitor::stored(table, text.as_bytes());
             }
             assert!(rows > 3, "the tables are looked through");
         }
@@ -119,12 +119,12 @@ impl Arrangement {
     pub fn look_at_files_and_logs(&self) {
         let mut files = 0;
         for entry in std::fs::read_dir(self.folder.path()).unwrap() {
-            lookout::stored("a file", &std::fs::read(entry.unwrap().path()).unwrap());
+            leak_monitor::stored("a file", &std::fs::read(entry.unwrap().path()).unwrap());
             files += 1;
         }
         assert!(files > 0 || !self.name.ends_with("sqlite"));
         if let Some((server, _)) = &self.postgres {
-            lookout::said("the log of postgresql", &server.log());
+            leak_monitor::said("the log of postgresql", &server.log());
         }
     }
 }

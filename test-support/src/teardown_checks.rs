@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::lookout;
+use super::leak_monitor;
 use super::redis_contents::flatten;
 use super::redis_rights::{DURABLE, PREFIX, SESSIONS};
 use super::redis_server::RedisServer;
@@ -27,7 +27,7 @@ impl RedisServer {
         *self.tampered.lock().unwrap() = true;
     }
 
-    pub(super) fn look_for_the_last_time(&self) {
+    pub(super) fn check_at_teardown(&self) {
         if thread::panicking() || *self.tampered.lock().unwrap() {
             return;
         }
@@ -35,7 +35,7 @@ impl RedisServer {
         if let Ok(faults) = self.look() {
             assert!(faults.is_empty(), "on the Redis server of this test: {faults:#?}");
         }
-        lookout::check();
+        leak_monitor::check();
     }
 
     fn look(&self) -> redis::RedisResult<Vec<String>> {
@@ -63,7 +63,7 @@ impl RedisServer {
             if ttl == -1 {
                 faults.push(format!("{name} has no end"));
             }
-            lookout::stored("the name of a key", &key);
+            leak_monitor::stored("the name of a key", &key);
             let kind: String = redis::cmd("TYPE").arg(&key).query(&mut connection)?;
             let read = match kind.as_str() {
                 "hash" => "HGETALL",
@@ -73,12 +73,12 @@ impl RedisServer {
             let value: Value = redis::cmd(read).arg(&key).query(&mut connection)?;
             let mut bytes = Vec::new();
             flatten(&value, &mut bytes);
-            lookout::stored(&name, &bytes);
+            leak_monitor::stored(&name, &bytes);
         }
         let log: Value = redis::cmd("SLOWLOG").arg("GET").arg(128).query(&mut connection)?;
         let mut bytes = Vec::new();
         flatten(&log, &mut bytes);
-        lookout::stored("the slow log", &bytes);
+        leak_monitor::stored("the slow log", &bytes);
         Ok(faults)
     }
 }

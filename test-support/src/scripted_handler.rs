@@ -14,7 +14,7 @@ use tower_redis_session::{
     CsrfError, Error, ErrorKind, LoginAttempt, SessionContext, SessionExpiry,
 };
 
-use super::lookout;
+use super::leak_monitor;
 use super::site::Inside;
 
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -27,35 +27,36 @@ pub async fn handle<B>(
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let mut steps = path.split(',').filter(|step| !step.is_empty()).map(str::to_owned);
     let (response, said) = (Response::new(()), Vec::new());
-    let mut walk = Walk { session, inside, response, said, attempt: None };
+    let mut script = Script { session, inside, response, said, attempt: None };
     while let Some(step) = steps.next() {
         if step == "stream" {
-            let head = walk.response.headers().clone();
-            let status = walk.response.status();
-            let mut response = Response::new(streamed(walk, steps.collect()));
+            let head = script.response.headers().clone();
+            let status = script.response.status();
+            let mut response = Response::new(streamed(script, steps.collect()));
             *response.headers_mut() = head;
             *response.status_mut() = status;
             return Ok(response);
         }
-        if let Err(error) = walk.step(&step).await {
+        if let Err(error) = script.step(&step).await {
             let text = format!("{:?}", error.kind());
             return Ok(error.response::<()>().map(|()| full(text)));
         }
     }
-    let text = walk.said.join(",");
-    Ok(walk.response.map(|()| full(text)))
+    let text = script.said.join(",");
+    Ok(script.response.map(|()| full(text)))
 }
 
 /// A body that takes the rest of the path, a chunk a step.
-fn streamed(walk: Walk, steps: Vec<String>) -> Body {
-    let chunks = stream::unfold((walk, steps.into_iter()), |(mut walk, mut steps)| async move {
-        let step = steps.next()?;
-        if let Err(error) = walk.step(&step).await {
-            walk.said.push(format!("!{:?}", error.kind()));
-        }
-        let chunk = Frame::data(Bytes::from(walk.said.drain(..).collect::<String>() + ","));
-        Some((Ok::<_, Infallible>(chunk), (walk, steps)))
-    });
+fn streamed(script: Script, steps: Vec<String>) -> Body {
+    let chunks =
+        stream::unfold((script, steps.into_iter()), |(mut script, mut steps)| async move {
+            let step = steps.next()?;
+            if let Err(error) = script.step(&step).await {
+                script.said.push(format!("!{:?}", error.kind()));
+            }
+            let chunk = Frame::data(Bytes::from(script.said.drain(..).collect::<String>() + ","));
+            Some((Ok::<_, Infallible>(chunk), (script, steps)))
+        });
     StreamBody::new(chunks).boxed_unsync()
 }
 
@@ -64,7 +65,7 @@ fn full(text: String) -> Body {
 }
 
 /// One request on its way through its path.
-struct Walk {
+struct Script {
     session: SessionContext,
     inside: Arc<Inside>,
     response: Response<()>,
@@ -72,13 +73,13 @@ struct Walk {
     attempt: Option<LoginAttempt>,
 }
 
-impl Walk {
+impl Script {
     async fn step(&mut self, step: &str) -> Result<(), Error> {
         // A tilde: the handler goes on after an error.
         let (step, goes_on) = step.strip_prefix('~').map_or((step, false), |step| (step, true));
         let done = self.act(step).await;
         if let Err(error) = &done {
-            lookout::said("an error", &lookout::printed(error));
+            leak_monitor::said("an error", &leak_monitor::printed(error));
         }
         match done {
             Err(error) if goes_on => self.say(format!("!{:?}", error.kind())),

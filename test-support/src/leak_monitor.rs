@@ -21,7 +21,7 @@ static FOUND: Mutex<Vec<String>> = Mutex::new(Vec::new());
 pub fn start() {
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
-        let subscriber = tracing_subscriber::registry().with(Lookout);
+        let subscriber = tracing_subscriber::registry().with(LeakMonitor);
         // Where a process prints its log instead, it is looked at by whoever asked for it.
         let _ = tracing::subscriber::set_global_default(subscriber);
         let before = panic::take_hook();
@@ -121,9 +121,9 @@ fn with<T>(ask: impl FnOnce(&mut Secrets) -> T) -> T {
 
 /// Looks at everything that is logged.
 #[derive(Debug)]
-pub struct Lookout;
+pub struct LeakMonitor;
 
-impl Lookout {
+impl LeakMonitor {
     fn see(&self, metadata: &Metadata<'_>, text: String) {
         // They log what they are given by either side, as an application may have them do or not.
         if ["h2", "hyper"].iter().any(|given| metadata.target().starts_with(given)) {
@@ -134,7 +134,7 @@ impl Lookout {
     }
 }
 
-impl<S> Layer<S> for Lookout
+impl<S> Layer<S> for LeakMonitor
 where
     S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {

@@ -29,7 +29,7 @@ pub struct End<'a> {
     pub by: Option<Site>,
 }
 
-pub struct Book<'a> {
+pub struct Evidence<'a> {
     pub history: &'a History,
     pub terms: &'a Terms,
     births: HashMap<&'a str, &'a Op>,
@@ -39,7 +39,7 @@ pub struct Book<'a> {
     revocations: HashMap<&'a str, Vec<&'a Op>>,
 }
 
-impl<'a> Book<'a> {
+impl<'a> Evidence<'a> {
     pub fn new(history: &'a History, terms: &'a Terms) -> Self {
         let mut by_token: HashMap<&str, Vec<&Op>> = HashMap::new();
         let mut births = HashMap::new();

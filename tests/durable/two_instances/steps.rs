@@ -2,10 +2,10 @@
 
 use tokio::task::JoinHandle;
 
-use super::{Duo, Instance};
+use super::{Instance, TwoInstances};
 use test_support::{Browser, Gate, Matching, Reply, bounded, eventually};
 
-impl Duo {
+impl TwoInstances {
     /// The id under which the stores know the browser's session.
     pub async fn id(&self, browser: &mut Browser) -> String {
         browser.get("/id").await.expect(200).text()
@@ -129,9 +129,9 @@ pub async fn value(instance: &Instance, browser: &Browser) -> String {
     instance.with_cookies_of(browser).await.get("/get:n").await.expect(200).text()
 }
 
-impl Duo {
+impl TwoInstances {
     /// Whoever writes a session so that `condition` holds of its `NEW` row waits right after that,
-    /// in its transaction, until [`Duo::let_updates_go`].
+    /// in its transaction, until [`TwoInstances::let_updates_go`].
     pub async fn hold_updates(&self, condition: &str) {
         self.hold_at(After("UPDATE ON trs_sessions"), condition).await;
     }
