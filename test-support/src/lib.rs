@@ -40,6 +40,7 @@ mod secrets;
 mod server;
 mod site;
 mod teardown_checks;
+mod visitors;
 
 pub use browser::Browser;
 pub use child::Child;
@@ -65,6 +66,7 @@ pub use scripted_handler::handle;
 pub use secrets::Secrets;
 pub use server::{Running, serve};
 pub use site::{COOKIE, Inside, REMOVED, Site, patient, records};
+pub use visitors::{NOBODY, signed_in, token, who};
 
 use std::future::Future;
 use std::time::Duration;

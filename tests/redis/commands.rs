@@ -322,6 +322,7 @@ async fn every_key_gets_its_ttl_with_its_value() {
         "update:n",
         "login:alice:masto",
         "renew",
+        "touch",
         "set_platform:pixel",
         "clear_platform",
         "expiry:60:600",

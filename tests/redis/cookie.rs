@@ -11,25 +11,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use http::Method;
-use test_support::{Browser, COOKIE, Client, RedisServer, Reply, Site, get_h2};
-
-async fn signed_in(site: &Site) -> Browser {
-    let mut browser = site.browser().await;
-    browser.get("/login:alice,insert:cart:tea").await.expect(200);
-    browser
-}
-
-async fn who(site: &Site, token: &str) -> String {
-    let mut browser = site.browser().await;
-    browser.set_cookie(COOKIE, token);
-    browser.get("/user,get:cart").await.expect(200).text()
-}
-
-fn token(browser: &Browser) -> String {
-    browser.cookie(COOKIE).expect("a session cookie").to_owned()
-}
-
-const NOBODY: &str = "-,-";
+use test_support::{
+    COOKIE, Client, NOBODY, RedisServer, Reply, Site, get_h2, signed_in, token, who,
+};
 
 // Row 30
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use test_support::{Browser, COOKIE, RedisServer, Site, eventually, patient, records};
+use test_support::{COOKIE, RedisServer, Site, eventually, patient, records, signed_in};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
@@ -21,12 +21,6 @@ use tower_redis_session::{RedisConfig, RedisSessionLayer, RedisStore};
 
 /// How many connections a store has at most, unless it is told otherwise.
 const POOL: usize = 4;
-
-async fn signed_in(site: &Site) -> Browser {
-    let mut browser = site.browser().await;
-    browser.get("/login:alice,insert:cart:tea").await.expect(200);
-    browser
-}
 
 /// A site with all the connections that it may have: a burst of requests opens them.
 async fn busy_site(redis: &RedisServer) -> Site {

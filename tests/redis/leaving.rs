@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use test_support::{
     Browser, COOKIE, FaultProxy, Mode, RedisServer, Site, bounded, eventually, patient, raw,
-    raw_get,
+    raw_get, records,
 };
 
 /// A site that reaches its Redis by way of a proxy.
@@ -247,6 +247,7 @@ async fn a_thousand_dropped_requests_leak_nothing_and_the_site_still_logs_out() 
     assert_eq!(browser.get("/logout").await.expect(200).set_cookies(), [test_support::REMOVED]);
     browser.set_cookie(COOKIE, cookie.split_once('=').unwrap().1);
     assert_eq!(browser.get("/get:cart,keys").await.expect(200).text(), "-,");
+    assert!(records(&redis).await.is_empty());
 }
 
 #[tokio::test]

@@ -75,9 +75,7 @@ impl Scene {
     }
 
     async fn signed_in(&self) -> Browser {
-        let mut browser = self.site.browser().await;
-        browser.get("/login:alice,insert:cart:tea").await.expect(200);
-        browser
+        test_support::signed_in(&self.site).await
     }
 }
 
@@ -116,6 +114,7 @@ async fn a_request_that_needs_the_store_is_refused_within_the_budget_and_keeps_i
             // A handler that goes on without its session changes nothing: it cannot know.
             ("browser", "/~user,~insert:cart:milk,~login:mallory,~save"),
             ("browser", "/~renew,~validate,~keys"),
+            ("browser", "/~login:bob"),
             ("browser", "/login:bob"),
             ("browser", "/insert:a:1"),
             ("stranger", "/insert:a:1"),
@@ -207,7 +206,13 @@ async fn connections_that_went_silent_are_given_up_and_replaced() {
 async fn a_logout_while_redis_is_away_is_never_a_success() {
     for way in Outage::EVERY_WAY {
         // A handler that passes the error on, and one that believes it knows better.
-        for path in ["/logout", "/~logout,say:bye", "/user,logout", "/destroy,say:bye"] {
+        for path in [
+            "/logout",
+            "/~logout,say:bye",
+            "/user,logout",
+            "/user,~logout,status:303",
+            "/destroy,say:bye",
+        ] {
             let scene = Scene::set().await;
             let mut browser = scene.signed_in().await;
             scene.take_away(way);
@@ -445,8 +450,11 @@ async fn a_full_redis_loses_nobody_and_logs_out() {
         ("alice", "/renew"),
         ("alice", "/login:alice2"),
         ("anonymous", "/login:bob"),
-        ("stranger", "/insert:a:1"),
-        ("stranger", "/login:carol"),
+        ("alice", "/insert:a:1,say:saved"),
+        ("alice", "/get:x,insert:a:1,status:303"),
+        ("stranger", "/insert:a:1,say:saved"),
+        ("stranger", "/get:x,insert:a:1,status:303"),
+        ("stranger", "/login:carol,say:hello"),
     ] {
         let reply = match who {
             "alice" => alice.get(path).await,
@@ -454,6 +462,7 @@ async fn a_full_redis_loses_nobody_and_logs_out() {
             _ => stranger.get(path).await,
         };
         assert_refused(&reply, &format!("{who} {path}"));
+        assert_eq!(reply.text(), "", "{who} {path}: the handler's body was sent");
     }
     assert_eq!(redis.dump().await, before);
     assert_eq!(alice.get("/user,get:cart").await.expect(200).text(), "alice,tea");

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tower_redis_session::RedisConfig;
 
-use super::visitors::signed_in;
 use test_support::{
     Browser, COOKIE, Client, FaultProxy, Mode, RedisServer, Site, eventually, patient, records,
+    signed_in,
 };
 
 /// Sessions of which each holds its own number.

@@ -7,8 +7,8 @@ use http::{HeaderMap, Method, Request, Response};
 use tower::{Layer, ServiceExt};
 use tower_redis_session::{CookieConfig, MemoryStore, RedisSessionLayer, SessionContext};
 
-use super::visitors::{NOBODY, signed_in, token, who, with_a_clock};
-use test_support::{COOKIE, Client, RedisServer, Site};
+use super::visitors::with_a_clock;
+use test_support::{COOKIE, Client, NOBODY, RedisServer, Site, signed_in, token, who};
 
 /// What is said to whoever sends these bytes as `Cookie`.
 async fn said_to(client: &mut Client, cookie: &[u8]) -> String {

@@ -11,24 +11,33 @@ use tower_redis_session::{
     StoreFuture,
 };
 
-use super::visitors::{NOBODY, durable, signed_in, token, who};
-use test_support::{COOKIE, REMOVED, RedisServer, Site, records};
+use super::visitors::durable;
+use test_support::{COOKIE, NOBODY, REMOVED, RedisServer, Site, records, signed_in, token, who};
 
 /// gofiber CVE-2024-38513: an id that the client had made up was taken for the new session's.
 #[tokio::test]
 async fn cve_2024_38513_an_id_that_the_client_chose_is_not_used() {
     let redis = RedisServer::start().await;
     let site = Site::start(&redis).await;
-    for first in ["/insert:cart:tea", "/login:alice", "/update:n", "/renew,insert:cart:tea"] {
-        let chosen = BASE64.encode([7; 32]);
-        let mut browser = site.browser().await;
-        browser.set_cookie(COOKIE, &chosen);
-        browser.get(first).await.expect(200);
-        assert_ne!(token(&browser), chosen, "{first}");
-        assert_eq!(who(&site, &chosen).await, NOBODY, "{first}");
-        assert_eq!(records(&redis).await.len(), 1, "{first}");
-        browser.get("/destroy").await.expect(200);
+    let well_formed = BASE64.encode([7; 32]);
+    for chosen in [well_formed.as_str(), "admin", "", "session-of-mallory"] {
+        for first in [
+            "/insert:cart:tea",
+            "/login:alice",
+            "/user,insert:cart:tea",
+            "/update:n",
+            "/renew,insert:cart:tea",
+        ] {
+            let mut browser = site.browser().await;
+            browser.set_cookie(COOKIE, chosen);
+            browser.get(first).await.expect(200);
+            assert_ne!(token(&browser), chosen, "{first}");
+            assert_eq!(who(&site, chosen).await, NOBODY, "{first} with {chosen}");
+            assert_eq!(records(&redis).await.len(), 1, "{first} with {chosen}");
+            browser.get("/destroy").await.expect(200);
+        }
     }
+    assert!(redis.find_everywhere(&well_formed).await.is_empty());
 }
 
 /// aiohttp-session CVE-2018-1000519: an invalidated session kept its key with an empty value, and

@@ -6,8 +6,9 @@ use http::{Request, Response};
 use tower::{Layer, ServiceExt};
 use tower_redis_session::{MemoryStore, RedisSessionLayer, SessionContext};
 
-use super::visitors::{NOBODY, signed_in, token, who};
-use test_support::{REMOVED, RedisServer, Site, bounded, eventually, records};
+use test_support::{
+    NOBODY, REMOVED, RedisServer, Site, bounded, eventually, records, signed_in, token, who,
+};
 
 /// rack-session CVE-2025-46336 (Rack GHSA-vpfw-47h7-xj4g): the pool wrote the copy that a slow
 /// request had loaded back, and so restored a session that had been logged out meanwhile.

@@ -2,8 +2,7 @@
 
 use redis::{AsyncConnectionConfig, IntoConnectionInfo};
 
-use super::visitors::signed_in;
-use test_support::{RedisServer, Site};
+use test_support::{RedisServer, Site, signed_in};
 
 /// Redis CVE-2025-49844 and others before it in Lua: whoever may run scripts of their own may take
 /// the server over. Ours are a fixed few, called by their hash, and nothing of a request is in

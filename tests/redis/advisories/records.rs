@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use tower_redis_session::{ErrorKind, MemoryStore, Record, RedisSessionLayer};
 
-use super::visitors::{NOBODY, durable, signed_in, token, who};
-use test_support::{COOKIE, Client, LogCapture, REMOVED, RedisServer, Site, records};
+use super::visitors::durable;
+use test_support::{
+    COOKIE, Client, LogCapture, NOBODY, REMOVED, RedisServer, Site, records, signed_in, token, who,
+};
 
 /// Django CVE-2015-5143, CVE-2015-5963, CVE-2015-5964: each visit, each unknown id and each logout
 /// left an empty record in the store.

@@ -1,4 +1,4 @@
-//! Who visits the sites of these tests, and the sites on other stores than Redis.
+//! Sites on other stores than Redis.
 
 use std::time::Duration;
 
@@ -7,26 +7,7 @@ use tower_redis_session::{
     Clock, DatabaseConfig, DatabaseStore, DurableStore, ManualClock, MemoryStore, Store as _,
 };
 
-use test_support::{Browser, COOKIE, RedisServer, Site, eventually, patient};
-
-pub const NOBODY: &str = "-,-";
-
-pub async fn signed_in(site: &Site) -> Browser {
-    let mut browser = site.browser().await;
-    browser.get("/login:alice,insert:cart:tea").await.expect(200);
-    browser
-}
-
-/// What somebody with that cookie is and has: `user,cart`.
-pub async fn who(site: &Site, token: &str) -> String {
-    let mut browser = site.browser().await;
-    browser.set_cookie(COOKIE, token);
-    browser.get("/user,get:cart").await.expect(200).text()
-}
-
-pub fn token(browser: &Browser) -> String {
-    browser.cookie(COOKIE).expect("a session cookie").to_owned()
-}
+use test_support::{NOBODY, RedisServer, Site, eventually, patient, who};
 
 /// Sites whose clock the test moves: on memory and on a SQLite file.
 pub async fn with_a_clock() -> Vec<(&'static str, Site, ManualClock, TempDir)> {

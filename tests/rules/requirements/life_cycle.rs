@@ -98,7 +98,6 @@ pub const ROWS: &[Row] = &[
         must: "Every key always ends by itself, by the command that stores its value.",
         tests: &[
             "tests/redis/commands.rs::every_key_gets_its_ttl_with_its_value",
-            "tests/redis/peer_defects.rs::every_key_ends_by_itself",
             "test-support/tests/tools/redis_server.rs::\
              a_server_ends_with_a_last_look_at_what_was_asked_and_what_is_left",
         ],

@@ -145,7 +145,7 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/layer/bodies.rs::a_failed_commit_takes_the_place_of_the_response",
             "tests/redis/outage.rs::redis_dying_between_load_and_commit_refuses_the_response",
-            "tests/redis/peer_defects.rs::a_save_failure_is_no_success_and_sets_no_cookie",
+            "tests/redis/outage.rs::a_full_redis_loses_nobody_and_logs_out",
         ],
         open: "",
     },
@@ -157,8 +157,6 @@ pub const ROWS: &[Row] = &[
             "tests/redis/outage.rs::requests_that_do_not_need_the_store_notice_no_outage",
             "tests/redis/outage.rs::\
              a_request_that_needs_the_store_is_refused_within_the_budget_and_keeps_its_cookie",
-            "tests/redis/peer_defects.rs::\
-             a_load_failure_sends_no_cookie_so_a_blip_signs_nobody_out",
         ],
         open: "",
     },
