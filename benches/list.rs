@@ -10,12 +10,9 @@
     clippy::indexing_slicing
 )]
 
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::{RedisServer, patient};
+use test_support::{RedisServer, patient};
 use tower_redis_session::{
     DatabaseConfig, DatabaseStore, Login, Record, RedisStore, SessionId, Store,
 };

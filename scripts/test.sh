@@ -56,7 +56,7 @@ run cargo test --locked --all-features --no-fail-fast
 disk=$(mktemp -d)
 if mount -t tmpfs -o size=1m tmpfs "$disk" 2>/dev/null; then
   umount "$disk"
-  run cargo test --locked --all-features --test durable_faults -- --ignored
+  run cargo test --locked --all-features --test durable -- --ignored
 else
   echo "NOT RUN, for want of the right to mount: a full disk behind the database" >&2
 fi

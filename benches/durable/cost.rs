@@ -6,7 +6,7 @@ use tower_redis_session::DatabaseConfig;
 
 use crate::load::{CONNECTIONS, Load};
 use crate::site::{Site, database_only, durable, redis_only, sqlite};
-use crate::support::RedisServer;
+use test_support::RedisServer;
 
 const ROUNDS: usize = 30;
 /// Requests on each connection in a round.

@@ -27,10 +27,7 @@ mod cost;
 mod load;
 mod outage;
 mod site;
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
-use support::{PostgresServer, RedisServer};
+use test_support::{PostgresServer, RedisServer};
 
 fn main() {
     let part = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::load::{Answer, Load};
 use crate::site::{Site, database_only, durable, sqlite};
-use crate::support::RedisServer;
+use test_support::RedisServer;
 
 /// What is told apart, and how long it takes. Redis stops between the first two, and goes on after
 /// the third.

@@ -15,7 +15,7 @@ use tower_redis_session::{
     SessionContext, Store,
 };
 
-use crate::support::{Running, serve};
+use test_support::{Running, serve};
 
 /// A running server, and the cookies of sessions that are signed in there.
 pub struct Site {

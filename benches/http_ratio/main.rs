@@ -31,9 +31,6 @@ mod process;
 mod report;
 mod seed;
 mod server;
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
 use load::Load;
 use process::ServerProcess;
 use report::Report;
@@ -80,7 +77,7 @@ fn main() {
 }
 
 async fn measure(options: &Options) {
-    let redis = support::RedisServer::start().await;
+    let redis = test_support::RedisServer::start().await;
     let cookies = seed::sessions(&redis).await;
     let rounds = options.sittings * ROUNDS;
     let mut report = Report::new(options.workers, CONNECTIONS * REQUESTS, rounds);

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::server::Variant;
-use crate::support::Child;
+use test_support::Child;
 
 /// User and system time of all threads of a process.
 pub type CpuTime = Duration;

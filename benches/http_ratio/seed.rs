@@ -8,7 +8,7 @@ use tower_redis_session::{Error, SessionContext};
 
 use crate::CONNECTIONS;
 use crate::server::{layer, plain_key};
-use crate::support::RedisServer;
+use test_support::RedisServer;
 
 /// The Cookie header lines of the sessions.
 pub async fn sessions(redis: &RedisServer) -> Vec<String> {

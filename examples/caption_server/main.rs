@@ -47,9 +47,6 @@ mod upload;
 mod visitor;
 
 #[cfg(test)]
-#[path = "../../tests/support/mod.rs"]
-mod support;
-#[cfg(test)]
 mod tests;
 
 use std::{

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::Site;
-use crate::support::PATIENCE;
+use test_support::PATIENCE;
 
 /// Chromium with a profile of its own: another device.
 pub(super) struct Chrome {

@@ -3,13 +3,11 @@
 use std::path::PathBuf;
 
 use image::ImageFormat;
+use test_support::RedisServer;
 use tower_redis_session::{DatabaseConfig, DatabaseStore, DurableStore, RedisStore};
 
 use super::{chrome::Chrome, *};
-use crate::{
-    picture::samples::{BLACK, WHITE, animated_gif, file, split},
-    support::RedisServer,
-};
+use crate::picture::samples::{BLACK, WHITE, animated_gif, file, split};
 
 /// Three files of three formats.
 fn pictures(folder: &TempDir) -> Vec<PathBuf> {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::support::PostgresServer;
+use test_support::PostgresServer;
 
 #[tokio::test]
 async fn users_platforms_settings_and_tasks_are_kept_in_postgresql_too() {

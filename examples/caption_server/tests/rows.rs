@@ -4,7 +4,7 @@ use serde_json::json;
 use tower_redis_session::{DatabaseConfig, Directory as _, DurableStore, ManualClock, RedisStore};
 
 use super::{captioning::gated, *};
-use crate::support::{PATIENCE, RedisServer, bounded};
+use test_support::{PATIENCE, RedisServer, bounded};
 
 fn red() -> Vec<u8> {
     png(&flat(40, 30, RED))

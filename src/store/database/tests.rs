@@ -8,26 +8,6 @@ use crate::{
     store::{Store as _, database::*},
 };
 
-#[cfg(feature = "postgres")]
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "made for the tests outside")]
-#[path = "../../../tests/support"]
-mod support {
-    pub mod child;
-    pub mod free_port;
-    pub mod postgres;
-
-    /// Nothing here is looked at for secrets.
-    pub mod lookout {
-        pub fn secret(_: &str) {}
-    }
-
-    pub async fn bounded<F: Future>(what: &str, future: F) -> F::Output {
-        let limit = std::time::Duration::from_secs(20);
-        tokio::time::timeout(limit, future).await.unwrap_or_else(|_| panic!("{what} hangs"))
-    }
-    use std::future::Future;
-}
-
 struct Subject {
     database: Database,
     clock: ManualClock,
@@ -89,7 +69,7 @@ async fn on_each<F: Future<Output = ()>>(check: impl Fn(Subject) -> F) {
     }
     #[cfg(feature = "postgres")]
     {
-        let server = support::postgres::PostgresServer::shared().await;
+        let server = test_support::PostgresServer::shared().await;
         check(Subject::new(server.database().await.url()).await).await;
     }
 }
@@ -315,7 +295,7 @@ fn later() -> Activity {
 #[cfg(feature = "postgres")]
 #[tokio::test]
 async fn a_write_that_the_server_refuses_refuses_no_other_one_beside_it() {
-    let server = support::postgres::PostgresServer::shared().await;
+    let server = test_support::PostgresServer::shared().await;
     let place = server.database().await;
     let subject = Subject::new(place.url()).await;
     let mut ids = Vec::new();

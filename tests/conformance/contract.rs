@@ -1,0 +1,616 @@
+//! The stores of this crate keep the contract of `Store`, and a store that breaks it anywhere does
+//! not pass.
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Mutex,
+};
+
+use tower_redis_session::{
+    Activity, Expected, Login, ManualClock, MemoryStore, Record, SaveOutcome, SessionId, Store,
+    StoreFuture, testing::conformance,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_memory_store_keeps_its_contract() {
+    conformance(MemoryStore::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_memory_store_keeps_its_contract_under_a_clock_that_stands_still() {
+    conformance(MemoryStore::with_clock(ManualClock::new().clock())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_redis_store_keeps_its_contract() {
+    let redis = test_support::RedisServer::start().await;
+    conformance(tower_redis_session::RedisStore::new(test_support::patient(&redis.url())).unwrap())
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_redis_store_keeps_its_contract_on_other_servers() {
+    for version in ["redis-6.2", "valkey-8.1", "valkey-9.1"] {
+        let redis = test_support::RedisServer::start_version(version).await;
+        let config = test_support::patient(&redis.url());
+        conformance(tower_redis_session::RedisStore::new(config).unwrap()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_redis_store_keeps_its_contract_over_one_connection() {
+    let redis = test_support::RedisServer::start().await;
+    let config = test_support::patient(&redis.url()).pool_size(1);
+    conformance(tower_redis_session::RedisStore::new(config).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_durable_store_keeps_its_contract_on_sqlite_and_every_redis() {
+    for version in ["", "redis-6.2", "valkey-8.1", "valkey-9.1"] {
+        let redis = match version {
+            "" => test_support::RedisServer::start().await,
+            version => test_support::RedisServer::start_version(version).await,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!("sqlite:{}", folder.path().join("sessions.db").display());
+        conformance(durable(&redis, &file).await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_durable_store_keeps_its_contract_on_postgres() {
+    let redis = test_support::RedisServer::start().await;
+    let database = test_support::PostgresServer::shared().await.database().await;
+    conformance(durable(&redis, &database.url()).await).await;
+}
+
+/// A store that waits as long as it takes, and believes Redis.
+async fn durable(
+    redis: &test_support::RedisServer,
+    url: &str,
+) -> tower_redis_session::DurableStore {
+    use tower_redis_session::{DatabaseConfig, DurableStore};
+    let long = std::time::Duration::from_secs(4);
+    let database = DatabaseConfig::new(url).timeout(long);
+    let store = DurableStore::builder(test_support::patient(&redis.durable_url()), database)
+        .redis_timeout(long)
+        .lease(std::time::Duration::from_secs(20))
+        .build()
+        .unwrap();
+    store.migrate().await.unwrap();
+    store.check().await.unwrap();
+    test_support::eventually("the store believes redis", async || {
+        let nobody = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse().unwrap();
+        assert!(store.load(&nobody).await.unwrap().is_none());
+        store.status().copies.is_some_and(|copies| copies.believed)
+    })
+    .await;
+    store
+}
+
+/// A way to break the contract, and a word of the sentence that has to be named.
+const BREACHES: &[(Breach, &str)] = &[
+    (Breach::LoadForgetsAPlatform, "every field"),
+    (Breach::LoadCutsValues, "every field"),
+    (Breach::LoadsInAnyOrder, "in the order"),
+    (Breach::LoadSkipsWhatIsAbsent, "in the order"),
+    (Breach::CreateOverwrites, "never adopted"),
+    (Breach::CreateAnswersSavedAndKeepsTheOld, "never adopted"),
+    (Breach::CreateIsInTwoSteps, "never adopted"),
+    (Breach::SaveAsksForNoVersion, "at the version they expect"),
+    (Breach::SaveTakesANewerVersion, "at the version they expect"),
+    (Breach::SaveIsInTwoSteps, "at the version they expect"),
+    (Breach::SaveCreates, "at the version they expect"),
+    (Breach::SaveRevives, "under that id"),
+    (Breach::ConflictIsSilent, "at the version they expect"),
+    (Breach::ConflictCarriesTheCallersRecord, "at the version they expect"),
+    (Breach::RenewKeepsTheOld, "nobody sees both"),
+    (Breach::RenewStoresNothing, "nobody sees both"),
+    (Breach::RenewAsksForNoVersion, "at the version they expect"),
+    (Breach::RenewOverwrites, "nobody sees both"),
+    (Breach::RenewCreates, "under that id"),
+    (Breach::RenewKillsBeforeItAsks, "nobody sees both"),
+    (Breach::RenewIsInTwoSteps, "at once"),
+    (Breach::RenewCanBeDroppedHalfWay, "half-written"),
+    (Breach::TouchMakesAVersion, "new version"),
+    (Breach::TouchGoesBack, "earlier end"),
+    (Breach::TouchAsksForNoVersion, "at the version they expect"),
+    (Breach::TouchCreates, "under that id"),
+    (Breach::TouchDoesNothing, "earlier end"),
+    (Breach::TouchChangesNoActivity, "earlier end"),
+    (Breach::DeleteDoesNothing, "under that id"),
+    (Breach::DeleteFailsOnNothing, "delete"),
+    (Breach::DeleteRemovesAll, "removes whatever is there"),
+    (Breach::DeleteIsLate, "under that id"),
+    (Breach::DeleteIfAsksForNoVersion, "at the version they expect"),
+    (Breach::DeleteIfDoesNothing, "under that id"),
+    (Breach::DeleteIfOfNothingIsSaved, "under that id"),
+    (Breach::DeleteIfIsInTwoSteps, "at the version they expect"),
+    (Breach::LoginAsksForNoEpoch, "revoke_all"),
+    (Breach::LoginAsksForNoVersion, "revoke_all"),
+    (Breach::LoginIsInTwoSteps, "revoke_all"),
+    (Breach::LoginKnowsNoLimit, "than it allows"),
+    (Breach::LoginEndsTheLatest, "than it allows"),
+    (Breach::LoginEndsOthers, "than it allows"),
+    (Breach::LoginCountsItsOld, "than it allows"),
+    (Breach::RevocationForgetsOne, "revoke_all"),
+    (Breach::RevocationEndsAll, "revoke_all"),
+    (Breach::RevocationKeepsTheEpoch, "revoke_all"),
+    (Breach::RevocationMiscounts, "revoke_all"),
+    (Breach::RevocationKeepsNobody, "revoke_all"),
+    (Breach::ListTellsOfOthers, "sessions_of"),
+    (Breach::ListForgetsOne, "sessions_of"),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Breach {
+    None,
+    LoadForgetsAPlatform,
+    LoadCutsValues,
+    LoadsInAnyOrder,
+    LoadSkipsWhatIsAbsent,
+    CreateOverwrites,
+    CreateAnswersSavedAndKeepsTheOld,
+    CreateIsInTwoSteps,
+    SaveAsksForNoVersion,
+    SaveTakesANewerVersion,
+    SaveIsInTwoSteps,
+    SaveCreates,
+    SaveRevives,
+    ConflictIsSilent,
+    ConflictCarriesTheCallersRecord,
+    RenewKeepsTheOld,
+    RenewStoresNothing,
+    RenewAsksForNoVersion,
+    RenewOverwrites,
+    RenewCreates,
+    RenewKillsBeforeItAsks,
+    RenewIsInTwoSteps,
+    RenewCanBeDroppedHalfWay,
+    TouchMakesAVersion,
+    TouchGoesBack,
+    TouchAsksForNoVersion,
+    TouchCreates,
+    TouchDoesNothing,
+    TouchChangesNoActivity,
+    DeleteDoesNothing,
+    DeleteFailsOnNothing,
+    DeleteRemovesAll,
+    DeleteIsLate,
+    DeleteIfAsksForNoVersion,
+    DeleteIfDoesNothing,
+    DeleteIfOfNothingIsSaved,
+    DeleteIfIsInTwoSteps,
+    LoginAsksForNoEpoch,
+    LoginAsksForNoVersion,
+    LoginIsInTwoSteps,
+    LoginKnowsNoLimit,
+    LoginEndsTheLatest,
+    LoginEndsOthers,
+    LoginCountsItsOld,
+    RevocationForgetsOne,
+    RevocationEndsAll,
+    RevocationKeepsTheEpoch,
+    RevocationMiscounts,
+    RevocationKeepsNobody,
+    ListTellsOfOthers,
+    ListForgetsOne,
+}
+
+#[test]
+fn a_store_that_breaks_any_sentence_does_not_pass() {
+    // Whose own hook comes before ours.
+    test_support::leak_monitor::start();
+    // The panics of this thread are the point; their backtraces are not.
+    let this = std::thread::current().id();
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().id() != this {
+            usual(panic);
+        }
+    }));
+    let mut wrong = Vec::new();
+    for (breach, word) in BREACHES {
+        let report = verdict(*breach);
+        match report {
+            None => wrong.push(format!("{breach:?} passed")),
+            Some(report) if !report.contains(word) => {
+                wrong.push(format!("{breach:?} is reported as: {report}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let sound = verdict(Breach::None);
+    assert_eq!(sound, None, "the store without a breach");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn verdict(breach: Breach) -> Option<String> {
+    // One thread: tasks switch only where a broken store waits between its two steps.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = Broken {
+        breach,
+        records: Mutex::default(),
+        dead: Mutex::default(),
+        epochs: Mutex::default(),
+        turn: tokio::sync::Mutex::default(),
+    };
+    let checked = || runtime.block_on(conformance(store));
+    let panic = catch_unwind(AssertUnwindSafe(checked)).err()?;
+    let text = panic.downcast_ref::<String>().cloned();
+    Some(text.unwrap_or_else(|| "a panic without a text".into()))
+}
+
+/// A small store, sound but for one breach.
+struct Broken {
+    breach: Breach,
+    records: Mutex<HashMap<SessionId, Record>>,
+    dead: Mutex<HashMap<SessionId, Record>>,
+    epochs: Mutex<HashMap<String, u64>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Broken {
+    fn is(&self, breach: Breach) -> bool {
+        self.breach == breach
+    }
+
+    fn found(&self, id: &SessionId) -> Option<Record> {
+        self.records.lock().unwrap().get(id).cloned()
+    }
+
+    fn put(&self, id: &SessionId, record: &Record) {
+        self.records.lock().unwrap().insert(*id, record.clone());
+    }
+
+    fn kill(&self, id: &SessionId) {
+        if let Some(record) = self.records.lock().unwrap().remove(id) {
+            self.dead.lock().unwrap().insert(*id, record);
+        }
+    }
+
+    /// Lets everybody else go first, if this is the breach.
+    async fn waits(&self, breach: Breach) {
+        if self.is(breach) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// One writer at a time, where a breach is to be seen only when a future is dropped.
+    async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        if self.is(Breach::RenewCanBeDroppedHalfWay) { Some(self.turn.lock().await) } else { None }
+    }
+
+    fn conflict(&self, current: Record, wanted: &Record) -> SaveOutcome {
+        match self.breach {
+            Breach::ConflictIsSilent => SaveOutcome::Saved,
+            Breach::ConflictCarriesTheCallersRecord => SaveOutcome::Conflict(wanted.clone()),
+            _ => SaveOutcome::Conflict(current),
+        }
+    }
+
+    async fn create(&self, id: &SessionId, record: &Record) -> SaveOutcome {
+        let found = self.found(id);
+        self.waits(Breach::CreateIsInTwoSteps).await;
+        if found.is_some() && self.is(Breach::CreateAnswersSavedAndKeepsTheOld) {
+            return SaveOutcome::Saved;
+        }
+        if found.is_some() && !self.is(Breach::CreateOverwrites) {
+            return SaveOutcome::Taken;
+        }
+        self.put(id, record);
+        SaveOutcome::Saved
+    }
+
+    async fn replace(&self, id: &SessionId, expected: u64, record: &Record) -> SaveOutcome {
+        let found = self.found(id);
+        self.waits(Breach::SaveIsInTwoSteps).await;
+        let Some(current) = found else {
+            let was_there = self.dead.lock().unwrap().contains_key(id);
+            let revives = was_there && self.is(Breach::SaveRevives);
+            if revives || !was_there && self.is(Breach::SaveCreates) {
+                self.put(id, record);
+                return SaveOutcome::Saved;
+            }
+            return SaveOutcome::Gone;
+        };
+        let fits = match self.breach {
+            Breach::SaveAsksForNoVersion => true,
+            Breach::SaveTakesANewerVersion => current.version() <= expected,
+            _ => current.version() == expected,
+        };
+        if !fits {
+            return self.conflict(current, record);
+        }
+        self.put(id, record);
+        SaveOutcome::Saved
+    }
+
+    async fn move_to(
+        &self,
+        old: &SessionId,
+        expected: u64,
+        new: &SessionId,
+        record: &Record,
+    ) -> SaveOutcome {
+        let found = self.found(old);
+        self.waits(Breach::RenewIsInTwoSteps).await;
+        let Some(current) = found else {
+            if self.is(Breach::RenewCreates) {
+                self.put(new, record);
+                return SaveOutcome::Saved;
+            }
+            return SaveOutcome::Gone;
+        };
+        if current.version() != expected && !self.is(Breach::RenewAsksForNoVersion) {
+            return self.conflict(current, record);
+        }
+        if self.is(Breach::RenewKillsBeforeItAsks) {
+            self.kill(old);
+        }
+        if self.found(new).is_some() && !self.is(Breach::RenewOverwrites) {
+            return SaveOutcome::Taken;
+        }
+        if !self.is(Breach::RenewStoresNothing) {
+            self.put(new, record);
+        }
+        self.waits(Breach::RenewCanBeDroppedHalfWay).await;
+        if !self.is(Breach::RenewKeepsTheOld) {
+            self.kill(old);
+        }
+        SaveOutcome::Saved
+    }
+
+    async fn sign_in(&self, login: Login<'_>) -> SaveOutcome {
+        let Login { old, new, record, epoch, limit, .. } = login;
+        let user = record.user().unwrap();
+        let known = self.epochs.lock().unwrap().get(user).copied().unwrap_or_default();
+        let revoked = epoch.is_some_and(|epoch| epoch != known);
+        self.waits(Breach::LoginIsInTwoSteps).await;
+        if revoked && !self.is(Breach::LoginAsksForNoEpoch) {
+            return SaveOutcome::Revoked;
+        }
+        let made = match old {
+            Some((old, _)) if self.is(Breach::LoginAsksForNoVersion) => {
+                self.kill(old);
+                self.put(new, record);
+                SaveOutcome::Saved
+            }
+            Some((old, expected)) => self.move_to(old, expected, new, record).await,
+            None => self.create(new, record).await,
+        };
+        if let (SaveOutcome::Saved, Some(limit)) = (&made, limit)
+            && !self.is(Breach::LoginKnowsNoLimit)
+        {
+            let counts = usize::from(old.is_some() && self.is(Breach::LoginCountsItsOld));
+            self.make_room(user, new, limit.get() as usize - 1 - counts);
+        }
+        made
+    }
+
+    fn make_room(&self, user: &str, new: &SessionId, kept: usize) {
+        let records = self.records.lock().unwrap().clone();
+        let theirs = |record: &Record| record.user() == Some(user);
+        let elses = self.is(Breach::LoginEndsOthers);
+        let mut others: Vec<_> = records
+            .into_iter()
+            .filter(|(id, record)| id != new && (elses || theirs(record)))
+            .map(|(id, record)| (record.created(), id))
+            .collect();
+        others.sort();
+        if !self.is(Breach::LoginEndsTheLatest) {
+            others.reverse();
+        }
+        others.iter().skip(kept).for_each(|(_, id)| self.kill(id));
+    }
+
+    fn list(&self, user: &str) -> Vec<(SessionId, Record)> {
+        let all = self.is(Breach::ListTellsOfOthers);
+        let records = self.records.lock().unwrap().clone();
+        let theirs = records.into_iter().filter(|(_, record)| all || record.user() == Some(user));
+        let mut listed: Vec<_> = theirs.collect();
+        if self.is(Breach::ListForgetsOne) {
+            listed.pop();
+        }
+        listed
+    }
+
+    fn revoke(&self, user: &str, keep: Option<&SessionId>) -> u64 {
+        if !self.is(Breach::RevocationKeepsTheEpoch) {
+            *self.epochs.lock().unwrap().entry(user.to_owned()).or_default() += 1;
+        }
+        let records = self.records.lock().unwrap().clone();
+        let all = self.is(Breach::RevocationEndsAll);
+        let theirs = records.iter().filter(|(_, record)| all || record.user() == Some(user));
+        let mut ids: Vec<_> = theirs.map(|(id, _)| *id).collect();
+        if !self.is(Breach::RevocationKeepsNobody) {
+            ids.retain(|id| keep != Some(id));
+        }
+        let count = ids.len() as u64;
+        if self.is(Breach::RevocationForgetsOne) {
+            ids.pop();
+        }
+        ids.iter().for_each(|id| self.kill(id));
+        if self.is(Breach::RevocationMiscounts) { count + 1 } else { count }
+    }
+
+    fn touch_now(&self, id: &SessionId, version: u64, activity: Activity) -> bool {
+        let Some(record) = self.found(id) else {
+            if self.is(Breach::TouchCreates) {
+                self.put(id, &Record::example());
+            }
+            return false;
+        };
+        if record.version() != version && !self.is(Breach::TouchAsksForNoVersion) {
+            return false;
+        }
+        let mut touched = record.clone();
+        let newer = touched.touch(activity);
+        match self.breach {
+            Breach::TouchDoesNothing => return true,
+            Breach::TouchChangesNoActivity => {
+                let last_activity = record.last_activity();
+                touched = record;
+                touched.touch(Activity { last_activity, ..activity });
+            }
+            Breach::TouchMakesAVersion => {
+                let bytes = touched.to_bytes();
+                touched = Record::from_bytes(version + 1, bytes.into()).unwrap();
+            }
+            Breach::TouchGoesBack if !newer => {
+                let mut bytes = record.to_bytes();
+                bytes[20..28].copy_from_slice(&activity.idle_deadline.as_millis().to_be_bytes());
+                touched = Record::from_bytes(version, bytes.into()).unwrap();
+            }
+            _ => {}
+        }
+        self.put(id, &touched);
+        newer
+    }
+}
+
+impl Store for Broken {
+    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(async move {
+            let Some(record) = self.found(id) else { return Ok(None) };
+            let bytes = record.to_bytes();
+            let bytes = match self.breach {
+                // The platform of the suite's records, as the format has it, becomes none.
+                Breach::LoadForgetsAPlatform => {
+                    let platform = b"\0\x0aa platform";
+                    let at = bytes.windows(12).position(|part| part == platform);
+                    at.map_or(bytes.clone(), |at| {
+                        let (head, len, values) =
+                            (&bytes[..at - 4], &bytes[at - 4..at], &bytes[at + 12..]);
+                        let len = u32::from_be_bytes(len.try_into().unwrap()) - 10;
+                        [head, &len.to_be_bytes(), b"\xff\xff", values].concat()
+                    })
+                }
+                Breach::LoadCutsValues => match bytes.len() {
+                    50_000.. => Record::example().to_bytes(),
+                    _ => bytes,
+                },
+                _ => bytes,
+            };
+            Record::from_bytes(record.version(), bytes.into()).map(Some)
+        })
+    }
+
+    fn load_each<'a>(
+        &'a self,
+        ids: &'a [SessionId],
+    ) -> StoreFuture<'a, Vec<Result<Option<Record>, tower_redis_session::Error>>> {
+        Box::pin(async move {
+            let mut found: Vec<_> = ids.iter().map(|id| Ok(self.found(id))).collect();
+            match self.breach {
+                Breach::LoadsInAnyOrder => found.rotate_left(1),
+                Breach::LoadSkipsWhatIsAbsent => found.retain(|one| !matches!(one, Ok(None))),
+                _ => {}
+            }
+            Ok(found)
+        })
+    }
+
+    fn save<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: Expected,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move {
+            let _turn = self.turn().await;
+            Ok(match expected {
+                Expected::Absent => self.create(id, record).await,
+                Expected::Version(version) => self.replace(id, version, record).await,
+            })
+        })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move {
+            let _turn = self.turn().await;
+            Ok(self.move_to(old, expected, new, record).await)
+        })
+    }
+
+    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        let epoch = self.epochs.lock().unwrap().get(user).copied().unwrap_or_default();
+        Box::pin(async move { Ok(epoch) })
+    }
+
+    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move { Ok(self.sign_in(login).await) })
+    }
+
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(async move { Ok(self.list(user)) })
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        Box::pin(async move { Ok(self.revoke(user, keep)) })
+    }
+
+    fn touch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        version: u64,
+        activity: Activity,
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.touch_now(id, version, activity)) })
+    }
+
+    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move {
+            let _turn = self.turn().await;
+            let found = self.found(id);
+            self.waits(Breach::DeleteIfIsInTwoSteps).await;
+            let Some(current) = found else {
+                let of_nothing = self.is(Breach::DeleteIfOfNothingIsSaved);
+                return Ok(if of_nothing { SaveOutcome::Saved } else { SaveOutcome::Gone });
+            };
+            if current.version() != expected && !self.is(Breach::DeleteIfAsksForNoVersion) {
+                return Ok(self.conflict(current.clone(), &current));
+            }
+            if !self.is(Breach::DeleteIfDoesNothing) {
+                self.kill(id);
+            }
+            Ok(SaveOutcome::Saved)
+        })
+    }
+
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let _turn = self.turn().await;
+            match self.breach {
+                Breach::DeleteDoesNothing => {}
+                Breach::DeleteFailsOnNothing if self.found(id).is_none() => {
+                    return Err(tower_redis_session::Error::unavailable("nothing to delete"));
+                }
+                Breach::DeleteRemovesAll => self.records.lock().unwrap().clear(),
+                Breach::DeleteIsLate => {
+                    // Answers, and does its work at the next question but one.
+                    let late = std::mem::take(&mut *self.dead.lock().unwrap());
+                    for id in late.keys() {
+                        self.records.lock().unwrap().remove(id);
+                    }
+                    if let Some(record) = self.found(id) {
+                        self.dead.lock().unwrap().insert(*id, record);
+                    }
+                }
+                _ => self.kill(id),
+            }
+            Ok(())
+        })
+    }
+}

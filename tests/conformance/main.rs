@@ -1,0 +1,17 @@
+//! What every store has to do. Needs redis-server, PostgreSQL and the servers of
+//! `scripts/servers.sh`.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the report"
+)]
+
+/// Every store keeps the contract of `Store`, and a store that breaks it does not pass.
+mod contract;
+/// Random histories on every store against a model of the layer.
+mod model;

@@ -1,0 +1,32 @@
+//! The layer, its bodies and its tasks, on stores in memory. Needs no server.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the report"
+)]
+
+/// Handlers of axum take the session, its user and its platform as arguments.
+mod axum_extractors;
+/// Changes that a streaming body makes, handlers that fail, responses that are no 200.
+mod bodies;
+/// A client that leaves at any moment leaves nothing half-written.
+mod cancel;
+/// The CSRF layer with bodies of every kind, transports and frameworks.
+mod csrf_stack;
+/// Any inner service, any body, any buffer.
+mod generic;
+/// Where a guard sends a browser, and how a client is asked for its token.
+mod guard_places;
+/// One budget bounds all waits of a request; nobody moves an end; no clock goes back.
+mod limits;
+/// Two requests of one session in every order, and writes whose answer is lost.
+mod overlap;
+/// What handlers and clients are told is what the store has.
+mod reported_state;
+/// Several tasks of one request act on its session.
+mod tasks;

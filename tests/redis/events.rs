@@ -1,0 +1,158 @@
+//! What happens in the life of a session is told once, by its public id, as a stream and in the
+//! log.
+//!
+//! To see these fail: leave out any `emit`, or repeat one.
+
+use std::time::Duration;
+
+use test_support::{COOKIE, Client, RedisServer, Site, bounded};
+use tower_redis_session::{Event, EventStream, SessionId};
+
+/// All that was told so far: a mark of the test's own ends it.
+async fn told(site: &Site, events: &mut EventStream) -> Vec<Event> {
+    let mark = site.layer.revoke_all("nobody at all").await.unwrap();
+    let mut told = Vec::new();
+    loop {
+        match bounded("an event", events.next()).await.unwrap() {
+            Event::RevokedAll(count) if count == mark => return told,
+            event => told.push(event),
+        }
+    }
+}
+
+async fn id(browser: &mut test_support::Browser) -> SessionId {
+    browser.get("/id").await.expect(200).text().parse().unwrap()
+}
+
+#[tokio::test]
+async fn each_event_is_told_once_and_with_the_public_id() {
+    let redis = RedisServer::start().await;
+    let site =
+        Site::configured(&redis, |builder| builder.idle_timeout(Duration::from_secs(60))).await;
+    let mut events = site.layer.events();
+    let mut browser = site.browser().await;
+
+    browser.get("/insert:a:1").await.expect(200);
+    let first = id(&mut browser).await;
+    assert_eq!(told(&site, &mut events).await, [Event::Created(first)]);
+
+    browser.get("/login:alice").await.expect(200);
+    let second = id(&mut browser).await;
+    let renewed = Event::Renewed { old: first, new: second };
+    assert_eq!(told(&site, &mut events).await, [renewed]);
+
+    browser.get("/get:a,insert:b:1,touch,say:hello").await.expect(200);
+    assert_eq!(told(&site, &mut events).await, []);
+
+    // Two writers.
+    let mut tab = browser.tab().await;
+    let slow = tokio::spawn(async move { tab.get("/get:a,gate:slow,insert:c:1").await });
+    site.gates.arrived("slow").await;
+    browser.get("/insert:d:1").await.expect(200);
+    site.gates.open("slow");
+    slow.await.unwrap().expect(200);
+    assert_eq!(told(&site, &mut events).await, [Event::Conflict(second)]);
+
+    // One that ends under a request.
+    let mut tab = browser.tab().await;
+    let slow = tokio::spawn(async move { tab.get("/get:a,gate:slow,insert:c:2").await });
+    site.gates.arrived("slow").await;
+    let old = browser.cookie(COOKIE).unwrap().to_owned();
+    browser.get("/logout").await.expect(200);
+    site.gates.open("slow");
+    slow.await.unwrap().expect(200);
+    let ended = [Event::Destroyed(second), Event::Overtaken(second)];
+    assert_eq!(told(&site, &mut events).await, ended);
+
+    // A cookie of before.
+    let mut client = Client::connect(site.addr()).await;
+    client.get_with("/user,user,get:a", &format!("{COOKIE}={old}")).await.expect(200);
+    assert_eq!(told(&site, &mut events).await, [Event::Rejected(second)]);
+
+    // The same once more, counted.
+    let report = site.layer.report();
+    for (name, count) in [
+        ("created", 1),
+        ("renewed", 1),
+        ("conflict", 1),
+        ("destroyed", 1),
+        ("overtaken", 1),
+        ("rejected", 1),
+        ("revoked", 0),
+        ("corrupt", 0),
+    ] {
+        assert_eq!(report.count(name), Some(count), "{name}");
+    }
+    assert!(report.status().redis.as_ref().unwrap().answers);
+}
+
+#[tokio::test]
+async fn revocations_and_what_cannot_be_used_are_told() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let (mut one, mut two) = (site.browser().await, site.browser().await);
+    one.get("/login:alice").await.expect(200);
+    two.get("/login:alice").await.expect(200);
+    let (first, second) = (id(&mut one).await, id(&mut two).await);
+    let mut events = site.layer.events();
+
+    let both = format!(
+        "{COOKIE}={}; {COOKIE}={}",
+        one.cookie(COOKIE).unwrap(),
+        two.cookie(COOKIE).unwrap()
+    );
+    let mut client = Client::connect(site.addr()).await;
+    client.get_with("/user", &both).await.expect(200);
+    assert_eq!(told(&site, &mut events).await, [Event::Ambiguous]);
+
+    one.get(&format!("/revoke:{second}")).await.expect(200);
+    assert_eq!(told(&site, &mut events).await, [Event::Revoked(second)]);
+
+    let mut set = redis::cmd("SET");
+    set.arg(format!("session:0:s:{first}")).arg("torn").arg("KEEPTTL");
+    let () = set.query_async(&mut redis.connection().await).await.unwrap();
+    one.get("/user,user").await.expect(200);
+    assert_eq!(told(&site, &mut events).await, [Event::Corrupt(first)]);
+
+    two.get("/login:bob").await.expect(200);
+    assert_eq!(site.layer.revoke_all("bob").await.unwrap(), 1);
+    let seen = told(&site, &mut events).await;
+    assert!(
+        matches!(seen[..], [Event::Rejected(_), Event::Created(_), Event::RevokedAll(1)]),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_expired_session_is_told_apart_from_one_that_never_was() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let mut browser = site.browser().await;
+    let said = browser.get("/insert:a:1,expiry:1:1,save,id").await.expect(200).text();
+    let expired: SessionId = said.parse().unwrap();
+    let mut events = site.layer.events();
+    // By the record's own time, which nothing hurries.
+    while browser.get("/get:a").await.expect(200).text() != "-" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(told(&site, &mut events).await, [Event::Expired(expired)]);
+}
+
+#[tokio::test]
+async fn a_listener_that_sleeps_or_panics_holds_up_nobody() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let (mut asleep, mut panics) = (site.layer.events(), site.layer.events());
+    let listener = tokio::spawn(async move {
+        let event = panics.next().await;
+        panic!("a listener that does not bear {event:?}");
+    });
+    let mut browser = site.browser().await;
+    for _ in 0..600 {
+        browser.get("/login:alice").await.expect(200);
+        browser.get("/logout").await.expect(200);
+    }
+    assert!(listener.await.is_err());
+    assert_eq!(asleep.next().await, Some(Event::Missed(1_200 - 1_024)));
+    assert!(matches!(asleep.next().await, Some(Event::Created(_) | Event::Destroyed(_))));
+}

@@ -1,0 +1,57 @@
+//! Sites on a live Redis, as a client sees them. Needs redis-server, and in one test the
+//! servers of `scripts/servers.sh`.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the report"
+)]
+
+/// One test for each published advisory or incident that could be ours too.
+mod advisories;
+/// What a session may hold: size, number of values, depth, names.
+mod bounds;
+/// What a request costs: every command that reaches Redis is counted.
+mod commands;
+/// No lost update: requests of one session that overlap, in one process or in two.
+mod concurrency;
+/// The cookie on its way in and out, and what caches are told.
+mod cookie;
+/// Requests that another site's page made do not pass, and the visitor's own do.
+mod csrf;
+/// What a user sees of their sessions, and how they end them on every device.
+mod devices;
+/// A directory with its cache in Redis: read through, one loader, fresh after a change.
+mod directory;
+/// What happens in the life of a session is told once, by its public id.
+mod events;
+/// What a server, or the way to it, does to connections that were good a moment ago.
+mod faults;
+/// Who may not go on is told why, in a way that the client understands.
+mod guards;
+/// Upgrades, tunnels, heads without a body, interim answers, readiness.
+mod http_manners;
+/// Clients that leave, handlers that are dropped, servers that stop.
+mod leaving;
+/// The life of a session, from its first value to its end.
+mod life_cycle;
+/// Redis dies, hangs, fills up or was never there: what a request gets, and how soon.
+mod outage;
+/// What other session crates get wrong, each as a promise of ours.
+mod peer_defects;
+/// Some sessions outlive the browser, for as long as they were told to.
+mod remember;
+/// Logout is final: no request in flight brings anything back.
+mod revival;
+/// Records that only the cookie opens.
+mod sealed;
+/// The session API: what pages and scripts are told, how other tabs hear of it.
+mod state_api;
+/// TLS to Redis verifies, and never falls back to plain.
+mod tls;
+/// Clients without cookies: the token in a header, by the same rules.
+mod transport;

@@ -1,0 +1,95 @@
+//! TLS to Redis verifies, and never falls back to plain (bar 58).
+use std::{fs, path::Path, process::Command};
+
+use tempfile::TempDir;
+use test_support::RedisServer;
+use tower_redis_session::{Error, ErrorKind, RedisConfig, RedisStore, Store as _};
+
+/// The TLS port of a server, for the child process of the last test.
+const TRUSTED_PORT: &str = "SESSION_TEST_TRUSTED_PORT";
+
+async fn check(port: u16) -> Result<(), Error> {
+    let url = format!("rediss://localhost:{port}");
+    RedisStore::new(RedisConfig::new(url)).unwrap().check().await
+}
+
+/// A server with a certificate of its own making for `name`, up to the end of that year; its TLS
+/// port, and the folder.
+async fn encrypted_server(name: &str, year: i32) -> (RedisServer, u16, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut wanted = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+    wanted.not_after = rcgen::date_time_ymd(year, 12, 31);
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let made = wanted.self_signed(&signing_key).unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    fs::write(&certificate, made.pem()).unwrap();
+    fs::write(&key, signing_key.serialize_pem()).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let server = RedisServer::builder()
+        .arg("--tls-port", &port.to_string())
+        .arg("--tls-cert-file", &text(&certificate))
+        .arg("--tls-key-file", &text(&key))
+        .arg("--tls-ca-cert-file", &text(&certificate))
+        .arg("--tls-auth-clients", "no")
+        .start()
+        .await;
+    (server, port, folder)
+}
+
+async fn assert_no_command_of_ours(server: &RedisServer) {
+    let counts = server.command_counts().await;
+    for command in ["time", "get", "script|load", "auth", "evalsha"] {
+        assert!(!counts.contains_key(command), "{command} in {counts:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_address_never_talks_to_a_plain_port() {
+    let server = RedisServer::start().await;
+    server.reset_stats().await;
+    check(server.port()).await.expect_err("a plain server is no encrypted one");
+    assert_no_command_of_ours(&server).await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let (server, port, _folder) = encrypted_server("localhost", 2999).await;
+    server.reset_stats().await;
+    let error = check(port).await.expect_err("nobody vouches for it");
+    assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error:?}");
+    assert_no_command_of_ours(&server).await;
+}
+
+#[tokio::test]
+async fn a_trusted_certificate_works_and_one_for_another_name_or_time_does_not() {
+    if let Ok(port) = std::env::var(TRUSTED_PORT) {
+        // In the child process, which trusts that certificate.
+        let checked = check(port.parse().unwrap()).await;
+        println!("checked: {:?}", checked.map_err(|error| error.kind()));
+        return;
+    }
+    for (name, year, expected) in [
+        ("localhost", 2999, "Ok(())"),
+        ("elsewhere.example", 2999, "Err(Misconfigured)"),
+        ("localhost", 2020, "Err(Misconfigured)"),
+    ] {
+        let (server, port, folder) = encrypted_server(name, year).await;
+        server.reset_stats().await;
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "tls::a_trusted_certificate_works_and_one_for_another_name_or_time_does_not",
+            ])
+            .arg("--nocapture")
+            .env("SSL_CERT_FILE", folder.path().join("cert.pem"))
+            .env(TRUSTED_PORT, port.to_string())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(&format!("checked: {expected}")), "{name}, {year}: {said}");
+        if expected != "Ok(())" {
+            assert_no_command_of_ours(&server).await;
+        }
+    }
+}
