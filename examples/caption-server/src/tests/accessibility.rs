@@ -11,7 +11,7 @@ use crate::picture::samples::{BLACK, split};
 
 /// Where `scripts/test.sh` puts it.
 fn axe() -> String {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/axe/package/axe.min.js");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/axe/package/axe.min.js");
     std::fs::read_to_string(&file)
         .unwrap_or_else(|_| panic!("{} is missing: bash scripts/axe.sh", file.display()))
 }

@@ -79,7 +79,7 @@ fn with_options(url: &str) -> Cow<'_, str> {
 }
 
 fn migrator() -> Migrator {
-    let start = include_str!("data/migrations/0001_start.sql").into_sql_str();
+    let start = include_str!("../migrations/0001_start.sql").into_sql_str();
     Migrator::with_migrations(vec![Migration::new(
         1,
         "start".into(),

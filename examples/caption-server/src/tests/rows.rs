@@ -175,7 +175,7 @@ async fn f21_the_platform_is_the_sessions_else_the_default_else_the_first() {
 
 #[test]
 fn f22_every_old_name_has_its_new_one_in_the_docs() {
-    let docs = include_str!("../../../src/lib.rs");
+    let docs = include_str!("../../../../src/lib.rs");
     for name in [
         "get_current_session_context",
         "get_current_session_id",

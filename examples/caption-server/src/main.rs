@@ -2,9 +2,8 @@
 //! its caption. It shows `tower-redis-session` in a whole program on plain hyper.
 //!
 //! ```text
-//! cargo run --features sqlite --example caption_server
-//! SESSION_STORAGE=redis DATABASE_URL=sqlite:caption_server.db \
-//!     cargo run --features sqlite --example caption_server
+//! cargo run -p caption-server
+//! SESSION_STORAGE=redis DATABASE_URL=sqlite:caption_server.db cargo run -p caption-server
 //! ```
 //!
 //! Sessions are in the file `caption_server.db`, unless the environment says otherwise, and
@@ -75,7 +74,7 @@ use crate::{
 /// A caption server with sessions. The sessions are configured by SESSION_STORAGE, REDIS_URL and
 /// their kin.
 #[derive(Debug, Parser)]
-#[command(name = "caption_server", version)]
+#[command(name = "caption-server", version)]
 struct Arguments {
     /// Address and port to listen on
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:3000")]
