@@ -7,12 +7,10 @@ use tokio_util::sync::CancellationToken;
 use tower_redis_session::{RedisSessionLayer, state_api::SessionApi};
 
 use crate::{
-    captions::Captioner,
-    data::{Data, People},
-    outage::Outage,
-    pages::Pages,
-    passwords::Passwords,
-    tasks::Tasks,
+    captions::{Captioner, tasks::Tasks},
+    data::{Data, People, passwords::Passwords},
+    pages::templates::Pages,
+    sessions::outage::Outage,
 };
 
 /// Each writes to the disk while it arrives.

@@ -11,12 +11,12 @@ use tower_redis_session::{
 };
 
 use crate::{
-    captions::CaptionError,
-    form::encoded,
-    pages::Pages,
-    picture::PictureError,
-    reply::{self, Answer, Whole},
-    settings::Rejected,
+    captions::{CaptionError, picture::PictureError, settings::Rejected},
+    pages::templates::Pages,
+    web::{
+        form::encoded,
+        reply::{self, Answer, Whole},
+    },
 };
 
 /// Why a handler has no answer of its own. `Display` is written for the person at the browser and

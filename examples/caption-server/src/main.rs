@@ -13,37 +13,15 @@
 //! behind the Ollama API. The cookie is `Secure`, which browsers accept without TLS on
 //! `http://127.0.0.1` and `http://localhost` only: elsewhere put a TLS proxy in front.
 
-mod admin;
-mod api;
 mod app;
 mod captions;
-mod container;
 mod data;
-mod devices;
 mod failure;
-mod form;
-mod generation;
-mod headers;
-mod keys;
-mod log;
-mod outage;
 mod pages;
-mod passwords;
-mod picture;
-mod platforms;
-mod readiness;
-mod reply;
 mod routes;
-mod server;
-mod settings;
-mod settings_page;
-mod sign_in;
+mod sessions;
 mod stack;
-mod storage;
-mod task_pages;
-mod tasks;
-mod upload;
-mod visitor;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -67,8 +45,8 @@ use crate::{
     app::App,
     captions::{Captioner, Describer, Ollama},
     data::{DEMO_CREDENTIALS, Data, People},
-    outage::Outage,
-    server::{Patience, Server},
+    sessions::outage::Outage,
+    web::server::{Patience, Server},
 };
 
 /// A caption server with sessions. The sessions are configured by SESSION_STORAGE, REDIS_URL and
@@ -146,11 +124,11 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     } else {
         None
     };
-    let config = storage::config(outage.as_ref().map(Outage::url))?;
+    let config = sessions::storage::config(outage.as_ref().map(Outage::url))?;
     tracing::info!("sessions are kept in {}", config.storage());
     let sessions = config.layer()?;
     let captioner = captioner(&arguments)?;
-    let keys = keys::ring(arguments.keys.as_deref(), &arguments.keys_file)?;
+    let keys = data::keys::ring(arguments.keys.as_deref(), &arguments.keys_file)?;
     let data = Data::open(&arguments.database, keys).await.map_err(|error| error.to_string())?;
     data.add_demonstration().await.map_err(|error| error.to_string())?;
     data.check_keys().await.map_err(|error| format!("the keys do not fit: {error}"))?;

@@ -1,25 +1,25 @@
 //! Which address is which page, and who may see it.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header, request::Parts};
-use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
+use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 use tower::Service as _;
 
 use crate::{
-    admin, api,
     app::App,
-    devices,
     failure::Failure,
-    generation, outage, pages, platforms, readiness,
-    reply::{self, Answer},
-    settings_page, sign_in, task_pages,
+    pages::{
+        admin, captions, devices, platforms, platforms_api, readiness, settings, sign_in, task,
+        templates,
+    },
+    sessions::outage,
+    web::{
+        Body,
+        reply::{self, Answer},
+    },
 };
-
-/// A body, wherever it comes from or goes to: a connection, or a test.
-pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// For a handler to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -135,9 +135,9 @@ impl App {
     async fn open(&self, place: Place<'_>, parts: &Parts) -> Result<Answer, Failure> {
         Ok(match place {
             Place::Ready => readiness::answer(&self.sessions),
-            Place::Style => reply::file("text/css; charset=utf-8", pages::STYLE),
-            Place::Script => reply::file("text/javascript; charset=utf-8", pages::SCRIPT),
-            Place::Icon => reply::file("image/svg+xml", pages::ICON),
+            Place::Style => reply::file("text/css; charset=utf-8", templates::STYLE),
+            Place::Script => reply::file("text/javascript; charset=utf-8", templates::SCRIPT),
+            Place::Icon => reply::file("image/svg+xml", templates::ICON),
             Place::SessionApi => {
                 let request = Request::from_parts(parts.clone(), ());
                 let Ok(answer) = self.session_api.clone().call(request).await;
@@ -166,24 +166,24 @@ impl App {
             Place::Platform(id) => platforms::form(self, parts, Some(id)).await,
             Place::DeletePlatform(id) => platforms::delete(self, parts, id).await,
             Place::DefaultPlatform(id) => platforms::make_default(self, parts, id).await,
-            Place::Captions => generation::page(self, parts).await,
-            Place::StartCaptions => generation::start(self, parts, body).await,
-            Place::Task(id) => task_pages::page(self, parts, id).await,
-            Place::CancelTask(id) => task_pages::cancel(self, parts, id).await,
-            Place::Settings if post => settings_page::save(self, parts, body).await,
-            Place::Settings => settings_page::page(self, parts).await,
+            Place::Captions => captions::page(self, parts).await,
+            Place::StartCaptions => captions::start(self, parts, body).await,
+            Place::Task(id) => task::page(self, parts, id).await,
+            Place::CancelTask(id) => task::cancel(self, parts, id).await,
+            Place::Settings if post => settings::save(self, parts, body).await,
+            Place::Settings => settings::page(self, parts).await,
             Place::Devices => devices::page(self, parts).await,
             Place::RevokeDevice => devices::revoke(self, parts, body).await,
             Place::LabelDevice => devices::label(self, parts, body).await,
-            Place::ApiPlatforms => api::platforms(self, parts, body).await,
-            Place::ApiPlatform(id) => api::platform(self, parts, body, id).await,
-            Place::ApiActivate(id) => api::activate(self, parts, id, false).await,
-            Place::ApiDefault(id) => api::activate(self, parts, id, true).await,
-            Place::ApiSettings => settings_page::api(self, parts, body).await,
-            Place::ApiTasks if post => generation::start(self, parts, body).await,
-            Place::ApiTasks => task_pages::list(self, parts).await,
-            Place::ApiTask(id) => task_pages::state(self, parts, id).await,
-            Place::ApiTaskEvents(id) => task_pages::events(self, parts, id).await,
+            Place::ApiPlatforms => platforms_api::platforms(self, parts, body).await,
+            Place::ApiPlatform(id) => platforms_api::platform(self, parts, body, id).await,
+            Place::ApiActivate(id) => platforms_api::activate(self, parts, id, false).await,
+            Place::ApiDefault(id) => platforms_api::activate(self, parts, id, true).await,
+            Place::ApiSettings => settings::api(self, parts, body).await,
+            Place::ApiTasks if post => captions::start(self, parts, body).await,
+            Place::ApiTasks => task::list(self, parts).await,
+            Place::ApiTask(id) => task::state(self, parts, id).await,
+            Place::ApiTaskEvents(id) => task::events(self, parts, id).await,
             _ => sign_in::home(self, parts).await,
         }
     }

@@ -13,10 +13,12 @@ use tower_redis_session::{
 use crate::{
     app::App,
     failure::{self, Failure},
-    headers,
-    log::LogLayer,
-    reply::{self, Answer},
-    routes::{Access, Body, access},
+    routes::{Access, access},
+    web::{
+        Body, headers,
+        log::LogLayer,
+        reply::{self, Answer},
+    },
 };
 
 /// Their bodies carry files, which the layer does not look into; their handlers verify the token.

@@ -18,13 +18,17 @@ use tower_redis_session::{KeyRing, MemoryStore, RedisConfig, RedisSessionLayer};
 
 use crate::{
     app::App,
-    captions::{Captioner, Describer},
+    captions::{
+        Captioner, Describer,
+        picture::samples::{RED, flat, noise, png, png_that_claims},
+    },
     data::{Data, People},
-    form,
-    outage::Outage,
-    picture::samples::{RED, flat, noise, png, png_that_claims},
-    server::{Patience, Server},
+    sessions::outage::Outage,
     stack::stack,
+    web::{
+        form,
+        server::{Patience, Server},
+    },
 };
 
 mod accessibility;

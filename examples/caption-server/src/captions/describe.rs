@@ -6,10 +6,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::task::spawn_blocking;
 
-use crate::{
-    captions::{CaptionError, Captioner, measure::Measure},
-    picture::Picture,
-    settings::Settings,
+use crate::captions::{
+    CaptionError, Captioner, measure::Measure, picture::Picture, settings::Settings,
 };
 
 /// Needs no model and no network.

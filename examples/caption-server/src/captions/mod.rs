@@ -1,16 +1,26 @@
-//! Where captions come from: a vision model over HTTP, or measurements of the pixels.
+//! Captions: from a vision model over HTTP, or from measurements of the pixels.
+//!
+//! - [`container`], [`picture`]: uploaded files, checked and decoded within bounds
+//! - [`describe`], [`measure`], [`colour`]: the built-in captioner
+//! - [`ollama`]: the captioner that asks a vision model
+//! - [`settings`]: how a user wants captions to be written
+//! - [`tasks`]: the queue that works on caption tasks
 
 use std::{fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use http::StatusCode;
 
-use crate::{picture::Picture, settings::Settings};
+use self::{picture::Picture, settings::Settings};
 
 mod colour;
+pub(crate) mod container;
 mod describe;
 mod measure;
 mod ollama;
+pub(crate) mod picture;
+pub(crate) mod settings;
+pub(crate) mod tasks;
 
 pub(crate) use describe::Describer;
 pub(crate) use ollama::Ollama;

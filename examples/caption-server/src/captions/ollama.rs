@@ -14,11 +14,7 @@ use hyper_util::{
 use serde::{Deserialize, Serialize};
 use tokio::{task::spawn_blocking, time::timeout};
 
-use crate::{
-    captions::{CaptionError, Captioner, fit},
-    picture::Picture,
-    settings::Settings,
-};
+use crate::captions::{CaptionError, Captioner, fit, picture::Picture, settings::Settings};
 
 /// Models look at a picture in few, coarse patches; a larger one only takes longer to send.
 const SIDE: u32 = 1024;

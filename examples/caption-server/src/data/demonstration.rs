@@ -1,7 +1,7 @@
 //! People to sign in as, put into an empty database.
 
 use super::{Data, DataError, now};
-use crate::passwords;
+use crate::data::passwords;
 
 /// Names and passwords that the sign-in page shows.
 pub(crate) const CREDENTIALS: [(&str, &str); 2] = [("alice", "wonderland"), ("bob", "hedgehog")];

@@ -6,7 +6,7 @@ use tower_redis_session::{
 };
 
 use super::{Data, DataError};
-use crate::settings::Settings;
+use crate::captions::settings::Settings;
 
 impl Directory for Data {
     type Settings = Settings;

@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::{Data, DataError};
-use crate::settings::{Rejected, Settings, SettingsPatch};
+use crate::captions::settings::{Rejected, Settings, SettingsPatch};
 
 impl Data {
     /// `None` for one who has saved nothing, and for a row that no longer fits the bounds.

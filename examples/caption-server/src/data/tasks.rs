@@ -6,7 +6,7 @@ use sqlx::{Row as _, any::AnyRow};
 use tower_redis_session::PlatformInfo;
 
 use super::{Data, DataError, is_taken, new_id, now};
-use crate::settings::Settings;
+use crate::captions::settings::Settings;
 
 /// A task that nobody has worked on for that long has lost its server.
 const LOST_AFTER_MS: i64 = 15_000;

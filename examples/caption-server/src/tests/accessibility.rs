@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{captioning::gated, chrome::Chrome, *};
-use crate::picture::samples::{BLACK, split};
+use crate::captions::picture::samples::{BLACK, split};
 
 /// Where `scripts/test.sh` puts it.
 fn axe() -> String {

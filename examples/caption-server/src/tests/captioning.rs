@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::{captions::CaptionError, picture::Picture, settings::Settings};
+use crate::captions::{CaptionError, picture::Picture, settings::Settings};
 
 /// A model that answers when it is let, or never.
 pub(super) struct Gated(pub(super) Arc<Semaphore>);

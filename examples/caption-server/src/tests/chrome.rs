@@ -7,13 +7,13 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use test_support::PATIENCE;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
 };
 
 use super::Site;
-use test_support::PATIENCE;
 
 /// Chromium with a profile of its own: another device.
 pub(super) struct Chrome {

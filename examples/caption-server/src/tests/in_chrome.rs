@@ -7,7 +7,7 @@ use test_support::RedisServer;
 use tower_redis_session::{DatabaseConfig, DatabaseStore, DurableStore, RedisStore};
 
 use super::{chrome::Chrome, *};
-use crate::picture::samples::{BLACK, WHITE, animated_gif, file, split};
+use crate::captions::picture::samples::{BLACK, WHITE, animated_gif, file, split};
 
 /// Three files of three formats.
 fn pictures(folder: &TempDir) -> Vec<PathBuf> {

@@ -1,9 +1,9 @@
 //! The application's own tables in PostgreSQL, by the same statements.
 
 use serde_json::json;
+use test_support::PostgresServer;
 
 use super::*;
-use test_support::PostgresServer;
 
 #[tokio::test]
 async fn users_platforms_settings_and_tasks_are_kept_in_postgresql_too() {

@@ -1,10 +1,10 @@
 //! The rows F16 to F30 and F40 of the feature table, from outside. Each test is named after its row.
 
 use serde_json::json;
+use test_support::{PATIENCE, RedisServer, bounded};
 use tower_redis_session::{DatabaseConfig, Directory as _, DurableStore, ManualClock, RedisStore};
 
 use super::{captioning::gated, *};
-use test_support::{PATIENCE, RedisServer, bounded};
 
 fn red() -> Vec<u8> {
     png(&flat(40, 30, RED))

@@ -4,7 +4,7 @@
 use image::{DynamicImage, Rgb, RgbImage, Rgba, RgbaImage};
 
 use super::*;
-use crate::picture::samples::{BLACK, RED, WHITE, animated_gif, flat, noise, png, split};
+use crate::captions::picture::samples::{BLACK, RED, WHITE, animated_gif, flat, noise, png, split};
 
 fn said(image: &DynamicImage) -> String {
     sentence(&Measure::of(image), 1, &Settings::default())

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::picture::samples::{RED, flat, jpeg};
+use crate::captions::picture::samples::{RED, flat, jpeg};
 
 /// What the stand-in for the model does with a question.
 #[derive(Clone)]

@@ -4,7 +4,7 @@
 use http::StatusCode;
 use tower_redis_session::RedisSessionLayer;
 
-use crate::reply::{self, Answer};
+use crate::web::reply::{self, Answer};
 
 /// 200 while sessions are served at all, else 503; the same JSON with both.
 pub(crate) fn answer(sessions: &RedisSessionLayer) -> Answer {

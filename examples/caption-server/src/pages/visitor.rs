@@ -5,7 +5,7 @@ use tower_redis_session::{
     CsrfToken, Directory as _, PlatformInfo, SessionContext, UserInfo, active_platform,
 };
 
-use crate::{app::App, failure::Failure, pages::Frame};
+use crate::{app::App, failure::Failure, pages::templates::Frame};
 
 /// Somebody who is signed in, with their session.
 pub(crate) struct Visitor<'a> {

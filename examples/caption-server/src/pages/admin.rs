@@ -7,10 +7,12 @@ use tower_redis_session::{DirectoryPart, UserInfo};
 
 use crate::{
     app::App,
-    devices,
     failure::Failure,
-    reply::{self, Answer},
-    visitor::{Visitor, notice},
+    pages::{
+        devices,
+        visitor::{Visitor, notice},
+    },
+    web::reply::{self, Answer},
 };
 
 const NOBODY: Failure = Failure::NotFound("There is no such user.");

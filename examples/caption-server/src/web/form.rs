@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-use crate::{failure::Failure, routes::Body};
+use crate::{failure::Failure, web::Body};
 
 /// No form of ours comes near it.
 const MAX_FORM: usize = 16 * 1024;

@@ -10,11 +10,15 @@ use crate::{
     app::App,
     data::DEMO_CREDENTIALS,
     failure::Failure,
-    form::Fields,
-    pages::Frame,
-    reply::{self, Answer},
-    routes::Body,
-    visitor::{Visitor, session},
+    pages::{
+        templates::Frame,
+        visitor::{Visitor, session},
+    },
+    web::{
+        Body,
+        form::Fields,
+        reply::{self, Answer},
+    },
 };
 
 /// Where people land when no other page is waiting for them.

@@ -7,11 +7,12 @@ use tower_redis_session::{Directory as _, PlatformInfo};
 use crate::{
     app::App,
     failure::Failure,
-    form::{self, Fields},
-    platforms,
-    reply::{self, Answer},
-    routes::Body,
-    visitor::Visitor,
+    pages::{platforms, visitor::Visitor},
+    web::{
+        Body,
+        form::{self, Fields},
+        reply::{self, Answer},
+    },
 };
 
 #[derive(Serialize)]

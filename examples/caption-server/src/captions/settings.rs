@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::form::Fields;
+use crate::web::form::Fields;
 
 /// The settings of one user. Every value is inside its bounds once [`Settings::checked`] let it
 /// pass, so nothing that takes a `Settings` looks at bounds again.

@@ -25,8 +25,8 @@ use tokio::{
 use crate::{
     app::App,
     failure::Failure,
-    reply::{self, Answer},
-    visitor::{Visitor, notice, session},
+    pages::visitor::{Visitor, notice, session},
+    web::reply::{self, Answer},
 };
 
 const START_PATIENCE: Duration = Duration::from_secs(5);

@@ -13,13 +13,15 @@ use tower_redis_session::{Directory as _, DirectoryPart, PlatformInfo};
 
 use crate::{
     app::App,
+    captions::settings::{Rejected, Settings, SettingsPatch},
     data::tasks::{Started, Task},
     failure::Failure,
-    reply::{self, Answer},
-    routes::Body,
-    settings::{Rejected, Settings, SettingsPatch},
-    upload,
-    visitor::Visitor,
+    pages::visitor::Visitor,
+    web::{
+        Body,
+        reply::{self, Answer},
+        upload,
+    },
 };
 
 const QUEUE_PATIENCE: Duration = Duration::from_secs(10);

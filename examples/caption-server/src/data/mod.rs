@@ -14,6 +14,8 @@ use crate::failure::Failure;
 
 mod demonstration;
 mod directory;
+pub(crate) mod keys;
+pub(crate) mod passwords;
 pub(crate) mod platforms;
 mod settings;
 pub(crate) mod tasks;
@@ -79,7 +81,7 @@ fn with_options(url: &str) -> Cow<'_, str> {
 }
 
 fn migrator() -> Migrator {
-    let start = include_str!("../migrations/0001_start.sql").into_sql_str();
+    let start = include_str!("../../migrations/0001_start.sql").into_sql_str();
     Migrator::with_migrations(vec![Migration::new(
         1,
         "start".into(),

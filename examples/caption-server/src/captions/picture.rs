@@ -10,7 +10,7 @@ use image::{
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::container::{self, Format};
+use crate::captions::container::{self, Format};
 
 /// Forty megapixels: more than most cameras give, and 320 MB at worst once decoded.
 const MAX_PIXELS: u64 = 40_000_000;

@@ -9,7 +9,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use serde::Serialize;
 
-use crate::routes::Body;
+use crate::web::Body;
 
 /// What a handler answers with.
 pub(crate) type Answer = Response<Body>;

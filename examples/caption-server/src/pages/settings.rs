@@ -7,13 +7,17 @@ use tower_redis_session::DirectoryPart;
 
 use crate::{
     app::App,
+    captions::settings::{Rejected, Settings, SettingsPatch},
     failure::Failure,
-    form::{self, Fields},
-    generation::settings_of,
-    reply::{self, Answer},
-    routes::Body,
-    settings::{Rejected, Settings, SettingsPatch},
-    visitor::{Visitor, notice},
+    pages::{
+        captions::settings_of,
+        visitor::{Visitor, notice},
+    },
+    web::{
+        Body,
+        form::{self, Fields},
+        reply::{self, Answer},
+    },
 };
 
 /// `GET /settings`

@@ -16,15 +16,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_redis_session::PlatformInfo;
 
 use crate::{
-    captions::Captioner,
+    captions::{
+        Captioner,
+        picture::Picture,
+        settings::{Rejected, Settings},
+    },
     data::{
         Data, DataError,
         tasks::{Started, TaskResult, TaskStatus},
     },
     failure::Failure,
-    picture::Picture,
-    settings::{Rejected, Settings},
-    upload::{Sent, Upload},
+    web::upload::{Sent, Upload},
 };
 
 const AT_ONCE: usize = 3;

@@ -17,8 +17,8 @@ use crate::{
         tasks::{Task, TaskResult},
     },
     failure::Failure,
-    reply::{self, Answer},
-    visitor::Visitor,
+    pages::visitor::Visitor,
+    web::reply::{self, Answer},
 };
 
 /// How often a stream looks.

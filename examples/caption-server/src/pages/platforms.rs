@@ -6,13 +6,15 @@ use tower_redis_session::DirectoryPart;
 
 use crate::{
     app::App,
+    captions::settings::Rejected,
     data::platforms::PlatformDraft,
     failure::Failure,
-    form::Fields,
-    reply::{self, Answer},
-    routes::Body,
-    settings::Rejected,
-    visitor::Visitor,
+    pages::visitor::Visitor,
+    web::{
+        Body,
+        form::Fields,
+        reply::{self, Answer},
+    },
 };
 
 pub(crate) const KINDS: [&str; 4] = ["mastodon", "pixelfed", "pleroma", "misskey"];

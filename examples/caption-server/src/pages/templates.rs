@@ -3,14 +3,14 @@
 use minijinja::{Environment, UndefinedBehavior, Value, context, value::Serde};
 use serde::Serialize;
 
-use crate::{failure::Failure, visitor::Visitor};
+use crate::{failure::Failure, pages::visitor::Visitor};
 
 /// The style sheet of every page.
-pub(crate) const STYLE: &str = include_str!("../static/style.css");
+pub(crate) const STYLE: &str = include_str!("../../static/style.css");
 /// What makes pages live; each of them works without.
-pub(crate) const SCRIPT: &str = include_str!("../static/app.js");
+pub(crate) const SCRIPT: &str = include_str!("../../static/app.js");
 /// The icon in the browser's tab.
-pub(crate) const ICON: &str = include_str!("../static/icon.svg");
+pub(crate) const ICON: &str = include_str!("../../static/icon.svg");
 
 /// All templates, parsed.
 #[derive(Debug)]
@@ -41,18 +41,18 @@ impl Pages {
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         // Names that end in .html are what switches the escaping on.
         for (name, source) in [
-            ("layout.html", include_str!("../templates/layout.html")),
-            ("parts.html", include_str!("../templates/parts.html")),
-            ("login.html", include_str!("../templates/login.html")),
-            ("platforms.html", include_str!("../templates/platforms.html")),
-            ("platform.html", include_str!("../templates/platform.html")),
-            ("captions.html", include_str!("../templates/captions.html")),
-            ("task.html", include_str!("../templates/task.html")),
-            ("settings.html", include_str!("../templates/settings.html")),
-            ("devices.html", include_str!("../templates/devices.html")),
-            ("admin.html", include_str!("../templates/admin.html")),
-            ("outage.html", include_str!("../templates/outage.html")),
-            ("message.html", include_str!("../templates/message.html")),
+            ("layout.html", include_str!("../../templates/layout.html")),
+            ("parts.html", include_str!("../../templates/parts.html")),
+            ("login.html", include_str!("../../templates/login.html")),
+            ("platforms.html", include_str!("../../templates/platforms.html")),
+            ("platform.html", include_str!("../../templates/platform.html")),
+            ("captions.html", include_str!("../../templates/captions.html")),
+            ("task.html", include_str!("../../templates/task.html")),
+            ("settings.html", include_str!("../../templates/settings.html")),
+            ("devices.html", include_str!("../../templates/devices.html")),
+            ("admin.html", include_str!("../../templates/admin.html")),
+            ("outage.html", include_str!("../../templates/outage.html")),
+            ("message.html", include_str!("../../templates/message.html")),
         ] {
             templates.add_template(name, source)?;
         }

@@ -21,7 +21,11 @@ use tempfile::TempDir;
 use tokio::{fs::File, io::AsyncWriteExt as _, time::timeout};
 use tower_redis_session::SessionContext;
 
-use crate::{container::Format, failure::Failure, form::Fields, routes::Body, settings::Rejected};
+use crate::{
+    captions::{container::Format, settings::Rejected},
+    failure::Failure,
+    web::{Body, form::Fields},
+};
 
 /// The largest picture, in bytes.
 pub(crate) const MAX_PICTURE: u64 = 8 * 1024 * 1024;

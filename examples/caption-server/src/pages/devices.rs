@@ -7,10 +7,12 @@ use tower_redis_session::{SessionId, SessionInfo};
 use crate::{
     app::App,
     failure::Failure,
-    form::Fields,
-    reply::{self, Answer},
-    routes::Body,
-    visitor::Visitor,
+    pages::visitor::Visitor,
+    web::{
+        Body,
+        form::Fields,
+        reply::{self, Answer},
+    },
 };
 
 /// `GET /devices`

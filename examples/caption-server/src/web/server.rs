@@ -19,7 +19,7 @@ use tower::{Service, ServiceExt};
 
 use tower_redis_session::PeerAddress;
 
-use crate::routes::Body;
+use crate::web::Body;
 
 /// Further clients wait in the system's queue.
 const MAX_CONNECTIONS: usize = 512;
