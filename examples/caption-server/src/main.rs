@@ -12,8 +12,14 @@
 //! Captions come from measurements of the pixels, or, with `CAPTION_MODEL_URL`, from a vision model
 //! behind the Ollama API. The cookie is `Secure`, which browsers accept without TLS on
 //! `http://127.0.0.1` and `http://localhost` only: elsewhere put a TLS proxy in front.
+//!
+//! A request comes in through [`web::server`], passes the middleware of [`stack`], which has the
+//! session layer in it, and is led by [`routes`] to a handler in [`pages`]. Handlers share [`app`],
+//! read and write [`data`], and leave pictures to [`captions`]. What goes wrong is a [`failure`].
+//! `tests` walks through the whole of it, over HTTP and in a browser.
 
 mod app;
+mod arguments;
 mod captions;
 mod data;
 mod failure;
@@ -30,66 +36,21 @@ use std::{
     error::Error,
     io::{self, IsTerminal as _},
     net::SocketAddr,
-    path::PathBuf,
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
-use clap::Parser;
+use clap::Parser as _;
 use tokio::net::TcpListener;
-use tower_redis_session::{Error as SessionError, ErrorKind, RedisSessionLayer};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     app::App,
-    captions::{Captioner, Describer, Ollama},
-    data::{DEMO_CREDENTIALS, Data, People},
-    sessions::outage::Outage,
+    arguments::Arguments,
+    data::{DEMO_CREDENTIALS, Data, People, keys},
+    sessions::{outage::Outage, start, storage},
     web::server::{Patience, Server},
 };
-
-/// A caption server with sessions. The sessions are configured by SESSION_STORAGE, REDIS_URL and
-/// their kin.
-#[derive(Debug, Parser)]
-#[command(name = "caption-server", version)]
-struct Arguments {
-    /// Address and port to listen on
-    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:3000")]
-    listen: SocketAddr,
-    /// Server of a vision model (Ollama API), such as http://127.0.0.1:11434; without it, captions
-    /// are measured from the pixels
-    #[arg(long, env = "CAPTION_MODEL_URL", hide_env_values = true)]
-    caption_model_url: Option<String>,
-    /// Name of the vision model
-    #[arg(long, env = "CAPTION_MODEL", default_value = "llava")]
-    caption_model: String,
-    /// Seconds to wait for the vision model
-    #[arg(
-        long,
-        env = "CAPTION_MODEL_TIMEOUT",
-        default_value_t = 60,
-        value_parser = clap::value_parser!(u64).range(1..=600)
-    )]
-    caption_model_timeout: u64,
-    /// Database for users, platforms, settings and tasks: sqlite:FILE or postgres://...
-    #[arg(
-        long,
-        env = "CAPTION_DATABASE_URL",
-        hide_env_values = true,
-        default_value = "sqlite:captions.db"
-    )]
-    database: String,
-    /// File with the keys that platform tokens are sealed with; made at the first start
-    #[arg(long, env = "CAPTION_KEYS_FILE", default_value = "captions.keys")]
-    keys_file: PathBuf,
-    /// The keys themselves, as id:key,id:key with 32 bytes in base64url each
-    #[arg(long, env = "CAPTION_KEYS", hide_env_values = true)]
-    keys: Option<String>,
-    /// Starts a redis-server of its own, and shows a page that kills, hangs and restarts it
-    #[arg(long)]
-    demo_outage: bool,
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -124,15 +85,15 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     } else {
         None
     };
-    let config = sessions::storage::config(outage.as_ref().map(Outage::url))?;
+    let config = storage::config(outage.as_ref().map(Outage::url))?;
     tracing::info!("sessions are kept in {}", config.storage());
     let sessions = config.layer()?;
-    let captioner = captioner(&arguments)?;
-    let keys = data::keys::ring(arguments.keys.as_deref(), &arguments.keys_file)?;
+    let captioner = arguments.captioner()?;
+    let keys = keys::ring(arguments.keys.as_deref(), &arguments.keys_file)?;
     let data = Data::open(&arguments.database, keys).await.map_err(|error| error.to_string())?;
     data.add_demonstration().await.map_err(|error| error.to_string())?;
     data.check_keys().await.map_err(|error| format!("the keys do not fit: {error}"))?;
-    check(&sessions).await?;
+    start::check(&sessions).await?;
     let listener = TcpListener::bind(arguments.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
@@ -149,46 +110,6 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     app.shutdown().await;
     tracing::info!("ended");
     Ok(())
-}
-
-/// A store that is down is no reason not to start: it may come back, and until then people get a
-/// page that says so. One that can never work is told at once.
-async fn check(sessions: &RedisSessionLayer) -> Result<(), Box<dyn Error>> {
-    match prepare(sessions).await {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
-            let error = with_causes(&error);
-            tracing::warn!(error, "the session store cannot be reached; starting without it");
-            drop(tokio::spawn(prepare_later(sessions.clone())));
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// A database that comes up after the server has no tables yet.
-async fn prepare_later(sessions: RedisSessionLayer) {
-    while let Err(error) = prepare(&sessions).await {
-        if error.kind() != ErrorKind::Unavailable {
-            tracing::error!(error = with_causes(&error), "the session store will not do");
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    tracing::info!("the session store is there");
-}
-
-async fn prepare(sessions: &RedisSessionLayer) -> Result<(), SessionError> {
-    sessions.migrate().await?;
-    sessions.check().await
-}
-
-fn captioner(arguments: &Arguments) -> Result<Box<dyn Captioner>, String> {
-    let Some(url) = arguments.caption_model_url.as_deref().filter(|url| !url.trim().is_empty())
-    else {
-        return Ok(Box::new(Describer));
-    };
-    let patience = Duration::from_secs(arguments.caption_model_timeout);
-    Ok(Box::new(Ollama::new(url, &arguments.caption_model, patience)?))
 }
 
 fn greet(address: SocketAddr) {

@@ -5,6 +5,7 @@
 pub(crate) mod admin;
 pub(crate) mod captions;
 pub(crate) mod devices;
+pub(crate) mod outage;
 pub(crate) mod platforms;
 pub(crate) mod platforms_api;
 pub(crate) mod readiness;

@@ -1,20 +1,14 @@
-//! The guided demonstration: a Redis of the server's own that can be killed, hung and restarted from a
-//! page, and what the session store makes of it.
+//! The Redis of the guided demonstration: a `redis-server` of the application's own that can be
+//! killed, hung and restarted.
 
 use std::{
     io,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::Arc,
     time::Duration,
 };
 
-use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
-use http::{StatusCode, request::Parts};
-use minijinja::{context, value::Serde};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
@@ -22,15 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{
-    app::App,
-    failure::Failure,
-    pages::visitor::{Visitor, notice, session},
-    web::reply::{self, Answer},
-};
-
 const START_PATIENCE: Duration = Duration::from_secs(5);
-const INTERVAL: Duration = Duration::from_millis(500);
 
 /// A Redis that this server has started, and ends.
 #[derive(Debug)]
@@ -72,12 +58,12 @@ impl Outage {
         let _ = self.kill().await;
     }
 
-    async fn state(&self) -> &'static str {
+    pub(crate) async fn state(&self) -> &'static str {
         self.redis.lock().await.state()
     }
 
     /// SIGKILL: no time to say good-bye.
-    async fn kill(&self) -> io::Result<()> {
+    pub(crate) async fn kill(&self) -> io::Result<()> {
         let mut redis = self.redis.lock().await;
         if let Redis::Running(child) | Redis::Hung(child) = &mut *redis {
             child.kill().await?;
@@ -87,7 +73,7 @@ impl Outage {
     }
 
     /// SIGSTOP: connections stay open, and nothing is answered.
-    async fn hang(&self) -> io::Result<()> {
+    pub(crate) async fn hang(&self) -> io::Result<()> {
         let mut redis = self.redis.lock().await;
         *redis = match std::mem::replace(&mut *redis, Redis::Stopped) {
             Redis::Running(child) => {
@@ -100,7 +86,7 @@ impl Outage {
     }
 
     /// SIGCONT.
-    async fn resume(&self) -> io::Result<()> {
+    pub(crate) async fn resume(&self) -> io::Result<()> {
         let mut redis = self.redis.lock().await;
         *redis = match std::mem::replace(&mut *redis, Redis::Stopped) {
             Redis::Hung(child) => {
@@ -113,7 +99,7 @@ impl Outage {
     }
 
     /// A new process, with nothing in it.
-    async fn restart(&self) -> io::Result<()> {
+    pub(crate) async fn restart(&self) -> io::Result<()> {
         self.kill().await?;
         let mut redis = self.redis.lock().await;
         *redis = Redis::Running(launch(self.folder.path()).await?);
@@ -150,66 +136,4 @@ fn signal(child: &Child, signal: Signal) -> io::Result<()> {
     let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let pid = pid.ok_or_else(|| io::Error::other("the process has ended"))?;
     Ok(kill_process(pid, signal)?)
-}
-
-/// `GET /outage`
-pub(crate) async fn page(app: &App, parts: &Parts) -> Result<Answer, Failure> {
-    let outage = found(app)?;
-    let visitor = Visitor::of(app, parts).await?;
-    let shown = shown(app, outage).await;
-    let values = context! { title => "Outage", shown => Serde(&shown) };
-    Ok(reply::html(StatusCode::OK, app.pages.render("outage.html", &visitor, values)?))
-}
-
-/// `POST /outage/{deed}`
-pub(crate) async fn act(app: &App, parts: &Parts, deed: &str) -> Result<Answer, Failure> {
-    let outage = found(app)?;
-    let (done, text) = match deed {
-        "kill" => (outage.kill().await, "Redis was killed."),
-        "hang" => (outage.hang().await, "Redis hangs: it listens, and answers nothing."),
-        "resume" => (outage.resume().await, "Redis goes on where it stood."),
-        "restart" => (outage.restart().await, "A new Redis was started, with nothing in it."),
-        _ => return Err(Failure::NotFound("There is no page at this address.")),
-    };
-    done.map_err(|error| {
-        tracing::error!(%error, deed, "the demonstration failed");
-        Failure::Internal
-    })?;
-    // With Redis just gone this very write shows that the session does not need it.
-    notice(parts, text).await?;
-    Ok(reply::see_other("/outage"))
-}
-
-/// `GET /outage/events`
-pub(crate) fn events(app: &Arc<App>, parts: &Parts) -> Result<Answer, Failure> {
-    let _ = found(app)?;
-    let session = session(parts)?;
-    // To listen is no activity.
-    session.only_looks();
-    let place = app.streams.clone().try_acquire_owned().map_err(|_| Failure::Busy)?;
-    let (ending, app) = (app.ending.clone().cancelled_owned(), app.clone());
-    let state = (app, session, place, 0_u32);
-    let events = stream::unfold(state, |(app, session, place, count)| async move {
-        if count > 0 {
-            sleep(INTERVAL).await;
-        }
-        if count % 4 == 3 && session.validate().await.is_err_and(|e| e.status() != 503) {
-            return None;
-        }
-        let outage = app.outage.as_ref()?;
-        let event = Bytes::from(format!("event: status\ndata: {}\n\n", shown(&app, outage).await));
-        Some((event, (app, session, place, count + 1)))
-    });
-    Ok(reply::events(events.take(600).take_until(ending)))
-}
-
-/// The process and what the session store thinks of it.
-async fn shown(app: &App, outage: &Outage) -> Value {
-    let report = serde_json::from_str(&app.sessions.report().to_json()).unwrap_or(Value::Null);
-    json!({ "process": outage.state().await, "report": report })
-}
-
-fn found(app: &App) -> Result<&Outage, Failure> {
-    let without = Failure::NotFound("The server was started without --demo-outage.");
-    app.outage.as_ref().ok_or(without)
 }
