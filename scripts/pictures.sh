@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mkdir -p docs/pictures
-PICTURES="$PWD/docs/pictures" cargo test --locked --all-features --example caption_server -- \
+PICTURES="$PWD/docs/pictures" cargo test --locked -p caption-server -- \
   --ignored pictures_of_the_readme

@@ -47,11 +47,11 @@ run scripts/servers.sh
 # What looks at pages for what shuts people out.
 run scripts/axe.sh
 run cargo fmt --check
-run cargo clippy --locked --all-targets --all-features -- -D warnings
+run cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 for features in "" redis sqlite postgres redis,sqlite sealed,axum; do
   run cargo clippy --locked --lib --no-default-features --features "$features" -- -D warnings
 done
-run cargo test --locked --all-features --no-fail-fast
+run cargo test --locked --workspace --all-features --no-fail-fast
 # One test fills a disk of its own up, which takes the right to mount one.
 disk=$(mktemp -d)
 if mount -t tmpfs -o size=1m tmpfs "$disk" 2>/dev/null; then
@@ -61,5 +61,5 @@ else
   echo "NOT RUN, for want of the right to mount: a full disk behind the database" >&2
 fi
 rmdir "$disk"
-run env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
+run env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features
 echo "all checks passed"

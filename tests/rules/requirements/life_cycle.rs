@@ -289,9 +289,9 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/redis/csrf.rs::another_sites_page_gets_nothing_even_with_a_token",
             "tests/redis/csrf.rs::an_own_page_without_a_token_gets_nothing",
-            "examples/caption_server/tests/rows.rs::\
+            "examples/caption-server/src/tests/rows.rs::\
              f23_a_form_without_the_sessions_token_changes_nothing",
-            "examples/caption_server/tests/bad_input.rs::each_bad_request_has_its_answer",
+            "examples/caption-server/src/tests/bad_input.rs::each_bad_request_has_its_answer",
         ],
         open: "",
     },
