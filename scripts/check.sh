@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 
 package=tower-redis-session
 library=tower_redis_session
+target=${CARGO_TARGET_DIR:-target}
 
 jobs=(
   "fmt               the format of all code"
@@ -133,8 +134,8 @@ job_doc() {
 
 job_api() {
   document "-Z unstable-options --output-format json"
-  local listing=target/public-api.txt
-  scripts/public_api.py "target/doc/$library.json" >"$listing"
+  local listing=$target/public-api.txt
+  scripts/public_api.py "$target/doc/$library.json" >"$listing"
   if [ -n "${BLESS-}" ]; then
     run cp "$listing" docs/public-api.txt
   elif ! diff -u docs/public-api.txt "$listing"; then
@@ -145,13 +146,13 @@ job_api() {
 }
 
 job_minimal-versions() {
-  local folder=target/minimal-versions
+  local folder=$target/minimal-versions
   rm -rf "$folder"
   mkdir -p "$folder"
   scripts/minimal_manifest.py Cargo.toml >"$folder/Cargo.toml"
   # Whatever is not named in the manifest stays at the version of our own lock file.
   cp -r Cargo.lock README.md src "$folder"
-  run cargo check --manifest-path "$folder/Cargo.toml" --target-dir target --lib --all-features
+  run cargo check --manifest-path "$folder/Cargo.toml" --target-dir "$target" --lib --all-features
 }
 
 job_clippy() {
@@ -173,7 +174,7 @@ job_test() {
 
 # One test fills a disk of its own up, which takes the right to mount one.
 full_disk() {
-  local disk output=target/full-disk.txt
+  local disk output=$target/full-disk.txt
   disk=$(mktemp -d)
   if ! mount -t tmpfs -o size=1m tmpfs "$disk" 2>/dev/null; then
     rmdir "$disk"
