@@ -238,7 +238,7 @@ async fn meanwhile(browser: &Browser, path: &'static str) -> JoinHandle<Option<R
 fn login_script() -> Matching {
     let script = redis::Script::new(include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/src/store/redis/login.lua"
+        "/src/store/redis/lua/login.lua"
     )));
     Matching::script(script.get_hash())
 }
@@ -246,7 +246,7 @@ fn login_script() -> Matching {
 fn revocation_script() -> Matching {
     let script = redis::Script::new(include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/src/store/redis/revoke_all.lua"
+        "/src/store/redis/lua/revoke_all.lua"
     )));
     Matching::script(script.get_hash())
 }

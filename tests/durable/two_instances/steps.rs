@@ -90,7 +90,7 @@ use Statement::{After, Before};
 pub fn fill() -> Matching {
     let script = redis::Script::new(include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/src/store/redis/fill.lua"
+        "/src/store/redis/lua/fill.lua"
     )));
     Matching::script(script.get_hash())
 }
@@ -99,7 +99,7 @@ pub fn fill() -> Matching {
 pub fn put() -> Matching {
     let script = redis::Script::new(include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/src/store/redis/put.lua"
+        "/src/store/redis/lua/put.lua"
     )));
     Matching::script(script.get_hash())
 }

@@ -12,7 +12,7 @@ use tower_redis_session::Directory;
 fn taking() -> Matching {
     let script = redis::Script::new(include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/src/store/redis/entry_take.lua"
+        "/src/store/redis/lua/entry_take.lua"
     )));
     Matching::script(script.get_hash())
 }
@@ -20,7 +20,7 @@ fn taking() -> Matching {
 fn filling() -> Matching {
     let script = redis::Script::new(include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/src/store/redis/entry_fill.lua"
+        "/src/store/redis/lua/entry_fill.lua"
     )));
     Matching::script(script.get_hash())
 }
