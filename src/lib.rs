@@ -144,9 +144,6 @@ mod clock;
 mod context;
 mod csrf;
 mod directory;
-#[doc(hidden)]
-#[path = "testing/handler.rs"]
-pub mod doc;
 mod env;
 mod error;
 pub mod guard;
@@ -158,7 +155,7 @@ mod session_api;
 mod store;
 mod sync;
 mod telemetry;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod transport;
 

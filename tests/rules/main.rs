@@ -12,5 +12,9 @@
 
 /// Each requirement of the security bar, and the tests that hold it.
 mod requirements;
-/// The source tree: what may name what, how long a file or a function may be.
+/// The rooms of `src`: which may import which.
+mod rooms;
+/// The reader of source files that the others use.
+mod source;
+/// The source tree: which file may name which crate, how long a file or a function may be.
 mod structure;

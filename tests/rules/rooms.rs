@@ -1,0 +1,217 @@
+//! The rooms of `src` and the one direction of their imports.
+//!
+//! To see these fail: import `context` in a file of `session`; let two files of a room import each
+//! other; name a room in `ARCHITECTURE.md` that there is not.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use crate::source::{Source, sources};
+
+/// Every room, and the rooms that its files may import: only such as stand above it, so no circle is
+/// possible. `ARCHITECTURE.md` explains them.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("clock", &[]),
+    ("error", &[]),
+    ("sync", &[]),
+    ("session", &["clock", "error"]),
+    ("telemetry", &["session"]),
+    ("sealing", &["error", "session"]),
+    ("transport", &["error", "session"]),
+    ("store", &["clock", "error", "session", "sync", "telemetry"]),
+    (
+        "request",
+        &["clock", "error", "sealing", "session", "store", "sync", "telemetry", "transport"],
+    ),
+    ("context", &["clock", "error", "request", "session", "telemetry"]),
+    (
+        "layer",
+        &[
+            "clock",
+            "context",
+            "error",
+            "request",
+            "sealing",
+            "session",
+            "store",
+            "telemetry",
+            "transport",
+        ],
+    ),
+    ("guard", &["context", "error"]),
+    ("csrf", &["clock", "context", "error", "request", "session"]),
+    (
+        "directory",
+        &["clock", "context", "error", "sealing", "session", "store", "sync", "telemetry"],
+    ),
+    ("session_api", &["context", "error", "guard", "request", "session"]),
+    ("env", &["error", "layer", "request", "store", "transport"]),
+    ("testing", &["clock", "context", "directory", "error", "layer", "session", "store"]),
+    ("fuzzing", &["clock", "csrf", "sealing", "session", "transport"]),
+];
+
+/// Files that may import each other: each makes the other.
+const PAIRS: &[[&str; 2]] = &[["csrf/builder.rs", "csrf/layer.rs"]];
+
+/// Files in `src` itself: `lib.rs` and the rooms of one file.
+const ROOT_FILES_MAX: usize = 8;
+
+/// All files, and what their paths lead to.
+struct Tree {
+    sources: Vec<Source>,
+    /// File by module.
+    modules: BTreeMap<Vec<String>, usize>,
+    /// What a name in a module stands for, if the module only re-exports it.
+    re_exports: BTreeMap<(Vec<String>, String), Vec<String>>,
+}
+
+impl Tree {
+    fn read() -> Self {
+        let sources = sources();
+        let modules = sources.iter().enumerate().map(|(at, file)| (file.module(), at)).collect();
+        let mut re_exports = BTreeMap::new();
+        for file in &sources {
+            for (name, path) in file.re_exports() {
+                let _ = re_exports.insert((file.module(), name), path);
+            }
+        }
+        Self { sources, modules, re_exports }
+    }
+
+    /// The path with every re-export followed to where the item is.
+    fn follow(&self, path: &[String]) -> Vec<String> {
+        let mut path = path.to_vec();
+        for _ in 0..8 {
+            let step = (0..path.len()).find_map(|at| {
+                let is_module = self.modules.contains_key(&path[..=at].to_vec());
+                let target = self.re_exports.get(&(path[..at].to_vec(), path[at].clone()))?;
+                (!is_module).then(|| [target.as_slice(), &path[at + 1..]].concat())
+            });
+            match step {
+                Some(further) if further != path => path = further,
+                _ => break,
+            }
+        }
+        path
+    }
+
+    /// The file that a path leads into.
+    fn file(&self, path: &[String]) -> usize {
+        let ends = (0..=path.len()).rev();
+        ends.filter_map(|end| self.modules.get(&path[..end].to_vec())).next().copied().unwrap()
+    }
+
+    /// Every import: from which file, into which file.
+    fn imports(&self) -> BTreeSet<(usize, usize)> {
+        let mut found = BTreeSet::new();
+        for (from, source) in self.sources.iter().enumerate() {
+            for path in source.paths() {
+                let to = self.file(&self.follow(&path));
+                if from != to && !source.module().is_empty() {
+                    let _ = found.insert((from, to));
+                }
+            }
+        }
+        found
+    }
+
+    fn name(&self, file: usize) -> &str {
+        &self.sources[file].name
+    }
+
+    fn room(&self, file: usize) -> &str {
+        self.name(file).split('/').next().unwrap().trim_end_matches(".rs")
+    }
+}
+
+#[test]
+fn a_room_imports_only_rooms_above_it_and_only_those_of_the_table() {
+    for (at, (room, may)) in ROOMS.iter().enumerate() {
+        let above: Vec<_> = ROOMS[..at].iter().map(|(name, _)| name).collect();
+        assert!(may.iter().all(|name| above.contains(&name)), "{room} imports upwards");
+    }
+    let tree = Tree::read();
+    let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
+    let mut count = 0;
+    for (from, to) in tree.imports() {
+        let (room, other) = (tree.room(from), tree.room(to));
+        if room == other {
+            continue;
+        }
+        count += 1;
+        let _ = used.insert((room, other));
+        let row = ROOMS.iter().find(|(name, _)| *name == room);
+        if row.is_none_or(|(_, may)| !may.contains(&other)) {
+            wrong.push(format!("{} imports {}", tree.name(from), tree.name(to)));
+        }
+    }
+    println!("{count} imports between files of different rooms, {} between rooms", used.len());
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    for (room, may) in ROOMS {
+        for other in *may {
+            assert!(used.contains(&(*room, *other)), "{room} no longer imports {other}");
+        }
+    }
+}
+
+/// By its place in the search a file is met again only if it imports itself through others.
+#[test]
+fn no_two_files_of_a_room_import_each_other() {
+    let tree = Tree::read();
+    let mut next: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (from, to) in tree.imports() {
+        let pair = [tree.name(from), tree.name(to)];
+        let is_pair = PAIRS.iter().any(|two| two.iter().all(|file| pair.contains(file)));
+        // A room's face declares its files, and they may name what it re-exports of its own.
+        if !is_pair && !tree.sources[to].module().is_empty() {
+            next.entry(from).or_default().push(to);
+        }
+    }
+    let mut circles = Vec::new();
+    for start in 0..tree.sources.len() {
+        let (mut seen, mut open) = (BTreeSet::new(), next.get(&start).cloned().unwrap_or_default());
+        while let Some(file) = open.pop() {
+            if seen.insert(file) {
+                open.extend(next.get(&file).into_iter().flatten());
+            }
+        }
+        if seen.contains(&start) {
+            circles.push(tree.name(start));
+        }
+    }
+    assert!(circles.is_empty(), "these files import themselves through others: {circles:#?}");
+}
+
+#[test]
+fn the_rooms_are_the_folders_of_src_and_the_picture_of_the_architecture() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut rooms: Vec<_> = ROOMS.iter().map(|(room, _)| (*room).to_owned()).collect();
+    let mut there = BTreeSet::new();
+    let mut files = 0;
+    for entry in fs::read_dir(root.join("src")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() {
+            assert!(entry.path().join("mod.rs").exists(), "src/{name} has no map");
+        } else {
+            files += 1;
+        }
+        let _ = there.insert(name.trim_end_matches(".rs").to_owned());
+    }
+    assert!(files <= ROOT_FILES_MAX, "{files} files in src itself");
+    assert!(there.remove("lib"));
+    rooms.sort();
+    assert_eq!(rooms, there.into_iter().collect::<Vec<_>>());
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let picture = text.split("```").nth(1).expect("a picture between two fences");
+    for room in rooms {
+        let is_there = picture
+            .split_whitespace()
+            .any(|word| word.trim_end_matches([',', '/']).trim_end_matches(".rs") == room);
+        assert!(is_there, "{room} is not in the picture of ARCHITECTURE.md");
+    }
+}
