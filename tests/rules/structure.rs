@@ -241,6 +241,7 @@ fn the_build_denies_what_is_promised_to_be_absent() {
     let read = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
     let manifest = read("Cargo.toml").unwrap();
     for line in [
+        "[lints]\nworkspace = true\n",
         "unsafe_code = \"forbid\"",
         "unwrap_used = \"deny\"",
         "expect_used = \"deny\"",

@@ -79,7 +79,8 @@ const DELAY: &str = "processing_delay";
 const SWITCH_SHOWN: &str = "reprocess_existing_shown";
 
 impl SettingsPatch {
-    /// From a form. What is no number is kept as the text that it is, and refused when it is applied.
+    /// From a form. What is no number is kept as the text that it is, and refused when it is
+    /// applied.
     pub(crate) fn of_form(fields: &Fields) -> Self {
         let mut patch = Self::default();
         for name in NUMBERS.into_iter().chain([DELAY]) {

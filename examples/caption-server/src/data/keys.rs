@@ -1,5 +1,5 @@
-//! The keys that platform tokens are sealed with: from the environment, or from a file that is made at
-//! the first start.
+//! The keys that platform tokens are sealed with: from the environment, or from a file that is made
+//! at the first start.
 
 use std::{fs, io, path::Path};
 

@@ -1,5 +1,5 @@
-//! The application's own database: users, platforms, settings and tasks. A SQLite file of its own, or
-//! PostgreSQL; every statement is written for both.
+//! The application's own database: users, platforms, settings and tasks. A SQLite file of its own,
+//! or PostgreSQL; every statement is written for both.
 
 use std::{borrow::Cow, str::FromStr as _, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Passwords: hashed slowly, a few at a time, and in the same time whether or not there is such a user.
+//! Passwords: hashed slowly, a few at a time, and in the same time whether or not there is such a
+//! user.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,8 +29,8 @@ pub(crate) fn hashed(password: &str) -> password_hash::Result<String> {
 /// Checks passwords.
 #[derive(Debug)]
 pub(crate) struct Passwords {
-    /// Nobody's password: it is what the guess for a name that does not exist is checked against, so
-    /// that the time tells nothing.
+    /// Nobody's password: it is what the guess for a name that does not exist is checked against,
+    /// so that the time tells nothing.
     decoy: String,
     slots: Arc<Semaphore>,
 }
@@ -53,8 +54,8 @@ impl Passwords {
             .await
             .map_err(|_| Failure::Busy)?
             .map_err(|_| Failure::Busy)?;
-        // Cancellation safety: when the client leaves, the hash in work is finished unseen, and keeps its
-        // slot until then.
+        // Cancellation safety: when the client leaves, the hash in work is finished unseen, and
+        // keeps its slot until then.
         let verify = move || {
             let _slot = slot;
             Argon2::default().verify_password(password.as_bytes(), hash.as_str())

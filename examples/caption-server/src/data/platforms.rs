@@ -81,13 +81,15 @@ impl Data {
         Ok(row.bind(id).bind(user).execute(&self.pool).await?.rows_affected() > 0)
     }
 
-    /// Makes one of the user's platforms the default; false, and nothing changes, if it is not theirs.
+    /// Makes one of the user's platforms the default; false, and nothing changes, if it is not
+    /// theirs.
     pub(crate) async fn set_default(&self, user: &str, id: &str) -> Result<bool, DataError> {
         let mut transaction = self.pool.begin().await?;
         let none = sqlx::query("UPDATE caption_platforms SET is_default = 0 WHERE user_id = $1");
         none.bind(user).execute(&mut *transaction).await?;
         let one = sqlx::query(
-            "UPDATE caption_platforms SET is_default = 1 WHERE id = $1 AND user_id = $2 AND active = 1",
+            "UPDATE caption_platforms SET is_default = 1 \
+             WHERE id = $1 AND user_id = $2 AND active = 1",
         );
         let one = one.bind(id).bind(user).execute(&mut *transaction).await?.rows_affected();
         if one == 0 {

@@ -205,7 +205,8 @@ impl Data {
         Ok(())
     }
 
-    /// Of a task of the user's, in the order of its pictures; thumbnails are large, so only if asked for.
+    /// Of a task of the user's, in the order of its pictures; thumbnails are large, so only if
+    /// asked for.
     pub(crate) async fn results_of(
         &self,
         user: &str,

@@ -23,7 +23,8 @@ use crate::{
 
 /// Where people land when no other page is waiting for them.
 const LANDING: &str = "/caption_generation";
-/// How long "keep me signed in" keeps somebody signed in: so long without a visit, and so long at all.
+/// How long "keep me signed in" keeps somebody signed in: so long without a visit, and so long at
+/// all.
 const REMEMBERED_IDLE: Duration = Duration::from_secs(14 * 24 * 3600);
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
 

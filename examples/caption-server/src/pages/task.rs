@@ -92,8 +92,8 @@ pub(crate) async fn cancel(app: &App, parts: &Parts, id: &str) -> Result<Answer,
     Ok(reply::see_other(&format!("/caption_tasks/{id}")))
 }
 
-/// `GET /api/caption_tasks/{id}/events`: the state, whenever it changes, until the task is over or the
-/// session ends.
+/// `GET /api/caption_tasks/{id}/events`: the state, whenever it changes, until the task is over or
+/// the session ends.
 pub(crate) async fn events(app: &App, parts: &Parts, id: &str) -> Result<Answer, Failure> {
     let visitor = Visitor::of(app, parts).await?;
     let _ = found(&app.data, &visitor.user.id, id).await?;

@@ -1,4 +1,5 @@
-//! Every page, looked at by axe in Chromium: at the width of a telephone and of a desk, light and dark.
+//! Every page, looked at by axe in Chromium: at the width of a telephone and of a desk, light and
+//! dark.
 //!
 //! With `PICTURES` set to a folder each page is also saved there as a picture.
 

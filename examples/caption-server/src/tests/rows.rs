@@ -1,4 +1,5 @@
-//! The rows F16 to F30 and F40 of the feature table, from outside. Each test is named after its row.
+//! The rows F16 to F30 and F40 of the feature table, from outside. Each test is named after its
+//! row.
 
 use serde_json::json;
 use test_support::{PATIENCE, RedisServer, bounded};

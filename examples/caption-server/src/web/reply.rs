@@ -93,7 +93,8 @@ pub(crate) fn whole_see_other(place: &str) -> Whole {
     answer
 }
 
-/// Whether the client would rather have JSON than a page: it says so, or the address is for programs.
+/// Whether the client would rather have JSON than a page: it says so, or the address is for
+/// programs.
 pub(crate) fn wants_json(parts: &Parts) -> bool {
     let accepts = |wanted: &str| {
         let lines = parts.headers.get_all(header::ACCEPT).iter();

@@ -1,5 +1,5 @@
-//! Takes uploaded pictures and what stands beside them out of a `multipart/form-data` body: onto the
-//! disk as they arrive, so that memory holds a chunk of each upload and no more.
+//! Takes uploaded pictures and what stands beside them out of a `multipart/form-data` body: onto
+//! the disk as they arrive, so that memory holds a chunk of each upload and no more.
 
 use std::{
     io,
@@ -34,7 +34,8 @@ pub(crate) const MAX_UPLOAD: u64 = 64 * 1024 * 1024;
 /// The most pictures in one upload; a user's settings may say fewer.
 const MAX_PICTURES: usize = 500;
 const MAX_FIELD: usize = 1_024;
-/// What may arrive before the head of the next part is there, with what comes behind it in one piece.
+/// What may arrive before the head of the next part is there, with what comes behind it in one
+/// piece.
 const MAX_HEAD: u64 = 256 * 1024;
 const PIECE: usize = 64 * 1024;
 /// How much of a refused body is read and thrown away.
@@ -71,8 +72,8 @@ pub(crate) struct Sent {
     pub(crate) digest: String,
 }
 
-/// Reads the body until it is complete, within bounds of size and time. Nothing is kept of a body that
-/// does not prove that it comes from a page of this session: by the header that the caller has
+/// Reads the body until it is complete, within bounds of size and time. Nothing is kept of a body
+/// that does not prove that it comes from a page of this session: by the header that the caller has
 /// `verified`, or by its first field.
 pub(crate) async fn receive(
     headers: &HeaderMap,
@@ -151,8 +152,8 @@ async fn parse(
     Ok(Upload { pictures, fields: Fields::of(fields), _folder: folder })
 }
 
-/// Hands a body on piece by piece, so that no more is read ahead than one of them; and while the reader
-/// looks for the head of the next part, no more than what is `left` for that.
+/// Hands a body on piece by piece, so that no more is read ahead than one of them; and while the
+/// reader looks for the head of the next part, no more than what is `left` for that.
 fn paced<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     left: Arc<AtomicU64>,
@@ -191,8 +192,8 @@ async fn text(mut field: Field<'_>) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| Failure::Bad("The form is not valid UTF-8."))
 }
 
-/// `None` for the empty file that a browser sends when none was chosen, and for what lies in a folder
-/// and is no picture.
+/// `None` for the empty file that a browser sends when none was chosen, and for what lies in a
+/// folder and is no picture.
 async fn save(
     mut field: Field<'_>,
     path: PathBuf,
