@@ -151,7 +151,7 @@ mod layer;
 mod request;
 mod sealing;
 mod session;
-mod session_api;
+pub mod session_api;
 mod store;
 mod sync;
 mod telemetry;
@@ -214,10 +214,9 @@ pub use transport::{
     cookie::{CookieConfig, SameSite},
 };
 
-/// Endpoints for a session's own page and scripts.
-pub mod state_api {
-    pub use crate::session_api::{ApiBody, ApiFuture, SessionApi};
-}
+/// The former name of [`session_api`].
+#[doc(hidden)]
+pub use session_api as state_api;
 
 /// Places where this crate's own tests hold a store or move its clock.
 #[cfg(feature = "_hooks")]

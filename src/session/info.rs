@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// The public id, for [`SessionContext::revoke`].
+    /// The public id, for [`SessionContext::revoke`](crate::SessionContext::revoke).
     pub id: SessionId,
     /// When the session was signed in to.
     pub created_at: Timestamp,

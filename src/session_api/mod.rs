@@ -22,7 +22,7 @@
 //! ```
 //! use http::{Request, StatusCode};
 //! use tower::{Layer, ServiceExt};
-//! use tower_redis_session::{MemoryStore, RedisSessionLayer, state_api::SessionApi};
+//! use tower_redis_session::{MemoryStore, RedisSessionLayer, session_api::SessionApi};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -76,7 +76,7 @@ impl SessionApi {
     /// With the defaults of every setting.
     ///
     /// ```
-    /// # use tower_redis_session::state_api::SessionApi;
+    /// # use tower_redis_session::session_api::SessionApi;
     /// let api = SessionApi::new();
     /// ```
     #[must_use]
@@ -93,7 +93,7 @@ impl SessionApi {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use tower_redis_session::state_api::SessionApi;
+    /// # use tower_redis_session::session_api::SessionApi;
     /// let api = SessionApi::new().interval(Duration::from_secs(15));
     /// ```
     #[must_use]
@@ -107,7 +107,7 @@ impl SessionApi {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use tower_redis_session::state_api::SessionApi;
+    /// # use tower_redis_session::session_api::SessionApi;
     /// let api = SessionApi::new().stream_life(Duration::from_secs(60));
     /// ```
     #[must_use]
@@ -120,7 +120,7 @@ impl SessionApi {
     /// Defaults to 1,024.
     ///
     /// ```
-    /// # use tower_redis_session::state_api::SessionApi;
+    /// # use tower_redis_session::session_api::SessionApi;
     /// let api = SessionApi::new().max_streams(100);
     /// ```
     #[must_use]
@@ -133,7 +133,7 @@ impl SessionApi {
     /// waits for its open requests to end.
     ///
     /// ```
-    /// # use tower_redis_session::state_api::SessionApi;
+    /// # use tower_redis_session::session_api::SessionApi;
     /// let api = SessionApi::new();
     /// let mounted = api.clone();
     /// api.end_streams();

@@ -13,7 +13,7 @@
 
 use std::{fs, path::Path};
 
-use crate::source::{Source, sources};
+use crate::source::sources;
 
 /// Rooms and files that compute: nothing in them waits, logs, asks the time or knows HTTP.
 const PURE: &[&str] = &[

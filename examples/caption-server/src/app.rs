@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower_redis_session::{RedisSessionLayer, state_api::SessionApi};
+use tower_redis_session::{RedisSessionLayer, session_api::SessionApi};
 
 use crate::{
     captions::{Captioner, tasks::Tasks},

@@ -162,7 +162,7 @@ fn every_change_has_its_plan() {
 }
 
 #[test]
-fn a_session_begins_with_the_policys_times_and_version_1() {
+fn a_session_begins_with_the_times_of_the_policy_and_version_1() {
     let now = START.saturating_add(HOUR);
     let make = changes(|c| {
         c.insert("b", json("2"));
