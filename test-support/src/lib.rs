@@ -7,6 +7,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::len_without_is_empty,
+    clippy::new_without_default,
     reason = "test code: a panic is the report"
 )]
 
@@ -48,7 +50,7 @@ pub use gate::Gates;
 pub use held_requests::{Cut, Held, HeldAll};
 pub use http_client::{Client, Reply, get_h2};
 pub use intercept::{Gate, Interceptor, Wire};
-pub use log_capture::{Captured, LogCapture};
+pub use log_capture::{Captured, LogCapture, prints_its_log};
 pub use matching::Matching;
 pub use monitor::{Command, Monitor, Source, names};
 pub use outage::Outage;

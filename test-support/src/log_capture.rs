@@ -11,6 +11,13 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::leak_monitor::{self, LeakMonitor};
 
+/// Whether `RUST_LOG` is set: the whole process then prints its log, and nobody captures it.
+pub fn prints_its_log() -> bool {
+    let Ok(filter) = std::env::var("RUST_LOG") else { return false };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    true
+}
+
 /// A shared buffer of what was logged.
 #[derive(Debug, Clone, Default)]
 pub struct LogCapture {

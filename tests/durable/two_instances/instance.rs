@@ -199,10 +199,7 @@ pub struct Status {
 pub async fn instance_process() {
     let Some(settings) = asked_to_serve() else { return };
     let settings: Settings = serde_json::from_str(&settings).unwrap();
-    if let Ok(filter) = std::env::var("RUST_LOG") {
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        log.init();
-    } else {
+    if !test_support::prints_its_log() {
         let _ = LogCapture::of_the_process();
     }
     let hooks = Hooks::default();

@@ -49,6 +49,6 @@ fn rustsec_2026_0097_tokens_come_from_the_operating_system() {
     for generator in ["rand", "rand_core", "rand_chacha", "fastrand", "uuid", "oorandom"] {
         assert!(!names.iter().any(|(name, _)| *name == generator), "{generator}");
     }
-    let token = read("src/token.rs");
+    let token = read("src/session/token.rs");
     assert_eq!(token.matches("getrandom::fill").count(), 1);
 }

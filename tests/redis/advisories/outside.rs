@@ -41,10 +41,12 @@ async fn cve_2025_49844_no_script_is_made_of_what_a_client_sends() {
 }
 
 fn lua_files() -> Vec<String> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/redis");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/redis/lua");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let lua = files.filter(|path| path.extension().is_some_and(|end| end == "lua"));
-    lua.map(|path| std::fs::read_to_string(path).unwrap()).collect()
+    let sources: Vec<_> = lua.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    assert!(sources.len() > 5, "{sources:?}");
+    sources
 }
 
 /// Redis CVE-2025-21605 let one who had not signed in take all memory, CVE-2026-23479 and others

@@ -54,7 +54,7 @@ pub const ROWS: &[Row] = &[
         number: 15,
         must: "The removal cookie has every attribute of the one that was set.",
         tests: &[
-            "src/cookie/tests.rs::what_builds_says_the_same_to_a_browser",
+            "src/transport/cookie/tests.rs::what_builds_says_the_same_to_a_browser",
             "tests/redis/revival.rs::\
              the_removal_cookie_repeats_every_attribute_of_the_one_that_was_set",
         ],
@@ -66,7 +66,8 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/redis/life_cycle.rs::\
              an_idle_session_ends_on_the_server_whatever_the_client_keeps",
-            "src/expiry/tests.rs::a_session_is_over_at_its_end_and_not_a_millisecond_before",
+            "src/session/expiry/tests.rs::\
+             a_session_is_over_at_its_end_and_not_a_millisecond_before",
             "tests/redis/advisories/cookies.rs::\
              tower_sessions_0_4_3_no_store_gives_out_what_has_ended",
         ],
@@ -77,8 +78,9 @@ pub const ROWS: &[Row] = &[
         must: "The absolute end is the server's, and moved by nothing but a login.",
         tests: &[
             "tests/redis/life_cycle.rs::the_absolute_end_is_moved_by_nothing_but_a_login",
-            "src/expiry/tests.rs::no_activity_passes_the_absolute_end_or_shortens_a_session",
-            "src/changes/tests.rs::only_a_login_or_a_new_expiry_moves_the_absolute_end",
+            "src/session/expiry/tests.rs::\
+             no_activity_passes_the_absolute_end_or_shortens_a_session",
+            "src/session/changes/tests.rs::only_a_login_or_a_new_expiry_moves_the_absolute_end",
         ],
         open: "",
     },
@@ -111,7 +113,7 @@ pub const ROWS: &[Row] = &[
             "tests/redis/life_cycle.rs::a_touch_rewrites_no_value_and_creates_no_key",
             "tests/redis/commands.rs::\
              reading_past_the_touch_interval_writes_the_activity_down_once",
-            "src/expiry/tests.rs::activity_slides_the_idle_end_and_never_the_absolute_one",
+            "src/session/expiry/tests.rs::activity_slides_the_idle_end_and_never_the_absolute_one",
             "tests/durable/schedules/renewal.rs::a_touch_that_arrives_after_the_logout",
         ],
         open: "",
@@ -132,11 +134,11 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/redis/life_cycle.rs::\
              a_record_over_its_bound_is_refused_before_the_store_is_asked",
-            "src/changes/tests.rs::a_record_of_the_bound_is_taken_and_one_byte_more_is_not",
+            "src/session/changes/tests.rs::a_record_of_the_bound_is_taken_and_one_byte_more_is_not",
             "tests/redis/advisories/records.rs::cve_2016_4423_nobody_stores_more_than_the_bound",
             "tests/redis/bounds.rs::\
              beyond_a_bound_nothing_is_asked_of_the_store_and_nothing_is_lost",
-            "src/depth.rs::the_bound_is_exact_and_texts_do_not_count",
+            "src/session/json.rs::the_bound_is_exact_and_texts_do_not_count",
         ],
         open: "",
     },
@@ -177,7 +179,7 @@ pub const ROWS: &[Row] = &[
         number: 25,
         must: "Safe defaults of the cookie, weakened only by a name that says so.",
         tests: &[
-            "src/cookie/tests.rs::the_headers_are_as_documented",
+            "src/transport/cookie/tests.rs::the_headers_are_as_documented",
             "tests/redis/cookie.rs::the_attributes_of_the_cookie_never_change",
         ],
         open: "",
@@ -186,8 +188,8 @@ pub const ROWS: &[Row] = &[
         number: 26,
         must: "A cookie that contradicts itself, or could not be sent as it is meant, does not build.",
         tests: &[
-            "src/cookie/tests.rs::what_contradicts_itself_or_is_malformed_does_not_build",
-            "src/cookie/tests.rs::what_builds_says_the_same_to_a_browser",
+            "src/transport/cookie/tests.rs::what_contradicts_itself_or_is_malformed_does_not_build",
+            "src/transport/cookie/tests.rs::what_builds_says_the_same_to_a_browser",
             "tests/redis/advisories/cookies.rs::\
              rustsec_2024_0009_no_setting_puts_a_header_or_an_attribute_into_the_answer",
         ],
@@ -197,8 +199,8 @@ pub const ROWS: &[Row] = &[
         number: 27,
         must: "Name and value fit 4096 bytes, each attribute 1024.",
         tests: &[
-            "src/cookie/tests.rs::what_contradicts_itself_or_is_malformed_does_not_build",
-            "src/cookie/tests.rs::what_browsers_take_builds",
+            "src/transport/cookie/tests.rs::what_contradicts_itself_or_is_malformed_does_not_build",
+            "src/transport/cookie/tests.rs::what_browsers_take_builds",
         ],
         open: "",
     },
@@ -206,8 +208,8 @@ pub const ROWS: &[Row] = &[
         number: 28,
         must: "`Max-Age` is whole seconds from 1 to 400 days.",
         tests: &[
-            "src/cookie/tests.rs::max_age_has_whole_seconds_from_1_to_400_days",
-            "src/expiry/tests.rs::the_ends_of_time_do_not_overflow",
+            "src/transport/cookie/tests.rs::max_age_has_whole_seconds_from_1_to_400_days",
+            "src/session/expiry/tests.rs::the_ends_of_time_do_not_overflow",
             "tests/redis/advisories/cookies.rs::rustsec_2017_0005_no_age_is_too_large_to_be_sent",
         ],
         open: "",
@@ -216,9 +218,9 @@ pub const ROWS: &[Row] = &[
         number: 29,
         must: "Our cookie is found by bytes: exact name, only space and tab trimmed, nothing decoded.",
         tests: &[
-            "src/cookie/find/tests.rs::what_is_not_exactly_our_cookie_is_not_ours",
-            "src/cookie/find/tests.rs::only_pairs_of_exactly_our_name_give_a_token",
-            "src/cookie/find/tests.rs::a_name_that_is_off_by_a_byte_is_not_ours",
+            "src/transport/cookie/parse/tests.rs::what_is_not_exactly_our_cookie_is_not_ours",
+            "src/transport/cookie/parse/tests.rs::only_pairs_of_exactly_our_name_give_a_token",
+            "src/transport/cookie/parse/tests.rs::a_name_that_is_off_by_a_byte_is_not_ours",
             "tests/redis/advisories/cookies.rs::cookie_chaos_2025_only_space_and_tab_are_trimmed",
         ],
         open: "",
@@ -228,7 +230,7 @@ pub const ROWS: &[Row] = &[
         must: "A bad cookie of a neighbour does not hide ours.",
         tests: &[
             "tests/redis/cookie.rs::a_bad_cookie_of_a_neighbour_does_not_hide_ours",
-            "src/cookie/find/tests.rs::our_cookie_is_found_beside_anything",
+            "src/transport/cookie/parse/tests.rs::our_cookie_is_found_beside_anything",
         ],
         open: "",
     },
@@ -238,7 +240,7 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/redis/cookie.rs::of_two_live_cookies_none_is_used_and_none_is_touched",
             "tests/redis/peer_defects.rs::a_bogus_second_cookie_of_our_name_signs_nobody_out",
-            "src/cookie/find/tests.rs::four_well_formed_tokens_are_looked_at",
+            "src/transport/cookie/parse/tests.rs::four_well_formed_tokens_are_looked_at",
         ],
         open: "",
     },
@@ -247,7 +249,7 @@ pub const ROWS: &[Row] = &[
         must: "Several `Cookie` lines count as one.",
         tests: &[
             "tests/redis/cookie.rs::several_cookie_lines_count_as_one",
-            "src/cookie/find/tests.rs::several_header_lines_are_one",
+            "src/transport/cookie/parse/tests.rs::several_header_lines_are_one",
         ],
         open: "",
     },
@@ -268,7 +270,7 @@ pub const ROWS: &[Row] = &[
         tests: &[
             "tests/redis/cookie.rs::caches_are_told_that_a_response_depends_on_the_session",
             "tests/redis/cookie.rs::a_shared_cache_never_gives_one_client_what_belongs_to_another",
-            "src/response.rs::vary_is_merged_into_what_the_app_said",
+            "src/layer/response.rs::vary_is_merged_into_what_the_app_said",
             "tests/redis/advisories/cookies.rs::\
              cve_2023_30861_an_answer_that_depends_on_the_session_says_so",
         ],
@@ -279,7 +281,7 @@ pub const ROWS: &[Row] = &[
         must: "`Cache-Control: no-store` with our cookie.",
         tests: &[
             "tests/redis/cookie.rs::caches_are_told_that_a_response_depends_on_the_session",
-            "src/response.rs::a_weaker_cache_control_gives_way",
+            "src/layer/response.rs::a_weaker_cache_control_gives_way",
         ],
         open: "",
     },
@@ -299,8 +301,8 @@ pub const ROWS: &[Row] = &[
         number: 37,
         must: "`Partitioned` is asked for, and never without `Secure`.",
         tests: &[
-            "src/cookie/tests.rs::the_headers_are_as_documented",
-            "src/cookie/tests.rs::what_contradicts_itself_or_is_malformed_does_not_build",
+            "src/transport/cookie/tests.rs::the_headers_are_as_documented",
+            "src/transport/cookie/tests.rs::what_contradicts_itself_or_is_malformed_does_not_build",
         ],
         open: "",
     },

@@ -86,8 +86,8 @@ pub const ROWS: &[Row] = &[
             "tests/rules/structure.rs::the_build_denies_what_is_promised_to_be_absent",
             "tests/durable/leaks.rs::no_secret_shows_with_redis_alone",
             "tests/durable/leaks.rs::no_secret_shows_with_redis_before_postgresql",
-            "src/record/tests.rs::a_flipped_byte_never_panics",
-            "src/cookie/find/tests.rs::arbitrary_bytes_never_panic",
+            "src/session/record/tests.rs::a_flipped_byte_never_panics",
+            "src/transport/cookie/parse/tests.rs::arbitrary_bytes_never_panic",
             "test-support/tests/tools/guards.rs::a_panic_of_the_library_fails_its_test",
         ],
         open: "",
@@ -245,8 +245,9 @@ pub const ROWS: &[Row] = &[
         must: "Stored bytes are inert data of a known version; another version is neither destroyed \
                nor overwritten.",
         tests: &[
-            "src/record/tests.rs::arbitrary_bytes_are_an_error_or_a_record_that_writes_them",
-            "src/record/tests.rs::another_format_is_unsupported_whatever_follows",
+            "src/session/record/tests.rs::\
+             arbitrary_bytes_are_an_error_or_a_record_that_writes_them",
+            "src/session/record/tests.rs::another_format_is_unsupported_whatever_follows",
             "tests/redis/life_cycle.rs::a_record_of_a_newer_version_is_refused_and_kept_as_it_is",
             "tests/redis/advisories/records.rs::\
              cve_2020_9484_stored_bytes_are_data_and_nothing_else",
@@ -259,9 +260,9 @@ pub const ROWS: &[Row] = &[
         number: 62,
         must: "Records can be sealed: encrypted and bound to their id and version.",
         tests: &[
-            "src/seal/tests.rs::no_bit_of_it_can_be_another",
-            "src/seal/tests.rs::another_session_opens_nothing",
-            "src/seal/tests.rs::nor_what_stands_open_beside_it",
+            "src/sealing/records/tests.rs::no_bit_of_it_can_be_another",
+            "src/sealing/records/tests.rs::another_session_opens_nothing",
+            "src/sealing/records/tests.rs::nor_what_stands_open_beside_it",
             "tests/redis/sealed.rs::\
              what_was_swapped_put_back_or_changed_in_the_store_is_no_session",
             "tests/redis/sealed.rs::\

@@ -8,9 +8,10 @@ pub const ROWS: &[Row] = &[
         must: "At least 128 bits of the operating system's randomness in an id, and nothing else; \
                without randomness there is no id.",
         tests: &[
-            "src/token/tests.rs::a_token_is_256_bits_in_43_characters",
-            "src/token/tests.rs::a_million_tokens_are_distinct_and_every_bit_of_them_is_random",
-            "src/token/tests.rs::without_randomness_there_is_no_token",
+            "src/session/token/tests.rs::a_token_is_256_bits_in_43_characters",
+            "src/session/token/tests.rs::\
+             a_million_tokens_are_distinct_and_every_bit_of_them_is_random",
+            "src/session/token/tests.rs::without_randomness_there_is_no_token",
             "tests/redis/advisories/dependencies.rs::\
              rustsec_2026_0097_tokens_come_from_the_operating_system",
         ],
@@ -19,9 +20,8 @@ pub const ROWS: &[Row] = &[
     Row {
         number: 2,
         must: "An id means nothing: no time, host, user or count is in it.",
-        tests: &[
-            "src/token/tests.rs::a_million_tokens_are_distinct_and_every_bit_of_them_is_random",
-        ],
+        tests: &["src/session/token/tests.rs::\
+             a_million_tokens_are_distinct_and_every_bit_of_them_is_random"],
         open: "",
     },
     Row {
@@ -29,11 +29,11 @@ pub const ROWS: &[Row] = &[
         must: "One exact form; anything else is no session and never reaches the store.",
         tests: &[
             "tests/redis/commands.rs::a_thousand_malformed_cookies_send_no_command",
-            "src/token/tests.rs::only_the_one_exact_form_is_a_token",
-            "src/token/tests.rs::any_bytes_are_a_token_only_if_they_are_its_text",
-            "src/token/tests.rs::\
+            "src/session/token/tests.rs::only_the_one_exact_form_is_a_token",
+            "src/session/token/tests.rs::any_bytes_are_a_token_only_if_they_are_its_text",
+            "src/session/token/tests.rs::\
              bytes_of_the_right_length_and_letters_are_a_token_only_if_canonical",
-            "src/token/tests.rs::tokens_and_ids_round_trip",
+            "src/session/token/tests.rs::tokens_and_ids_round_trip",
             "tests/redis/advisories/fixation.rs::\
              cve_2024_3400_an_id_is_parsed_and_leads_to_no_file",
         ],
@@ -77,7 +77,7 @@ pub const ROWS: &[Row] = &[
         must: "To look an id up tells nothing by its time; secrets are never compared byte by byte.",
         tests: &[
             "tests/rules/structure.rs::the_bytes_of_a_token_are_never_compared_or_printed",
-            "src/token/tests.rs::the_id_gives_nothing_of_the_token",
+            "src/session/token/tests.rs::the_id_gives_nothing_of_the_token",
         ],
         open: "",
     },
@@ -89,10 +89,10 @@ pub const ROWS: &[Row] = &[
             "tests/durable/leaks.rs::no_secret_shows_with_redis_before_postgresql",
             "tests/redis/life_cycle.rs::nothing_that_is_logged_or_printed_holds_a_secret",
             "tests/layer/reported_state.rs::an_error_never_tells_the_value_that_it_is_about",
-            "src/record/tests.rs::a_record_prints_no_value_user_or_mark",
-            "src/token/tests.rs::a_token_is_not_printed",
-            "src/config/tests.rs::no_secret_is_printed",
-            "src/cookie/tests.rs::the_header_is_marked_as_secret",
+            "src/session/record/tests.rs::a_record_prints_no_value_user_or_mark",
+            "src/session/token/tests.rs::a_token_is_not_printed",
+            "src/env/tests.rs::no_secret_is_printed",
+            "src/transport/cookie/tests.rs::the_header_is_marked_as_secret",
             "test-support/tests/tools/guards.rs::\
              a_secret_that_is_logged_printed_or_stored_fails_its_test",
         ],
