@@ -1,5 +1,7 @@
 //! Room.
 
+#[cfg(any(feature = "redis", feature = "_database"))]
+pub(crate) mod circuit_breaker;
 pub(crate) mod keyed_lock;
 #[cfg(feature = "redis")]
 pub(crate) mod single_flight;

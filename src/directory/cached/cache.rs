@@ -17,12 +17,12 @@ use crate::{
         builder::Times,
         doubts::Doubts,
         envelope::Kind,
-        outage::Outage,
         sealing::{Sealing, Unreadable},
     },
     error::{Causes, Error},
     session::write_id::Marks,
     store::redis::entries::Entries,
+    sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
     telemetry::status::StoreStatus,
 };
 
@@ -30,6 +30,8 @@ use crate::{
 const ID_MAX: usize = 1024;
 /// The first and the longest pause between two attempts to remove what is in doubt.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// When Redis is left alone, and who tries again.
+const POLICY: Policy = Policy { threshold: 3, retry: Retry::OneEvery(Duration::from_secs(1)) };
 /// Keys that are removed by one command.
 const AT_ONCE: usize = 256;
 
@@ -39,14 +41,15 @@ pub(super) struct Cache {
     pub(super) marks: Marks,
     sealing: Sealing,
     uptime: Uptime,
-    outage: Mutex<Outage>,
+    breaker: Mutex<CircuitBreaker<Moment>>,
     doubts: Mutex<(Doubts, Option<AbortHandle>)>,
 }
 
 impl Cache {
     pub(super) fn new(entries: Entries, times: Times, sealing: Sealing) -> Self {
-        let (marks, uptime, outage, doubts) = Default::default();
-        Self { entries, times, marks, sealing, uptime, outage, doubts }
+        let (marks, uptime, doubts) = Default::default();
+        let breaker = Mutex::new(CircuitBreaker::new(POLICY));
+        Self { entries, times, marks, sealing, uptime, breaker, doubts }
     }
 
     pub(super) fn key(&self, kind: Kind, user: &str) -> Box<str> {
@@ -67,7 +70,7 @@ impl Cache {
     }
 
     pub(super) fn may_ask(&self) -> bool {
-        self.outage().may_ask(self.uptime.now())
+        self.breaker().admit(self.uptime.now())
     }
 
     pub(super) fn pack(&self, place: &Place, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
@@ -95,12 +98,12 @@ impl Cache {
         let result = result.unwrap_or_else(|_| Err(Error::unavailable("no answer in time")));
         match &result {
             Ok(_) => {
-                if self.outage().succeed() {
+                if self.breaker().succeed() {
                     tracing::info!("redis is back, the directory is cached again");
                 }
             }
             Err(error) => {
-                if self.outage().fail(self.uptime.now()) {
+                if self.breaker().fail(self.uptime.now()) {
                     let cause = Causes(error);
                     tracing::warn!(%cause, "redis is away, the directory is answered by its source");
                 }
@@ -138,12 +141,12 @@ impl Cache {
     }
 
     pub(super) fn status(&self) -> StoreStatus {
-        let answers = !self.outage().is_on();
+        let answers = self.breaker().is_closed();
         StoreStatus { answers, ..self.entries.status() }
     }
 
-    fn outage(&self) -> MutexGuard<'_, Outage> {
-        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn breaker(&self) -> MutexGuard<'_, CircuitBreaker<Moment>> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn doubts(&self) -> MutexGuard<'_, (Doubts, Option<AbortHandle>)> {
