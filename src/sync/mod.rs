@@ -1,5 +1,6 @@
 //! Room.
 
+pub(crate) mod backoff;
 #[cfg(any(feature = "redis", feature = "_database"))]
 pub(crate) mod circuit_breaker;
 pub(crate) mod keyed_lock;

@@ -22,14 +22,17 @@ use crate::{
     error::{Causes, Error},
     session::write_id::Marks,
     store::redis::entries::Entries,
-    sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
+    sync::{
+        backoff::Backoff,
+        circuit_breaker::{CircuitBreaker, Policy, Retry},
+    },
     telemetry::status::StoreStatus,
 };
 
 /// Longest id of a user or a platform, in bytes.
 const ID_MAX: usize = 1024;
-/// The first and the longest pause between two attempts to remove what is in doubt.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// Between two attempts to remove what is in doubt.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
 /// When Redis is left alone, and who tries again.
 const POLICY: Policy = Policy { threshold: 3, retry: Retry::OneEvery(Duration::from_secs(1)) };
 /// Keys that are removed by one command.
@@ -156,7 +159,7 @@ impl Cache {
 
 /// Removes what is in doubt, until there is nothing, or nobody who has the cache.
 async fn remove_all(cache: std::sync::Weak<Cache>) {
-    let mut pause = PAUSE.0;
+    let mut backoff = BACKOFF;
     loop {
         let Some(cache) = cache.upgrade() else { return };
         let (keys, number) = {
@@ -173,12 +176,11 @@ async fn remove_all(cache: std::sync::Weak<Cache>) {
         if cache.within(limit, cache.entries.remove(&keys)).await.is_ok() {
             cache.settle(&keys, number);
             tracing::info!(count = keys.len(), "entries of the directory removed late");
-            pause = PAUSE.0;
+            backoff.reset();
             continue;
         }
         drop(cache);
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE.1);
+        backoff.pause().await;
     }
 }
 
