@@ -21,7 +21,6 @@ mod envelope;
 mod invalidation;
 mod lease;
 mod lookup;
-mod outage;
 mod part;
 mod sealing;
 

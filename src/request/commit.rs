@@ -15,10 +15,10 @@ use crate::{
     session::{
         changes::{Changes, Plan},
         record::Record,
-        token::Token,
+        token::{SessionId, Token},
     },
     store::{Expected, Login, SaveOutcome},
-    sync::keyed_lock::Place,
+    sync::keyed_lock::Turn,
     telemetry::event::Event,
 };
 
@@ -78,7 +78,7 @@ impl RequestSession {
     pub(crate) async fn commit_edit(
         &self,
         name: &str,
-        line: Option<Place<'_>>,
+        turn: Option<Turn<'_, SessionId>>,
         fresh: bool,
         mut edit: impl FnMut(Option<&[u8]>) -> Result<Bytes, Error>,
     ) -> Result<Applied, Error> {
@@ -95,7 +95,7 @@ impl RequestSession {
             changes.insert(name, json);
             Ok(Cow::Owned(changes))
         };
-        let applied = self.apply(changes, line, fresh).await?;
+        let applied = self.apply(changes, turn, fresh).await?;
         guard.changes = None;
         Ok(applied)
     }
@@ -125,12 +125,12 @@ impl RequestSession {
     }
 
     /// Applies `changes` to the record that the store has, whatever it has become meanwhile.
-    /// `line` is the place among this process' writers, if the caller has one already; `fresh` is
+    /// `turn` is the one among this process' writers, if the caller has one already; `fresh` is
     /// whether the record was loaded for this very call, or need not be.
     async fn apply<'a>(
         &self,
         mut changes: impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,
-        mut line: Option<Place<'_>>,
+        mut turn: Option<Turn<'_, SessionId>>,
         mut fresh: bool,
     ) -> Result<Applied, Error> {
         let (backend, mark) = (&*self.backend, self.backend.marks.draw()?);
@@ -157,8 +157,8 @@ impl RequestSession {
                 (Settled::Conflict(current), Some(held)) => {
                     let id = held.id;
                     self.hold_instead(held, current)?;
-                    if line.is_none() {
-                        line = Some(backend.lines.line_up(id).await);
+                    if turn.is_none() {
+                        turn = Some(backend.write_locks.acquire(id).await);
                     }
                 }
                 (Settled::Gone | Settled::Conflict(_), _) => {}

@@ -18,7 +18,7 @@ use crate::{
         write_id::Marks,
     },
     store::Store,
-    sync::keyed_lock::Lines,
+    sync::keyed_lock::KeyedLock,
     telemetry::events::Events,
     transport::Transport,
 };
@@ -45,7 +45,9 @@ pub(crate) struct Backend {
     pub(crate) acknowledgement: Duration,
     /// Commits and touches that have started; `shutdown` waits for them.
     pub(crate) tracker: TaskTracker,
-    pub(crate) lines: Lines,
+    /// The writers of one session in this process take turns, which spares conflicts. The fence in
+    /// the store keeps things right without it.
+    pub(crate) write_locks: KeyedLock<SessionId>,
     pub(crate) marks: Marks,
     pub(crate) events: Events,
 }
@@ -54,8 +56,16 @@ impl Backend {
     pub(crate) fn new(store: Box<dyn Store>, rules: Rules) -> Arc<Self> {
         let (clock, acknowledgement) = (store.clock(), store.acknowledgement());
         let events = store.events();
-        let (tracker, lines, marks) = (TaskTracker::new(), Lines::default(), Marks::default());
-        Arc::new(Self { store, clock, rules, acknowledgement, tracker, lines, marks, events })
+        Arc::new(Self {
+            store,
+            clock,
+            rules,
+            acknowledgement,
+            tracker: TaskTracker::new(),
+            write_locks: KeyedLock::default(),
+            marks: Marks::default(),
+            events,
+        })
     }
 
     /// The record that was found under `id`, with its content open.

@@ -35,11 +35,11 @@ impl RequestSession {
         F: FnMut(Option<T>) -> T,
     {
         self.flush_first().await?;
-        // In line before the load: what is loaded then is what the save will find, unless another
+        // In turn before the load: what is loaded then is what the save will find, unless another
         // process comes in between.
         let held = self.state().held.as_ref().map(|held| held.id);
-        let line = match held.or_else(|| self.presented().first().map(|(id, _)| *id)) {
-            Some(id) => Some(self.backend.lines.line_up(id).await),
+        let turn = match held.or_else(|| self.presented().first().map(|(id, _)| *id)) {
+            Some(id) => Some(self.backend.write_locks.acquire(id).await),
             None => None,
         };
         self.load().await?;
@@ -51,7 +51,7 @@ impl RequestSession {
             stored = Some(value);
             Ok(json)
         };
-        match self.commit_edit(name, line, held.is_none(), edit).await? {
+        match self.commit_edit(name, turn, held.is_none(), edit).await? {
             Applied::Done => stored.ok_or_else(Error::absent),
             Applied::Gone => Err(Error::ended()),
         }

@@ -10,13 +10,14 @@ use crate::{
     },
     session::{info::SessionInfo, record::Record, token::SessionId},
     store::SaveOutcome,
+    sync::backoff::Backoff,
     telemetry::event::Event,
 };
 
 /// Looks at the list of a user's sessions: again as long as some move meanwhile.
 const LOOKS: u32 = 8;
-/// Before the second look; twice as long before each further one.
-const PAUSE: Duration = Duration::from_millis(10);
+/// After a look that found one that moved.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(1_280));
 
 impl Backend {
     /// The live sessions of a user, the latest sign-in first.
@@ -61,8 +62,8 @@ impl Backend {
     /// budget of its own, so that however many there are each has its turn.
     pub(crate) async fn clear_platform_of(&self, user: &str) -> Result<u64, Error> {
         let budget = self.rules.budget.saturating_add(self.acknowledgement);
-        let mut cleared = 0;
-        for look in 0..LOOKS {
+        let (mut cleared, mut backoff) = (0, BACKOFF);
+        for _ in 0..LOOKS {
             let mut moved = false;
             for listed in self.within(budget, self.sessions_of(user, None)).await? {
                 let done = self.within(budget, self.clear_platform(user, &listed.id)).await?;
@@ -72,7 +73,7 @@ impl Backend {
             if !moved {
                 return Ok(cleared);
             }
-            tokio::time::sleep(PAUSE.saturating_mul(1 << look)).await;
+            backoff.pause().await;
         }
         Err(Error::unavailable("some sessions move on and on, and may still have a platform"))
     }

@@ -1,80 +1,72 @@
-//! The writers of one session in this process, one after the other.
+//! A lock for each key: those who want the same one take turns, others pass.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{hash::Hash, time::Duration};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::session::token::SessionId;
+use crate::sync::slot_map::{Slot, SlotMap};
 
-/// How long a place is waited for. The line is a courtesy that spares conflicts; the fence in the
-/// store keeps things right without it.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long a turn is waited for. To take turns is a courtesy that spares conflicts; whoever waits
+/// longer goes on without, so nothing may depend on it.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
-/// A lock for each session that is being written, and only as long as it is.
-#[derive(Debug, Default)]
-pub(crate) struct Lines(StdMutex<HashMap<SessionId, Arc<Mutex<()>>>>);
-
-/// A place at the head of a line; given up when dropped.
+/// One lock a key, and only as long as somebody holds it or waits for it.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
-    lines: &'a Lines,
-    id: SessionId,
-    guard: Option<OwnedMutexGuard<()>>,
+pub(crate) struct KeyedLock<K>(SlotMap<K, Mutex<()>>);
+
+/// A turn; given up when dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'a, K: Eq + Hash> {
+    // Dropped in this order: the lock is free before its slot is given up.
+    _guard: Option<OwnedMutexGuard<()>>,
+    _slot: Slot<'a, K, Mutex<()>>,
 }
 
-impl Lines {
-    /// Waits for the writers of `id` that came before, for a while.
-    pub(crate) async fn line_up(&self, id: SessionId) -> Place<'_> {
-        let lock = Arc::clone(self.lock().entry(id).or_default());
-        // Made before the wait, so that a caller who is dropped in it leaves nothing behind.
-        let mut place = Place { lines: self, id, guard: None };
-        place.guard = tokio::time::timeout(PATIENCE, lock.lock_owned()).await.ok();
-        place
-    }
-
-    fn lock(&self) -> StdMutexGuard<'_, HashMap<SessionId, Arc<Mutex<()>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl<K: Clone + Eq + Hash> KeyedLock<K> {
+    /// Waits for those who came before with this key, for a while.
+    pub(crate) async fn acquire(&self, key: K) -> Turn<'_, K> {
+        // Cancellation safety: a caller who is dropped in the wait gives the slot up.
+        let slot = self.0.hold(key);
+        let lock = std::sync::Arc::clone(slot.value());
+        let guard = tokio::time::timeout(LONGEST_WAIT, lock.lock_owned()).await.ok();
+        Turn { _guard: guard, _slot: slot }
     }
 }
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut lines = self.lines.lock();
-        drop(self.guard.take());
-        if lines.get(&self.id).is_some_and(|lock| Arc::strong_count(lock) == 1) {
-            let _ = lines.remove(&self.id);
-        }
+impl<K> Default for KeyedLock<K> {
+    fn default() -> Self {
+        Self(SlotMap::default())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::session::token::Token;
+    use futures_util::poll;
+
     use crate::sync::keyed_lock::*;
 
     #[tokio::test]
-    async fn one_session_lines_up_others_pass_and_nothing_stays() {
-        let lines = Lines::default();
-        let (one, other) = (Token::generate().unwrap().id(), Token::generate().unwrap().id());
-        let first = lines.line_up(one).await;
-        let _second = lines.line_up(other).await;
-        let mut waiting = Box::pin(lines.line_up(one));
-        assert!(futures_util::poll!(&mut waiting).is_pending());
+    async fn one_key_takes_turns_others_pass_and_nothing_stays() {
+        let locks = KeyedLock::default();
+        let first = locks.acquire("one").await;
+        let other = locks.acquire("other").await;
+        let mut waiting = Box::pin(locks.acquire("one"));
+        let mut leaves = Box::pin(locks.acquire("one"));
+        assert!(poll!(&mut waiting).is_pending() && poll!(&mut leaves).is_pending());
+        drop(leaves);
         drop(first);
         drop(waiting.await);
-        drop(_second);
-        assert!(lines.lock().is_empty());
+        drop(other);
+        assert_eq!(locks.0.len(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_too_long_goes_on_without() {
-        let lines = Lines::default();
-        let id = Token::generate().unwrap().id();
-        let _head = lines.line_up(id).await;
-        assert!(lines.line_up(id).await.guard.is_none());
+        let locks = KeyedLock::default();
+        let first = locks.acquire("one").await;
+        assert!(first._guard.is_some());
+        assert!(locks.acquire("one").await._guard.is_none());
+        let mut third = Box::pin(locks.acquire("one"));
+        assert!(poll!(&mut third).is_pending(), "who went on without left the lock as it was");
     }
 }

@@ -2,24 +2,22 @@
 //! it was asked for after they came.
 
 use std::{
-    collections::HashMap,
     fmt,
     future::Future,
     hash::Hash,
-    sync::{
-        Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use tokio::sync::Mutex;
 
+use crate::sync::slot_map::SlotMap;
+
 /// The last answer, and the number of its question.
-type Slot<A> = Arc<Mutex<Option<(u64, A)>>>;
+type Last<A> = Mutex<Option<(u64, A)>>;
 
 /// Questions that are under way.
 pub(crate) struct Loaders<K, A> {
-    slots: StdMutex<HashMap<K, Slot<A>>>,
+    slots: SlotMap<K, Last<A>>,
     clock: AtomicU64,
 }
 
@@ -30,10 +28,8 @@ impl<K: Clone + Eq + Hash, A: Clone> Loaders<K, A> {
     /// Cancellation safety: if the one who asks is dropped, the next in line asks.
     pub(crate) async fn load(&self, key: K, ask: impl Future<Output = A>) -> A {
         let came = self.clock.fetch_add(1, Ordering::AcqRel);
-        let slot = self.slot(&key);
-        // Dropped last, when nothing here holds the slot any more.
-        let _place = Place { loaders: self, key };
-        let mut last = slot.lock_owned().await;
+        let slot = self.slots.hold(key);
+        let mut last = slot.value().lock().await;
         if let Some((asked, answer)) = &*last
             && *asked > came
         {
@@ -44,43 +40,17 @@ impl<K: Clone + Eq + Hash, A: Clone> Loaders<K, A> {
         *last = Some((asked, answer.clone()));
         answer
     }
-
-    fn slot(&self, key: &K) -> Slot<A> {
-        Arc::clone(self.slots().entry(key.clone()).or_default())
-    }
-}
-
-impl<K, A> Loaders<K, A> {
-    fn slots(&self) -> StdMutexGuard<'_, HashMap<K, Slot<A>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Somebody who asks or waits; the last one to leave takes the slot along.
-struct Place<'a, K: Eq + Hash, A> {
-    loaders: &'a Loaders<K, A>,
-    key: K,
-}
-
-impl<K: Eq + Hash, A> Drop for Place<'_, K, A> {
-    fn drop(&mut self) {
-        let mut slots = self.loaders.slots();
-        // One: the map's own.
-        if slots.get(&self.key).is_some_and(|slot| Arc::strong_count(slot) == 1) {
-            let _ = slots.remove(&self.key);
-        }
-    }
 }
 
 impl<K, A> Default for Loaders<K, A> {
     fn default() -> Self {
-        Self { slots: StdMutex::default(), clock: AtomicU64::default() }
+        Self { slots: SlotMap::default(), clock: AtomicU64::default() }
     }
 }
 
 impl<K, A> fmt::Debug for Loaders<K, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loaders").field("asked_for", &self.slots().len()).finish_non_exhaustive()
+        f.debug_struct("Loaders").field("asked_for", &self.slots.len()).finish_non_exhaustive()
     }
 }
 
@@ -116,7 +86,7 @@ mod tests {
         assert_eq!(count.get(), 2);
         later_reply.send(()).unwrap();
         assert_eq!((two.await, three.await), (2, 2));
-        assert!(loaders.slots().is_empty());
+        assert_eq!(loaders.slots.len(), 0);
     }
 
     #[tokio::test]
@@ -129,6 +99,6 @@ mod tests {
         assert!(poll!(&mut two).is_pending());
         drop(one);
         assert_eq!(two.await, 7);
-        assert!(loaders.slots().is_empty());
+        assert_eq!(loaders.slots.len(), 0);
     }
 }

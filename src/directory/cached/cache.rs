@@ -17,19 +17,24 @@ use crate::{
         builder::Times,
         doubts::Doubts,
         envelope::Kind,
-        outage::Outage,
         sealing::{Sealing, Unreadable},
     },
     error::{Causes, Error},
     session::write_id::Marks,
     store::redis::entries::Entries,
+    sync::{
+        backoff::Backoff,
+        circuit_breaker::{CircuitBreaker, Policy, Retry},
+    },
     telemetry::status::StoreStatus,
 };
 
 /// Longest id of a user or a platform, in bytes.
 const ID_MAX: usize = 1024;
-/// The first and the longest pause between two attempts to remove what is in doubt.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// Between two attempts to remove what is in doubt.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+/// When Redis is left alone, and who tries again.
+const POLICY: Policy = Policy { threshold: 3, retry: Retry::OneEvery(Duration::from_secs(1)) };
 /// Keys that are removed by one command.
 const AT_ONCE: usize = 256;
 
@@ -39,14 +44,15 @@ pub(super) struct Cache {
     pub(super) marks: Marks,
     sealing: Sealing,
     uptime: Uptime,
-    outage: Mutex<Outage>,
+    breaker: Mutex<CircuitBreaker<Moment>>,
     doubts: Mutex<(Doubts, Option<AbortHandle>)>,
 }
 
 impl Cache {
     pub(super) fn new(entries: Entries, times: Times, sealing: Sealing) -> Self {
-        let (marks, uptime, outage, doubts) = Default::default();
-        Self { entries, times, marks, sealing, uptime, outage, doubts }
+        let (marks, uptime, doubts) = Default::default();
+        let breaker = Mutex::new(CircuitBreaker::new(POLICY));
+        Self { entries, times, marks, sealing, uptime, breaker, doubts }
     }
 
     pub(super) fn key(&self, kind: Kind, user: &str) -> Box<str> {
@@ -67,7 +73,7 @@ impl Cache {
     }
 
     pub(super) fn may_ask(&self) -> bool {
-        self.outage().may_ask(self.uptime.now())
+        self.breaker().admit(self.uptime.now())
     }
 
     pub(super) fn pack(&self, place: &Place, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
@@ -95,12 +101,12 @@ impl Cache {
         let result = result.unwrap_or_else(|_| Err(Error::unavailable("no answer in time")));
         match &result {
             Ok(_) => {
-                if self.outage().succeed() {
+                if self.breaker().succeed() {
                     tracing::info!("redis is back, the directory is cached again");
                 }
             }
             Err(error) => {
-                if self.outage().fail(self.uptime.now()) {
+                if self.breaker().fail(self.uptime.now()) {
                     let cause = Causes(error);
                     tracing::warn!(%cause, "redis is away, the directory is answered by its source");
                 }
@@ -138,12 +144,12 @@ impl Cache {
     }
 
     pub(super) fn status(&self) -> StoreStatus {
-        let answers = !self.outage().is_on();
+        let answers = self.breaker().is_closed();
         StoreStatus { answers, ..self.entries.status() }
     }
 
-    fn outage(&self) -> MutexGuard<'_, Outage> {
-        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn breaker(&self) -> MutexGuard<'_, CircuitBreaker<Moment>> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn doubts(&self) -> MutexGuard<'_, (Doubts, Option<AbortHandle>)> {
@@ -153,7 +159,7 @@ impl Cache {
 
 /// Removes what is in doubt, until there is nothing, or nobody who has the cache.
 async fn remove_all(cache: std::sync::Weak<Cache>) {
-    let mut pause = PAUSE.0;
+    let mut backoff = BACKOFF;
     loop {
         let Some(cache) = cache.upgrade() else { return };
         let (keys, number) = {
@@ -170,12 +176,11 @@ async fn remove_all(cache: std::sync::Weak<Cache>) {
         if cache.within(limit, cache.entries.remove(&keys)).await.is_ok() {
             cache.settle(&keys, number);
             tracing::info!(count = keys.len(), "entries of the directory removed late");
-            pause = PAUSE.0;
+            backoff.reset();
             continue;
         }
         drop(cache);
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE.1);
+        backoff.pause().await;
     }
 }
 

@@ -12,10 +12,11 @@ use crate::{
     },
     error::Error,
     store::redis::entries::Turn,
+    sync::backoff::Backoff,
 };
 
-/// The first and the longest pause between two looks at what another loader has done.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(80));
+/// Between two looks at what another loader has done.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(80));
 
 /// What Redis is good for, of one entry just now.
 enum Look<V> {
@@ -82,7 +83,7 @@ impl<D: Directory + 'static> Inner<D> {
             return Look::Missing(None);
         }
         let start = Instant::now();
-        let (mut ahead, mut pause) = (cache.times.refresh_ahead, PAUSE.0);
+        let (mut ahead, mut backoff) = (cache.times.refresh_ahead, BACKOFF);
         loop {
             let Ok(mark) = cache.marks.draw() else { return Look::Missing(None) };
             let mut lease = Lease::new(cache, place, &key, mark);
@@ -98,10 +99,7 @@ impl<D: Directory + 'static> Inner<D> {
                 Turn::Theirs if start.elapsed() >= cache.times.loader_wait => {
                     return Look::Missing(None);
                 }
-                Turn::Theirs => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE.1);
-                }
+                Turn::Theirs => backoff.pause().await,
             }
         }
     }

@@ -8,12 +8,13 @@ use crate::{
     request::shared::Backend,
     session::{record::Record, token::SessionId},
     store::{Expected, Login, SaveOutcome},
+    sync::backoff::{Attempts, Backoff},
 };
 
 /// Times that the store is asked what became of a write. The budget bounds the wait as well.
 const TRIES: u32 = 4;
-/// Pause before the second time; twice as long before each further one.
-const PAUSE: Duration = Duration::from_millis(10);
+/// Between them.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(40));
 
 /// A write, brought to a known end.
 #[derive(Debug)]
@@ -39,8 +40,8 @@ pub(crate) async fn save_settled(
     };
     tracing::warn!(session.id = %id, %cause, "session write unconfirmed");
     let mut landed = false;
-    for attempt in 0..TRIES {
-        pause(attempt).await;
+    let mut attempts = attempts();
+    while attempts.again().await {
         match backend.store.load(id).await {
             // Repeated all the same: a store with copies tells them of what it has written itself.
             Ok(Some(now)) if now.writer == record.writer => landed = true,
@@ -73,8 +74,8 @@ pub(super) async fn delete_settled(
     expected: u64,
 ) -> Result<Settled, Error> {
     let mut lost = None;
-    for attempt in 0..TRIES {
-        pause(attempt).await;
+    let mut attempts = attempts();
+    while attempts.again().await {
         match (backend.store.delete_if(id, expected).await, lost.is_some()) {
             (Ok(SaveOutcome::Unknown(cause)), _) => lost = Some(cause),
             (Ok(outcome), _) => return known(outcome),
@@ -93,8 +94,8 @@ pub(super) async fn login_settled(backend: &Backend, login: Login<'_>) -> Result
         outcome => return known(outcome),
     };
     tracing::warn!(session.id = %login.new, %cause, "sign-in unconfirmed");
-    for attempt in 0..TRIES {
-        pause(attempt).await;
+    let mut attempts = attempts();
+    while attempts.again().await {
         match backend.store.load(login.new).await {
             Ok(Some(_)) => return Ok(Settled::Saved),
             Ok(None) => {}
@@ -126,8 +127,8 @@ pub(super) async fn renew_settled(
         outcome => return known(outcome),
     };
     tracing::warn!(session.id = %new, %cause, "session renewal unconfirmed");
-    for attempt in 0..TRIES {
-        pause(attempt).await;
+    let mut attempts = attempts();
+    while attempts.again().await {
         match backend.store.load(new).await {
             // Nobody else knows the new id: what is there is ours.
             Ok(Some(_)) => return Ok(Settled::Saved),
@@ -163,10 +164,8 @@ pub(super) fn known(outcome: SaveOutcome) -> Result<Settled, Error> {
     }
 }
 
-async fn pause(attempt: u32) {
-    if attempt > 0 {
-        tokio::time::sleep(PAUSE * 2u32.pow(attempt - 1)).await;
-    }
+const fn attempts() -> Attempts {
+    BACKOFF.attempts(TRIES)
 }
 
 /// A write of which nobody knows whether it happened.

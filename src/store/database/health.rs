@@ -5,21 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
+};
 
-/// Failures in a row from which it does not.
-const PATIENCE: u32 = 3;
-/// How long that is held against it. Nobody probes, and whoever asks for readiness would keep
-/// requests away, which alone can find out that it is back.
-const GRUDGE: Duration = Duration::from_secs(5);
+/// Nobody probes, and whoever asks for readiness would keep requests away, which alone can find out
+/// that it is back.
+const POLICY: Policy = Policy { threshold: 3, retry: Retry::After(Duration::from_secs(5)) };
 
 #[derive(Debug, Default)]
 pub(super) struct Health(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    failures: u32,
-    last_failure: Option<Instant>,
+    breaker: CircuitBreaker<Instant>,
     last_cause: Option<Error>,
 }
 
@@ -31,19 +31,18 @@ impl Health {
         };
         let mut state = self.state();
         match error.filter(away) {
-            None => state.failures = 0,
+            None => {
+                let _ = state.breaker.succeed();
+            }
             Some(error) => {
-                state.failures = state.failures.saturating_add(1);
-                state.last_failure = Some(now);
+                let _ = state.breaker.fail(now);
                 state.last_cause = Some(error.clone());
             }
         }
     }
 
     pub(super) fn answers(&self, now: Instant) -> bool {
-        let state = self.state();
-        let held = |failure: Instant| now.saturating_duration_since(failure) < GRUDGE;
-        state.failures < PATIENCE || !state.last_failure.is_some_and(held)
+        self.state().breaker.allows(now)
     }
 
     pub(super) fn last_cause(&self) -> Option<String> {
@@ -52,6 +51,12 @@ impl Health {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { breaker: CircuitBreaker::new(POLICY), last_cause: None }
     }
 }
 
@@ -81,7 +86,7 @@ mod tests {
             health.said(Some(&Error::unavailable("down")), now);
         }
         assert!(!health.answers(now + Duration::from_secs(4)));
-        let later = now + GRUDGE;
+        let later = now + Duration::from_secs(5);
         assert!(health.answers(later));
         health.said(Some(&Error::unavailable("down")), later);
         assert!(!health.answers(later), "one more failure is enough then");

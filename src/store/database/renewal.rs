@@ -16,11 +16,13 @@ use crate::{
             write::{Write, WriteFault, Written},
         },
     },
+    sync::backoff::Backoff,
 };
 
 /// Times that a step is tried whose answer was lost.
 const TRIES: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(10);
+/// Between them.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(20));
 
 /// Who carries out the steps.
 pub(crate) trait Steps: Sync {
@@ -40,8 +42,8 @@ impl Steps for DatabaseStore {
 /// Tells whether an answer was lost on the way: then nobody knows who ended beside it.
 pub(crate) async fn begin(first: Write, steps: &impl Steps) -> Result<(SaveOutcome, bool), Error> {
     let mut lost: Option<Error> = None;
-    for turn in 0..TRIES {
-        pause(turn).await;
+    let mut attempts = BACKOFF.attempts(TRIES);
+    while attempts.again().await {
         let outcome = match (steps.step(first.clone()).await, lost.is_some()) {
             (Ok(Written::Done { .. }), _) => return Ok((SaveOutcome::Saved, false)),
             // Nobody else knows the new id: what is there is of the attempt that was lost.
@@ -75,8 +77,8 @@ pub(crate) async fn finish(
     steps: &impl Steps,
 ) -> Result<SaveOutcome, Error> {
     let mut lost = None;
-    for turn in 0..TRIES {
-        pause(turn).await;
+    let mut attempts = BACKOFF.attempts(TRIES);
+    while attempts.again().await {
         match steps.step(Write::Finish { old: *old, expected, new: *new }).await {
             Ok(Written::Conflict(current)) => {
                 if expected.is_some() {
@@ -92,10 +94,4 @@ pub(crate) async fn finish(
         }
     }
     Err(lost.unwrap_or_else(|| Error::unavailable("the renewal was not finished")))
-}
-
-async fn pause(turn: u32) {
-    if turn > 0 {
-        tokio::time::sleep(PAUSE * 2u32.pow(turn - 1)).await;
-    }
 }

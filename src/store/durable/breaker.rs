@@ -1,28 +1,25 @@
-//! When to stop asking a store that does not answer: pure, over a given now.
+//! The circuit breaker of one of the two stores: pure, over a given now.
 //!
 //! Closed, requests ask. After a few failures in a row it opens, and requests go elsewhere at
 //! once. Only a probe closes it again, which no request waits for.
 
 use std::time::Duration;
 
-use crate::{clock::moment::Moment, error::Error};
+use crate::{
+    clock::moment::Moment,
+    error::Error,
+    sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
+};
 
-/// Failures in a row that open it.
-const PATIENCE: u32 = 3;
+const POLICY: Policy = Policy { threshold: 3, retry: Retry::Probe };
 
 /// One store's state, as its users see it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Breaker {
-    failures: u32,
-    open: Option<Open>,
-    /// It answers, and does not do what it is told.
+    answers: CircuitBreaker<Moment>,
+    /// Reachable, but refuses writes.
     refuses: bool,
     last_cause: Option<Error>,
-}
-
-#[derive(Debug)]
-struct Open {
-    since: Moment,
 }
 
 /// A change of state that operators want to know of.
@@ -39,7 +36,7 @@ pub(super) enum Turn {
 impl Breaker {
     /// Whether a request should ask at all.
     pub(super) fn is_closed(&self) -> bool {
-        self.open.is_none()
+        self.answers.is_closed()
     }
 
     /// Why it was not answered the last time it was not.
@@ -49,23 +46,23 @@ impl Breaker {
 
     /// Why nobody should ask.
     pub(super) fn cause_if_open(&self) -> Option<Error> {
-        self.open.as_ref().and(self.last_cause.clone())
+        if self.is_closed() { None } else { self.last_cause.clone() }
     }
 
     /// A request was answered.
     pub(super) fn succeed(&mut self) {
-        self.failures = 0;
+        let _ = self.answers.succeed();
     }
 
     /// It was told of a change, and took it.
     pub(super) fn obey(&mut self) -> Option<Turn> {
-        self.failures = 0;
+        self.succeed();
         std::mem::take(&mut self.refuses).then_some(Turn::Obeys)
     }
 
     /// It was told of a change, and refused: no reason not to ask.
     pub(super) fn refuse(&mut self, cause: Error) -> Option<Turn> {
-        self.failures = 0;
+        self.succeed();
         self.last_cause = Some(cause);
         (!std::mem::replace(&mut self.refuses, true)).then_some(Turn::Refuses)
     }
@@ -73,25 +70,24 @@ impl Breaker {
     /// A request was not.
     pub(super) fn fail(&mut self, cause: Error, now: Moment) -> Option<Turn> {
         self.last_cause = Some(cause);
-        self.failures = self.failures.saturating_add(1);
-        if self.open.is_some() || self.failures < PATIENCE {
-            return None;
-        }
-        self.open = Some(Open { since: now });
-        Some(Turn::Opened)
+        self.answers.fail(now).then_some(Turn::Opened)
     }
 
     /// A probe was not answered: no reason to let requests find that out.
     pub(super) fn fail_probe(&mut self, cause: Error, now: Moment) -> Option<Turn> {
-        self.failures = PATIENCE;
-        self.fail(cause, now)
+        self.last_cause = Some(cause);
+        self.answers.trip(now).then_some(Turn::Opened)
     }
 
     /// A probe was answered.
     pub(super) fn succeed_probe(&mut self, now: Moment) -> Option<Turn> {
-        self.failures = 0;
-        let open = self.open.take()?;
-        Some(Turn::Closed(open.since.age(now)))
+        self.answers.close(now).map(Turn::Closed)
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { answers: CircuitBreaker::new(POLICY), refuses: false, last_cause: None }
     }
 }
 

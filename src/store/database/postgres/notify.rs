@@ -6,13 +6,13 @@ use sqlx::{
     Executor,
     postgres::{PgListener, PgPoolOptions},
 };
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::store::database::postgres::Postgres;
+use crate::{store::database::postgres::Postgres, sync::backoff::Backoff};
 
 const CHANNEL: &str = "trs_news";
-/// Between two attempts to connect.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Between two attempts to connect: always the same.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1));
 /// After so long without a word the connection is asked whether it is alive.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -30,6 +30,7 @@ impl Postgres {
 
     pub(in crate::store::database) async fn news(&self) {
         let mut listener = self.listener.lock().await;
+        let mut backoff = BACKOFF;
         loop {
             // Cancellation safety: what is dropped while it connects is lost and made anew; what
             // is dropped while it waits stays.
@@ -41,7 +42,7 @@ impl Postgres {
                         return;
                     }
                     None => {
-                        sleep(PAUSE).await;
+                        backoff.pause().await;
                         continue;
                     }
                 }

@@ -19,6 +19,7 @@ use crate::{
         incarnation::{Incarnation, Peer, silent},
         script::Script,
     },
+    sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
 };
 
 /// Commands that may wait for one connection before their senders do.
@@ -174,15 +175,16 @@ impl OpenOnes {
 #[derive(Clone, Debug, Default)]
 pub(in crate::store::redis) struct Failures(watch::Sender<Failed>);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Failed {
     count: u64,
-    last: Option<(Error, Instant)>,
+    breaker: CircuitBreaker<Instant>,
+    last_cause: Option<Error>,
 }
 
-/// How long a failure is held against a server that nobody asks any more. Whoever asks for readiness
-/// may keep requests away, which alone can find out that it is back.
-const GRUDGE: Duration = Duration::from_secs(5);
+/// Whoever asks for readiness may keep requests away, which alone can find out that a server is back
+/// that nobody asks any more.
+const POLICY: Policy = Policy { threshold: 1, retry: Retry::After(Duration::from_secs(5)) };
 
 impl Failures {
     pub(in crate::store::redis) fn count(&self) -> u64 {
@@ -192,9 +194,7 @@ impl Failures {
     /// Whether the last one is still held against the server, and why it failed.
     pub(in crate::store::redis) fn last(&self, now: Instant) -> (bool, Option<String>) {
         let failed = self.0.borrow();
-        let held = |at: Instant| now.saturating_duration_since(at) < GRUDGE;
-        let last = failed.last.as_ref();
-        (last.is_some_and(|(_, at)| held(*at)), last.map(|(error, _)| error.to_string()))
+        (!failed.breaker.allows(now), failed.last_cause.as_ref().map(ToString::to_string))
     }
 
     /// The cause of a failure after the first `seen` ones. Looks only once it is polled, which it
@@ -202,8 +202,14 @@ impl Failures {
     pub(in crate::store::redis) async fn after(&self, seen: u64) -> Error {
         let mut failures = self.0.subscribe();
         let failure = failures.wait_for(|failed| failed.count > seen).await;
-        let last = failure.ok().and_then(|failed| failed.last.clone());
-        last.map(|(error, _)| error).unwrap_or_else(|| Error::unavailable("no redis connection"))
+        let cause = failure.ok().and_then(|failed| failed.last_cause.clone());
+        cause.unwrap_or_else(|| Error::unavailable("no redis connection"))
+    }
+}
+
+impl Default for Failed {
+    fn default() -> Self {
+        Self { count: 0, breaker: CircuitBreaker::new(POLICY), last_cause: None }
     }
 }
 
@@ -212,7 +218,8 @@ impl ErrorSink<Fault> for Failures {
         if let Fault::Connect(error) = fault {
             self.0.send_modify(|failed| {
                 failed.count += 1;
-                failed.last = Some((error, Instant::now()));
+                let _ = failed.breaker.fail(Instant::now());
+                failed.last_cause = Some(error);
             });
         }
     }
@@ -234,7 +241,11 @@ mod tests {
         failures.sink(Fault::Connect(Error::unavailable("refused")));
         let cause = Some("the session store is unavailable".to_owned());
         assert_eq!(failures.last(now), (true, cause.clone()));
-        assert_eq!(failures.last(now + 2 * GRUDGE), (false, cause), "somebody has to try");
+        assert_eq!(
+            failures.last(now + Duration::from_secs(10)),
+            (false, cause),
+            "somebody has to try"
+        );
         assert_eq!(failures.count(), 1);
     }
 }
