@@ -1,10 +1,10 @@
 //! Each requirement of the security bar, by its number, and the tests that hold it: the one table
-//! of them, from which the end of `SECURITY.md` is made.
+//! of them, from which `docs/requirements.md` is made.
 //!
-//! To bring `SECURITY.md` up to date: `UPDATE_SECURITY=1 cargo test --test rules`.
+//! To bring that file up to date: `UPDATE_REQUIREMENTS=1 cargo test --test rules`.
 //!
 //! To see these fail: rename a test that is named here; leave a number out; change a word of the
-//! table in `SECURITY.md`.
+//! table in `docs/requirements.md`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -125,7 +125,7 @@ fn the_finder_of_tests_finds_tests() {
     }
 }
 
-/// The table as it stands in `SECURITY.md`.
+/// The table as it stands in `docs/requirements.md`.
 fn markdown() -> String {
     let mut text =
         "| | what must hold | tests that fail if it does not |\n|---|---|---|\n".to_owned();
@@ -141,8 +141,8 @@ fn markdown() -> String {
 }
 
 #[test]
-fn security_md_has_this_very_table() {
-    let file = path("SECURITY.md");
+fn the_document_of_the_requirements_has_this_very_table() {
+    let file = path("docs/requirements.md");
     let text = fs::read_to_string(&file).unwrap();
     let (before, rest) = text.split_once(START).expect("the mark of the table's start");
     let (there, after) = rest.split_once(END).expect("the mark of the table's end");
@@ -150,14 +150,14 @@ fn security_md_has_this_very_table() {
     if there == wanted {
         return;
     }
-    if std::env::var_os("UPDATE_SECURITY").is_some_and(|value| value == "1") {
+    if std::env::var_os("UPDATE_REQUIREMENTS").is_some_and(|value| value == "1") {
         fs::write(file, format!("{before}{START}{wanted}{END}{after}")).unwrap();
         return;
     }
     let differs = wanted.lines().find(|line| !there.lines().any(|other| other == *line));
     panic!(
-        "SECURITY.md has another table of requirements: run this test once more with \
-         UPDATE_SECURITY=1 in the environment, which writes it anew.\n{}",
+        "docs/requirements.md has another table of requirements: run this test once more with \
+         UPDATE_REQUIREMENTS=1 in the environment, which writes it anew.\n{}",
         differs.unwrap_or("a line too many")
     );
 }
