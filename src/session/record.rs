@@ -151,32 +151,6 @@ impl Record {
         newer
     }
 
-    /// A signed-in session of 2024-01-01, for examples and for tests of stores.
-    ///
-    /// ```
-    /// let record = tower_redis_session::Record::example();
-    /// assert_eq!(record.created().to_string(), "2024-01-01T00:00:00Z");
-    /// ```
-    #[cfg(any(test, feature = "testing"))]
-    pub fn example() -> Self {
-        use std::time::Duration;
-        let now = crate::ManualClock::new().clock().now();
-        let expiry = crate::SessionExpiry::new(Duration::from_secs(3600));
-        Self {
-            version: 1,
-            writer: [7; 16],
-            created: now,
-            last_activity: now,
-            deadlines: Deadlines::start(expiry, now, Duration::from_secs(60)),
-            authenticated: Some(now),
-            user: Some("alice".into()),
-            device: None,
-            platform: None,
-            values: Values::default(),
-            sealed: None,
-        }
-    }
-
     /// When the session was created: its first write, or its last login.
     ///
     /// ```

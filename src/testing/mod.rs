@@ -7,10 +7,12 @@
 //! | `conformance` | the contract of [`Store`](crate::Store), checked sentence by sentence |
 //! | `handler` | runs a handler behind the layer on a memory store |
 //! | `accounts` | a [`Directory`](crate::Directory) of three users |
+//! | `sample_record` | a record to store |
 
 mod accounts;
 mod conformance;
 mod handler;
+mod sample_record;
 
 pub use accounts::Accounts;
 pub use conformance::conformance;

@@ -16,7 +16,7 @@ use crate::source::{Source, sources};
 const ROOMS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
-    ("sync", &[]),
+    ("sync", &["clock"]),
     ("session", &["clock", "error"]),
     ("telemetry", &["session"]),
     ("sealing", &["error", "session"]),

@@ -104,7 +104,9 @@ impl Source {
             let end =
                 (at..rest.len()).step_by(2).find(|i| rest.get(i + 1).is_none_or(|t| t != "::"));
             let end = end.unwrap_or(at);
-            if starts && end > at {
+            // Where `pub(in path)` stands nothing is imported.
+            let is_visibility = at > 1 && rest[at - 1] == "in" && rest[at - 2] == "(";
+            if starts && end > at && !is_visibility {
                 paths.push(rest[at..=end].iter().step_by(2).cloned().collect());
             }
             at = end + 1;
