@@ -285,9 +285,8 @@ async fn what_is_too_large_is_not_kept_and_still_answered() {
 
 #[tokio::test]
 async fn the_documented_rights_are_enough() {
-    let security = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/SECURITY.md"));
-    let rights = security.split("ACL SETUSER sessions on >PASSWORD ").nth(1).expect("the ACL line");
-    let rights: Vec<_> = rights.split("```").next().unwrap().split_whitespace().collect();
+    // What stands behind `on >PASSWORD`.
+    let rights = &test_support::documented()[2..];
     let redis = RedisServer::start().await;
     redis.acl_set_user("sessions", &format!("on >secret {}", rights.join(" "))).await;
     let source = Source::new();
