@@ -14,9 +14,9 @@ use crate::{
     csrf::{
         body::CsrfBody,
         error::{CsrfError, CsrfFault},
-        origin::Origin,
     },
     error::{Error, ErrorKind},
+    transport::origin::Origin,
 };
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
