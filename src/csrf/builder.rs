@@ -10,8 +10,9 @@ use http::{
 };
 
 use crate::{
-    csrf::{error::CsrfError, layer::CsrfLayer, origin::Origin, rules::Rules},
+    csrf::{error::CsrfError, layer::CsrfLayer, rules::Rules},
     error::ConfigError,
+    transport::origin::Origin,
 };
 
 /// Configures a [`CsrfLayer`]. How long a token is valid is the session layer's to say

@@ -1,6 +1,8 @@
 //! Finds the token's field in a form, and looks at nothing else of it
 //! (`application/x-www-form-urlencoded`, WHATWG URL section 5.1).
 
+use percent_encoding::percent_decode;
+
 use crate::csrf::error::CsrfFault;
 
 /// The value of the field `name`. More than one is no answer: whoever reads the form after us might
@@ -19,32 +21,11 @@ fn value(pair: &[u8], name: &str) -> Option<Vec<u8>> {
     ours.then(|| decode(value.strip_prefix(b"=").unwrap_or(value)))
 }
 
-/// A percent sign without two hexadecimal digits behind it stands for itself.
+/// Bytes, not text: the token is compared as it was sent, whatever it decodes to.
 fn decode(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [byte, after @ ..] = rest {
-        let (byte, after) = match (byte, after) {
-            (b'+', _) => (b' ', after),
-            (b'%', [high, low, later @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => (high * 16 + low, later),
-                _ => (b'%', after),
-            },
-            _ => (*byte, after),
-        };
-        decoded.push(byte);
-        rest = after;
-    }
-    decoded
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    let spaced: Vec<u8> =
+        text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_decode(&spaced).collect()
 }
 
 #[cfg(test)]
@@ -64,6 +45,9 @@ mod tests {
             ("no value", "t", Ok("")),
             ("empty value", "t=", Ok("")),
             ("signs that escape nothing", "t=%zz%4%", Ok("%zz%4%")),
+            ("a sign in front of an escape", "t=%%41%4%41", Ok("%A%4A")),
+            ("decoded once", "t=%2541", Ok("%41")),
+            ("pairs without anything", "&&t=abc&&", Ok("abc")),
             ("empty", "", missing),
             ("another case", "T=abc", missing),
             ("the name is only a part", "xt=abc&tx=abc&t[]=abc", missing),

@@ -8,7 +8,6 @@ mod error;
 mod form;
 mod future;
 mod layer;
-mod origin;
 mod reading;
 mod rules;
 mod service;

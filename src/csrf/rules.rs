@@ -4,9 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response,
-    header::{CONTENT_TYPE, HOST, ORIGIN},
-    request::Parts,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, header::CONTENT_TYPE, request::Parts,
 };
 
 use crate::{
@@ -14,12 +12,11 @@ use crate::{
     csrf::{
         body::CsrfBody,
         error::{CsrfError, CsrfFault},
-        origin::Origin,
     },
     error::{Error, ErrorKind},
+    transport::{cross_site::is_from_elsewhere, origin::Origin},
 };
 
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 type Exempt = dyn Fn(&Parts) -> bool + Send + Sync;
@@ -63,7 +60,7 @@ impl Rules {
         if !session.session.backend.rules.transport.is_ambient() {
             return Judgement::Pass;
         }
-        if self.is_from_elsewhere(parts) {
+        if is_from_elsewhere(parts, self.same_site, &self.trusted) {
             return Judgement::Refuse(CsrfFault::CrossSite.into());
         }
         let mut tokens = parts.headers.get_all(&self.header).iter();
@@ -78,30 +75,6 @@ impl Rules {
     fn is_exempt(&self, parts: &Parts) -> bool {
         self.exempt_paths.iter().any(|path| **path == *parts.uri.path())
             || self.exempt.iter().any(|exempt| exempt(parts))
-    }
-
-    /// Whether the browser tells that a page of another site made the request. One that tells
-    /// nothing is an old one, or none.
-    fn is_from_elsewhere(&self, parts: &Parts) -> bool {
-        let origins = || parts.headers.get_all(ORIGIN).iter();
-        let mut sites = parts.headers.get_all(SEC_FETCH_SITE).iter().peekable();
-        if sites.peek().is_none() {
-            let own = authority(parts);
-            return !origins().all(|origin| self.is_welcome(origin, own));
-        }
-        let is_own = |site: &HeaderValue| match site.as_bytes() {
-            b"same-origin" | b"none" => true,
-            b"same-site" => self.same_site,
-            _ => false,
-        };
-        let trusted = origins().next().is_some() && origins().all(|o| self.is_welcome(o, None));
-        !sites.all(is_own) && !trusted
-    }
-
-    fn is_welcome(&self, origin: &HeaderValue, own: Option<&str>) -> bool {
-        Origin::parse(origin.as_bytes()).is_some_and(|origin| {
-            own.is_some_and(|own| origin.is_of(own)) || self.trusted.contains(&origin)
-        })
     }
 
     pub(super) fn refuse<B>(&self, error: &CsrfError, parts: &Parts) -> Response<CsrfBody<B>> {
@@ -120,12 +93,6 @@ impl Rules {
 /// listed here, so that no library's opinion of newer ones opens the door.
 fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
-}
-
-/// Who the request is for: what stands in its target counts before `Host` (RFC 9112 section 3.2.2).
-fn authority(parts: &Parts) -> Option<&str> {
-    let host = || parts.headers.get(HOST)?.to_str().ok();
-    parts.uri.authority().map(|authority| authority.as_str()).or_else(host)
 }
 
 fn has_form(headers: &HeaderMap) -> bool {

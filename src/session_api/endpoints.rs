@@ -19,6 +19,7 @@ use crate::{
         route::Route,
         stream::{self, Events},
     },
+    transport::cross_site::is_from_elsewhere,
 };
 
 type Answered = Result<Response<ApiBody>, Error>;
@@ -34,8 +35,10 @@ impl SessionApi {
             tracing::error!("the session api stands outside of the session layer");
             return told(StatusCode::INTERNAL_SERVER_ERROR, "session_failed");
         };
-        // Fails closed: a browser that knows where a request comes from is believed.
-        if !route.is_safe() && is_from_another_site(head) {
+        // Fails closed: a browser that knows where a request comes from is believed. Sibling hosts
+        // pass only where no browser sends the token by itself, so that a page has to have it.
+        let same_site = !session.session.backend.rules.transport.is_ambient();
+        if !route.is_safe() && is_from_elsewhere(head, same_site, &[]) {
             return told(StatusCode::FORBIDDEN, "cross_site");
         }
         // To listen is none either, also where a guard in front has loaded the session.
@@ -186,10 +189,6 @@ async fn revoke(session: &SessionContext, id: &SessionId) -> Answered {
 
 async fn revoke_others(session: &SessionContext) -> Answered {
     Ok(ok(json!({ "revoked": session.revoke_others().await? })))
-}
-
-fn is_from_another_site(head: &Parts) -> bool {
-    head.headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site")
 }
 
 fn ok(said: Value) -> Response<ApiBody> {

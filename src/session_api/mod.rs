@@ -36,11 +36,12 @@
 //!
 //! # Deployment caveat
 //!
-//! Put a [`CsrfLayer`](crate::CsrfLayer) in front of it, as of everything that changes state. By itself it
-//! refuses what a browser says comes from another site. When a session gets a new id, by a sign-in or
-//! a renewal in another tab, streams of the old id end; a browser's `EventSource` comes back by
-//! itself, with the new cookie, and hears the state as it is. A graceful stop of the server waits for
-//! open streams: call [`end_streams`](SessionApi::end_streams) before it.
+//! Put a [`CsrfLayer`](crate::CsrfLayer) in front of it, as of everything that changes state. By
+//! itself it refuses a change that a browser says comes from another origin, by `Sec-Fetch-Site` or
+//! else by `Origin`: sibling hosts of the same site too, unless the token comes in a header. When a
+//! session gets a new id, by a sign-in or a renewal in another tab, streams of the old id end; a
+//! browser's `EventSource` comes back by itself, with the new cookie, and hears the state as it is.
+//! A graceful stop of the server waits for open streams: call [`end_streams`](SessionApi::end_streams) before it.
 
 use std::{convert::Infallible, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 

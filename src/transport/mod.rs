@@ -1,6 +1,8 @@
 //! How a client carries its token: in a cookie, or in a header for clients that keep none.
 
 pub(crate) mod cookie;
+pub(crate) mod cross_site;
+pub(crate) mod origin;
 
 use http::{
     HeaderName, HeaderValue,

@@ -167,14 +167,54 @@ async fn what_another_site_sends_and_what_is_not_there_is_refused() {
     browser.get("/login:alice").await.expect(200);
     for path in ["validate", "heartbeat", "logout", "logout-everywhere", "sessions/revoke-others"] {
         let path = format!("/api/session/{path}");
-        let cross: [(&str, &[u8]); 1] = [("sec-fetch-site", b"cross-site")];
-        let reply = browser.send(Method::POST, &path, &cross, "").await.expect(403);
-        assert_eq!(json(&reply)["error"], "cross_site", "{path}");
+        for (name, value) in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("sec-fetch-site", "of a browser to come"),
+            ("origin", "https://evil.test"),
+            ("origin", "null"),
+        ] {
+            let foreign: [(&str, &[u8]); 1] = [(name, value.as_bytes())];
+            let reply = browser.send(Method::POST, &path, &foreign, "").await.expect(403);
+            assert_eq!(json(&reply)["error"], "cross_site", "{path}, {name}: {value}");
+        }
         let reply = browser.get(&path).await.expect(405);
         assert_eq!(reply.all("allow"), ["POST"], "{path}");
     }
     browser.get("/api/session/unknown").await.expect(404);
     assert_eq!(ask(&mut browser, "state").await["user_id"], "alice");
+}
+
+#[tokio::test]
+async fn what_a_page_of_this_very_site_sends_is_answered_and_looking_is_for_everybody() {
+    let redis = RedisServer::start().await;
+    let site = open(&redis).await;
+    let mut browser = Browser::new(site.addr).await;
+    browser.get("/login:alice").await.expect(200);
+    let own = format!("http://{}", site.addr);
+    let (path, looks) = ("/api/session/heartbeat", "/api/session/state");
+    for (name, value) in
+        [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none"), ("origin", own.as_str())]
+    {
+        let headers: [(&str, &[u8]); 1] = [(name, value.as_bytes())];
+        browser.send(Method::POST, path, &headers, "").await.expect(200);
+    }
+    for foreign in ["cross-site", "same-site"] {
+        let headers: [(&str, &[u8]); 1] = [("sec-fetch-site", foreign.as_bytes())];
+        browser.send(Method::GET, looks, &headers, "").await.expect(200);
+    }
+}
+
+/// No browser sends such a token by itself, so a sibling host's page that has it may use it.
+#[tokio::test]
+async fn with_a_token_in_a_header_sibling_hosts_are_answered_and_other_sites_are_not() {
+    let layer = RedisSessionLayer::builder(MemoryStore::new()).transport(Transport::bearer());
+    let api = layer.build().unwrap().layer(SessionApi::new());
+    for (site, status) in [("same-origin", 401), ("same-site", 401), ("cross-site", 403)] {
+        let request = Request::post("/api/session/heartbeat").header("sec-fetch-site", site);
+        let answer = api.clone().oneshot(request.body(()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status, "{site}");
+    }
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ fn without_usual_port(host: &str, scheme: &str) -> Box<str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::csrf::origin::*;
+    use crate::transport::origin::*;
 
     #[test]
     fn an_origin_is_of_the_server_with_its_host_and_port() {
