@@ -140,23 +140,33 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[path = "clock/wall_clock.rs"]
 mod clock;
+#[path = "context/handle.rs"]
 mod context;
 mod csrf;
+#[path = "directory/contract.rs"]
 mod directory;
+#[path = "env/config.rs"]
 mod env;
 mod error;
+#[path = "guard/layer.rs"]
 pub mod guard;
+#[path = "layer/session_layer.rs"]
 mod layer;
+#[path = "request/request_session.rs"]
 mod request;
 mod sealing;
 mod session;
+#[path = "session_api/service.rs"]
 pub mod session_api;
+#[path = "store/contract.rs"]
 mod store;
 mod sync;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[path = "transport/token_transport.rs"]
 mod transport;
 
 #[cfg(fuzzing)]
