@@ -35,7 +35,7 @@ use crate::{
         shared::Backend,
         state::{AtomicStage, Held, Stage, State},
     },
-    session::{changes, device::Device, record::Activity, token::SessionId},
+    session::{changes::plan, device::Device, record::Activity, token::SessionId},
 };
 
 mod header_lines;
@@ -214,7 +214,7 @@ impl RequestSession {
         if held.record.deadlines.is_over(now) {
             return None;
         }
-        let activity = changes::due_touch(&held.record, now, policy)?;
+        let activity = plan::due_touch(&held.record, now, policy)?;
         Some((held, activity))
     }
 

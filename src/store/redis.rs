@@ -13,7 +13,10 @@ use crate::{
     clock::{Clock, timestamp::Timestamp},
     error::{ConfigError, Error},
     session::{
-        record::{ACTIVITY_OFFSET, Activity, Record, USER_OFFSET},
+        record::{
+            Activity, Record,
+            format::{ACTIVITY_OFFSET, USER_OFFSET},
+        },
         token::SessionId,
     },
     store::{

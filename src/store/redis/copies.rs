@@ -11,7 +11,7 @@ use crate::{
     clock::{Clock, moment::Moment},
     error::{ConfigError, Error, ErrorKind},
     session::{
-        record::{ACTIVITY_OFFSET, Activity, Record},
+        record::{Activity, Record, format::ACTIVITY_OFFSET},
         token::SessionId,
         write_id::Mark,
     },
