@@ -23,7 +23,8 @@ use crate::{
         SaveOutcome, Store as _,
         redis::{
             client::{
-                connection::{Answer, Connections},
+                connection::Answer,
+                pool::Connections,
                 script::{self, Call, Script},
             },
             value::{HEAD_LEN, head},

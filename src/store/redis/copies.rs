@@ -19,11 +19,12 @@ use crate::{
         RedisConfig,
         client::{
             check::check,
-            connection::{Connection, Connections},
+            connection::Connection,
             failure::Failure,
             greet::Greeter,
             incarnation::Peer,
             manager,
+            pool::Connections,
             script::{COPIES, Call, Script},
         },
         value::{self, HEAD_LEN, head},
