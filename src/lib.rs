@@ -209,7 +209,7 @@ pub use session::{
 #[cfg(feature = "_database")]
 pub use store::database::{DatabaseConfig, DatabaseStore};
 #[cfg(all(feature = "redis", feature = "_database"))]
-pub use store::durable::{DurableBuilder, DurableStore};
+pub use store::durable::{DurableStore, builder::DurableBuilder};
 #[cfg(feature = "redis")]
 pub use store::redis::{RedisConfig, RedisStore};
 pub use store::{Expected, Login, SaveOutcome, Store, StoreFuture, memory::MemoryStore};
