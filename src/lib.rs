@@ -145,7 +145,6 @@ mod clock;
 #[path = "context/handle.rs"]
 mod context;
 mod csrf;
-#[path = "directory/contract.rs"]
 mod directory;
 #[path = "env/config.rs"]
 mod env;
@@ -179,7 +178,7 @@ pub use csrf::{
     CsrfBody, CsrfBuilder, CsrfError, CsrfFault, CsrfFuture, CsrfLayer, CsrfService, CsrfToken,
 };
 #[cfg(feature = "redis")]
-pub use directory::cached::{CachedDirectory, CachedDirectoryBuilder, DirectoryPart};
+pub use directory::{CachedDirectory, CachedDirectoryBuilder, DirectoryPart};
 pub use directory::{Credentials, Directory, PlatformInfo, Standing, UserInfo, active_platform};
 pub use env::Config;
 pub use error::{ConfigError, Error, ErrorKind};

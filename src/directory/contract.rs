@@ -4,19 +4,13 @@ use std::future::Future;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::Error;
-
-mod active;
-#[cfg(feature = "redis")]
-pub(crate) mod cached;
-mod credentials;
-mod info;
-mod session;
-
-pub use crate::directory::active::active_platform;
-pub use crate::directory::credentials::Credentials;
-pub use crate::directory::info::{PlatformInfo, UserInfo};
-pub use crate::directory::session::Standing;
+use crate::{
+    directory::{
+        credentials::Credentials,
+        info::{PlatformInfo, UserInfo},
+    },
+    error::Error,
+};
 
 /// The users of an application, their platforms and their settings: implemented by the application
 /// over whatever keeps them.
