@@ -140,7 +140,6 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[path = "clock/wall_clock.rs"]
 mod clock;
 #[path = "context/handle.rs"]
 mod context;

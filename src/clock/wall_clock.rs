@@ -1,11 +1,5 @@
 //! Where "now" comes from: the system, or a test that moves time by hand.
 
-#[cfg(feature = "redis")]
-pub(crate) mod moment;
-pub(crate) mod timestamp;
-#[cfg(feature = "redis")]
-pub(crate) mod uptime;
-
 use std::{
     sync::{
         Arc,
