@@ -164,7 +164,6 @@ mod sync;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-#[path = "transport/token_transport.rs"]
 mod transport;
 
 #[cfg(fuzzing)]

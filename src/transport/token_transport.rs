@@ -1,7 +1,5 @@
 //! How a client carries its token: in a cookie, or in a header for clients that keep none.
 
-pub(crate) mod cookie;
-
 use http::{
     HeaderName, HeaderValue,
     header::{
@@ -13,7 +11,7 @@ use http::{
 use crate::{
     error::ConfigError,
     session::token::Token,
-    transport::cookie::{CookieConfig, TOKENS_MAX},
+    transport::cookie::{self, CookieConfig, TOKENS_MAX},
 };
 
 static COOKIE_HEADER: HeaderName = COOKIE;

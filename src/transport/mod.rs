@@ -1,0 +1,11 @@
+//! How a client carries its token.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `token_transport` | `Transport`: a cookie, or a header for clients that keep none |
+//! | `cookie` | name and attributes of the cookie, and how it is found in a request |
+
+pub(crate) mod cookie;
+mod token_transport;
+
+pub use crate::transport::token_transport::Transport;
