@@ -158,7 +158,6 @@ mod sealing;
 mod session;
 #[path = "session_api/service.rs"]
 pub mod session_api;
-#[path = "store/contract.rs"]
 mod store;
 mod sync;
 mod telemetry;

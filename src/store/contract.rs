@@ -1,4 +1,4 @@
-//! Where records live: the contract that every store keeps.
+//! The contract that every store keeps.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -9,28 +9,15 @@ use crate::{
         record::{Activity, Record},
         token::SessionId,
     },
+    store::{
+        login::{self, Login},
+        outcome::{Expected, SaveOutcome},
+    },
     telemetry::{
         events::Events,
         status::{Serving, Status},
     },
 };
-
-#[cfg(feature = "_database")]
-#[cfg_attr(
-    not(feature = "redis"),
-    allow(dead_code, unused_imports, reason = "for the durable store")
-)]
-pub(crate) mod database;
-#[cfg(all(feature = "redis", feature = "_database"))]
-pub(crate) mod durable;
-mod login;
-pub(crate) mod memory;
-mod outcome;
-#[cfg(feature = "redis")]
-pub(crate) mod redis;
-
-pub use crate::store::login::Login;
-pub use crate::store::outcome::{Expected, SaveOutcome};
 
 /// What a store's methods return: a boxed future, so that a layer can hold any store.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -205,7 +192,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Those of [`load`](Self::load), and then nothing was stored.
     fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(login.by_save(self))
+        Box::pin(login_by_save(self, login))
     }
 
     /// Every session of a user, in no order: the record without its content, as
@@ -283,5 +270,19 @@ pub trait Store: Send + Sync + 'static {
     /// The clock that this store's records live by; the layer uses the same.
     fn clock(&self) -> Clock {
         Clock::system()
+    }
+}
+
+/// A sign-in in a store that keeps no list of a user's sessions.
+async fn login_by_save<S>(store: &S, login: Login<'_>) -> Result<SaveOutcome, Error>
+where
+    S: Store + ?Sized,
+{
+    if login.epoch.is_some() || login.limit.is_some() {
+        return Err(login::no_users());
+    }
+    match login.old {
+        Some((old, expected)) => store.begin_renew(old, expected, login.new, login.record).await,
+        None => store.save(login.new, Expected::Absent, login.record).await,
     }
 }

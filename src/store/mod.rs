@@ -1,0 +1,30 @@
+//! Where records live: the contract of a store, and the stores.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `contract` | `Store`: the trait that every store implements |
+//! | `login` | `Login`: the parameters of a sign-in |
+//! | `outcome` | `Expected` and `SaveOutcome`: the condition of a write and its result |
+//! | `memory` | `MemoryStore`: the reference model, for tests |
+//! | `redis` | `RedisStore`, and the copies in front of a database |
+//! | `database` | `DatabaseStore` on SQLite or PostgreSQL |
+//! | `durable` | `DurableStore`: a database with Redis in front |
+
+mod contract;
+#[cfg(feature = "_database")]
+#[cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, unused_imports, reason = "for the durable store")
+)]
+pub(crate) mod database;
+#[cfg(all(feature = "redis", feature = "_database"))]
+pub(crate) mod durable;
+mod login;
+pub(crate) mod memory;
+mod outcome;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
+
+pub use crate::store::contract::{Store, StoreFuture};
+pub use crate::store::login::Login;
+pub use crate::store::outcome::{Expected, SaveOutcome};
