@@ -152,7 +152,6 @@ mod error;
 pub mod guard;
 #[path = "layer/session_layer.rs"]
 mod layer;
-#[path = "request/request_session.rs"]
 mod request;
 mod sealing;
 mod session;

@@ -1,16 +1,5 @@
 //! The session as one request has it: found and loaded at the first touch, then kept here.
 
-pub(crate) mod client;
-pub(crate) mod commit;
-pub(crate) mod detached_commit;
-pub(crate) mod end;
-pub(crate) mod shared;
-pub(crate) mod state;
-pub(crate) mod touch;
-pub(crate) mod update;
-pub(crate) mod user_sessions;
-pub(crate) mod visitor;
-
 use std::{
     fmt,
     future::Future,
@@ -37,9 +26,6 @@ use crate::{
     },
     session::{changes::plan, device::Device, record::Activity, token::SessionId},
 };
-
-mod header_lines;
-mod load;
 
 /// One request's session. The layer, the handler's handles, the response future and the body
 /// share it.

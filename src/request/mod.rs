@@ -1,0 +1,34 @@
+//! One request's session: loaded at the first access, changed, committed before the response.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `request_session` | `RequestSession`: what layer, handler and response share |
+//! | `shared` | `Backend`: what all requests of a layer share |
+//! | `state` | what the request knows of its session, and has done to it |
+//! | `header_lines` | the header lines that may hold a token |
+//! | `load` | which of the store's answers is the session |
+//! | `commit` | apply, rebase on conflict, confirm |
+//! | `detached_commit` | a commit that outlives its request |
+//! | `update` | load, change and save one value at once |
+//! | `touch` | writing activity down |
+//! | `end` | ending a session |
+//! | `visitor` | the secret of a client without a session; its cookie in `visitor_cookie` |
+//! | `user_sessions` | all sessions of one user |
+//! | `client` | address and user agent of a client |
+
+pub(crate) mod client;
+pub(crate) mod commit;
+pub(crate) mod detached_commit;
+pub(crate) mod end;
+mod header_lines;
+mod load;
+mod request_session;
+pub(crate) mod shared;
+pub(crate) mod state;
+pub(crate) mod touch;
+pub(crate) mod update;
+pub(crate) mod user_sessions;
+pub(crate) mod visitor;
+pub(crate) mod visitor_cookie;
+
+pub(crate) use crate::request::request_session::RequestSession;
