@@ -141,7 +141,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
-#[path = "context/handle.rs"]
 mod context;
 mod csrf;
 mod directory;
