@@ -149,7 +149,6 @@ mod env;
 mod error;
 #[path = "guard/layer.rs"]
 pub mod guard;
-#[path = "layer/session_layer.rs"]
 mod layer;
 mod request;
 mod sealing;
