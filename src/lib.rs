@@ -144,7 +144,6 @@ mod clock;
 mod context;
 mod csrf;
 mod directory;
-#[path = "env/config.rs"]
 mod env;
 mod error;
 #[path = "guard/layer.rs"]

@@ -1,4 +1,4 @@
-//! Configuration from environment variables.
+//! The layer by environment variables.
 
 use std::{env, fmt, net::IpAddr, time::Duration};
 
@@ -16,9 +16,6 @@ use crate::{
     request::client::DeviceConfig,
     transport::cookie::CookieConfig,
 };
-
-mod storage;
-mod variables;
 
 /// Where sessions are kept, and how, by environment variables. An empty variable is an unset one.
 ///
