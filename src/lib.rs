@@ -146,7 +146,6 @@ mod csrf;
 mod directory;
 mod env;
 mod error;
-#[path = "guard/layer.rs"]
 pub mod guard;
 mod layer;
 mod request;

@@ -1,70 +1,18 @@
-//! Guards: services that only requests reach which have what they need.
-//!
-//! A guard stands inside of [`RedisSessionLayer`](crate::RedisSessionLayer), and guards can stand in each
-//! other. It asks before the request goes on, and answers in its place: browsers are sent to where
-//! they can get what is missing, other clients are told in JSON.
-//!
-//! ```
-//! use std::{convert::Infallible, time::Duration};
-//!
-//! use http::{Request, Response, StatusCode, header::LOCATION};
-//! use tower::{ServiceBuilder, ServiceExt, service_fn};
-//! use tower_redis_session::{MemoryStore, RedisSessionLayer, guard::RequireLayer};
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let account = service_fn(async |_: Request<String>| {
-//!     Ok::<_, Infallible>(Response::new("your account".to_owned()))
-//! });
-//! let service = ServiceBuilder::new()
-//!     .layer(RedisSessionLayer::builder(MemoryStore::new()).build()?)
-//!     .layer(RequireLayer::user())
-//!     .layer(RequireLayer::fresh(Duration::from_secs(300)))
-//!     .service(account);
-//! let page = Request::get("/account?tab=keys").header("accept", "text/html");
-//! let response = service.clone().oneshot(page.body(String::new())?).await?;
-//! assert_eq!(response.status(), StatusCode::SEE_OTHER);
-//! assert_eq!(response.headers()[LOCATION], "/login?next=%2Faccount%3Ftab%3Dkeys");
-//! let call = Request::get("/account").header("accept", "application/json");
-//! let response = service.oneshot(call.body(String::new())?).await?;
-//! assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! # Deployment caveat
-//!
-//! A router that strips the prefix of what it nests leaves a guard inside with a part of the path, and
-//! so with a wrong `next`: guard what is nested from outside. A login page that sends on whoever is
-//! signed in has to ask all the same where a guard wants a fresh sign-in, or the two send the browser
-//! to and fro.
-//!
-//! A guard asks when a request comes. One that is under way when the session ends goes on to its end;
-//! what it does to the session is dropped. A store that does not answer is no reason to send anybody to
-//! sign in: that is a 503, for browsers too.
+//! The guard as a layer: a condition, and the answer to what does not meet it.
 
 use std::{fmt, future::Future, time::Duration};
 
 use tower_layer::Layer;
 
-use crate::{context::SessionContext, error::Error};
-
-mod answer;
-mod condition;
-mod denied;
-#[cfg(feature = "axum")]
-mod extract;
-mod next;
-mod service;
-
-pub(crate) use crate::guard::answer::told_as_json;
-pub use crate::guard::answer::{Deny, DenyBy, DenyWith};
-pub use crate::guard::condition::{Condition, Fresh, Platform, Role, Session, That, User};
-pub use crate::guard::denied::{Denied, DeniedReason};
-#[cfg(feature = "axum")]
-pub use crate::guard::extract::{OnPlatform, Rejection, SignedIn};
-pub use crate::guard::next::safe_next;
-pub use crate::guard::service::{RequireFuture, RequireService};
+use crate::{
+    context::SessionContext,
+    error::Error,
+    guard::{
+        answer::{DenyBy, DenyWith},
+        condition::{Condition, Fresh, Platform, Role, Session, That, User},
+        service::RequireService,
+    },
+};
 
 /// Lets only requests on whose session meets a condition.
 #[derive(Clone)]
