@@ -151,7 +151,6 @@ mod layer;
 mod request;
 mod sealing;
 mod session;
-#[path = "session_api/service.rs"]
 pub mod session_api;
 mod store;
 mod sync;

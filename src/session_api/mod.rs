@@ -1,0 +1,53 @@
+//! The session's state for pages and their scripts, as a service to be mounted in any router: who is
+//! signed in and for how long, a heartbeat, the list of devices, and a stream that tells other tabs.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET state` | who is signed in, since when, until when; 200 also for nobody |
+//! | `POST validate` | asks the store: 200, or 401 with the reason |
+//! | `POST heartbeat` | counts as activity; the new end |
+//! | `GET sessions` | every session of the user |
+//! | `DELETE sessions/{id}`, `POST sessions/{id}/revoke` | ends one of them |
+//! | `POST sessions/revoke-others` | ends all but this one |
+//! | `POST logout`, `POST logout-everywhere` | ends this one, or all |
+//! | `GET events` | server-sent events: `state` at each change, `ended` when this id is dead |
+//!
+//! Only a heartbeat, and what changes something, is activity: a page that asks for the state again and again
+//! keeps no session alive.
+//!
+//! All in JSON, with public ids and no secret, for no cache to keep. Times are RFC 3339. A store that does not
+//! answer is a 503 with `Retry-After` and never looks like "signed out". Only the end of the path counts,
+//! so the service can be nested anywhere below the session layer:
+//!
+//! ```
+//! use http::{Request, StatusCode};
+//! use tower::{Layer, ServiceExt};
+//! use tower_redis_session::{MemoryStore, RedisSessionLayer, session_api::SessionApi};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sessions = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+//! let api = sessions.layer(SessionApi::new());
+//! let response = api.oneshot(Request::get("/api/session/state").body(())?).await?;
+//! assert_eq!(response.status(), StatusCode::OK);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Deployment caveat
+//!
+//! Put a [`CsrfLayer`](crate::CsrfLayer) in front of it, as of everything that changes state. By itself it
+//! refuses what a browser says comes from another site. When a session gets a new id, by a sign-in or
+//! a renewal in another tab, streams of the old id end; a browser's `EventSource` comes back by
+//! itself, with the new cookie, and hears the state as it is. A graceful stop of the server waits for
+//! open streams: call [`end_streams`](SessionApi::end_streams) before it.
+
+mod body;
+mod endpoints;
+mod route;
+mod service;
+mod snapshot_json;
+mod stream;
+
+pub use crate::session_api::body::ApiBody;
+pub use crate::session_api::service::{ApiFuture, SessionApi};
