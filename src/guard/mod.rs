@@ -43,6 +43,16 @@
 //! what it does to the session is dropped. A store that does not answer is no reason to send anybody to
 //! sign in: that is a 503, for browsers too.
 
+// | file | holds |
+// |---|---|
+// | `layer` | `RequireLayer` |
+// | `service` | the middleware |
+// | `condition` | what a request may need: a session, a user, a platform, a role |
+// | `denied` | why a request is rejected |
+// | `answer` | the response to it: JSON, a redirect, whichever the client takes |
+// | `next` | where to go after a sign-in |
+// | `extract` | extractors of axum |
+
 mod answer;
 mod condition;
 mod denied;

@@ -42,6 +42,15 @@
 //! itself, with the new cookie, and hears the state as it is. A graceful stop of the server waits for
 //! open streams: call [`end_streams`](SessionApi::end_streams) before it.
 
+// | file | holds |
+// |---|---|
+// | `service` | `SessionApi`: the service and its settings |
+// | `route` | which request asks for what |
+// | `endpoints` | the response to each |
+// | `snapshot_json` | a session and a list of sessions as JSON |
+// | `stream` | server-sent events |
+// | `body` | `ApiBody`: a text, or the stream |
+
 mod body;
 mod endpoints;
 mod route;
