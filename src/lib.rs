@@ -169,7 +169,7 @@ pub use csrf::{
     CsrfBody, CsrfBuilder, CsrfError, CsrfFault, CsrfFuture, CsrfLayer, CsrfService, CsrfToken,
 };
 #[cfg(feature = "redis")]
-pub use directory::cached::{CachedDirectory, CachedDirectoryBuilder, DirectoryPart};
+pub use directory::{CachedDirectory, CachedDirectoryBuilder, DirectoryPart};
 pub use directory::{Credentials, Directory, PlatformInfo, Standing, UserInfo, active_platform};
 pub use env::Config;
 pub use error::{ConfigError, Error, ErrorKind};
@@ -199,7 +199,7 @@ pub use session::{
 #[cfg(feature = "_database")]
 pub use store::database::{DatabaseConfig, DatabaseStore};
 #[cfg(all(feature = "redis", feature = "_database"))]
-pub use store::durable::{DurableBuilder, DurableStore};
+pub use store::durable::{DurableStore, builder::DurableBuilder};
 #[cfg(feature = "redis")]
 pub use store::redis::{RedisConfig, RedisStore};
 pub use store::{Expected, Login, SaveOutcome, Store, StoreFuture, memory::MemoryStore};

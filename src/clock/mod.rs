@@ -1,121 +1,17 @@
-//! Where "now" comes from: the system, or a test that moves time by hand.
+//! Time: the wall clock that records live by, and the boot-time clock that leases are measured by.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `wall_clock` | `Clock`: the system's time, or a `ManualClock`'s |
+//! | `timestamp` | milliseconds since 1970 |
+//! | `uptime` | the boot-time clock, which goes on while the machine sleeps |
+//! | `moment` | a point in time on it |
 
 #[cfg(feature = "redis")]
 pub(crate) mod moment;
 pub(crate) mod timestamp;
 #[cfg(feature = "redis")]
 pub(crate) mod uptime;
+mod wall_clock;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
-
-use crate::clock::timestamp::Timestamp;
-
-/// Tells the time to a store and to the layer above it.
-///
-/// ```
-/// use tower_redis_session::Clock;
-///
-/// assert!(Clock::system().now().as_millis() > 1_700_000_000_000);
-/// ```
-#[derive(Clone, Debug)]
-pub struct Clock(Source);
-
-#[derive(Clone, Debug)]
-enum Source {
-    System,
-    Manual(Arc<AtomicU64>),
-}
-
-impl Clock {
-    /// The system's wall clock.
-    ///
-    /// ```
-    /// # use tower_redis_session::Clock;
-    /// let clock = Clock::system();
-    /// assert!(clock.now() <= clock.now());
-    /// ```
-    pub const fn system() -> Self {
-        Self(Source::System)
-    }
-
-    /// The time now.
-    ///
-    /// ```
-    /// # use tower_redis_session::ManualClock;
-    /// let manual = ManualClock::new();
-    /// assert_eq!(manual.clock().now(), manual.clock().now());
-    /// ```
-    pub fn now(&self) -> Timestamp {
-        match &self.0 {
-            Source::System => SystemTime::now().into(),
-            Source::Manual(millis) => Timestamp::from_millis(millis.load(Ordering::SeqCst)),
-        }
-    }
-}
-
-/// A clock that stands still until it is told to move: expiry tests without sleeps.
-///
-/// Starts at 2024-01-01T00:00:00Z.
-///
-/// ```
-/// use std::time::Duration;
-/// use tower_redis_session::{ManualClock, MemoryStore};
-///
-/// let clock = ManualClock::new();
-/// let store = MemoryStore::with_clock(clock.clock());
-/// clock.advance(Duration::from_secs(3600));
-/// # drop(store);
-/// ```
-#[derive(Clone, Debug)]
-pub struct ManualClock(Arc<AtomicU64>);
-
-impl ManualClock {
-    /// A clock at 2024-01-01T00:00:00Z.
-    ///
-    /// ```
-    /// # use tower_redis_session::ManualClock;
-    /// assert_eq!(ManualClock::new().clock().now().to_string(), "2024-01-01T00:00:00Z");
-    /// ```
-    pub fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(1_704_067_200_000)))
-    }
-
-    /// Moves the time forward for every [`Clock`] of this one; whole milliseconds.
-    ///
-    /// ```
-    /// # use tower_redis_session::ManualClock;
-    /// # use std::time::Duration;
-    /// let manual = ManualClock::new();
-    /// let before = manual.clock().now();
-    /// manual.advance(Duration::from_secs(1));
-    /// assert_eq!(manual.clock().now().saturating_since(before), Duration::from_secs(1));
-    /// ```
-    pub fn advance(&self, duration: Duration) {
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let later = |now: u64| Some(now.saturating_add(millis));
-        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
-    }
-
-    /// The clock to hand to a store.
-    ///
-    /// ```
-    /// # use tower_redis_session::{ManualClock, MemoryStore};
-    /// let store = MemoryStore::with_clock(ManualClock::new().clock());
-    /// # drop(store);
-    /// ```
-    pub fn clock(&self) -> Clock {
-        Clock(Source::Manual(Arc::clone(&self.0)))
-    }
-}
-
-impl Default for ManualClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+pub use crate::clock::wall_clock::{Clock, ManualClock};

@@ -23,23 +23,21 @@ pub struct CsrfBuilder {
     origins: Vec<String>,
 }
 
-impl CsrfBuilder {
-    pub(super) fn new() -> Self {
-        Self { rules: Self::defaults(), origins: Vec::new() }
+impl CsrfLayer {
+    /// Starts the configuration of a layer.
+    ///
+    /// ```
+    /// # use tower_redis_session::CsrfLayer;
+    /// assert!(CsrfLayer::builder().build().is_ok());
+    /// ```
+    pub fn builder() -> CsrfBuilder {
+        CsrfBuilder::new()
     }
+}
 
-    pub(super) fn defaults() -> Rules {
-        Rules {
-            header: HeaderName::from_static("x-csrf-token"),
-            field: "csrf_token".into(),
-            max_form_size: 64 * 1024,
-            form_timeout: Duration::from_secs(30),
-            same_site: false,
-            trusted: Vec::new(),
-            exempt_paths: Vec::new(),
-            exempt: Vec::new(),
-            refusal: None,
-        }
+impl CsrfBuilder {
+    fn new() -> Self {
+        Self { rules: Rules::default(), origins: Vec::new() }
     }
 
     /// The header that scripts send the token in. Defaults to `x-csrf-token`.

@@ -7,7 +7,7 @@ use crate::{
         token::{Claim, CsrfKey, CsrfToken},
     },
     error::Error,
-    request::{RequestSession, state::State, visitor},
+    request::{RequestSession, state::State, visitor_cookie},
 };
 
 impl SessionContext {
@@ -96,12 +96,12 @@ fn key(session: &RequestSession, state: &State) -> Result<Option<CsrfKey>, Error
     if state.base()?.is_some() {
         return Ok(state.held.as_ref().map(|held| CsrfKey::of_session(&held.token)));
     }
-    Ok(visitor::known(session, state).map(|token| CsrfKey::of_visitor(&token)))
+    Ok(visitor_cookie::known(session, state).map(|token| CsrfKey::of_visitor(&token)))
 }
 
 fn key_or_new(session: &RequestSession, state: &mut State) -> Result<CsrfKey, Error> {
     match key(session, state)? {
         Some(key) => Ok(key),
-        None => visitor::begin(session, state).map(|token| CsrfKey::of_visitor(&token)),
+        None => visitor_cookie::begin(session, state).map(|token| CsrfKey::of_visitor(&token)),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use crate::csrf::{builder::CsrfBuilder, rules::Rules, service::CsrfService};
+use crate::csrf::{rules::Rules, service::CsrfService};
 
 /// Refuses requests that another site's page made in a visitor's name. Stands inside of a
 /// [`RedisSessionLayer`](crate::RedisSessionLayer).
@@ -20,12 +20,12 @@ use crate::csrf::{builder::CsrfBuilder, rules::Rules, service::CsrfService};
 ///    `x-csrf-token`, or else in the field `csrf_token` of an `application/x-www-form-urlencoded`
 ///    body. The body is read for that, up to 64 KiB, and handed to the inner service as it came.
 ///    Other bodies are not looked into: a page with `multipart/form-data` sends the header, or its
-///    handler is [exempt](CsrfBuilder::exempt_path) and calls
+///    handler is [exempt](crate::CsrfBuilder::exempt_path) and calls
 ///    [`verify_csrf`](crate::SessionContext::verify_csrf).
 ///
 /// What does not pass is answered with 403; 413 and 408 for a form that is too large or too slow;
 /// 503 where the store does not tell whose session it is. The event `csrf refused` has the fault,
-/// and [`on_refusal`](CsrfBuilder::on_refusal) makes the answer yours.
+/// and [`on_refusal`](crate::CsrfBuilder::on_refusal) makes the answer yours.
 ///
 /// Where the session layer's tokens come in a header ([`Transport`](crate::Transport)), everything
 /// passes: browsers send nothing by themselves there, so nothing can be forged. That an
@@ -77,7 +77,7 @@ use crate::csrf::{builder::CsrfBuilder, rules::Rules, service::CsrfService};
 /// - `GET` must change nothing. Upgrades to WebSocket are `GET`s and pass: check their `Origin`.
 ///   What rewrites methods (`X-HTTP-Method-Override`) belongs outside of this layer.
 /// - A proxy has to pass on the `Host` that the browser sent, or the service's own origin has to be
-///   among the [trusted ones](CsrfBuilder::trusted_origins). Where `Origin` decides, `http` and
+///   among the [trusted ones](crate::CsrfBuilder::trusted_origins). Where `Origin` decides, `http` and
 ///   `https` of one host are told apart by port alone, so let encrypted sites send HSTS.
 /// - Keep the prefix `__Host-` of the session's cookie: without it whoever holds a sibling host can
 ///   plant a visitor's cookie, and so forge what visitors without a session send, as a login.
@@ -102,16 +102,6 @@ impl CsrfLayer {
         Self::default()
     }
 
-    /// Starts the configuration of a layer.
-    ///
-    /// ```
-    /// # use tower_redis_session::CsrfLayer;
-    /// assert!(CsrfLayer::builder().build().is_ok());
-    /// ```
-    pub fn builder() -> CsrfBuilder {
-        CsrfBuilder::new()
-    }
-
     pub(super) fn with(rules: Rules) -> Self {
         Self { rules: Arc::new(rules) }
     }
@@ -119,7 +109,7 @@ impl CsrfLayer {
 
 impl Default for CsrfLayer {
     fn default() -> Self {
-        Self::with(CsrfBuilder::defaults())
+        Self::with(Rules::default())
     }
 }
 

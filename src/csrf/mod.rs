@@ -1,5 +1,15 @@
-//! Protection against forged requests: tokens that are bound to the session, and the layer that
-//! asks for them.
+//! Protection against cross-site request forgery.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `layer` | `CsrfLayer`, and what it asks of a request |
+//! | `builder` | its configuration, and `CsrfLayer::builder` |
+//! | `service`, `future`, `body` | the middleware |
+//! | `rules` | the judgement by the head of the request; `origin` by `Origin` |
+//! | `reading`, `form` | the token's field in a form |
+//! | `token` | the token: issued and verified |
+//! | `context` | `SessionContext::csrf_token` and `verify_csrf` |
+//! | `error` | why a request is rejected |
 
 mod body;
 mod builder;

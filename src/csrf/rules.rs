@@ -46,6 +46,22 @@ pub(super) enum Judgement {
     Read(SessionContext),
 }
 
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            header: HeaderName::from_static("x-csrf-token"),
+            field: "csrf_token".into(),
+            max_form_size: 64 * 1024,
+            form_timeout: Duration::from_secs(30),
+            same_site: false,
+            trusted: Vec::new(),
+            exempt_paths: Vec::new(),
+            exempt: Vec::new(),
+            refusal: None,
+        }
+    }
+}
+
 impl Rules {
     pub(super) fn judge(&self, parts: &Parts) -> Judgement {
         if is_safe(&parts.method) || self.is_exempt(parts) {

@@ -7,25 +7,24 @@ use bytes::Bytes;
 use crate::{
     directory::{
         Credentials, Directory, PlatformInfo, UserInfo,
-        cached::{cache::Cache, envelope::Kind},
+        cached::{cache::Cache, place::Place},
     },
     error::Error,
     sync::single_flight::Loaders,
     telemetry::status::StoreStatus,
 };
 
-mod builder;
+pub(super) mod builder;
 mod cache;
 mod doubts;
 mod envelope;
-mod invalidation;
+pub(super) mod invalidation;
 mod lease;
 mod lookup;
 mod part;
+mod place;
 mod sealing;
-
-pub use crate::directory::cached::builder::CachedDirectoryBuilder;
-pub use crate::directory::cached::invalidation::DirectoryPart;
+mod times;
 
 /// A [`Directory`] whose answers are kept in Redis for a while: one loader asks the source, all
 /// instances read what it got.
@@ -73,15 +72,6 @@ struct Inner<D> {
     cache: Arc<Cache>,
     /// Who asks just now; the answer as it is kept, for those who share it.
     loaders: Loaders<Place, Result<Option<Bytes>, Error>>,
-}
-
-/// An entry of a user.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Place {
-    kind: Kind,
-    user: Box<str>,
-    /// Of a platform, else empty.
-    name: Box<str>,
 }
 
 impl<D: Directory + 'static> CachedDirectory<D> {

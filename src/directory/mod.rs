@@ -1,97 +1,28 @@
-//! What an application knows of its users: who they are, their platforms, their settings.
-
-use std::future::Future;
-
-use serde::{Serialize, de::DeserializeOwned};
-
-use crate::error::Error;
+//! The users of an application: accounts, platforms, settings.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `contract` | `Directory`: the trait that the application implements |
+//! | `info` | `UserInfo` and `PlatformInfo` |
+//! | `credentials` | a platform's credentials, redacted in `Debug` |
+//! | `active` | which platform is the active one |
+//! | `session` | a session's user, platform and standing |
+//! | `cached` | `CachedDirectory`: a cache in Redis in front of a directory |
 
 mod active;
 #[cfg(feature = "redis")]
 pub(crate) mod cached;
+mod contract;
 mod credentials;
 mod info;
 mod session;
 
 pub use crate::directory::active::active_platform;
+#[cfg(feature = "redis")]
+pub use crate::directory::cached::{
+    CachedDirectory, builder::CachedDirectoryBuilder, invalidation::DirectoryPart,
+};
+pub use crate::directory::contract::Directory;
 pub use crate::directory::credentials::Credentials;
 pub use crate::directory::info::{PlatformInfo, UserInfo};
 pub use crate::directory::session::Standing;
-
-/// The users of an application, their platforms and their settings: implemented by the application
-/// over whatever keeps them.
-///
-/// Who has one can ask a session [who its user is](crate::SessionContext::user_info), [which
-/// platform is active](crate::SessionContext::platform_info), and put a cache in Redis in front of
-/// it: `CachedDirectory`, which is a directory as well.
-///
-/// Nothing here bounds a wait: give whatever you ask a limit of its own.
-///
-/// # Errors
-///
-/// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) where the source does not answer. It
-/// is never taken for "no such user".
-///
-/// ```
-/// use tower_redis_session::{Credentials, Directory, Error, PlatformInfo, UserInfo};
-///
-/// struct Accounts;
-///
-/// impl Directory for Accounts {
-///     type Settings = u32;
-///
-///     async fn user(&self, user_id: &str) -> Result<Option<UserInfo>, Error> {
-///         Ok((user_id == "7").then(|| UserInfo {
-///             id: "7".into(),
-///             username: "alice".into(),
-///             email: None,
-///             role: "member".into(),
-///             active: true,
-///         }))
-///     }
-///
-///     async fn platforms(&self, _: &str) -> Result<Vec<PlatformInfo>, Error> {
-///         Ok(Vec::new())
-///     }
-///
-///     async fn settings(&self, _: &str) -> Result<Option<u32>, Error> {
-///         Ok(None)
-///     }
-///
-///     async fn credentials(&self, _: &str, _: &str) -> Result<Option<Credentials>, Error> {
-///         Ok(None)
-///     }
-/// }
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Error> {
-/// assert_eq!(Accounts.user("7").await?.unwrap().username, "alice");
-/// # Ok(())
-/// # }
-/// ```
-pub trait Directory: Send + Sync {
-    /// What a user may set. A cache keeps it as JSON, so it has to survive that.
-    type Settings: Serialize + DeserializeOwned + Send;
-
-    /// The user of that id, `None` if there is none. One who may not sign in any more is there and
-    /// not [active](UserInfo::active).
-    fn user(&self, user_id: &str) -> impl Future<Output = Result<Option<UserInfo>, Error>> + Send;
-
-    /// All platforms of a user, in the order in which they are offered.
-    fn platforms(
-        &self,
-        user_id: &str,
-    ) -> impl Future<Output = Result<Vec<PlatformInfo>, Error>> + Send;
-
-    /// What a user has set, `None` if nothing: the defaults are the application's.
-    fn settings(
-        &self,
-        user_id: &str,
-    ) -> impl Future<Output = Result<Option<Self::Settings>, Error>> + Send;
-
-    /// What opens a platform of a user, `None` if there is nothing, or no such platform of theirs.
-    fn credentials(
-        &self,
-        user_id: &str,
-        platform_id: &str,
-    ) -> impl Future<Output = Result<Option<Credentials>, Error>> + Send;
-}

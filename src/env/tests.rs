@@ -1,4 +1,4 @@
-use crate::env::*;
+use crate::env::config::*;
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::from_lookup(|name| {

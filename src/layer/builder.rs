@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 #[cfg(feature = "sealed")]
 use crate::sealing::records::PlainRecords;
 use crate::{
+    layer::RedisSessionLayer,
     request::client::DeviceConfig,
     store::Store,
     transport::{Transport, cookie::CookieConfig},
@@ -14,7 +15,7 @@ mod build;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Configures a [`RedisSessionLayer`](crate::RedisSessionLayer).
+/// Configures a [`RedisSessionLayer`].
 #[must_use]
 pub struct Builder {
     store: Box<dyn Store>,
@@ -33,8 +34,20 @@ pub struct Builder {
     seal: Option<PlainRecords>,
 }
 
+impl RedisSessionLayer {
+    /// Starts the configuration of a layer over `store`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// assert!(RedisSessionLayer::builder(MemoryStore::new()).build().is_ok());
+    /// ```
+    pub fn builder(store: impl Store) -> Builder {
+        Builder::new(Box::new(store))
+    }
+}
+
 impl Builder {
-    pub(crate) fn new(store: Box<dyn Store>) -> Self {
+    fn new(store: Box<dyn Store>) -> Self {
         Self {
             store,
             transport: Transport::default(),

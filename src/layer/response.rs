@@ -9,7 +9,7 @@ use http::{
 
 use crate::{
     clock::timestamp::Timestamp,
-    request::{RequestSession, state::CookieChange, visitor::visitor_header},
+    request::{RequestSession, state::CookieChange, visitor_cookie::visitor_header},
 };
 
 /// Writes into the head what the session has become. Only for a session

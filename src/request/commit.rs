@@ -13,7 +13,7 @@ use crate::{
         state::Held,
     },
     session::{
-        changes::{Changes, Plan},
+        changes::{Changes, plan::Plan},
         record::Record,
         token::{SessionId, Token},
     },

@@ -1,241 +1,34 @@
-//! The session as one request has it: found and loaded at the first touch, then kept here.
+//! One request's session: loaded at the first access, changed, committed before the response.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `request_session` | `RequestSession`: what layer, handler and response share |
+//! | `shared` | `Backend`: what all requests of a layer share |
+//! | `state` | what the request knows of its session, and has done to it |
+//! | `header_lines` | the header lines that may hold a token |
+//! | `load` | which of the store's answers is the session |
+//! | `commit` | apply, rebase on conflict, confirm |
+//! | `detached_commit` | a commit that outlives its request |
+//! | `update` | load, change and save one value at once |
+//! | `touch` | writing activity down |
+//! | `end` | ending a session |
+//! | `visitor` | the secret of a client without a session; its cookie in `visitor_cookie` |
+//! | `user_sessions` | all sessions of one user |
+//! | `client` | address and user agent of a client |
 
 pub(crate) mod client;
 pub(crate) mod commit;
 pub(crate) mod detached_commit;
 pub(crate) mod end;
+mod header_lines;
+mod load;
+mod request_session;
 pub(crate) mod shared;
 pub(crate) mod state;
 pub(crate) mod touch;
 pub(crate) mod update;
 pub(crate) mod user_sessions;
 pub(crate) mod visitor;
+pub(crate) mod visitor_cookie;
 
-use std::{
-    fmt,
-    future::Future,
-    mem,
-    pin::pin,
-    sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, OnceLock, PoisonError},
-    time::Duration,
-};
-
-use http::Request;
-use tokio::{
-    sync::{Mutex, OnceCell},
-    time::Instant,
-};
-use tracing::Instrument as _;
-
-use crate::{
-    error::{Causes, Error},
-    request::{
-        client::{Captured, DeviceConfig},
-        header_lines::HeaderLines,
-        shared::Backend,
-        state::{AtomicStage, Held, Stage, State},
-    },
-    session::{changes, device::Device, record::Activity, token::SessionId},
-};
-
-mod header_lines;
-mod load;
-
-/// One request's session. The layer, the handler's handles, the response future and the body
-/// share it.
-pub(crate) struct RequestSession {
-    pub(crate) backend: Arc<Backend>,
-    /// The header lines that may hold a token.
-    pub(crate) lines: HeaderLines,
-    captured: Option<Box<Captured>>,
-    stage: AtomicStage,
-    /// Made by the first touch: a request without one carries little, and locks nothing.
-    touched: OnceLock<Box<Touched>>,
-}
-
-/// What a request needs that asks for its session.
-#[derive(Default)]
-pub(crate) struct Touched {
-    /// Set by the first load; a failure stays, so that an outage is waited for once a request.
-    pub(crate) loaded: OnceCell<Result<(), Error>>,
-    /// One store operation of this request at a time.
-    pub(crate) turn: Mutex<()>,
-    state: StdMutex<State>,
-}
-
-impl RequestSession {
-    pub(crate) fn new<B>(backend: Arc<Backend>, request: &Request<B>) -> Arc<Self> {
-        let (headers, rules) = (request.headers(), &backend.rules);
-        let lines = HeaderLines::of(headers, rules.transport.request_header());
-        let capture = |devices: &DeviceConfig| devices.capture(headers, request.extensions());
-        let captured = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
-        let (stage, touched) = (AtomicStage::default(), OnceLock::new());
-        Arc::new(Self { backend, lines, captured, stage, touched })
-    }
-
-    /// The device that the request comes from, as far as the layer notes it.
-    pub(crate) fn device(&self) -> Option<Arc<Device>> {
-        self.backend.rules.devices.as_ref()?.device(self.captured.as_ref()?)
-    }
-
-    pub(crate) fn touched(&self) -> &Touched {
-        self.touched.get_or_init(Box::default)
-    }
-
-    /// Whether anybody asked for the session at all.
-    pub(crate) fn is_touched(&self) -> bool {
-        self.touched.get().is_some()
-    }
-
-    /// What is known and done so far. Touches the session.
-    pub(crate) fn state(&self) -> StdMutexGuard<'_, State> {
-        // Nothing that can panic runs under this lock but the arithmetic of this crate.
-        let mut state = self.touched().state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.stage = self.stage.get();
-        state
-    }
-
-    /// Whether the store has something to be told.
-    pub(crate) fn is_dirty(&self) -> bool {
-        self.is_touched() && self.stage.get() != Stage::Closed && self.state().is_dirty()
-    }
-
-    pub(crate) fn set_stage(&self, stage: Stage) {
-        self.stage.set(stage);
-    }
-
-    /// Finds and loads the session, once; a second caller waits for the first.
-    ///
-    /// Cancellation safety: if the caller that loads is dropped, the next one loads.
-    pub(crate) async fn load(&self) -> Result<(), Error> {
-        if self.state().stage == Stage::Closed {
-            return Err(Error::closed());
-        }
-        let loaded = &self.touched().loaded;
-        if let Some(result) = loaded.get() {
-            return result.clone();
-        }
-        // The wait is bounded here, and not in the load itself, so that it is for those too who
-        // wait for a load of another task that nobody polls.
-        let load = pin!(async { loaded.get_or_init(|| self.load_now()).await.clone() });
-        let (result, start) = self.timed(Duration::ZERO, load).await;
-        if result.is_err() {
-            let _ = loaded.set(result.clone());
-        }
-        let mut state = self.state();
-        state.spent = state.spent.max(start.elapsed());
-        result
-    }
-
-    /// Loads once more: somebody wants to know what the store says now.
-    pub(crate) async fn reload(&self) -> Result<(), Error> {
-        let held = {
-            let state = self.state();
-            state
-                .held
-                .clone()
-                .filter(|_| self.touched().loaded.initialized() && state.stage != Stage::Closed)
-        };
-        // Without one to ask for again, what the first load says is as fresh as it gets.
-        let Some(held) = held else { return self.load().await };
-        let found = self.backend.store.load(&held.id).await;
-        self.settle([((held.id, held.token), found)])
-    }
-
-    async fn load_now(&self) -> Result<(), Error> {
-        let presented = self.presented();
-        let ids: Vec<SessionId> = presented.iter().map(|(id, _)| *id).collect();
-        let span = tracing::debug_span!("session_load", session.id = ids.first().map(display));
-        let store = &self.backend.store;
-        match ids.as_slice() {
-            [] => Ok(()),
-            [id] => {
-                let found = store.load(id).instrument(span).await;
-                self.settle(presented.into_iter().zip([found]))
-            }
-            _ => {
-                let found = store.load_each(&ids).instrument(span).await;
-                let found = found.inspect_err(|error| {
-                    tracing::warn!(error = %Causes(error), "session load failed");
-                })?;
-                self.settle(presented.into_iter().zip(found))
-            }
-        }
-    }
-
-    /// Waits for the store within what is left of this request's budget, and for as long as its
-    /// acknowledgement may take. The load counts, and so does whatever fails; calls of the handler's
-    /// that succeed do not.
-    pub(crate) async fn within_budget<T>(
-        &self,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let (result, start) = self.timed(self.backend.acknowledgement, work).await;
-        if result.is_err() {
-            self.state().spent += start.elapsed();
-        }
-        result
-    }
-
-    /// The same, and when it began.
-    ///
-    /// Cancellation safety: past the budget the work is dropped, and may have happened or not.
-    async fn timed<T>(
-        &self,
-        more: Duration,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> (Result<T, Error>, Instant) {
-        let start = Instant::now();
-        let spent = {
-            let state = self.state();
-            // A stream may live for long: each of its waits has a budget of its own.
-            if state.stage == Stage::Open { state.spent } else { Duration::ZERO }
-        };
-        let left = self.backend.rules.budget.saturating_sub(spent);
-        if left.is_zero() {
-            // Nothing is begun that could not be waited for.
-            return (Err(Error::unavailable("no time is left for the session store")), start);
-        }
-        let result = tokio::time::timeout_at(start + left + more, work).await;
-        (result.unwrap_or_else(|_| Err(Error::unavailable("no answer in time"))), start)
-    }
-
-    /// The activity of this request, if it is one and worth writing down.
-    pub(crate) fn due_use(&self) -> Option<(Held, Activity)> {
-        // Not in one expression: the lock would be held for as long as it.
-        let used = self.state().used();
-        used.and_then(|_| self.due_touch())
-    }
-
-    /// The activity that is worth writing down, if nothing else is.
-    pub(crate) fn due_touch(&self) -> Option<(Held, Activity)> {
-        let held = self.state().held.clone()?;
-        let (now, policy) = (self.backend.clock.now(), &self.backend.rules.policy);
-        if held.record.deadlines.is_over(now) {
-            return None;
-        }
-        let activity = changes::due_touch(&held.record, now, policy)?;
-        Some((held, activity))
-    }
-
-    /// Ends the handle's life: what is not committed by now never will be.
-    pub(crate) fn close(&self) {
-        self.set_stage(Stage::Closed);
-        if !self.is_touched() {
-            return;
-        }
-        let mut state = self.state();
-        let lost = mem::take(&mut state.changes);
-        if !lost.is_empty() {
-            tracing::debug!("session changes dropped with the response");
-        }
-    }
-}
-
-impl fmt::Debug for RequestSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // To be printed is no touch.
-        let id = self.is_touched().then(|| self.state().held.as_ref().map(|held| held.id));
-        f.debug_struct("RequestSession").field("id", &id.flatten()).finish_non_exhaustive()
-    }
-}
+pub(crate) use crate::request::request_session::RequestSession;

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind},
     request::client::DeviceConfig,
     session::{
-        changes::Policy,
+        changes::plan::Policy,
         record::Record,
         token::{SessionId, Token},
         write_id::Marks,

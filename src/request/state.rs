@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind},
     request::{shared::Backend, visitor::Visitor},
     session::{
-        changes::{Changes, Writer},
+        changes::{Changes, plan::Writer},
         record::Record,
         token::{SessionId, Token},
     },

@@ -1,16 +1,6 @@
 //! A visitor without a session: a random secret in a cookie of its own, and nothing in any store.
 
-use http::HeaderValue;
-
-use crate::{
-    error::Error,
-    request::{
-        RequestSession,
-        state::{CookieChange, State},
-    },
-    session::token::{SessionId, Token},
-    transport::cookie,
-};
+use crate::session::token::Token;
 
 /// What this request makes of the visitor's secret.
 #[derive(Debug, Default)]
@@ -22,64 +12,4 @@ pub(crate) enum Visitor {
     New(Token),
     /// Taken away by the response.
     Gone,
-}
-
-/// The visitor's secret, if there is one that may be relied on.
-pub(crate) fn known(session: &RequestSession, state: &State) -> Option<Token> {
-    match (&state.visitor, &state.cookie) {
-        (Visitor::New(token), _) => Some(token.clone()),
-        // A session began or ended in this request: what was issued before it is over.
-        (Visitor::Gone, _) | (Visitor::AsSent, CookieChange::Set(_) | CookieChange::Remove) => None,
-        (Visitor::AsSent, CookieChange::Keep) => {
-            let mut sent = sent(session);
-            let token = sent.pop();
-            // Fails closed: of several one may have been planted (RFC 6265bis section 8.6).
-            token.filter(|_| sent.is_empty())
-        }
-    }
-}
-
-/// A new secret for a visitor who has none.
-pub(crate) fn begin(session: &RequestSession, state: &mut State) -> Result<Token, Error> {
-    if session.backend.rules.transport.visitor_cookie().is_none() {
-        return Err(Error::absent());
-    }
-    state.may_set_cookie()?;
-    let token = Token::generate()?;
-    state.visitor = Visitor::New(token.clone());
-    Ok(token)
-}
-
-/// The cookie that hands out the visitor's secret, or takes it away with the `change` of the
-/// session's.
-pub(crate) fn visitor_header(
-    session: &RequestSession,
-    state: &mut State,
-    change: &CookieChange,
-) -> Option<HeaderValue> {
-    let cookie = || session.backend.rules.transport.visitor_cookie();
-    match (&state.visitor, change) {
-        (Visitor::New(token), CookieChange::Keep | CookieChange::Remove) => {
-            cookie()?.set(token, None, false)
-        }
-        (_, CookieChange::Keep) => None,
-        (_, CookieChange::Set(_) | CookieChange::Remove) => {
-            state.visitor = Visitor::Gone;
-            if sent(session).is_empty() { None } else { cookie()?.removal() }
-        }
-    }
-}
-
-/// The well-formed secrets that came under the visitor's name, each once.
-fn sent(session: &RequestSession) -> Vec<Token> {
-    let mut sent: Vec<(SessionId, Token)> = Vec::new();
-    if let Some(cookie) = session.backend.rules.transport.visitor_cookie() {
-        for token in cookie::find(session.lines.iter(), cookie.name()) {
-            let id = token.id();
-            if sent.iter().all(|(known, _)| *known != id) {
-                sent.push((id, token));
-            }
-        }
-    }
-    sent.into_iter().map(|(_, token)| token).collect()
 }

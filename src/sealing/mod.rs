@@ -1,4 +1,9 @@
-//! Room.
+//! Encryption of data at rest.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `key_ring` | the keys, and their rotation |
+//! | `records` | records that only the client's token opens |
 
 #[cfg(feature = "sealed")]
 pub(crate) mod key_ring;

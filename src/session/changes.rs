@@ -1,23 +1,18 @@
 //! What a request did to its session, as data, and the plan that it makes of a record. Pure: no
 //! clock, no store; the same changes can be applied again to a fresher record.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use crate::{
     clock::timestamp::Timestamp,
     session::{
-        device::Device,
         expiry::SessionExpiry,
         record::Record,
         values::{Edits, Values},
     },
 };
 
-mod plan;
-
-pub(crate) use crate::session::changes::plan::{Plan, Policy, Writer, due_touch};
+pub(crate) mod plan;
 
 /// What one request did, in the order-free form in which it can be rebased.
 #[derive(Clone, Debug, Default)]
@@ -179,25 +174,6 @@ impl Changes {
             Some(platform) => platform.as_deref().map(str::to_owned),
             None => base?.platform.as_deref().map(str::to_owned),
         }
-    }
-
-    /// The device of a session that begins or moves is the one at hand, under the name that it has.
-    fn device(&self, base: Option<&Record>, writer: &Writer) -> Option<Arc<Device>> {
-        let before = base.and_then(|base| base.device.as_ref());
-        let label = match &self.label {
-            Some(label) => label.as_deref(),
-            None => self.own(base).and(before).and_then(|device| device.label()),
-        };
-        let device = if base.is_none() || self.moves() { writer.device.as_ref() } else { before };
-        if device.and_then(|device| device.label()) == label {
-            return device.cloned();
-        }
-        Device::labelled(device.map(Arc::as_ref), label)
-    }
-
-    /// The policy that was set, if one was. To leave the absolute end open is not to take it away.
-    fn expiry_under(&self, policy: &Policy) -> Option<SessionExpiry> {
-        self.expiry.map(|expiry| expiry.or_absolute_of(policy.expiry))
     }
 
     fn values(&self, base: Option<&Record>) -> Values {

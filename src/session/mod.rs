@@ -1,4 +1,16 @@
-//! Room.
+//! The session itself: pure data and rules, without a store, a request or a clock of its own.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `token` | the secret in the cookie, and the public id derived from it |
+//! | `record` | what a store keeps of a session; `format` and `codec` are its bytes |
+//! | `values` | names and JSON texts |
+//! | `json` | encoding and decoding of values, and the limit of nesting |
+//! | `device` | address, user agent and label of a sign-in |
+//! | `expiry` | idle and absolute deadlines |
+//! | `changes` | what a request did, as data; `plan` makes a record of it |
+//! | `info` | one row of the list of a user's sessions |
+//! | `write_id` | random ids of writes |
 
 pub(crate) mod changes;
 pub(crate) mod device;

@@ -12,11 +12,12 @@ use crate::{
     error::{Error, ErrorKind},
     guard::{Denied, told_as_json},
     request::touch::touch,
-    session::{info::SessionInfo, token::SessionId},
+    session::token::SessionId,
     session_api::{
         SessionApi,
         body::ApiBody,
         route::Route,
+        snapshot_json::{listed, shown},
         stream::{self, Events},
     },
     transport::cross_site::is_from_elsewhere,
@@ -105,34 +106,6 @@ async fn state(session: &SessionContext) -> Answered {
     }
 }
 
-async fn shown(session: &SessionContext) -> Result<Value, Error> {
-    let snapshot = session.snapshot().await?;
-    let since = session.authenticated_at().await?;
-    Ok(json!({
-        "signed_in": snapshot.user_id.is_some(),
-        "id": snapshot.id.to_string(),
-        "user_id": snapshot.user_id,
-        "platform_id": snapshot.platform_id,
-        "created_at": snapshot.created_at.to_string(),
-        "last_activity": snapshot.last_activity.to_string(),
-        "expires_at": snapshot.expires_at.to_string(),
-        "expires_in": session.remaining(&snapshot).as_secs(),
-        "authenticated_at": since.map(|since| since.to_string()),
-    }))
-}
-
-/// Who is in and where, as the store has it now; the times move by themselves.
-pub(super) async fn state_now(session: &SessionContext) -> Result<Value, Error> {
-    session.validate().await?;
-    let snapshot = session.snapshot().await?;
-    Ok(json!({
-        "signed_in": snapshot.user_id.is_some(),
-        "id": snapshot.id.to_string(),
-        "user_id": snapshot.user_id,
-        "platform_id": snapshot.platform_id,
-    }))
-}
-
 async fn validate(session: &SessionContext) -> Answered {
     session.validate().await?;
     Ok(ok(json!({ "valid": true, "session": shown(session).await? })))
@@ -164,20 +137,6 @@ async fn heartbeat(session: &SessionContext) -> Answered {
 async fn sessions(session: &SessionContext) -> Answered {
     let listed: Vec<_> = session.sessions().await?.iter().map(listed).collect();
     Ok(ok(json!({ "sessions": listed })))
-}
-
-fn listed(info: &SessionInfo) -> Value {
-    json!({
-        "id": info.id.to_string(),
-        "current": info.current,
-        "created_at": info.created_at.to_string(),
-        "last_activity": info.last_activity.to_string(),
-        "expires_at": info.expires_at.to_string(),
-        "authenticated_at": info.authenticated_at.map(|since| since.to_string()),
-        "address": info.address,
-        "user_agent": info.user_agent,
-        "label": info.label,
-    })
 }
 
 async fn revoke(session: &SessionContext, id: &SessionId) -> Answered {

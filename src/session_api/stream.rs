@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
-    session_api::endpoints::state_now,
+    session_api::snapshot_json::state_now,
 };
 
 /// Milliseconds until a client comes back to a session that may be there.

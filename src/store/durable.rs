@@ -14,28 +14,29 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
-    error::ConfigError,
     session::{
         record::{Activity, Record},
         token::SessionId,
     },
     store::{
         Expected, Login, SaveOutcome, Store, StoreFuture,
-        database::{DatabaseConfig, Write},
+        database::Write,
         durable::{background::Keeper, engine::Inner},
-        redis::RedisConfig,
     },
     telemetry::{events::Events, status::Status},
 };
 
 mod activity;
 mod authority;
+mod availability;
 mod background;
 mod breaker;
-mod builder;
+pub(crate) mod builder;
 mod engine;
 mod journal;
+mod last_touch;
 mod load;
+mod parameters;
 mod push;
 mod renew;
 mod status;
@@ -43,18 +44,16 @@ mod sweep;
 mod trust;
 mod write;
 
-pub use crate::store::durable::builder::DurableBuilder;
-
 /// Sessions in a database, with copies in Redis: nobody is signed out when Redis dies, nothing
 /// that was acknowledged is lost, and no logout is undone.
 ///
 /// A read costs one round trip to Redis and none to the database, a write one to each. If Redis is
 /// killed, hangs, restarts empty or from an old snapshot, or fails over, reads go to the database
 /// and writes are acknowledged as before. If the database is away, reads go on from Redis for a
-/// while ([`serve_without_database`](DurableBuilder::serve_without_database)) and writes fail.
+/// while ([`serve_without_database`](crate::DurableBuilder::serve_without_database)) and writes fail.
 ///
 /// A change is seen by its own instance at once, by others at once if Redis took it, else within
-/// one [`lease`](DurableBuilder::lease).
+/// one [`lease`](crate::DurableBuilder::lease).
 ///
 /// Every instance has to use a `DurableStore` on that database: one that writes to the database
 /// alone would not tell Redis.
@@ -73,7 +72,7 @@ pub use crate::store::durable::builder::DurableBuilder;
 /// # What is impossible
 ///
 /// - Of two instances that cannot reach each other's store, either the acknowledgement waits
-///   ([`strict`](DurableBuilder::strict)) or the other may be wrong for one lease.
+///   ([`strict`](crate::DurableBuilder::strict)) or the other may be wrong for one lease.
 /// - With the database away no write and no logout is acknowledged; with both stores away, or the
 ///   database away and another Redis in place of the known one, reads are answered by 503.
 /// - A database that loses commits (an asynchronous failover, a restore from a backup) loses the
@@ -95,20 +94,8 @@ pub struct DurableStore {
 }
 
 impl DurableStore {
-    /// Starts the configuration of a store that keeps sessions in `database` and copies in `redis`.
-    ///
-    /// ```
-    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
-    /// let redis = RedisConfig::new("redis://127.0.0.1:6379/0");
-    /// let store = DurableStore::builder(redis, DatabaseConfig::new("sqlite:sessions.db")).build();
-    /// assert!(store.is_ok());
-    /// ```
-    pub fn builder(redis: RedisConfig, database: DatabaseConfig) -> DurableBuilder {
-        DurableBuilder::new(redis, database)
-    }
-
-    fn from_builder(builder: DurableBuilder) -> Result<Self, ConfigError> {
-        Ok(Self { inner: Arc::new(Inner::new(builder)?), keeper: Keeper::default() })
+    fn new(engine: Inner) -> Self {
+        Self { inner: Arc::new(engine), keeper: Keeper::default() }
     }
 
     /// The store at work; whoever uses it first starts what goes on in the background.

@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 use crate::{
     error::{Error, ErrorKind},
     session::{record::Record, token::SessionId},
-    store::{Expected, SaveOutcome, Store},
 };
 
 /// A session that belongs to a user and gets a new id: a sign-in, or a renewal of one.
@@ -37,17 +36,6 @@ impl<'a> Login<'a> {
     #[must_use]
     pub const fn new(new: &'a SessionId, record: &'a Record) -> Self {
         Self { old: None, new, record, epoch: None, limit: None }
-    }
-
-    /// The same for a store that keeps no list of a user's sessions.
-    pub(super) async fn by_save<S: Store + ?Sized>(self, store: &S) -> Result<SaveOutcome, Error> {
-        if self.epoch.is_some() || self.limit.is_some() {
-            return Err(no_users());
-        }
-        match self.old {
-            Some((old, expected)) => store.begin_renew(old, expected, self.new, self.record).await,
-            None => store.save(self.new, Expected::Absent, self.record).await,
-        }
     }
 }
 

@@ -13,14 +13,18 @@ use crate::{
     clock::{Clock, timestamp::Timestamp},
     error::{ConfigError, Error},
     session::{
-        record::{ACTIVITY_OFFSET, Activity, Record, USER_OFFSET},
+        record::{
+            Activity, Record,
+            format::{ACTIVITY_OFFSET, USER_OFFSET},
+        },
         token::SessionId,
     },
     store::{
         SaveOutcome, Store as _,
         redis::{
             client::{
-                connection::{Answer, Connections},
+                connection::Answer,
+                pool::Connections,
                 script::{self, Call, Script},
             },
             value::{HEAD_LEN, head},

@@ -1,5 +1,12 @@
-//! What the tasks of one process share: locks and answers by key, pauses between attempts, circuit
-//! breakers. Nothing here knows of sessions.
+//! Coordination of the tasks of one process. Nothing here knows of sessions.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `keyed_lock` | one writer a key at a time |
+//! | `single_flight` | one load a key at a time, whose answer is shared |
+//! | `slot_map` | what both are built on: slots by key, gone with their last holder |
+//! | `backoff` | pauses between attempts |
+//! | `circuit_breaker` | failures in a row, open, try again |
 
 pub(crate) mod backoff;
 #[cfg(any(feature = "redis", feature = "_database"))]

@@ -7,7 +7,7 @@ use crate::sealing::key_ring::KeyRing;
 use crate::{
     directory::{
         Directory,
-        cached::{CachedDirectory, Inner, cache::Cache, sealing::Sealing},
+        cached::{CachedDirectory, Inner, cache::Cache, sealing::Sealing, times::Times},
     },
     error::ConfigError,
     store::redis::{RedisConfig, entries::Entries},
@@ -22,16 +22,6 @@ pub struct CachedDirectoryBuilder<D> {
     times: Times,
     refresh_ahead: Option<Duration>,
     sealing: Sealing,
-}
-
-/// How long things take and last.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    pub(super) time_to_live: Duration,
-    pub(super) refresh_ahead: Duration,
-    pub(super) budget: Duration,
-    pub(super) loader_lease: Duration,
-    pub(super) loader_wait: Duration,
 }
 
 impl<D: Directory + 'static> CachedDirectory<D> {

@@ -13,11 +13,11 @@ use tokio::task::AbortHandle;
 use crate::{
     clock::{moment::Moment, uptime::Uptime},
     directory::cached::{
-        Place,
-        builder::Times,
         doubts::Doubts,
         envelope::Kind,
+        place::Place,
         sealing::{Sealing, Unreadable},
+        times::Times,
     },
     error::{Causes, Error},
     session::write_id::Marks,

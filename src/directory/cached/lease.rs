@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    directory::cached::{Place, cache::Cache},
+    directory::cached::{cache::Cache, place::Place},
     error::ErrorKind,
     session::write_id::Mark,
     store::redis::entries::{Entry, Taken, Turn},

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     directory::{
         Directory,
-        cached::{Inner, Place, lease::Lease, part::Part, sealing::Unreadable},
+        cached::{Inner, lease::Lease, part::Part, place::Place, sealing::Unreadable},
     },
     error::Error,
     store::redis::entries::Turn,

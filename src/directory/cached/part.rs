@@ -5,7 +5,7 @@ use std::future::Future;
 use crate::{
     directory::{
         Credentials, Directory, PlatformInfo, UserInfo,
-        cached::{Place, envelope::Kind},
+        cached::{envelope::Kind, place::Place},
     },
     error::Error,
 };

@@ -3,8 +3,8 @@
 use std::{borrow::Cow, fmt};
 
 use crate::directory::cached::{
-    Place,
     envelope::{self, Fault, Kind},
+    place::Place,
 };
 #[cfg(feature = "sealed")]
 use crate::sealing::key_ring::{CACHE, KeyRing, Unopened};

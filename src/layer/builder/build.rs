@@ -9,7 +9,7 @@ use crate::{
         builder::{Builder, MINUTE},
     },
     request::shared::{Backend, Rules},
-    session::{changes::Policy, expiry::SessionExpiry},
+    session::{changes::plan::Policy, expiry::SessionExpiry},
 };
 
 impl Builder {

@@ -11,7 +11,10 @@ use crate::{
         state::{CookieChange, Held, Presence, Stage},
     },
     session::{
-        changes::{Changes, Plan, Writer},
+        changes::{
+            Changes,
+            plan::{Plan, Writer},
+        },
         expiry::Deadlines,
         record::Record,
         token::{SessionId, Token},

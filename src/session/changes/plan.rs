@@ -124,6 +124,25 @@ impl Changes {
         }
     }
 
+    /// The device of a session that begins or moves is the one at hand, under the name that it has.
+    fn device(&self, base: Option<&Record>, writer: &Writer) -> Option<Arc<Device>> {
+        let before = base.and_then(|base| base.device.as_ref());
+        let label = match &self.label {
+            Some(label) => label.as_deref(),
+            None => self.own(base).and(before).and_then(|device| device.label()),
+        };
+        let device = if base.is_none() || self.moves() { writer.device.as_ref() } else { before };
+        if device.and_then(|device| device.label()) == label {
+            return device.cloned();
+        }
+        Device::labelled(device.map(Arc::as_ref), label)
+    }
+
+    /// The policy that was set, if one was. To leave the absolute end open is not to take it away.
+    fn expiry_under(&self, policy: &Policy) -> Option<SessionExpiry> {
+        self.expiry.map(|expiry| expiry.or_absolute_of(policy.expiry))
+    }
+
     /// The policy of a session that somebody signs in to: its own if it was set, with the absolute
     /// time as long as it was.
     fn expiry_at_login(&self, base: &Record, policy: &Policy) -> SessionExpiry {

@@ -5,7 +5,11 @@ use proptest::prelude::*;
 use crate::{
     clock::timestamp::Timestamp,
     error::ErrorKind,
-    session::{changes::*, expiry::Deadlines, write_id::Mark},
+    session::{
+        changes::{plan::*, *},
+        expiry::Deadlines,
+        write_id::Mark,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -50,6 +50,10 @@ pub(crate) const ACTIVITY_LEN: usize = 16;
 #[cfg(feature = "redis")]
 pub(crate) const USER_OFFSET: usize = FIXED;
 
+/// How many bytes of a record its head takes at most.
+#[cfg(any(feature = "redis", feature = "_database"))]
+pub(crate) const HEAD_MAX: usize = 2_048;
+
 pub(super) fn len(record: &Record) -> usize {
     let content = record.sealed.as_ref().map_or_else(|| content_len(record), |sealed| sealed.len());
     FIXED + head_texts(record).map(text_len).iter().sum::<usize>() + 5 + content

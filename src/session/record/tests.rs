@@ -1,11 +1,17 @@
 use std::time::Duration;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::{
     csrf::CsrfKey,
     error::ErrorKind,
-    session::{device::Device, record::*, token::Token, values::Edits},
+    session::{
+        device::Device,
+        record::{format::*, *},
+        token::Token,
+        values::Edits,
+    },
 };
 
 /// What the fuzz targets call, so that it cannot fall behind: nothing else builds it here.

@@ -19,13 +19,14 @@ use crate::{
         pool::{Place, Pool},
         postgres::{
             failure::{Failure, typed},
-            notify::Listener,
+            listener::Listener,
         },
     },
 };
 
 mod batch;
 mod failure;
+mod listener;
 mod notify;
 mod procedures;
 mod read;

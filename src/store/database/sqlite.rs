@@ -29,6 +29,7 @@ mod read;
 mod renewal;
 mod schema;
 mod statements;
+mod transaction;
 mod users;
 
 /// How the file is reached.
@@ -77,7 +78,7 @@ impl Sqlite {
             .run(async |connection| {
                 let mut outcomes = Vec::with_capacity(batch.writes.len());
                 for write in &batch.writes {
-                    let outcome = statements::write(connection, write, self.journal, now).await?;
+                    let outcome = transaction::write(connection, write, self.journal, now).await?;
                     outcomes.push(outcome);
                 }
                 for (id, version) in &batch.clears {

@@ -12,7 +12,7 @@ use crate::{
     store::{
         StoreFuture,
         database::{Database, Epoch, WriteFault},
-        durable::{builder::Parameters, trust::Trust},
+        durable::{parameters::Parameters, trust::Trust},
         redis::client::{greet::Greeter, incarnation::Incarnation},
     },
 };

@@ -1,11 +1,15 @@
-//! The parameters of a durable store, checked against each other.
+//! The configuration of a durable store.
 
 use std::{fmt, time::Duration};
 
 use crate::{
     clock::Clock,
     error::ConfigError,
-    store::{database::DatabaseConfig, durable::DurableStore, redis::RedisConfig},
+    store::{
+        database::DatabaseConfig,
+        durable::{DurableStore, engine::Inner, parameters::Parameters},
+        redis::RedisConfig,
+    },
 };
 
 /// Configures a [`DurableStore`]; made by [`DurableStore::builder`].
@@ -24,48 +28,35 @@ use crate::{
 /// ```
 #[must_use]
 pub struct DurableBuilder {
-    pub(super) redis: RedisConfig,
-    pub(super) database: DatabaseConfig,
-    pub(super) clock: Clock,
-    pub(super) parameters: Parameters,
+    redis: RedisConfig,
+    database: DatabaseConfig,
+    clock: Clock,
+    parameters: Parameters,
     #[cfg(feature = "_hooks")]
-    pub(super) hooks: crate::store::durable::hooks::Hooks,
+    hooks: crate::store::durable::hooks::Hooks,
 }
 
-/// What `protocol` calls P, Q, L, the life of a fill's lease, D, J and S.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Parameters {
-    pub(super) poll_interval: Duration,
-    pub(super) poll_timeout: Duration,
-    pub(super) lease: Duration,
-    pub(super) fill_lease: Duration,
-    pub(super) database_touch_interval: Option<Duration>,
-    pub(super) journal_limit: usize,
-    pub(super) stretch: Duration,
-    pub(super) redis_timeout: Duration,
-    pub(super) readers: usize,
-    pub(super) strict: bool,
+impl DurableStore {
+    /// Starts the configuration of a store that keeps sessions in `database` and copies in `redis`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
+    /// let redis = RedisConfig::new("redis://127.0.0.1:6379/0");
+    /// let store = DurableStore::builder(redis, DatabaseConfig::new("sqlite:sessions.db")).build();
+    /// assert!(store.is_ok());
+    /// ```
+    pub fn builder(redis: RedisConfig, database: DatabaseConfig) -> DurableBuilder {
+        DurableBuilder::new(redis, database)
+    }
 }
 
 impl DurableBuilder {
-    pub(super) fn new(redis: RedisConfig, database: DatabaseConfig) -> Self {
-        let parameters = Parameters {
-            poll_interval: Duration::from_secs(1),
-            poll_timeout: Duration::from_millis(500),
-            lease: Duration::from_secs(2),
-            fill_lease: Duration::from_secs(5),
-            database_touch_interval: None,
-            journal_limit: 1_000,
-            stretch: Duration::from_secs(15 * 60),
-            redis_timeout: Duration::from_millis(250),
-            readers: 64,
-            strict: false,
-        };
+    fn new(redis: RedisConfig, database: DatabaseConfig) -> Self {
         Self {
             redis,
             database,
             clock: Clock::system(),
-            parameters,
+            parameters: Parameters::default(),
             #[cfg(feature = "_hooks")]
             hooks: crate::store::durable::hooks::Hooks::default(),
         }
@@ -239,46 +230,15 @@ impl DurableBuilder {
     /// ```
     pub fn build(self) -> Result<DurableStore, ConfigError> {
         self.parameters.check()?;
-        DurableStore::from_builder(self)
-    }
-}
-
-impl Parameters {
-    fn check(&self) -> Result<(), ConfigError> {
-        let minute = Duration::from_secs(60);
-        let between = |name, value, least: Duration, most: Duration, fault| {
-            let fine = (least..=most).contains(&value);
-            if fine { Ok(()) } else { Err(ConfigError::new(name, fault)) }
-        };
-        let (ms, ten) = (Duration::from_millis(1), Duration::from_millis(10));
-        let short = "is not between 10 ms and 1 minute";
-        between("poll interval", self.poll_interval, ten, minute, short)?;
-        between("poll timeout", self.poll_timeout, ten, minute, short)?;
-        between(
-            "redis timeout",
-            self.redis_timeout,
-            ms,
-            minute,
-            "is not between 1 ms and 1 minute",
+        let engine = Inner::new(
+            &self.redis,
+            &self.database,
+            self.clock,
+            self.parameters,
+            #[cfg(feature = "_hooks")]
+            self.hooks,
         )?;
-        let least = self.poll_interval.saturating_add(self.poll_timeout);
-        let fault =
-            "is shorter than poll interval and poll timeout together, or longer than 1 minute";
-        between("lease", self.lease, least, minute, fault)?;
-        let (none, day) = (Duration::ZERO, Duration::from_secs(86_400));
-        between("time without database", self.stretch, none, day, "is longer than 1 day")?;
-        if let Some(interval) = self.database_touch_interval {
-            // A row is kept a quarter of an hour after its end, and so has to be touched before.
-            let (most, fault) = (Duration::from_secs(600), "is longer than 10 minutes");
-            between("database touch interval", interval, none, most, fault)?;
-        }
-        if !(1..=10_000).contains(&self.readers) {
-            return Err(ConfigError::new("readers", "is not between 1 and 10,000"));
-        }
-        if !(1..=100_000).contains(&self.journal_limit) {
-            return Err(ConfigError::new("journal limit", "is not between 1 and 100,000"));
-        }
-        Ok(())
+        Ok(DurableStore::new(engine))
     }
 }
 

@@ -15,14 +15,12 @@ use crate::{
     error::{ConfigError, Error},
     session::{token::SessionId, write_id::Marks},
     store::{
-        database::{Database, Row},
+        database::{Database, DatabaseConfig, Row},
         durable::{
-            activity::Touched,
-            authority::Authority,
-            builder::{DurableBuilder, Parameters},
-            status::Stores,
+            authority::Authority, availability::Stores, last_touch::Touched, parameters::Parameters,
         },
         redis::{
+            RedisConfig,
             client::greet::Greeter as _,
             copies::{Cache, Fault},
         },
@@ -49,22 +47,27 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn new(builder: DurableBuilder) -> Result<Self, ConfigError> {
-        let DurableBuilder { redis, database, clock, parameters, .. } = builder;
+    pub(super) fn new(
+        redis: &RedisConfig,
+        database: &DatabaseConfig,
+        clock: Clock,
+        parameters: Parameters,
+        #[cfg(feature = "_hooks")] hooks: crate::store::durable::hooks::Hooks,
+    ) -> Result<Self, ConfigError> {
         if parameters.fill_lease < database.limit() {
             let fault = "is longer than the lease of a fill, 5 s";
             return Err(ConfigError::new("database timeout", fault));
         }
-        let database = Database::new(&database, true, clock.clone())?;
+        let database = Database::new(database, true, clock.clone())?;
         let authority = Arc::new(Authority::new(
             database,
             &parameters,
             #[cfg(feature = "_hooks")]
-            builder.hooks,
+            hooks,
         ));
         let greeter = Arc::clone(&authority) as _;
         Ok(Self {
-            cache: Cache::new(&redis, greeter, clock.clone())?,
+            cache: Cache::new(redis, greeter, clock.clone())?,
             authority,
             stores: Stores::default(),
             loaders: Loaders::default(),

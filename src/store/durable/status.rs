@@ -1,67 +1,10 @@
-//! How both stores do, and what operators are told of it.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! Status of both stores and of the copies, as last seen by requests.
 
 use crate::{
-    error::{Causes, Error},
-    store::durable::{
-        breaker::{Breaker, Turn},
-        engine::Inner,
-    },
-    telemetry::{
-        event::Event,
-        events::Events,
-        status::{CopyStatus, Serving, Status, StoreStatus},
-    },
+    error::Causes,
+    store::durable::{breaker::Breaker, engine::Inner},
+    telemetry::status::{CopyStatus, Serving, Status, StoreStatus},
 };
-
-/// The breakers of both stores.
-#[derive(Debug, Default)]
-pub(super) struct Stores {
-    redis: Mutex<Breaker>,
-    database: Mutex<Breaker>,
-    pub(super) events: Events,
-}
-
-impl Stores {
-    pub(super) fn redis(&self) -> MutexGuard<'_, Breaker> {
-        self.redis.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn database(&self) -> MutexGuard<'_, Breaker> {
-        self.database.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Stores {
-    /// Tells operators that sessions are served by another store than before.
-    pub(super) fn announce(&self, away: Serving, turn: Option<Turn>, cause: Option<&Error>) {
-        let (name, serving) = match away {
-            Serving::Redis => ("redis", "the database"),
-            _ => ("the database", "redis"),
-        };
-        let cause = cause.map(|error| tracing::field::display(Causes(error)));
-        match turn {
-            Some(Turn::Opened) => {
-                tracing::warn!(cause, "{name} is away, sessions are served by {serving}");
-                self.events.emit(Event::FallbackIn { away });
-            }
-            Some(Turn::Refuses) => {
-                tracing::warn!(cause, "{name} refuses, changed sessions are served by {serving}");
-                self.events.emit(Event::FallbackIn { away });
-            }
-            Some(Turn::Obeys) => {
-                tracing::info!("{name} takes changes again");
-                self.events.emit(Event::FallbackOut { back: away });
-            }
-            Some(Turn::Closed(after)) => {
-                tracing::info!(?after, "{name} is back");
-                self.events.emit(Event::FallbackOut { back: away });
-            }
-            None => {}
-        }
-    }
-}
 
 impl Inner {
     pub(super) fn status(&self) -> Status {

@@ -11,7 +11,7 @@ use crate::{
     clock::{Clock, moment::Moment},
     error::{ConfigError, Error, ErrorKind},
     session::{
-        record::{ACTIVITY_OFFSET, Activity, Record},
+        record::{Activity, Record, format::ACTIVITY_OFFSET},
         token::SessionId,
         write_id::Mark,
     },
@@ -19,11 +19,12 @@ use crate::{
         RedisConfig,
         client::{
             check::check,
-            connection::{Connection, Connections},
+            connection::Connection,
             failure::Failure,
             greet::Greeter,
             incarnation::Peer,
             manager,
+            pool::Connections,
             script::{COPIES, Call, Script},
         },
         value::{self, HEAD_LEN, head},

@@ -14,7 +14,7 @@ use crate::{
     store::redis::{
         RedisConfig,
         client::{
-            connection::Connections,
+            pool::Connections,
             script::{ENTRIES, Script},
         },
         millis,

@@ -10,7 +10,7 @@ use redis::{FromRedisValue, Value};
 use crate::{
     error::Error,
     session::{
-        record::{HEAD_MAX, Record},
+        record::{Record, format::HEAD_MAX},
         token::SessionId,
     },
     store::{

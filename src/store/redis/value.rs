@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 
 use crate::{
     error::{Error, ErrorKind},
-    session::record::{ACTIVITY_LEN, Activity, Record},
+    session::record::{Activity, Record, format::ACTIVITY_LEN},
 };
 
 /// `R` and 16 hex digits.

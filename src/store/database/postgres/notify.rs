@@ -16,10 +16,6 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_sec
 /// After so long without a word the connection is asked whether it is alive.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// The connection that listens, while there is one, and when it was last heard of.
-#[derive(Default)]
-pub(super) struct Listener(Option<(PgListener, Instant)>);
-
 impl Postgres {
     pub(in crate::store::database) async fn announce(&self) {
         let notify = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL);

@@ -4,7 +4,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{
     error::Error,
-    session::{record::HEAD_MAX, token::SessionId},
+    session::{record::format::HEAD_MAX, token::SessionId},
     store::database::{
         failure::no_epoch,
         postgres::{Postgres, typed},

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     error::Error,
-    session::{record::HEAD_MAX, token::SessionId},
+    session::{record::format::HEAD_MAX, token::SessionId},
     store::database::{
         failure::{late, no_epoch},
         row::{Columns, Epoch, Polled, Row, Snapshot, corrupt, in_order},

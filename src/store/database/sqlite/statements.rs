@@ -1,4 +1,4 @@
-//! The statements of a transaction.
+//! The statements of a session's row.
 
 use sqlx::{
     Row as _, Sqlite,
@@ -15,53 +15,15 @@ use crate::{
     },
     store::database::{
         row::{Columns, millis},
-        sqlite::{read::columns, renewal, users},
-        write::{Ended, Fresh, Write, Written},
+        sqlite::read::columns,
+        write::{Ended, Fresh, Written},
     },
 };
 
 /// The inner error is that of this write alone.
 pub(super) type Outcome = Result<Result<Written, Error>, sqlx::Error>;
 
-pub(super) async fn write(
-    connection: &mut SqliteConnection,
-    write: &Write,
-    journal: bool,
-    now: Timestamp,
-) -> Outcome {
-    if !users::admits(connection, write).await? {
-        return Ok(Ok(Written::Revoked));
-    }
-    let written = match write {
-        Write::Create { id, record, .. } => insert(connection, id, record, None).await,
-        Write::Save { id, expected, record } => {
-            save(connection, id, *expected, record, journal).await
-        }
-        Write::Delete { id, expected } => delete(connection, id, *expected, journal, now).await,
-        Write::Move { old, expected, new, record } => {
-            let mut begun = begin(connection, old, *expected, (new, record, None)).await?;
-            if let Ok(Written::Done { ended, .. }) = &mut begun {
-                let killed = kill(connection, old, None, journal, now).await?;
-                ended.extend(killed.into_iter().flat_map(|(_, others)| others));
-            }
-            Ok(begun)
-        }
-        Write::Begin { old, expected, new, record, .. } => {
-            begin(connection, old, *expected, (new, record, Some(old))).await
-        }
-        Write::Finish { old, expected, new } => {
-            renewal::finish(connection, old, *expected, new, journal, now).await
-        }
-        Write::Abandon { old, new } => renewal::abandon(connection, old, new, now).await,
-        Write::Touch { id, version, activity } => touch(connection, id, *version, *activity).await,
-        Write::Revoke { user, keep } => {
-            users::revoke_all(connection, (user, keep.as_ref()), journal, now).await
-        }
-    };
-    users::make_room(connection, write, written?, journal, now).await
-}
-
-async fn delete(
+pub(super) async fn delete(
     connection: &mut SqliteConnection,
     id: &SessionId,
     expected: Option<u64>,
@@ -74,7 +36,7 @@ async fn delete(
     }
 }
 
-async fn insert(
+pub(super) async fn insert(
     connection: &mut SqliteConnection,
     id: &SessionId,
     record: &Record,
@@ -94,7 +56,7 @@ async fn insert(
     done(record.version())
 }
 
-async fn save(
+pub(super) async fn save(
     connection: &mut SqliteConnection,
     id: &SessionId,
     expected: u64,
@@ -114,7 +76,7 @@ async fn save(
 }
 
 /// A new row for what is alive at `expected`.
-async fn begin(
+pub(super) async fn begin(
     connection: &mut SqliteConnection,
     old: &SessionId,
     expected: u64,
@@ -128,7 +90,7 @@ async fn begin(
     insert(connection, new, record, replaces.map(|old| (old, expected))).await
 }
 
-async fn touch(
+pub(super) async fn touch(
     connection: &mut SqliteConnection,
     id: &SessionId,
     version: u64,

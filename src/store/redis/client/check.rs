@@ -4,7 +4,7 @@ use redis::FromRedisValue as _;
 
 use crate::{
     error::{Error, ErrorKind},
-    store::redis::client::{connection::Connections, incarnation::field, script::Script},
+    store::redis::client::{incarnation::field, pool::Connections, script::Script},
 };
 
 /// The oldest Redis that has what the scripts use.

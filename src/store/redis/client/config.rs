@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
-use crate::{error::ConfigError, store::redis::client::manager::Limits};
+use crate::error::ConfigError;
 
 /// Address, keys and limits of a [`RedisStore`](crate::store::redis::RedisStore).
 ///
@@ -27,6 +27,14 @@ pub struct RedisConfig {
     database: Option<i64>,
     key_prefix: String,
     limits: Limits,
+}
+
+/// How much may be open, and how long to wait.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store::redis) struct Limits {
+    pub(in crate::store::redis) pool_size: u32,
+    pub(in crate::store::redis) connect_timeout: Duration,
+    pub(in crate::store::redis) command_timeout: Duration,
 }
 
 #[derive(Clone)]

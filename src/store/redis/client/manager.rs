@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::{
     error::Error,
     store::redis::client::{
+        config::Limits,
         connection::Connection,
         failure::Failure,
         greet::Greeter,
@@ -35,13 +36,6 @@ pub(in crate::store::redis) struct Manager {
     /// Where in a server our keys are: the database and the prefix.
     place: String,
     open: OpenOnes,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(in crate::store::redis) struct Limits {
-    pub(in crate::store::redis) pool_size: u32,
-    pub(in crate::store::redis) connect_timeout: Duration,
-    pub(in crate::store::redis) command_timeout: Duration,
 }
 
 impl Manager {

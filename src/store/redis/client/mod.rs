@@ -1,4 +1,17 @@
-//! Room.
+//! The client: a few multiplexed connections, checked, replaced when they break.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config` | `RedisConfig`: address, keys, limits |
+//! | `pool` | `Connections`: get, read, write over the few there are |
+//! | `connection` | one connection, shared by many requests |
+//! | `manager` | opens connections for the pool |
+//! | `health` | whether a connection is still of use |
+//! | `failure` | errors of the library and the server, classified |
+//! | `check` | start-up check: reachable, a Redis server, usable |
+//! | `incarnation` | which life of which Redis process it is |
+//! | `greet` | who decides whether that one is trusted |
+//! | `script` | the Lua scripts |
 
 pub(crate) mod check;
 pub(crate) mod config;
@@ -8,4 +21,5 @@ pub(crate) mod greet;
 pub(crate) mod health;
 pub(crate) mod incarnation;
 pub(crate) mod manager;
+pub(crate) mod pool;
 pub(crate) mod script;

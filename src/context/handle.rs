@@ -1,0 +1,134 @@
+//! The handle that a handler finds in the request extensions.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    error::{Error, ErrorKind},
+    request::{
+        RequestSession,
+        commit::Applied,
+        state::{Presence, Stage, State},
+    },
+    session::{changes::Changes, record::Record, token::SessionId},
+};
+
+/// The session of one request.
+///
+/// Cheap to clone; clones are one session. Lazy: the first method that needs the record loads it,
+/// in one round trip, once; a request that asks for nothing costs nothing. What `insert`, `remove`
+/// and the like change is buffered, seen by this request at once, and stored before the head of
+/// the response leaves; if two requests of a session overlap, both keep their changes, name by
+/// name.
+///
+/// Every method can fail with `Unavailable` (the store did not answer; nothing is known and the
+/// cookie stays) and `Closed` (the response is over). Where a method says nothing else, that is
+/// all.
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower_redis_session::{Error, SessionContext};
+///
+/// async fn visits(request: Request<()>) -> Result<Response<String>, Error> {
+///     let session = request.extensions().get::<SessionContext>().unwrap();
+///     let visits: u32 = session.update("visits", |visits| visits.unwrap_or(0) + 1).await?;
+///     Ok(Response::new(format!("visit {visits}")))
+/// }
+/// # let (response, _) = tower_redis_session::testing::run(None, visits);
+/// # assert_eq!(response.into_body(), "visit 1");
+/// ```
+#[derive(Clone)]
+pub struct SessionContext {
+    pub(crate) session: Arc<RequestSession>,
+}
+
+impl SessionContext {
+    pub(crate) fn new(session: Arc<RequestSession>) -> Self {
+        Self { session }
+    }
+
+    /// The public id of the session as the store has it; `None` if there is none, and for a new
+    /// session until it is stored. Never the secret of the cookie.
+    ///
+    /// ```
+    /// # tower_redis_session::testing::handle(|session| async move {
+    /// assert_eq!(session.id().await?, None);
+    /// session.insert("theme", "dark").await?;
+    /// session.save().await?;
+    /// assert!(session.id().await?.is_some());
+    /// # Ok(()) });
+    /// ```
+    pub async fn id(&self) -> Result<Option<SessionId>, Error> {
+        self.read(|state| state.base().map(|_| state.held.as_ref().map(|held| held.id))).await?
+    }
+
+    /// Stores now what is buffered, without waiting for the response. It stays even if the
+    /// handler then fails.
+    ///
+    /// # Errors
+    ///
+    /// `Absent` if the session ended meanwhile: the changes are dropped. `TooLarge` as in
+    /// [`insert`](Self::insert). With `Unavailable` the changes may have been stored; they stay
+    /// buffered.
+    ///
+    /// ```
+    /// # tower_redis_session::testing::handle(|session| async move {
+    /// session.insert("step", &3).await?;
+    /// session.save().await?;
+    /// # Ok(()) });
+    /// ```
+    pub async fn save(&self) -> Result<(), Error> {
+        let losses = self.read(|state| state.losses).await?;
+        let applied = self.session.commit().await?;
+        // Also if it was another task's save that met the end, and took what was buffered here.
+        let lost = self.session.state().losses != losses;
+        if applied == Applied::Gone || lost { Err(Error::ended()) } else { Ok(()) }
+    }
+
+    /// Whether the client sends its token in `Authorization`.
+    pub(crate) fn is_asked_by_authorization(&self) -> bool {
+        *self.session.backend.rules.transport.request_header() == http::header::AUTHORIZATION
+    }
+
+    /// Asks for something of the loaded session.
+    pub(crate) async fn read<R>(&self, ask: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
+        self.session.load().await?;
+        let mut state = self.session.state();
+        // The response may have ended while the record was loaded.
+        if state.stage == Stage::Closed {
+            return Err(Error::closed());
+        }
+        Ok(ask(&mut state))
+    }
+
+    /// Changes something that has to go into a record, if the record stays within its bound.
+    pub(crate) async fn change(&self, change: impl FnOnce(&mut Changes)) -> Result<(), Error> {
+        let backend = &self.session.backend;
+        let change = |state: &mut State| {
+            state.writable()?;
+            state.change(backend, change)
+        };
+        self.read(change).await?
+    }
+
+    /// The record, or why there is none.
+    pub(crate) async fn record(&self) -> Result<Arc<Record>, Error> {
+        self.read(|state| match (&state.held, &state.presence) {
+            (Some(held), _) => Ok(Arc::clone(&held.record)),
+            (None, Presence::Expired) => {
+                Err(Error::new(ErrorKind::Expired, "the session's time is over"))
+            }
+            (None, Presence::Unreadable(error)) => Err(error.clone()),
+            (None, Presence::Ambiguous) => {
+                Err(Error::new(ErrorKind::Ambiguous, "several live session cookies came"))
+            }
+            (None, Presence::Absent | Presence::Alive) => Err(Error::absent()),
+        })
+        .await?
+    }
+}
+
+impl fmt::Debug for SessionContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionContext").field("session", &self.session).finish()
+    }
+}

@@ -1,0 +1,12 @@
+//! Which entry of the cache: pure.
+
+use crate::directory::cached::envelope::Kind;
+
+/// An entry of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) kind: Kind,
+    pub(super) user: Box<str>,
+    /// Of a platform, else empty.
+    pub(super) name: Box<str>,
+}

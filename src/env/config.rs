@@ -1,0 +1,250 @@
+//! The layer by environment variables.
+
+use std::{env, fmt, net::IpAddr, time::Duration};
+
+use ipnet::IpNet;
+
+#[cfg(feature = "redis")]
+use crate::store::redis::RedisConfig;
+use crate::{
+    env::{
+        storage::Storage,
+        variables::{Lookup, Variables},
+    },
+    error::ConfigError,
+    layer::RedisSessionLayer,
+    request::client::DeviceConfig,
+    transport::cookie::CookieConfig,
+};
+
+/// Where sessions are kept, and how, by environment variables. An empty variable is an unset one.
+///
+/// | variable | value | default |
+/// |---|---|---|
+/// | `SESSION_STORAGE` | `redis`, `database` or `memory` | `memory`; an error if one below is set |
+/// | `DATABASE_URL` | `sqlite:FILE` or `postgres://`; beside `redis`: Redis in front of it | |
+/// | `REDIS_URL` | `redis://`, `rediss://`, `unix://` | |
+/// | `REDIS_HOST`, `REDIS_PORT`, `REDIS_DB` | instead of a URL | `127.0.0.1`, `6379`, `0` |
+/// | `REDIS_SSL` | `true` or `false`, instead of a URL | `false` |
+/// | `REDIS_USERNAME`, `REDIS_PASSWORD` | text, also beside a URL | none |
+/// | `SESSION_KEY_PREFIX` | see `RedisConfig::key_prefix` | `session:` |
+/// | `SESSION_COOKIE_NAME` | a cookie name | `__Host-session` |
+/// | `SESSION_COOKIE_SECURE` | `false` for plain HTTP, then with a name without prefix | `true` |
+/// | `SESSION_IDLE_TIMEOUT` | whole seconds | `3600` |
+/// | `SESSION_ABSOLUTE_TIMEOUT` | whole seconds | `86400` |
+/// | `SESSION_TOUCH_INTERVAL` | whole seconds | `60` |
+/// | `SESSIONS_PER_USER` | how many at most | no limit |
+/// | `SESSION_CSRF_LIFETIME` | whole seconds | `3600` |
+/// | `SESSION_DEVICES` | `true`: the device behind each session is noted | `false` |
+/// | `SESSION_TRUSTED_PROXIES` | networks, with commas: see `DeviceConfig::trusted_proxies` | none |
+/// | `SESSION_STORE_BUDGET_MS` | whole milliseconds | `1000` |
+/// | `SESSION_STRICT` | `true`: see `DurableBuilder::strict` | `false` |
+///
+/// With `redis` alone sessions live and die with Redis. With `redis` and a `DATABASE_URL` the
+/// database keeps them and Redis makes them fast: nobody is signed out when Redis dies.
+///
+/// ```
+/// use tower_redis_session::Config;
+///
+/// let config = Config::from_lookup(|name| match name {
+///     "SESSION_STORAGE" => Some("memory".into()),
+///     "SESSION_IDLE_TIMEOUT" => Some("1800".into()),
+///     _ => None,
+/// })?;
+/// let layer = config.layer()?;
+/// # drop(layer);
+/// # Ok::<(), tower_redis_session::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    storage: Storage,
+    cookie: CookieConfig,
+    idle_timeout: Option<Duration>,
+    absolute_timeout: Option<Duration>,
+    touch_interval: Option<Duration>,
+    sessions_per_user: Option<u64>,
+    csrf_lifetime: Option<Duration>,
+    devices: Option<DeviceConfig>,
+    budget: Option<Duration>,
+}
+
+impl Config {
+    /// Reads the variables of this process.
+    ///
+    /// # Errors
+    ///
+    /// The first variable with a bad value, and what is wrong with it; never a secret.
+    ///
+    /// ```
+    /// # use tower_redis_session::Config;
+    /// let config = Config::from_env()?;
+    /// # drop(config);
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::read(&Variables(|name| match env::var(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(env::VarError::NotPresent) => Ok(None),
+            Err(env::VarError::NotUnicode(_)) => Err(ConfigError::new(name, "is not UTF-8")),
+        }))
+    }
+
+    /// The same with the variables from somewhere else: a file, a test.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_env`](Self::from_env).
+    ///
+    /// ```
+    /// # use tower_redis_session::Config;
+    /// let error = Config::from_lookup(|_| Some("oops".into())).unwrap_err();
+    /// assert_eq!(error.setting(), "SESSION_STORAGE");
+    /// ```
+    pub fn from_lookup(
+        lookup: impl Fn(&'static str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        Self::read(&Variables(|name| Ok(lookup(name))))
+    }
+
+    fn read<F: Lookup>(variables: &Variables<F>) -> Result<Self, ConfigError> {
+        let config = Self {
+            storage: Storage::read(variables)?,
+            cookie: cookie(variables)?,
+            idle_timeout: variables.seconds("SESSION_IDLE_TIMEOUT")?,
+            absolute_timeout: variables.seconds("SESSION_ABSOLUTE_TIMEOUT")?,
+            touch_interval: variables.seconds("SESSION_TOUCH_INTERVAL")?,
+            sessions_per_user: variables.number("SESSIONS_PER_USER")?,
+            csrf_lifetime: variables.seconds("SESSION_CSRF_LIFETIME")?,
+            devices: devices(variables)?,
+            budget: variables.number("SESSION_STORE_BUDGET_MS")?.map(Duration::from_millis),
+        };
+        // Whatever contradicts itself is told now and not at the first request.
+        config.layer().map(|_| config)
+    }
+
+    /// The name of the storage: `memory`, `redis`, `database`, or `redis and database`.
+    ///
+    /// ```
+    /// # use tower_redis_session::Config;
+    /// assert_eq!(Config::from_lookup(|_| None)?.storage(), "memory");
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    pub fn storage(&self) -> &'static str {
+        self.storage.name()
+    }
+
+    /// The Redis that is configured, if one is: for a `CachedDirectory` beside the sessions.
+    ///
+    /// ```
+    /// # use tower_redis_session::Config;
+    /// let config = Config::from_lookup(|name| (name == "SESSION_STORAGE").then(|| "redis".into()))?;
+    /// assert!(config.redis().is_some());
+    /// assert!(Config::from_lookup(|_| None)?.redis().is_none());
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn redis(&self) -> Option<RedisConfig> {
+        self.storage.redis().cloned()
+    }
+
+    /// The layer over the configured store. Connects nothing.
+    ///
+    /// # Errors
+    ///
+    /// The variable whose value contradicts another.
+    ///
+    /// ```
+    /// # use tower_redis_session::Config;
+    /// assert!(Config::from_lookup(|_| None)?.layer().is_ok());
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    pub fn layer(&self) -> Result<RedisSessionLayer, ConfigError> {
+        let mut builder = self.storage.builder().map_err(by_variable)?.cookie(self.cookie.clone());
+        if let Some(idle) = self.idle_timeout {
+            builder = builder.idle_timeout(idle);
+        }
+        if let Some(absolute) = self.absolute_timeout {
+            builder = builder.absolute_timeout(absolute);
+        }
+        if let Some(interval) = self.touch_interval {
+            builder = builder.touch_interval(interval);
+        }
+        if let Some(sessions) = self.sessions_per_user {
+            // Nobody has more sessions than that anyway.
+            builder = builder.sessions_per_user(sessions.try_into().unwrap_or(u32::MAX));
+        }
+        if let Some(lifetime) = self.csrf_lifetime {
+            builder = builder.csrf_lifetime(lifetime);
+        }
+        if let Some(devices) = &self.devices {
+            builder = builder.devices(devices.clone());
+        }
+        if let Some(budget) = self.budget {
+            builder = builder.budget(budget);
+        }
+        builder.build().map_err(by_variable)
+    }
+}
+
+fn cookie<F: Lookup>(variables: &Variables<F>) -> Result<CookieConfig, ConfigError> {
+    let mut cookie = match variables.text("SESSION_COOKIE_NAME")? {
+        Some(name) => CookieConfig::new(name),
+        None => CookieConfig::default(),
+    };
+    if variables.switch("SESSION_COOKIE_SECURE")? == Some(false) {
+        cookie = cookie.insecure_allow_plain_http();
+    }
+    Ok(cookie)
+}
+
+fn devices<F: Lookup>(variables: &Variables<F>) -> Result<Option<DeviceConfig>, ConfigError> {
+    const PROXIES: &str = "SESSION_TRUSTED_PROXIES";
+    let noted = variables.switch("SESSION_DEVICES")?.unwrap_or_default();
+    let Some(list) = variables.text(PROXIES)? else {
+        return Ok(noted.then(DeviceConfig::new));
+    };
+    if !noted {
+        return Err(ConfigError::new(PROXIES, "is of no use without SESSION_DEVICES"));
+    }
+    let network = |text: &str| {
+        let text = text.trim();
+        text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+    };
+    let networks: Result<Vec<IpNet>, _> = list.split(',').map(network).collect();
+    let networks = networks.map_err(|_| ConfigError::new(PROXIES, "is no list of networks"))?;
+    Ok(Some(DeviceConfig::new().trusted_proxies(networks)))
+}
+
+/// The same error under the name of the variable that the setting came from.
+fn by_variable(error: ConfigError) -> ConfigError {
+    let variable = match error.setting() {
+        "cookie name" => "SESSION_COOKIE_NAME",
+        "idle timeout" => "SESSION_IDLE_TIMEOUT",
+        "absolute timeout" => "SESSION_ABSOLUTE_TIMEOUT",
+        "sessions per user" => "SESSIONS_PER_USER",
+        "csrf lifetime" => "SESSION_CSRF_LIFETIME",
+        "budget" => "SESSION_STORE_BUDGET_MS",
+        "redis key prefix" => "SESSION_KEY_PREFIX",
+        "redis address" => "REDIS_URL, REDIS_HOST or REDIS_SSL",
+        "redis database" => "REDIS_DB",
+        "database address" | "database timeout" => "DATABASE_URL",
+        _ => return error,
+    };
+    error.named(variable)
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("storage", &self.storage)
+            .field("cookie", &self.cookie)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("absolute_timeout", &self.absolute_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,128 @@
+//! What an operator asks a layer, and what an administrator does to the sessions of a user.
+
+use crate::{
+    error::Error,
+    layer::RedisSessionLayer,
+    session::{info::SessionInfo, token::SessionId},
+    telemetry::{event::Event, report::Report, status::Status},
+};
+
+impl<A> RedisSessionLayer<A> {
+    /// How the store does, as far as requests have noticed: who serves, why not another, what is
+    /// believed. Asks nobody, so it costs nothing; for a status page and a readiness probe.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert!(layer.status().is_ready());
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.backend.store.status()
+    }
+
+    /// The same with how often what has happened since this process began. Asks nobody.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// println!("{}", layer.report().to_json());
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report::new(self.status(), self.backend.events.counters())
+    }
+
+    /// All live sessions of a user, the latest sign-in first: for an administrator's page. Costs what
+    /// [`SessionContext::sessions`](crate::SessionContext::sessions) does.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`; `Misconfigured` with a store that keeps no list of a user's sessions.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert!(layer.sessions_of("alice").await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn sessions_of(&self, user: &str) -> Result<Vec<SessionInfo>, Error> {
+        let listed = self.backend.sessions_of(user, None);
+        self.backend.within(self.backend.rules.budget, listed).await
+    }
+
+    /// Ends one session of a user, in the store and so for every instance. False if the user has no
+    /// such session, or it was over already.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: it may have ended or not.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, SessionId};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// let id: SessionId = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse()?;
+    /// assert!(!layer.revoke("alice", &id).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
+        let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
+        self.backend.within(budget, self.backend.revoke(user, id)).await
+    }
+
+    /// Ends every session of a user, in the store and so for every instance: after a password was
+    /// changed, or an account was closed. Answers how many there were. A sign-in under way that
+    /// [began](crate::SessionContext::begin_login) before fails.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: some or all may not have ended. `Misconfigured` with a store that keeps no
+    /// list of a user's sessions.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert_eq!(layer.revoke_all("alice").await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn revoke_all(&self, user: &str) -> Result<u64, Error> {
+        let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
+        let count = self.backend.within(budget, self.backend.store.revoke_all(user, None)).await?;
+        self.backend.events.emit(Event::RevokedAll(count));
+        Ok(count)
+    }
+
+    /// Takes the active platform out of every session of a user; answers how many had one. Nobody is signed
+    /// out, and nothing else of a session changes, but that an activity of the same moment may not be
+    /// written down. A request under way that chooses a platform still does. Takes a budget for the list
+    /// and at most one for each session.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: some or all may not have changed, as while the renewal of one is not finished. `Misconfigured` with a store that keeps no list of
+    /// a user's sessions, and with sealed records, which only their clients can open.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert_eq!(layer.clear_platform_of("alice").await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn clear_platform_of(&self, user: &str) -> Result<u64, Error> {
+        self.backend.clear_platform_of(user).await
+    }
+}

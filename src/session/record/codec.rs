@@ -1,0 +1,100 @@
+//! A record to bytes and back: the whole of it, its head, its content.
+
+use bytes::Bytes;
+
+#[cfg(feature = "sealed")]
+use crate::{clock::timestamp::Timestamp, session::expiry::Deadlines};
+use crate::{
+    error::Error,
+    session::record::{Record, format},
+};
+
+impl Record {
+    /// Reads the bytes that [`to_bytes`](Self::to_bytes) made; the record version is kept beside
+    /// them, where the store can compare it.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for bytes of a newer version of this crate, else `Corrupt`. Never panics, and
+    /// allocates no more than the user, the platform and a reference to `bytes`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{ErrorKind, Record};
+    /// let error = Record::from_bytes(1, "TRS\u{7}...".into()).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Unsupported);
+    /// ```
+    pub fn from_bytes(version: u64, bytes: Bytes) -> Result<Self, Error> {
+        format::decode(version, bytes)
+    }
+
+    /// The versioned envelope: all of the record but its version.
+    ///
+    /// ```
+    /// # use tower_redis_session::Record;
+    /// # let record = Record::example();
+    /// let again = Record::from_bytes(record.version(), record.to_bytes().into())?;
+    /// assert_eq!(again, record);
+    /// # Ok::<(), tower_redis_session::Error>(())
+    /// ```
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.encoded_len());
+        self.append_to(&mut bytes);
+        bytes
+    }
+
+    /// What a list of sessions shows of a record, from the first bytes of it, 2 KiB at most; platform
+    /// and values are left out.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_bytes`](Self::from_bytes).
+    ///
+    /// ```
+    /// # use tower_redis_session::Record;
+    /// let bytes = Record::example().to_bytes();
+    /// let head = Record::head_from_bytes(1, bytes.into())?;
+    /// assert_eq!(head.user(), Some("alice"));
+    /// # Ok::<(), tower_redis_session::Error>(())
+    /// ```
+    pub fn head_from_bytes(version: u64, mut bytes: Bytes) -> Result<Self, Error> {
+        format::decode_head(version, &mut bytes)
+    }
+
+    pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
+        format::encode(self, bytes);
+    }
+
+    pub(crate) fn encoded_len(&self) -> usize {
+        format::len(self)
+    }
+
+    /// What counts against the bound of a record: all but what the device adds, and as if open.
+    pub(crate) fn weight(&self) -> usize {
+        format::weight(self)
+    }
+
+    /// The head, without the two times that a touch changes.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn append_fixed_head_to(&self, bytes: &mut Vec<u8>) {
+        let nothing = Timestamp::from_millis(0);
+        let deadlines = Deadlines { idle_deadline: nothing, ..self.deadlines };
+        let head = Self { last_activity: nothing, deadlines, ..self.closed(Box::default()) };
+        format::encode_head(&head, bytes);
+    }
+
+    /// What is sealed.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn content(&self) -> Vec<u8> {
+        let mut content = Vec::new();
+        format::encode_content(self, &mut content);
+        content
+    }
+
+    /// The same record with its content.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn opened(mut self, content: Bytes) -> Result<Self, Error> {
+        self.sealed = None;
+        format::decode_content(&mut self, content)?;
+        Ok(self)
+    }
+}

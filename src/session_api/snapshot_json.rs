@@ -1,0 +1,49 @@
+//! A session and a list of sessions as JSON.
+
+use serde_json::{Value, json};
+
+use crate::{context::SessionContext, error::Error, session::info::SessionInfo};
+
+/// The session as it is, with its times.
+pub(super) async fn shown(session: &SessionContext) -> Result<Value, Error> {
+    let snapshot = session.snapshot().await?;
+    let since = session.authenticated_at().await?;
+    Ok(json!({
+        "signed_in": snapshot.user_id.is_some(),
+        "id": snapshot.id.to_string(),
+        "user_id": snapshot.user_id,
+        "platform_id": snapshot.platform_id,
+        "created_at": snapshot.created_at.to_string(),
+        "last_activity": snapshot.last_activity.to_string(),
+        "expires_at": snapshot.expires_at.to_string(),
+        "expires_in": session.remaining(&snapshot).as_secs(),
+        "authenticated_at": since.map(|since| since.to_string()),
+    }))
+}
+
+/// Who is in and where, as the store has it now; the times move by themselves.
+pub(super) async fn state_now(session: &SessionContext) -> Result<Value, Error> {
+    session.validate().await?;
+    let snapshot = session.snapshot().await?;
+    Ok(json!({
+        "signed_in": snapshot.user_id.is_some(),
+        "id": snapshot.id.to_string(),
+        "user_id": snapshot.user_id,
+        "platform_id": snapshot.platform_id,
+    }))
+}
+
+/// One session of the list of a user's.
+pub(super) fn listed(info: &SessionInfo) -> Value {
+    json!({
+        "id": info.id.to_string(),
+        "current": info.current,
+        "created_at": info.created_at.to_string(),
+        "last_activity": info.last_activity.to_string(),
+        "expires_at": info.expires_at.to_string(),
+        "authenticated_at": info.authenticated_at.map(|since| since.to_string()),
+        "address": info.address,
+        "user_agent": info.user_agent,
+        "label": info.label,
+    })
+}

@@ -1,0 +1,58 @@
+//! One write of a transaction.
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::{
+    clock::timestamp::Timestamp,
+    store::database::{
+        sqlite::{
+            renewal,
+            statements::{self, Outcome},
+            users,
+        },
+        write::{Write, Written},
+    },
+};
+
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    write: &Write,
+    journal: bool,
+    now: Timestamp,
+) -> Outcome {
+    if !users::admits(connection, write).await? {
+        return Ok(Ok(Written::Revoked));
+    }
+    let written = match write {
+        Write::Create { id, record, .. } => statements::insert(connection, id, record, None).await,
+        Write::Save { id, expected, record } => {
+            statements::save(connection, id, *expected, record, journal).await
+        }
+        Write::Delete { id, expected } => {
+            statements::delete(connection, id, *expected, journal, now).await
+        }
+        Write::Move { old, expected, new, record } => {
+            let mut begun =
+                statements::begin(connection, old, *expected, (new, record, None)).await?;
+            if let Ok(Written::Done { ended, .. }) = &mut begun {
+                let killed = statements::kill(connection, old, None, journal, now).await?;
+                ended.extend(killed.into_iter().flat_map(|(_, others)| others));
+            }
+            Ok(begun)
+        }
+        Write::Begin { old, expected, new, record, .. } => {
+            statements::begin(connection, old, *expected, (new, record, Some(old))).await
+        }
+        Write::Finish { old, expected, new } => {
+            renewal::finish(connection, old, *expected, new, journal, now).await
+        }
+        Write::Abandon { old, new } => renewal::abandon(connection, old, new, now).await,
+        Write::Touch { id, version, activity } => {
+            statements::touch(connection, id, *version, *activity).await
+        }
+        Write::Revoke { user, keep } => {
+            users::revoke_all(connection, (user, keep.as_ref()), journal, now).await
+        }
+    };
+    users::make_room(connection, write, written?, journal, now).await
+}

@@ -1,0 +1,57 @@
+//! Whether each of both stores is there, and the log and event when that changes.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::{
+    error::{Causes, Error},
+    store::durable::breaker::{Breaker, Turn},
+    telemetry::{event::Event, events::Events, status::Serving},
+};
+
+/// The breakers of both stores.
+#[derive(Debug, Default)]
+pub(super) struct Stores {
+    redis: Mutex<Breaker>,
+    database: Mutex<Breaker>,
+    pub(super) events: Events,
+}
+
+impl Stores {
+    pub(super) fn redis(&self) -> MutexGuard<'_, Breaker> {
+        self.redis.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn database(&self) -> MutexGuard<'_, Breaker> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stores {
+    /// Tells operators that sessions are served by another store than before.
+    pub(super) fn announce(&self, away: Serving, turn: Option<Turn>, cause: Option<&Error>) {
+        let (name, serving) = match away {
+            Serving::Redis => ("redis", "the database"),
+            _ => ("the database", "redis"),
+        };
+        let cause = cause.map(|error| tracing::field::display(Causes(error)));
+        match turn {
+            Some(Turn::Opened) => {
+                tracing::warn!(cause, "{name} is away, sessions are served by {serving}");
+                self.events.emit(Event::FallbackIn { away });
+            }
+            Some(Turn::Refuses) => {
+                tracing::warn!(cause, "{name} refuses, changed sessions are served by {serving}");
+                self.events.emit(Event::FallbackIn { away });
+            }
+            Some(Turn::Obeys) => {
+                tracing::info!("{name} takes changes again");
+                self.events.emit(Event::FallbackOut { back: away });
+            }
+            Some(Turn::Closed(after)) => {
+                tracing::info!(?after, "{name} is back");
+                self.events.emit(Event::FallbackOut { back: away });
+            }
+            None => {}
+        }
+    }
+}
