@@ -27,8 +27,7 @@ mod confirm;
 
 pub(crate) use crate::request::commit::confirm::{Settled, save_settled};
 
-/// Fresh ids that are tried before a create gives up. One is enough in all of history; a store
-/// that answers late may need another.
+/// Fresh ids that a create tries; a store that answers late may need a second one.
 const CREATE_TRIES: usize = 3;
 
 /// What became of the changes.

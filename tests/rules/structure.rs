@@ -21,7 +21,6 @@ const PURE: &[&str] = &[
     "clock/moment.rs",
     "clock/timestamp.rs",
     "csrf/form.rs",
-    "csrf/origin.rs",
     "csrf/token.rs",
     "directory/active.rs",
     "directory/cached/doubts.rs",
@@ -39,6 +38,7 @@ const PURE: &[&str] = &[
     "sync/circuit_breaker.rs",
     "transport/cookie/attributes.rs",
     "transport/cookie/parse.rs",
+    "transport/origin.rs",
 ];
 
 /// Crates that only some rooms may name.
