@@ -10,6 +10,8 @@
     reason = "test code: a panic is the report"
 )]
 
+/// The schedules of the protocol, and the tests that force them.
+mod protocol;
 /// Each requirement of the security bar, and the tests that hold it.
 mod requirements;
 /// The rooms of `src`: which may import which.

@@ -67,7 +67,7 @@ fn every_test_that_is_named_exists_and_runs() {
 }
 
 /// Whether `text` has a test of that name that is not left out.
-fn is_test(text: &str, name: &str) -> bool {
+pub fn is_test(text: &str, name: &str) -> bool {
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     let head = |line: &str| {
         let line = line.strip_prefix("async ").unwrap_or(line);
