@@ -127,7 +127,8 @@ fn pure_files_name_no_runtime_no_log_no_http_and_no_clock() {
         }
         for path in source.paths() {
             let module = source.module();
-            let is_above = path.len() == module.len() && path.starts_with(&module[..path.len() - 1]);
+            let is_above =
+                path.len() == module.len() && path.starts_with(&module[..path.len() - 1]);
             let is_error = path.iter().any(|part| part == "error");
             if !is_error && !is_above && !is_pure(&path) && !path.is_empty() {
                 wrong.push(format!("{} imports {}", source.name, path.join("::")));
