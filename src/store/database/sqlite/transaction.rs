@@ -7,7 +7,7 @@ use crate::{
     store::database::{
         sqlite::{
             renewal,
-            statements::{self, Outcome},
+            statements::{Outcome, begin, delete, insert, kill, save, touch},
             users,
         },
         write::{Write, Written},
@@ -24,32 +24,27 @@ pub(super) async fn write(
         return Ok(Ok(Written::Revoked));
     }
     let written = match write {
-        Write::Create { id, record, .. } => statements::insert(connection, id, record, None).await,
+        Write::Create { id, record, .. } => insert(connection, id, record, None).await,
         Write::Save { id, expected, record } => {
-            statements::save(connection, id, *expected, record, journal).await
+            save(connection, id, *expected, record, journal).await
         }
-        Write::Delete { id, expected } => {
-            statements::delete(connection, id, *expected, journal, now).await
-        }
+        Write::Delete { id, expected } => delete(connection, id, *expected, journal, now).await,
         Write::Move { old, expected, new, record } => {
-            let mut begun =
-                statements::begin(connection, old, *expected, (new, record, None)).await?;
+            let mut begun = begin(connection, old, *expected, (new, record, None)).await?;
             if let Ok(Written::Done { ended, .. }) = &mut begun {
-                let killed = statements::kill(connection, old, None, journal, now).await?;
+                let killed = kill(connection, old, None, journal, now).await?;
                 ended.extend(killed.into_iter().flat_map(|(_, others)| others));
             }
             Ok(begun)
         }
         Write::Begin { old, expected, new, record, .. } => {
-            statements::begin(connection, old, *expected, (new, record, Some(old))).await
+            begin(connection, old, *expected, (new, record, Some(old))).await
         }
         Write::Finish { old, expected, new } => {
             renewal::finish(connection, old, *expected, new, journal, now).await
         }
         Write::Abandon { old, new } => renewal::abandon(connection, old, new, now).await,
-        Write::Touch { id, version, activity } => {
-            statements::touch(connection, id, *version, *activity).await
-        }
+        Write::Touch { id, version, activity } => touch(connection, id, *version, *activity).await,
         Write::Revoke { user, keep } => {
             users::revoke_all(connection, (user, keep.as_ref()), journal, now).await
         }
