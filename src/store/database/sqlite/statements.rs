@@ -38,16 +38,8 @@ pub(super) async fn write(
             save(connection, id, *expected, record, journal).await
         }
         Write::Delete { id, expected } => delete(connection, id, *expected, journal, now).await,
-        Write::Move { old, expected, new, record } => {
-            let mut begun = begin(connection, old, *expected, (new, record, None)).await?;
-            if let Ok(Written::Done { ended, .. }) = &mut begun {
-                let killed = kill(connection, old, None, journal, now).await?;
-                ended.extend(killed.into_iter().flat_map(|(_, others)| others));
-            }
-            Ok(begun)
-        }
         Write::Begin { old, expected, new, record, .. } => {
-            begin(connection, old, *expected, (new, record, Some(old))).await
+            begin(connection, old, *expected, (new, record)).await
         }
         Write::Finish { old, expected, new } => {
             renewal::finish(connection, old, *expected, new, journal, now).await
@@ -118,14 +110,14 @@ async fn begin(
     connection: &mut SqliteConnection,
     old: &SessionId,
     expected: u64,
-    (new, record, replaces): (&SessionId, &Record, Option<&SessionId>),
+    (new, record): (&SessionId, &Record),
 ) -> Outcome {
     let query = "SELECT 1 FROM trs_sessions WHERE id = ? AND version = ? AND alive";
     let query = sqlx::query(query).bind(old.to_string()).bind(expected.cast_signed());
     if query.fetch_optional(&mut *connection).await?.is_none() {
         return instead(connection, old).await;
     }
-    insert(connection, new, record, replaces.map(|old| (old, expected))).await
+    insert(connection, new, record, Some((old, expected))).await
 }
 
 async fn touch(
