@@ -30,9 +30,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 ///
 /// The contract:
 ///
-/// - **Fenced.** A save, a renew, a `delete_if` and a touch change a record only at the version they
+/// - **Fenced.** A save, a renewal, a `delete_if` and a touch change a record only at the version they
 ///   expect; to compare and to write is one atomic step, across all processes that share the store.
-/// - **Final.** After `delete` has answered, no save, renew or touch that started earlier creates
+/// - **Final.** After `delete` has answered, no save, renewal or touch that started earlier creates
 ///   anything under that id.
 /// - **Bounded.** Every future ends by itself. The layer bounds it too and drops it then; a dropped
 ///   future may have happened or not, and leaves nothing half-written.
@@ -96,13 +96,17 @@ pub trait Store: Send + Sync + 'static {
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome>;
 
-    /// Moves a session to a new id: stores `record` under `new` and removes `old`, if `old` has
-    /// the version `expected`. Nobody sees both, and nobody who asks after the answer finds `old`.
+    /// Moves a session to a new id: stores `record` under `new`, if `old` has the version `expected`
+    /// and nothing is under `new`. The layer tells the client the new id then, and calls
+    /// [`finish_renew`](Self::finish_renew), which removes `old`.
+    ///
+    /// A store that can do both at once removes `old` here. Either way nobody sees both: `old` is
+    /// removed before `new` is loaded for the first time.
     ///
     /// # Errors
     ///
     /// Those of [`load`](Self::load), and then `old` is as it was.
-    fn renew<'a>(
+    fn begin_renew<'a>(
         &'a self,
         old: &'a SessionId,
         expected: u64,
@@ -110,26 +114,10 @@ pub trait Store: Send + Sync + 'static {
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome>;
 
-    /// The first half of a renew, for a store that does it in two steps: `record` is stored under
-    /// `new`, and `old` still lives. The layer tells the client the new id then, and calls
-    /// [`finish_renew`](Self::finish_renew). The default is the whole [`renew`](Self::renew).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`load`](Self::load), and then `old` lives on.
-    fn begin_renew<'a>(
-        &'a self,
-        old: &'a SessionId,
-        expected: u64,
-        new: &'a SessionId,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome> {
-        self.renew(old, expected, new, record)
-    }
-
-    /// The second half: ends `old`, if it has still the version `expected`; else `Conflict`, and the
-    /// new id is not used. A store with two steps takes this one too when `new` is loaded before it
-    /// was, at whatever version. The default does nothing.
+    /// The second step: removes `old`, if it still has the version `expected`. `Conflict` if it has
+    /// another, and `Gone` if somebody else removed it: then `new` is removed instead. A store with
+    /// two steps takes this one itself when `new` is loaded before it was, at whatever version. The
+    /// default does nothing, for stores that renew in one step.
     ///
     /// # Errors
     ///

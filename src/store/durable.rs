@@ -126,16 +126,6 @@ impl Store for DurableStore {
         }
     }
 
-    fn renew<'a>(
-        &'a self,
-        old: &'a SessionId,
-        expected: u64,
-        new: &'a SessionId,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(self.inner().renew(old, expected, new, record))
-    }
-
     fn begin_renew<'a>(
         &'a self,
         old: &'a SessionId,

@@ -225,7 +225,7 @@ impl Store for MemoryStore {
         done(self.state().save(id, expected, record, self.clock.now()))
     }
 
-    fn renew<'a>(
+    fn begin_renew<'a>(
         &'a self,
         old: &'a SessionId,
         expected: u64,

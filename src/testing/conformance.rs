@@ -44,7 +44,7 @@ mod save;
 mod touch;
 mod users;
 
-const FENCED: &str = "a save, a renew, a `delete_if` and a touch change a record only at the version \
+const FENCED: &str = "a save, a renewal, a `delete_if` and a touch change a record only at the version \
     they expect";
 const FINAL: &str = "after `delete` has answered, nothing is created under that id";
 const KEPT: &str = "a record is loaded as it was saved, every field and every byte";
@@ -52,7 +52,8 @@ const HALF: &str = "a dropped future may have happened or not, and leaves nothin
 const FORGETFUL: &str = "a record may vanish at any time after its end, and only then";
 const IN_ORDER: &str = "several records at once, in the order of `ids`, each error in its place";
 const ABSENT: &str = "`Absent`: the record is created, never adopted or overwritten";
-const RENEW: &str = "`renew` stores under `new` and removes `old`, and nobody sees both";
+const RENEW: &str = "a renewal stores under `new` and removes `old`, and nobody sees both";
+const AGAIN: &str = "to repeat `finish_renew` is safe";
 const TOUCH: &str = "`touch` writes activity down without a new version, never an earlier end";
 const BY_USER: &str = "after `revoke_all` no session of that user is alive, and a login leaves no more \
     than it allows";
@@ -138,6 +139,7 @@ impl Subject {
         known(healthy("save", self.0.save(id, expected, record).await))
     }
 
+    /// A renewal as the layer does it: both steps, one after the other.
     async fn renew(
         &self,
         old: &SessionId,
@@ -145,7 +147,24 @@ impl Subject {
         new: &SessionId,
         record: &Record,
     ) -> SaveOutcome {
-        known(healthy("renew", self.0.renew(old, expected, new, record).await))
+        match self.begin(old, expected, new, record).await {
+            SaveOutcome::Saved => self.finish(old, expected, new).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn begin(
+        &self,
+        old: &SessionId,
+        expected: u64,
+        new: &SessionId,
+        record: &Record,
+    ) -> SaveOutcome {
+        known(healthy("begin_renew", self.0.begin_renew(old, expected, new, record).await))
+    }
+
+    async fn finish(&self, old: &SessionId, expected: u64, new: &SessionId) -> SaveOutcome {
+        known(healthy("finish_renew", self.0.finish_renew(old, expected, new).await))
     }
 
     async fn touch(&self, id: &SessionId, version: u64, activity: Activity) -> bool {

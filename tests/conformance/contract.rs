@@ -143,6 +143,20 @@ const BREACHES: &[(Breach, &str)] = &[
     (Breach::ListForgetsOne, "sessions_of"),
 ];
 
+/// The same for a store that renews in two steps.
+const BREACHES_IN_TWO_STEPS: &[(Breach, &str)] = &[
+    (Breach::RenewStoresNothing, "nobody sees both"),
+    (Breach::RenewAsksForNoVersion, "at the version they expect"),
+    (Breach::RenewOverwrites, "nobody sees both"),
+    (Breach::RenewCreates, "under that id"),
+    (Breach::FinishDoesNothing, "nobody sees both"),
+    (Breach::FinishAsksForNoVersion, "at the version they expect"),
+    (Breach::FinishLeavesTheNewBesideAConflict, "at the version they expect"),
+    (Breach::FinishCannotBeRepeated, "to repeat"),
+    (Breach::LoadOfTheNewLeavesTheOld, "nobody sees both"),
+    (Breach::EndOfTheOldLeavesTheNew, "nobody sees both"),
+];
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Breach {
     None,
@@ -168,6 +182,12 @@ enum Breach {
     RenewKillsBeforeItAsks,
     RenewIsInTwoSteps,
     RenewCanBeDroppedHalfWay,
+    FinishDoesNothing,
+    FinishAsksForNoVersion,
+    FinishLeavesTheNewBesideAConflict,
+    FinishCannotBeRepeated,
+    LoadOfTheNewLeavesTheOld,
+    EndOfTheOldLeavesTheNew,
     TouchMakesAVersion,
     TouchGoesBack,
     TouchAsksForNoVersion,
@@ -211,9 +231,10 @@ fn a_store_that_breaks_any_sentence_does_not_pass() {
         }
     }));
     let mut wrong = Vec::new();
-    for (breach, word) in BREACHES {
-        let report = verdict(*breach);
-        match report {
+    let at_once = BREACHES.iter().map(|breach| (breach, false));
+    let in_two_steps = BREACHES_IN_TWO_STEPS.iter().map(|breach| (breach, true));
+    for ((breach, word), two_steps) in at_once.chain(in_two_steps) {
+        match verdict(*breach, two_steps) {
             None => wrong.push(format!("{breach:?} passed")),
             Some(report) if !report.contains(word) => {
                 wrong.push(format!("{breach:?} is reported as: {report}"));
@@ -221,12 +242,14 @@ fn a_store_that_breaks_any_sentence_does_not_pass() {
             Some(_) => {}
         }
     }
-    let sound = verdict(Breach::None);
-    assert_eq!(sound, None, "the store without a breach");
+    for two_steps in [false, true] {
+        let sound = verdict(Breach::None, two_steps);
+        assert_eq!(sound, None, "the store without a breach, in two steps: {two_steps}");
+    }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn verdict(breach: Breach) -> Option<String> {
+fn verdict(breach: Breach, two_steps: bool) -> Option<String> {
     // One thread: tasks switch only where a broken store waits between its two steps.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = Broken {
@@ -235,6 +258,8 @@ fn verdict(breach: Breach) -> Option<String> {
         dead: Mutex::default(),
         epochs: Mutex::default(),
         turn: tokio::sync::Mutex::default(),
+        two_steps,
+        begun: Mutex::default(),
     };
     let checked = || runtime.block_on(conformance(store));
     let panic = catch_unwind(AssertUnwindSafe(checked)).err()?;
@@ -249,6 +274,10 @@ struct Broken {
     dead: Mutex<HashMap<SessionId, Record>>,
     epochs: Mutex<HashMap<String, u64>>,
     turn: tokio::sync::Mutex<()>,
+    /// Whether `begin_renew` leaves the old record to `finish_renew`.
+    two_steps: bool,
+    /// The old id of a new one whose second step has not happened.
+    begun: Mutex<HashMap<SessionId, SessionId>>,
 }
 
 impl Broken {
@@ -333,6 +362,7 @@ impl Broken {
         expected: u64,
         new: &SessionId,
         record: &Record,
+        two_steps: bool,
     ) -> SaveOutcome {
         let found = self.found(old);
         self.waits(Breach::RenewIsInTwoSteps).await;
@@ -356,10 +386,43 @@ impl Broken {
             self.put(new, record);
         }
         self.waits(Breach::RenewCanBeDroppedHalfWay).await;
-        if !self.is(Breach::RenewKeepsTheOld) {
+        if two_steps {
+            self.begun.lock().unwrap().insert(*new, *old);
+        } else if !self.is(Breach::RenewKeepsTheOld) {
             self.kill(old);
         }
         SaveOutcome::Saved
+    }
+
+    /// The second step; by a load at whatever version.
+    fn finish(&self, new: &SessionId, expected: Option<u64>) -> SaveOutcome {
+        let Some(old) = self.begun.lock().unwrap().remove(new) else {
+            let odd = self.two_steps && self.is(Breach::FinishCannotBeRepeated);
+            return if odd { SaveOutcome::Gone } else { SaveOutcome::Saved };
+        };
+        match self.found(&old) {
+            None => {
+                if !self.is(Breach::EndOfTheOldLeavesTheNew) {
+                    self.kill(new);
+                }
+                SaveOutcome::Gone
+            }
+            Some(current)
+                if expected.is_some_and(|expected| expected != current.version())
+                    && !self.is(Breach::FinishAsksForNoVersion) =>
+            {
+                if !self.is(Breach::FinishLeavesTheNewBesideAConflict) {
+                    self.kill(new);
+                }
+                SaveOutcome::Conflict(current)
+            }
+            Some(_) => {
+                if !self.is(Breach::FinishDoesNothing) {
+                    self.kill(&old);
+                }
+                SaveOutcome::Saved
+            }
+        }
     }
 
     async fn sign_in(&self, login: Login<'_>) -> SaveOutcome {
@@ -377,7 +440,7 @@ impl Broken {
                 self.put(new, record);
                 SaveOutcome::Saved
             }
-            Some((old, expected)) => self.move_to(old, expected, new, record).await,
+            Some((old, expected)) => self.move_to(old, expected, new, record, false).await,
             None => self.create(new, record).await,
         };
         if let (SaveOutcome::Saved, Some(limit)) = (&made, limit)
@@ -473,6 +536,9 @@ impl Broken {
 impl Store for Broken {
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         Box::pin(async move {
+            if !self.is(Breach::LoadOfTheNewLeavesTheOld) {
+                let _ = self.finish(id, None);
+            }
             let Some(record) = self.found(id) else { return Ok(None) };
             let bytes = record.to_bytes();
             let bytes = match self.breach {
@@ -527,7 +593,7 @@ impl Store for Broken {
         })
     }
 
-    fn renew<'a>(
+    fn begin_renew<'a>(
         &'a self,
         old: &'a SessionId,
         expected: u64,
@@ -536,8 +602,17 @@ impl Store for Broken {
     ) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(async move {
             let _turn = self.turn().await;
-            Ok(self.move_to(old, expected, new, record).await)
+            Ok(self.move_to(old, expected, new, record, self.two_steps).await)
         })
+    }
+
+    fn finish_renew<'a>(
+        &'a self,
+        _: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move { Ok(self.finish(new, Some(expected))) })
     }
 
     fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {

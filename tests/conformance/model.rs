@@ -409,14 +409,14 @@ impl Store for Counted {
         self.0.save(id, expected, record)
     }
 
-    fn renew<'a>(
+    fn begin_renew<'a>(
         &'a self,
         old: &'a tower_redis_session::SessionId,
         expected: u64,
         new: &'a tower_redis_session::SessionId,
         record: &'a tower_redis_session::Record,
     ) -> StoreFuture<'a, tower_redis_session::SaveOutcome> {
-        self.0.renew(old, expected, new, record)
+        self.0.begin_renew(old, expected, new, record)
     }
 
     fn touch<'a>(

@@ -444,14 +444,14 @@ async fn a_store_without_a_list_says_so() {
         ) -> tower_redis_session::StoreFuture<'a, tower_redis_session::SaveOutcome> {
             self.0.save(id, expected, record)
         }
-        fn renew<'a>(
+        fn begin_renew<'a>(
             &'a self,
             old: &'a SessionId,
             expected: u64,
             new: &'a SessionId,
             record: &'a tower_redis_session::Record,
         ) -> tower_redis_session::StoreFuture<'a, tower_redis_session::SaveOutcome> {
-            self.0.renew(old, expected, new, record)
+            self.0.begin_renew(old, expected, new, record)
         }
         fn touch<'a>(
             &'a self,

@@ -25,7 +25,6 @@ const PURE: &[&str] = &[
     "directory/active.rs",
     "directory/cached/doubts.rs",
     "directory/cached/envelope.rs",
-    "directory/cached/outage.rs",
     "directory/credentials.rs",
     "directory/info.rs",
     "guard/next.rs",
@@ -56,6 +55,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     (&["base64"], &["session/", "sealing/", "csrf/"]),
     (&["chacha20poly1305"], &["sealing/"]),
     (&["hmac"], &["csrf/"]),
+    (&["percent_encoding"], &["csrf/", "guard/"]),
     (&["rustix"], &["clock/"]),
 ];
 

@@ -71,17 +71,6 @@ impl Store for DatabaseStore {
         Box::pin(async move { outcome(self.write(write).await) })
     }
 
-    fn renew<'a>(
-        &'a self,
-        old: &'a SessionId,
-        expected: u64,
-        new: &'a SessionId,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome> {
-        let write = Write::Move { old: *old, expected, new: *new, record: record.clone() };
-        Box::pin(async move { outcome(self.write(write).await) })
-    }
-
     fn begin_renew<'a>(
         &'a self,
         old: &'a SessionId,

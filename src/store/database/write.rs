@@ -23,8 +23,6 @@ pub(crate) enum Write {
     Save { id: SessionId, expected: u64, record: Record },
     /// Kills what is alive, at `expected` or at any version.
     Delete { id: SessionId, expected: Option<u64> },
-    /// Kills `old`, alive at `expected`, and makes `new` of it, at once.
-    Move { old: SessionId, expected: u64, new: SessionId, record: Record },
     /// Makes `new` beside `old`, alive at `expected`, which stays until [`Finish`](Self::Finish).
     Begin { old: SessionId, expected: u64, new: SessionId, record: Record, terms: Terms },
     /// Kills `old`, alive at `expected` if that is given, and forgets that `new` replaces it. `Done`
@@ -139,10 +137,9 @@ impl Write {
             | Self::Save { id, .. }
             | Self::Delete { id, .. }
             | Self::Touch { id, .. } => Some(id),
-            Self::Move { old, .. }
-            | Self::Begin { old, .. }
-            | Self::Abandon { old, .. }
-            | Self::Finish { old, .. } => Some(old),
+            Self::Begin { old, .. } | Self::Abandon { old, .. } | Self::Finish { old, .. } => {
+                Some(old)
+            }
             Self::Revoke { .. } => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Error,
-    session::{record::Record, token::SessionId},
+    session::token::SessionId,
     store::{
         Login, SaveOutcome,
         database::{
@@ -14,37 +14,6 @@ use crate::{
 };
 
 impl Inner {
-    /// Both steps at once, for a caller that tells nobody between them.
-    pub(super) async fn renew(
-        &self,
-        old: &SessionId,
-        expected: u64,
-        new: &SessionId,
-        record: &Record,
-    ) -> Result<SaveOutcome, Error> {
-        let doubt = Doubt::about(self, *old);
-        // Before the commit: who sees the new one never finds a copy of the old one after that.
-        self.authority.trust().set_aside(*old, self.now());
-        let write = Write::Move { old: *old, expected, new: *new, record: record.clone() };
-        let done = match self.commit(write).await {
-            Ok(done) => done,
-            Err(fault) => return doubt.unless_refused(fault).into_outcome(),
-        };
-        match done.written {
-            Written::Done { .. } => {
-                let killed = expected.saturating_add(1);
-                self.told(doubt, &Order::Kill, killed, &done).await;
-                Ok(SaveOutcome::Saved)
-            }
-            Written::Gone => {
-                doubt.dispel_if(self.kill_copy(old, &done).await);
-                Ok(SaveOutcome::Gone)
-            }
-            Written::Conflict(current) => Ok(SaveOutcome::Conflict(current)),
-            Written::Taken | Written::Revoked => Ok(SaveOutcome::Taken),
-        }
-    }
-
     /// The first step of a renewal, or a sign-in without one.
     pub(super) async fn login(&self, login: Login<'_>) -> Result<SaveOutcome, Error> {
         let (begun, lost) = renewal::begin(Write::login(login), self).await?;

@@ -53,7 +53,7 @@ impl Store for RedisStore {
         }
     }
 
-    fn renew<'a>(
+    fn begin_renew<'a>(
         &'a self,
         old: &'a SessionId,
         expected: u64,

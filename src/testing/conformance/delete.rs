@@ -24,7 +24,7 @@ async fn a_deleted_record_stays_gone(store: &Subject) {
         format!("to save what was deleted has to be Gone, and was {outcome:?}")
     });
     let new = fresh_id();
-    let outcome = store.renew(&id, 1, &new, &renewed(&record)).await;
+    let outcome = store.begin(&id, 1, &new, &renewed(&record)).await;
     demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
         format!("to renew what was deleted has to be Gone, and was {outcome:?}")
     });

@@ -16,6 +16,7 @@ pub(super) async fn check(store: &Subject) {
         a_dropped_create(store, polls).await;
         a_dropped_save(store, polls).await;
         a_dropped_renewal(store, polls).await;
+        a_dropped_end_of_a_renewal(store, polls).await;
         a_dropped_touch(store, polls).await;
         a_dropped_delete(store, polls).await;
         a_dropped_delete_if(store, polls).await;
@@ -53,7 +54,7 @@ async fn a_dropped_renewal(store: &Subject, polls: usize) {
     let (old, first) = store.stored("first").await;
     let (one, two) = (fresh_id(), fresh_id());
     let (dropped, second) = (renewed(&first), renewed(&first));
-    poll_and_drop(polls, store.0.renew(&old, 1, &one, &dropped)).await;
+    poll_and_drop(polls, store.0.begin_renew(&old, 1, &one, &dropped)).await;
     let outcome = store.renew(&old, 1, &two, &second).await;
     let happened = match &outcome {
         SaveOutcome::Saved => false,
@@ -64,6 +65,20 @@ async fn a_dropped_renewal(store: &Subject, polls: usize) {
     store.holds(&old, None, HALF, after).await;
     store.holds(&one, happened.then_some(&dropped), HALF, after).await;
     store.holds(&two, (!happened).then_some(&second), HALF, after).await;
+}
+
+async fn a_dropped_end_of_a_renewal(store: &Subject, polls: usize) {
+    let (old, first) = store.stored("first").await;
+    let (new, moved) = (fresh_id(), renewed(&first));
+    let outcome = store.begin(&old, 1, &new, &moved).await;
+    demand(matches!(outcome, SaveOutcome::Saved), HALF, || format!("to renew: {outcome:?}"));
+    poll_and_drop(polls, store.0.finish_renew(&old, 1, &new)).await;
+    let outcome = store.finish(&old, 1, &new).await;
+    demand(matches!(outcome, SaveOutcome::Saved), HALF, || {
+        format!("to end a renewal after a dropped end: {outcome:?}")
+    });
+    store.holds(&old, None, HALF, "the end of a renewal that was dropped, and another,").await;
+    store.holds(&new, Some(&moved), HALF, "the end of a renewal that was dropped").await;
 }
 
 async fn a_dropped_touch(store: &Subject, polls: usize) {

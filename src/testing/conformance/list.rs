@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     Login, Record, SaveOutcome, SessionId,
     testing::conformance::{
-        BY_USER, LISTED, Subject, demand, fresh_id, healthy, known, renewed, show, users::a_user,
+        BY_USER, LISTED, Subject, demand, fresh_id, healthy, renewed, show, users::a_user,
     },
 };
 
@@ -62,8 +62,7 @@ async fn who_is_kept_may_be_moving(store: &Subject) {
     let count = healthy("revoke_all", store.0.revoke_all(&user, Some(&old)).await);
     demand(count == 0, BY_USER, || format!("nobody else is there, and {count} ended"));
     store.holds(&old, Some(&record), BY_USER, "all others ended, between two steps,").await;
-    let finished = store.0.finish_renew(&old, 1, &new).await;
-    let finished = known(healthy("finish_renew", finished));
+    let finished = store.finish(&old, 1, &new).await;
     demand(matches!(finished, SaveOutcome::Saved), BY_USER, || format!("finished: {finished:?}"));
     store.holds(&new, Some(&moved), BY_USER, "all others ended, between two steps,").await;
     store.holds(&old, None, BY_USER, "the second step").await;
@@ -87,7 +86,7 @@ async fn the_end_of_the_old_is_the_end_of_the_new(store: &Subject) {
         } else {
             store.delete(&old).await;
         }
-        let finished = known(healthy("finish_renew", store.0.finish_renew(&old, 1, &new).await));
+        let finished = store.finish(&old, 1, &new).await;
         demand(matches!(finished, SaveOutcome::Gone), BY_USER, || {
             format!(
                 "the second step of a session that was ended has to be Gone, and was {finished:?}"

@@ -1,8 +1,10 @@
-//! Renewals, one after the other.
+//! Renewals, one after the other, and what happens between the steps of one.
 
 use crate::{
-    Expected, SaveOutcome,
-    testing::conformance::{FENCED, RENEW, Subject, active, demand, fresh_id, next, renewed},
+    Expected, Record, SaveOutcome, SessionId,
+    testing::conformance::{
+        AGAIN, FENCED, RENEW, Subject, active, demand, fresh_id, next, renewed,
+    },
 };
 
 pub(super) async fn check(store: &Subject) {
@@ -10,6 +12,10 @@ pub(super) async fn check(store: &Subject) {
     the_new_id_has_to_be_free(store).await;
     the_version_has_to_be_the_expected(store).await;
     nothing_comes_of_nothing(store).await;
+    the_second_step_can_be_repeated(store).await;
+    whoever_comes_with_the_new_id_ends_the_old(store).await;
+    what_was_written_between_the_steps_stays(store).await;
+    what_ended_between_the_steps_has_ended(store).await;
 }
 
 async fn the_record_moves(store: &Subject) {
@@ -27,7 +33,7 @@ async fn the_record_moves(store: &Subject) {
         format!("a save under the old id has to be Gone, and was {outcome:?}")
     });
     let again = fresh_id();
-    let outcome = store.renew(&old, 1, &again, &renewed(&record)).await;
+    let outcome = store.begin(&old, 1, &again, &renewed(&record)).await;
     demand(matches!(outcome, SaveOutcome::Gone), RENEW, || {
         format!("a second renewal of the old id has to be Gone, and was {outcome:?}")
     });
@@ -47,7 +53,7 @@ async fn the_record_moves(store: &Subject) {
 async fn the_new_id_has_to_be_free(store: &Subject) {
     let (old, record) = store.stored("first").await;
     let (taken, other) = store.stored("other").await;
-    let outcome = store.renew(&old, 1, &taken, &renewed(&record)).await;
+    let outcome = store.begin(&old, 1, &taken, &renewed(&record)).await;
     demand(matches!(outcome, SaveOutcome::Taken), RENEW, || {
         format!("to renew onto a record has to be Taken, and was {outcome:?}")
     });
@@ -61,7 +67,7 @@ async fn the_version_has_to_be_the_expected(store: &Subject) {
     let _ = store.save(&old, Expected::Version(1), &second).await;
     for (name, expected) in [("before", 1), ("after", 3)] {
         let new = fresh_id();
-        let outcome = store.renew(&old, expected, &new, &renewed(&first)).await;
+        let outcome = store.begin(&old, expected, &new, &renewed(&first)).await;
         let current = match &outcome {
             SaveOutcome::Conflict(current) => Some(current),
             _ => None,
@@ -78,10 +84,100 @@ async fn the_version_has_to_be_the_expected(store: &Subject) {
 
 async fn nothing_comes_of_nothing(store: &Subject) {
     let (old, new) = (fresh_id(), fresh_id());
-    let outcome = store.renew(&old, 1, &new, &store.record("nothing")).await;
+    let outcome = store.begin(&old, 1, &new, &store.record("nothing")).await;
     demand(matches!(outcome, SaveOutcome::Gone), RENEW, || {
         format!("to renew where nothing is has to be Gone, and was {outcome:?}")
     });
     store.holds(&old, None, RENEW, "a renewal of nothing").await;
     store.holds(&new, None, RENEW, "a renewal of nothing, under the new id,").await;
+}
+
+async fn the_second_step_can_be_repeated(store: &Subject) {
+    let (old, _, new, moved) = begun(store).await;
+    for _ in 0..2 {
+        let outcome = store.finish(&old, 1, &new).await;
+        demand(matches!(outcome, SaveOutcome::Saved), AGAIN, || {
+            format!("to end a renewal has to be Saved each time, and was {outcome:?}")
+        });
+        store.holds(&old, None, RENEW, "the second step, under the old id,").await;
+    }
+    let later = next(&moved, "goes on");
+    let _ = store.save(&new, Expected::Version(1), &later).await;
+    let outcome = store.finish(&old, 1, &new).await;
+    demand(matches!(outcome, SaveOutcome::Saved), AGAIN, || {
+        format!("to end a renewal late has to be Saved, and was {outcome:?}")
+    });
+    store.holds(&new, Some(&later), AGAIN, "a second step that came late").await;
+}
+
+async fn whoever_comes_with_the_new_id_ends_the_old(store: &Subject) {
+    let (old, _, new, moved) = begun(store).await;
+    store.holds(&new, Some(&moved), RENEW, "the first step, under the new id,").await;
+    store.holds(&old, None, RENEW, "the new id was seen, under the old one,").await;
+    let outcome = store.finish(&old, 1, &new).await;
+    demand(matches!(outcome, SaveOutcome::Saved), AGAIN, || {
+        format!("to end what has ended has to be Saved, and was {outcome:?}")
+    });
+    store.holds(&new, Some(&moved), RENEW, "the second step, under the new id,").await;
+}
+
+/// Only where there are two steps: else there is nothing to write to.
+async fn what_was_written_between_the_steps_stays(store: &Subject) {
+    let (old, record, new, _) = begun(store).await;
+    let written = next(&record, "written");
+    let saved = store.save(&old, Expected::Version(1), &written).await;
+    if matches!(saved, SaveOutcome::Gone) {
+        return;
+    }
+    demand(matches!(saved, SaveOutcome::Saved), RENEW, || {
+        format!("a save between the steps has to be Saved or Gone, and was {saved:?}")
+    });
+    let outcome = store.finish(&old, 1, &new).await;
+    let current = match &outcome {
+        SaveOutcome::Conflict(current) => Some(current),
+        _ => None,
+    };
+    demand(current == Some(&written), FENCED, || {
+        format!("to end what was written to has to be a Conflict with it, and was {outcome:?}")
+    });
+    store.holds(&old, Some(&written), FENCED, "a renewal that was overtaken").await;
+    store.holds(&new, None, FENCED, "a renewal that was overtaken, under the new id,").await;
+}
+
+/// Whoever ends the old one then means the session, under whatever id.
+async fn what_ended_between_the_steps_has_ended(store: &Subject) {
+    for conditional in [false, true] {
+        let (old, _, new, moved) = begun(store).await;
+        let ended = if conditional {
+            matches!(store.delete_if(&old, 1).await, SaveOutcome::Saved)
+        } else {
+            // A store with one step has nothing there any more, and deletes nothing.
+            let there = store.load(&old).await.is_some();
+            store.delete(&old).await;
+            there
+        };
+        let outcome = store.finish(&old, 1, &new).await;
+        let fair = match outcome {
+            SaveOutcome::Gone => ended,
+            SaveOutcome::Saved => !ended,
+            _ => false,
+        };
+        demand(fair, RENEW, || {
+            format!("the second step after the old id ended ({ended}) between the two: {outcome:?}")
+        });
+        store.holds(&old, None, RENEW, "the end of the old id between two steps").await;
+        let left = (!ended).then_some(&moved);
+        store.holds(&new, left, RENEW, "the end of the old id between two steps,").await;
+    }
+}
+
+/// A session after the first step of a renewal: the old id and record, the new ones.
+async fn begun(store: &Subject) -> (SessionId, Record, SessionId, Record) {
+    let (old, record) = store.stored("first").await;
+    let (new, moved) = (fresh_id(), renewed(&record));
+    let outcome = store.begin(&old, 1, &new, &moved).await;
+    demand(matches!(outcome, SaveOutcome::Saved), RENEW, || {
+        format!("to begin a renewal at the version that is there: {outcome:?}")
+    });
+    (old, record, new, moved)
 }

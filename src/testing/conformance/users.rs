@@ -75,10 +75,6 @@ impl Subject {
         healthy("epoch", self.0.epoch(user).await)
     }
 
-    async fn finish(&self, old: &SessionId, expected: u64, new: &SessionId) -> SaveOutcome {
-        known(healthy("finish_renew", self.0.finish_renew(old, expected, new).await))
-    }
-
     async fn alive(&self, ids: &[SessionId]) -> usize {
         let mut alive = 0;
         for id in ids {

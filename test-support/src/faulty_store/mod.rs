@@ -284,7 +284,7 @@ impl Store for FaultyStore {
         Box::pin(self.call(op, act, unknown, later))
     }
 
-    fn renew<'a>(
+    fn begin_renew<'a>(
         &'a self,
         old: &'a SessionId,
         expected: u64,
@@ -292,11 +292,11 @@ impl Store for FaultyStore {
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
         self.note(Op::Renew);
-        let act = async move { self.shared.memory.renew(old, expected, new, record).await };
+        let act = async move { self.shared.memory.begin_renew(old, expected, new, record).await };
         let (shared, old, new, record) = (Arc::clone(&self.shared), *old, *new, record.clone());
         let later = move || -> Late {
             Box::pin(async move {
-                drop(shared.memory.renew(&old, expected, &new, &record).await);
+                drop(shared.memory.begin_renew(&old, expected, &new, &record).await);
             })
         };
         Box::pin(self.call(Op::Renew, act, unknown, later))

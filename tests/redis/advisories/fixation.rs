@@ -253,7 +253,7 @@ impl Store for Clashing {
         })
     }
 
-    fn renew<'a>(
+    fn begin_renew<'a>(
         &'a self,
         old: &'a SessionId,
         expected: u64,
@@ -262,7 +262,7 @@ impl Store for Clashing {
     ) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(async move {
             self.occupy(new, record).await;
-            self.inner.renew(old, expected, new, record).await
+            self.inner.begin_renew(old, expected, new, record).await
         })
     }
 

@@ -121,7 +121,7 @@ $$;
 -- Executes a batch of writes in their order, commits, and reads the cache row after that: all in
 -- one round trip. Has to be called outside of a transaction.
 --
--- Writes: 0 create, 1 save, 2 delete, 3 move, 4 begin, 5 finish, 6 touch, 7 revoke all of a user,
+-- Writes: 0 create, 1 save, 2 delete, 4 begin, 5 finish, 6 touch, 7 revoke all of a user,
 -- 8 abandon.
 -- Outcomes: 0 done, 1 conflict, 2 gone, 3 taken, 4 revoked.
 CREATE PROCEDURE trs_write_1(
@@ -226,7 +226,7 @@ BEGIN
             END IF;
         END IF;
 
-        IF v_write IN (3, 4) AND v_outcome = 0 THEN
+        IF v_write = 4 AND v_outcome = 0 THEN
             PERFORM 1 FROM trs_sessions
             WHERE id = v_id AND alive AND version = p_expected[i] FOR UPDATE;
             IF NOT FOUND THEN
@@ -234,7 +234,7 @@ BEGIN
             END IF;
         END IF;
 
-        IF v_write IN (0, 3, 4) AND v_outcome = 0 THEN
+        IF v_write IN (0, 4) AND v_outcome = 0 THEN
             INSERT INTO trs_sessions
                 (id, version, alive, created, last_activity, idle_deadline, ends, replaces,
                  replaces_version, user_id, body)
@@ -286,7 +286,7 @@ BEGIN
                 INSERT INTO trs_journal AS j (id, version) VALUES (v_id, v_version)
                 ON CONFLICT (id) DO UPDATE SET version = greatest(j.version, excluded.version);
             END IF;
-        ELSIF v_write IN (2, 3, 5) AND v_outcome = 0 THEN
+        ELSIF v_write IN (2, 5) AND v_outcome = 0 THEN
             v_version := NULL;
             FOR v_found IN SELECT * FROM trs_kill_1(v_id, p_expected[i], p_now, p_journal) LOOP
                 IF v_found.r_id = v_id THEN
@@ -297,9 +297,7 @@ BEGIN
                     r_ended_by := r_ended_by || i;
                 END IF;
             END LOOP;
-            IF v_write = 3 THEN
-                v_version := p_versions[i];
-            ELSIF v_version IS NULL AND v_write = 2 THEN
+            IF v_version IS NULL AND v_write = 2 THEN
                 v_outcome := 2;
             ELSIF v_version IS NULL
                 AND EXISTS (SELECT 1 FROM trs_sessions WHERE id = v_id AND alive)

@@ -61,10 +61,6 @@ impl Lines {
                 Line { write: 1, expected, fresh, ..none }
             }
             Write::Delete { expected, .. } => Line { write: 2, expected: *expected, ..none },
-            Write::Move { expected, new, record, .. } => {
-                let (expected, fresh) = (Some(*expected), Some(Fresh::of(record)));
-                Line { write: 3, other: Some(*new), expected, fresh, ..none }
-            }
             Write::Begin { expected, new, record, terms, .. } => {
                 let (expected, fresh) = (Some(*expected), Some(Fresh::of(record)));
                 Line { write: 4, other: Some(*new), expected, fresh, terms: *terms, ..none }

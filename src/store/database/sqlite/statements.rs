@@ -80,14 +80,14 @@ pub(super) async fn begin(
     connection: &mut SqliteConnection,
     old: &SessionId,
     expected: u64,
-    (new, record, replaces): (&SessionId, &Record, Option<&SessionId>),
+    (new, record): (&SessionId, &Record),
 ) -> Outcome {
     let query = "SELECT 1 FROM trs_sessions WHERE id = ? AND version = ? AND alive";
     let query = sqlx::query(query).bind(old.to_string()).bind(expected.cast_signed());
     if query.fetch_optional(&mut *connection).await?.is_none() {
         return instead(connection, old).await;
     }
-    insert(connection, new, record, replaces.map(|old| (old, expected))).await
+    insert(connection, new, record, Some((old, expected))).await
 }
 
 pub(super) async fn touch(

@@ -7,7 +7,7 @@ use crate::{
     store::database::{
         sqlite::{
             renewal,
-            statements::{Outcome, begin, delete, insert, kill, save, touch},
+            statements::{Outcome, begin, delete, insert, save, touch},
             users,
         },
         write::{Write, Written},
@@ -29,16 +29,8 @@ pub(super) async fn write(
             save(connection, id, *expected, record, journal).await
         }
         Write::Delete { id, expected } => delete(connection, id, *expected, journal, now).await,
-        Write::Move { old, expected, new, record } => {
-            let mut begun = begin(connection, old, *expected, (new, record, None)).await?;
-            if let Ok(Written::Done { ended, .. }) = &mut begun {
-                let killed = kill(connection, old, None, journal, now).await?;
-                ended.extend(killed.into_iter().flat_map(|(_, others)| others));
-            }
-            Ok(begun)
-        }
         Write::Begin { old, expected, new, record, .. } => {
-            begin(connection, old, *expected, (new, record, Some(old))).await
+            begin(connection, old, *expected, (new, record)).await
         }
         Write::Finish { old, expected, new } => {
             renewal::finish(connection, old, *expected, new, journal, now).await
