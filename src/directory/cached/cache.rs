@@ -14,13 +14,13 @@ use crate::{
     clock::{moment::Moment, uptime::Uptime},
     directory::cached::{
         doubts::Doubts,
+        entry_id::EntryId,
         envelope::Kind,
-        place::Place,
         sealing::{Sealing, Unreadable},
         times::Times,
     },
     error::{Causes, Error},
-    session::write_id::Marks,
+    session::write_id::WriteIds,
     store::redis::entries::Entries,
     sync::{
         backoff::Backoff,
@@ -36,12 +36,12 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_
 /// When Redis is left alone, and who tries again.
 const POLICY: Policy = Policy { threshold: 3, retry: Retry::OneEvery(Duration::from_secs(1)) };
 /// Keys that are removed by one command.
-const AT_ONCE: usize = 256;
+const KEYS_PER_COMMAND: usize = 256;
 
 pub(super) struct Cache {
     pub(super) entries: Entries,
     pub(super) times: Times,
-    pub(super) marks: Marks,
+    pub(super) write_ids: WriteIds,
     sealing: Sealing,
     uptime: Uptime,
     breaker: Mutex<CircuitBreaker<Moment>>,
@@ -50,9 +50,9 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new(entries: Entries, times: Times, sealing: Sealing) -> Self {
-        let (marks, uptime, doubts) = Default::default();
+        let (write_ids, uptime, doubts) = Default::default();
         let breaker = Mutex::new(CircuitBreaker::new(POLICY));
-        Self { entries, times, marks, sealing, uptime, breaker, doubts }
+        Self { entries, times, write_ids, sealing, uptime, breaker, doubts }
     }
 
     pub(super) fn key(&self, kind: Kind, user: &str) -> Box<str> {
@@ -60,10 +60,10 @@ impl Cache {
     }
 
     /// Whether Redis is to be asked for an entry at all.
-    pub(super) fn serves(&self, place: &Place, key: &str) -> bool {
-        place.user.len() <= ID_MAX
-            && place.name.len() <= ID_MAX
-            && self.sealing.can_keep(place.kind)
+    pub(super) fn serves(&self, entry_id: &EntryId, key: &str) -> bool {
+        entry_id.user.len() <= ID_MAX
+            && entry_id.name.len() <= ID_MAX
+            && self.sealing.can_keep(entry_id.kind)
             && !self.is_in_doubt(key)
             && self.may_ask()
     }
@@ -76,17 +76,17 @@ impl Cache {
         self.breaker().admit(self.uptime.now())
     }
 
-    pub(super) fn pack(&self, place: &Place, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
-        self.sealing.pack(place, key, payload)
+    pub(super) fn pack(&self, entry_id: &EntryId, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
+        self.sealing.pack(entry_id, key, payload)
     }
 
     pub(super) fn unpack<'a>(
         &self,
-        place: &Place,
+        entry_id: &EntryId,
         key: &str,
         entry: &'a [u8],
     ) -> Result<Cow<'a, [u8]>, Unreadable> {
-        self.sealing.unpack(place, key, entry)
+        self.sealing.unpack(entry_id, key, entry)
     }
 
     /// Waits for Redis, and notes whether it answered.
@@ -164,7 +164,7 @@ async fn remove_all(cache: std::sync::Weak<Cache>) {
         let Some(cache) = cache.upgrade() else { return };
         let (keys, number) = {
             let mut doubts = cache.doubts();
-            let some = doubts.0.some(AT_ONCE);
+            let some = doubts.0.some(KEYS_PER_COMMAND);
             if some.0.is_empty() {
                 // Under the lock: whoever doubts from now on finds nobody who tends.
                 doubts.1 = None;

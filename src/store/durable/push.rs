@@ -6,15 +6,15 @@ use crate::{
     session::token::SessionId,
     store::{
         database::Epoch,
-        durable::{engine::Inner, journal::Order},
+        durable::{engine::Engine, journal::Order},
         redis::copies::{Fault, Link},
     },
 };
 
 /// Ends that one command tells of.
-const AT_ONCE: usize = 256;
+const ENDS_PER_COMMAND: usize = 256;
 
-impl Inner {
+impl Engine {
     /// Tells Redis, in the generation and at the server that the database named after the commit.
     /// Answers whether Redis took it; if not, this instance believes it no longer about `id`.
     pub(super) async fn push(&self, id: &SessionId, order: &Order, epoch: Option<&Epoch>) -> bool {
@@ -30,7 +30,7 @@ impl Inner {
     ) -> bool {
         let mut left = ids;
         while !left.is_empty() {
-            let (some, rest) = left.split_at(left.len().min(AT_ONCE));
+            let (some, rest) = left.split_at(left.len().min(ENDS_PER_COMMAND));
             self.pass("before-push").await;
             if !self.pushed(some, order, epoch).await {
                 let (mut trust, now) = (self.authority.trust(), self.now());

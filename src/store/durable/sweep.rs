@@ -5,20 +5,20 @@ use crate::{
     session::token::SessionId,
     store::{
         database::Snapshot,
-        durable::{engine::Inner, journal, push::carry_out},
+        durable::{engine::Engine, journal, push::carry_out},
     },
 };
 
 /// Rows that are looked at together.
-const AT_ONCE: usize = 32;
+const ROWS_AT_ONCE: usize = 32;
 
-impl Inner {
+impl Engine {
     pub(super) async fn sweep(&self, journal: &[(SessionId, u64)]) {
         if !self.stores.redis().is_closed() {
             return;
         }
         let start = self.now();
-        for some in journal.chunks(AT_ONCE) {
+        for some in journal.chunks(ROWS_AT_ONCE) {
             // The next poll must not wait for it; the rest has its turn after that.
             if start.age(self.now()) > self.parameters.poll_interval {
                 return;
