@@ -83,7 +83,7 @@ impl Tree {
         let mut path = path.to_vec();
         for _ in 0..8 {
             let step = (0..path.len()).find_map(|at| {
-                let is_module = self.modules.contains_key(&path[..=at].to_vec());
+                let is_module = self.modules.contains_key(&path[..=at]);
                 let target = self.re_exports.get(&(path[..at].to_vec(), path[at].clone()))?;
                 (!is_module).then(|| [target.as_slice(), &path[at + 1..]].concat())
             });
@@ -98,7 +98,7 @@ impl Tree {
     /// The file that a path leads into.
     fn file(&self, path: &[String]) -> usize {
         let ends = (0..=path.len()).rev();
-        ends.filter_map(|end| self.modules.get(&path[..end].to_vec())).next().copied().unwrap()
+        ends.filter_map(|end| self.modules.get(&path[..end])).next().copied().unwrap()
     }
 
     /// Every import: from which file, into which file.
