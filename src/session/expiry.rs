@@ -96,12 +96,13 @@ impl SessionExpiry {
         self.absolute
     }
 
-    /// The same, with the end of `other` where this one names none.
+    /// The same, whose cookie outlives the browser's end if `remembered`.
     pub(crate) const fn remembered_if(mut self, remembered: bool) -> Self {
         self.remembered = remembered;
         self
     }
 
+    /// The same, with the end of `other` where this one names none.
     pub(crate) fn or_absolute_of(mut self, other: Self) -> Self {
         self.absolute = self.absolute.or(other.absolute);
         self

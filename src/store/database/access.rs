@@ -120,12 +120,12 @@ impl Database {
         self.0.engine.epoch_of(&column_of(user)).await
     }
 
-    /// The epoch and up to one more than `limit` rows of the journal, as of one moment.
     /// The sessions of a user, without their content.
     pub(crate) async fn sessions_of(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
         self.0.engine.sessions_of(&column_of(user)).await
     }
 
+    /// The epoch and up to one more than `limit` rows of the journal, as of one moment.
     pub(crate) async fn poll(&self, limit: usize) -> Result<Polled, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         self.0.engine.poll(limit).await
