@@ -1,4 +1,4 @@
-//! From a plan to the store: apply, rebase on conflict, settle what is unknown.
+//! From changes to the store: plan, carry out, and again on a conflict.
 
 use std::{borrow::Cow, mem, pin::pin};
 
@@ -7,28 +7,21 @@ use tracing::{Instrument as _, field::display};
 
 use crate::{
     error::{Causes, Error},
-    request::{
-        RequestSession,
-        commit::confirm::{delete_settled, known, login_settled, renew_settled},
-        state::Held,
-    },
+    request::RequestSession,
     session::{
         changes::{Changes, plan::Plan},
         record::Record,
-        token::{SessionId, Token},
+        token::SessionId,
     },
-    store::{Expected, Login, SaveOutcome},
     sync::keyed_lock::Turn,
     telemetry::event::Event,
 };
 
 mod adopt;
 mod confirm;
+mod execute;
 
 pub(crate) use crate::request::commit::confirm::{Settled, save_settled};
-
-/// Fresh ids that a create tries; a store that answers late may need a second one.
-const CREATE_TRIES: usize = 3;
 
 /// What became of the changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,121 +157,6 @@ impl RequestSession {
             }
         }
         Ok(Applied::Gone)
-    }
-
-    /// `epoch` is the user's, as it was before the credentials were checked.
-    async fn carry_out(
-        &self,
-        plan: Plan,
-        held: Option<&Held>,
-        epoch: Option<u64>,
-    ) -> Result<Settled, Error> {
-        match (plan, held) {
-            (Plan::Create(record), _) => self.create(record, epoch).await,
-            (Plan::Update(record), Some(held)) => self.write(held, record).await,
-            (Plan::Renew(record), Some(held)) => self.renew_as(held, record, epoch).await,
-            (Plan::Destroy, Some(held)) => self.end_emptied(held).await,
-            (Plan::Touch(activity), Some(held)) => {
-                self.touch_later(held, activity);
-                Ok(Settled::Saved)
-            }
-            _ => Ok(Settled::Saved),
-        }
-    }
-
-    async fn create(&self, record: Record, epoch: Option<u64>) -> Result<Settled, Error> {
-        self.refuse_while_streaming()?;
-        let (store, limit) = (&self.backend.store, self.backend.rules.sessions_per_user);
-        let mut cause = None;
-        for _ in 0..CREATE_TRIES {
-            let token = Token::generate()?;
-            let id = token.id();
-            let stored = self.backend.closed(&token, &id, &record)?;
-            let login = Login { epoch, limit, ..Login::new(&id, &stored) };
-            let created = match record.user() {
-                Some(_) => login_settled(&self.backend, login).await?,
-                None => match store.save(&id, Expected::Absent, &stored).await? {
-                    // It may have landed or land yet. Nobody knows that id, and it dies by itself.
-                    SaveOutcome::Unknown(error) => {
-                        cause = Some(error);
-                        continue;
-                    }
-                    outcome => known(outcome)?,
-                },
-            };
-            if matches!(created, Settled::Saved) {
-                self.backend.events.emit(Event::Created(id));
-                drop(stored);
-                let _ = self.hand_out(token, id, record);
-                return Ok(Settled::Saved);
-            }
-            tracing::warn!("a fresh session id was refused");
-        }
-        cause.map_or(Ok(Settled::Taken), Err)
-    }
-
-    async fn write(&self, held: &Held, record: Record) -> Result<Settled, Error> {
-        let stored = self.backend.closed(&held.token, &held.id, &record)?;
-        let settled = save_settled(&self.backend, &held.id, &stored).await?;
-        if matches!(settled, Settled::Saved) {
-            drop(stored);
-            let (before, now) = (held.record.deadlines, record.deadlines);
-            self.hold(held.id, held.token.clone(), record);
-            self.hand_out_again_if_it_lasts(&held.token, before, now);
-        }
-        Ok(settled)
-    }
-
-    async fn renew_as(
-        &self,
-        held: &Held,
-        record: Record,
-        epoch: Option<u64>,
-    ) -> Result<Settled, Error> {
-        self.refuse_while_streaming()?;
-        let (old, expected) = (held.id, held.record.version);
-        let limit = self.backend.rules.sessions_per_user;
-        for _ in 0..CREATE_TRIES {
-            let token = Token::generate()?;
-            let new = token.id();
-            let stored = self.backend.closed(&token, &new, &record)?;
-            let login = Login { epoch, limit, ..Login::new(&new, &stored) };
-            match renew_settled(&self.backend, (&old, expected), login).await? {
-                Settled::Taken => tracing::warn!("a fresh session id was refused"),
-                Settled::Saved => {
-                    // From here on the answer carries the new id, whatever comes: the old one may
-                    // be dead at any time.
-                    drop(stored);
-                    let before = self.hand_out(token, new, record);
-                    let finished = self.backend.store.finish_renew(&old, expected, &new).await?;
-                    if let SaveOutcome::Conflict(_) | SaveOutcome::Gone = finished {
-                        // Written under the old id between the two steps, which is not to be lost;
-                        // or ended there, and the new one with it.
-                        self.take_back(held, before);
-                        return known(finished);
-                    }
-                    self.backend.events.emit(Event::Renewed { old, new });
-                    return Ok(Settled::Saved);
-                }
-                settled => return Ok(settled),
-            }
-        }
-        Ok(Settled::Taken)
-    }
-
-    /// Ends a session that has nothing left, unless somebody put something in meanwhile.
-    async fn end_emptied(&self, held: &Held) -> Result<Settled, Error> {
-        let version = held.record.version;
-        let settled = match delete_settled(&self.backend, &held.id, version).await? {
-            // Whoever ended it, it is over, as these changes want it.
-            Settled::Gone => Settled::Saved,
-            settled => settled,
-        };
-        if matches!(settled, Settled::Saved) {
-            self.backend.events.emit(Event::Destroyed(held.id));
-            self.let_go();
-        }
-        Ok(settled)
     }
 }
 

@@ -1,10 +1,9 @@
 //! Group commit: writes that wait at the same time share one transaction.
 
 use std::{
-    collections::VecDeque,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
@@ -19,17 +18,14 @@ use crate::{
     session::token::SessionId,
     store::database::{
         engine::Engine,
-        group_commit::clears::Clears,
+        group_commit::queue::{Answer, Job, Queue, Work},
         write::{Batch, Committed, Failed, Write, WriteFault},
     },
 };
 
 mod clears;
+mod queue;
 
-/// Writes that one transaction takes at most.
-const LARGEST: usize = 128;
-/// Writes that may wait at the same time. A database that is so far behind is not up to it.
-const LONGEST: usize = 4096;
 /// How long a clear waits for a write that takes it along.
 const RIDE: Duration = Duration::from_millis(100);
 
@@ -41,36 +37,12 @@ struct Inner {
     engine: Arc<Engine>,
     clock: Clock,
     timeout: Duration,
-    state: Mutex<State>,
+    queue: Mutex<Queue>,
 }
-
-#[derive(Default)]
-struct State {
-    waiting: VecDeque<Job>,
-    clears: Clears,
-    workers: usize,
-    next_ticket: u64,
-}
-
-struct Job {
-    ticket: u64,
-    since: Instant,
-    write: Write,
-    answer: oneshot::Sender<Answer>,
-}
-
-/// What one transaction does.
-#[derive(Default)]
-struct Work {
-    jobs: Vec<Job>,
-    clears: Vec<(SessionId, u64)>,
-}
-
-type Answer = Result<Committed, WriteFault>;
 
 impl Group {
     pub(super) fn new(engine: Arc<Engine>, clock: Clock, timeout: Duration) -> Self {
-        Self(Arc::new(Inner { engine, clock, timeout, state: Mutex::default() }))
+        Self(Arc::new(Inner { engine, clock, timeout, queue: Mutex::default() }))
     }
 
     // Cancellation safety: the write belongs to the queue from the first poll on; dropping this
@@ -82,7 +54,7 @@ impl Group {
             Ok(Err(_)) => Err(WriteFault::Unknown(Error::unavailable(
                 "the runtime ended while the write was under way",
             ))),
-            Err(_) if self.withdraw(ticket) => Err(no_turn()),
+            Err(_) if self.0.queue().withdraw(ticket) => Err(no_turn()),
             Err(_) => {
                 Err(WriteFault::Unknown(Error::unavailable("the database did not answer in time")))
             }
@@ -90,19 +62,19 @@ impl Group {
     }
 
     pub(super) fn clear_later(&self, id: SessionId, version: u64) {
-        let wants_timer = self.0.state().clears.add(id, version);
+        let wants_timer = self.0.queue().clears.add(id, version);
         if let (true, Ok(runtime)) = (wants_timer, Handle::try_current()) {
             let group = self.clone();
             runtime.spawn(async move {
                 tokio::time::sleep(RIDE).await;
-                group.0.state().clears.make_due();
+                group.0.queue().clears.make_due();
                 group.start_worker();
             });
         }
     }
 
     pub(super) fn clears_pending(&self) -> Vec<(SessionId, u64)> {
-        self.0.state().clears.pending()
+        self.0.queue().clears.pending()
     }
 
     pub(super) async fn flush(&self) {
@@ -111,7 +83,7 @@ impl Group {
         // In a task, so that what was taken is put back even if the caller is dropped.
         let flushed = runtime.spawn(async move {
             loop {
-                let clears = group.0.state().clears.take();
+                let clears = group.0.queue().clears.take();
                 if clears.is_empty() || !group.0.run(Work { clears, ..Work::default() }).await {
                     return;
                 }
@@ -121,27 +93,9 @@ impl Group {
     }
 
     fn enqueue(&self, write: Write) -> Result<(u64, oneshot::Receiver<Answer>), WriteFault> {
-        let (answer, receiver) = oneshot::channel();
-        let ticket = {
-            let mut state = self.0.state();
-            if state.waiting.len() >= LONGEST {
-                let full = Error::unavailable("too many writes wait for the database");
-                return Err(WriteFault::Refused(full));
-            }
-            let ticket = state.next_ticket;
-            state.next_ticket = ticket.wrapping_add(1);
-            state.waiting.push_back(Job { ticket, since: Instant::now(), write, answer });
-            ticket
-        };
+        let queued = self.0.queue().push(write)?;
         self.start_worker();
-        Ok((ticket, receiver))
-    }
-
-    /// Takes a write back that nobody has begun; false if somebody has.
-    fn withdraw(&self, ticket: u64) -> bool {
-        let mut state = self.0.state();
-        let place = state.waiting.iter().position(|job| job.ticket == ticket);
-        place.and_then(|place| state.waiting.remove(place)).is_some()
+        Ok(queued)
     }
 
     /// One more task, unless there are enough. A task ends when there is nothing left to do, so
@@ -149,11 +103,11 @@ impl Group {
     fn start_worker(&self) {
         let Ok(runtime) = Handle::try_current() else { return };
         {
-            let mut state = self.0.state();
-            if state.workers >= self.0.engine.writers() || !state.has_work() {
+            let mut queue = self.0.queue();
+            if queue.workers >= self.0.engine.writers() || !queue.has_work() {
                 return;
             }
-            state.workers += 1;
+            queue.workers += 1;
         }
         let mut worker = Worker { group: Arc::clone(&self.0), ended: false };
         runtime.spawn(async move { worker.work().await });
@@ -161,21 +115,19 @@ impl Group {
 }
 
 impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
         // Every change is one step, so a panic elsewhere left nothing half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is to be done next; `None`, and one worker less, if there is nothing.
     fn take(&self) -> Option<Work> {
-        let mut state = self.state();
-        if !state.has_work() {
-            state.workers = state.workers.saturating_sub(1);
-            return None;
+        let mut queue = self.queue();
+        let work = queue.take();
+        if work.is_none() {
+            queue.workers = queue.workers.saturating_sub(1);
         }
-        let count = state.waiting.len().min(LARGEST);
-        let jobs = state.waiting.drain(..count).collect();
-        Some(Work { jobs, clears: state.clears.take() })
+        work
     }
 
     /// Executes and answers; tells whether the transaction was committed.
@@ -186,7 +138,7 @@ impl Inner {
         let (writes, since): (Vec<_>, Vec<_>) = writes.into_iter().unzip();
         let batch = Batch { writes, clears: work.clears };
         let result = self.engine.execute(&batch, self.clock.now()).await;
-        self.state().clears.done(&batch.clears, result.is_ok());
+        self.queue().clears.done(&batch.clears, result.is_ok());
         match result {
             Ok(executed) => {
                 for (answer, outcome) in answers.into_iter().zip(executed.outcomes) {
@@ -262,12 +214,6 @@ impl Inner {
     }
 }
 
-impl State {
-    fn has_work(&self) -> bool {
-        !self.waiting.is_empty() || self.clears.are_due()
-    }
-}
-
 fn no_turn() -> WriteFault {
     WriteFault::Refused(Error::unavailable("the write did not get its turn in time"))
 }
@@ -292,9 +238,9 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if !self.ended {
-            let mut state = self.group.state();
-            state.workers = state.workers.saturating_sub(1);
-            state.clears.put_back();
+            let mut queue = self.group.queue();
+            queue.workers = queue.workers.saturating_sub(1);
+            queue.clears.put_back();
         }
     }
 }

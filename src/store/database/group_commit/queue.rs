@@ -1,0 +1,82 @@
+//! The queue of writes that wait for a transaction.
+
+use std::{collections::VecDeque, time::Instant};
+
+use tokio::sync::oneshot;
+
+use crate::{
+    error::Error,
+    session::token::SessionId,
+    store::database::{
+        group_commit::clears::Clears,
+        write::{Committed, Write, WriteFault},
+    },
+};
+
+/// Writes that one transaction takes at most.
+const LARGEST: usize = 128;
+/// Writes that may wait at the same time. A database that is so far behind is not up to it.
+const LONGEST: usize = 4096;
+/// Writes and clears in the order of their arrival, and how many tasks execute them.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Job>,
+    pub(super) clears: Clears,
+    pub(super) workers: usize,
+    next_ticket: u64,
+}
+
+/// A write that waits, and who waits for it.
+pub(super) struct Job {
+    pub(super) ticket: u64,
+    pub(super) since: Instant,
+    pub(super) write: Write,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+/// What one transaction does.
+#[derive(Default)]
+pub(super) struct Work {
+    pub(super) jobs: Vec<Job>,
+    pub(super) clears: Vec<(SessionId, u64)>,
+}
+
+pub(super) type Answer = Result<Committed, WriteFault>;
+
+impl Queue {
+    pub(super) fn has_work(&self) -> bool {
+        !self.waiting.is_empty() || self.clears.are_due()
+    }
+
+    /// Its ticket, and where its answer comes.
+    pub(super) fn push(
+        &mut self,
+        write: Write,
+    ) -> Result<(u64, oneshot::Receiver<Answer>), WriteFault> {
+        if self.waiting.len() >= LONGEST {
+            let full = Error::unavailable("too many writes wait for the database");
+            return Err(WriteFault::Refused(full));
+        }
+        let (answer, receiver) = oneshot::channel();
+        let ticket = self.next_ticket;
+        self.next_ticket = ticket.wrapping_add(1);
+        self.waiting.push_back(Job { ticket, since: Instant::now(), write, answer });
+        Ok((ticket, receiver))
+    }
+
+    /// Takes a write back that nobody has begun; false if somebody has.
+    pub(super) fn withdraw(&mut self, ticket: u64) -> bool {
+        let place = self.waiting.iter().position(|job| job.ticket == ticket);
+        place.and_then(|place| self.waiting.remove(place)).is_some()
+    }
+
+    /// What is to be done next.
+    pub(super) fn take(&mut self) -> Option<Work> {
+        if !self.has_work() {
+            return None;
+        }
+        let count = self.waiting.len().min(LARGEST);
+        let jobs = self.waiting.drain(..count).collect();
+        Some(Work { jobs, clears: self.clears.take() })
+    }
+}
