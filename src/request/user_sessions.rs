@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Looks at the list of a user's sessions: again as long as some move meanwhile.
-const LOOKS: u32 = 8;
+const LIST_ATTEMPTS: u32 = 8;
 /// After a look that found one that moved.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(1_280));
 
@@ -63,7 +63,7 @@ impl Backend {
     pub(crate) async fn clear_platform_of(&self, user: &str) -> Result<u64, Error> {
         let budget = self.rules.budget.saturating_add(self.acknowledgement);
         let (mut cleared, mut backoff) = (0, BACKOFF);
-        for _ in 0..LOOKS {
+        for _ in 0..LIST_ATTEMPTS {
             let mut moved = false;
             for listed in self.within(budget, self.sessions_of(user, None)).await? {
                 let done = self.within(budget, self.clear_platform(user, &listed.id)).await?;

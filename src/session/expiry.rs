@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{clock::timestamp::Timestamp, error::ConfigError};
 
 /// Ten years: longer is a mistake, and far from any overflow.
-const LONGEST: Duration = Duration::from_secs(3_650 * 86_400);
+const TIMEOUT_MAX: Duration = Duration::from_secs(3_650 * 86_400);
 
 /// How long a session lives: without activity, and at all.
 ///
@@ -109,7 +109,7 @@ impl SessionExpiry {
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let bounds = Duration::from_secs(1)..=LONGEST;
+        let bounds = Duration::from_secs(1)..=TIMEOUT_MAX;
         if !bounds.contains(&self.idle) {
             return Err(ConfigError::new("idle timeout", "is not between 1 s and ten years"));
         }

@@ -69,9 +69,9 @@ impl SessionApi {
             // A browser never comes back to a stream whose status was not 200.
             let (reason, retry) = if self.streams.over.is_cancelled() {
                 // To another instance, where this one stops.
-                ("stopping", stream::SOON)
+                ("stopping", stream::RETRY_MILLIS)
             } else {
-                ("too_many_streams", stream::SELDOM)
+                ("too_many_streams", stream::RETRY_MILLIS_ENDED)
             };
             let said = json!({ "reason": reason });
             return streamed(ApiBody::once(stream::told("unavailable", &said, retry)));

@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// Milliseconds until a client comes back to a session that may be there.
-pub(super) const SOON: u32 = 5_000;
+pub(super) const RETRY_MILLIS: u32 = 5_000;
 /// The same for one that has ended: a page that somebody left open asks for little then.
-pub(super) const SELDOM: u32 = 60_000;
+pub(super) const RETRY_MILLIS_ENDED: u32 = 60_000;
 
 type Asked = Pin<Box<dyn Future<Output = Result<Value, Error>> + Send>>;
 
@@ -113,15 +113,19 @@ impl Events {
                     return Bytes::from_static(b":\n\n");
                 }
                 self.last = Some(state.clone());
-                ("state", state, SOON)
+                ("state", state, RETRY_MILLIS)
             }
             // Nothing more comes under this id; whether there is another one the client will see.
             Err(error) => match error.kind() {
-                ErrorKind::Absent => ("ended", json!({ "reason": "absent" }), SELDOM),
-                ErrorKind::Expired => ("ended", json!({ "reason": "expired" }), SELDOM),
-                ErrorKind::Ambiguous => ("ended", json!({ "reason": "ambiguous" }), SELDOM),
-                ErrorKind::Corrupt => ("ended", json!({ "reason": "unreadable" }), SELDOM),
-                _ => ("unavailable", json!({}), SOON),
+                ErrorKind::Absent => ("ended", json!({ "reason": "absent" }), RETRY_MILLIS_ENDED),
+                ErrorKind::Expired => ("ended", json!({ "reason": "expired" }), RETRY_MILLIS_ENDED),
+                ErrorKind::Ambiguous => {
+                    ("ended", json!({ "reason": "ambiguous" }), RETRY_MILLIS_ENDED)
+                }
+                ErrorKind::Corrupt => {
+                    ("ended", json!({ "reason": "unreadable" }), RETRY_MILLIS_ENDED)
+                }
+                _ => ("unavailable", json!({}), RETRY_MILLIS),
             },
         };
         if matches!(self.now, Turn::Over) {

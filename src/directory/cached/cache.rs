@@ -36,7 +36,7 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_
 /// When Redis is left alone, and who tries again.
 const POLICY: Policy = Policy { threshold: 3, retry: Retry::OneEvery(Duration::from_secs(1)) };
 /// Keys that are removed by one command.
-const AT_ONCE: usize = 256;
+const KEYS_PER_COMMAND: usize = 256;
 
 pub(super) struct Cache {
     pub(super) entries: Entries,
@@ -164,7 +164,7 @@ async fn remove_all(cache: std::sync::Weak<Cache>) {
         let Some(cache) = cache.upgrade() else { return };
         let (keys, number) = {
             let mut doubts = cache.doubts();
-            let some = doubts.0.some(AT_ONCE);
+            let some = doubts.0.some(KEYS_PER_COMMAND);
             if some.0.is_empty() {
                 // Under the lock: whoever doubts from now on finds nobody who tends.
                 doubts.1 = None;

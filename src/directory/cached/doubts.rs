@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::clock::moment::Moment;
 
 /// Keys at a time. Beyond them nothing that Redis holds is believed for a while.
-const MOST: usize = 4_096;
+const KEYS_MAX: usize = 4_096;
 
 /// Keys whose removal Redis has not confirmed.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ impl Doubts {
     pub(super) fn add(&mut self, keys: &[Box<str>], end: Moment) -> u64 {
         self.drawn += 1;
         for key in keys {
-            if self.keys.len() < MOST || self.keys.contains_key(key) {
+            if self.keys.len() < KEYS_MAX || self.keys.contains_key(key) {
                 let _ = self.keys.insert(key.clone(), self.drawn);
             } else {
                 self.all_until = self.all_until.max(Some(end));
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn too_many_to_remember_put_everything_in_doubt_until_all_of_it_is_over() {
         let mut doubts = Doubts::default();
-        for count in 0..MOST {
+        for count in 0..KEYS_MAX {
             let _ = doubts.add(&keys(&[&count.to_string()]), at(50));
         }
         assert!(!doubts.is_in_doubt("another", at(1)));
@@ -95,6 +95,6 @@ mod tests {
         assert!(doubts.is_in_doubt("another", at(99)) && !doubts.is_in_doubt("another", at(100)));
         assert!(doubts.is_in_doubt("0", at(100)));
         assert_eq!(doubts.some(10).0.len(), 10);
-        assert_eq!(doubts.len(), MOST);
+        assert_eq!(doubts.len(), KEYS_MAX);
     }
 }

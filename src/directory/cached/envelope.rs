@@ -5,7 +5,7 @@
 use std::fmt;
 
 /// The most that an entry may take, in bytes. What is larger is not kept.
-const MOST: usize = 64 * 1024;
+const ENTRY_MAX: usize = 64 * 1024;
 const MAGIC: &[u8; 3] = b"TRD";
 const VERSION: u8 = 1;
 
@@ -43,11 +43,11 @@ impl Kind {
 /// `None` for a payload that is too large.
 pub(super) fn wrap(kind: Kind, payload: &[u8]) -> Option<Vec<u8>> {
     let entry = [MAGIC, &[VERSION, letter(kind)][..], payload].concat();
-    (entry.len() <= MOST).then_some(entry)
+    (entry.len() <= ENTRY_MAX).then_some(entry)
 }
 
 pub(super) fn unwrap(kind: Kind, entry: &[u8]) -> Result<&[u8], Fault> {
-    if entry.len() > MOST {
+    if entry.len() > ENTRY_MAX {
         return Err(Fault::TooLarge);
     }
     let rest = entry.strip_prefix(MAGIC).ok_or(Fault::Malformed)?;
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_size_is_bounded_both_ways() {
-        let most = vec![b' '; MOST - 5];
+        let most = vec![b' '; ENTRY_MAX - 5];
         let mut entry = wrap(Kind::Settings, &most).unwrap();
         assert_eq!(unwrap(Kind::Settings, &entry), Ok(&most[..]));
         entry.push(b' ');

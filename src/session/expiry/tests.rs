@@ -130,10 +130,10 @@ fn a_policy_out_of_its_range_does_not_build() {
     let ok = None;
     let (idle, absolute) = (Some("idle timeout"), Some("absolute timeout"));
     let below = Duration::from_millis(999);
-    let above = LONGEST + Duration::from_nanos(1);
+    let above = TIMEOUT_MAX + Duration::from_nanos(1);
     for (name, expiry, setting) in [
         ("shortest", SessionExpiry::new(SECOND), ok),
-        ("longest", SessionExpiry::new(LONGEST).absolute(LONGEST), ok),
+        ("longest", SessionExpiry::new(TIMEOUT_MAX).absolute(TIMEOUT_MAX), ok),
         ("equal", SessionExpiry::new(HOUR).absolute(HOUR), ok),
         ("no idle", SessionExpiry::new(Duration::ZERO), idle),
         ("idle below", SessionExpiry::new(below), idle),

@@ -26,9 +26,9 @@ use crate::{
 
 /// How long after its end, or its death, a row stays. A database that lags behind Redis by a touch
 /// interval must not take an active session for an ended one.
-const KEPT: Duration = Duration::from_secs(15 * 60);
+const ROW_KEPT: Duration = Duration::from_secs(15 * 60);
 /// Rows that one purge removes at most, so that writers never wait long for it.
-const PURGED: u16 = 500;
+const PURGE_ROWS_MAX: u16 = 500;
 /// Seconds from one purge to the next.
 const PURGE_EVERY: u64 = 60;
 
@@ -144,10 +144,10 @@ impl Database {
     /// Removes some of the rows that have ended long enough ago; tells how many.
     pub(crate) async fn purge(&self, longer: Duration) -> Result<u64, Error> {
         let now = self.0.clock.now().as_millis();
-        let kept = KEPT.saturating_add(longer).as_millis();
+        let kept = ROW_KEPT.saturating_add(longer).as_millis();
         let kept = u64::try_from(kept).unwrap_or(u64::MAX);
         let before = crate::Timestamp::from_millis(now.saturating_sub(kept));
-        self.0.engine.purge(before, i64::from(PURGED)).await
+        self.0.engine.purge(before, i64::from(PURGE_ROWS_MAX)).await
     }
 
     /// Starts a purge in the background if the last one was more than a minute ago; to be called
@@ -172,7 +172,7 @@ impl Database {
     async fn purge_all(&self, longer: Duration) {
         let until = Instant::now() + Duration::from_secs(PURGE_EVERY / 2);
         while let Ok(purged) = self.purge(longer).await {
-            if purged < u64::from(PURGED) || Instant::now() > until {
+            if purged < u64::from(PURGE_ROWS_MAX) || Instant::now() > until {
                 break;
             }
         }

@@ -27,7 +27,7 @@ mod clears;
 mod queue;
 
 /// How long a clear waits for a write that takes it along.
-const RIDE: Duration = Duration::from_millis(100);
+const CLEAR_DELAY: Duration = Duration::from_millis(100);
 
 /// The writes that wait, and the tasks that execute them.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl Group {
         if let (true, Ok(runtime)) = (wants_timer, Handle::try_current()) {
             let group = self.clone();
             runtime.spawn(async move {
-                tokio::time::sleep(RIDE).await;
+                tokio::time::sleep(CLEAR_DELAY).await;
                 group.0.queue().clears.make_due();
                 group.start_worker();
             });

@@ -3,13 +3,13 @@
 use crate::error::{Error, ErrorKind};
 
 /// The version that this crate works with: the number of its steps.
-pub(super) const LATEST: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 1;
 
 /// What a version that was found means for us. `None`: our tables are not there.
 pub(super) fn check(found: Option<i64>) -> Result<(), Error> {
     match found {
-        Some(LATEST) => Ok(()),
-        Some(newer) if newer > LATEST => {
+        Some(SCHEMA_VERSION) => Ok(()),
+        Some(newer) if newer > SCHEMA_VERSION => {
             Err(misconfigured("the tables are of a newer version of this crate"))
         }
         Some(_) => Err(misconfigured("the tables are of an older version: run migrate()")),

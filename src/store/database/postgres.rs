@@ -33,9 +33,9 @@ mod read;
 mod schema;
 
 /// Batches that may be under way at the same time. More would make each of them smaller.
-const WRITERS: u32 = 4;
+const BATCHES_MAX: u32 = 4;
 /// A connection that was idle for less is taken as it is: to ask it first would be a second trip.
-const TRUSTED: Duration = Duration::from_secs(1);
+const IDLE_UNCHECKED: Duration = Duration::from_secs(1);
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
 
@@ -67,7 +67,7 @@ impl Postgres {
             connections: Pool::new(config.pool_size),
             listener: Mutex::default(),
             timeout: config.timeout,
-            writers: config.pool_size.min(WRITERS),
+            writers: config.pool_size.min(BATCHES_MAX),
             journal,
         })
     }
@@ -83,7 +83,7 @@ impl Postgres {
     /// A connection that is open, as far as one can know without a trip for each use.
     async fn connection(&self) -> Result<Place<'_, PgConnection>, Failure> {
         let mut place = self.connections.take().await;
-        if place.since().elapsed() > TRUSTED {
+        if place.since().elapsed() > IDLE_UNCHECKED {
             let answered = match place.connection() {
                 Some(connection) => connection.ping().await.is_ok(),
                 None => true,

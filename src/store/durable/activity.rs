@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The longest that activity in the database may be behind, unless configured otherwise.
-const LATEST: Duration = Duration::from_secs(5 * 60);
+const DATABASE_LAG_MAX: Duration = Duration::from_secs(5 * 60);
 impl Inner {
     pub(super) async fn touch(
         &self,
@@ -79,7 +79,7 @@ impl Inner {
 
     /// How far the database may be behind, of a session with that idle timeout.
     pub(super) fn touch_interval(&self, idle: Duration) -> Duration {
-        self.parameters.database_touch_interval.unwrap_or_else(|| (idle / 10).min(LATEST))
+        self.parameters.database_touch_interval.unwrap_or_else(|| (idle / 10).min(DATABASE_LAG_MAX))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use crate::{clock::timestamp::Timestamp, session::token::SessionId};
 
 /// Sessions remembered; past that all are forgotten, which costs each a write more.
-const MOST: usize = 65_536;
+const SESSIONS_MAX: usize = 65_536;
 
 /// When the activity of a session was last written to the database, as far as this instance knows.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Touched(Mutex<HashMap<SessionId, Timestamp>>);
 impl Touched {
     pub(super) fn note(&self, id: &SessionId, activity: Timestamp) {
         let mut touched = self.lock();
-        if touched.len() >= MOST && !touched.contains_key(id) {
+        if touched.len() >= SESSIONS_MAX && !touched.contains_key(id) {
             touched.clear();
         }
         let _ = touched.insert(*id, activity);

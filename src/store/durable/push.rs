@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Ends that one command tells of.
-const AT_ONCE: usize = 256;
+const ENDS_PER_COMMAND: usize = 256;
 
 impl Inner {
     /// Tells Redis, in the generation and at the server that the database named after the commit.
@@ -30,7 +30,7 @@ impl Inner {
     ) -> bool {
         let mut left = ids;
         while !left.is_empty() {
-            let (some, rest) = left.split_at(left.len().min(AT_ONCE));
+            let (some, rest) = left.split_at(left.len().min(ENDS_PER_COMMAND));
             self.pass("before-push").await;
             if !self.pushed(some, order, epoch).await {
                 let (mut trust, now) = (self.authority.trust(), self.now());

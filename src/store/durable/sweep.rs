@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Rows that are looked at together.
-const AT_ONCE: usize = 32;
+const ROWS_AT_ONCE: usize = 32;
 
 impl Inner {
     pub(super) async fn sweep(&self, journal: &[(SessionId, u64)]) {
@@ -18,7 +18,7 @@ impl Inner {
             return;
         }
         let start = self.now();
-        for some in journal.chunks(AT_ONCE) {
+        for some in journal.chunks(ROWS_AT_ONCE) {
             // The next poll must not wait for it; the rest has its turn after that.
             if start.age(self.now()) > self.parameters.poll_interval {
                 return;

@@ -29,7 +29,7 @@ const HEADS_AT_ONCE: usize = 500;
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the index of a user stays, beyond the idle time, whose sessions have no absolute end; each
 /// write of one of them starts it afresh.
-const LONGEST: Duration = Duration::from_secs(400 * 86_400);
+const INDEX_LIFE: Duration = Duration::from_secs(400 * 86_400);
 
 impl RedisStore {
     pub(super) async fn user_epoch(&self, user: &str) -> Result<u64, Error> {
@@ -121,7 +121,7 @@ impl RedisStore {
     /// signs in.
     pub(super) fn index_life(&self, record: &Record) -> u64 {
         let deadlines = &record.deadlines;
-        let open = deadlines.idle.saturating_add(LONGEST);
+        let open = deadlines.idle.saturating_add(INDEX_LIFE);
         let end = deadlines.absolute_deadline;
         end.map_or_else(|| millis(open), |end| self.life(end)).max(millis(DAY))
     }

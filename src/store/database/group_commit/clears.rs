@@ -8,11 +8,11 @@ use std::{
 use crate::session::token::SessionId;
 
 /// Clears that one transaction takes along.
-const LARGEST: usize = 256;
+const BATCH_MAX: usize = 256;
 /// Clears that are remembered. Beyond it the row stays until it is looked at again.
-const MOST: usize = 16_384;
+const WAITING_MAX: usize = 16_384;
 /// A timer that is older was dropped with its runtime.
-const OLDEST_TIMER: Duration = Duration::from_secs(1);
+const TIMER_AGE_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Clears {
@@ -32,14 +32,14 @@ struct Clear {
 impl Clears {
     /// Whether a timer has to be started for it.
     pub(super) fn add(&mut self, id: SessionId, version: u64) -> bool {
-        if self.waiting.len() >= MOST && !self.waiting.contains_key(&id) {
+        if self.waiting.len() >= WAITING_MAX && !self.waiting.contains_key(&id) {
             return false;
         }
         let clear = self.waiting.entry(id).or_insert(Clear { version, taken: false });
         if clear.version < version {
             *clear = Clear { version, taken: false };
         }
-        let runs = self.timer.is_some_and(|started| started.elapsed() < OLDEST_TIMER);
+        let runs = self.timer.is_some_and(|started| started.elapsed() < TIMER_AGE_MAX);
         if !runs {
             self.timer = Some(Instant::now());
         }
@@ -57,14 +57,14 @@ impl Clears {
 
     /// Some of those that nobody has taken.
     pub(super) fn take(&mut self) -> Vec<(SessionId, u64)> {
-        let free = self.waiting.iter_mut().filter(|(_, clear)| !clear.taken).take(LARGEST);
+        let free = self.waiting.iter_mut().filter(|(_, clear)| !clear.taken).take(BATCH_MAX);
         let taken: Vec<_> = free
             .map(|(id, clear)| {
                 clear.taken = true;
                 (*id, clear.version)
             })
             .collect();
-        if taken.len() < LARGEST {
+        if taken.len() < BATCH_MAX {
             self.due = false;
         }
         taken

@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Writes that one transaction takes at most.
-const LARGEST: usize = 128;
+const BATCH_MAX: usize = 128;
 /// Writes that may wait at the same time. A database that is so far behind is not up to it.
-const LONGEST: usize = 4096;
+const WAITING_MAX: usize = 4096;
 /// Writes and clears in the order of their arrival, and how many tasks execute them.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -53,7 +53,7 @@ impl Queue {
         &mut self,
         write: Write,
     ) -> Result<(u64, oneshot::Receiver<Answer>), WriteFault> {
-        if self.waiting.len() >= LONGEST {
+        if self.waiting.len() >= WAITING_MAX {
             let full = Error::unavailable("too many writes wait for the database");
             return Err(WriteFault::Refused(full));
         }
@@ -75,7 +75,7 @@ impl Queue {
         if !self.has_work() {
             return None;
         }
-        let count = self.waiting.len().min(LARGEST);
+        let count = self.waiting.len().min(BATCH_MAX);
         let jobs = self.waiting.drain(..count).collect();
         Some(Work { jobs, clears: self.clears.take() })
     }

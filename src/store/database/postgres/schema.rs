@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The number of the lock that one process at a time holds while it migrates.
 const LOCK: i64 = 0x7472_735f_6d69_6772;
 /// The oldest version that has what the procedures need.
-const OLDEST: u32 = 130_000;
+const SERVER_VERSION_MIN: u32 = 130_000;
 
 impl Postgres {
     pub(in crate::store::database) async fn migrate(&self) -> Result<(), Error> {
@@ -59,7 +59,7 @@ impl Postgres {
 
 fn supported(server: Option<u32>) -> Result<(), Error> {
     match server {
-        Some(version) if version < OLDEST => {
+        Some(version) if version < SERVER_VERSION_MIN => {
             let text = "the postgresql server is older than version 13";
             Err(Error::new(ErrorKind::Misconfigured, text))
         }

@@ -18,7 +18,7 @@ const STEPS: [&str; 1] = [include_str!("0001_sessions.sql")];
 /// Longer than a write may take: a step may have to look at every row.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Between two attempts to begin.
-const PAUSE: Duration = Duration::from_millis(20);
+const BEGIN_RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 impl Sqlite {
     pub(in crate::store::database) async fn migrate(&self) -> Result<(), Error> {
@@ -35,7 +35,7 @@ impl Sqlite {
                     if started.elapsed() > LIMIT / 2 {
                         return Err(error);
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(BEGIN_RETRY_PAUSE).await;
                 }
                 begun => break begun?,
             }

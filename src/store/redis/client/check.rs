@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The oldest Redis that has what the scripts use.
-const OLDEST: (u32, u32) = (6, 2);
+const SERVER_VERSION_MIN: (u32, u32) = (6, 2);
 
 /// `probe` is a key of ours that is never written.
 pub(in crate::store::redis) async fn check(
@@ -36,7 +36,10 @@ fn judge(info: &str) -> Result<(), Error> {
     if field(info, "cluster_enabled") == Some("1") {
         return unfit("the server is a node of a redis cluster, which is not supported yet");
     }
-    if field(info, "redis_version").and_then(version).is_some_and(|version| version < OLDEST) {
+    if field(info, "redis_version")
+        .and_then(version)
+        .is_some_and(|version| version < SERVER_VERSION_MIN)
+    {
         return unfit("the redis server is older than 6.2");
     }
     let policy = field(info, "maxmemory_policy").unwrap_or("noeviction");

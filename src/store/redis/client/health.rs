@@ -9,7 +9,7 @@ use std::{
 };
 
 /// How long a connection may be silent before one that nobody waits for any longer is given up.
-const SILENCE: Duration = Duration::from_millis(100);
+const SILENCE_MAX: Duration = Duration::from_millis(100);
 
 /// Shared by all clones of a connection.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Health {
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(1);
         match self.abandoned.load(Ordering::Relaxed) {
             0 => self.abandoned.store(now, Ordering::Relaxed),
-            since if u128::from(now.saturating_sub(since)) >= SILENCE.as_millis() => {
+            since if u128::from(now.saturating_sub(since)) >= SILENCE_MAX.as_millis() => {
                 self.set_broken();
             }
             _ => {}
