@@ -176,7 +176,7 @@ impl SessionContext {
     /// ```
     pub async fn validate(&self) -> Result<(), Error> {
         let reload = async {
-            let _turn = self.session.touched().turn.lock().await;
+            let _turn = self.session.accessed().operation_lock.lock().await;
             self.session.reload().await
         };
         self.session.within_budget(reload).await?;

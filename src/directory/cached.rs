@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     directory::{
         Credentials, Directory, PlatformInfo, UserInfo,
-        cached::{cache::Cache, place::Place},
+        cached::{cache::Cache, entry_id::EntryId},
     },
     error::Error,
     sync::single_flight::Loaders,
@@ -17,12 +17,12 @@ use crate::{
 pub(super) mod builder;
 mod cache;
 mod doubts;
+mod entry_id;
 mod envelope;
 pub(super) mod invalidation;
 mod lease;
 mod lookup;
 mod part;
-mod place;
 mod sealing;
 mod times;
 
@@ -71,7 +71,7 @@ struct Inner<D> {
     source: D,
     cache: Arc<Cache>,
     /// Who asks just now; the answer as it is kept, for those who share it.
-    loaders: Loaders<Place, Result<Option<Bytes>, Error>>,
+    loaders: Loaders<EntryId, Result<Option<Bytes>, Error>>,
 }
 
 impl<D: Directory + 'static> CachedDirectory<D> {

@@ -97,7 +97,7 @@ fn finish<B: Body>(
     session: Arc<RequestSession>,
     answer: &impl Answer<B>,
 ) -> Response<SessionBody<B>> {
-    let touched = session.is_touched().then(|| Arc::clone(&session));
+    let touched = session.is_accessed().then(|| Arc::clone(&session));
     let mut response = match committed {
         Ok(()) => {
             session.set_stage(Stage::Streaming);
@@ -121,7 +121,7 @@ fn settle_head<B, E>(
     session: &Arc<RequestSession>,
     output: &Result<Response<B>, E>,
 ) -> Option<RunningCommit> {
-    if !session.is_touched() {
+    if !session.is_accessed() {
         return None;
     }
     let backend = &session.backend;
@@ -138,7 +138,7 @@ fn settle_head<B, E>(
         }
     }
     // A task of the handler's may be storing something just now that the head has to tell.
-    if state.is_dirty() || session.touched().turn.try_lock().is_err() {
+    if state.is_dirty() || session.accessed().operation_lock.try_lock().is_err() {
         drop(state);
         return Some(RunningCommit::start(Arc::clone(session)));
     }

@@ -93,7 +93,7 @@ impl DeviceConfig {
     }
 
     /// What of a request may be needed later, when somebody signs in.
-    pub(crate) fn capture(&self, headers: &HeaderMap, extensions: &Extensions) -> Captured {
+    pub(crate) fn capture(&self, headers: &HeaderMap, extensions: &Extensions) -> ClientHead {
         let peer = (self.peer)(extensions);
         let forwarded = match peer {
             Some(peer) if forwarded::is_in(&self.trusted, peer) => {
@@ -101,11 +101,11 @@ impl DeviceConfig {
             }
             _ => Vec::new(),
         };
-        Captured { peer, forwarded, user_agent: headers.get(USER_AGENT).cloned() }
+        ClientHead { peer, forwarded, user_agent: headers.get(USER_AGENT).cloned() }
     }
 
-    pub(crate) fn device(&self, captured: &Captured) -> Option<Arc<Device>> {
-        let Captured { peer, forwarded, user_agent } = captured;
+    pub(crate) fn device(&self, client_head: &ClientHead) -> Option<Arc<Device>> {
+        let ClientHead { peer, forwarded, user_agent } = client_head;
         let lines = forwarded.iter().map(HeaderValue::as_bytes);
         let client = peer.map(|peer| forwarded::client(peer, lines, &self.trusted));
         Device::seen(client, user_agent.as_ref().map(HeaderValue::as_bytes))
@@ -113,7 +113,7 @@ impl DeviceConfig {
 }
 
 /// The parts of a request that tell of its device.
-pub(crate) struct Captured {
+pub(crate) struct ClientHead {
     peer: Option<IpAddr>,
     forwarded: Vec<HeaderValue>,
     user_agent: Option<HeaderValue>,

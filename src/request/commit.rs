@@ -13,7 +13,7 @@ use crate::{
         record::Record,
         token::SessionId,
     },
-    sync::keyed_lock::Turn,
+    sync::keyed_lock::KeyedGuard,
     telemetry::event::Event,
 };
 
@@ -38,7 +38,7 @@ impl RequestSession {
     pub(crate) async fn commit(&self) -> Result<Applied, Error> {
         // Pinned here: what passes it on moves a pointer, and not the whole of it.
         let commit = pin!(async {
-            let _turn = self.touched().turn.lock().await;
+            let _turn = self.accessed().operation_lock.lock().await;
             self.commit_in_turn().await
         });
         let id = self.state().held.as_ref().map(|held| display(held.id));
@@ -70,7 +70,7 @@ impl RequestSession {
     pub(crate) async fn commit_edit(
         &self,
         name: &str,
-        turn: Option<Turn<'_, SessionId>>,
+        turn: Option<KeyedGuard<'_, SessionId>>,
         fresh: bool,
         mut edit: impl FnMut(Option<&[u8]>) -> Result<Bytes, Error>,
     ) -> Result<Applied, Error> {
@@ -122,10 +122,10 @@ impl RequestSession {
     async fn apply<'a>(
         &self,
         mut changes: impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,
-        mut turn: Option<Turn<'_, SessionId>>,
+        mut turn: Option<KeyedGuard<'_, SessionId>>,
         mut fresh: bool,
     ) -> Result<Applied, Error> {
-        let (backend, mark) = (&*self.backend, self.backend.marks.draw()?);
+        let (backend, mark) = (&*self.backend, self.backend.write_ids.draw()?);
         while !self.state().told_to_end() {
             let held = self.state().held.clone();
             let now = backend.clock.now();

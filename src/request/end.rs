@@ -14,7 +14,7 @@ impl RequestSession {
     pub(crate) async fn destroy(&self) -> Result<(), Error> {
         let any = self.begin_to_end()?;
         // What another task of this request is storing right now has to end as well.
-        if any || self.touched().turn.try_lock().is_err() {
+        if any || self.accessed().operation_lock.try_lock().is_err() {
             let _ = self.commit().await?;
         }
         Ok(())
@@ -39,7 +39,7 @@ impl RequestSession {
         state.ended.extend(&ids);
         state.ending.extend(ids);
         // Whatever the cookies said, this request knows now that it has no session.
-        let _ = self.touched().loaded.set(Ok(()));
+        let _ = self.accessed().loaded.set(Ok(()));
         Ok(!state.ending.is_empty())
     }
 }

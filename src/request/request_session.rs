@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use crate::{
     error::{Causes, Error},
     request::{
-        client::{Captured, DeviceConfig},
+        client::{ClientHead, DeviceConfig},
         header_lines::HeaderLines,
         shared::Backend,
         state::{AtomicStage, Held, Stage, State},
@@ -33,19 +33,19 @@ pub(crate) struct RequestSession {
     pub(crate) backend: Arc<Backend>,
     /// The header lines that may hold a token.
     pub(crate) lines: HeaderLines,
-    captured: Option<Box<Captured>>,
+    client_head: Option<Box<ClientHead>>,
     stage: AtomicStage,
     /// Made by the first touch: a request without one carries little, and locks nothing.
-    touched: OnceLock<Box<Touched>>,
+    accessed: OnceLock<Box<Accessed>>,
 }
 
 /// What a request needs that asks for its session.
 #[derive(Default)]
-pub(crate) struct Touched {
+pub(crate) struct Accessed {
     /// Set by the first load; a failure stays, so that an outage is waited for once a request.
     pub(crate) loaded: OnceCell<Result<(), Error>>,
     /// One store operation of this request at a time.
-    pub(crate) turn: Mutex<()>,
+    pub(crate) operation_lock: Mutex<()>,
     state: StdMutex<State>,
 }
 
@@ -54,36 +54,36 @@ impl RequestSession {
         let (headers, rules) = (request.headers(), &backend.rules);
         let lines = HeaderLines::of(headers, rules.transport.request_header());
         let capture = |devices: &DeviceConfig| devices.capture(headers, request.extensions());
-        let captured = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
-        let (stage, touched) = (AtomicStage::default(), OnceLock::new());
-        Arc::new(Self { backend, lines, captured, stage, touched })
+        let client_head = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
+        let (stage, accessed) = (AtomicStage::default(), OnceLock::new());
+        Arc::new(Self { backend, lines, client_head, stage, accessed })
     }
 
     /// The device that the request comes from, as far as the layer notes it.
     pub(crate) fn device(&self) -> Option<Arc<Device>> {
-        self.backend.rules.devices.as_ref()?.device(self.captured.as_ref()?)
+        self.backend.rules.devices.as_ref()?.device(self.client_head.as_ref()?)
     }
 
-    pub(crate) fn touched(&self) -> &Touched {
-        self.touched.get_or_init(Box::default)
+    pub(crate) fn accessed(&self) -> &Accessed {
+        self.accessed.get_or_init(Box::default)
     }
 
     /// Whether anybody asked for the session at all.
-    pub(crate) fn is_touched(&self) -> bool {
-        self.touched.get().is_some()
+    pub(crate) fn is_accessed(&self) -> bool {
+        self.accessed.get().is_some()
     }
 
     /// What is known and done so far. Touches the session.
     pub(crate) fn state(&self) -> StdMutexGuard<'_, State> {
         // Nothing that can panic runs under this lock but the arithmetic of this crate.
-        let mut state = self.touched().state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.accessed().state.lock().unwrap_or_else(PoisonError::into_inner);
         state.stage = self.stage.get();
         state
     }
 
     /// Whether the store has something to be told.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.is_touched() && self.stage.get() != Stage::Closed && self.state().is_dirty()
+        self.is_accessed() && self.stage.get() != Stage::Closed && self.state().is_dirty()
     }
 
     pub(crate) fn set_stage(&self, stage: Stage) {
@@ -97,7 +97,7 @@ impl RequestSession {
         if self.state().stage == Stage::Closed {
             return Err(Error::closed());
         }
-        let loaded = &self.touched().loaded;
+        let loaded = &self.accessed().loaded;
         if let Some(result) = loaded.get() {
             return result.clone();
         }
@@ -120,7 +120,7 @@ impl RequestSession {
             state
                 .held
                 .clone()
-                .filter(|_| self.touched().loaded.initialized() && state.stage != Stage::Closed)
+                .filter(|_| self.accessed().loaded.initialized() && state.stage != Stage::Closed)
         };
         // Without one to ask for again, what the first load says is as fresh as it gets.
         let Some(held) = held else { return self.load().await };
@@ -207,7 +207,7 @@ impl RequestSession {
     /// Ends the handle's life: what is not committed by now never will be.
     pub(crate) fn close(&self) {
         self.set_stage(Stage::Closed);
-        if !self.is_touched() {
+        if !self.is_accessed() {
             return;
         }
         let mut state = self.state();
@@ -221,7 +221,7 @@ impl RequestSession {
 impl fmt::Debug for RequestSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // To be printed is no touch.
-        let id = self.is_touched().then(|| self.state().held.as_ref().map(|held| held.id));
+        let id = self.is_accessed().then(|| self.state().held.as_ref().map(|held| held.id));
         f.debug_struct("RequestSession").field("id", &id.flatten()).finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         changes::plan::Policy,
         record::Record,
         token::{SessionId, Token},
-        write_id::Marks,
+        write_id::WriteIds,
     },
     store::Store,
     sync::keyed_lock::KeyedLock,
@@ -48,7 +48,7 @@ pub(crate) struct Backend {
     /// The writers of one session in this process take turns, which spares conflicts. The fence in
     /// the store keeps things right without it.
     pub(crate) write_locks: KeyedLock<SessionId>,
-    pub(crate) marks: Marks,
+    pub(crate) write_ids: WriteIds,
     pub(crate) events: Events,
 }
 
@@ -63,7 +63,7 @@ impl Backend {
             acknowledgement,
             tracker: TaskTracker::new(),
             write_locks: KeyedLock::default(),
-            marks: Marks::default(),
+            write_ids: WriteIds::default(),
             events,
         })
     }

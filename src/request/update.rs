@@ -18,7 +18,7 @@ impl RequestSession {
         F: FnMut(Option<T>) -> T,
     {
         let update = pin!(async {
-            let _turn = self.touched().turn.lock().await;
+            let _turn = self.accessed().operation_lock.lock().await;
             self.update_in_turn(name, change).await
         });
         let span = tracing::debug_span!("session_update");

@@ -96,7 +96,7 @@ impl Backend {
             if over || found.platform.is_none() || found.user() != Some(user) {
                 return Ok(Some(false));
             }
-            let writer = self.marks.draw()?;
+            let writer = self.write_ids.draw()?;
             let version = found.version.saturating_add(1);
             let without = Record { version, writer, platform: None, ..found };
             found = match save_settled(self, id, &without).await? {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     clock::timestamp::Timestamp,
-    session::{device::Device, expiry::Deadlines, values::Values, write_id::Mark},
+    session::{device::Device, expiry::Deadlines, values::Values, write_id::WriteId},
 };
 
 pub(crate) mod codec;
@@ -21,7 +21,7 @@ pub(crate) mod format;
 #[derive(Clone, PartialEq)]
 pub struct Record {
     pub(crate) version: u64,
-    pub(crate) writer: Mark,
+    pub(crate) writer: WriteId,
     pub(crate) created: Timestamp,
     pub(crate) last_activity: Timestamp,
     pub(crate) deadlines: Deadlines,

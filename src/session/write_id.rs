@@ -1,4 +1,4 @@
-//! Marks of writers, without a system call for each.
+//! Random ids of writes, without a system call for each.
 
 use std::sync::{
     OnceLock,
@@ -9,18 +9,18 @@ use crate::error::Error;
 
 /// Who wrote a record last: 16 random bytes, new for every write, so that a writer whose answer
 /// was lost can tell whether its write happened.
-pub(crate) type Mark = [u8; 16];
+pub(crate) type WriteId = [u8; 16];
 
-/// Gives every write of a layer a mark that no other write anywhere has: eight random bytes, drawn
+/// Gives every write of a layer an id that no other write anywhere has: eight random bytes, drawn
 /// once, and a number.
 #[derive(Debug, Default)]
-pub(crate) struct Marks {
+pub(crate) struct WriteIds {
     drawn: OnceLock<[u8; 8]>,
     next: AtomicU64,
 }
 
-impl Marks {
-    pub(crate) fn draw(&self) -> Result<Mark, Error> {
+impl WriteIds {
+    pub(crate) fn draw(&self) -> Result<WriteId, Error> {
         let random = match self.drawn.get() {
             Some(random) => random,
             None => {
@@ -30,11 +30,11 @@ impl Marks {
             }
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let mut mark = Mark::default();
-        for (place, byte) in mark.iter_mut().zip(random.iter().chain(&number)) {
+        let mut id = WriteId::default();
+        for (place, byte) in id.iter_mut().zip(random.iter().chain(&number)) {
             *place = *byte;
         }
-        Ok(mark)
+        Ok(id)
     }
 }
 
@@ -52,10 +52,10 @@ mod tests {
 
     #[test]
     fn no_two_marks_are_alike() {
-        let (one, other) = (Marks::default(), Marks::default());
+        let (one, other) = (WriteIds::default(), WriteIds::default());
         let drawn = [one.draw(), one.draw(), other.draw(), other.draw()].map(Result::unwrap);
-        for (index, mark) in drawn.iter().enumerate() {
-            assert!(!drawn[..index].contains(mark));
+        for (index, id) in drawn.iter().enumerate() {
+            assert!(!drawn[..index].contains(id));
         }
         assert_eq!(drawn[0][..8], drawn[1][..8]);
     }

@@ -34,17 +34,17 @@ pub(super) struct Events {
     session: SessionContext,
     interval: Duration,
     ends: Instant,
-    now: Turn,
+    phase: Phase,
     over: Pin<Box<WaitForCancellationFutureOwned>>,
     last: Option<Value>,
-    place: Place,
+    permit: HeldPermit,
 }
 
-/// A place among the streams of this process: free again when the stream ends, and when its life is over
-/// though nobody polls it any more.
-struct Place(AbortHandle);
+/// One of the permits of the streams of this process: free again when the stream ends, and when its
+/// life is over though nobody polls it any more.
+struct HeldPermit(AbortHandle);
 
-impl Place {
+impl HeldPermit {
     fn until(ends: Instant, permit: OwnedSemaphorePermit) -> Self {
         let held = tokio::spawn(async move {
             tokio::time::sleep_until(ends).await;
@@ -54,13 +54,13 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for HeldPermit {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-enum Turn {
+enum Phase {
     Asking(Asked),
     Waiting(Pin<Box<Sleep>>),
     Over,
@@ -74,29 +74,29 @@ impl Events {
         over: CancellationToken,
     ) -> Self {
         let over = Box::pin(over.cancelled_owned());
-        let now = Turn::Asking(ask(&session));
+        let phase = Phase::Asking(ask(&session));
         let ends = Instant::now() + life;
-        let place = Place::until(ends, permit);
-        Self { session, interval, ends, now, over, last: None, place }
+        let permit = HeldPermit::until(ends, permit);
+        Self { session, interval, ends, phase, over, last: None, permit }
     }
 
     /// The next event, or a sign of life; none when the client has to come back.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if !matches!(self.now, Turn::Over) && self.over.as_mut().poll(context).is_ready() {
-            self.now = Turn::Over;
-            self.place.0.abort();
+        if !matches!(self.phase, Phase::Over) && self.over.as_mut().poll(context).is_ready() {
+            self.phase = Phase::Over;
+            self.permit.0.abort();
         }
         loop {
-            match &mut self.now {
-                Turn::Over => return Poll::Ready(None),
-                Turn::Waiting(sleep) => {
+            match &mut self.phase {
+                Phase::Over => return Poll::Ready(None),
+                Phase::Waiting(sleep) => {
                     ready!(sleep.as_mut().poll(context));
-                    self.now = match Instant::now() < self.ends {
-                        true => Turn::Asking(ask(&self.session)),
-                        false => Turn::Over,
+                    self.phase = match Instant::now() < self.ends {
+                        true => Phase::Asking(ask(&self.session)),
+                        false => Phase::Over,
                     };
                 }
-                Turn::Asking(asked) => {
+                Phase::Asking(asked) => {
                     let answer = ready!(asked.as_mut().poll(context));
                     return Poll::Ready(Some(self.tell(answer)));
                 }
@@ -105,10 +105,10 @@ impl Events {
     }
 
     fn tell(&mut self, answer: Result<Value, Error>) -> Bytes {
-        self.now = Turn::Over;
+        self.phase = Phase::Over;
         let (name, said, retry) = match answer {
             Ok(state) => {
-                self.now = Turn::Waiting(Box::pin(tokio::time::sleep(self.interval)));
+                self.phase = Phase::Waiting(Box::pin(tokio::time::sleep(self.interval)));
                 if self.last.as_ref() == Some(&state) {
                     return Bytes::from_static(b":\n\n");
                 }
@@ -128,8 +128,8 @@ impl Events {
                 _ => ("unavailable", json!({}), RETRY_MILLIS),
             },
         };
-        if matches!(self.now, Turn::Over) {
-            self.place.0.abort();
+        if matches!(self.phase, Phase::Over) {
+            self.permit.0.abort();
         }
         told(name, &said, retry)
     }

@@ -21,7 +21,7 @@ use crate::{
     store::{
         Expected, Login, SaveOutcome, Store, StoreFuture,
         database::Write,
-        durable::{background::Keeper, engine::Inner},
+        durable::{background::Keeper, engine::Engine},
     },
     telemetry::{events::Events, status::Status},
 };
@@ -89,29 +89,29 @@ mod write;
 /// - A logout stops requests that start later. One that has loaded its session before finishes its
 ///   handler; what it changes is dropped.
 pub struct DurableStore {
-    inner: Arc<Inner>,
+    engine: Arc<Engine>,
     keeper: Keeper,
 }
 
 impl DurableStore {
-    fn new(engine: Inner) -> Self {
-        Self { inner: Arc::new(engine), keeper: Keeper::default() }
+    fn new(engine: Engine) -> Self {
+        Self { engine: Arc::new(engine), keeper: Keeper::default() }
     }
 
     /// The store at work; whoever uses it first starts what goes on in the background.
-    fn inner(&self) -> &Inner {
-        self.keeper.keep(&self.inner);
-        &self.inner
+    fn engine(&self) -> &Engine {
+        self.keeper.keep(&self.engine);
+        &self.engine
     }
 }
 
 impl Store for DurableStore {
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
-        Box::pin(self.inner().load(id))
+        Box::pin(self.engine().load(id))
     }
 
     fn peek<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
-        Box::pin(self.inner().peek(id))
+        Box::pin(self.engine().peek(id))
     }
 
     fn save<'a>(
@@ -121,8 +121,8 @@ impl Store for DurableStore {
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
         match expected {
-            Expected::Absent => Box::pin(self.inner().create(id, record)),
-            Expected::Version(version) => Box::pin(self.inner().save(id, version, record)),
+            Expected::Absent => Box::pin(self.engine().create(id, record)),
+            Expected::Version(version) => Box::pin(self.engine().save(id, version, record)),
         }
     }
 
@@ -134,7 +134,7 @@ impl Store for DurableStore {
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
         let login = Login { old: Some((old, expected)), ..Login::new(new, record) };
-        Box::pin(self.inner().login(login))
+        Box::pin(self.engine().login(login))
     }
 
     fn finish_renew<'a>(
@@ -143,19 +143,19 @@ impl Store for DurableStore {
         expected: u64,
         new: &'a SessionId,
     ) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(self.inner().finish_renew(old, Some(expected), new))
+        Box::pin(self.engine().finish_renew(old, Some(expected), new))
     }
 
     fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        Box::pin(self.inner().database().epoch_of(user))
+        Box::pin(self.engine().database().epoch_of(user))
     }
 
     fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(self.inner().login(login))
+        Box::pin(self.engine().login(login))
     }
 
     fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        Box::pin(self.inner().sessions_of(user))
+        Box::pin(self.engine().sessions_of(user))
     }
 
     fn revoke_all<'a>(
@@ -163,7 +163,7 @@ impl Store for DurableStore {
         user: &'a str,
         keep: Option<&'a SessionId>,
     ) -> StoreFuture<'a, u64> {
-        Box::pin(self.inner().revoke_all(user, keep))
+        Box::pin(self.engine().revoke_all(user, keep))
     }
 
     fn touch<'a>(
@@ -172,58 +172,58 @@ impl Store for DurableStore {
         version: u64,
         activity: Activity,
     ) -> StoreFuture<'a, bool> {
-        Box::pin(self.inner().touch(id, version, activity))
+        Box::pin(self.engine().touch(id, version, activity))
     }
 
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let write = Write::Delete { id: *id, expected: None };
-            self.inner().end(id, write).await?.confirmed()
+            self.engine().end(id, write).await?.confirmed()
         })
     }
 
     fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
         let write = Write::Delete { id: *id, expected: Some(expected) };
-        Box::pin(self.inner().end(id, write))
+        Box::pin(self.engine().end(id, write))
     }
 
     fn migrate(&self) -> StoreFuture<'_, ()> {
-        Box::pin(self.inner.database().migrate())
+        Box::pin(self.engine.database().migrate())
     }
 
     fn check(&self) -> StoreFuture<'_, ()> {
-        Box::pin(async move { self.inner().check().await })
+        Box::pin(async move { self.engine().check().await })
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            let fills = self.inner.tracker.clone();
+            let fills = self.engine.tracker.clone();
             let _ = fills.close();
-            let _ = tokio::time::timeout(self.inner.parameters.redis_timeout, fills.wait()).await;
-            self.inner.database().flush().await;
+            let _ = tokio::time::timeout(self.engine.parameters.redis_timeout, fills.wait()).await;
+            self.engine.database().flush().await;
             Ok(())
         })
     }
 
     fn events(&self) -> Events {
-        self.inner.stores.events.clone()
+        self.engine.stores.events.clone()
     }
 
     fn clock(&self) -> Clock {
-        self.inner.clock()
+        self.engine.clock()
     }
 
     fn acknowledgement(&self) -> Duration {
-        self.inner.acknowledgement()
+        self.engine.acknowledgement()
     }
 
     fn status(&self) -> Status {
-        self.inner.status()
+        self.engine.status()
     }
 }
 
 impl fmt::Debug for DurableStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DurableStore").field(&self.inner).finish()
+        f.debug_tuple("DurableStore").field(&self.engine).finish()
     }
 }

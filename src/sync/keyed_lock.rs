@@ -16,7 +16,7 @@ pub(crate) struct KeyedLock<K>(SlotMap<K, Mutex<()>>);
 
 /// A turn; given up when dropped.
 #[derive(Debug)]
-pub(crate) struct Turn<'a, K: Eq + Hash> {
+pub(crate) struct KeyedGuard<'a, K: Eq + Hash> {
     // Dropped in this order: the lock is free before its slot is given up.
     _guard: Option<OwnedMutexGuard<()>>,
     _slot: Slot<'a, K, Mutex<()>>,
@@ -24,12 +24,12 @@ pub(crate) struct Turn<'a, K: Eq + Hash> {
 
 impl<K: Clone + Eq + Hash> KeyedLock<K> {
     /// Waits for those who came before with this key, for a while.
-    pub(crate) async fn acquire(&self, key: K) -> Turn<'_, K> {
+    pub(crate) async fn acquire(&self, key: K) -> KeyedGuard<'_, K> {
         // Cancellation safety: a caller who is dropped in the wait gives the slot up.
         let slot = self.0.hold(key);
         let lock = std::sync::Arc::clone(slot.value());
         let guard = tokio::time::timeout(LONGEST_WAIT, lock.lock_owned()).await.ok();
-        Turn { _guard: guard, _slot: slot }
+        KeyedGuard { _guard: guard, _slot: slot }
     }
 }
 

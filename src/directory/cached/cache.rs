@@ -14,13 +14,13 @@ use crate::{
     clock::{moment::Moment, uptime::Uptime},
     directory::cached::{
         doubts::Doubts,
+        entry_id::EntryId,
         envelope::Kind,
-        place::Place,
         sealing::{Sealing, Unreadable},
         times::Times,
     },
     error::{Causes, Error},
-    session::write_id::Marks,
+    session::write_id::WriteIds,
     store::redis::entries::Entries,
     sync::{
         backoff::Backoff,
@@ -41,7 +41,7 @@ const KEYS_PER_COMMAND: usize = 256;
 pub(super) struct Cache {
     pub(super) entries: Entries,
     pub(super) times: Times,
-    pub(super) marks: Marks,
+    pub(super) write_ids: WriteIds,
     sealing: Sealing,
     uptime: Uptime,
     breaker: Mutex<CircuitBreaker<Moment>>,
@@ -50,9 +50,9 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new(entries: Entries, times: Times, sealing: Sealing) -> Self {
-        let (marks, uptime, doubts) = Default::default();
+        let (write_ids, uptime, doubts) = Default::default();
         let breaker = Mutex::new(CircuitBreaker::new(POLICY));
-        Self { entries, times, marks, sealing, uptime, breaker, doubts }
+        Self { entries, times, write_ids, sealing, uptime, breaker, doubts }
     }
 
     pub(super) fn key(&self, kind: Kind, user: &str) -> Box<str> {
@@ -60,10 +60,10 @@ impl Cache {
     }
 
     /// Whether Redis is to be asked for an entry at all.
-    pub(super) fn serves(&self, place: &Place, key: &str) -> bool {
-        place.user.len() <= ID_MAX
-            && place.name.len() <= ID_MAX
-            && self.sealing.can_keep(place.kind)
+    pub(super) fn serves(&self, entry_id: &EntryId, key: &str) -> bool {
+        entry_id.user.len() <= ID_MAX
+            && entry_id.name.len() <= ID_MAX
+            && self.sealing.can_keep(entry_id.kind)
             && !self.is_in_doubt(key)
             && self.may_ask()
     }
@@ -76,17 +76,17 @@ impl Cache {
         self.breaker().admit(self.uptime.now())
     }
 
-    pub(super) fn pack(&self, place: &Place, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
-        self.sealing.pack(place, key, payload)
+    pub(super) fn pack(&self, entry_id: &EntryId, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
+        self.sealing.pack(entry_id, key, payload)
     }
 
     pub(super) fn unpack<'a>(
         &self,
-        place: &Place,
+        entry_id: &EntryId,
         key: &str,
         entry: &'a [u8],
     ) -> Result<Cow<'a, [u8]>, Unreadable> {
-        self.sealing.unpack(place, key, entry)
+        self.sealing.unpack(entry_id, key, entry)
     }
 
     /// Waits for Redis, and notes whether it answered.

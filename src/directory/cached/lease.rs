@@ -5,19 +5,19 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    directory::cached::{cache::Cache, place::Place},
+    directory::cached::{cache::Cache, entry_id::EntryId},
     error::ErrorKind,
-    session::write_id::Mark,
-    store::redis::entries::{Entry, Taken, Turn},
+    session::write_id::WriteId,
+    store::redis::entries::{Entry, Filler, Taken},
 };
 
 /// Given back when dropped, also if it is not known whether it was taken: others need not wait for
 /// its end then.
 pub(super) struct Lease {
     cache: Arc<Cache>,
-    place: Place,
+    entry_id: EntryId,
     key: Box<str>,
-    mark: Mark,
+    mark: WriteId,
     /// What is left of the caller's budget.
     left: Duration,
     held: bool,
@@ -25,9 +25,9 @@ pub(super) struct Lease {
 
 impl Lease {
     /// Not taken yet.
-    pub(super) fn new(cache: &Arc<Cache>, place: &Place, key: &str, mark: Mark) -> Self {
+    pub(super) fn new(cache: &Arc<Cache>, entry_id: &EntryId, key: &str, mark: WriteId) -> Self {
         let (left, cache) = (cache.times.budget, Arc::clone(cache));
-        Self { cache, place: place.clone(), key: key.into(), mark, left, held: false }
+        Self { cache, entry_id: entry_id.clone(), key: key.into(), mark, left, held: false }
     }
 
     /// Reads the entry, and takes the lease where it is due and free. `None` if Redis is of no use.
@@ -41,11 +41,11 @@ impl Lease {
         self.left = times.budget.saturating_sub(asked.elapsed());
         match taken {
             Ok(taken) => {
-                self.held = taken.turn == Turn::Ours;
+                self.held = taken.filler == Filler::Ours;
                 Some(taken)
             }
             Err(error) => {
-                tracing::debug!(kind = ?self.place.kind, %error, "directory entry not read");
+                tracing::debug!(kind = ?self.entry_id.kind, %error, "directory entry not read");
                 if error.kind() == ErrorKind::Corrupt {
                     // No entry stands under the key, so it is nothing that anybody could miss.
                     let keys = [&*self.key];
@@ -61,7 +61,7 @@ impl Lease {
     ///
     /// Cancellation safety: dropped here, the lease is given back or was used.
     pub(super) async fn fill(mut self, payload: &[u8]) {
-        let Some(packed) = self.cache.pack(&self.place, &self.key, payload) else {
+        let Some(packed) = self.cache.pack(&self.entry_id, &self.key, payload) else {
             return self.clear().await;
         };
         // Our own change that Redis has not been told yet: the value may be older than that.
@@ -73,10 +73,10 @@ impl Lease {
         match self.cache.within(self.left, fill).await {
             Ok(filled) => {
                 self.held = false;
-                tracing::debug!(kind = ?self.place.kind, filled, "directory entry loaded");
+                tracing::debug!(kind = ?self.entry_id.kind, filled, "directory entry loaded");
             }
             Err(error) => {
-                tracing::debug!(kind = ?self.place.kind, %error, "directory entry not filled");
+                tracing::debug!(kind = ?self.entry_id.kind, %error, "directory entry not filled");
             }
         }
     }
@@ -93,7 +93,7 @@ impl Lease {
     }
 
     fn entry(&self) -> Entry<'_> {
-        Entry { key: &self.key, name: &self.place.name }
+        Entry { key: &self.key, name: &self.entry_id.name }
     }
 }
 
@@ -103,10 +103,11 @@ impl Drop for Lease {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (cache, place, key) = (Arc::clone(&self.cache), self.place.clone(), self.key.clone());
+        let (cache, entry_id, key) =
+            (Arc::clone(&self.cache), self.entry_id.clone(), self.key.clone());
         let mark = self.mark;
         drop(runtime.spawn(async move {
-            let entry = Entry { key: &key, name: &place.name };
+            let entry = Entry { key: &key, name: &entry_id.name };
             let _ = cache.within(cache.times.budget, cache.entries.release(entry, &mark)).await;
         }));
     }

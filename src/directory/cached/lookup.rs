@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use crate::{
     directory::{
         Directory,
-        cached::{Inner, lease::Lease, part::Part, place::Place, sealing::Unreadable},
+        cached::{Inner, entry_id::EntryId, lease::Lease, part::Part, sealing::Unreadable},
     },
     error::Error,
-    store::redis::entries::Turn,
+    store::redis::entries::Filler,
     sync::backoff::Backoff,
 };
 
@@ -33,10 +33,10 @@ impl<D: Directory + 'static> Inner<D> {
         user: &str,
         name: &str,
     ) -> Result<P::Value, Error> {
-        let place = Place { kind: P::KIND, user: user.into(), name: name.into() };
+        let entry_id = EntryId { kind: P::KIND, user: user.into(), name: name.into() };
         let mut own = None;
-        let shared = self.loaders.load(place.clone(), async {
-            let (value, payload) = self.find::<P>(&place).await?;
+        let shared = self.loaders.load(entry_id.clone(), async {
+            let (value, payload) = self.find::<P>(&entry_id).await?;
             own = Some(value);
             Ok(payload)
         });
@@ -47,24 +47,24 @@ impl<D: Directory + 'static> Inner<D> {
         match shared.and_then(|payload| P::decode(&payload)) {
             Some(value) => Ok(value),
             // A value that does not survive being kept.
-            None => P::ask(&self.source, &place).await,
+            None => P::ask(&self.source, &entry_id).await,
         }
     }
 
     async fn find<P: Part<D>>(
         self: &Arc<Self>,
-        place: &Place,
+        entry_id: &EntryId,
     ) -> Result<(P::Value, Option<Bytes>), Error> {
-        let lease = match self.look::<P>(place).await {
+        let lease = match self.look::<P>(entry_id).await {
             Look::Found(value, payload, lease) => {
                 if let Some(lease) = lease {
-                    self.refresh::<P>(place.clone(), lease);
+                    self.refresh::<P>(entry_id.clone(), lease);
                 }
                 return Ok((value, Some(payload)));
             }
             Look::Missing(lease) => lease,
         };
-        let value = P::ask(&self.source, place).await?;
+        let value = P::ask(&self.source, entry_id).await?;
         let payload = P::encode(&value).map(Bytes::from);
         if let Some(lease) = lease {
             match payload.as_ref().filter(|_| P::is_kept(&value)) {
@@ -76,65 +76,65 @@ impl<D: Directory + 'static> Inner<D> {
     }
 
     /// One round trip, and more only where another loader is waited for or an entry is unreadable.
-    async fn look<P: Part<D>>(&self, place: &Place) -> Look<P::Value> {
+    async fn look<P: Part<D>>(&self, entry_id: &EntryId) -> Look<P::Value> {
         let cache = &self.cache;
-        let key = cache.key(place.kind, &place.user);
-        if !cache.serves(place, &key) {
+        let key = cache.key(entry_id.kind, &entry_id.user);
+        if !cache.serves(entry_id, &key) {
             return Look::Missing(None);
         }
         let start = Instant::now();
         let (mut ahead, mut backoff) = (cache.times.refresh_ahead, BACKOFF);
         loop {
-            let Ok(mark) = cache.marks.draw() else { return Look::Missing(None) };
-            let mut lease = Lease::new(cache, place, &key, mark);
+            let Ok(mark) = cache.write_ids.draw() else { return Look::Missing(None) };
+            let mut lease = Lease::new(cache, entry_id, &key, mark);
             let Some(taken) = lease.take(ahead).await else { return Look::Missing(None) };
-            let lease = (taken.turn == Turn::Ours).then_some(lease);
-            if let Some((value, payload)) = self.read::<P>(place, &key, taken.value) {
+            let lease = (taken.filler == Filler::Ours).then_some(lease);
+            if let Some((value, payload)) = self.read::<P>(entry_id, &key, taken.value) {
                 return Look::Found(value, payload, lease);
             }
-            match taken.turn {
-                Turn::Ours | Turn::Full => return Look::Missing(lease),
+            match taken.filler {
+                Filler::Ours | Filler::Full => return Look::Missing(lease),
                 // What nobody can read is due at once, and nobody fills it before its time.
-                Turn::Nobody => ahead = Duration::MAX,
-                Turn::Theirs if start.elapsed() >= cache.times.loader_wait => {
+                Filler::Nobody => ahead = Duration::MAX,
+                Filler::Theirs if start.elapsed() >= cache.times.loader_wait => {
                     return Look::Missing(None);
                 }
-                Turn::Theirs => backoff.pause().await,
+                Filler::Theirs => backoff.pause().await,
             }
         }
     }
 
     fn read<P: Part<D>>(
         &self,
-        place: &Place,
+        entry_id: &EntryId,
         key: &str,
         entry: Option<Vec<u8>>,
     ) -> Option<(P::Value, Bytes)> {
         let entry = entry?;
-        let read = self.cache.unpack(place, key, &entry).and_then(|payload| {
+        let read = self.cache.unpack(entry_id, key, &entry).and_then(|payload| {
             let value = P::decode(&payload).ok_or(Unreadable::Payload)?;
             Ok((value, Bytes::from(payload.into_owned())))
         });
         read.inspect_err(|fault| {
-            tracing::warn!(kind = ?place.kind, cause = %fault, "directory entry unreadable");
+            tracing::warn!(kind = ?entry_id.kind, cause = %fault, "directory entry unreadable");
         })
         .ok()
     }
 
     /// Brings an entry up to date. Nobody waits for it, and until then the old value is served.
-    fn refresh<P: Part<D>>(self: &Arc<Self>, place: Place, lease: Lease) {
+    fn refresh<P: Part<D>>(self: &Arc<Self>, entry_id: EntryId, lease: Lease) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let inner = Arc::clone(self);
         drop(runtime.spawn(async move {
             let limit = inner.cache.times.loader_lease;
-            match tokio::time::timeout(limit, P::ask(&inner.source, &place)).await {
+            match tokio::time::timeout(limit, P::ask(&inner.source, &entry_id)).await {
                 Ok(Ok(value)) => match P::encode(&value).filter(|_| P::is_kept(&value)) {
                     Some(payload) => lease.fill(&payload).await,
                     None => lease.clear().await,
                 },
                 // The next attempt is by whoever reads when the lease is over.
                 Ok(Err(error)) => {
-                    tracing::warn!(kind = ?place.kind, %error, "directory entry not refreshed");
+                    tracing::warn!(kind = ?entry_id.kind, %error, "directory entry not refreshed");
                     lease.keep();
                 }
                 Err(_) => lease.keep(),

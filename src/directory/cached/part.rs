@@ -5,7 +5,7 @@ use std::future::Future;
 use crate::{
     directory::{
         Credentials, Directory, PlatformInfo, UserInfo,
-        cached::{envelope::Kind, place::Place},
+        cached::{entry_id::EntryId, envelope::Kind},
     },
     error::Error,
 };
@@ -15,7 +15,10 @@ pub(super) trait Part<D: Directory>: Send + 'static {
     type Value: Send;
     const KIND: Kind;
 
-    fn ask(source: &D, place: &Place) -> impl Future<Output = Result<Self::Value, Error>> + Send;
+    fn ask(
+        source: &D,
+        entry_id: &EntryId,
+    ) -> impl Future<Output = Result<Self::Value, Error>> + Send;
 
     /// Whether the answer is worth keeping. What may begin to exist at any time is not, as long as
     /// it does not: nobody would think of telling the cache.
@@ -39,8 +42,8 @@ impl<D: Directory> Part<D> for User {
     type Value = Option<UserInfo>;
     const KIND: Kind = Kind::User;
 
-    async fn ask(source: &D, place: &Place) -> Result<Self::Value, Error> {
-        source.user(&place.user).await
+    async fn ask(source: &D, entry_id: &EntryId) -> Result<Self::Value, Error> {
+        source.user(&entry_id.user).await
     }
 
     fn is_kept(value: &Self::Value) -> bool {
@@ -71,8 +74,8 @@ impl<D: Directory> Part<D> for Platforms {
     type Value = Vec<PlatformInfo>;
     const KIND: Kind = Kind::Platforms;
 
-    async fn ask(source: &D, place: &Place) -> Result<Self::Value, Error> {
-        source.platforms(&place.user).await
+    async fn ask(source: &D, entry_id: &EntryId) -> Result<Self::Value, Error> {
+        source.platforms(&entry_id.user).await
     }
 
     fn is_kept(_: &Self::Value) -> bool {
@@ -106,8 +109,8 @@ impl<D: Directory> Part<D> for Settings {
     type Value = Option<D::Settings>;
     const KIND: Kind = Kind::Settings;
 
-    async fn ask(source: &D, place: &Place) -> Result<Self::Value, Error> {
-        source.settings(&place.user).await
+    async fn ask(source: &D, entry_id: &EntryId) -> Result<Self::Value, Error> {
+        source.settings(&entry_id.user).await
     }
 
     fn is_kept(_: &Self::Value) -> bool {
@@ -131,8 +134,8 @@ impl<D: Directory> Part<D> for Secret {
     type Value = Option<Credentials>;
     const KIND: Kind = Kind::Credentials;
 
-    async fn ask(source: &D, place: &Place) -> Result<Self::Value, Error> {
-        source.credentials(&place.user, &place.name).await
+    async fn ask(source: &D, entry_id: &EntryId) -> Result<Self::Value, Error> {
+        source.credentials(&entry_id.user, &entry_id.name).await
     }
 
     fn is_kept(value: &Self::Value) -> bool {

@@ -3,8 +3,8 @@
 use std::{borrow::Cow, fmt};
 
 use crate::directory::cached::{
+    entry_id::EntryId,
     envelope::{self, Fault, Kind},
-    place::Place,
 };
 #[cfg(feature = "sealed")]
 use crate::sealing::key_ring::{CACHE, KeyRing, Unopened};
@@ -43,23 +43,23 @@ impl Sealing {
     }
 
     /// `None` for what may not be kept.
-    pub(super) fn pack(&self, place: &Place, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
-        match place.kind {
-            Kind::User | Kind::Platforms | Kind::Settings => envelope::wrap(place.kind, payload),
-            Kind::Credentials => self.seal(place, key, payload),
+    pub(super) fn pack(&self, entry_id: &EntryId, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
+        match entry_id.kind {
+            Kind::User | Kind::Platforms | Kind::Settings => envelope::wrap(entry_id.kind, payload),
+            Kind::Credentials => self.seal(entry_id, key, payload),
         }
     }
 
     pub(super) fn unpack<'a>(
         &self,
-        place: &Place,
+        entry_id: &EntryId,
         key: &str,
         entry: &'a [u8],
     ) -> Result<Cow<'a, [u8]>, Unreadable> {
-        let payload = envelope::unwrap(place.kind, entry).map_err(Unreadable::Envelope)?;
-        match place.kind {
+        let payload = envelope::unwrap(entry_id.kind, entry).map_err(Unreadable::Envelope)?;
+        match entry_id.kind {
             Kind::User | Kind::Platforms | Kind::Settings => Ok(Cow::Borrowed(payload)),
-            Kind::Credentials => self.open(place, key, payload).map(Cow::Owned),
+            Kind::Credentials => self.open(entry_id, key, payload).map(Cow::Owned),
         }
     }
 }
@@ -70,22 +70,22 @@ impl Sealing {
         self.ring.is_some()
     }
 
-    fn seal(&self, place: &Place, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
-        let sealed = self.ring.as_ref()?.seal_in(CACHE, &parts(place, key), payload);
+    fn seal(&self, entry_id: &EntryId, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
+        let sealed = self.ring.as_ref()?.seal_in(CACHE, &parts(entry_id, key), payload);
         let sealed = sealed.inspect_err(|error| tracing::error!(%error, "nothing can be sealed"));
-        envelope::wrap(place.kind, &sealed.ok()?)
+        envelope::wrap(entry_id.kind, &sealed.ok()?)
     }
 
-    fn open(&self, place: &Place, key: &str, sealed: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    fn open(&self, entry_id: &EntryId, key: &str, sealed: &[u8]) -> Result<Vec<u8>, Unreadable> {
         let ring = self.ring.as_ref().ok_or(Unreadable::NoKey)?;
-        ring.open_in(CACHE, &parts(place, key), sealed).map_err(Unreadable::Sealed)
+        ring.open_in(CACHE, &parts(entry_id, key), sealed).map_err(Unreadable::Sealed)
     }
 }
 
 /// Where it lies: the whole key, and the name under it.
 #[cfg(feature = "sealed")]
-fn parts<'a>(place: &'a Place, key: &'a str) -> [&'a [u8]; 2] {
-    [key.as_bytes(), place.name.as_bytes()]
+fn parts<'a>(entry_id: &'a EntryId, key: &'a str) -> [&'a [u8]; 2] {
+    [key.as_bytes(), entry_id.name.as_bytes()]
 }
 
 #[cfg(not(feature = "sealed"))]
@@ -95,11 +95,11 @@ impl Sealing {
         false
     }
 
-    fn seal(&self, _: &Place, _: &str, _: &[u8]) -> Option<Vec<u8>> {
+    fn seal(&self, _: &EntryId, _: &str, _: &[u8]) -> Option<Vec<u8>> {
         None
     }
 
-    fn open(&self, _: &Place, _: &str, _: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    fn open(&self, _: &EntryId, _: &str, _: &[u8]) -> Result<Vec<u8>, Unreadable> {
         Err(Unreadable::NoKey)
     }
 }

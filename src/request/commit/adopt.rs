@@ -18,7 +18,7 @@ use crate::{
         expiry::Deadlines,
         record::Record,
         token::{SessionId, Token},
-        write_id::Mark,
+        write_id::WriteId,
     },
     telemetry::event::Event,
 };
@@ -30,7 +30,7 @@ impl RequestSession {
         changes: &Changes,
         base: Option<&Record>,
         now: Timestamp,
-        mark: Mark,
+        mark: WriteId,
     ) -> Result<Plan, Error> {
         // Where a request comes from goes with a new id: nobody else asks.
         let new = base.is_none() || changes.moves();

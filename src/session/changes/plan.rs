@@ -10,7 +10,7 @@ use crate::{
         device::Device,
         expiry::{Deadlines, SessionExpiry, touch_throttle},
         record::{Activity, Record},
-        write_id::Mark,
+        write_id::WriteId,
     },
 };
 
@@ -26,7 +26,7 @@ pub(crate) struct Policy {
 /// Who writes a record, and from where.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {
-    pub(crate) mark: Mark,
+    pub(crate) mark: WriteId,
     pub(crate) device: Option<Arc<Device>>,
 }
 

@@ -8,7 +8,7 @@ use crate::{
     session::{
         changes::{plan::*, *},
         expiry::Deadlines,
-        write_id::Mark,
+        write_id::WriteId,
     },
 };
 
@@ -17,8 +17,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 const START: Timestamp = Timestamp::from_millis(1_704_067_200_000);
-const MARK: Mark = [9; 16];
-const OLD_MARK: Mark = [1; 16];
+const MARK: WriteId = [9; 16];
+const OLD_MARK: WriteId = [1; 16];
 
 fn policy() -> Policy {
     Policy {

@@ -51,7 +51,7 @@ fn record() -> impl Strategy<Value = Record> {
     let device =
         (text(), text(), text()).prop_map(|(one, two, three)| Device::stored(one, two, three));
     let authenticated = proptest::option::of((1..=u64::MAX).prop_map(Timestamp::from_millis));
-    (any::<u64>(), any::<Mark>(), times(), authenticated, text(), device, content).prop_map(
+    (any::<u64>(), any::<WriteId>(), times(), authenticated, text(), device, content).prop_map(
         |(version, writer, times, authenticated, user, device, content)| {
             let (created, last_activity, deadlines) = times;
             let (platform, values, sealed) = content;

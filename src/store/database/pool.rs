@@ -14,9 +14,9 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
 };
 
-/// A bounded set of connections. Opens none itself: who takes a place connects.
+/// A bounded set of connections. Opens none itself: who takes a slot connects.
 pub(super) struct Pool<C> {
-    places: Semaphore,
+    slots: Semaphore,
     idle: Mutex<Vec<Idle<C>>>,
     open: AtomicU32,
 }
@@ -30,14 +30,14 @@ struct Idle<C> {
 
 impl<C> Pool<C> {
     pub(super) fn new(size: u32) -> Self {
-        let places = usize::try_from(size).unwrap_or(Semaphore::MAX_PERMITS);
-        Self { places: Semaphore::new(places), idle: Mutex::default(), open: AtomicU32::new(0) }
+        let slots = usize::try_from(size).unwrap_or(Semaphore::MAX_PERMITS);
+        Self { slots: Semaphore::new(slots), idle: Mutex::default(), open: AtomicU32::new(0) }
     }
 
-    /// Waits for a place, with the connection that was used last if one is there.
-    pub(super) async fn take(&self) -> Place<'_, C> {
+    /// Waits for a slot, with the connection that was used last if one is there.
+    pub(super) async fn take(&self) -> PoolSlot<'_, C> {
         // It is never closed; without a permit there would only be one connection more.
-        let permit = self.places.acquire().await.ok();
+        let permit = self.slots.acquire().await.ok();
         let here = runtime();
         let mut idle = self.idle();
         let mut found = None;
@@ -50,7 +50,7 @@ impl<C> Pool<C> {
         }
         let since = found.as_ref().map_or_else(Instant::now, |idle| idle.since);
         let connection = found.map(|idle| idle.connection);
-        Place { pool: self, connection, since, _permit: permit }
+        PoolSlot { pool: self, connection, since, _permit: permit }
     }
 
     /// Closes what is idle: when one connection is lost, the others often are too.
@@ -77,7 +77,7 @@ fn runtime() -> Option<Id> {
 }
 
 /// The right to use one connection.
-pub(super) struct Place<'a, C> {
+pub(super) struct PoolSlot<'a, C> {
     pool: &'a Pool<C>,
     connection: Option<C>,
     #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "a file is not lost"))]
@@ -85,7 +85,7 @@ pub(super) struct Place<'a, C> {
     _permit: Option<SemaphorePermit<'a>>,
 }
 
-impl<'a, C> Place<'a, C> {
+impl<'a, C> PoolSlot<'a, C> {
     /// The connection that is here; `None` if one has to be opened.
     pub(super) fn connection(&mut self) -> Option<&mut C> {
         self.connection.as_mut()
@@ -111,7 +111,7 @@ impl<'a, C> Place<'a, C> {
         self
     }
 
-    /// Puts the connection back, for the next one who takes a place. Only after work that ended as
+    /// Puts the connection back, for the next one who takes a slot. Only after work that ended as
     /// it should.
     pub(super) fn give_back(mut self) {
         if let Some(connection) = self.connection.take() {
@@ -123,7 +123,7 @@ impl<'a, C> Place<'a, C> {
 
 // Cancellation safety: work that is dropped on the way leaves its connection in an unknown state.
 // It is closed here and now, without a word to the server.
-impl<C> Drop for Place<'_, C> {
+impl<C> Drop for PoolSlot<'_, C> {
     fn drop(&mut self) {
         self.discard();
     }

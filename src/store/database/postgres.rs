@@ -16,7 +16,7 @@ use crate::{
     store::database::{
         config::{DatabaseConfig, fault},
         failure::late,
-        pool::{Place, Pool},
+        pool::{Pool, PoolSlot},
         postgres::{
             failure::{Failure, typed},
             listener::Listener,
@@ -81,23 +81,23 @@ impl Postgres {
     }
 
     /// A connection that is open, as far as one can know without a trip for each use.
-    async fn connection(&self) -> Result<Place<'_, PgConnection>, Failure> {
-        let mut place = self.connections.take().await;
-        if place.since().elapsed() > IDLE_UNCHECKED {
-            let answered = match place.connection() {
+    async fn connection(&self) -> Result<PoolSlot<'_, PgConnection>, Failure> {
+        let mut slot = self.connections.take().await;
+        if slot.since().elapsed() > IDLE_UNCHECKED {
+            let answered = match slot.connection() {
                 Some(connection) => connection.ping().await.is_ok(),
                 None => true,
             };
             if !answered {
-                place.discard();
+                slot.discard();
                 self.connections.clear();
             }
         }
-        if place.connection().is_some() {
-            return Ok(place);
+        if slot.connection().is_some() {
+            return Ok(slot);
         }
         let connection = self.options.connect().await.map_err(Failure::of_connecting)?;
-        Ok(place.with(connection))
+        Ok(slot.with(connection))
     }
 
     /// The answer to a statement, by `deadline`. A connection that was lost is closed hard, with
@@ -107,11 +107,11 @@ impl Postgres {
         // apart from one that does not answer.
         let connected_by = deadline - self.timeout / 4;
         let connected = timeout_at(connected_by.into(), self.connection()).await;
-        let mut place = connected.unwrap_or_else(|_| Err(Failure::refused(late())))?;
-        let connection = place.connection().ok_or_else(|| Failure::refused(late()))?;
+        let mut slot = connected.unwrap_or_else(|_| Err(Failure::refused(late())))?;
+        let connection = slot.connection().ok_or_else(|| Failure::refused(late()))?;
         match timeout_at(deadline.into(), query.fetch_all(connection)).await {
             Ok(Ok(rows)) => {
-                place.give_back();
+                slot.give_back();
                 Ok(rows)
             }
             Ok(Err(error)) => {
@@ -119,7 +119,7 @@ impl Postgres {
                 if failure.lost {
                     self.connections.clear();
                 } else {
-                    place.give_back();
+                    slot.give_back();
                 }
                 Err(failure)
             }

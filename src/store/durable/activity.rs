@@ -12,14 +12,14 @@ use crate::{
     },
     store::{
         database::{Write, Written},
-        durable::engine::Inner,
+        durable::engine::Engine,
         redis::{client::incarnation::Peer, copies::Fault},
     },
 };
 
 /// The longest that activity in the database may be behind, unless configured otherwise.
 const DATABASE_LAG_MAX: Duration = Duration::from_secs(5 * 60);
-impl Inner {
+impl Engine {
     pub(super) async fn touch(
         &self,
         id: &SessionId,
@@ -27,7 +27,7 @@ impl Inner {
         activity: Activity,
     ) -> Result<bool, Error> {
         let idle = activity.idle_deadline.saturating_since(activity.last_activity);
-        let due = self.touched.is_due(id, activity.last_activity, self.touch_interval(idle));
+        let due = self.last_touches.is_due(id, activity.last_activity, self.touch_interval(idle));
         let in_redis = match self.touch_copy(id, version, activity).await {
             Ok(Some(changed)) if !due => return Ok(changed),
             // It still serves copies, and who is active asks again and again.
@@ -37,7 +37,7 @@ impl Inner {
         let write = Write::Touch { id: *id, version, activity };
         match self.commit(write).await {
             Ok(done) => {
-                self.touched.note(id, activity.last_activity);
+                self.last_touches.note(id, activity.last_activity);
                 Ok(in_redis || matches!(done.written, Written::Done { .. }))
             }
             // Written down somewhere, and here again next time.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::{
     error::{Causes, Error},
-    store::durable::breaker::{Breaker, Turn},
+    store::durable::breaker::{Breaker, Transition},
     telemetry::{event::Event, events::Events, status::Serving},
 };
 
@@ -28,26 +28,31 @@ impl Stores {
 
 impl Stores {
     /// Tells operators that sessions are served by another store than before.
-    pub(super) fn announce(&self, away: Serving, turn: Option<Turn>, cause: Option<&Error>) {
+    pub(super) fn announce(
+        &self,
+        away: Serving,
+        transition: Option<Transition>,
+        cause: Option<&Error>,
+    ) {
         let (name, serving) = match away {
             Serving::Redis => ("redis", "the database"),
             _ => ("the database", "redis"),
         };
         let cause = cause.map(|error| tracing::field::display(Causes(error)));
-        match turn {
-            Some(Turn::Opened) => {
+        match transition {
+            Some(Transition::Opened) => {
                 tracing::warn!(cause, "{name} is away, sessions are served by {serving}");
                 self.events.emit(Event::FallbackIn { away });
             }
-            Some(Turn::Refuses) => {
+            Some(Transition::Refuses) => {
                 tracing::warn!(cause, "{name} refuses, changed sessions are served by {serving}");
                 self.events.emit(Event::FallbackIn { away });
             }
-            Some(Turn::Obeys) => {
+            Some(Transition::Obeys) => {
                 tracing::info!("{name} takes changes again");
                 self.events.emit(Event::FallbackOut { back: away });
             }
-            Some(Turn::Closed(after)) => {
+            Some(Transition::Closed(after)) => {
                 tracing::info!(?after, "{name} is back");
                 self.events.emit(Event::FallbackOut { back: away });
             }

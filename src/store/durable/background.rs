@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     store::{
         database::Polled,
-        durable::{authority::Reason, engine::Inner, journal, trust::Learned},
+        durable::{authority::Reason, engine::Engine, journal, trust::Learned},
         redis::client::greet::Greeter as _,
     },
     telemetry::status::Serving,
@@ -24,13 +24,13 @@ pub(super) struct Keeper(Mutex<Option<AbortHandle>>);
 
 impl Keeper {
     /// Starts the task, unless it runs. Without a runtime there is none, and Redis is not believed.
-    pub(super) fn keep(&self, inner: &Arc<Inner>) {
+    pub(super) fn keep(&self, engine: &Arc<Engine>) {
         let mut task = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if task.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        *task = Some(runtime.spawn(run(Arc::downgrade(inner))).abort_handle());
+        *task = Some(runtime.spawn(run(Arc::downgrade(engine))).abort_handle());
     }
 }
 
@@ -42,23 +42,23 @@ impl Drop for Keeper {
     }
 }
 
-async fn run(inner: Weak<Inner>) {
+async fn run(engine: Weak<Engine>) {
     loop {
-        let Some(inner) = inner.upgrade() else { return };
-        inner.round().await;
-        let interval = inner.parameters.poll_interval;
+        let Some(engine) = engine.upgrade() else { return };
+        engine.round().await;
+        let interval = engine.parameters.poll_interval;
         // However much there is to tell, one round at a time and not without end.
         tokio::time::sleep(interval / 10).await;
         let pause = tokio::time::sleep(interval - interval / 10);
         tokio::select! {
             () = pause => {}
             // Only makes the next round sooner.
-            () = inner.database().news() => {}
+            () = engine.database().news() => {}
         }
     }
 }
 
-impl Inner {
+impl Engine {
     /// One round: learn, and finish what somebody else began.
     pub(super) async fn round(&self) {
         let start = self.now();
@@ -95,12 +95,12 @@ impl Inner {
         let polled = tokio::time::timeout(limit, polled).await;
         let polled = polled.unwrap_or_else(|_| Err(Error::unavailable("no answer in time")));
         let now = self.now();
-        let turn = match &polled {
+        let transition = match &polled {
             Ok(_) => self.stores.database().succeed_probe(now),
             // One that is only slow still answers requests.
             Err(error) => self.stores.database().fail(error.clone(), now),
         };
-        self.stores.announce(Serving::Database, turn, polled.as_ref().err());
+        self.stores.announce(Serving::Database, transition, polled.as_ref().err());
         polled
     }
 
@@ -115,11 +115,11 @@ impl Inner {
             Err(Error::unavailable("no answer of redis in time"))
         });
         let now = self.now();
-        let turn = match &checked {
+        let transition = match &checked {
             Ok(()) => self.stores.redis().succeed_probe(now),
             Err(error) => self.stores.redis().fail_probe(error.clone(), now),
         };
-        self.stores.announce(Serving::Redis, turn, checked.as_ref().err());
+        self.stores.announce(Serving::Redis, transition, checked.as_ref().err());
     }
 
     async fn check_each(&self, start: Moment) -> Result<(), Error> {

@@ -24,7 +24,7 @@ pub(super) struct Breaker {
 
 /// A change of state that operators want to know of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Transition {
     Opened,
     /// After that time.
     Closed(Duration),
@@ -55,33 +55,33 @@ impl Breaker {
     }
 
     /// It was told of a change, and took it.
-    pub(super) fn obey(&mut self) -> Option<Turn> {
+    pub(super) fn obey(&mut self) -> Option<Transition> {
         self.succeed();
-        std::mem::take(&mut self.refuses).then_some(Turn::Obeys)
+        std::mem::take(&mut self.refuses).then_some(Transition::Obeys)
     }
 
     /// It was told of a change, and refused: no reason not to ask.
-    pub(super) fn refuse(&mut self, cause: Error) -> Option<Turn> {
+    pub(super) fn refuse(&mut self, cause: Error) -> Option<Transition> {
         self.succeed();
         self.last_cause = Some(cause);
-        (!std::mem::replace(&mut self.refuses, true)).then_some(Turn::Refuses)
+        (!std::mem::replace(&mut self.refuses, true)).then_some(Transition::Refuses)
     }
 
     /// A request was not.
-    pub(super) fn fail(&mut self, cause: Error, now: Moment) -> Option<Turn> {
+    pub(super) fn fail(&mut self, cause: Error, now: Moment) -> Option<Transition> {
         self.last_cause = Some(cause);
-        self.answers.fail(now).then_some(Turn::Opened)
+        self.answers.fail(now).then_some(Transition::Opened)
     }
 
     /// A probe was not answered: no reason to let requests find that out.
-    pub(super) fn fail_probe(&mut self, cause: Error, now: Moment) -> Option<Turn> {
+    pub(super) fn fail_probe(&mut self, cause: Error, now: Moment) -> Option<Transition> {
         self.last_cause = Some(cause);
-        self.answers.trip(now).then_some(Turn::Opened)
+        self.answers.trip(now).then_some(Transition::Opened)
     }
 
     /// A probe was answered.
-    pub(super) fn succeed_probe(&mut self, now: Moment) -> Option<Turn> {
-        self.answers.close(now).map(Turn::Closed)
+    pub(super) fn succeed_probe(&mut self, now: Moment) -> Option<Transition> {
+        self.answers.close(now).map(Transition::Closed)
     }
 }
 
@@ -112,13 +112,13 @@ mod tests {
         assert_eq!(breaker.fail(down(), at(3)), None);
         assert_eq!(breaker.fail(down(), at(4)), None);
         assert!(breaker.is_closed());
-        assert_eq!(breaker.fail(down(), at(5)), Some(Turn::Opened));
+        assert_eq!(breaker.fail(down(), at(5)), Some(Transition::Opened));
         assert!(!breaker.is_closed() && breaker.cause_if_open().is_some());
         // The answers of those who were under way change nothing.
         assert_eq!(breaker.fail(down(), at(6)), None);
         breaker.succeed();
         assert!(!breaker.is_closed());
-        let after = Turn::Closed(Duration::from_millis(100));
+        let after = Transition::Closed(Duration::from_millis(100));
         assert_eq!(breaker.succeed_probe(at(105)), Some(after));
         assert!(breaker.is_closed() && breaker.cause_if_open().is_none());
         assert_eq!(breaker.succeed_probe(at(106)), None);
@@ -129,19 +129,19 @@ mod tests {
     fn a_refusal_is_told_of_once_and_opens_nothing() {
         let mut breaker = Breaker::default();
         assert_eq!(breaker.obey(), None);
-        assert_eq!(breaker.refuse(down()), Some(Turn::Refuses));
+        assert_eq!(breaker.refuse(down()), Some(Transition::Refuses));
         for _ in 0..5 {
             assert_eq!(breaker.refuse(down()), None);
         }
         assert!(breaker.is_closed() && breaker.last_cause().is_some());
-        assert_eq!(breaker.obey(), Some(Turn::Obeys));
+        assert_eq!(breaker.obey(), Some(Transition::Obeys));
         assert_eq!(breaker.obey(), None);
     }
 
     #[test]
     fn a_failed_probe_opens_it_at_once() {
         let mut breaker = Breaker::default();
-        assert_eq!(breaker.fail_probe(down(), at(1)), Some(Turn::Opened));
+        assert_eq!(breaker.fail_probe(down(), at(1)), Some(Transition::Opened));
         assert_eq!(breaker.fail_probe(down(), at(2)), None);
         assert!(!breaker.is_closed());
     }

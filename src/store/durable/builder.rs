@@ -7,7 +7,7 @@ use crate::{
     error::ConfigError,
     store::{
         database::DatabaseConfig,
-        durable::{DurableStore, engine::Inner, parameters::Parameters},
+        durable::{DurableStore, engine::Engine, parameters::Parameters},
         redis::RedisConfig,
     },
 };
@@ -230,7 +230,7 @@ impl DurableBuilder {
     /// ```
     pub fn build(self) -> Result<DurableStore, ConfigError> {
         self.parameters.check()?;
-        let engine = Inner::new(
+        let engine = Engine::new(
             &self.redis,
             &self.database,
             self.clock,

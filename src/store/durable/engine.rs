@@ -13,11 +13,12 @@ use tokio_util::task::TaskTracker;
 use crate::{
     clock::{Clock, moment::Moment},
     error::{ConfigError, Error},
-    session::{token::SessionId, write_id::Marks},
+    session::{token::SessionId, write_id::WriteIds},
     store::{
         database::{Database, DatabaseConfig, Row},
         durable::{
-            authority::Authority, availability::Stores, last_touch::Touched, parameters::Parameters,
+            authority::Authority, availability::Stores, last_touch::LastTouches,
+            parameters::Parameters,
         },
         redis::{
             RedisConfig,
@@ -29,7 +30,7 @@ use crate::{
     telemetry::status::Serving,
 };
 
-pub(super) struct Inner {
+pub(super) struct Engine {
     pub(super) authority: Arc<Authority>,
     pub(super) cache: Cache,
     pub(super) stores: Stores,
@@ -37,16 +38,16 @@ pub(super) struct Inner {
     pub(super) loaders: Loaders<SessionId, Result<Option<Row>, Error>>,
     /// Who may read the database just now.
     pub(super) readers: Semaphore,
-    pub(super) touched: Touched,
+    pub(super) last_touches: LastTouches,
     /// Whether the others are about to be told that there is something to learn.
     pub(super) announcing: Arc<AtomicBool>,
-    pub(super) marks: Marks,
+    pub(super) write_ids: WriteIds,
     /// Fills under way; nobody waits for them but `close`, for a moment.
     pub(super) tracker: TaskTracker,
     clock: Clock,
 }
 
-impl Inner {
+impl Engine {
     pub(super) fn new(
         redis: &RedisConfig,
         database: &DatabaseConfig,
@@ -72,9 +73,9 @@ impl Inner {
             stores: Stores::default(),
             loaders: Loaders::default(),
             readers: Semaphore::new(parameters.readers),
-            touched: Touched::default(),
+            last_touches: LastTouches::default(),
             announcing: Arc::default(),
-            marks: Marks::default(),
+            write_ids: WriteIds::default(),
             tracker: TaskTracker::new(),
             parameters,
             clock,
@@ -134,32 +135,32 @@ impl Inner {
         match error {
             None => self.stores.redis().succeed(),
             Some(error) => {
-                let turn = self.stores.redis().fail(error.clone(), self.now());
-                self.stores.announce(Serving::Redis, turn, Some(error));
+                let transition = self.stores.redis().fail(error.clone(), self.now());
+                self.stores.announce(Serving::Redis, transition, Some(error));
             }
         }
     }
 
     /// Redis was told of a change: it took it, refused it, or gave no answer.
     pub(super) fn redis_was_told(&self, fault: Option<&Fault>) {
-        let turn = match fault {
+        let transition = match fault {
             None => self.stores.redis().obey(),
             Some(fault) if fault.refused => self.stores.redis().refuse(fault.error.clone()),
             Some(fault) => return self.redis_said(Some(&fault.error)),
         };
-        self.stores.announce(Serving::Redis, turn, fault.map(|fault| &fault.error));
+        self.stores.announce(Serving::Redis, transition, fault.map(|fault| &fault.error));
     }
 
     /// The database gave an answer, or none.
     pub(super) fn database_said(&self, error: Option<&Error>) {
         match error {
             None => {
-                let turn = self.stores.database().succeed_probe(self.now());
-                self.stores.announce(Serving::Database, turn, None);
+                let transition = self.stores.database().succeed_probe(self.now());
+                self.stores.announce(Serving::Database, transition, None);
             }
             Some(error) => {
-                let turn = self.stores.database().fail(error.clone(), self.now());
-                self.stores.announce(Serving::Database, turn, Some(error));
+                let transition = self.stores.database().fail(error.clone(), self.now());
+                self.stores.announce(Serving::Database, transition, Some(error));
             }
         }
     }
@@ -174,9 +175,9 @@ impl Inner {
     pub(super) async fn pass(&self, _: &str) {}
 }
 
-impl fmt::Debug for Inner {
+impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner")
+        f.debug_struct("Engine")
             .field("authority", &self.authority)
             .field("cache", &self.cache)
             .field("parameters", &self.parameters)

@@ -14,11 +14,11 @@ use crate::clock::uptime::Uptime;
 /// The places of one store, each open until it is held.
 #[derive(Clone, Default)]
 pub struct Hooks {
-    places: Arc<Mutex<HashMap<String, Arc<Place>>>>,
+    places: Arc<Mutex<HashMap<String, Arc<HookPoint>>>>,
     pub(crate) uptime: Uptime,
 }
 
-struct Place {
+struct HookPoint {
     /// How many have come by since it is held.
     reached: watch::Sender<usize>,
     held: watch::Sender<bool>,
@@ -28,7 +28,7 @@ impl Hooks {
     /// Whoever comes to `place` from now on stays there.
     pub fn hold(&self, place: &str) {
         let fresh =
-            Arc::new(Place { reached: watch::Sender::new(0), held: watch::Sender::new(true) });
+            Arc::new(HookPoint { reached: watch::Sender::new(0), held: watch::Sender::new(true) });
         if let Some(old) = self.lock().insert(place.to_owned(), fresh) {
             let _ = old.held.send_replace(false);
         }
@@ -62,7 +62,7 @@ impl Hooks {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Place>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<HookPoint>>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

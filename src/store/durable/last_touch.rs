@@ -13,9 +13,9 @@ const SESSIONS_MAX: usize = 65_536;
 
 /// When the activity of a session was last written to the database, as far as this instance knows.
 #[derive(Debug, Default)]
-pub(super) struct Touched(Mutex<HashMap<SessionId, Timestamp>>);
+pub(super) struct LastTouches(Mutex<HashMap<SessionId, Timestamp>>);
 
-impl Touched {
+impl LastTouches {
     pub(super) fn note(&self, id: &SessionId, activity: Timestamp) {
         let mut touched = self.lock();
         if touched.len() >= SESSIONS_MAX && !touched.contains_key(id) {

@@ -5,7 +5,7 @@ use crate::{
     session::{record::Record, token::SessionId},
     store::{
         database::Row,
-        durable::engine::Inner,
+        durable::engine::Engine,
         redis::copies::{Fault, Found, Lease, Link},
     },
 };
@@ -26,7 +26,7 @@ struct Fill {
     lease: Lease,
 }
 
-impl Inner {
+impl Engine {
     pub(super) async fn load(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let fill = match self.copy(id).await {
             Copy::Found(record) => return Ok(Some(record)),
@@ -98,7 +98,7 @@ impl Inner {
             Found::Nothing => {}
         }
         // Taken before the database is asked: whatever is committed after that destroys it.
-        let Ok(random) = self.marks.draw() else { return Ok(Copy::Missing(None)) };
+        let Ok(random) = self.write_ids.draw() else { return Ok(Copy::Missing(None)) };
         let lease = link.lease(generation, id, random, self.parameters.fill_lease).await;
         let lease = match lease {
             // A full Redis takes no copy, and reads go on.
@@ -157,7 +157,7 @@ impl Inner {
             let Some(finished) = self.database().read(id).await? else { return Ok(None) };
             row = finished;
         }
-        self.touched.note(id, row.record.last_activity());
+        self.last_touches.note(id, row.record.last_activity());
         row.record.allow_for_late_activity(self.clock().now(), |idle| self.touch_interval(idle));
         Ok(Some(row))
     }

@@ -6,7 +6,7 @@ use crate::{
     session::token::SessionId,
     store::{
         database::Epoch,
-        durable::{engine::Inner, journal::Order},
+        durable::{engine::Engine, journal::Order},
         redis::copies::{Fault, Link},
     },
 };
@@ -14,7 +14,7 @@ use crate::{
 /// Ends that one command tells of.
 const ENDS_PER_COMMAND: usize = 256;
 
-impl Inner {
+impl Engine {
     /// Tells Redis, in the generation and at the server that the database named after the commit.
     /// Answers whether Redis took it; if not, this instance believes it no longer about `id`.
     pub(super) async fn push(&self, id: &SessionId, order: &Order, epoch: Option<&Epoch>) -> bool {

@@ -9,11 +9,11 @@ use crate::{
             Write, WriteFault, Written,
             renewal::{self, Steps},
         },
-        durable::{engine::Inner, journal::Order, write::Doubt},
+        durable::{engine::Engine, journal::Order, write::Doubt},
     },
 };
 
-impl Inner {
+impl Engine {
     /// The first step of a renewal, or a sign-in without one.
     pub(super) async fn login(&self, login: Login<'_>) -> Result<SaveOutcome, Error> {
         let (begun, lost) = renewal::begin(Write::login(login), self).await?;
@@ -23,7 +23,7 @@ impl Inner {
             self.acknowledge(self.now(), false).await;
         }
         if matches!(begun, SaveOutcome::Saved) {
-            self.touched.note(login.new, login.record.last_activity());
+            self.last_touches.note(login.new, login.record.last_activity());
         }
         self.pass("after-begin").await;
         Ok(begun)
@@ -39,7 +39,7 @@ impl Inner {
     }
 }
 
-impl Steps for Inner {
+impl Steps for Engine {
     /// One step in the database, and Redis told of what it means for the old id.
     async fn step(&self, write: Write) -> Result<Written, WriteFault> {
         let Write::Finish { old, expected, .. } = write else {
@@ -66,7 +66,7 @@ impl Steps for Inner {
     }
 }
 
-impl Inner {
+impl Engine {
     /// Nothing can be cached about the new id, and the old one lives on; but the oldest of too many
     /// may have ended.
     async fn first_step(&self, write: Write) -> Result<Written, WriteFault> {
@@ -110,7 +110,7 @@ impl Inner {
 
 /// Dropped by a caller who left, or because nobody knows whether it happened, a change of nobody knows
 /// whom may be under way: Redis is not believed about anybody until the journal has told.
-struct Disbelief<'a>(Option<&'a Inner>);
+struct Disbelief<'a>(Option<&'a Engine>);
 
 impl Disbelief<'_> {
     fn dispel(mut self) {

@@ -2,11 +2,11 @@
 
 use crate::{
     error::Causes,
-    store::durable::{breaker::Breaker, engine::Inner},
+    store::durable::{breaker::Breaker, engine::Engine},
     telemetry::status::{CopyStatus, Serving, Status, StoreStatus},
 };
 
-impl Inner {
+impl Engine {
     pub(super) fn status(&self) -> Status {
         let now = self.now();
         let redis = store_status(&self.stores.redis(), self.cache.size());

@@ -5,14 +5,14 @@ use crate::{
     session::token::SessionId,
     store::{
         database::Snapshot,
-        durable::{engine::Inner, journal, push::carry_out},
+        durable::{engine::Engine, journal, push::carry_out},
     },
 };
 
 /// Rows that are looked at together.
 const ROWS_AT_ONCE: usize = 32;
 
-impl Inner {
+impl Engine {
     pub(super) async fn sweep(&self, journal: &[(SessionId, u64)]) {
         if !self.stores.redis().is_closed() {
             return;

@@ -9,7 +9,7 @@ use crate::{
     store::{
         SaveOutcome,
         database::{Committed, Ended, Epoch, Terms, Write, WriteFault, Written},
-        durable::{engine::Inner, journal::Order, load::is_away},
+        durable::{engine::Engine, journal::Order, load::is_away},
     },
 };
 
@@ -20,7 +20,7 @@ pub(super) struct Done {
     pub(super) at: Moment,
 }
 
-impl Inner {
+impl Engine {
     /// A fresh id: nothing can be cached about it, so Redis need not be told.
     pub(super) async fn create(
         &self,
@@ -31,7 +31,7 @@ impl Inner {
         let write = Write::Create { id: *id, record: record.clone(), terms };
         match self.commit(write).await {
             Ok(Done { written: Written::Done { .. }, .. }) => {
-                self.touched.note(id, record.last_activity());
+                self.last_touches.note(id, record.last_activity());
                 Ok(SaveOutcome::Saved)
             }
             Ok(_) => Ok(SaveOutcome::Taken),
@@ -55,7 +55,7 @@ impl Inner {
             Written::Done { version, .. } => {
                 let order = Order::Put(Box::new(record.clone()));
                 self.told(doubt, &order, version, &done).await;
-                self.touched.note(id, record.last_activity());
+                self.last_touches.note(id, record.last_activity());
                 Ok(SaveOutcome::Saved)
             }
             // An attempt of ours that nobody has heard of: Redis has not either.
@@ -209,14 +209,14 @@ impl Inner {
 /// is dropped so, by a caller who left or because nobody knows whether the change happened, this
 /// instance does not believe Redis about that session until the journal has told.
 pub(super) struct Doubt<'a> {
-    inner: &'a Inner,
+    engine: &'a Engine,
     id: SessionId,
     doubted: bool,
 }
 
 impl<'a> Doubt<'a> {
-    pub(super) fn about(inner: &'a Inner, id: SessionId) -> Self {
-        Self { inner, id, doubted: true }
+    pub(super) fn about(engine: &'a Engine, id: SessionId) -> Self {
+        Self { engine, id, doubted: true }
     }
 
     pub(super) fn dispel(mut self) {
@@ -241,7 +241,7 @@ impl<'a> Doubt<'a> {
 impl Drop for Doubt<'_> {
     fn drop(&mut self) {
         if self.doubted {
-            self.inner.authority.trust().set_aside(self.id, self.inner.now());
+            self.engine.authority.trust().set_aside(self.id, self.engine.now());
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     session::{
         record::{Activity, Record, format::ACTIVITY_OFFSET},
         token::SessionId,
-        write_id::Mark,
+        write_id::WriteId,
     },
     store::redis::{
         RedisConfig,
@@ -137,7 +137,7 @@ impl Link {
         &mut self,
         generation: u64,
         id: &SessionId,
-        random: Mark,
+        random: WriteId,
         life: Duration,
     ) -> Result<Option<Lease>, Fault> {
         let mut lease = Lease([b'L'; 17]);

@@ -10,7 +10,7 @@ use redis::{FromRedisValue as _, Value};
 
 use crate::{
     error::{ConfigError, Error, ErrorKind},
-    session::write_id::Mark,
+    session::write_id::WriteId,
     store::redis::{
         RedisConfig,
         client::{
@@ -39,12 +39,12 @@ pub(crate) struct Entry<'a> {
 pub(crate) struct Taken {
     /// The value, as long as it lives.
     pub(crate) value: Option<Vec<u8>>,
-    pub(crate) turn: Turn,
+    pub(crate) filler: Filler,
 }
 
-/// Whose turn it is to fill an entry.
+/// Who fills an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum Filler {
     /// Nobody's: it is fresh.
     Nobody,
     /// The caller's, who holds the lease now.
@@ -75,7 +75,7 @@ impl Entries {
     pub(crate) async fn take(
         &self,
         entry: Entry<'_>,
-        lease: &Mark,
+        lease: &WriteId,
         life: Duration,
         ahead: Duration,
     ) -> Result<Taken, Error> {
@@ -87,22 +87,22 @@ impl Entries {
             Err(error) | Ok(Err(error)) => return Err(error),
             Ok(Ok(_)) => return Err(unreadable()),
         };
-        let [value, turn] = <[Value; 2]>::try_from(both).map_err(|_| unreadable())?;
+        let [value, filler] = <[Value; 2]>::try_from(both).map_err(|_| unreadable())?;
         let value = Option::<Vec<u8>>::from_redis_value(value).map_err(|_| unreadable())?;
-        let turn = match turn {
-            Value::Int(0) => Turn::Nobody,
-            Value::Int(1) => Turn::Ours,
-            Value::Int(2) => Turn::Theirs,
-            _ => Turn::Full,
+        let filler = match filler {
+            Value::Int(0) => Filler::Nobody,
+            Value::Int(1) => Filler::Ours,
+            Value::Int(2) => Filler::Theirs,
+            _ => Filler::Full,
         };
-        Ok(Taken { value, turn })
+        Ok(Taken { value, filler })
     }
 
     /// Fills an entry, if the lease still stands; answers whether it did.
     pub(crate) async fn fill(
         &self,
         entry: Entry<'_>,
-        lease: &Mark,
+        lease: &WriteId,
         value: &[u8],
         life: Duration,
     ) -> Result<bool, Error> {
@@ -113,7 +113,7 @@ impl Entries {
     }
 
     /// Gives the lease back and fills nothing.
-    pub(crate) async fn release(&self, entry: Entry<'_>, lease: &Mark) -> Result<(), Error> {
+    pub(crate) async fn release(&self, entry: Entry<'_>, lease: &WriteId) -> Result<(), Error> {
         self.fill(entry, lease, b"", Duration::ZERO).await.map(|_| ())
     }
 

@@ -1,10 +1,10 @@
-//! Which entry of the cache: pure.
+//! The id of an entry of the cache: pure.
 
 use crate::directory::cached::envelope::Kind;
 
-/// An entry of a user.
+/// The id of an entry of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct EntryId {
     pub(super) kind: Kind,
     pub(super) user: Box<str>,
     /// Of a platform, else empty.
