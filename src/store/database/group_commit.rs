@@ -175,7 +175,7 @@ impl Inner {
             let id = job.write.id().copied();
             let mut same = vec![job];
             let is_of_it = |next: &Job| id.is_some() && next.write.id().copied() == id;
-            while let Some(next) = jobs.next_if(&is_of_it) {
+            while let Some(next) = jobs.next_if(is_of_it) {
                 same.push(next);
             }
             let _ = tasks.spawn(Self::run_in_turn(Arc::clone(self), Arc::clone(&places), same));
