@@ -128,8 +128,8 @@ impl Disbelief<'_> {
 
 impl Drop for Disbelief<'_> {
     fn drop(&mut self) {
-        if let Some(inner) = self.0 {
-            inner.authority.trust().stop_believing(inner.now());
+        if let Some(engine) = self.0 {
+            engine.authority.trust().stop_believing(engine.now());
         }
     }
 }
