@@ -64,9 +64,9 @@
 //!
 //! # Forged requests
 //!
-//! Browsers send cookies with whatever page makes them send a request. [`CsrfLayer`], inside of this
-//! layer, lets only those pass that come from a page of the session: by `Sec-Fetch-Site` or `Origin`,
-//! and by a token of [`SessionContext::csrf_token`].
+//! Browsers send cookies with whatever page makes them send a request. [`CsrfLayer`], inside of
+//! this layer, lets only those pass that come from a page of the session: by `Sec-Fetch-Site` or
+//! `Origin`, and by a token of [`SessionContext::csrf_token`].
 //!
 //! # Stores
 //!
@@ -75,20 +75,21 @@
 //!   repository what to do when something breaks.
 //! - [`RedisStore`]: Redis alone. Sessions live as long as Redis keeps them.
 //! - `DatabaseStore`: a SQLite file or PostgreSQL alone.
-//! - [`MemoryStore`]: for tests, with a [`ManualClock`] so that they need neither servers nor sleeps.
+//! - [`MemoryStore`]: for tests, with a [`ManualClock`] so that they need neither servers nor
+//!   sleeps.
 //! - Your own: implement [`Store`], whose contract the `testing` feature checks.
 //!
-//! [`RedisSessionLayer::status`] tells how the store does, [`RedisSessionLayer::report`] this and how often
-//! what has happened, as JSON and as metrics.
+//! [`RedisSessionLayer::status`] tells how the store does, [`RedisSessionLayer::report`] this and
+//! how often what has happened, as JSON and as metrics.
 //!
 //! # Users, platforms and settings
 //!
 //! Implement [`Directory`] over whatever keeps your users, and a session can tell [who its user
 //! is](SessionContext::user_info) and [which platform is active](SessionContext::platform_info),
 //! [switch it](SessionContext::switch_platform), and [end when its user is deactivated or
-//! deleted](SessionContext::validate_user). `CachedDirectory` (feature `redis`) keeps the answers in
-//! Redis: one loader at a time, no old value after a change, the source's own answer when Redis is
-//! away, and credentials only as ciphertext (feature `sealed`).
+//! deleted](SessionContext::validate_user). `CachedDirectory` (feature `redis`) keeps the answers
+//! in Redis: one loader at a time, no old value after a change, the source's own answer when Redis
+//! is away, and credentials only as ciphertext (feature `sealed`).
 //!
 //! # Deployment caveats
 //!
@@ -98,11 +99,11 @@
 //! - Put a time-out layer outside of this one: hyper drops a handler whose client is gone, and a
 //!   handler that is dropped changes nothing.
 //! - Call [`RedisSessionLayer::shutdown`] after the server has drained its connections.
-//! - With Redis alone, a server that restarts from a snapshot, fails over to a replica that lags, or
-//!   evicts keys can bring back a session that was logged out, or lose one. Run it with
+//! - With Redis alone, a server that restarts from a snapshot, fails over to a replica that lags,
+//!   or evicts keys can bring back a session that was logged out, or lose one. Run it with
 //!   `maxmemory-policy noeviction`. The absolute timeout bounds the harm.
-//! - A stream that changes a session for the first time cannot send a cookie any more: such a change
-//!   is refused with `Closed`.
+//! - A stream that changes a session for the first time cannot send a cookie any more: such a
+//!   change is refused with `Closed`.
 //!
 //! # Cargo features
 //!
@@ -111,7 +112,7 @@
 //! | `redis` (default) | [`RedisStore`] and [`RedisConfig`] |
 //! | `sqlite` | `DatabaseStore` on a SQLite file, and with `redis` `DurableStore` |
 //! | `postgres` | the same on PostgreSQL |
-//! | `tls` | `rediss://` addresses, and TLS to PostgreSQL, by rustls and the system's certificates |
+//! | `tls` | `rediss://` addresses, TLS to PostgreSQL, by rustls and the system's certificates |
 //! | `sealed` | records that only the client's token opens, `Builder::seal_records`; `KeyRing` |
 //! | `axum` | [`SessionContext`] and `guard::SignedIn` as arguments of axum's handlers |
 //! | `testing` | the conformance suite for authors of stores |

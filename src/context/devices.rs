@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl SessionContext {
-    /// All sessions of the user who is signed in, the latest sign-in first. With Redis alone one round
-    /// trip and one more for each 500 of them, with a database one.
+    /// All sessions of the user who is signed in, the latest sign-in first. With Redis alone one
+    /// round trip and one more for each 500 of them, with a database one.
     ///
     /// # Errors
     ///
@@ -31,8 +31,8 @@ impl SessionContext {
     }
 
     /// Ends one session of the user who is signed in, at once and for every instance; this very one
-    /// as [`logout`](Self::logout) does. False if it is no session of theirs, was over already, or has
-    /// another id by now: [`sessions`](Self::sessions) tells.
+    /// as [`logout`](Self::logout) does. False if it is no session of theirs, was over already, or
+    /// has another id by now: [`sessions`](Self::sessions) tells.
     ///
     /// # Errors
     ///
@@ -56,9 +56,9 @@ impl SessionContext {
         self.session.within_budget(self.session.backend.revoke(&user, id)).await
     }
 
-    /// Ends every session of the user who is signed in but this one, at once and for every instance,
-    /// and every [sign-in](Self::begin_login) whose password was checked before; answers how many
-    /// were alive. To be called when a password changes.
+    /// Ends every session of the user who is signed in but this one, at once and for every
+    /// instance, and every [sign-in](Self::begin_login) whose password was checked before; answers
+    /// how many were alive. To be called when a password changes.
     ///
     /// # Errors
     ///
@@ -83,8 +83,8 @@ impl SessionContext {
     }
 
     /// Ends this session and every other one of its user, at once and in the store; the cookie is
-    /// cleared. A session without a user ends alone. Where a [`login`](Self::login) of somebody else
-    /// is not stored yet, the sessions of both end.
+    /// cleared. A session without a user ends alone. Where a [`login`](Self::login) of somebody
+    /// else is not stored yet, the sessions of both end.
     ///
     /// # Errors
     ///
@@ -120,8 +120,8 @@ impl SessionContext {
         self.logout().await
     }
 
-    /// What the owner calls this session, at most 128 bytes; `None` takes it away. Buffered until the
-    /// response.
+    /// What the owner calls this session, at most 128 bytes; `None` takes it away. Buffered until
+    /// the response.
     ///
     /// # Errors
     ///

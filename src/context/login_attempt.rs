@@ -35,8 +35,8 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `Invalid` for an empty user or one above 1,024 bytes; `Misconfigured` with a store that keeps
-    /// no list of a user's sessions.
+    /// `Invalid` for an empty user or one above 1,024 bytes; `Misconfigured` with a store that
+    /// keeps no list of a user's sessions.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

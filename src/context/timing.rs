@@ -100,8 +100,8 @@ impl SessionContext {
         self.read(|state| Ok(state.base()?.map(|record| record.end()))).await?
     }
 
-    /// This request is no activity: what a page asks by itself, again and again, keeps no session alive.
-    /// A change is activity all the same, and so is [`touch`](Self::touch).
+    /// This request is no activity: what a page asks by itself, again and again, keeps no session
+    /// alive. A change is activity all the same, and so is [`touch`](Self::touch).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

@@ -14,8 +14,8 @@ use pin_project::pin_project;
 /// The body of a request or of a response that went through [`CsrfLayer`](crate::CsrfLayer).
 ///
 /// Of a request: as it came, frame by frame; or, if the layer had to read a form for its token, the
-/// same bytes and trailers again. Of a response: the inner service's, or the text of a refusal. Data
-/// are [`Bytes`]: nothing is copied where they were before.
+/// same bytes and trailers again. Of a response: the inner service's, or the text of a refusal.
+/// Data are [`Bytes`]: nothing is copied where they were before.
 #[pin_project]
 pub struct CsrfBody<B>(#[pin] Kind<B>);
 

@@ -64,9 +64,9 @@ impl CsrfBuilder {
         self
     }
 
-    /// The most that is read of a form to find its token, in bytes; a larger one is refused with 413.
-    /// What has its token in the header is not read, so its size does not matter. From 128 bytes to
-    /// 16 MiB. Defaults to 64 KiB.
+    /// The most that is read of a form to find its token, in bytes; a larger one is refused with
+    /// status 413. What has its token in the header is not read, so its size does not matter. From
+    /// 128 bytes to 16 MiB. Defaults to 64 KiB.
     ///
     /// ```
     /// # use tower_redis_session::CsrfLayer;
@@ -91,9 +91,9 @@ impl CsrfBuilder {
     }
 
     /// Origins besides the service's own whose pages may send requests, as browsers write them:
-    /// `https://app.example.org`, with a port that is not the scheme's usual one. Also the service's
-    /// own, where a proxy does not pass on the `Host` that the browser sent. They need a token all
-    /// the same. Defaults to none.
+    /// `https://app.example.org`, with a port that is not the scheme's usual one. Also the
+    /// service's own, where a proxy does not pass on the `Host` that the browser sent. They need a
+    /// token all the same. Defaults to none.
     ///
     /// ```
     /// # use tower_redis_session::CsrfLayer;
@@ -137,8 +137,8 @@ impl CsrfBuilder {
         self
     }
 
-    /// Lets requests pass unverified for which `exempt` says so. Whatever a page of another site can
-    /// bring about, such as a header without CORS, is no reason. Each call adds one.
+    /// Lets requests pass unverified for which `exempt` says so. Whatever a page of another site
+    /// can bring about, such as a header without CORS, is no reason. Each call adds one.
     ///
     /// ```
     /// # use tower_redis_session::CsrfLayer;
@@ -153,8 +153,9 @@ impl CsrfBuilder {
         self
     }
 
-    /// Answers what is refused by `refusal`, from why, and from the head of the request: JSON, a page, a
-    /// redirect to a fresh form. Defaults to [`CsrfError::response`] with a line of plain text that does not tell the fault.
+    /// Answers what is refused by `refusal`, from why, and from the head of the request: JSON, a
+    /// page, a redirect to a fresh form. Defaults to [`CsrfError::response`] with a line of plain
+    /// text that does not tell the fault.
     ///
     /// ```
     /// # use http::request::Parts;

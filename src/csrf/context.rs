@@ -21,7 +21,8 @@ impl SessionContext {
     ///
     /// What is buffered and will give the session a new id (a login, a renewal, the first value of
     /// a new session) is stored first, as by [`save`](Self::save), so that the token is one for the
-    /// new id. Ask for it after such changes: one that was issued before them is foreign afterwards.
+    /// new id. Ask for it after such changes: one that was issued before them is foreign
+    /// afterwards.
     ///
     /// # Errors
     ///
@@ -50,8 +51,8 @@ impl SessionContext {
     }
 
     /// Verifies a token by hand: where [`CsrfLayer`](crate::CsrfLayer) does not look, as in the
-    /// parts of a `multipart/form-data` body. One store round trip at most, that of the first touch;
-    /// none for text that is no token.
+    /// parts of a `multipart/form-data` body. One store round trip at most, that of the first
+    /// touch; none for text that is no token.
     ///
     /// # Errors
     ///

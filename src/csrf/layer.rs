@@ -13,9 +13,9 @@ use crate::csrf::{rules::Rules, service::CsrfService};
 /// request two things are asked, the cheap one first:
 ///
 /// 1. That no other site sent it, as the browser tells: `Sec-Fetch-Site` is `same-origin` or
-///    `none`; where it is missing, `Origin` is the service's own, by `Host` or the request's target;
-///    or `Origin` is a trusted one. `Origin: null` is no origin. Where both headers are missing it
-///    was an old browser, or none, and the token decides alone.
+///    `none`; where it is missing, `Origin` is the service's own, by `Host` or the request's
+///    target; or `Origin` is a trusted one. `Origin: null` is no origin. Where both headers are
+///    missing it was an old browser, or none, and the token decides alone.
 /// 2. A token of [`SessionContext::csrf_token`](crate::SessionContext::csrf_token): in the header
 ///    `x-csrf-token`, or else in the field `csrf_token` of an `application/x-www-form-urlencoded`
 ///    body. The body is read for that, up to 64 KiB, and handed to the inner service as it came.
@@ -72,13 +72,14 @@ use crate::csrf::{rules::Rules, service::CsrfService};
 ///
 /// # Deployment caveat
 ///
-/// - `SameSite` does not replace this: pages of sibling hosts are of the same site, and send cookies.
+/// - `SameSite` does not replace this: pages of sibling hosts are of the same site, and send
+///   cookies.
 /// - A script that got into a page sends what it likes: no token helps against that.
 /// - `GET` must change nothing. Upgrades to WebSocket are `GET`s and pass: check their `Origin`.
 ///   What rewrites methods (`X-HTTP-Method-Override`) belongs outside of this layer.
 /// - A proxy has to pass on the `Host` that the browser sent, or the service's own origin has to be
-///   among the [trusted ones](crate::CsrfBuilder::trusted_origins). Where `Origin` decides, `http` and
-///   `https` of one host are told apart by port alone, so let encrypted sites send HSTS.
+///   among the [trusted ones](crate::CsrfBuilder::trusted_origins). Where `Origin` decides, `http`
+///   and `https` of one host are told apart by port alone, so let encrypted sites send HSTS.
 /// - Keep the prefix `__Host-` of the session's cookie: without it whoever holds a sibling host can
 ///   plant a visitor's cookie, and so forge what visitors without a session send, as a login.
 /// - A page that is open during a login, a renewal or a logout holds a token that is over: let the

@@ -32,21 +32,22 @@ mod times;
 /// - **Read through.** What Redis does not have is asked of the source by whoever holds the lease
 ///   for it; others wait for the answer, within this process and across processes. Before it ends
 ///   an entry is brought up to date in the background, and nobody waits.
-/// - **Right.** After a change call [`invalidate_user`](Self::invalidate_user) and the like, or wrap
-///   the save in [`change`](Self::change): from then on nobody reads the old value, nor does a loader
-///   put it back that read it before. Without that an entry is old by its time to live at most, and
-///   by what its loader took.
+/// - **Right.** After a change call [`invalidate_user`](Self::invalidate_user) and the like, or
+///   wrap the save in [`change`](Self::change): from then on nobody reads the old value, nor does a
+///   loader put it back that read it before. Without that an entry is old by its time to live at
+///   most, and by what its loader took.
 /// - **Redis may be away.** Then the source answers, within the budget. An invalidation that Redis
 ///   did not confirm is remembered and repeated until it does; until then this process asks the
-///   source for what was changed. Other processes may read the old value from a Redis that they still
-///   reach, and if this one dies meanwhile, or Redis comes back with older data, the time to live is
-///   the bound.
-/// - **Secrets.** Credentials are kept only if there is a key ring (crate feature `sealed`), and then
-///   as ciphertext. What does not open is asked of the source. Everything else lies there readable.
+///   source for what was changed. Other processes may read the old value from a Redis that they
+///   still reach, and if this one dies meanwhile, or Redis comes back with older data, the time to
+///   live is the bound.
+/// - **Secrets.** Credentials are kept only if there is a key ring (crate feature `sealed`), and
+///   then as ciphertext. What does not open is asked of the source. Everything else lies there
+///   readable.
 ///
-/// A user or credentials that do not exist are asked for each time, so that they are there as soon as
-/// they exist. An entry above 64 KiB is not kept. A user id or a platform id above 1,024 bytes is
-/// asked of the source alone.
+/// A user or credentials that do not exist are asked for each time, so that they are there as soon
+/// as they exist. An entry above 64 KiB is not kept. A user id or a platform id above 1,024 bytes
+/// is asked of the source alone.
 ///
 /// Clones share one cache and its connections.
 ///

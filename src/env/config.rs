@@ -36,7 +36,7 @@ use crate::{
 /// | `SESSIONS_PER_USER` | how many at most | no limit |
 /// | `SESSION_CSRF_LIFETIME` | whole seconds | `3600` |
 /// | `SESSION_DEVICES` | `true`: the device behind each session is noted | `false` |
-/// | `SESSION_TRUSTED_PROXIES` | networks, with commas: see `DeviceConfig::trusted_proxies` | none |
+/// | `SESSION_TRUSTED_PROXIES` | networks, by commas: see `DeviceConfig::trusted_proxies` | none |
 /// | `SESSION_STORE_BUDGET_MS` | whole milliseconds | `1000` |
 /// | `SESSION_STRICT` | `true`: see `DurableBuilder::strict` | `false` |
 ///
@@ -137,7 +137,8 @@ impl Config {
     ///
     /// ```
     /// # use tower_redis_session::Config;
-    /// let config = Config::from_lookup(|name| (name == "SESSION_STORAGE").then(|| "redis".into()))?;
+    /// let only_redis = |name: &str| (name == "SESSION_STORAGE").then(|| "redis".to_owned());
+    /// let config = Config::from_lookup(only_redis)?;
     /// assert!(config.redis().is_some());
     /// assert!(Config::from_lookup(|_| None)?.redis().is_none());
     /// # Ok::<(), tower_redis_session::ConfigError>(())

@@ -73,7 +73,8 @@ impl Storage {
             None => {
                 for name in REDIS.iter().chain(&["DATABASE_URL"]) {
                     if variables.text(name)?.is_some() {
-                        // Sessions in memory where a store was meant would be lost at every restart.
+                        // Sessions in memory where a store was meant would be lost at every
+                        // restart.
                         return fault(
                             "is not set although a store is: say redis, database or memory",
                         );

@@ -29,10 +29,10 @@ pub trait Deny<B>: Clone {
 /// Ready answers: JSON, a redirect, or whichever the client takes.
 ///
 /// JSON is `{"error":"unauthenticated"}` with the [code](Denied::code), and `"login"` where one can
-/// sign in. A redirect is 303 See Other (RFC 9110 section 15.4.4) to the login page, with the place that a
-/// `GET` asked for as `next`; see [`safe_next`](crate::guard::safe_next). What no sign-in can mend is told
-/// with its status instead: a role that is missing, a store that does not answer. Nothing of it is kept
-/// by caches.
+/// sign in. A redirect is 303 See Other (RFC 9110 section 15.4.4) to the login page, with the place
+/// that a `GET` asked for as `next`; see [`safe_next`](crate::guard::safe_next). What no sign-in
+/// can mend is told with its status instead: a role that is missing, a store that does not answer.
+/// Nothing of it is kept by caches.
 #[derive(Clone, Debug)]
 pub struct DenyWith {
     way: Way,
@@ -191,8 +191,9 @@ fn json(
     let headers = response.headers_mut();
     let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if denied.status() == StatusCode::UNAUTHORIZED {
-        // A 401 has to name a way (RFC 9110 section 15.5.2): for tokens in that header there is a scheme
-        // (RFC 6750 section 3), and for all others one by which no browser asks for a password.
+        // A 401 has to name a way (RFC 9110 section 15.5.2): for tokens in that header there is a
+        // scheme (RFC 6750 section 3), and for all others one by which no browser asks for a
+        // password.
         let bearer = session.is_some_and(SessionContext::is_asked_by_authorization);
         let way = HeaderValue::from_static(if bearer { "Bearer" } else { "Session" });
         let _ = headers.insert(WWW_AUTHENTICATE, way);

@@ -55,7 +55,8 @@ impl Denied {
     #[must_use]
     pub fn by(error: Error) -> Self {
         let reason = match error.kind() {
-            // What cannot be read, or be told apart, opens nothing, and a new sign-in is the way on.
+            // What cannot be read, or be told apart, opens nothing, and a new sign-in is the way
+            // on.
             ErrorKind::Absent | ErrorKind::Revoked | ErrorKind::Corrupt | ErrorKind::Ambiguous => {
                 DeniedReason::Unauthenticated
             }

@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Who is signed in, as an argument of an axum handler; else the handler is not called, and the client
-/// gets the answer of [`DenyWith`](crate::guard::DenyWith) in JSON.
+/// Who is signed in, as an argument of an axum handler; else the handler is not called, and the
+/// client gets the answer of [`DenyWith`](crate::guard::DenyWith) in JSON.
 ///
 /// ```
 /// use axum::{Router, body::Body, routing::get};
@@ -50,8 +50,8 @@ pub struct SignedIn {
     pub user: String,
 }
 
-/// Who is signed in and the platform that the session has chosen, as an argument of an axum handler; else
-/// as with [`SignedIn`].
+/// Who is signed in and the platform that the session has chosen, as an argument of an axum
+/// handler; else as with [`SignedIn`].
 ///
 /// ```
 /// use tower_redis_session::guard::OnPlatform;

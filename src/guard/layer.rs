@@ -97,7 +97,8 @@ impl<F> RequireLayer<Role<F>> {
 }
 
 impl<F> RequireLayer<That<F>> {
-    /// Somebody is signed in, and `holds` says so. An error is answered as that of the session's own.
+    /// Somebody is signed in, and `holds` says so. An error is answered as that of the session's
+    /// own.
     ///
     /// ```
     /// # use tower_redis_session::{SessionContext, guard::RequireLayer};

@@ -1,8 +1,8 @@
 //! Guards: services that only requests reach which have what they need.
 //!
-//! A guard stands inside of [`RedisSessionLayer`](crate::RedisSessionLayer), and guards can stand in each
-//! other. It asks before the request goes on, and answers in its place: browsers are sent to where
-//! they can get what is missing, other clients are told in JSON.
+//! A guard stands inside of [`RedisSessionLayer`](crate::RedisSessionLayer), and guards can stand
+//! in each other. It asks before the request goes on, and answers in its place: browsers are sent
+//! to where they can get what is missing, other clients are told in JSON.
 //!
 //! ```
 //! use std::{convert::Infallible, time::Duration};
@@ -34,14 +34,14 @@
 //!
 //! # Deployment caveat
 //!
-//! A router that strips the prefix of what it nests leaves a guard inside with a part of the path, and
-//! so with a wrong `next`: guard what is nested from outside. A login page that sends on whoever is
-//! signed in has to ask all the same where a guard wants a fresh sign-in, or the two send the browser
-//! to and fro.
+//! A router that strips the prefix of what it nests leaves a guard inside with a part of the path,
+//! and so with a wrong `next`: guard what is nested from outside. A login page that sends on
+//! whoever is signed in has to ask all the same where a guard wants a fresh sign-in, or the two
+//! send the browser to and fro.
 //!
-//! A guard asks when a request comes. One that is under way when the session ends goes on to its end;
-//! what it does to the session is dropped. A store that does not answer is no reason to send anybody to
-//! sign in: that is a 503, for browsers too.
+//! A guard asks when a request comes. One that is under way when the session ends goes on to its
+//! end; what it does to the session is dropped. A store that does not answer is no reason to send
+//! anybody to sign in: that is a 503, for browsers too.
 
 // | file | holds |
 // |---|---|

@@ -8,15 +8,16 @@ const NEXT_MAX: usize = 2_048;
 /// `next` if it leads to a place on this site, for a login page that sends its user on.
 ///
 /// That is a path, perhaps with a query, that starts with one slash and stays one however it is
-/// read: no second slash or backslash that would begin another host, also behind dots, no control letter
-/// that browsers drop, nothing of this behind percent signs. All of it is visible ASCII, as browsers send
-/// it, so that it can stand in a `Location` as it is.
+/// read: no second slash or backslash that would begin another host, also behind dots, no control
+/// letter that browsers drop, nothing of this behind percent signs. All of it is visible ASCII, as
+/// browsers send it, so that it can stand in a `Location` as it is.
 ///
 /// ```
 /// use tower_redis_session::guard::safe_next;
 ///
 /// assert_eq!(safe_next("/account?tab=keys"), Some("/account?tab=keys"));
-/// for elsewhere in ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example"] {
+/// assert_eq!(safe_next("https://evil.example"), None);
+/// for elsewhere in ["//evil.example", "/\\evil.example", "/\t/evil.example"] {
 ///     assert_eq!(safe_next(elsewhere), None);
 /// }
 /// ```

@@ -35,8 +35,8 @@ impl<A> RedisSessionLayer<A> {
         Report::new(self.status(), self.backend.events.counters())
     }
 
-    /// All live sessions of a user, the latest sign-in first: for an administrator's page. Costs what
-    /// [`SessionContext::sessions`](crate::SessionContext::sessions) does.
+    /// All live sessions of a user, the latest sign-in first: for an administrator's page. Costs
+    /// what [`SessionContext::sessions`](crate::SessionContext::sessions) does.
     ///
     /// # Errors
     ///
@@ -103,15 +103,16 @@ impl<A> RedisSessionLayer<A> {
         Ok(count)
     }
 
-    /// Takes the active platform out of every session of a user; answers how many had one. Nobody is signed
-    /// out, and nothing else of a session changes, but that an activity of the same moment may not be
-    /// written down. A request under way that chooses a platform still does. Takes a budget for the list
-    /// and at most one for each session.
+    /// Takes the active platform out of every session of a user; answers how many had one. Nobody
+    /// is signed out, and nothing else of a session changes, but that an activity of the same
+    /// moment may not be written down. A request under way that chooses a platform still does.
+    /// Takes a budget for the list and at most one for each session.
     ///
     /// # Errors
     ///
-    /// `Unavailable`: some or all may not have changed, as while the renewal of one is not finished. `Misconfigured` with a store that keeps no list of
-    /// a user's sessions, and with sealed records, which only their clients can open.
+    /// `Unavailable`: some or all may not have changed, as while the renewal of one is not
+    /// finished. `Misconfigured` with a store that keeps no list of a user's sessions, and with
+    /// sealed records, which only their clients can open.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

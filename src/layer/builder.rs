@@ -243,9 +243,10 @@ impl Builder {
     }
 
     /// Stores values and platform encrypted under a key that only the client's token gives; user,
-    /// times and device stay readable, since lists and revocations need them. Who has the store then
-    /// reads no values, and changes none unseen. Costs 40 bytes a record. Records from before are
-    /// dealt with as `plain` says. To turn it off again is safe: what is sealed is read all the same.
+    /// times and device stay readable, since lists and revocations need them. Who has the store
+    /// then reads no values, and changes none unseen. Costs 40 bytes a record. Records from before
+    /// are dealt with as `plain` says. To turn it off again is safe: what is sealed is read all the
+    /// same.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, PlainRecords, RedisSessionLayer};

@@ -104,8 +104,8 @@ impl<A> RedisSessionLayer<A> {
         self.backend.store.check().await
     }
 
-    /// Everything that happens in the lives of this layer's sessions from now on, in this process; the
-    /// same goes to the log by `tracing`. A listener that is slow or panics holds up nobody.
+    /// Everything that happens in the lives of this layer's sessions from now on, in this process;
+    /// the same goes to the log by `tracing`. A listener that is slow or panics holds up nobody.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

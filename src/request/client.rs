@@ -24,8 +24,8 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub struct PeerAddress(pub SocketAddr);
 
 /// What is noted of the device behind a session, for the list that its user sees: the client's
-/// address and what it says in `User-Agent`, at the beginning of the session, at each sign-in and at
-/// each renewal.
+/// address and what it says in `User-Agent`, at the beginning of the session, at each sign-in and
+/// at each renewal.
 ///
 /// The address is that of the connection, from the [`PeerAddress`] in the request's extensions. A
 /// header is believed only where the connection comes from a proxy that was declared trusted.

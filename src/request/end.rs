@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl RequestSession {
-    /// Cancellation safety: dropped here or failed, the ids stand in `ending`, and the commit before
-    /// the head tries again.
+    /// Cancellation safety: dropped here or failed, the ids stand in `ending`, and the commit
+    /// before the head tries again.
     pub(crate) async fn destroy(&self) -> Result<(), Error> {
         let any = self.begin_to_end()?;
         // What another task of this request is storing right now has to end as well.

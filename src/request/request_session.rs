@@ -150,8 +150,8 @@ impl RequestSession {
     }
 
     /// Waits for the store within what is left of this request's budget, and for as long as its
-    /// acknowledgement may take. The load counts, and so does whatever fails; calls of the handler's
-    /// that succeed do not.
+    /// acknowledgement may take. The load counts, and so does whatever fails; calls of the
+    /// handler's that succeed do not.
     pub(crate) async fn within_budget<T>(
         &self,
         work: impl Future<Output = Result<T, Error>>,

@@ -41,7 +41,8 @@ impl Backend {
             Err(error) if error.is_unreadable() => None,
             Err(error) => return Err(error),
         };
-        // At the version that was seen: one that has moved to another id meanwhile did not end here.
+        // At the version that was seen: one that has moved to another id meanwhile did not end
+        // here.
         while let Some(record) = found.filter(|record| record.user() == Some(user)) {
             found = match self.store.delete_if(id, record.version()).await? {
                 SaveOutcome::Saved => {
@@ -58,8 +59,8 @@ impl Backend {
 }
 
 impl Backend {
-    /// Leaves no live session of a user with a platform; answers how many had one. Each session has a
-    /// budget of its own, so that however many there are each has its turn.
+    /// Leaves no live session of a user with a platform; answers how many had one. Each session has
+    /// a budget of its own, so that however many there are each has its turn.
     pub(crate) async fn clear_platform_of(&self, user: &str) -> Result<u64, Error> {
         let budget = self.rules.budget.saturating_add(self.acknowledgement);
         let (mut cleared, mut backoff) = (0, BACKOFF);
@@ -78,8 +79,8 @@ impl Backend {
         Err(Error::unavailable("some sessions move on and on, and may still have a platform"))
     }
 
-    /// Whether it had one; `None` if it has moved to another id, or is about to. At the version that was
-    /// seen, so that nothing else of the session is lost; again, if somebody was faster.
+    /// Whether it had one; `None` if it has moved to another id, or is about to. At the version
+    /// that was seen, so that nothing else of the session is lost; again, if somebody was faster.
     async fn clear_platform(&self, user: &str, id: &SessionId) -> Result<Option<bool>, Error> {
         let mut found = match self.store.peek(id).await {
             Ok(Some(record)) => record,

@@ -22,17 +22,18 @@ pub(crate) const CACHE: &[u8] = b"tower-redis-session/key-ring/1";
 /// The same for what the application seals.
 const APPLICATION: &[u8] = b"tower-redis-session/key-ring/application/1";
 
-/// Keys that seal what lies in a store: the first one seals, all of them open. For the credentials in
-/// a `CachedDirectory`, and for the application's own, in its database.
+/// Keys that seal what lies in a store: the first one seals, all of them open. For the credentials
+/// in a `CachedDirectory`, and for the application's own, in its database.
 ///
 /// Sealed is with XChaCha20-Poly1305, a random nonce each time, and bound to the place where it
-/// lies. A key has 32 bytes from a random source, as base64url (RFC 4648 section 5), with or without
-/// its one sign of padding: `openssl rand -base64 32 | tr '+/' '-_'`.
+/// lies. A key has 32 bytes from a random source, as base64url (RFC 4648 section 5), with or
+/// without its one sign of padding: `openssl rand -base64 32 | tr '+/' '-_'`.
 ///
-/// To change the key: add the new one behind the old on every instance, then move it to the front on
-/// every instance, then leave the old one out: for a cache one time to live later, and for what the
-/// application keeps itself not before every row was opened and sealed anew. What a cache has sealed
-/// under a key that an instance does not have is asked of the source instead, and is no error.
+/// To change the key: add the new one behind the old on every instance, then move it to the front
+/// on every instance, then leave the old one out: for a cache one time to live later, and for what
+/// the application keeps itself not before every row was opened and sealed anew. What a cache has
+/// sealed under a key that an instance does not have is asked of the source instead, and is no
+/// error.
 ///
 /// ```
 /// use tower_redis_session::KeyRing;
@@ -70,8 +71,8 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// A key or an id that cannot be used, an id that is there twice, or no key at all; never with a
-    /// key in the text.
+    /// A key or an id that cannot be used, an id that is there twice, or no key at all; never with
+    /// a key in the text.
     ///
     /// ```
     /// # use tower_redis_session::KeyRing;
@@ -101,9 +102,10 @@ impl KeyRing {
         if ring.0.is_empty() { Err(fault("there is no key")) } else { Ok(ring) }
     }
 
-    /// Seals for a place that is named by its parts, such as a table, a column and a row's id: what is
-    /// moved to another place does not open there. The answer is the length of the key's id (1 byte),
-    /// the id, the nonce (24 bytes), the ciphertext and its tag (16 bytes more than `plain`).
+    /// Seals for a place that is named by its parts, such as a table, a column and a row's id: what
+    /// is moved to another place does not open there. The answer is the length of the key's id (1
+    /// byte), the id, the nonce (24 bytes), the ciphertext and its tag (16 bytes more than
+    /// `plain`).
     ///
     /// # Errors
     ///

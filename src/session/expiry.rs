@@ -54,8 +54,9 @@ impl SessionExpiry {
         self
     }
 
-    /// The cookie outlives the browser's end, by `Max-Age` up to the absolute end: for "remember me".
-    /// Defaults to the layer's way, see [`CookieConfig::persistent`](crate::CookieConfig::persistent).
+    /// The cookie outlives the browser's end, by `Max-Age` up to the absolute end: for "remember
+    /// me". Defaults to the layer's way, see
+    /// [`CookieConfig::persistent`](crate::CookieConfig::persistent).
     ///
     /// ```
     /// # use tower_redis_session::SessionExpiry;

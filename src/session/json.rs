@@ -5,8 +5,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{Error, ErrorKind};
 
-/// Arrays and objects within each other that a value may have: some less than the 128 that reading a
-/// value back allows, so that nothing is stored that could not be read.
+/// Arrays and objects within each other that a value may have: some less than the 128 that reading
+/// a value back allows, so that nothing is stored that could not be read.
 const DEPTH_MAX: usize = 100;
 
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, Error> {

@@ -1,5 +1,6 @@
-//! The session's state for pages and their scripts, as a service to be mounted in any router: who is
-//! signed in and for how long, a heartbeat, the list of devices, and a stream that tells other tabs.
+//! The session's state for pages and their scripts, as a service to be mounted in any router: who
+//! is signed in and for how long, a heartbeat, the list of devices, and a stream that tells other
+//! tabs.
 //!
 //! | request | answer |
 //! |---|---|
@@ -12,12 +13,12 @@
 //! | `POST logout`, `POST logout-everywhere` | ends this one, or all |
 //! | `GET events` | server-sent events: `state` at each change, `ended` when this id is dead |
 //!
-//! Only a heartbeat, and what changes something, is activity: a page that asks for the state again and again
-//! keeps no session alive.
+//! Only a heartbeat, and what changes something, is activity: a page that asks for the state again
+//! and again keeps no session alive.
 //!
-//! All in JSON, with public ids and no secret, for no cache to keep. Times are RFC 3339. A store that does not
-//! answer is a 503 with `Retry-After` and never looks like "signed out". Only the end of the path counts,
-//! so the service can be nested anywhere below the session layer:
+//! All in JSON, with public ids and no secret, for no cache to keep. Times are RFC 3339. A store
+//! that does not answer is a 503 with `Retry-After` and never looks like "signed out". Only the end
+//! of the path counts, so the service can be nested anywhere below the session layer:
 //!
 //! ```
 //! use http::{Request, StatusCode};
@@ -41,7 +42,8 @@
 //! else by `Origin`: sibling hosts of the same site too, unless the token comes in a header. When a
 //! session gets a new id, by a sign-in or a renewal in another tab, streams of the old id end; a
 //! browser's `EventSource` comes back by itself, with the new cookie, and hears the state as it is.
-//! A graceful stop of the server waits for open streams: call [`end_streams`](SessionApi::end_streams) before it.
+//! A graceful stop of the server waits for open streams: call
+//! [`end_streams`](SessionApi::end_streams) before it.
 
 // | file | holds |
 // |---|---|

@@ -39,8 +39,8 @@ impl SessionApi {
         }
     }
 
-    /// How often a stream of events asks the store, and so how late it may be. Longer where there are
-    /// many open tabs: each costs one read an interval. Defaults to 5 seconds; at least 100 ms.
+    /// How often a stream of events asks the store, and so how late it may be. Longer where there
+    /// are many open tabs: each costs one read an interval. Defaults to 5 seconds; at least 100 ms.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -53,8 +53,8 @@ impl SessionApi {
         self
     }
 
-    /// How long a stream of events lives before the client has to come back. Defaults to 5 minutes; at
-    /// most a day.
+    /// How long a stream of events lives before the client has to come back. Defaults to 5 minutes;
+    /// at most a day.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -80,8 +80,8 @@ impl SessionApi {
         self
     }
 
-    /// Ends the streams of this service and its clones, and lets none begin any more: before a server
-    /// waits for its open requests to end.
+    /// Ends the streams of this service and its clones, and lets none begin any more: before a
+    /// server waits for its open requests to end.
     ///
     /// ```
     /// # use tower_redis_session::session_api::SessionApi;

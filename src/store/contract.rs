@@ -30,18 +30,19 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 ///
 /// The contract:
 ///
-/// - **Fenced.** A save, a renewal, a `delete_if` and a touch change a record only at the version they
-///   expect; to compare and to write is one atomic step, across all processes that share the store.
+/// - **Fenced.** A save, a renewal, a `delete_if` and a touch change a record only at the version
+///   they expect; to compare and to write is one atomic step, across all processes that share the
+///   store.
 /// - **Final.** After `delete` has answered, no save, renewal or touch that started earlier creates
 ///   anything under that id.
 /// - **Bounded.** Every future ends by itself. The layer bounds it too and drops it then; a dropped
 ///   future may have happened or not, and leaves nothing half-written.
 /// - **Honest.** `Err` means that nothing was stored. A write of which that is not known is
 ///   [`SaveOutcome::Unknown`].
-/// - **By user.** After `revoke_all` has answered, no session of that user is alive that was signed in
-///   to before; neither a renewal under way brings one through, nor a login that carries an epoch
-///   of before. At rest a user has no more sessions than the last login allowed. `sessions_of` tells
-///   of every one of them.
+/// - **By user.** After `revoke_all` has answered, no session of that user is alive that was signed
+///   in to before; neither a renewal under way brings one through, nor a login that carries an
+///   epoch of before. At rest a user has no more sessions than the last login allowed.
+///   `sessions_of` tells of every one of them.
 /// - **Forgetful.** A record may vanish at any time after its [`end`](Record::end), and does so
 ///   soon after without anybody's help. Until then the store may still return it, with a later
 ///   idle deadline if activity may have reached it late: the layer asks its own clock.
@@ -54,9 +55,9 @@ pub trait Store: Send + Sync + 'static {
     /// `Unsupported`; those bytes stay.
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>>;
 
-    /// The record as it stands, for somebody who is not its client; `None` in the middle of a renewal too,
-    /// which stays there: to finish it would end the id that the client may still have. The default
-    /// is [`load`](Self::load), for stores that renew in one step.
+    /// The record as it stands, for somebody who is not its client; `None` in the middle of a
+    /// renewal too, which stays there: to finish it would end the id that the client may still
+    /// have. The default is [`load`](Self::load), for stores that renew in one step.
     ///
     /// # Errors
     ///
@@ -96,8 +97,8 @@ pub trait Store: Send + Sync + 'static {
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome>;
 
-    /// Moves a session to a new id: stores `record` under `new`, if `old` has the version `expected`
-    /// and nothing is under `new`. The layer tells the client the new id then, and calls
+    /// Moves a session to a new id: stores `record` under `new`, if `old` has the version
+    /// `expected` and nothing is under `new`. The layer tells the client the new id then, and calls
     /// [`finish_renew`](Self::finish_renew), which removes `old`.
     ///
     /// A store that can do both at once removes `old` here. Either way nobody sees both: `old` is
@@ -249,8 +250,8 @@ pub trait Store: Send + Sync + 'static {
         Status::of(Serving::Other)
     }
 
-    /// Where the layer tells of what happens, and the store of what happens to it. The default is of the
-    /// layer's own.
+    /// Where the layer tells of what happens, and the store of what happens to it. The default is
+    /// of the layer's own.
     fn events(&self) -> Events {
         Events::default()
     }

@@ -50,7 +50,8 @@ mod write;
 /// A read costs one round trip to Redis and none to the database, a write one to each. If Redis is
 /// killed, hangs, restarts empty or from an old snapshot, or fails over, reads go to the database
 /// and writes are acknowledged as before. If the database is away, reads go on from Redis for a
-/// while ([`serve_without_database`](crate::DurableBuilder::serve_without_database)) and writes fail.
+/// while ([`serve_without_database`](crate::DurableBuilder::serve_without_database)) and writes
+/// fail.
 ///
 /// A change is seen by its own instance at once, by others at once if Redis took it, else within
 /// one [`lease`](crate::DurableBuilder::lease).
@@ -77,8 +78,8 @@ mod write;
 ///   database away and another Redis in place of the known one, reads are answered by 503.
 /// - A database that loses commits (an asynchronous failover, a restore from a backup) loses the
 ///   truth: sessions of that time come back. Give up the copies then, and end the sessions that are
-///   in doubt; the run-book says how. (A PostgreSQL with `synchronous_commit = off` loses none of ours:
-///   our transactions turn it on. One with `fsync = off` does.)
+///   in doubt; the run-book says how. (A PostgreSQL with `synchronous_commit = off` loses none of
+///   ours: our transactions turn it on. One with `fsync = off` does.)
 /// - A Redis that serves older data under the same run id and replication id cannot be told from
 ///   one that does not: virtual machines restored from a memory snapshot, `DEBUG RELOAD`, proxies
 ///   that change the server behind one connection, reads from replicas, active-active replication.

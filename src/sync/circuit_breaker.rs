@@ -1,13 +1,13 @@
 //! Circuit breaker: when something that fails is left alone, and when it is tried again. Pure, over
 //! a given now.
 //!
-//! Closed, everybody asks. A number of failures in a row opens it; who then may ask, and what closes
-//! it again, is a matter of its [`Policy`]:
+//! Closed, everybody asks. A number of failures in a row opens it; who then may ask, and what
+//! closes it again, is a matter of its [`Policy`]:
 //!
 //! | what is asked, by whom | failures in a row | tried again | closed by |
 //! |---|---|---|---|
-//! | Redis and the database, `store/durable` | 3, or 1 probe of Redis | by a probe a poll | the probe |
-//! | the database, `store/database` alone | 3 | by everybody, 5 s after the last failure | any answer |
+//! | both stores, `store/durable` | 3, or 1 probe of Redis | by a probe a poll | the probe |
+//! | `store/database` alone | 3 | by everybody, 5 s after the last failure | any answer |
 //! | a connection, `store/redis` alone | 1 | by everybody, 5 s after the last failure | nothing |
 //! | Redis, `directory/cached` | 3 | by one caller a second | any answer |
 //!
@@ -36,7 +36,8 @@ pub(crate) struct Policy {
 /// Who asks what is left alone, to find out that it is back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Retry {
-    /// No caller: only a probe, with [`CircuitBreaker::close`]. Late answers to callers close nothing.
+    /// No caller: only a probe, with [`CircuitBreaker::close`]. Late answers to callers close
+    /// nothing.
     Probe,
     /// Every caller, that long after the last failure.
     After(Duration),

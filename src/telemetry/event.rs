@@ -23,8 +23,8 @@ pub enum Event {
     RevokedAll(u64),
     /// A client came with a session whose time was over.
     Expired(SessionId),
-    /// A client came with a well-formed token that opens nothing: it was logged out, has vanished after
-    /// its end, or never was.
+    /// A client came with a well-formed token that opens nothing: it was logged out, has vanished
+    /// after its end, or never was.
     Rejected(SessionId),
     /// A client came with several live sessions at once; none was used.
     Ambiguous,

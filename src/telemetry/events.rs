@@ -12,7 +12,8 @@ use crate::telemetry::{counters::Counters, event::Event};
 /// Events that a slow listener may be behind.
 const CAPACITY: usize = 1_024;
 
-/// Where a layer and its store tell of what happens. Counts it, and costs no more until somebody listens.
+/// Where a layer and its store tell of what happens. Counts it, and costs no more until somebody
+/// listens.
 ///
 /// ```
 /// use tower_redis_session::{Event, Events, Serving};
@@ -78,8 +79,8 @@ impl Events {
 pub struct EventStream(broadcast::Receiver<Event>);
 
 impl EventStream {
-    /// The next event; none once the layer and its services are gone. A listener who is more than 1,024
-    /// events behind is told of it by [`Event::Missed`].
+    /// The next event; none once the layer and its services are gone. A listener who is more than
+    /// 1,024 events behind is told of it by [`Event::Missed`].
     ///
     /// Cancellation safety: no event is lost to a dropped wait.
     ///

@@ -12,12 +12,12 @@ use crate::telemetry::{
 /// How a layer does: for an administrator's page, and for what collects metrics. Made by
 /// [`RedisSessionLayer::report`](crate::RedisSessionLayer::report).
 ///
-/// Nothing in it is secret, and nothing names a session or a user; yet it is for operators only, so put
-/// a [guard](crate::guard) or a port of its own in front.
+/// Nothing in it is secret, and nothing names a session or a user; yet it is for operators only, so
+/// put a [guard](crate::guard) or a port of its own in front.
 ///
-/// Each instance counts what passed through it, from 0 at its start. The counts are: `created`, `renewed`,
-/// `destroyed`, `revoked`, `expired`, `rejected`, `ambiguous`, `conflict`, `corrupt`, `overtaken`,
-/// `fallback_in` and `fallback_out`, each as [`Event`](crate::Event) says.
+/// Each instance counts what passed through it, from 0 at its start. The counts are: `created`,
+/// `renewed`, `destroyed`, `revoked`, `expired`, `rejected`, `ambiguous`, `conflict`, `corrupt`,
+/// `overtaken`, `fallback_in` and `fallback_out`, each as [`Event`](crate::Event) says.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -67,8 +67,8 @@ impl Report {
         self.counts.iter().find(|(other, _)| *other == name).map(|(_, count)| *count)
     }
 
-    /// As a JSON object: `ready`, `serving`, `redis`, `database` and `copies` (`null` where there is none) and
-    /// `counts`.
+    /// As a JSON object: `ready`, `serving`, `redis`, `database` and `copies` (`null` where there
+    /// is none) and `counts`.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -92,8 +92,9 @@ impl Report {
     }
 
     /// In the text format of Prometheus, version 0.0.4: `session_events_total{event}`,
-    /// `session_store_up{store}`, `session_store_connections{store}`, `session_ready`, and with a database
-    /// behind Redis `session_copies_believed`, `session_copies_set_aside` and `session_journal_rows`.
+    /// `session_store_up{store}`, `session_store_connections{store}`, `session_ready`, and with a
+    /// database behind Redis `session_copies_believed`, `session_copies_set_aside` and
+    /// `session_journal_rows`.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

@@ -44,8 +44,8 @@ mod save;
 mod touch;
 mod users;
 
-const FENCED: &str = "a save, a renewal, a `delete_if` and a touch change a record only at the version \
-    they expect";
+const FENCED: &str = "a save, a renewal, a `delete_if` and a touch change a record only at the \
+    version they expect";
 const FINAL: &str = "after `delete` has answered, nothing is created under that id";
 const KEPT: &str = "a record is loaded as it was saved, every field and every byte";
 const HALF: &str = "a dropped future may have happened or not, and leaves nothing half-written";
@@ -55,8 +55,8 @@ const ABSENT: &str = "`Absent`: the record is created, never adopted or overwrit
 const RENEW: &str = "a renewal stores under `new` and removes `old`, and nobody sees both";
 const AGAIN: &str = "to repeat `finish_renew` is safe";
 const TOUCH: &str = "`touch` writes activity down without a new version, never an earlier end";
-const BY_USER: &str = "after `revoke_all` no session of that user is alive, and a login leaves no more \
-    than it allows";
+const BY_USER: &str = "after `revoke_all` no session of that user is alive, and a login leaves no \
+    more than it allows";
 const LISTED: &str = "`sessions_of` tells of every session of that user, and of nobody else's";
 const DELETE: &str = "`delete` removes whatever is there; removing nothing is a success";
 

@@ -24,7 +24,8 @@ const AGE_MAX: u64 = 34_560_000;
 /// ```
 /// use tower_redis_session::{CookieConfig, SameSite};
 ///
-/// let cookie = CookieConfig::new("__Secure-shop").domain("example.org").same_site(SameSite::Strict);
+/// let cookie = CookieConfig::new("__Secure-shop").domain("example.org");
+/// let cookie = cookie.same_site(SameSite::Strict);
 /// assert!(cookie.check().is_ok());
 /// assert!(CookieConfig::new("__Host-shop").domain("example.org").check().is_err());
 /// ```
@@ -193,8 +194,8 @@ impl CookieConfig {
         self.persistent
     }
 
-    /// The header that hands `token` to the browser; `max_age` in seconds counts if it is to outlive the
-    /// browser's end.
+    /// The header that hands `token` to the browser; `max_age` in seconds counts if it is to
+    /// outlive the browser's end.
     pub(crate) fn set(
         &self,
         token: &Token,

@@ -11,8 +11,8 @@ use crate::transport::origin::Origin;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// By `Sec-Fetch-Site` where the browser sends it, else by `Origin`. One that sends neither is an old
-/// one, or none.
+/// By `Sec-Fetch-Site` where the browser sends it, else by `Origin`. One that sends neither is an
+/// old one, or none.
 ///
 /// `same_site` lets the sibling hosts of this one through, `trusted` the pages of these origins.
 pub(crate) fn is_from_elsewhere(head: &Parts, same_site: bool, trusted: &[Origin]) -> bool {

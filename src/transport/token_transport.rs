@@ -65,8 +65,8 @@ impl Transport {
     }
 
     /// `Authorization: Bearer` with the token (RFC 6750, section 2.1). A new token comes in the
-    /// response's `Session-Token`; an empty one tells that the token opens nothing any more. Cookies
-    /// are neither read nor sent, so other sites can send no request in the client's name.
+    /// response's `Session-Token`; an empty one tells that the token opens nothing any more.
+    /// Cookies are neither read nor sent, so other sites can send no request in the client's name.
     ///
     /// ```
     /// # use tower_redis_session::Transport;
@@ -149,7 +149,8 @@ impl Transport {
         }
     }
 
-    /// Whether the client keeps the token longer than the browser runs; a header is the client's own.
+    /// Whether the client keeps the token longer than the browser runs; a header is the client's
+    /// own.
     pub(crate) fn lasts(&self, remembered: bool) -> bool {
         match &self.0 {
             Kind::Cookie(cookie) => remembered || cookie.is_persistent(),

@@ -81,8 +81,8 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// How long a call waits for Redis at most, connecting included; then the source answers. From
     /// 1 ms to 1 minute. Defaults to 100 ms.
     ///
-    /// Who asks for what another call is asking for just now waits for that one as well. After three
-    /// failures in a row Redis is left alone, and one call a second tries.
+    /// Who asks for what another call is asking for just now waits for that one as well. After
+    /// three failures in a row Redis is left alone, and one call a second tries.
     ///
     /// ```
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
@@ -97,8 +97,8 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     }
 
     /// How long whoever asks the source has the right to fill the entry; what comes later is not
-    /// kept, and another may ask. Longer than the source takes. From 100 ms to 1 minute. Defaults to
-    /// 5 seconds.
+    /// kept, and another may ask. Longer than the source takes. From 100 ms to 1 minute. Defaults
+    /// to 5 seconds.
     ///
     /// ```
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};

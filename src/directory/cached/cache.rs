@@ -108,7 +108,10 @@ impl Cache {
             Err(error) => {
                 if self.breaker().fail(self.uptime.now()) {
                     let cause = Causes(error);
-                    tracing::warn!(%cause, "redis is away, the directory is answered by its source");
+                    tracing::warn!(
+                        %cause,
+                        "redis is away, the directory is answered by its source"
+                    );
                 }
             }
         }

@@ -85,8 +85,8 @@ impl<D: Directory + 'static> CachedDirectory<D> {
 
     /// Runs `save`, which changes the source, and invalidates after it: what counts is the commit,
     /// and a loader that read before it cannot fill in what it read. Also if `save` fails, since a
-    /// failure may leave it open whether it happened, and if this is dropped on the way. What `save`
-    /// answers is the answer.
+    /// failure may leave it open whether it happened, and if this is dropped on the way. What
+    /// `save` answers is the answer.
     ///
     /// Where only some fields change, `save` reads, changes and writes them in one transaction of
     /// the source: the cache holds nothing that a write could start from.

@@ -86,8 +86,8 @@ pub(super) async fn delete_settled(
     Err(unknown(lost.unwrap_or_else(Error::absent)))
 }
 
-/// Stores the record of a user under a fresh id. Repeated under the same one, which nobody else knows:
-/// another would take a second place among the user's sessions.
+/// Stores the record of a user under a fresh id. Repeated under the same one, which nobody else
+/// knows: another would take a second place among the user's sessions.
 pub(super) async fn login_settled(backend: &Backend, login: Login<'_>) -> Result<Settled, Error> {
     let cause = match backend.store.login(login).await? {
         SaveOutcome::Unknown(cause) => cause,

@@ -42,8 +42,8 @@ impl Record {
         bytes
     }
 
-    /// What a list of sessions shows of a record, from the first bytes of it, 2 KiB at most; platform
-    /// and values are left out.
+    /// What a list of sessions shows of a record, from the first bytes of it, 2 KiB at most;
+    /// platform and values are left out.
     ///
     /// # Errors
     ///

@@ -84,8 +84,8 @@ fn a_million_tokens_are_distinct_and_every_bit_of_them_is_random() {
         ones.add(&token.0);
         assert!(seen.insert(token.0));
     }
-    // A fair coin falls 5 deviations off once in two million throws of all: of 256 bits, one does in
-    // 7,000 runs. So such a bit gets a second sample, and fails if that is off too.
+    // A fair coin falls 5 deviations off once in two million throws of all: of 256 bits, one does
+    // in 7,000 runs. So such a bit gets a second sample, and fails if that is off too.
     let suspects: Vec<usize> =
         (0..LEN * 8).filter(|bit| ones.deviation(*bit, COUNT) > 5.0).collect();
     if suspects.is_empty() {

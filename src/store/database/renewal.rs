@@ -36,8 +36,9 @@ impl Steps for DatabaseStore {
     }
 }
 
-/// The first step, a [`Write::Begin`] or a [`Write::Create`], by `steps`. Never `Unknown`: until the
-/// client knows the new id the old one lives, and a new record that nobody knows of ends by itself.
+/// The first step, a [`Write::Begin`] or a [`Write::Create`], by `steps`. Never `Unknown`: until
+/// the client knows the new id the old one lives, and a new record that nobody knows of ends by
+/// itself.
 ///
 /// Tells whether an answer was lost on the way: then nobody knows who ended beside it.
 pub(crate) async fn begin(first: Write, steps: &impl Steps) -> Result<(SaveOutcome, bool), Error> {
@@ -68,8 +69,8 @@ pub(crate) async fn begin(first: Write, steps: &impl Steps) -> Result<(SaveOutco
     Err(lost.unwrap_or_else(|| Error::unavailable("the session was not renewed")))
 }
 
-/// The second step, by `steps`; may be repeated by anybody at any time. `Conflict` if `old` is alive
-/// at another version than `expected`: what was written there since is not in the new record.
+/// The second step, by `steps`; may be repeated by anybody at any time. `Conflict` if `old` is
+/// alive at another version than `expected`: what was written there since is not in the new record.
 pub(crate) async fn finish(
     old: &SessionId,
     expected: Option<u64>,

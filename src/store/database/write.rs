@@ -25,18 +25,18 @@ pub(crate) enum Write {
     Delete { id: SessionId, expected: Option<u64> },
     /// Makes `new` beside `old`, alive at `expected`, which stays until [`Finish`](Self::Finish).
     Begin { old: SessionId, expected: u64, new: SessionId, record: Record, terms: Terms },
-    /// Kills `old`, alive at `expected` if that is given, and forgets that `new` replaces it. `Done`
-    /// if it is dead already too, at version 0 if there is no `old`. Without `expected` `new` takes
-    /// over what was written to `old` since it was made.
+    /// Kills `old`, alive at `expected` if that is given, and forgets that `new` replaces it.
+    /// `Done` if it is dead already too, at version 0 if there is no `old`. Without `expected`
+    /// `new` takes over what was written to `old` since it was made.
     Finish { old: SessionId, expected: Option<u64>, new: SessionId },
     /// Kills `new`, if it still has to end `old`, which stays: nobody was told of it, and it would
     /// take a place among a user's sessions.
     Abandon { old: SessionId, new: SessionId },
     /// A later end and no new version; `Gone` if there is nothing to change.
     Touch { id: SessionId, version: u64, activity: Activity },
-    /// Another epoch for the user, and kills all that is alive of theirs but `keep` and who takes over
-    /// from it. `Done` also tells of what
-    /// is dead already and still in the journal: who killed it may not have told Redis.
+    /// Another epoch for the user, and kills all that is alive of theirs but `keep` and who takes
+    /// over from it. `Done` also tells of what is dead already and still in the journal: who killed
+    /// it may not have told Redis.
     Revoke { user: String, keep: Option<SessionId> },
 }
 

@@ -69,9 +69,9 @@ impl DurableBuilder {
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
     /// # use std::time::Duration;
-    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
-    /// let builder = DurableStore::builder(redis, database).poll_interval(Duration::from_millis(500));
-    /// assert!(builder.build().is_ok());
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
+    /// let builder = DurableStore::builder(redis, database);
+    /// assert!(builder.poll_interval(Duration::from_millis(500)).build().is_ok());
     /// ```
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.parameters.poll_interval = interval;
@@ -83,9 +83,9 @@ impl DurableBuilder {
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
     /// # use std::time::Duration;
-    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
-    /// let builder = DurableStore::builder(redis, database).poll_timeout(Duration::from_millis(200));
-    /// assert!(builder.build().is_ok());
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
+    /// let builder = DurableStore::builder(redis, database);
+    /// assert!(builder.poll_timeout(Duration::from_millis(200)).build().is_ok());
     /// ```
     pub fn poll_timeout(mut self, timeout: Duration) -> Self {
         self.parameters.poll_timeout = timeout;
@@ -99,7 +99,7 @@ impl DurableBuilder {
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
     /// # use std::time::Duration;
-    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
     /// let builder = DurableStore::builder(redis, database).lease(Duration::from_secs(1));
     /// assert_eq!(builder.build().unwrap_err().setting(), "lease");
     /// ```
@@ -115,7 +115,7 @@ impl DurableBuilder {
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
     /// # use std::time::Duration;
-    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
     /// let builder = DurableStore::builder(redis, database).serve_without_database(Duration::ZERO);
     /// assert!(builder.build().is_ok());
     /// ```
@@ -131,7 +131,7 @@ impl DurableBuilder {
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
-    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
     /// assert!(DurableStore::builder(redis, database).strict().build().is_ok());
     /// ```
     pub fn strict(mut self) -> Self {
@@ -145,9 +145,9 @@ impl DurableBuilder {
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
     /// # use std::time::Duration;
-    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
-    /// let builder = DurableStore::builder(redis, database).redis_timeout(Duration::from_millis(50));
-    /// assert!(builder.build().is_ok());
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
+    /// let builder = DurableStore::builder(redis, database);
+    /// assert!(builder.redis_timeout(Duration::from_millis(50)).build().is_ok());
     /// ```
     pub fn redis_timeout(mut self, timeout: Duration) -> Self {
         self.parameters.redis_timeout = timeout;
@@ -159,7 +159,7 @@ impl DurableBuilder {
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
-    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
     /// assert!(DurableStore::builder(redis, database).readers(0).build().is_err());
     /// ```
     pub fn readers(mut self, readers: usize) -> Self {
@@ -174,7 +174,7 @@ impl DurableBuilder {
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
     /// # use std::time::Duration;
-    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
     /// let builder = DurableStore::builder(redis, database);
     /// assert!(builder.database_touch_interval(Duration::from_secs(60)).build().is_ok());
     /// ```
@@ -188,7 +188,7 @@ impl DurableBuilder {
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
-    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
     /// assert!(DurableStore::builder(redis, database).journal_limit(100).build().is_ok());
     /// ```
     pub fn journal_limit(mut self, sessions: usize) -> Self {
@@ -200,7 +200,7 @@ impl DurableBuilder {
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, ManualClock, RedisConfig};
-    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
     /// let clock = ManualClock::new().clock();
     /// assert!(DurableStore::builder(redis, database).clock(clock).build().is_ok());
     /// ```
@@ -225,7 +225,7 @@ impl DurableBuilder {
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
-    /// # let (redis, database) = (RedisConfig::new("http://h"), DatabaseConfig::new("sqlite:s.db"));
+    /// # let (redis, database) = (RedisConfig::new("http://h"), DatabaseConfig::new("sqlite:s"));
     /// assert!(DurableStore::builder(redis, database).build().is_err());
     /// ```
     pub fn build(self) -> Result<DurableStore, ConfigError> {

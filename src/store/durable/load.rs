@@ -123,8 +123,8 @@ impl Engine {
         self.within_redis(asked).await.ok().flatten()
     }
 
-    /// The list of a user's sessions, by the database: with the allowance for activity that it has not
-    /// heard of.
+    /// The list of a user's sessions, by the database: with the allowance for activity that it has
+    /// not heard of.
     pub(super) async fn sessions_of(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
         let listed = self.database().sessions_of(user).await;
         self.database_said(listed.as_ref().err().filter(|error| is_away(error)));

@@ -1,4 +1,5 @@
-//! Moving a session to a new id: the steps of [`renewal`], and Redis told of the end of the old one.
+//! Moving a session to a new id: the steps of [`renewal`], and Redis told of the end of the old
+//! one.
 
 use crate::{
     error::Error,
@@ -86,7 +87,8 @@ impl Engine {
         Ok(done.written)
     }
 
-    /// Ends all sessions of a user but `keep`, and tells Redis of each; answers how many were alive.
+    /// Ends all sessions of a user but `keep`, and tells Redis of each; answers how many were
+    /// alive.
     pub(super) async fn revoke_all(
         &self,
         user: &str,
@@ -108,8 +110,8 @@ impl Engine {
     }
 }
 
-/// Dropped by a caller who left, or because nobody knows whether it happened, a change of nobody knows
-/// whom may be under way: Redis is not believed about anybody until the journal has told.
+/// Dropped by a caller who left, or because nobody knows whether it happened, a change of nobody
+/// knows whom may be under way: Redis is not believed about anybody until the journal has told.
 struct Disbelief<'a>(Option<&'a Engine>);
 
 impl Disbelief<'_> {
@@ -128,8 +130,8 @@ impl Disbelief<'_> {
 
 impl Drop for Disbelief<'_> {
     fn drop(&mut self) {
-        if let Some(inner) = self.0 {
-            inner.authority.trust().stop_believing(inner.now());
+        if let Some(engine) = self.0 {
+            engine.authority.trust().stop_believing(engine.now());
         }
     }
 }

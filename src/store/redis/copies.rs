@@ -186,8 +186,8 @@ impl Link {
         Ok(self.connection.send(&del).await.map(|_| ())?)
     }
 
-    /// Writes activity down in the copy of that version; answers whether that changed it, and `None`
-    /// if there is none.
+    /// Writes activity down in the copy of that version; answers whether that changed it, and
+    /// `None` if there is none.
     pub(crate) async fn touch(
         &mut self,
         generation: u64,

@@ -1,7 +1,7 @@
 //! What a user has, in Redis alone: an index of sessions, and an epoch.
 //!
-//! Under `{prefix}u:{user}` stands a hash from the ids of sessions to the time of their sign-in, with
-//! the epoch beside them.
+//! Under `{prefix}u:{user}` stands a hash from the ids of sessions to the time of their sign-in,
+//! with the epoch beside them.
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ use crate::{
 /// Sessions that one script looks at.
 const HEADS_AT_ONCE: usize = 500;
 const DAY: Duration = Duration::from_secs(86_400);
-/// How long the index of a user stays, beyond the idle time, whose sessions have no absolute end; each
-/// write of one of them starts it afresh.
+/// How long the index of a user stays, beyond the idle time, whose sessions have no absolute end;
+/// each write of one of them starts it afresh.
 const INDEX_LIFE: Duration = Duration::from_secs(400 * 86_400);
 
 impl RedisStore {
@@ -75,8 +75,8 @@ impl RedisStore {
         }
     }
 
-    /// Without a scan: the ids that the index has, then the heads of so many records at a time, that
-    /// nobody else waits long for the server.
+    /// Without a scan: the ids that the index has, then the heads of so many records at a time,
+    /// that nobody else waits long for the server.
     pub(super) async fn list_user(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
         let index = self.index(user);
         let mut keys = redis::cmd("HKEYS");
@@ -117,8 +117,8 @@ impl RedisStore {
         format!("{}{user}", self.index_prefix)
     }
 
-    /// As long as the session may live; at least a day, so that no epoch is forgotten while somebody
-    /// signs in.
+    /// As long as the session may live; at least a day, so that no epoch is forgotten while
+    /// somebody signs in.
     pub(super) fn index_life(&self, record: &Record) -> u64 {
         let deadlines = &record.deadlines;
         let open = deadlines.idle.saturating_add(INDEX_LIFE);

@@ -37,7 +37,7 @@ impl Failure {
     /// No connection, and so nothing was done.
     pub(super) fn of_connecting(error: sqlx::Error) -> Self {
         let foreign = matches!(&error, sqlx::Error::Protocol(_))
-            || matches!(&error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData);
+            || matches!(&error, sqlx::Error::Io(io) if io.kind() == io::ErrorKind::InvalidData);
         // What a closed connection looks like to the library, in the place of an answer about TLS.
         let closed = error.to_string().contains("SSLRequest: 0x00");
         if foreign && !closed {

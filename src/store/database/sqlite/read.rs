@@ -60,8 +60,8 @@ impl Sqlite {
         user: &str,
     ) -> Result<Vec<(SessionId, Result<Columns, Error>)>, Error> {
         // Not whom a begun renewal takes over from: the new id stands for both.
-        let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, s.replaces, \
-            substr(s.body, 1, ?1) FROM trs_sessions s WHERE s.user_id = ?2 AND s.alive \
+        let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, \
+            s.replaces, substr(s.body, 1, ?1) FROM trs_sessions s WHERE s.user_id = ?2 AND s.alive \
             AND NOT EXISTS (SELECT 1 FROM trs_sessions heir \
                 WHERE heir.user_id = s.user_id AND heir.alive AND heir.replaces = s.id)";
         let most = i64::try_from(HEAD_MAX).unwrap_or(i64::MAX);

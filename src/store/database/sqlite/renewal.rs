@@ -23,10 +23,11 @@ pub(super) async fn finish(
     if expected.is_none() && !is_sealed(connection, old).await? {
         // What was written under the old id since was acknowledged; the renewal was not.
         let query = "UPDATE trs_sessions AS heir SET version = heir.version + 1, \
-            created = past.created, last_activity = past.last_activity, idle_deadline = past.idle_deadline, \
-            ends = past.ends, user_id = past.user_id, body = past.body FROM trs_sessions AS past \
-            WHERE heir.id = ?1 AND heir.alive AND heir.replaces = ?2 AND past.id = ?2 AND past.alive \
-            AND past.version <> heir.replaces_version";
+            created = past.created, last_activity = past.last_activity, \
+            idle_deadline = past.idle_deadline, ends = past.ends, user_id = past.user_id, \
+            body = past.body FROM trs_sessions AS past \
+            WHERE heir.id = ?1 AND heir.alive AND heir.replaces = ?2 AND past.id = ?2 \
+            AND past.alive AND past.version <> heir.replaces_version";
         let query = sqlx::query(query).bind(new.to_string()).bind(old.to_string());
         let _ = query.execute(&mut *connection).await?;
     }
@@ -60,8 +61,8 @@ async fn is_sealed(connection: &mut SqliteConnection, id: &SessionId) -> Result<
     Ok(record.is_ok_and(|record| record.sealed.is_some()))
 }
 
-/// Ends `new` too if the one that it takes over from was ended by somebody, before this was finished:
-/// who ended it meant the session, under whatever id.
+/// Ends `new` too if the one that it takes over from was ended by somebody, before this was
+/// finished: who ended it meant the session, under whatever id.
 async fn end_with_the_old(
     connection: &mut SqliteConnection,
     old: &SessionId,

@@ -28,8 +28,8 @@ pub(super) async fn admits(
     Ok(epoch.cast_unsigned() == expected)
 }
 
-/// Kills the oldest of too many sessions of a user who has just got one more; before them what is over
-/// by its time, as late as activity may be here.
+/// Kills the oldest of too many sessions of a user who has just got one more; before them what is
+/// over by its time, as late as activity may be here.
 pub(super) async fn make_room(
     connection: &mut SqliteConnection,
     write: &Write,

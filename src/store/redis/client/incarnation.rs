@@ -19,8 +19,8 @@ use crate::{
 pub(crate) struct Incarnation(Box<str>);
 
 impl Incarnation {
-    /// What a server says of itself in the sections `server` and `replication`; `place` is the number
-    /// of the database there and the prefix of our keys.
+    /// What a server says of itself in the sections `server` and `replication`; `place` is the
+    /// number of the database there and the prefix of our keys.
     ///
     /// # Errors
     ///

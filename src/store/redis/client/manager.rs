@@ -176,8 +176,8 @@ struct Failed {
     last_cause: Option<Error>,
 }
 
-/// Whoever asks for readiness may keep requests away, which alone can find out that a server is back
-/// that nobody asks any more.
+/// Whoever asks for readiness may keep requests away, which alone can find out that a server is
+/// back that nobody asks any more.
 const POLICY: Policy = Policy { threshold: 1, retry: Retry::After(Duration::from_secs(5)) };
 
 impl Failures {
