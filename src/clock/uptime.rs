@@ -1,4 +1,6 @@
 //! The time that ages are counted by: monotonic, and going on while the machine sleeps.
+//!
+//! Specified in `docs/protocol.md`, section 2.3.
 
 #![cfg_attr(not(feature = "_database"), allow(dead_code, reason = "for the durable store"))]
 

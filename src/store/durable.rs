@@ -6,6 +6,8 @@
 //! a session back. A **generation** in every key is bound to one life of one Redis process, so a
 //! Redis that came back with other data is not believed. And an instance that could not ask the
 //! database for a while **stops believing** Redis.
+//!
+//! Specified in `docs/protocol.md`.
 
 #[cfg(feature = "_hooks")]
 pub(crate) mod hooks;

@@ -286,7 +286,7 @@ fn nothing_in_src_is_for_later_and_no_name_says_nothing() {
             assert!(!source.text.contains(word), "{}: {word}", source.name);
         }
         for part in source.name.trim_end_matches(".rs").split('/') {
-            let empty = ["utils", "util", "helpers", "types", "common", "misc"];
+            let empty = ["utils", "util", "helpers", "types", "common", "manager", "misc"];
             assert!(!empty.contains(&part), "{}: a name that says nothing", source.name);
         }
     }

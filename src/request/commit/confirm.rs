@@ -1,5 +1,7 @@
 //! Writes whose answer may be lost: found out by the writer's mark, repeated only with the same
 //! expectation, never counted twice.
+//!
+//! Specified in `docs/protocol.md`, section 3.13.
 
 use std::time::Duration;
 

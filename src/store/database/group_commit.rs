@@ -1,4 +1,6 @@
 //! Group commit: writes that wait at the same time share one transaction.
+//!
+//! Specified in `docs/protocol.md`, section 3.3.
 
 use std::{
     pin::Pin,

@@ -3,6 +3,8 @@
 //! The first stores the new record beside the old one, the second ends the old one. Between them
 //! both are alive; the client is told the new id after the first and before the second. Whoever
 //! comes with the new id while the second has not happened makes it happen first.
+//!
+//! Specified in `docs/protocol.md`, section 3.6.
 
 use std::time::Duration;
 

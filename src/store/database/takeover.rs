@@ -1,4 +1,6 @@
 //! Taking the database over from a store that keeps copies of it in Redis.
+//!
+//! Specified in `docs/protocol.md`, section 3.9.
 
 use crate::{
     error::Error,

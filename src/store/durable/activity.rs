@@ -1,5 +1,7 @@
 //! Activity: in Redis as often as the layer says; in the database seldom, and where Redis has no
 //! copy to write it to.
+//!
+//! Specified in `docs/protocol.md`, section 3.8.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! What this instance believes, and the new generation it makes when Redis cannot be believed.
+//!
+//! Specified in `docs/protocol.md`, section 3.9.
 
 use std::{
     fmt,

@@ -1,4 +1,6 @@
 //! What goes on in the background: asking both stores how they are, and what Redis has missed.
+//!
+//! Specified in `docs/protocol.md`, section 3.10.
 
 use std::{
     fmt,

@@ -2,6 +2,8 @@
 //!
 //! A row stands for a change that the database has and Redis perhaps not. Whoever finds it brings
 //! Redis up to date from the row of the session, and only then clears it.
+//!
+//! Specified in `docs/protocol.md`, section 3.11.
 
 use std::collections::HashMap;
 

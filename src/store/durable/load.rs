@@ -1,4 +1,6 @@
 //! Reading: a copy that may be believed, else the truth, and a copy of it for the next one.
+//!
+//! Specified in `docs/protocol.md`, section 3.2.
 
 use crate::{
     error::{Error, ErrorKind},

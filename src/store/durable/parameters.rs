@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 
-/// What `protocol` calls P, Q, L, the life of a fill's lease, D, J and S.
+/// P, Q, L, the life of a fill lease, D, J and S of `docs/protocol.md`, section 2.4.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parameters {
     pub(super) poll_interval: Duration,

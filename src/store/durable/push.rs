@@ -1,4 +1,6 @@
 //! Telling Redis of a change that the database has.
+//!
+//! Specified in `docs/protocol.md`, section 3.4.
 
 use crate::{
     clock::moment::Moment,

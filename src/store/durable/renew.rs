@@ -1,5 +1,7 @@
 //! Moving a session to a new id: the steps of [`renewal`], and Redis told of the end of the old
 //! one.
+//!
+//! Specified in `docs/protocol.md`, sections 3.6 and 3.7.
 
 use crate::{
     error::Error,

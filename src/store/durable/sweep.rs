@@ -1,4 +1,6 @@
 //! Finishing what nobody finished: Redis is told of every change in the journal.
+//!
+//! Specified in `docs/protocol.md`, section 3.11.
 
 use crate::{
     error::Error,

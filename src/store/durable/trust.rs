@@ -3,6 +3,8 @@
 //! An instance believes what Redis says of a session as long as it has asked the database lately
 //! (the lease), the connection leads to the server that the generation was made for, and no change
 //! of that session is known that Redis may have missed.
+//!
+//! Specified in `docs/protocol.md`, sections 2.3 and 3.1.
 
 use std::{collections::HashMap, time::Duration};
 

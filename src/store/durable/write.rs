@@ -1,4 +1,6 @@
 //! Writing: the database first, then Redis is told.
+//!
+//! Specified in `docs/protocol.md`, section 3.3.
 
 use std::sync::{Arc, atomic::Ordering};
 

@@ -2,6 +2,8 @@
 //!
 //! Under `{prefix}{generation}:s:{id}` stands a copy (`R`, 16 hex digits of version, the envelope)
 //! or a lease (`L` and 16 random bytes): the right to create the copy, which any write destroys.
+//!
+//! Specified in `docs/protocol.md`, sections 2.2 and 3.4.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -20,10 +22,10 @@ use crate::{
         client::{
             check::check,
             connection::Connection,
+            connector,
             failure::Failure,
             greet::Greeter,
             incarnation::Peer,
-            manager,
             pool::Connections,
             script::{COPIES, Call, Script},
         },
@@ -207,7 +209,7 @@ impl Link {
 
     /// Makes sure that the server is the one it was; closes the connection otherwise.
     pub(crate) async fn check(&mut self, asked_at: Moment) -> Result<(), Error> {
-        let replication = manager::section(&mut self.connection, "replication").await;
+        let replication = connector::section(&mut self.connection, "replication").await;
         match replication {
             Ok(said) if self.peer.incarnation().still_says(&said) => {
                 self.peer.checked(asked_at);

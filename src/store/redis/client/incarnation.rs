@@ -1,4 +1,6 @@
 //! Which life of which Redis process holds the data: pure.
+//!
+//! Specified in `docs/protocol.md`, section 2.2.
 
 #![cfg_attr(not(feature = "_database"), allow(dead_code, reason = "for the durable store"))]
 

@@ -5,7 +5,7 @@
 //! | `config` | `RedisConfig`: address, keys, limits |
 //! | `pool` | `Connections`: get, read, write over the few there are |
 //! | `connection` | one connection, shared by many requests |
-//! | `manager` | opens connections for the pool |
+//! | `connector` | opens connections for the pool |
 //! | `health` | whether a connection is still of use |
 //! | `failure` | errors of the library and the server, classified |
 //! | `check` | start-up check: reachable, a Redis server, usable |
@@ -16,10 +16,10 @@
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod connection;
+pub(crate) mod connector;
 pub(crate) mod failure;
 pub(crate) mod greet;
 pub(crate) mod health;
 pub(crate) mod incarnation;
-pub(crate) mod manager;
 pub(crate) mod pool;
 pub(crate) mod script;

@@ -13,14 +13,14 @@ use bb8_redis::bb8::{Pool, QueueStrategy, RunError};
 use redis::{Cmd, Value};
 
 #[cfg(feature = "_database")]
-use crate::store::redis::client::manager::OpenOnes;
+use crate::store::redis::client::connector::OpenOnes;
 use crate::{
     error::{ConfigError, Error},
     store::redis::client::{
         config::RedisConfig,
         connection::Connection,
+        connector::{Failures, Fault, Manager},
         greet::Greeter,
-        manager::{Failures, Fault, Manager},
         script::{Call, Script},
     },
     telemetry::status::StoreStatus,

@@ -225,7 +225,7 @@ impl ErrorSink<Fault> for Failures {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::redis::client::manager::*;
+    use crate::store::redis::client::connector::*;
 
     #[test]
     fn a_failure_is_held_against_a_server_for_a_while_only() {
