@@ -11,7 +11,7 @@ pub enum Expected {
     Version(u64),
 }
 
-/// What became of a [`save`](crate::Store::save), a [`renew`](crate::Store::renew) or a
+/// What became of a [`save`](crate::Store::save), a [`begin_renew`](crate::Store::begin_renew) or a
 /// [`delete_if`](crate::Store::delete_if).
 #[derive(Debug)]
 #[non_exhaustive]
