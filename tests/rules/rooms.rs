@@ -210,3 +210,22 @@ fn the_rooms_are_the_folders_of_src_and_the_picture_of_the_architecture() {
         assert!(is_there, "{room} is not in the picture of ARCHITECTURE.md");
     }
 }
+
+#[test]
+fn every_file_that_the_documents_name_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut missing = Vec::new();
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md", "tests/README.md", "examples/README.md"]
+    {
+        let text = fs::read_to_string(root.join(document)).unwrap();
+        for name in text.split('`').skip(1).step_by(2) {
+            let is_path = name.contains('/') && !name.contains([' ', '(', '<', '*', '\n']);
+            let name = name.trim_end_matches('/');
+            let is_there = ["", "src", "tests"].iter().any(|at| root.join(at).join(name).exists());
+            if is_path && !is_there {
+                missing.push(format!("{document}: {name}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
