@@ -245,7 +245,7 @@ const SETTINGS: &[&str] = &[
     "full_page_writes=off",
     "synchronous_commit=on",
     "shared_buffers=16MB",
-    "max_connections=200",
+    "max_connections=500",
     "jit=off",
     "timezone=UTC",
 ];
