@@ -197,3 +197,25 @@ impl fmt::Debug for Cache {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::directory::cached::cache::*;
+
+    #[test]
+    fn after_three_failures_in_a_row_one_a_second_tries() {
+        let at = Moment::from_millis;
+        let mut breaker = CircuitBreaker::new(POLICY);
+        assert!(!breaker.fail(at(1)) && !breaker.fail(at(2)));
+        assert!(!breaker.succeed(), "was never left alone");
+        assert!(!breaker.fail(at(3)) && !breaker.fail(at(4)) && breaker.admit(at(4)));
+        assert!(breaker.fail(at(5)), "the third in a row");
+        assert!(!breaker.admit(at(5)) && !breaker.admit(at(1_004)));
+        assert!(breaker.admit(at(1_005)), "one tries");
+        assert!(!breaker.admit(at(1_006)), "and nobody beside it");
+        assert!(!breaker.fail(at(1_100)), "was left alone before");
+        assert!(!breaker.admit(at(2_099)) && breaker.admit(at(2_100)));
+        assert!(breaker.succeed());
+        assert!(breaker.admit(at(2_101)) && breaker.admit(at(2_101)));
+    }
+}
