@@ -5,7 +5,7 @@
 //! | `layer` | `CsrfLayer`, and what it asks of a request |
 //! | `builder` | its configuration, and `CsrfLayer::builder` |
 //! | `service`, `future`, `body` | the middleware |
-//! | `rules` | the judgement by the head of the request; `origin` by `Origin` |
+//! | `rules` | what the head of a request has to bring: origin, token |
 //! | `reading`, `form` | the token's field in a form |
 //! | `token` | the token: issued and verified |
 //! | `context` | `SessionContext::csrf_token` and `verify_csrf` |

@@ -1,4 +1,18 @@
 //! A directory with a cache in Redis in front of it.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `builder` | `CachedDirectoryBuilder` |
+//! | `times` | time to live and other durations |
+//! | `lookup` | read through the cache |
+//! | `cache` | connection, availability, pending invalidations |
+//! | `part` | user, platforms, settings, credentials: how each is loaded and kept |
+//! | `entry_id` | pure: the key of an entry |
+//! | `envelope` | pure: the bytes of an entry |
+//! | `lease` | the right to fill an entry |
+//! | `invalidation` | invalidation after a change |
+//! | `doubts` | pure: entries that Redis may still hold although they changed |
+//! | `sealing` | encryption of credentials |
 
 use std::{fmt, sync::Arc};
 

@@ -12,7 +12,8 @@
 //! | `update` | load, change and save one value at once |
 //! | `touch` | writing activity down |
 //! | `end` | ending a session |
-//! | `visitor` | the secret of a client without a session; its cookie in `visitor_cookie` |
+//! | `visitor` | the secret of a client without a session |
+//! | `visitor_cookie` | the cookie that carries it |
 //! | `user_sessions` | all sessions of one user |
 //! | `client` | address and user agent of a client |
 

@@ -1,6 +1,24 @@
 //! Records in SQLite or PostgreSQL: every write is fenced by the version in its row.
 //!
 //! Writes that wait at the same time share one transaction; to read takes one statement.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config` | `DatabaseConfig`: address and limits |
+//! | `store_impl` | `Store` by a database alone |
+//! | `access` | the operations that both stores use |
+//! | `engine` | SQLite or PostgreSQL |
+//! | `write` | the writes, and their outcomes |
+//! | `row` | rows of the tables, read |
+//! | `group_commit` | writes that wait at the same time share a transaction |
+//! | `renewal` | the two steps of a renewal |
+//! | `takeover` | invalidates all copies when a database store takes over from a durable one |
+//! | `migration` | numbered schema steps |
+//! | `pool` | idle connections |
+//! | `health` | whether the database answers |
+//! | `failure` | errors of both engines |
+//! | `sqlite` | SQLite |
+//! | `postgres` | PostgreSQL |
 
 use std::{
     fmt,

@@ -8,6 +8,27 @@
 //! database for a while **stops believing** Redis.
 //!
 //! Specified in `docs/protocol.md`.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `builder` | `DurableStore::builder` and its settings |
+//! | `parameters` | poll interval, lease and the other parameters, and their bounds |
+//! | `engine` | what the parts share |
+//! | `load` | read: a trusted copy, else the row, and a new copy |
+//! | `write` | write: commit to the database, then update Redis |
+//! | `push` | update or delete the copy in Redis after a commit |
+//! | `renew` | move a session to a new id; revoke all of a user |
+//! | `activity` | write activity down: often in Redis, seldom in the database |
+//! | `last_touch` | when the database last got the activity of a session |
+//! | `trust` | pure: whether a copy may be trusted |
+//! | `journal` | pure: what a journal row asks for |
+//! | `sweep` | replay of journal rows that Redis may have missed |
+//! | `authority` | generation of the copies and incarnation of Redis |
+//! | `background` | health probes and journal polling |
+//! | `breaker` | circuit breaker of each store |
+//! | `availability` | log lines and events when a store goes away or comes back |
+//! | `status` | status of both stores and of the copies |
+//! | `hooks` | points where tests hold the store (feature `_hooks`) |
 
 #[cfg(feature = "_hooks")]
 pub(crate) mod hooks;

@@ -3,6 +3,16 @@
 //! A record is a string under `{prefix}{generation}:s:{id}`: `R`, 16 hex digits of record version,
 //! then the envelope. A killed one is `T` for a while. Every key has a TTL, set by the command
 //! that writes it.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `client` | connections to Redis |
+//! | `store_impl` | `Store` by Redis alone |
+//! | `users` | session index and revocation epoch of a user |
+//! | `value` | the bytes under a record's key |
+//! | `copies` | copies of database records, for the durable store |
+//! | `entries` | entries of a cached directory |
+//! | `lua` | the scripts |
 
 use std::{fmt, sync::Arc, time::Duration};
 

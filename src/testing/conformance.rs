@@ -24,6 +24,17 @@
 //! `Err` or `Unknown` and never the wrong one of the two, that every future ends by itself, and
 //! that records vanish after their end.
 
+// | file | checks |
+// |---|---|
+// | `save` | save, load, several at once |
+// | `delete` | delete, delete at a version |
+// | `touch` | activity without a new version |
+// | `renew` | the steps of a renewal |
+// | `users` | sign-in, session limit, revocation of all |
+// | `list` | the list of a user's sessions |
+// | `race` | operations at the same time |
+// | `dropped` | futures dropped at any await |
+
 #![allow(clippy::panic, reason = "a failed check has to fail the test of the store's author")]
 
 use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};

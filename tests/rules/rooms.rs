@@ -11,8 +11,8 @@ use std::{
 
 use crate::source::{Source, sources};
 
-/// Every room, and the rooms that its files may import: only such as stand above it, so no circle is
-/// possible. `ARCHITECTURE.md` explains them.
+/// Every room, and the rooms that its files may import: only such as stand before it in this table,
+/// so no circle is possible. `ARCHITECTURE.md` explains them.
 const ROOMS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
@@ -209,6 +209,34 @@ fn the_rooms_are_the_folders_of_src_and_the_picture_of_the_architecture() {
             .any(|word| word.trim_end_matches([',', '/']).trim_end_matches(".rs") == room);
         assert!(is_there, "{room} is not in the picture of ARCHITECTURE.md");
     }
+}
+
+/// Where a folder has few files their names say enough.
+const FILES_WITHOUT_MAP: usize = 3;
+
+#[test]
+fn the_map_of_a_folder_names_every_file_in_it() {
+    let mut missing = Vec::new();
+    let mut maps = 0;
+    for source in sources().iter().filter(|source| !source.module().is_empty()) {
+        let declares =
+            source.tokens.windows(3).filter(|three| three[0] == "mod" && three[2] == ";");
+        let files: Vec<_> = declares.map(|three| three[1].as_str()).collect();
+        if files.len() <= FILES_WITHOUT_MAP {
+            continue;
+        }
+        maps += 1;
+        let comments = source.text.lines().filter(|line| line.starts_with("//"));
+        let map: Vec<_> = comments.filter(|line| line.contains('|')).collect();
+        for file in files {
+            let named = format!("`{file}`");
+            if !map.iter().any(|line| line.split('|').nth(1).is_some_and(|c| c.contains(&named))) {
+                missing.push(format!("{}: {file}", source.name));
+            }
+        }
+    }
+    assert!(maps >= 15, "{maps} maps");
+    assert!(missing.is_empty(), "{missing:#?}");
 }
 
 #[test]

@@ -1,4 +1,14 @@
 //! PostgreSQL: a batch of writes is one call of a procedure, and one round trip.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `schema` | tables and procedures |
+//! | `procedures` | calls of the procedures |
+//! | `batch` | a batch of writes as arrays of columns |
+//! | `read` | reads |
+//! | `notify` | LISTEN and NOTIFY: a poll comes sooner |
+//! | `listener` | the connection that listens |
+//! | `failure` | errors of PostgreSQL |
 
 use std::{
     fmt,

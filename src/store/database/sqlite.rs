@@ -1,5 +1,17 @@
 //! SQLite: one connection that writes, some that only read, and a file that other processes may
 //! share.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `open` | files and connections |
+//! | `schema` | tables |
+//! | `transaction` | one write of a transaction |
+//! | `statements` | statements on a session's row |
+//! | `renewal` | the second step of a renewal |
+//! | `users` | revocation epoch and session limit of a user |
+//! | `maintenance` | journal, generation, expired rows |
+//! | `read` | reads |
+//! | `failure` | errors of SQLite |
 
 use std::{fmt, path::PathBuf, time::Duration};
 
