@@ -209,7 +209,7 @@ if [ "$*" = all ]; then
   mapfile -t wanted < <(names)
 fi
 for job in "${wanted[@]}"; do
-  if ! names | grep -qx -- "$job"; then
+  if ! grep -qx -- "$job" <<<"$(names)"; then
     echo "no job is called $job" >&2
     list >&2
     exit 2

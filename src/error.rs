@@ -149,7 +149,6 @@ impl Error {
         self.head().map(|()| B::default())
     }
 
-    /// Whether it is about bytes that are there and cannot be read.
     /// The status line and headers of an answer to this error.
     pub(crate) fn head(&self) -> http::Response<()> {
         let mut response = http::Response::new(());
@@ -160,6 +159,7 @@ impl Error {
         response
     }
 
+    /// Whether it is about bytes that are there and cannot be read.
     pub(crate) fn is_unreadable(&self) -> bool {
         matches!(self.kind, ErrorKind::Corrupt | ErrorKind::Unsupported)
     }

@@ -11,10 +11,13 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::csrf::{
-    body::CsrfBody,
-    future::CsrfFuture,
-    rules::{Judgement, Rules},
+use crate::{
+    csrf::{
+        body::CsrfBody,
+        future::CsrfFuture,
+        rules::{Judgement, Rules},
+    },
+    transport::cross_site::Judged,
 };
 
 /// The service that [`CsrfLayer`](crate::CsrfLayer) makes.
@@ -52,7 +55,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let rules = Arc::clone(&self.rules);
         match self.rules.judge(&parts) {
             Judgement::Pass => {
@@ -61,10 +64,12 @@ where
             }
             Judgement::Refuse(error) => CsrfFuture::refusing(error, parts, rules),
             Judgement::Verify(session, token) => {
+                let _ = parts.extensions.insert(Judged);
                 let request = Request::from_parts(parts, CsrfBody::untouched(body));
                 CsrfFuture::verifying(session, token, (request, self.take_ready()), rules)
             }
             Judgement::Read(session) => {
+                let _ = parts.extensions.insert(Judged);
                 CsrfFuture::reading(session, body, (parts, self.take_ready()), rules)
             }
         }

@@ -20,7 +20,7 @@ use crate::{
         snapshot_json::{listed, shown},
         stream::{self, Events},
     },
-    transport::cross_site::is_from_elsewhere,
+    transport::cross_site::{Judged, is_from_elsewhere, says_cross_site},
 };
 
 type Answered = Result<Response<ApiBody>, Error>;
@@ -36,10 +36,7 @@ impl SessionApi {
             tracing::error!("the session api stands outside of the session layer");
             return told(StatusCode::INTERNAL_SERVER_ERROR, "session_failed");
         };
-        // Fails closed: a browser that knows where a request comes from is believed. Sibling hosts
-        // pass only where no browser sends the token by itself, so that a page has to have it.
-        let same_site = !session.session.backend.rules.transport.is_ambient();
-        if !route.is_safe() && is_from_elsewhere(head, same_site, &[]) {
+        if !route.is_safe() && is_forged(head, &session) {
             return told(StatusCode::FORBIDDEN, "cross_site");
         }
         // To listen is none either, also where a guard in front has loaded the session.
@@ -81,6 +78,15 @@ impl SessionApi {
         let events = Events::new(session, (self.interval, self.life), place, over);
         streamed(ApiBody::events(events))
     }
+}
+
+/// Fails closed: a browser that knows where a request comes from is believed. A CSRF layer in front
+/// has judged by its own settings. Where no browser sends the token by itself a page has to have it,
+/// so only a plain word of the browser counts.
+fn is_forged(head: &Parts, session: &SessionContext) -> bool {
+    let judged = head.extensions.get::<Judged>().is_some();
+    let is_ambient = session.session.backend.rules.transport.is_ambient();
+    !judged && if is_ambient { is_from_elsewhere(head, false, &[]) } else { says_cross_site(head) }
 }
 
 fn streamed(body: ApiBody) -> Response<ApiBody> {

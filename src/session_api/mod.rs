@@ -37,9 +37,10 @@
 //!
 //! # Deployment caveat
 //!
-//! Put a [`CsrfLayer`](crate::CsrfLayer) in front of it, as of everything that changes state. By
-//! itself it refuses a change that a browser says comes from another origin, by `Sec-Fetch-Site` or
-//! else by `Origin`: sibling hosts of the same site too, unless the token comes in a header. When a
+//! Put a [`CsrfLayer`](crate::CsrfLayer) in front of it, as of everything that changes state. What
+//! that has let through by its token is answered. Without one it refuses a change that a browser
+//! says comes from another origin, by `Sec-Fetch-Site` or else by `Origin`, sibling hosts of the
+//! same site too; where the token comes in a header, only `Sec-Fetch-Site: cross-site`. When a
 //! session gets a new id, by a sign-in or a renewal in another tab, streams of the old id end; a
 //! browser's `EventSource` comes back by itself, with the new cookie, and hears the state as it is.
 //! A graceful stop of the server waits for open streams: call

@@ -11,6 +11,16 @@ use crate::transport::origin::Origin;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// In the extensions of a request that the CSRF layer has let through after it judged the head by
+/// its own settings and verified the token: nothing behind it needs to judge again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged;
+
+/// Whether the browser says outright that another site made the request.
+pub(crate) fn says_cross_site(head: &Parts) -> bool {
+    head.headers.get_all(SEC_FETCH_SITE).iter().any(|site| site.as_bytes() == b"cross-site")
+}
+
 /// By `Sec-Fetch-Site` where the browser sends it, else by `Origin`. One that sends neither is an
 /// old one, or none.
 ///

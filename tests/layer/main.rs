@@ -22,6 +22,8 @@ mod csrf_stack;
 mod generic;
 /// Where a guard sends a browser, and how a client is asked for its token.
 mod guard_places;
+/// The example on plain hyper: counts, signs in, and drains at the end.
+mod hyper_example;
 /// One budget bounds all waits of a request; nobody moves an end; no clock goes back.
 mod limits;
 /// Two requests of one session in every order, and writes whose answer is lost.

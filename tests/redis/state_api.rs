@@ -210,10 +210,15 @@ async fn what_a_page_of_this_very_site_sends_is_answered_and_looking_is_for_ever
 async fn with_a_token_in_a_header_sibling_hosts_are_answered_and_other_sites_are_not() {
     let layer = RedisSessionLayer::builder(MemoryStore::new()).transport(Transport::bearer());
     let api = layer.build().unwrap().layer(SessionApi::new());
-    for (site, status) in [("same-origin", 401), ("same-site", 401), ("cross-site", 403)] {
-        let request = Request::post("/api/session/heartbeat").header("sec-fetch-site", site);
+    for (name, value, status) in [
+        ("sec-fetch-site", "same-origin", 401),
+        ("sec-fetch-site", "same-site", 401),
+        ("sec-fetch-site", "cross-site", 403),
+        ("origin", "https://app.example", 401),
+    ] {
+        let request = Request::post("/api/session/heartbeat").header(name, value);
         let answer = api.clone().oneshot(request.body(()).unwrap()).await.unwrap();
-        assert_eq!(answer.status(), status, "{site}");
+        assert_eq!(answer.status(), status, "{name}: {value}");
     }
 }
 
@@ -402,6 +407,26 @@ async fn a_heartbeat_passes_a_csrf_layer_with_its_token_and_not_without() {
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     assert!(body.starts_with(b"{\"expires_at\""), "{body:?}");
     assert_eq!(api.oneshot(beat(b"")).await.unwrap().status(), 403);
+    // The settings of the CSRF layer count: it has judged, and verified the token.
+    let sibling = |token: &[u8]| {
+        let mut request = beat(token);
+        let site = http::HeaderValue::from_static("same-site");
+        let _ = request.headers_mut().insert("sec-fetch-site", site);
+        request
+    };
+    for (name, csrf, status) in [
+        ("strict", CsrfLayer::builder(), 403),
+        ("sibling hosts are welcome", CsrfLayer::builder().allow_same_site(), 200),
+        (
+            "the path is exempt, so nothing was verified",
+            CsrfLayer::builder().exempt_path("/api/session/heartbeat"),
+            403,
+        ),
+    ] {
+        let api = layer.layer(csrf.build().unwrap().layer(SessionApi::new()));
+        let answer = api.oneshot(sibling(&token)).await.unwrap();
+        assert_eq!(answer.status(), status, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use crate::{
 
 /// The longest that activity in the database may be behind, unless configured otherwise.
 const DATABASE_LAG_MAX: Duration = Duration::from_secs(5 * 60);
+
 impl Engine {
     pub(super) async fn touch(
         &self,

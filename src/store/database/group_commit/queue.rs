@@ -17,6 +17,7 @@ use crate::{
 const BATCH_MAX: usize = 128;
 /// Writes that may wait at the same time. A database that is so far behind is not up to it.
 const WAITING_MAX: usize = 4096;
+
 /// Writes and clears in the order of their arrival, and how many tasks execute them.
 #[derive(Default)]
 pub(super) struct Queue {
