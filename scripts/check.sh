@@ -9,6 +9,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# What makes the next build quicker is of no use where there is none.
+if [ -n "${CI-}" ]; then
+  export CARGO_INCREMENTAL=0
+fi
+
 package=tower-redis-session
 library=tower_redis_session
 target=${CARGO_TARGET_DIR:-target}
