@@ -81,8 +81,8 @@ impl SessionApi {
 }
 
 /// Fails closed: a browser that knows where a request comes from is believed. A CSRF layer in front
-/// has judged by its own settings. Where no browser sends the token by itself a page has to have it,
-/// so only a plain word of the browser counts.
+/// has judged by its own settings. Where no browser sends the token by itself a page has to have
+/// it, so only `Sec-Fetch-Site: cross-site` counts.
 fn is_forged(head: &Parts, session: &SessionContext) -> bool {
     let judged = head.extensions.get::<Judged>().is_some();
     let is_ambient = session.session.backend.rules.transport.is_ambient();

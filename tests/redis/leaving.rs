@@ -250,6 +250,27 @@ async fn a_thousand_dropped_requests_leak_nothing_and_the_site_still_logs_out() 
     assert!(records(&redis).await.is_empty());
 }
 
+/// Over real connections, each closed while its handler stands still.
+#[tokio::test]
+async fn dropped_requests_do_not_keep_a_logout_from_deleting() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let mut browser = site.browser().await;
+    browser.get("/login:alice").await.expect(200);
+    for _ in 0..20 {
+        let path = "/user,insert:cart:milk,gate:slow";
+        let connection = raw(site.addr(), raw_get(path, &browser.cookie_header())).await;
+        site.gates.arrived("slow").await;
+        connection.close();
+        site.gates.left("slow").await;
+    }
+    let token = browser.cookie(COOKIE).unwrap().to_owned();
+    browser.get("/logout").await.expect(200);
+    browser.set_cookie(COOKIE, &token);
+    assert_eq!(browser.get("/user").await.expect(200).text(), "-");
+    assert!(records(&redis).await.is_empty());
+}
+
 #[tokio::test]
 async fn answers_are_never_taken_for_those_of_a_request_that_was_dropped() {
     let redis = RedisServer::start().await;

@@ -15,7 +15,7 @@
 //! | 9 | a corrupt record is an error for ever, with no way out | below |
 //! | 10 | a read error is taken for no session, and an empty one is written over it (axum_session) | below |
 //! | 11 | a logout is local to a process (axum_session) | below |
-//! | 12 | a dropped request leaks a counter, and no logout deletes any more (axum_session) | `leaving::a_thousand_dropped_requests_leak_nothing_and_the_site_still_logs_out` |
+//! | 12 | a dropped request leaks a counter, and no logout deletes any more (axum_session) | `leaving::dropped_requests_do_not_keep_a_logout_from_deleting` |
 //! | 13 | a prefix is written with the cookie's name and not read with it (axum_session) | below |
 //! | 14 | untouched requests read and write, and set cookies (axum_session, actix-session, express-session) | `commands::an_untouched_request_sends_no_command` |
 //! | 15 | a value that is changed in place is never saved (actix-session) | below |

@@ -94,6 +94,13 @@ impl Source {
         if path == "lib" { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
     }
 
+    /// Whether the row with this name is of the file's map: a table headed `| file |`.
+    pub fn is_map(&self, name: &str) -> bool {
+        let mut lines = self.text.lines().skip_while(|line| !line.contains("| file |"));
+        let map = lines.by_ref().take_while(|line| line.contains('|'));
+        map.into_iter().any(|line| line.contains(&format!("| `{name}`")))
+    }
+
     /// Every path into this crate that the file names, from the root of the crate: in `use`
     /// declarations, and in code that starts with `crate`, `self` or `super`.
     pub fn paths(&self) -> Vec<Vec<String>> {

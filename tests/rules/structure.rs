@@ -91,6 +91,7 @@ const IMPURE: &[&str] = &[
 
 const LONGEST_FILE: usize = 300;
 const LONGEST_FUNCTION: usize = 40;
+const WIDEST_LINE: usize = 100;
 
 #[test]
 fn only_its_own_files_name_a_reserved_crate() {
@@ -162,6 +163,23 @@ fn only_who_chooses_a_store_knows_one() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// rustfmt wraps neither comments nor texts. A row of a table, or a log line, is left alone.
+#[test]
+fn no_line_is_wider_than_100_columns() {
+    let mut wide = Vec::new();
+    for source in sources() {
+        for (at, line) in source.text.lines().enumerate() {
+            let code = line.trim_start();
+            let is_row = ["//! |", "/// |", "// |"].iter().any(|start| code.starts_with(start));
+            let is_alone = is_row || code.starts_with("tracing::");
+            if line.chars().count() > WIDEST_LINE && !is_alone {
+                wide.push(format!("{}:{}", source.name, at + 1));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "{wide:#?}");
 }
 
 #[test]

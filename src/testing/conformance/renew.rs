@@ -74,7 +74,7 @@ async fn the_version_has_to_be_the_expected(store: &Subject) {
         };
         demand(current == Some(&second), FENCED, || {
             format!(
-                "to renew at the version {name} has to be a Conflict with what is there: {outcome:?}"
+                "a renewal at the version {name} has to be a Conflict with the record: {outcome:?}"
             )
         });
         store.holds(&old, Some(&second), FENCED, "a renewal at another version").await;
