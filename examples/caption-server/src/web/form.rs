@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use tokio::time::timeout;
 
 use crate::{failure::Failure, web::Body};
@@ -13,6 +14,10 @@ use crate::{failure::Failure, web::Body};
 const MAX_FORM: usize = 16 * 1024;
 /// Somebody who sends a form of a few hundred bytes more slowly than this means no good.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// All but unreserved characters (RFC 3986 section 2.3) and the slash.
+const RESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The fields of a form or a query, decoded.
 #[derive(Debug, PartialEq)]
@@ -84,36 +89,13 @@ async fn read(body: Body) -> Result<Bytes, Failure> {
 
 /// `text` for use inside a query.
 pub(crate) fn encoded(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            result.push(char::from(byte));
-        } else {
-            result.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    result
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 fn decoded(encoded: &[u8]) -> Option<String> {
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded;
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match (first, after) {
-            (b'%', [high, low, after @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
-                bytes.push(hex(*high)? << 4 | hex(*low)?);
-                rest = after;
-            }
-            (b'+', _) => bytes.push(b' '),
-            (byte, _) => bytes.push(*byte),
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    let plus = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
+    let spaced: Vec<u8> = encoded.iter().map(plus).collect();
+    percent_decode(&spaced).decode_utf8().ok().map(Into::into)
 }
 
 /// For tests of handlers: the body of a form.
