@@ -74,6 +74,9 @@ const TOMBSTONE: Duration = Duration::from_secs(60);
 /// snapshot, fails over to a replica that lags, or evicts keys under memory pressure can bring a
 /// session back or lose one.
 ///
+/// A server without memory (`maxmemory` with `noeviction`) takes no new session and no change that
+/// makes one larger; reads, activity, other changes, logout and revocation go on.
+///
 /// ```
 /// use tower_redis_session::{RedisConfig, RedisSessionLayer, RedisStore};
 ///

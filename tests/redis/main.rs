@@ -31,6 +31,8 @@ mod directory;
 mod events;
 /// What a server, or the way to it, does to connections that were good a moment ago.
 mod faults;
+/// A Redis without memory: what goes on, and what is refused.
+mod full;
 /// Who may not go on is told why, in a way that the client understands.
 mod guards;
 /// Upgrades, tunnels, heads without a body, interim answers, readiness.

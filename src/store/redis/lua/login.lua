@@ -1,6 +1,7 @@
 -- Signs a user in, or moves a session of theirs to a new id: all or nothing, and what fails (a full
--- store) fails before the first change. Ends the oldest of too many sessions in the same step. Only
--- for a single primary: the records of the others are found by the index.
+-- store) fails before the first change. Ends the oldest of too many sessions in the same step. The
+-- records of the others are found by the index and not declared: for a single primary that lets
+-- this pass.
 -- KEYS: the user's index, new record, old record if there is one. ARGV: new value, its life in ms,
 -- deadline in ms of this server's clock, life of a tombstone in ms, head of the old record, the
 -- user's epoch or nothing, the limit or nothing, what stands before an id in a record's key, new id,
@@ -9,6 +10,19 @@
 -- 1: done; 0: the old one is gone; -1: too late; -2: the new id cannot be used; -3: the epoch is
 -- another; else the old record as it is now.
 local index, prefix = KEYS[1], ARGV[8]
+
+-- The first byte of a record; nothing of what is no string. Any other error is the script's: who may
+-- not look does not know that nothing is there.
+local function kind(key)
+  local first = redis.pcall('GETRANGE', key, 0, 0)
+  if type(first) == 'string' then
+    return first
+  end
+  if string.find(first.err, 'WRONGTYPE', 1, true) then
+    return ''
+  end
+  return redis.call('GETRANGE', key, 0, 0)
+end
 
 local function finish(id)
   local key = prefix .. id
@@ -35,6 +49,40 @@ if KEYS[3] then
     return redis.call('GET', KEYS[3])
   end
 end
+
+-- A few entries of sessions that are no more, so that there are never many of them; all of them, and
+-- the others by their age, where there is a limit. Looked at before the first change.
+local dead, others = {}, {}
+local function look(id)
+  if id == 'epoch' or id == ARGV[9] or id == ARGV[10] then
+    return false
+  end
+  if kind(prefix .. id) ~= 'R' then
+    dead[#dead + 1] = id
+    return false
+  end
+  return true
+end
+if ARGV[7] == '' then
+  for _, id in ipairs(redis.call('HRANDFIELD', index, 8)) do
+    look(id)
+  end
+else
+  local entries = redis.call('HGETALL', index)
+  for i = 1, #entries, 2 do
+    local id = entries[i]
+    if look(id) and redis.call('PTTL', prefix .. id) > tonumber(ARGV[13]) then
+      others[#others + 1] = { tonumber(entries[i + 1]), id }
+    end
+  end
+  table.sort(others, function(one, other)
+    if one[1] == other[1] then
+      return one[2] > other[2]
+    end
+    return one[1] > other[1]
+  end)
+end
+
 if not redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2], 'NX') then
   return -2
 end
@@ -45,34 +93,10 @@ end
 if KEYS[3] then
   finish(ARGV[10])
 end
-
--- A few entries of sessions that are no more, so that there are never many of them.
-for _, id in ipairs(redis.call('HRANDFIELD', index, 8)) do
-  if id ~= 'epoch' and redis.pcall('GETRANGE', prefix .. id, 0, 0) ~= 'R' then
-    redis.call('HDEL', index, id)
-  end
+for _, id in ipairs(dead) do
+  redis.call('HDEL', index, id)
 end
-
 if ARGV[7] ~= '' then
-  local others = {}
-  local entries = redis.call('HGETALL', index)
-  for i = 1, #entries, 2 do
-    local id = entries[i]
-    if id ~= 'epoch' and id ~= ARGV[9] then
-      local key = prefix .. id
-      if redis.pcall('GETRANGE', key, 0, 0) ~= 'R' then
-        redis.call('HDEL', index, id)
-      elseif redis.call('PTTL', key) > tonumber(ARGV[13]) then
-        others[#others + 1] = { tonumber(entries[i + 1]), id }
-      end
-    end
-  end
-  table.sort(others, function(one, other)
-    if one[1] == other[1] then
-      return one[2] > other[2]
-    end
-    return one[1] > other[1]
-  end)
   for i = tonumber(ARGV[7]), #others do
     finish(others[i][2])
   end

@@ -1,34 +1,55 @@
--- Ends all sessions of a user but one that may be kept, leaves tombstones if memory allows, and gives the user another epoch.
--- Only for a single primary: the records are found by the index.
+-- Ends all sessions of a user but one that may be kept, leaves tombstones, and gives the user another
+-- epoch. The records are found by the index and not declared: for a single primary that lets this
+-- pass.
 -- KEYS: the user's index. ARGV: what stands before an id in a record's key, life of a tombstone in
 -- ms, life of the index in ms, how long a record stays after its end in ms, the id to keep or nothing.
 -- How many sessions were alive.
 local entries = redis.call('HGETALL', KEYS[1])
-local epoch, count, kept = 0, 0, nil
+local epoch, count, kept, others = 0, 0, false, {}
+
+-- The first byte of a record; nothing of what is no string. Any other error is the script's: who may
+-- not look does not know that nothing is there.
+local function kind(key)
+  local first = redis.pcall('GETRANGE', key, 0, 0)
+  if type(first) == 'string' then
+    return first
+  end
+  if string.find(first.err, 'WRONGTYPE', 1, true) then
+    return ''
+  end
+  return redis.call('GETRANGE', key, 0, 0)
+end
+
+-- All that is looked at comes before the first change.
 for i = 1, #entries, 2 do
   if entries[i] == 'epoch' then
     epoch = tonumber(entries[i + 1])
   elseif entries[i] == ARGV[5] then
-    kept = entries[i + 1]
+    kept = true
   else
     local key = ARGV[1] .. entries[i]
-    if redis.pcall('GETRANGE', key, 0, 0) == 'R'
-      and redis.call('PTTL', key) > tonumber(ARGV[4]) then
+    if kind(key) == 'R' and redis.call('PTTL', key) > tonumber(ARGV[4]) then
       count = count + 1
     end
-    if redis.call('DEL', key) == 1 then
-      redis.pcall('SET', key, 'T', 'PX', ARGV[2])
-    end
+    others[#others + 1] = entries[i]
   end
 end
 -- Never one that there was before, also if the index was lost in between.
 local time = redis.call('TIME')
 epoch = math.max(epoch + 1, time[1] * 1000000 + time[2])
-local life = redis.call('PTTL', KEYS[1])
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
+local life = tonumber(ARGV[3])
 if kept then
-  redis.call('HSET', KEYS[1], ARGV[5], kept)
+  life = math.max(life, redis.call('PTTL', KEYS[1]))
 end
-redis.call('PEXPIRE', KEYS[1], kept and math.max(life, tonumber(ARGV[3])) or ARGV[3])
+-- The first write needs no memory, which lets a full server take the others as well. One that
+-- refuses the last of them all the same is left with sessions ended and a list that is true.
+redis.call('PEXPIRE', KEYS[1], life)
+for _, id in ipairs(others) do
+  if redis.call('DEL', ARGV[1] .. id) == 1 then
+    redis.pcall('SET', ARGV[1] .. id, 'T', 'PX', ARGV[2])
+  end
+  redis.call('HDEL', KEYS[1], id)
+end
+redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
+redis.call('PEXPIRE', KEYS[1], life)
 return count

@@ -13,6 +13,8 @@ end
 if struct.unpack('>I8', deadline) >= struct.unpack('>I8', ARGV[2], 9) then
   return 2
 end
-redis.call('SETRANGE', KEYS[1], start, ARGV[2])
+-- In this order: a full server refuses only a first write that may need memory, and the second
+-- one replaces bytes.
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('SETRANGE', KEYS[1], start, ARGV[2])
 return 1

@@ -1,0 +1,244 @@
+//! A Redis without memory (`noeviction`) refuses what makes a session and what makes one larger.
+//! Everything else goes on: reads, activity, changes that need no room, logout, revocation.
+//!
+//! Redis refuses a script's first write if that may need memory, and none after a write that does
+//! not. All servers here decide that alike.
+//!
+//! To see these fail: in `touch.lua` the two writes the other way round; in `save.lua` without
+//! `PEXPIRE`; in `kill.lua` and `revoke_all.lua` a `SET` as the first write.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use redis::{Value, aio::MultiplexedConnection};
+use test_support::{COOKIE, RedisServer, Site, eventually};
+
+const HEAD: &str = "R0000000000000001";
+const LEASE: &str = "L0123456789abcdef";
+/// What an entry of a directory begins with: an end that is far away.
+const FAR: &str = "9999999999999";
+
+/// A record of alice's, of so many bytes more.
+fn record(more: usize) -> String {
+    format!("{HEAD}\0\u{5}alice{}", "x".repeat(more))
+}
+
+macro_rules! script {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../src/store/redis/lua/", $name, ".lua")))
+    };
+}
+
+const SCRIPTS: &[(&str, &str)] = &[
+    script!("create"),
+    script!("entry_fill"),
+    script!("entry_take"),
+    script!("fill"),
+    script!("heads"),
+    script!("kill"),
+    script!("login"),
+    script!("put"),
+    script!("renew"),
+    script!("revoke_all"),
+    script!("save"),
+    script!("touch"),
+];
+
+/// What a script does on a full server.
+struct Row {
+    what: &'static str,
+    script: &'static str,
+    keys: &'static [&'static str],
+    args: Vec<String>,
+    /// The reply; without one the script is refused, and nothing has changed.
+    reply: Option<&'static str>,
+    /// What is different afterwards.
+    changed: &'static [&'static str],
+}
+
+#[rustfmt::skip]
+fn rows() -> Vec<Row> {
+    const LATER: &str = "99999999999999";
+    let args = |args: &[&str]| args.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (same, longer) = (record(40), record(80));
+    let login = |epoch: &str, limit: &str| {
+        args(&[&same, "400000", LATER, "60000", "", epoch, limit, "s:", "new", "", "9", "900000", "300000"])
+    };
+    let user = &["u:alice"][..];
+    let row = |what, script, keys, args, reply, changed| Row { what, script, keys, args, reply, changed };
+    vec![
+        row("a new session", "create", &["s:new"], args(&[&same, "400000", LATER]), None, &[]),
+        row("a larger record", "save", &["s:a", "u:alice"], args(&[HEAD, &longer, "400000", "a", "1", "900000"]), None, &[]),
+        row("one as large", "save", &["s:a", "u:alice"], args(&[HEAD, &same, "400000", "a", "1", "900000"]), Some("1"), &["s:a"]),
+        row("a smaller one, not in its list", "save", &["s:a", "u:alice"], args(&[HEAD, &record(1), "400000", "a", "2", "900000"]), Some("1"), &["s:a", "u:alice"]),
+        row("a new id", "renew", &["s:a", "s:new"], args(&[HEAD, &same, "400000", LATER, "60000"]), None, &[]),
+        row("a login", "login", &["u:alice", "s:new"], login("", ""), None, &[]),
+        row("a login that would end another", "login", &["u:alice", "s:new"], login("", "1"), None, &[]),
+        row("a login that was revoked", "login", &["u:alice", "s:new"], login("6", ""), Some("-3"), &[]),
+        row("a logout", "kill", &["s:a"], args(&["60000", "a", "17", "u:", ""]), Some("1"), &["s:a", "u:alice"]),
+        row("a logout at a version", "kill", &["s:a"], args(&["60000", "a", "17", "u:", HEAD]), Some("1"), &["s:a", "u:alice"]),
+        row("of what is no session", "kill", &["other"], args(&["60000", "a", "17", "u:", ""]), Some("1"), &["other"]),
+        row("all others out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", "a"]), Some("1"), &["s:b", "u:alice"]),
+        row("all out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", ""]), Some("2"), &["s:a", "s:b", "u:alice"]),
+        row("nobody out", "revoke_all", &["u:bob"], args(&["s:", "60000", "900000", "300000", ""]), Some("0"), &["u:bob"]),
+        row("a list", "heads", user, args(&["s:", "17", "a", "gone"]), Some("[R0000000000000001, ]"), &["u:alice"]),
+        row("activity", "touch", &["s:a"], args(&[HEAD, &"~".repeat(16), "24", "500000"]), Some("1"), &["s:a"]),
+        row("an entry that is fresh", "entry_take", &["d:alice"], args(&["fresh", "lease", "5000", "10"]), Some("[value, 0]"), &[]),
+        row("an entry that is due", "entry_take", &["d:alice"], args(&["due", "lease", "5000", FAR]), Some("[value, 3]"), &[]),
+        row("none", "entry_take", &["d:bob"], args(&["x", "lease", "5000", "10"]), Some("[nil, 3]"), &[]),
+        row("an entry by a lease", "entry_fill", &["d:alice"], args(&["led", "lease", "new", "5000"]), Some("1"), &["d:alice"]),
+        row("a lease given back", "entry_fill", &["d:alice"], args(&["led", "lease", "", "0"]), Some("1"), &["d:alice"]),
+        row("a copy by a lease", "fill", &["s:led"], args(&[LEASE, &same, "400000"]), None, &[]),
+        row("a newer copy", "put", &["s:a"], args(&["R0000000000000002", &same, "400000"]), None, &[]),
+        row("an older copy", "put", &["s:a"], args(&[HEAD, &same, "400000"]), Some("0"), &[]),
+        row("a copy in a lease's place", "put", &["s:led"], args(&[HEAD, &same, "400000"]), Some("0"), &["s:led"]),
+    ]
+}
+
+async fn run(
+    connection: &mut MultiplexedConnection,
+    command: &[&str],
+) -> redis::RedisResult<Value> {
+    redis::cmd(command[0]).arg(&command[1..]).query_async(connection).await
+}
+
+async fn set_up(connection: &mut MultiplexedConnection) {
+    let value = record(40);
+    let entry = format!("{FAR}value");
+    for command in [
+        &["FLUSHALL"][..],
+        &["SET", "s:a", &value, "PX", "455000"],
+        &["SET", "s:b", &value, "PX", "455000"],
+        &["SET", "s:led", LEASE, "PX", "455000"],
+        &["RPUSH", "other", "a list"],
+        &["HSET", "u:alice", "epoch", "5", "a", "1", "b", "2", "gone", "3"],
+        &["PEXPIRE", "u:alice", "985000"],
+        &["HSET", "d:alice", "vfresh", &entry, "vdue", &entry],
+        &["HSET", "d:alice", "lled", &format!("{FAR}lease")],
+    ] {
+        run(connection, command).await.unwrap();
+    }
+}
+
+/// Keys whose value or end is another than before.
+async fn state(connection: &mut MultiplexedConnection) -> BTreeSet<(String, String)> {
+    let mut state = BTreeSet::new();
+    for key in ["s:a", "s:b", "s:led", "s:new", "other", "u:alice", "u:bob", "d:alice", "d:bob"] {
+        let value = run(connection, &["DUMP", key]).await.unwrap();
+        // In steps of ten seconds: time passes between two looks.
+        let end: i64 = redis::cmd("PTTL").arg(key).query_async(connection).await.unwrap();
+        let _ = state.insert((key.to_owned(), format!("{value:?} {}", end / 10_000)));
+    }
+    state
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Int(number) => number.to_string(),
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Value::Array(values) => {
+            format!("[{}]", values.iter().map(text).collect::<Vec<_>>().join(", "))
+        }
+        _ => "nil".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn every_script_does_on_a_full_server_what_is_said_here() {
+    let rows = rows();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/redis/lua");
+    for file in std::fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().file_name().into_string().unwrap();
+        assert!(rows.iter().any(|row| format!("{}.lua", row.script) == file), "{file}: no row");
+    }
+    let servers = [
+        RedisServer::start().await,
+        RedisServer::start_version("redis-6.2").await,
+        RedisServer::start_version("valkey-9.1").await,
+    ];
+    for (number, server) in servers.iter().enumerate() {
+        let mut connection = server.connection().await;
+        for row in &rows {
+            let what = format!("{}, {}, server {number}", row.script, row.what);
+            server.make_room().await;
+            set_up(&mut connection).await;
+            server.fill_up().await;
+            let before = state(&mut connection).await;
+            let (_, source) = SCRIPTS.iter().find(|(name, _)| *name == row.script).unwrap();
+            let mut eval = redis::cmd("EVAL");
+            eval.arg(*source).arg(row.keys.len()).arg(row.keys).arg(&row.args);
+            let reply: redis::RedisResult<Value> = eval.query_async(&mut connection).await;
+            match (&reply, row.reply) {
+                (Ok(reply), Some(expected)) => assert_eq!(text(reply), expected, "{what}"),
+                (Err(error), None) => assert!(error.to_string().contains("OOM"), "{what}: {error}"),
+                _ => panic!("{what}: {reply:?}"),
+            }
+            let after = state(&mut connection).await;
+            let changed: BTreeSet<_> =
+                after.difference(&before).map(|(key, _)| key.as_str()).collect();
+            assert_eq!(changed, row.changed.iter().copied().collect(), "{what}");
+            if row.what == "all others out" {
+                let left = run(&mut connection, &["HKEYS", "u:alice"]).await.unwrap();
+                // Their order is the server's.
+                assert!(["[a, epoch]", "[epoch, a]"].contains(&&*text(&left)), "{what}: {left:?}");
+            }
+        }
+        server.make_room().await;
+        run(&mut connection, &["FLUSHALL"]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_active_user_of_a_full_redis_stays_signed_in() {
+    let redis = RedisServer::start().await;
+    let site = Site::configured(&redis, |builder| {
+        builder.idle_timeout(Duration::from_secs(60)).touch_interval(Duration::from_millis(50))
+    })
+    .await;
+    let mut browser = test_support::signed_in(&site).await;
+    redis.fill_up().await;
+    let mut end = browser.get("/expires").await.expect(200).text();
+    for _ in 0..2 {
+        eventually("a later end", async || {
+            let later = browser.get("/get:cart,expires").await.expect(200).text();
+            let later = later.split(',').nth(1).unwrap().to_owned();
+            let moved = later > end;
+            end = later;
+            moved
+        })
+        .await;
+    }
+    redis.make_room().await;
+}
+
+#[tokio::test]
+async fn whoever_is_kept_by_a_revocation_on_a_full_redis_can_be_revoked_later() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let mut kept = test_support::signed_in(&site).await;
+    let mut other = test_support::signed_in(&site).await;
+    redis.fill_up().await;
+    assert_eq!(kept.get("/revoke_others").await.expect(200).text(), "1");
+    assert_eq!(other.get("/user").await.text(), "-");
+    // Again, with nobody to end: the first write of the script is another.
+    assert_eq!(kept.get("/revoke_others").await.expect(200).text(), "0");
+    redis.make_room().await;
+    assert_eq!(site.layer.revoke_all("alice").await.unwrap(), 1);
+    assert!(kept.cookie(COOKIE).is_some());
+    assert_eq!(kept.get("/user").await.expect(200).text(), "-");
+    redis.assert_every_key_has_a_ttl().await;
+}
+
+#[tokio::test]
+async fn values_can_be_removed_and_replaced_where_there_is_no_room_for_more() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let mut browser = test_support::signed_in(&site).await;
+    redis.fill_up().await;
+    browser.get("/insert:more:1").await.expect(503);
+    browser.get("/insert:cart:eat").await.expect(200);
+    browser.get("/expiry:60:60").await.expect(200);
+    browser.get("/remove:cart").await.expect(200);
+    assert_eq!(browser.get("/user,get:cart").await.expect(200).text(), "alice,-");
+    redis.make_room().await;
+    redis.assert_every_key_has_a_ttl().await;
+}
