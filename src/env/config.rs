@@ -27,6 +27,9 @@ use crate::{
 /// | `REDIS_HOST`, `REDIS_PORT`, `REDIS_DB` | instead of a URL | `127.0.0.1`, `6379`, `0` |
 /// | `REDIS_SSL` | `true` or `false`, instead of a URL | `false` |
 /// | `REDIS_USERNAME`, `REDIS_PASSWORD` | text, also beside a URL | none |
+/// | `REDIS_SSL_CA_CERTS` | a file, see `RedisConfig::ca_file` | the system's |
+/// | `REDIS_SSL_CERTFILE`, `REDIS_SSL_KEYFILE` | files, see `RedisConfig::client_certificate` | none |
+/// | `REDIS_CONNECT_TIMEOUT_MS` | whole milliseconds | `500` |
 /// | `SESSION_KEY_PREFIX` | see `RedisConfig::key_prefix` | `session:` |
 /// | `SESSION_COOKIE_NAME` | a cookie name | `__Host-session` |
 /// | `SESSION_COOKIE_SECURE` | `false` for plain HTTP, then with a name without prefix | `true` |
@@ -229,6 +232,9 @@ fn by_variable(error: ConfigError) -> ConfigError {
         "redis key prefix" => "SESSION_KEY_PREFIX",
         "redis address" => "REDIS_URL, REDIS_HOST or REDIS_SSL",
         "redis database" => "REDIS_DB",
+        "redis ca file" => "REDIS_SSL_CA_CERTS",
+        "redis client certificate" => "REDIS_SSL_CERTFILE or REDIS_SSL_KEYFILE",
+        "redis connect timeout" => "REDIS_CONNECT_TIMEOUT_MS",
         "database address" | "database timeout" => "DATABASE_URL",
         _ => return error,
     };

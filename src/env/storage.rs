@@ -1,5 +1,8 @@
 //! Which store, by the variables.
 
+#[cfg(feature = "redis")]
+use std::time::Duration;
+
 #[cfg(feature = "_database")]
 use crate::store::database::{DatabaseConfig, DatabaseStore};
 #[cfg(all(feature = "redis", feature = "_database"))]
@@ -29,7 +32,7 @@ pub(super) enum Storage {
 }
 
 /// What only makes sense with Redis.
-const REDIS: [&str; 7] = [
+const REDIS: [&str; 11] = [
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",
@@ -37,6 +40,10 @@ const REDIS: [&str; 7] = [
     "REDIS_SSL",
     "REDIS_USERNAME",
     "REDIS_PASSWORD",
+    "REDIS_SSL_CA_CERTS",
+    "REDIS_SSL_CERTFILE",
+    "REDIS_SSL_KEYFILE",
+    "REDIS_CONNECT_TIMEOUT_MS",
 ];
 
 impl Storage {
@@ -184,7 +191,28 @@ fn redis<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError
     if let Some(prefix) = variables.text("SESSION_KEY_PREFIX")? {
         redis = redis.key_prefix(prefix);
     }
-    Ok(redis)
+    if let Some(millis) = variables.number("REDIS_CONNECT_TIMEOUT_MS")? {
+        redis = redis.connect_timeout(Duration::from_millis(millis));
+    }
+    redis_certificates(variables, redis)
+}
+
+#[cfg(feature = "redis")]
+fn redis_certificates<F: Lookup>(
+    variables: &Variables<F>,
+    mut redis: RedisConfig,
+) -> Result<RedisConfig, ConfigError> {
+    if let Some(file) = variables.text("REDIS_SSL_CA_CERTS")? {
+        redis = redis.ca_file(file);
+    }
+    match (variables.text("REDIS_SSL_CERTFILE")?, variables.text("REDIS_SSL_KEYFILE")?) {
+        (Some(certificate), Some(key)) => Ok(redis.client_certificate(certificate, key)),
+        (None, None) => Ok(redis),
+        (None, _) => Err(ConfigError::new("REDIS_SSL_CERTFILE", "is not set, and its key is")),
+        (_, None) => {
+            Err(ConfigError::new("REDIS_SSL_KEYFILE", "is not set, and its certificate is"))
+        }
+    }
 }
 
 #[cfg(feature = "redis")]

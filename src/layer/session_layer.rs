@@ -84,7 +84,8 @@ impl<A> RedisSessionLayer<A> {
         self.backend.store.migrate().await
     }
 
-    /// Asks the store whether it is there and as configured: at start, before traffic.
+    /// Asks the store whether it is there and as configured: at start, before traffic. Of Redis it
+    /// asks everything that sessions do, over a connection and in keys of its own.
     ///
     /// # Errors
     ///

@@ -123,11 +123,11 @@ impl RedisStore {
     }
 
     async fn create(&self, id: &SessionId, record: &Record) -> Result<SaveOutcome, Error> {
-        let mut connection = self.connections.get().await?;
+        let connection = self.connections.get().await?;
         let mut call = Script::Create.call(&[&self.key(id)]);
         call.arg(value::encode(record)).arg(self.life(record.end()));
         call.arg(connection.server_time_in(CREATE_DEADLINE));
-        match connection.write(&call).await? {
+        match self.connections.write_over(connection.clone(), &call).await? {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(-1)) => {
                 // Our idea of the server's clock is off: the next connection asks it anew.
@@ -155,7 +155,7 @@ impl RedisStore {
             call.arg(id.to_string()).arg(record.created().as_millis());
             call.arg(self.index_life(record));
         }
-        replaced(self.connections.get().await?.write(&call).await?)
+        replaced(self.connections.write(&call).await?)
     }
 
     /// Ends what is under `id`: a record at a version, or whatever there is.
@@ -169,7 +169,7 @@ impl RedisStore {
 
     async fn remove(&self, id: &SessionId, expected: u64) -> Result<SaveOutcome, Error> {
         let call = self.kill(id, Some(expected));
-        replaced(self.connections.get().await?.write(&call).await?)
+        replaced(self.connections.write(&call).await?)
     }
 
     async fn move_to(
@@ -179,12 +179,12 @@ impl RedisStore {
         new: &SessionId,
         record: &Record,
     ) -> Result<SaveOutcome, Error> {
-        let mut connection = self.connections.get().await?;
+        let connection = self.connections.get().await?;
         let mut call = Script::Renew.call(&[&self.key(old), &self.key(new)]);
         call.arg(head(expected).as_slice());
         call.arg(value::encode(record)).arg(self.life(record.end()));
         call.arg(connection.server_time_in(CREATE_DEADLINE)).arg(millis(TOMBSTONE));
-        match connection.write(&call).await? {
+        match self.connections.write_over(connection.clone(), &call).await? {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
             Ok(Value::Int(-1)) => {
@@ -206,7 +206,7 @@ impl RedisStore {
         let mut call = Script::Touch.call(&[&self.key(id)]);
         call.arg(head(version).as_slice()).arg(value::touch_fields(activity));
         call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.life(activity.end));
-        let reply = self.connections.get().await?.write(&call).await?;
+        let reply = self.connections.write(&call).await?;
         Ok(matches!(reply, Ok(Value::Int(1))))
     }
 }

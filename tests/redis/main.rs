@@ -13,6 +13,10 @@
 
 /// One test for each published advisory or incident that could be ours too.
 mod advisories;
+/// Servers that refuse a command, or give scripts declared keys only.
+mod almost_redis;
+/// What a server answers, by what an operator has to do.
+mod answers;
 /// What a session may hold: size, number of values, depth, names.
 mod bounds;
 /// What a request costs: every command that reaches Redis is counted.
@@ -45,6 +49,8 @@ mod life_cycle;
 mod outage;
 /// What other session crates get wrong, each as a promise of ours.
 mod peer_defects;
+/// Connections belong to the store, and to no request or runtime.
+mod pool;
 /// Some sessions outlive the browser, for as long as they were told to.
 mod remember;
 /// Logout is final: no request in flight brings anything back.

@@ -16,6 +16,15 @@ async fn check(port: u16) -> Result<(), Error> {
 /// A server with a certificate of its own making for `name`, up to the end of that year; its TLS
 /// port, and the folder.
 async fn encrypted_server(name: &str, year: i32) -> (RedisServer, u16, TempDir) {
+    encrypted_server_that(name, year, "no").await
+}
+
+/// The same, which may ask for a client's certificate: its own will do.
+async fn encrypted_server_that(
+    name: &str,
+    year: i32,
+    asks_clients: &str,
+) -> (RedisServer, u16, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let mut wanted = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
     wanted.not_after = rcgen::date_time_ymd(year, 12, 31);
@@ -31,7 +40,7 @@ async fn encrypted_server(name: &str, year: i32) -> (RedisServer, u16, TempDir) 
         .arg("--tls-cert-file", &text(&certificate))
         .arg("--tls-key-file", &text(&key))
         .arg("--tls-ca-cert-file", &text(&certificate))
-        .arg("--tls-auth-clients", "no")
+        .arg("--tls-auth-clients", asks_clients)
         .start()
         .await;
     (server, port, folder)
@@ -69,10 +78,11 @@ async fn a_trusted_certificate_works_and_one_for_another_name_or_time_does_not()
         println!("checked: {:?}", checked.map_err(|error| error.kind()));
         return;
     }
-    for (name, year, expected) in [
-        ("localhost", 2999, "Ok(())"),
-        ("elsewhere.example", 2999, "Err(Misconfigured)"),
-        ("localhost", 2020, "Err(Misconfigured)"),
+    for (name, year, trusted, expected) in [
+        ("localhost", 2999, "cert.pem", "Ok(())"),
+        ("elsewhere.example", 2999, "cert.pem", "Err(Misconfigured)"),
+        ("localhost", 2020, "cert.pem", "Err(Misconfigured)"),
+        ("localhost", 2999, "no-such-file", "Err(Misconfigured)"),
     ] {
         let (server, port, folder) = encrypted_server(name, year).await;
         server.reset_stats().await;
@@ -82,7 +92,7 @@ async fn a_trusted_certificate_works_and_one_for_another_name_or_time_does_not()
                 "tls::a_trusted_certificate_works_and_one_for_another_name_or_time_does_not",
             ])
             .arg("--nocapture")
-            .env("SSL_CERT_FILE", folder.path().join("cert.pem"))
+            .env("SSL_CERT_FILE", folder.path().join(trusted))
             .env(TRUSTED_PORT, port.to_string())
             .output()
             .unwrap();
@@ -92,4 +102,75 @@ async fn a_trusted_certificate_works_and_one_for_another_name_or_time_does_not()
             assert_no_command_of_ours(&server).await;
         }
     }
+}
+
+fn config(port: u16) -> RedisConfig {
+    RedisConfig::new(format!("rediss://localhost:{port}"))
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_certificate_is_given_one_and_otherwise_told_of() {
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let (server, port, folder) = encrypted_server_that("localhost", 2999, "yes").await;
+        server.config_set("tls-protocols", version).await;
+        let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+        let nobody = config(port).ca_file(&certificate);
+        let store = RedisStore::new(nobody.clone()).unwrap();
+        for error in [
+            store.check().await.unwrap_err(),
+            store.load(&"A".repeat(43).parse().unwrap()).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Misconfigured, "{version}: {error:?}");
+            assert!(error.to_string().contains("client certificate"), "{version}: {error:?}");
+        }
+        let known = nobody.client_certificate(&certificate, &key);
+        let store = RedisStore::new(known).unwrap();
+        store.check().await.unwrap_or_else(|error| panic!("{version}: {error:?}"));
+        // The files are read by each connection: one that has gone is told of, and no outage.
+        fs::remove_file(&certificate).unwrap();
+        let error = store.check().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Misconfigured, "{version}: {error:?}");
+    }
+}
+
+#[test]
+fn a_certificate_file_that_cannot_be_used_makes_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    };
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let wanted = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let good = file("good", &wanted.self_signed(&signing_key).unwrap().pem());
+    let key = file("key", &signing_key.serialize_pem());
+    let other_key = file("other", &rcgen::KeyPair::generate().unwrap().serialize_pem());
+    let (empty, text, missing) =
+        (file("empty", ""), file("text", "no PEM"), "/no/such/file".into());
+    for bad in [&empty, &text, &missing, &key] {
+        for (setting, config) in [
+            ("redis ca file", config(1).ca_file(bad)),
+            ("redis client certificate", config(1).client_certificate(bad, &key)),
+        ] {
+            let error = RedisStore::new(config).unwrap_err();
+            assert_eq!(error.setting(), setting, "{}: {error:?}", bad.display());
+        }
+    }
+    for bad in [&empty, &good, &other_key] {
+        let error = RedisStore::new(config(1).client_certificate(&good, bad)).unwrap_err();
+        assert_eq!(error.setting(), "redis client certificate", "{}: {error:?}", bad.display());
+    }
+    RedisStore::new(config(1).ca_file(&good).client_certificate(&good, &key)).unwrap();
+    // Without TLS they would protect nothing.
+    RedisStore::new(RedisConfig::at("localhost", 1).ca_file(&good)).unwrap_err();
+}
+
+#[tokio::test]
+async fn the_process_default_of_rustls_is_the_applications() {
+    use rustls::crypto::CryptoProvider;
+    let (_server, port, folder) = encrypted_server("localhost", 2999).await;
+    let store = RedisStore::new(config(port).ca_file(folder.path().join("cert.pem"))).unwrap();
+    store.check().await.unwrap();
+    assert!(CryptoProvider::get_default().is_none());
 }

@@ -33,6 +33,8 @@ const PURE: &[&str] = &[
     "store/durable/breaker.rs",
     "store/durable/journal.rs",
     "store/durable/trust.rs",
+    "store/redis/client/address.rs",
+    "store/redis/client/answer.rs",
     "store/redis/client/incarnation.rs",
     "sync/circuit_breaker.rs",
     "transport/cookie/attributes.rs",
@@ -42,7 +44,7 @@ const PURE: &[&str] = &[
 
 /// Crates that only some rooms may name.
 const RESERVED: &[(&[&str], &[&str])] = &[
-    (&["redis", "bb8", "bb8_redis"], &["store/redis.rs", "store/redis/"]),
+    (&["redis"], &["store/redis.rs", "store/redis/"]),
     (&["sqlx"], &["store/database.rs", "store/database/"]),
     (&["cookie"], &["transport/"]),
     (

@@ -94,7 +94,7 @@ impl Cache {
 
     /// Whether the server is one that will do.
     pub(crate) async fn check(&self) -> Result<(), Error> {
-        check(&self.connections, &format!("{}check", self.keys.prefix)).await
+        check(&self.connections, &self.keys.prefix, &self.keys.prefix).await
     }
 
     /// How many connections are open, and how many there may be.
@@ -239,12 +239,7 @@ impl Link {
     }
 
     async fn call(&mut self, call: &Call) -> Result<Value, Fault> {
-        let mut result = self.connection.send(&call.command).await;
-        if matches!(&result, Err(failure) if failure.no_script) {
-            self.connection.send(&call.script.load()).await?;
-            result = self.connection.send(&call.command).await;
-        }
-        Ok(result?)
+        Ok(self.connection.call(call).await?)
     }
 }
 

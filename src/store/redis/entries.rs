@@ -81,7 +81,7 @@ impl Entries {
     ) -> Result<Taken, Error> {
         let mut call = Script::EntryTake.call(&[entry.key]);
         call.arg(entry.name).arg(lease.as_slice()).arg(millis(life)).arg(millis(ahead));
-        let both = match self.connections.get().await?.write(&call).await {
+        let both = match self.connections.write(&call).await {
             Ok(Ok(Value::Array(both))) => both,
             Err(error) if error.kind() == ErrorKind::Corrupt => return Err(unreadable()),
             Err(error) | Ok(Err(error)) => return Err(error),

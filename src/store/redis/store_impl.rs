@@ -112,8 +112,7 @@ impl Store for RedisStore {
 
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            let probe = format!("{}check", self.key_prefix);
-            check::check(&self.connections, &probe).await
+            check::check(&self.connections, &self.key_prefix, &self.index_prefix).await
         })
     }
 }

@@ -42,7 +42,7 @@ impl RedisStore {
     pub(super) async fn login_user(&self, login: Login<'_>) -> Result<SaveOutcome, Error> {
         let Login { old, new, record, .. } = login;
         let number = |number: Option<u64>| number.map(|number| number.to_string());
-        let mut connection = self.connections.get().await?;
+        let connection = self.connections.get().await?;
         let (index, new_key) = (self.index(record.user().unwrap_or_default()), self.key(new));
         let old_key = old.map(|(old, _)| self.key(old));
         let keys: Vec<&str> = [Some(&index), Some(&new_key), old_key.as_ref()]
@@ -60,7 +60,7 @@ impl RedisStore {
         call.arg(old.map(|(old, _)| old.to_string()).unwrap_or_default());
         call.arg(record.created().as_millis()).arg(self.index_life(record));
         call.arg(millis(KEPT_EXPIRED));
-        match connection.write(&call).await? {
+        match self.connections.write_over(connection.clone(), &call).await? {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
             Ok(Value::Int(-1)) => {

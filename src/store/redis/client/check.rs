@@ -1,35 +1,118 @@
-//! The question at start: is it there, is it Redis, will it do?
+//! The question at start: is it there, is it Redis, will it do all that sessions need?
 
-use redis::FromRedisValue as _;
+use redis::{Cmd, FromRedisValue as _, Value};
 
 use crate::{
     error::{Error, ErrorKind},
-    store::redis::client::{incarnation::field, pool::Connections, script::Script},
+    session::write_id,
+    store::redis::client::{
+        connection::Connection,
+        connector::named,
+        incarnation::field,
+        pool::Connections,
+        trial::{Place, Trial},
+    },
 };
 
 /// The oldest Redis that has what the scripts use.
 const SERVER_VERSION_MIN: (u32, u32) = (6, 2);
 
-/// `probe` is a key of ours that is never written.
+/// Over a connection of its own: asks the server about itself, sends every command that sessions
+/// need once and calls every script, in a place of its own that is removed again. `records` and
+/// `indexes` is what the keys of records and of users' lists begin with.
 pub(in crate::store::redis) async fn check(
     connections: &Connections,
-    probe: &str,
+    records: &str,
+    indexes: &str,
 ) -> Result<(), Error> {
-    match connections.read(&redis::cmd("INFO")).await {
+    let mut connection = connections.own().await?;
+    match connection.send(&redis::cmd("INFO")).await {
         Ok(info) => judge(&String::from_redis_value(info).unwrap_or_default())?,
-        // A user that may only run what sessions need may not run INFO. That is no fault.
-        Err(error) if error.kind() == ErrorKind::Misconfigured => {
-            tracing::debug!(%error, "redis does not tell about itself");
+        // One that may not run INFO, or does not know it, is told apart by what follows.
+        Err(refused) if refused.error.kind() == ErrorKind::Misconfigured && !refused.broken => {
+            tracing::debug!(error = %refused.error, "redis does not tell about itself");
         }
-        Err(error) => return Err(error),
+        Err(failure) => return Err(failure.error),
     }
-    let mut call = Script::Touch.call(&[probe]);
-    let _ = call.arg("").arg("").arg(0).arg(0);
-    connections.repeatable(&call).await.map(|_| ())
+    let number = write_id::random()?;
+    let place = Place::new(
+        format!("{records}check-{number:016x}-"),
+        format!("{indexes}check-{number:016x}"),
+    );
+    let tried = try_all(&mut connection, connections, &place).await;
+    // What a trial leaves behind ends by itself in seconds.
+    let _ = connection.send(&place.removal()).await;
+    tried
+}
+
+async fn try_all(
+    connection: &mut Connection,
+    connections: &Connections,
+    place: &Place,
+) -> Result<(), Error> {
+    let commands = place.commands(connections.scripts());
+    let sent: Vec<Cmd> = commands.iter().map(|(_, command)| command.clone()).collect();
+    let answers = connection.send_all(&sent).await.map_err(|failure| failure.error)?;
+    for ((name, _), answer) in commands.iter().zip(answers) {
+        let _ = answer.map_err(|failure| unfit(failure.error, name))?;
+    }
+    // Asked again, although the server may know the scripts: it forgets them when it restarts.
+    let first = connections.scripts().first();
+    let unknown = match first {
+        Some(script) => connection.send(&script.load()).await.err(),
+        None => None,
+    };
+    if let Some(failure) = &unknown
+        && !failure.no_hashes
+    {
+        return Err(named(failure.error.clone(), "SCRIPT LOAD"));
+    }
+    for trial in place.trials(connections.scripts(), connection) {
+        try_script(connection, trial, unknown.is_none()).await?;
+    }
+    Ok(())
+}
+
+async fn try_script(
+    connection: &mut Connection,
+    Trial { script, call }: Trial,
+    by_hash: bool,
+) -> Result<(), Error> {
+    let answer = match by_hash {
+        true => connection.call(&call).await,
+        false => connection.send(&call.whole()).await,
+    };
+    match answer {
+        Ok(Value::Int(1)) => Ok(()),
+        Ok(Value::Array(heads)) if heads.len() == 1 => Ok(()),
+        Ok(Value::Int(-1)) => Err(Error::unavailable("redis answers too late to be checked")),
+        Ok(_) => {
+            let text = format!("the script {script} does not do there what it does on redis");
+            Err(Error::new(ErrorKind::Misconfigured, text))
+        }
+        Err(failure) if failure.no_hashes || !by_hash => {
+            Err(named(failure.error, "SCRIPT LOAD and EVALSHA, or EVAL"))
+        }
+        Err(failure) => Err(unfit(failure.error, script)),
+    }
+}
+
+/// A replica that is asked for a write by a check will not do, whatever it may be later.
+fn unfit(error: Error, command: &str) -> Error {
+    if error.to_string() == REPLICA {
+        return misconfigured("the redis server is a replica, which takes no writes");
+    }
+    named(error, command)
+}
+
+const REPLICA: &str = "the redis server is a replica";
+
+fn misconfigured(text: &'static str) -> Error {
+    Error::new(ErrorKind::Misconfigured, text)
 }
 
 fn judge(info: &str) -> Result<(), Error> {
-    let unfit = |text| Err(Error::new(ErrorKind::Misconfigured, text));
+    let unfit = |text| Err(misconfigured(text));
     if field(info, "role") == Some("slave") {
         return unfit("the redis server is a replica, which takes no writes");
     }

@@ -1,10 +1,17 @@
 //! Where Redis is and how long to wait for it.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
-
-use crate::error::ConfigError;
+#[cfg(feature = "tls")]
+use crate::store::redis::client::tls::{Files, Tls};
+use crate::{
+    error::ConfigError,
+    store::redis::client::{
+        address::{self, Address, Login},
+        endpoint::Endpoint,
+        limits::Limits,
+    },
+};
 
 /// Address, keys and limits of a [`RedisStore`](crate::store::redis::RedisStore).
 ///
@@ -20,8 +27,10 @@ use crate::error::ConfigError;
 #[derive(Clone)]
 #[must_use]
 pub struct RedisConfig {
-    address: Address,
+    place: Place,
     tls: bool,
+    ca_file: Option<PathBuf>,
+    client_certificate: Option<(PathBuf, PathBuf)>,
     username: Option<String>,
     password: Option<String>,
     database: Option<i64>,
@@ -29,29 +38,23 @@ pub struct RedisConfig {
     limits: Limits,
 }
 
-/// How much may be open, and how long to wait.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::store::redis) struct Limits {
-    pub(in crate::store::redis) pool_size: u32,
-    pub(in crate::store::redis) connect_timeout: Duration,
-    pub(in crate::store::redis) command_timeout: Duration,
-}
-
 #[derive(Clone)]
-enum Address {
+enum Place {
     Url(String),
     Tcp { host: String, port: u16 },
 }
 
 impl RedisConfig {
-    /// Redis at a URL: `redis://`, with TLS `rediss://` (crate feature `tls`), or `unix://`.
+    /// Redis at a URL: `redis://user:password@host:port/database`, with TLS `rediss://` (crate
+    /// feature `tls`), or `unix:///path`. After `?` may stand `db`, `username`, `password` and
+    /// `ssl=true`. Whatever else stands in it is refused; in a password `#` is `%23`, and so on.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
     /// assert!(RedisStore::new(RedisConfig::new("redis://user:secret@127.0.0.1/0")).is_ok());
     /// ```
     pub fn new(url: impl Into<String>) -> Self {
-        Self::with_address(Address::Url(url.into()))
+        Self::with_place(Place::Url(url.into()))
     }
 
     /// Redis at a host and port.
@@ -61,19 +64,16 @@ impl RedisConfig {
     /// assert!(RedisStore::new(RedisConfig::at("127.0.0.1", 6379).database(1)).is_ok());
     /// ```
     pub fn at(host: impl Into<String>, port: u16) -> Self {
-        Self::with_address(Address::Tcp { host: host.into(), port })
+        Self::with_place(Place::Tcp { host: host.into(), port })
     }
 
-    fn with_address(address: Address) -> Self {
-        let limits = Limits {
-            pool_size: 4,
-            connect_timeout: Duration::from_millis(500),
-            command_timeout: Duration::from_millis(500),
-        };
-        let key_prefix = "session:".into();
+    fn with_place(place: Place) -> Self {
+        let (key_prefix, limits) = ("session:".into(), Limits::default());
         Self {
-            address,
+            place,
             tls: false,
+            ca_file: None,
+            client_certificate: None,
             username: None,
             password: None,
             database: None,
@@ -82,8 +82,9 @@ impl RedisConfig {
         }
     }
 
-    /// Encrypts the connection and checks the server's certificate against the system's; needs the
-    /// crate feature `tls`. Never falls back. Defaults to what the URL says.
+    /// Encrypts the connection and checks the server's certificate, unless told otherwise against
+    /// the system's authorities; needs the crate feature `tls`. Never falls back. Defaults to what
+    /// the URL says.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
@@ -92,6 +93,39 @@ impl RedisConfig {
     /// ```
     pub fn tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    /// Trusts the authorities whose certificates are in this file (PEM), in place of the system's.
+    /// For TLS only. Read when the store is made and again by each new connection, so that it can
+    /// be replaced. Defaults to the system's authorities.
+    ///
+    /// ```
+    /// # use tower_redis_session::{RedisConfig, RedisStore};
+    /// let config = RedisConfig::new("rediss://redis.example").ca_file("/no/such/file");
+    /// assert!(RedisStore::new(config).is_err());
+    /// ```
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
+    /// Shows this certificate, with its chain, to a server that asks for one, and proves it by the
+    /// key; both are files in PEM. For TLS only. Read as [`ca_file`](Self::ca_file) is. Defaults
+    /// to none.
+    ///
+    /// ```
+    /// # use tower_redis_session::{RedisConfig, RedisStore};
+    /// let config = RedisConfig::new("rediss://redis.example")
+    ///     .client_certificate("/no/such/certificate", "/no/such/key");
+    /// assert!(RedisStore::new(config).is_err());
+    /// ```
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.client_certificate = Some((certificate.into(), key.into()));
         self
     }
 
@@ -146,7 +180,7 @@ impl RedisConfig {
     }
 
     /// The most connections. All requests share them without waiting for each other, so a few are
-    /// enough. From 1 to 1,024. Defaults to 4.
+    /// enough. `check()` opens one of its own while it runs. From 1 to 1,024. Defaults to 4.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
@@ -186,19 +220,7 @@ impl RedisConfig {
     }
 
     pub(in crate::store::redis) fn limits(&self) -> Result<Limits, ConfigError> {
-        if !(1..=1024).contains(&self.limits.pool_size) {
-            return Err(ConfigError::new("redis pool size", "is not between 1 and 1,024"));
-        }
-        let bounds = Duration::from_millis(1)..=Duration::from_secs(60);
-        for (name, limit) in [
-            ("redis connect timeout", self.limits.connect_timeout),
-            ("redis command timeout", self.limits.command_timeout),
-        ] {
-            if !bounds.contains(&limit) {
-                return Err(ConfigError::new(name, "is not between 1 ms and 1 minute"));
-            }
-        }
-        Ok(self.limits)
+        self.limits.checked()
     }
 
     pub(in crate::store::redis) fn checked_prefix(&self) -> Result<&str, ConfigError> {
@@ -211,84 +233,58 @@ impl RedisConfig {
         Ok(prefix)
     }
 
-    pub(in crate::store::redis) fn client(&self) -> Result<Client, ConfigError> {
-        // The library's own text may hold the URL and so the password; it is not passed on.
-        let unusable = |_| ConfigError::new("redis address", "cannot be used");
-        let info = self.connection_info()?;
-        // One command less that an ACL user would have to be allowed.
-        let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
-        if let Some(username) = &self.username {
-            settings = settings.set_username(username);
-        }
-        if let Some(password) = &self.password {
-            settings = settings.set_password(password);
-        }
-        if let Some(database) = self.database {
-            settings = settings.set_db(database);
-        }
-        if settings.db() < 0 {
+    /// Where to connect to, and as whom.
+    pub(in crate::store::redis) fn endpoint(&self) -> Result<(Endpoint, Login), ConfigError> {
+        let fault = |fault: &'static str| ConfigError::new("redis address", fault);
+        let (address, tls, mut login) = match &self.place {
+            Place::Url(url) => {
+                // What is wrong is told without the URL, which may hold the password.
+                let url = address::parse(url).map_err(fault)?;
+                (url.address, url.tls, url.login)
+            }
+            Place::Tcp { host, port } => {
+                let address = Address::Tcp { host: host.clone(), port: *port };
+                (address, false, Login::default())
+            }
+        };
+        login.username = self.username.clone().or(login.username);
+        login.password = self.password.clone().or(login.password);
+        login.database = self.database.or(login.database);
+        if login.database.is_some_and(|database| database < 0) {
             return Err(ConfigError::new("redis database", "is negative"));
         }
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp)).map_err(unusable)
+        let tls = tls || self.tls;
+        if tls && matches!(address, Address::Socket(_)) {
+            return Err(fault("is a socket of this machine, without TLS"));
+        }
+        if !tls && (self.ca_file.is_some() || self.client_certificate.is_some()) {
+            return Err(fault("is not one with TLS, and certificates are given"));
+        }
+        Ok((self.with_tls(address, tls)?, login))
     }
 
-    fn connection_info(&self) -> Result<ConnectionInfo, ConfigError> {
-        let fault = |fault: &'static str| Err(ConfigError::new("redis address", fault));
-        let parsed = match &self.address {
-            Address::Url(url) => url.as_str().into_connection_info(),
-            Address::Tcp { host, port } => {
-                ConnectionAddr::Tcp(host.clone(), *port).into_connection_info()
-            }
-        };
-        let encrypted = self.tls || self.asks_for_tls();
-        if encrypted && !cfg!(feature = "tls") {
-            return fault("asks for TLS, which needs the crate feature `tls`");
-        }
-        let Ok(info) = parsed else {
-            return fault("is not a redis://, rediss:// or unix:// address");
-        };
-        #[cfg(feature = "tls")]
-        if encrypted {
-            choose_cryptography();
-        }
-        match info.addr().clone() {
-            ConnectionAddr::TcpTls { insecure: true, .. } => {
-                fault("asks for TLS without a check of the certificate")
-            }
-            ConnectionAddr::Tcp(host, port) if encrypted => {
-                let insecure = false;
-                let address = ConnectionAddr::TcpTls { host, port, insecure, tls_params: None };
-                Ok(info.set_addr(address))
-            }
-            ConnectionAddr::Unix(_) if encrypted => {
-                fault("is a socket of this machine, without TLS")
-            }
-            _ => Ok(info),
-        }
+    #[cfg(feature = "tls")]
+    fn with_tls(&self, address: Address, tls: bool) -> Result<Endpoint, ConfigError> {
+        let files =
+            Files { authorities: self.ca_file.clone(), identity: self.client_certificate.clone() };
+        let tls = tls.then(|| Tls::new(files)).transpose()?;
+        Ok(Endpoint { address, tls })
     }
 
-    fn asks_for_tls(&self) -> bool {
-        let Address::Url(url) = &self.address else { return false };
-        let scheme = url.split(':').next().unwrap_or_default();
-        scheme.eq_ignore_ascii_case("rediss") || scheme.eq_ignore_ascii_case("valkeys")
-    }
-}
-
-/// The library would panic without a provider, or with two that it has to choose from. What the
-/// application has installed stays.
-#[cfg(feature = "tls")]
-fn choose_cryptography() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Lost to another thread that installs one at the same time: as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+    #[cfg(not(feature = "tls"))]
+    fn with_tls(&self, address: Address, tls: bool) -> Result<Endpoint, ConfigError> {
+        if tls {
+            let fault = "asks for TLS, which needs the crate feature `tls`";
+            return Err(ConfigError::new("redis address", fault));
+        }
+        Ok(Endpoint { address })
     }
 }
 
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RedisConfig");
-        if let Address::Tcp { host, port } = &self.address {
+        if let Place::Tcp { host, port } = &self.place {
             debug.field("host", host).field("port", port);
         }
         debug

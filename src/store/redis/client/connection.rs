@@ -1,11 +1,16 @@
 //! One connection, which many requests send over at the same time.
 
 use std::{
-    sync::Arc,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use redis::{Cmd, Value, aio::MultiplexedConnection};
+use redis::{Cmd, Pipeline, Value, aio::MultiplexedConnection};
+use tokio::task::AbortHandle;
 
 use crate::{
     error::Error,
@@ -21,9 +26,15 @@ pub(in crate::store::redis) struct Connection {
     pub(in crate::store::redis) server_millis: u64,
     /// Who it leads to, where a store asks for that.
     pub(in crate::store::redis) peer: Option<Arc<Peer>>,
+    /// Scripts are sent as they are: the server takes none by its hash.
+    pub(in crate::store::redis) whole_scripts: Arc<AtomicBool>,
+    pub(in crate::store::redis) _driver: Arc<Driver>,
 }
 
-/// What `write` gives: the server's answer, or the error that left it open whether it ran.
+/// The task that reads and writes for a connection; ends with it.
+pub(in crate::store::redis) struct Driver(pub(in crate::store::redis) AbortHandle);
+
+/// What a write gives: the server's answer, or the error that left it open whether it ran.
 pub(in crate::store::redis) type Answer = Result<Value, Error>;
 
 impl Connection {
@@ -36,7 +47,7 @@ impl Connection {
         self.health.is_broken()
     }
 
-    /// Is not used for another command; nor are the others, if `all`.
+    /// Is not used for another command.
     #[cfg(feature = "_database")]
     pub(in crate::store::redis) fn give_up(&self) {
         self.health.set_broken();
@@ -49,17 +60,32 @@ impl Connection {
         self.server_millis.saturating_add(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Calls a script, and tells the server the script if it has forgotten it: nothing ran then.
-    pub(in crate::store::redis) async fn write(&mut self, call: &Call) -> Result<Answer, Error> {
+    /// Calls a script. Tells the server the script if it has forgotten it: nothing ran then; and
+    /// sends it whole to one that takes none by its hash.
+    pub(in crate::store::redis) async fn call(&mut self, call: &Call) -> Result<Value, Failure> {
+        if self.whole_scripts.load(Ordering::Relaxed) {
+            return self.send(&call.whole()).await;
+        }
         let mut result = self.send(&call.command).await;
         if matches!(&result, Err(failure) if failure.no_script) {
-            let _ = self.send(&call.script.load()).await.map_err(|failure| failure.error)?;
-            result = self.send(&call.command).await;
+            result = match self.send(&call.script.load()).await {
+                Ok(_) => self.send(&call.command).await,
+                Err(failure) => Err(failure),
+            };
         }
         match result {
-            Ok(value) => Ok(Ok(value)),
-            Err(failure) if failure.unknown => Ok(Err(failure.error)),
-            Err(failure) => Err(failure.error),
+            Err(refused) if refused.no_hashes => {
+                let whole = self.send(&call.whole()).await;
+                match whole {
+                    // Neither way: the first refusal names what is missing.
+                    Err(failure) if is_refused(&failure) => Err(refused),
+                    whole => {
+                        self.whole_scripts.store(true, Ordering::Relaxed);
+                        whole
+                    }
+                }
+            }
+            result => result,
         }
     }
 
@@ -69,14 +95,49 @@ impl Connection {
         let waiting = self.health.wait();
         let result = self.inner.send_packed_command(command).await;
         waiting.answered();
-        result.and_then(Value::extract_error).map_err(|error| {
-            let failure = Failure::of(error);
-            match failure {
-                Failure { lost: true, .. } => self.health.set_all_broken(),
-                Failure { broken: true, .. } => self.health.set_broken(),
-                _ => {}
-            }
-            failure
-        })
+        result.and_then(Value::extract_error).map_err(|error| self.failed(error))
+    }
+
+    /// Sends commands at once: a value or a failure for each.
+    pub(in crate::store::redis) async fn send_all(
+        &mut self,
+        commands: &[Cmd],
+    ) -> Result<Vec<Result<Value, Failure>>, Failure> {
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            let _ = pipeline.add_command(command.clone());
+        }
+        let waiting = self.health.wait();
+        let values = self.inner.send_packed_commands(&pipeline, 0, commands.len()).await;
+        waiting.answered();
+        let values = values.map_err(|error| self.failed(error))?;
+        let each = values.into_iter().map(Value::extract_error);
+        Ok(each.map(|value| value.map_err(|error| self.failed(error))).collect())
+    }
+
+    fn failed(&self, error: redis::RedisError) -> Failure {
+        let failure = Failure::of(error);
+        match failure {
+            Failure { lost: true, .. } => self.health.set_all_broken(),
+            Failure { broken: true, .. } => self.health.set_broken(),
+            _ => {}
+        }
+        failure
+    }
+}
+
+fn is_refused(failure: &Failure) -> bool {
+    !failure.unknown && failure.error.kind() == crate::error::ErrorKind::Misconfigured
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Driver").finish_non_exhaustive()
     }
 }

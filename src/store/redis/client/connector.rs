@@ -1,100 +1,186 @@
-//! How connections are made, checked and given up.
+//! How connections are made: socket, sign-in, clock, scripts, and who the server is.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
-    time::{Duration, Instant},
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
-use bb8_redis::bb8::{ErrorSink, ManageConnection};
-use redis::{AsyncConnectionConfig, Client, FromRedisValue as _, Value};
-use tokio::sync::watch;
+use redis::{
+    AsyncConnectionConfig, Cmd, FromRedisValue as _, ProtocolVersion, RedisConnectionInfo, Value,
+    aio::MultiplexedConnection,
+};
 
 use crate::{
-    error::Error,
+    error::{ConfigError, Error, ErrorKind},
     store::redis::client::{
-        config::Limits,
-        connection::Connection,
+        address::Login,
+        config::RedisConfig,
+        connection::{Connection, Driver},
+        endpoint::{Endpoint, Stream},
         failure::Failure,
         greet::Greeter,
         health::Health,
         incarnation::{Incarnation, Peer, silent},
+        limits::Limits,
         script::Script,
     },
-    sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
 };
 
 /// Commands that may wait for one connection before their senders do.
 const PIPELINE: usize = 1024;
 
 /// Opens connections for the pool.
-pub(in crate::store::redis) struct Manager {
-    client: Client,
-    limits: Limits,
+pub(in crate::store::redis) struct Connector {
+    endpoint: Endpoint,
+    login: Login,
+    pub(in crate::store::redis) limits: Limits,
     generation: Arc<AtomicU64>,
     scripts: &'static [Script],
+    whole_scripts: Arc<AtomicBool>,
     greeter: Option<Arc<dyn Greeter>>,
     /// Where in a server our keys are: the database and the prefix.
     place: String,
-    open: OpenOnes,
 }
 
-impl Manager {
+impl Connector {
     pub(in crate::store::redis) fn new(
-        client: Client,
-        limits: Limits,
+        config: &RedisConfig,
         scripts: &'static [Script],
         greeter: Option<Arc<dyn Greeter>>,
-        prefix: &str,
-    ) -> Self {
-        let (generation, open) = Default::default();
-        let database = client.get_connection_info().redis_settings().db();
-        let place = format!("{database}/{prefix}");
-        Self { client, limits, generation, scripts, greeter, place, open }
+    ) -> Result<Self, ConfigError> {
+        let limits = config.limits()?;
+        let prefix = config.checked_prefix()?;
+        let (endpoint, login) = config.endpoint()?;
+        let place = format!("{}/{prefix}", login.database.unwrap_or(0));
+        let (generation, whole_scripts) = Default::default();
+        Ok(Self { endpoint, login, limits, generation, scripts, whole_scripts, greeter, place })
     }
 
-    #[cfg(feature = "_database")]
-    pub(in crate::store::redis) fn open_ones(&self) -> OpenOnes {
-        self.open.clone()
+    pub(in crate::store::redis) fn scripts(&self) -> &'static [Script] {
+        self.scripts
+    }
+
+    /// A new connection, within the time that there is for it.
+    pub(in crate::store::redis) async fn connect(&self) -> Result<Connection, Error> {
+        let opened = tokio::time::timeout(self.limits.connect_timeout, self.open()).await;
+        opened.unwrap_or_else(|_| Err(Error::unavailable("redis accepts no connection in time")))
+    }
+
+    /// Whether another command may go over it.
+    pub(in crate::store::redis) fn is_good(&self, connection: &Connection) -> bool {
+        let vouched = match (&self.greeter, &connection.peer) {
+            (Some(greeter), Some(peer)) => greeter.vouches(peer.incarnation()),
+            _ => true,
+        };
+        !connection.is_broken() && vouched
     }
 
     async fn open(&self) -> Result<Connection, Error> {
-        let mut connection = self.dial().await.map_err(|error| Failure::of(error).error)?;
+        let mut connection = self.dial().await?;
         if let Some(greeter) = &self.greeter {
             // Before its first use, and its age counted from before the question.
             let asked_at = greeter.now();
-            let incarnation = self.ask(&mut connection).await?;
+            let server = section(&mut connection, "server").await?;
+            let replication = section(&mut connection, "replication").await?;
+            let incarnation = Incarnation::parse(&server, &replication, &self.place)?;
             greeter.greet(&incarnation).await?;
             connection.peer = Some(Arc::new(Peer::new(incarnation, asked_at)));
-            self.open.add(connection.clone());
         }
         Ok(connection)
     }
 
-    /// Asks the server at the other end who it is.
-    async fn ask(&self, connection: &mut Connection) -> Result<Incarnation, Error> {
-        let server = section(connection, "server").await?;
-        let replication = section(connection, "replication").await?;
-        Incarnation::parse(&server, &replication, &self.place)
+    async fn dial(&self) -> Result<Connection, Error> {
+        let health = Arc::new(Health::new(&self.generation));
+        let mut connection = self.over(self.endpoint.connect().await?, health).await?;
+        self.sign_in(&mut connection).await?;
+        // Together with who is there; each alone, since of a pipeline the library tells the cause
+        // of a failure only if the server answered every command.
+        connection.asked_time = Instant::now();
+        let time = ask(&mut connection, "TIME", &redis::cmd("TIME")).await?;
+        let told = redis::from_redis_value::<(u64, u64)>(time);
+        let (seconds, micros) = told.map_err(|error| Failure::of(error.into()).error)?;
+        connection.server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
+        self.tell_scripts(&mut connection).await?;
+        Ok(connection)
     }
 
-    async fn dial(&self) -> Result<Connection, redis::RedisError> {
-        let health = Arc::new(Health::new(&self.generation));
+    /// Signs in by itself: the library hides what a server says to that.
+    async fn over(
+        &self,
+        stream: Box<dyn Stream>,
+        health: Arc<Health>,
+    ) -> Result<Connection, Error> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.limits.connect_timeout))
             .set_pipeline_buffer_size(PIPELINE)
             .set_response_timeout(Some(self.limits.command_timeout));
-        let mut inner = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        // Alone and first, since of a pipeline the library tells the cause of a failure only if the
-        // server answered every command. The clock is asked together with who is there.
-        let asked_time = Instant::now();
-        let time: Value = redis::cmd("TIME").query_async(&mut inner).await?;
-        let mut scripts = redis::pipe();
-        Script::load_all(self.scripts, &mut scripts);
-        let _: Vec<Value> = scripts.query_async(&mut inner).await?;
-        let (seconds, micros): (u64, u64) = redis::from_redis_value(time)?;
-        let server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
-        Ok(Connection { inner, health, asked_time, server_millis, peer: None })
+        // One command less that an ACL user would have to be allowed.
+        let nobody = RedisConnectionInfo::default()
+            .set_protocol(ProtocolVersion::RESP2)
+            .set_skip_set_lib_name();
+        let opened = MultiplexedConnection::new_with_config(&nobody, stream, config).await;
+        let (inner, driver) = opened.map_err(|error| Failure::of(error).error)?;
+        let ended = Ended(Arc::clone(&health));
+        let driver = tokio::spawn(async move {
+            let _ended = ended;
+            driver.await;
+        });
+        Ok(Connection {
+            inner,
+            health,
+            asked_time: Instant::now(),
+            server_millis: 0,
+            peer: None,
+            whole_scripts: Arc::clone(&self.whole_scripts),
+            _driver: Arc::new(Driver(driver.abort_handle())),
+        })
     }
+
+    async fn sign_in(&self, connection: &mut Connection) -> Result<(), Error> {
+        let Login { username, password, database } = &self.login;
+        if username.is_some() || password.is_some() {
+            let mut auth = redis::cmd("AUTH");
+            let _ = auth.arg(username).arg(password.as_deref().unwrap_or_default());
+            let _ = ask(connection, "AUTH", &auth).await?;
+        }
+        if let Some(database @ 1..) = database {
+            let _ = ask(connection, "SELECT", redis::cmd("SELECT").arg(*database)).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_scripts(&self, connection: &mut Connection) -> Result<(), Error> {
+        if self.whole_scripts.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let loads: Vec<Cmd> = self.scripts.iter().map(|script| script.load()).collect();
+        let told = connection.send_all(&loads).await.map_err(|failure| failure.error)?;
+        match told.into_iter().find_map(Result::err) {
+            None => Ok(()),
+            // Each call finds out what the server takes instead.
+            Some(failure) if failure.no_hashes => Ok(()),
+            Some(failure) => Err(named(failure.error, "SCRIPT LOAD")),
+        }
+    }
+}
+
+async fn ask(
+    connection: &mut Connection,
+    name: &'static str,
+    command: &Cmd,
+) -> Result<Value, Error> {
+    connection.send(command).await.map_err(|failure| named(failure.error, name))
+}
+
+/// The error of a command with its name, where that is what an operator has to know.
+pub(in crate::store::redis) fn named(error: Error, command: &str) -> Error {
+    if error.kind() != ErrorKind::Misconfigured {
+        return error;
+    }
+    Error::new(error.kind(), format!("{error} ({command})")).because(error)
 }
 
 /// One section of `INFO`.
@@ -102,144 +188,22 @@ pub(in crate::store::redis) async fn section(
     connection: &mut Connection,
     name: &'static str,
 ) -> Result<String, Error> {
-    let answer = connection.send(redis::cmd("INFO").arg(name)).await;
-    let answer = answer.map_err(|failure| failure.error)?;
+    let answer = ask(connection, "INFO", redis::cmd("INFO").arg(name)).await?;
     String::from_redis_value(answer).map_err(|_| silent())
 }
 
-/// Why the pool has no connection to give.
-#[derive(Debug)]
-pub(in crate::store::redis) enum Fault {
-    /// One that was there broke; another is on its way.
-    Stale,
-    /// The attempt to connect failed.
-    Connect(Error),
-}
+/// Marks a connection when nobody drives it any longer: the server has closed it, or the runtime
+/// that it was opened on is gone. No command has to find that out.
+struct Ended(Arc<Health>);
 
-impl ManageConnection for Manager {
-    type Connection = Connection;
-    type Error = Fault;
-
-    async fn connect(&self) -> Result<Connection, Fault> {
-        let opened = tokio::time::timeout(self.limits.connect_timeout, self.open()).await;
-        match opened {
-            Ok(opened) => opened.map_err(Fault::Connect),
-            Err(_) => {
-                Err(Fault::Connect(Error::unavailable("redis accepts no connection in time")))
-            }
-        }
-    }
-
-    async fn is_valid(&self, connection: &mut Connection) -> Result<(), Fault> {
-        // The flag is set by whatever command met the fault; a PING would only double the trips.
-        if self.has_broken(connection) { Err(Fault::Stale) } else { Ok(()) }
-    }
-
-    fn has_broken(&self, connection: &mut Connection) -> bool {
-        let vouched = match (&self.greeter, &connection.peer) {
-            (Some(greeter), Some(peer)) => greeter.vouches(peer.incarnation()),
-            _ => true,
-        };
-        connection.is_broken() || !vouched
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.set_broken();
     }
 }
 
-/// The connections that were greeted and are not broken, for whoever has to ask each of them.
-#[derive(Clone, Default)]
-pub(in crate::store::redis) struct OpenOnes(Arc<Mutex<Vec<Connection>>>);
-
-impl OpenOnes {
-    fn add(&self, connection: Connection) {
-        self.lock().push(connection);
-    }
-
-    #[cfg(feature = "_database")]
-    pub(in crate::store::redis) fn all(&self) -> Vec<Connection> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|connection| !connection.is_broken());
-        open
-    }
-}
-
-/// How many attempts to connect failed, and why the last one did: for those who wait for one.
-#[derive(Clone, Debug, Default)]
-pub(in crate::store::redis) struct Failures(watch::Sender<Failed>);
-
-#[derive(Clone, Debug)]
-struct Failed {
-    count: u64,
-    breaker: CircuitBreaker<Instant>,
-    last_cause: Option<Error>,
-}
-
-/// Whoever asks for readiness may keep requests away, which alone can find out that a server is
-/// back that nobody asks any more.
-const POLICY: Policy = Policy { threshold: 1, retry: Retry::After(Duration::from_secs(5)) };
-
-impl Failures {
-    pub(in crate::store::redis) fn count(&self) -> u64 {
-        self.0.borrow().count
-    }
-
-    /// Whether the last one is still held against the server, and why it failed.
-    pub(in crate::store::redis) fn last(&self, now: Instant) -> (bool, Option<String>) {
-        let failed = self.0.borrow();
-        (!failed.breaker.allows(now), failed.last_cause.as_ref().map(ToString::to_string))
-    }
-
-    /// The cause of a failure after the first `seen` ones. Looks only once it is polled, which it
-    /// is where there is no connection.
-    pub(in crate::store::redis) async fn after(&self, seen: u64) -> Error {
-        let mut failures = self.0.subscribe();
-        let failure = failures.wait_for(|failed| failed.count > seen).await;
-        let cause = failure.ok().and_then(|failed| failed.last_cause.clone());
-        cause.unwrap_or_else(|| Error::unavailable("no redis connection"))
-    }
-}
-
-impl Default for Failed {
-    fn default() -> Self {
-        Self { count: 0, breaker: CircuitBreaker::new(POLICY), last_cause: None }
-    }
-}
-
-impl ErrorSink<Fault> for Failures {
-    fn sink(&self, fault: Fault) {
-        if let Fault::Connect(error) = fault {
-            self.0.send_modify(|failed| {
-                failed.count += 1;
-                let _ = failed.breaker.fail(Instant::now());
-                failed.last_cause = Some(error);
-            });
-        }
-    }
-
-    fn boxed_clone(&self) -> Box<dyn ErrorSink<Fault>> {
-        Box::new(self.clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::store::redis::client::connector::*;
-
-    #[test]
-    fn a_failure_is_held_against_a_server_for_a_while_only() {
-        let failures = Failures::default();
-        let now = Instant::now();
-        assert_eq!(failures.last(now), (false, None));
-        failures.sink(Fault::Connect(Error::unavailable("refused")));
-        let cause = Some("the session store is unavailable".to_owned());
-        assert_eq!(failures.last(now), (true, cause.clone()));
-        assert_eq!(
-            failures.last(now + Duration::from_secs(10)),
-            (false, cause),
-            "somebody has to try"
-        );
-        assert_eq!(failures.count(), 1);
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }

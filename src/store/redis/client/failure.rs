@@ -1,8 +1,11 @@
 //! What an error of the client library or the server means for a session.
 
-use redis::{ErrorKind as Kind, RedisError, ServerErrorKind};
+use redis::{ErrorKind as Kind, RedisError};
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    store::redis::client::answer::{Refusal, Then, refusal},
+};
 
 /// What follows from an error.
 #[derive(Debug)]
@@ -14,22 +17,46 @@ pub(in crate::store::redis) struct Failure {
     pub(in crate::store::redis) unknown: bool,
     /// The server has forgotten the script; nothing ran.
     pub(in crate::store::redis) no_script: bool,
-    /// The connection was lost, so that another one may do better at once.
+    /// The server takes no scripts by their hash; nothing ran.
+    pub(in crate::store::redis) no_hashes: bool,
+    /// The connection is lost, or leads to a server that will not do: another one may do better
+    /// at once, and no other that is open.
     pub(in crate::store::redis) lost: bool,
+    /// The server says that the command did not run, and may say otherwise if asked again.
+    pub(in crate::store::redis) again: bool,
 }
 
 impl Failure {
     pub(in crate::store::redis) fn of(error: RedisError) -> Self {
         let error = first(error);
-        let refused = is_answer(&error);
+        let answered = is_answer(&error);
         let timed_out = error.is_timeout();
-        let code = code(&error);
+        let (code, detail) = (error.code().unwrap_or_default(), error.detail().unwrap_or_default());
+        let refusal = answered.then(|| refusal(code, detail)).flatten();
+        let then = refusal.map_or(Then::Tell, |refusal| refusal.then);
         Self {
-            broken: !refused || matches!(code, "READONLY" | "NOAUTH"),
-            unknown: !refused,
-            no_script: code == "NOSCRIPT",
-            lost: !refused && !timed_out,
-            error: typed(error, code),
+            broken: !answered || matches!(then, Then::Close | Then::Elsewhere),
+            unknown: !answered,
+            no_script: then == Then::Load,
+            no_hashes: answered && is_about_scripts(refusal, detail),
+            lost: !answered && !timed_out || then == Then::Elsewhere,
+            again: matches!(then, Then::Again | Then::Elsewhere),
+            error: typed(error, refusal),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    /// There was no connection: nothing was sent.
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            broken: false,
+            unknown: false,
+            no_script: false,
+            no_hashes: false,
+            lost: false,
+            again: false,
         }
     }
 }
@@ -45,58 +72,31 @@ fn first(error: RedisError) -> RedisError {
 
 /// The server's own word; it did not do what was asked.
 fn is_answer(error: &RedisError) -> bool {
-    matches!(error.kind(), Kind::Server(_) | Kind::Extension | Kind::AuthenticationFailed)
+    matches!(error.kind(), Kind::Server(_) | Kind::Extension)
 }
 
-/// The server's code. A script hands on what a command in it met, older servers inside a text.
-fn code(error: &RedisError) -> &'static str {
-    const CODES: [&str; 9] = [
-        "READONLY",
-        "NOAUTH",
-        "WRONGPASS",
-        "NOPERM",
-        "WRONGTYPE",
-        "NOSCRIPT",
-        "MOVED",
-        "ASK",
-        "CROSSSLOT",
-    ];
-    let found = error.code().unwrap_or_default();
-    let detail = error.detail().unwrap_or_default();
-    let inner = |code: &str| found == "ERR" && detail.contains(&format!("-{code} "));
-    CODES.into_iter().find(|code| found == *code || inner(code)).unwrap_or_default()
+/// Whether `SCRIPT` or `EVALSHA` itself is unknown or not allowed, and not what a script runs.
+fn is_about_scripts(refusal: Option<&Refusal>, detail: &str) -> bool {
+    let detail = detail.to_ascii_lowercase();
+    let named =
+        |name: &str| ["'", "`"].iter().any(|quote| detail.contains(&format!("{quote}{name}")));
+    refusal.is_some_and(|refusal| refusal.kind == ErrorKind::Misconfigured)
+        && (named("evalsha") || named("script"))
 }
 
-fn typed(error: RedisError, code: &str) -> Error {
+fn typed(error: RedisError, refusal: Option<&Refusal>) -> Error {
     let misconfigured = |text| Error::new(ErrorKind::Misconfigured, text);
-    let typed = match (error.kind(), code) {
-        (_, "NOAUTH") => misconfigured("redis asks for a password"),
-        (Kind::AuthenticationFailed, _) | (_, "WRONGPASS") => {
-            misconfigured("redis refuses the user name or password")
-        }
-        (_, "NOPERM") => misconfigured("the redis user may not run our commands on our keys"),
-        (_, "MOVED" | "ASK" | "CROSSSLOT") => {
-            misconfigured("the server is a node of a redis cluster, which is not supported yet")
-        }
-        (_, "WRONGTYPE") => Error::new(ErrorKind::Corrupt, "a session's key holds no string"),
-        (_, "READONLY") => Error::new(ErrorKind::Unavailable, "the redis server is a replica"),
-        (Kind::Server(ServerErrorKind::ResponseError), _) if is_database(&error) => {
-            misconfigured("the redis server does not have that database number")
-        }
+    let text = error.to_string();
+    let typed = match (error.kind(), refusal) {
+        (_, Some(refusal)) => Error::new(refusal.kind, refusal.text),
         // The library has no kind for it; its text is that of rustls.
-        (Kind::Io | Kind::Client, _) if error.to_string().contains("peer certificate") => {
-            misconfigured("the redis server's certificate is not one to trust")
-        }
+        (Kind::Io | Kind::Client, _) if text.contains("fatal alert") => misconfigured(
+            "the redis server refuses our TLS connection: it may ask for a client certificate",
+        ),
         (Kind::Parse | Kind::UnexpectedReturnType, _) => {
             misconfigured("what answers is not a redis server")
         }
-        (Kind::InvalidClientConfig, _) => misconfigured("the redis address cannot be used"),
         _ => Error::new(ErrorKind::Unavailable, "redis is unavailable"),
     };
     typed.because(error)
-}
-
-fn is_database(error: &RedisError) -> bool {
-    error.detail().is_some_and(|detail| detail.contains("DB index"))
-        || error.to_string().contains("switch database")
 }

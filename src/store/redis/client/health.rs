@@ -3,12 +3,13 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-/// How long a connection may be silent before one that nobody waits for any longer is given up.
+/// How long a connection may be silent before one that nobody waits for any longer is given up, and
+/// before a command over it is doubted.
 const SILENCE_MAX: Duration = Duration::from_millis(100);
 
 /// Shared by all clones of a connection.
@@ -24,6 +25,10 @@ pub(in crate::store::redis) struct Health {
     /// Milliseconds after `opened` at which somebody stopped waiting for an answer, if there was
     /// no answer since; 0 for none.
     abandoned: AtomicU64,
+    /// Milliseconds after `opened` at which the last answer came.
+    heard: AtomicU64,
+    /// Commands whose answers are waited for.
+    in_flight: AtomicUsize,
 }
 
 impl Health {
@@ -43,15 +48,28 @@ impl Health {
         let _ = self.generation.compare_exchange(self.own, next, order.0, order.1);
     }
 
+    /// Whether nothing was heard for a while, so that it may lead nowhere by now.
+    pub(in crate::store::redis) fn is_silent(&self) -> bool {
+        let silent =
+            millis(self.opened.elapsed()).saturating_sub(self.heard.load(Ordering::Relaxed));
+        u128::from(silent) >= SILENCE_MAX.as_millis()
+    }
+
+    /// Commands whose answers are waited for.
+    pub(in crate::store::redis) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     /// A command is about to be sent.
     pub(in crate::store::redis) fn wait(&self) -> Waiting<'_> {
+        let _ = self.in_flight.fetch_add(1, Ordering::Relaxed);
         Waiting { health: self, answered: false }
     }
 
     /// Somebody stopped waiting. The library notices its own time-out only if somebody waits for
     /// it, so where the caller's is shorter a silent connection would be used for ever.
     fn abandon(&self, now: Duration) {
-        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(1);
+        let now = millis(now).max(1);
         match self.abandoned.load(Ordering::Relaxed) {
             0 => self.abandoned.store(now, Ordering::Relaxed),
             since if u128::from(now.saturating_sub(since)) >= SILENCE_MAX.as_millis() => {
@@ -71,6 +89,8 @@ impl Health {
             own: generation.load(Ordering::Acquire),
             opened: Instant::now(),
             abandoned: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
         }
     }
 }
@@ -85,6 +105,7 @@ pub(in crate::store::redis) struct Waiting<'a> {
 impl Waiting<'_> {
     pub(in crate::store::redis) fn answered(mut self) {
         self.answered = true;
+        self.health.heard.store(millis(self.health.opened.elapsed()), Ordering::Relaxed);
         if self.health.abandoned.load(Ordering::Relaxed) != 0 {
             self.health.abandoned.store(0, Ordering::Relaxed);
         }
@@ -93,10 +114,15 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        let _ = self.health.in_flight.fetch_sub(1, Ordering::Relaxed);
         if !self.answered {
             self.health.abandon(self.health.opened.elapsed());
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,39 +2,42 @@
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::Instant,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use bb8_redis::bb8::{Pool, QueueStrategy, RunError};
-use redis::{Cmd, Value};
-
-#[cfg(feature = "_database")]
-use crate::store::redis::client::connector::OpenOnes;
 use crate::{
     error::{ConfigError, Error},
     store::redis::client::{
-        config::RedisConfig,
-        connection::Connection,
-        connector::{Failures, Fault, Manager},
-        greet::Greeter,
-        script::{Call, Script},
+        attempts::Attempts, config::RedisConfig, connection::Connection, connector::Connector,
+        greet::Greeter, script::Script,
     },
     telemetry::status::StoreStatus,
 };
 
-/// The pool. A connection is taken, cloned and given back at once, so that all requests send
-/// over the few there are.
+/// Commands that one connection may have under way before another one is opened.
+const SHARE: usize = 256;
+/// How long requests may wait for a connection before the store tells that it is not ready.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The pool. All requests send over the few connections there are; nobody owns one.
 #[derive(Clone)]
-pub(in crate::store::redis) struct Connections {
-    pool: Pool<Manager>,
-    failures: Failures,
-    #[cfg(feature = "_database")]
-    open: OpenOnes,
-    most: u32,
+pub(in crate::store::redis) struct Connections(Arc<Pool>);
+
+struct Pool {
+    connector: Connector,
+    slots: Mutex<Slots>,
+    attempts: Attempts,
+}
+
+#[derive(Default)]
+struct Slots {
+    open: Vec<Connection>,
+    /// Attempts under way; each is a task of its own, so that it outlives the request that asked.
+    connecting: usize,
+    waiting: usize,
+    /// Since when somebody waits, or somebody waited for an attempt that is still under way.
+    wanted_since: Option<Instant>,
 }
 
 impl Connections {
@@ -45,102 +48,196 @@ impl Connections {
         scripts: &'static [Script],
         greeter: Option<Arc<dyn Greeter>>,
     ) -> Result<Self, ConfigError> {
-        let failures = Failures::default();
-        let limits = config.limits()?;
-        let prefix = config.checked_prefix()?;
-        let manager = Manager::new(config.client()?, limits, scripts, greeter, prefix);
-        #[cfg(feature = "_database")]
-        let open = manager.open_ones();
-        let pool = Pool::builder()
-            .max_size(limits.pool_size)
-            // The same one as long as it is free, so that requests which wake together share one
-            // write and one read; the others serve under contention, and when it breaks.
-            .queue_strategy(QueueStrategy::Lifo)
-            .min_idle(None)
-            // No reaper: it would need a runtime here, and a broken connection tells it itself.
-            .max_lifetime(None)
-            .idle_timeout(None)
-            // Only reads a flag; see `Manager::is_valid`.
-            .test_on_check_out(true)
-            .connection_timeout(limits.connect_timeout.saturating_mul(2))
-            .retry_connection(false)
-            .error_sink(Box::new(failures.clone()))
-            .build_unchecked(manager);
-        Ok(Self {
-            pool,
-            failures,
-            #[cfg(feature = "_database")]
-            open,
-            most: limits.pool_size,
-        })
+        let connector = Connector::new(config, scripts, greeter)?;
+        let (slots, attempts) = Default::default();
+        Ok(Self(Arc::new(Pool { connector, slots, attempts })))
     }
 
     /// A connection to send over; waits only if there is none, until one is made or an attempt to
     /// make one fails.
     pub(in crate::store::redis) async fn get(&self) -> Result<Connection, Error> {
-        // Counted before the pool is asked: a failure that this very wait leads to is never missed.
-        let seen = self.failures.count();
-        let (mut connected, mut failed) = (pin!(self.pool.get()), pin!(self.failures.after(seen)));
-        let first = poll_fn(|context| match connected.as_mut().poll(context) {
-            Poll::Ready(connection) => Poll::Ready(Ok(connection)),
-            Poll::Pending => failed.as_mut().poll(context).map(Err),
-        });
-        match first.await? {
-            Ok(connection) => Ok(connection.clone()),
-            Err(RunError::User(Fault::Connect(error))) => Err(error),
-            Err(RunError::User(Fault::Stale) | RunError::TimedOut) => {
-                Err(Error::unavailable("no redis connection in time"))
+        if let Some(connection) = self.0.any() {
+            return Ok(connection);
+        }
+        let limit = self.0.connector.limits.connect_timeout.saturating_mul(2);
+        let connected = tokio::time::timeout(limit, self.connected()).await;
+        connected.unwrap_or_else(|_| {
+            let error = Error::unavailable("no redis connection in time");
+            self.0.attempts.failed(error.clone());
+            Err(error)
+        })
+    }
+
+    async fn connected(&self) -> Result<Connection, Error> {
+        let mut attempts = self.0.attempts.watch();
+        let seen = attempts.borrow_and_update().failures;
+        let _waiting = Waiting::new(&self.0);
+        loop {
+            if let Some(connection) = self.0.any() {
+                return Ok(connection);
+            }
+            // One that was under way may have ended with its runtime: then there is another.
+            self.0.connect();
+            let gone = attempts.changed().await.is_err();
+            let ended = attempts.borrow_and_update();
+            if gone || ended.failures > seen {
+                let cause = ended.last_cause.clone();
+                return Err(cause.unwrap_or_else(|| Error::unavailable("no redis connection")));
             }
         }
     }
 
-    /// Those that are open, of a store whose connections are greeted.
+    /// A connection of the caller's own, which no request waits behind, nor it behind them.
+    pub(in crate::store::redis) async fn own(&self) -> Result<Connection, Error> {
+        self.0.connector.connect().await
+    }
+
+    pub(in crate::store::redis) fn scripts(&self) -> &'static [Script] {
+        self.0.connector.scripts()
+    }
+
+    pub(in crate::store::redis) fn command_timeout(&self) -> Duration {
+        self.0.connector.limits.command_timeout
+    }
+
+    /// Those that are open.
     #[cfg(feature = "_database")]
     pub(in crate::store::redis) fn open(&self) -> Vec<Connection> {
-        self.open.all()
+        let slots = self.0.slots();
+        slots.open.iter().filter(|connection| !connection.is_broken()).cloned().collect()
     }
 
     /// How many are open, and why the last attempt to open one failed.
     pub(in crate::store::redis) fn status(&self) -> StoreStatus {
-        let (away, last_cause) = self.failures.last(Instant::now());
-        let connections = self.pool.state().connections;
+        let now = Instant::now();
+        let (away, last_cause) = self.0.attempts.last(now);
+        let (connections, late) = {
+            let slots = self.0.slots();
+            (slots.alive(), slots.is_late(now))
+        };
         StoreStatus {
-            answers: connections > 0 || !away,
+            answers: connections > 0 || !(away || late),
             last_cause,
             connections,
-            pool_size: self.most,
+            pool_size: self.0.connector.limits.pool_size,
         }
     }
 
     /// How many are open, and the most there may be.
     #[cfg(feature = "_database")]
     pub(in crate::store::redis) fn size(&self) -> (u32, u32) {
-        (self.pool.state().connections, self.most)
+        (self.0.slots().alive(), self.0.connector.limits.pool_size)
+    }
+}
+
+impl Pool {
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        // Nothing that can panic runs under this lock.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a command that changes nothing; once more over another connection if one broke.
-    pub(in crate::store::redis) async fn read(&self, command: &Cmd) -> Result<Value, Error> {
-        match self.get().await?.send(command).await {
-            Err(failure) if failure.lost => {
-                let again = self.get().await?.send(command).await;
-                again.map_err(|failure| failure.error)
-            }
-            result => result.map_err(|failure| failure.error),
-        }
+    fn most(&self) -> usize {
+        usize::try_from(self.connector.limits.pool_size).unwrap_or(usize::MAX)
     }
 
-    /// Calls a script that may as well run twice.
-    pub(in crate::store::redis) async fn repeatable(&self, call: &Call) -> Result<Value, Error> {
-        match self.get().await?.write(call).await? {
-            Ok(value) => Ok(value),
-            Err(_) => self.get().await?.write(call).await?,
+    /// The first one, so that requests which wake together share one write and one read; another
+    /// one while that has much to do.
+    fn any(self: &Arc<Self>) -> Option<Connection> {
+        let mut slots = self.slots();
+        slots.open.retain(|connection| self.connector.is_good(connection));
+        let load = |connection: &&Connection| connection.health.in_flight() / SHARE;
+        let found = slots.open.iter().min_by_key(load).cloned()?;
+        slots.settle();
+        let is_crowded = load(&&found) > 0 && slots.connecting == 0;
+        if is_crowded && slots.open.len() < self.most() {
+            slots.connecting += 1;
+            drop(slots);
+            self.start(1);
         }
+        Some(found)
+    }
+
+    /// Has as many attempts under way as there are requests waiting, and places for them.
+    fn connect(self: &Arc<Self>) {
+        let mut slots = self.slots();
+        let places = self.most().saturating_sub(slots.open.len());
+        let missing = slots.waiting.min(places).saturating_sub(slots.connecting);
+        slots.connecting += missing;
+        drop(slots);
+        self.start(missing);
+    }
+
+    /// Without the lock: a runtime that ends drops what is started on it at once.
+    fn start(self: &Arc<Self>, attempts: usize) {
+        for _ in 0..attempts {
+            let attempt = Attempt(Arc::clone(self));
+            let Ok(runtime) = tokio::runtime::Handle::try_current() else { continue };
+            // Cancellation safety: dropped with its runtime, the attempt gives its place back.
+            drop(runtime.spawn(async move {
+                match attempt.0.connector.connect().await {
+                    Ok(connection) => attempt.0.slots().open.push(connection),
+                    Err(error) => attempt.0.attempts.failed(error),
+                }
+            }));
+        }
+    }
+}
+
+impl Slots {
+    fn alive(&self) -> u32 {
+        let alive = self.open.iter().filter(|connection| !connection.is_broken()).count();
+        u32::try_from(alive).unwrap_or(u32::MAX)
+    }
+
+    /// Whether somebody waits for what does not come.
+    fn is_late(&self, now: Instant) -> bool {
+        self.wanted_since.is_some_and(|since| now.saturating_duration_since(since) > PATIENCE)
+    }
+
+    fn settle(&mut self) {
+        if self.waiting == 0 && self.connecting == 0 {
+            self.wanted_since = None;
+        }
+    }
+}
+
+/// An attempt to connect.
+struct Attempt(Arc<Pool>);
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        {
+            let mut slots = self.0.slots();
+            slots.connecting -= 1;
+            slots.settle();
+        }
+        self.0.attempts.ended();
+    }
+}
+
+/// A request that waits for a connection.
+struct Waiting<'a>(&'a Pool);
+
+impl<'a> Waiting<'a> {
+    fn new(pool: &'a Pool) -> Self {
+        let mut slots = pool.slots();
+        slots.waiting += 1;
+        let _ = slots.wanted_since.get_or_insert_with(Instant::now);
+        drop(slots);
+        Self(pool)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut slots = self.0.slots();
+        slots.waiting -= 1;
+        slots.settle();
     }
 }
 
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.pool.state();
-        f.debug_struct("Connections").field("open", &state.connections).finish_non_exhaustive()
+        f.debug_struct("Connections").field("open", &self.0.slots().alive()).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use redis::{Cmd, Pipeline, ToRedisArgs};
+use redis::{Arg, Cmd, ToRedisArgs};
 
 /// A fixed, small set; nothing of a request ever becomes script text.
 #[derive(Clone, Copy, Debug)]
@@ -61,13 +61,6 @@ impl Script {
         command
     }
 
-    /// Tells the server several scripts.
-    pub(in crate::store::redis) fn load_all(scripts: &[Self], pipeline: &mut Pipeline) {
-        for script in scripts {
-            let _ = pipeline.add_command(script.load());
-        }
-    }
-
     fn source(self) -> &'static Source {
         macro_rules! source {
             ($file:literal) => {{
@@ -107,6 +100,18 @@ impl Source {
 }
 
 impl Call {
+    /// The same with the script's text, for a server that takes none by its hash.
+    pub(in crate::store::redis) fn whole(&self) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        let _ = command.arg(self.script.source().text);
+        for argument in self.command.args_iter().skip(2) {
+            if let Arg::Simple(argument) = argument {
+                let _ = command.arg(argument);
+            }
+        }
+        command
+    }
+
     pub(in crate::store::redis) fn arg(&mut self, argument: impl ToRedisArgs) -> &mut Self {
         let _ = self.command.arg(argument);
         self

@@ -1,0 +1,77 @@
+//! What became of attempts to connect, for those who wait for one and those who ask how it goes.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::{
+    error::Error,
+    sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
+};
+
+/// How many attempts ended, how many of them badly, and why the last of those did.
+#[derive(Debug, Default)]
+pub(in crate::store::redis) struct Attempts(watch::Sender<Ended>);
+
+#[derive(Clone, Debug)]
+pub(in crate::store::redis) struct Ended {
+    pub(in crate::store::redis) failures: u64,
+    pub(in crate::store::redis) last_cause: Option<Error>,
+    breaker: CircuitBreaker<Instant>,
+}
+
+/// Whoever asks for readiness may keep requests away, which alone can find out that a server is
+/// back that nobody asks any more.
+const POLICY: Policy = Policy { threshold: 1, retry: Retry::After(Duration::from_secs(5)) };
+
+impl Attempts {
+    /// What there is from now on.
+    pub(in crate::store::redis) fn watch(&self) -> watch::Receiver<Ended> {
+        self.0.subscribe()
+    }
+
+    /// One ended, well or by the end of the runtime that it ran on: whoever waits has to look.
+    pub(in crate::store::redis) fn ended(&self) {
+        self.0.send_modify(|_| {});
+    }
+
+    pub(in crate::store::redis) fn failed(&self, cause: Error) {
+        self.0.send_modify(|ended| {
+            ended.failures += 1;
+            let _ = ended.breaker.fail(Instant::now());
+            ended.last_cause = Some(cause);
+        });
+    }
+
+    /// Whether the last failure is still held against the server, and why it was one.
+    pub(in crate::store::redis) fn last(&self, now: Instant) -> (bool, Option<String>) {
+        let ended = self.0.borrow();
+        (!ended.breaker.allows(now), ended.last_cause.as_ref().map(ToString::to_string))
+    }
+}
+
+impl Default for Ended {
+    fn default() -> Self {
+        Self { failures: 0, last_cause: None, breaker: CircuitBreaker::new(POLICY) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::redis::client::attempts::*;
+
+    #[test]
+    fn a_failure_is_held_against_a_server_for_a_while_only() {
+        let attempts = Attempts::default();
+        let now = Instant::now();
+        assert_eq!(attempts.last(now), (false, None));
+        attempts.failed(Error::unavailable("refused"));
+        let cause = Some("the session store is unavailable".to_owned());
+        assert_eq!(attempts.last(now), (true, cause.clone()));
+        assert_eq!(
+            attempts.last(now + Duration::from_secs(10)),
+            (false, cause),
+            "somebody has to try"
+        );
+    }
+}

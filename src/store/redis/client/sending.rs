@@ -1,0 +1,100 @@
+//! Sends over the pool's connections, once more where that is safe and of use.
+
+use std::{
+    future::{Future as _, poll_fn},
+    pin::pin,
+    task::Poll,
+};
+
+use redis::{Cmd, Value};
+
+use crate::{
+    error::Error,
+    store::redis::client::{
+        connection::{Answer, Connection},
+        failure::Failure,
+        pool::Connections,
+        script::Call,
+    },
+};
+
+impl Connections {
+    /// Sends a command that may as well run twice; once more over another connection if one broke,
+    /// went silent while it was idle, or led to a server that did not run it.
+    pub(in crate::store::redis) async fn read(&self, command: &Cmd) -> Result<Value, Error> {
+        let mut connection = self.get().await?;
+        let result = if connection.health.is_silent() {
+            self.send_doubting(connection, command).await
+        } else {
+            connection.send(command).await
+        };
+        match result {
+            Err(failure) if failure.lost || failure.again => self.resend(command).await,
+            result => result,
+        }
+        .map_err(|failure| failure.error)
+    }
+
+    /// Calls a script; once more over a fresh connection if the server proves that it did not run.
+    pub(in crate::store::redis) async fn write(&self, call: &Call) -> Result<Answer, Error> {
+        self.write_over(self.get().await?, call).await
+    }
+
+    /// The same over a connection that the caller has asked something.
+    pub(in crate::store::redis) async fn write_over(
+        &self,
+        mut connection: Connection,
+        call: &Call,
+    ) -> Result<Answer, Error> {
+        let result = match connection.call(call).await {
+            Err(failure) if failure.again => self.get().await?.call(call).await,
+            result => result,
+        };
+        match result {
+            Ok(value) => Ok(Ok(value)),
+            Err(failure) if failure.unknown => Ok(Err(failure.error)),
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    /// Calls a script that may as well run twice.
+    pub(in crate::store::redis) async fn repeatable(&self, call: &Call) -> Result<Value, Error> {
+        match self.write(call).await? {
+            Ok(value) => Ok(value),
+            Err(_) => self.write(call).await?,
+        }
+    }
+
+    async fn resend(&self, command: &Cmd) -> Result<Value, Failure> {
+        self.get().await?.send(command).await
+    }
+
+    /// What stands between may have forgotten an idle connection, and swallow what is sent. Half of
+    /// the time that there is for an answer is enough to find out.
+    async fn send_doubting(
+        &self,
+        mut connection: Connection,
+        command: &Cmd,
+    ) -> Result<Value, Failure> {
+        let health = std::sync::Arc::clone(&connection.health);
+        let mut first = pin!(connection.send(command));
+        let mut second = pin!(async {
+            tokio::time::sleep(self.command_timeout() / 2).await;
+            health.set_all_broken();
+            self.resend(command).await
+        });
+        let mut failed = false;
+        poll_fn(|context| {
+            if !failed {
+                match first.as_mut().poll(context) {
+                    // Any other answer is the server's own.
+                    Poll::Ready(Err(failure)) if failure.unknown && !failure.lost => failed = true,
+                    Poll::Ready(result) => return Poll::Ready(result),
+                    Poll::Pending => {}
+                }
+            }
+            second.as_mut().poll(context)
+        })
+        .await
+    }
+}

@@ -1,0 +1,144 @@
+//! Every command and every script once, for a check: pure.
+
+use std::time::Duration;
+
+use redis::Cmd;
+
+use crate::store::redis::client::{
+    connection::Connection,
+    script::{Call, Script},
+};
+
+/// How long what a trial writes stays, in milliseconds, should nothing remove it.
+const LIFE: u32 = 10_000;
+const DEADLINE: Duration = Duration::from_secs(2);
+/// Head, then the length of a user's name and an empty one.
+const RECORD: &str = "R0000000000000001\0\0................................................";
+const HEAD: &str = "R0000000000000001";
+const LEASE: &str = "L0123456789abcdef";
+
+/// Keys that nothing else has.
+pub(in crate::store::redis) struct Place {
+    records: String,
+    index: String,
+}
+
+/// A script, and how to call it so that it answers 1, or with one string.
+pub(in crate::store::redis) struct Trial {
+    pub(in crate::store::redis) script: &'static str,
+    pub(in crate::store::redis) call: Call,
+}
+
+impl Place {
+    pub(in crate::store::redis) fn new(records: String, index: String) -> Self {
+        Self { records, index }
+    }
+
+    fn record(&self, number: u32) -> String {
+        format!("{}{number}", self.records)
+    }
+
+    /// Removes what trials have written.
+    pub(in crate::store::redis) fn removal(&self) -> Cmd {
+        let mut del = redis::cmd("DEL");
+        let _ = del.arg(&self.index);
+        for number in 0..6 {
+            let _ = del.arg(self.record(number));
+        }
+        del
+    }
+
+    /// The commands that are sent, and those that are called inside of `scripts`.
+    #[rustfmt::skip]
+    pub(in crate::store::redis) fn commands(&self, scripts: &[Script]) -> Vec<(&'static str, Cmd)> {
+        let mut commands = Vec::new();
+        let mut add = |name, key: &str, arguments: &[&str]| {
+            let mut command = redis::cmd(name);
+            let _ = command.arg(key).arg(arguments);
+            commands.push((name, command));
+        };
+        let (record, index, life) = (self.record(0), &self.index, LIFE.to_string());
+        add("SET", &record, &["T", "NX", "PX", &life]);
+        add("GET", &record, &[]);
+        add("GETRANGE", &record, &["0", "0"]);
+        add("SETRANGE", &record, &["0", "T"]);
+        add("PEXPIRE", &record, &[&life]);
+        if is_of_records(scripts) {
+            add("MGET", &record, &[]);
+            add("PTTL", &record, &[]);
+            add("HSET", index, &["a", "1"]);
+            add("PEXPIRE", index, &[&life]);
+            add("HGET", index, &["a"]);
+            add("HKEYS", index, &[]);
+            add("HGETALL", index, &[]);
+            add("HRANDFIELD", index, &["1"]);
+            add("HDEL", index, &["a"]);
+        }
+        add("DEL", &record, &[]);
+        if !is_of_records(scripts) {
+            // For the script that turns a lease into a copy.
+            add("SET", &self.record(5), &[LEASE, "NX", "PX", &life]);
+        }
+        commands
+    }
+
+    /// One after the other; each finds what those before have left.
+    pub(in crate::store::redis) fn trials(
+        &self,
+        scripts: &[Script],
+        connection: &Connection,
+    ) -> Vec<Trial> {
+        let deadline = connection.server_time_in(DEADLINE).to_string();
+        if is_of_records(scripts) { self.of_records(&deadline) } else { self.of_copies() }
+    }
+
+    /// The life of a session: made, touched, saved, moved, signed in, moved, listed, revoked.
+    #[rustfmt::skip]
+    fn of_records(&self, deadline: &str) -> Vec<Trial> {
+        let (life, later) = (LIFE.to_string(), "~".repeat(16));
+        let (index, records) = (&*self.index, &*self.records);
+        let [one, two, three, four] = [1, 2, 3, 4].map(|number| self.record(number));
+        vec![
+            trial("create", Script::Create, &[&one], &[RECORD, &life, deadline]),
+            trial("touch", Script::Touch, &[&one], &[HEAD, &later, "24", &life]),
+            trial("save", Script::Save, &[&one, index], &[HEAD, RECORD, &life, "1", "1", &life]),
+            trial("renew", Script::Renew, &[&one, &two], &[HEAD, RECORD, &life, deadline, &life]),
+            trial("login", Script::Login, &[index, &three], &[RECORD, &life, deadline, &life, "",
+                "", "5", records, "3", "", "3", &life, "0"]),
+            trial("login", Script::Login, &[index, &four, &three], &[RECORD, &life, deadline,
+                &life, HEAD, "", "", records, "4", "3", "4", &life, "0"]),
+            trial("heads", Script::Heads, &[index], &[records, "17", "4"]),
+            trial("revoke_all", Script::RevokeAll, &[index], &[records, &life, &life, "0", ""]),
+            trial("kill", Script::Kill, &[&two], &[&life, "2", "17", index, ""]),
+        ]
+    }
+
+    #[cfg(feature = "_database")]
+    fn of_copies(&self) -> Vec<Trial> {
+        let (life, later) = (LIFE.to_string(), "~".repeat(16));
+        let five = self.record(5);
+        vec![
+            trial("fill", Script::Fill, &[&five], &[LEASE, RECORD, &life]),
+            trial("touch", Script::Touch, &[&five], &[HEAD, &later, "24", &life]),
+            trial("put", Script::Put, &[&five], &["R0000000000000002", RECORD, &life]),
+        ]
+    }
+
+    #[cfg(not(feature = "_database"))]
+    fn of_copies(&self) -> Vec<Trial> {
+        Vec::new()
+    }
+}
+
+/// A database keeps the others, and Redis copies of them.
+fn is_of_records(scripts: &[Script]) -> bool {
+    scripts.iter().any(|script| matches!(script, Script::Login))
+}
+
+fn trial(script: &'static str, which: Script, keys: &[&str], arguments: &[&str]) -> Trial {
+    let mut call = which.call(keys);
+    for argument in arguments {
+        let _ = call.arg(*argument);
+    }
+    Trial { script, call }
+}

@@ -1,0 +1,124 @@
+//! Connections belong to the store, and to no request or runtime that asked for them.
+//!
+//! To see these fail: do not give the place of an attempt back that was dropped; let a connection be
+//! ready that nobody got; wait for an idle connection as long as for any.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use test_support::{FaultProxy, Mode, RedisServer, Site, bounded, eventually, patient, signed_in};
+use tower_redis_session::{RedisConfig, RedisSessionLayer, RedisStore, SessionId, Store as _};
+
+fn id() -> SessionId {
+    "A".repeat(43).parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_runtime_that_ends_while_it_connects_takes_no_place_with_it() {
+    let redis = RedisServer::start().await;
+    for pool_size in [1, 4] {
+        let config = patient(&redis.url()).pool_size(pool_size);
+        let store = Arc::new(RedisStore::new(config).unwrap());
+        let runtime =
+            || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (for_others, for_last) = (Arc::clone(&store), Arc::clone(&store));
+        let served = tokio::task::spawn_blocking(move || {
+            for yields in (0..8).chain(0..8) {
+                let store = Arc::clone(&for_others);
+                runtime().block_on(async move {
+                    drop(tokio::spawn(async move { store.load(&id()).await }));
+                    for _ in 0..yields {
+                        tokio::task::yield_now().await;
+                    }
+                });
+            }
+            // One whose connection was made, too.
+            let first = runtime().block_on(for_last.load(&id()));
+            (first, runtime().block_on(for_last.load(&id())))
+        });
+        let (first, second) = bounded("the last runtimes", served).await.unwrap();
+        assert!(first.unwrap().is_none() && second.unwrap().is_none());
+        assert!(store.status().is_ready());
+        assert!(store.load(&id()).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_store_whose_requests_wait_for_a_connection_is_not_ready() {
+    let redis = RedisServer::start().await;
+    let proxy = FaultProxy::start(redis.addr()).await;
+    let store = RedisStore::new(patient(&redis.url_at(proxy.port()))).unwrap();
+    let layer = RedisSessionLayer::builder(store).budget(Duration::from_secs(15)).build().unwrap();
+    assert!(layer.status().is_ready(), "nobody has asked yet");
+    proxy.set(Mode::BlackHole);
+    let waits = {
+        let layer = layer.clone();
+        tokio::spawn(async move { layer.sessions_of("alice").await })
+    };
+    eventually("that it is not ready", async || !layer.status().is_ready()).await;
+    // The attempt goes on, also when nobody waits for it any longer.
+    waits.abort();
+    assert!(waits.await.unwrap_err().is_cancelled());
+    assert!(!layer.status().is_ready());
+    proxy.set(Mode::Refuse);
+    proxy.set(Mode::Pass);
+    eventually("a connection", async || layer.sessions_of("alice").await.is_ok()).await;
+    assert!(layer.status().is_ready());
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_leads_nowhere_costs_no_request() {
+    let redis = RedisServer::start().await;
+    for at_once in [1, 20] {
+        let proxy = FaultProxy::start(redis.addr()).await;
+        // The defaults: half a second for a command, a second for a request.
+        let site = Site::on(RedisConfig::new(redis.url_at(proxy.port())), |builder| builder).await;
+        let browser = signed_in(&site).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        proxy.set(Mode::HalfOpen);
+        let cookie = browser.cookie_header();
+        let answers = join_all((0..at_once).map(|_| site.visit("/user", &cookie))).await;
+        for answer in answers {
+            assert_eq!(answer.status(), 200, "{at_once} at once");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_check_waits_behind_no_request() {
+    let redis = RedisServer::start().await;
+    let proxy = FaultProxy::start(redis.addr()).await;
+    let site = Site::on(patient(&redis.url_at(proxy.port())).pool_size(1), |builder| {
+        builder.budget(Duration::from_secs(15))
+    })
+    .await;
+    let browser = signed_in(&site).await;
+    // Whatever is sent over what is open now is never answered.
+    proxy.set(Mode::HalfOpen);
+    let cookie = browser.cookie_header();
+    let mut stuck = std::pin::pin!(site.visit("/insert:a:1", &cookie));
+    assert!(futures_util::poll!(stuck.as_mut()).is_pending());
+    let checked = tokio::time::timeout(Duration::from_secs(2), site.layer.check()).await;
+    checked.expect("it waits behind the request").unwrap();
+    let list = redis.keys().await;
+    assert!(!list.iter().any(|(key, _)| key.contains(":check-")), "{list:?}");
+}
+
+/// The system asks whether the other end of an idle connection is there.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn connections_are_kept_alive() {
+    let redis = RedisServer::start().await;
+    let store = RedisStore::new(patient(&redis.url())).unwrap();
+    store.load(&id()).await.unwrap();
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let to_redis = format!("0100007F:{:04X}", redis.port());
+    let timers: Vec<_> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        // Remote address, state and timer: 01 is an open connection, 02 the timer of keep-alive.
+        .filter(|fields| fields.get(2) == Some(&&*to_redis) && fields[3] == "01")
+        .map(|fields| fields[5][..2].to_owned())
+        .collect();
+    assert!(timers.iter().any(|timer| timer == "02"), "{timers:?}");
+}
