@@ -34,6 +34,7 @@ fn handed_out(change: CookieChange, session: &RequestSession) -> Option<(HeaderN
     match change {
         CookieChange::Keep => None,
         CookieChange::Set(token) => {
+            backend.cookie_echo.gave(session.plain_client);
             let state = session.state();
             let deadlines = state.held.as_ref()?.record.deadlines;
             let rest = |end: Timestamp| end.saturating_since(backend.clock.now()).as_secs();

@@ -15,10 +15,12 @@
 //! | `visitor` | the secret of a client without a session |
 //! | `visitor_cookie` | the cookie that carries it |
 //! | `user_sessions` | all sessions of one user |
+//! | `cookie_echo` | whether cookies come back at all |
 //! | `client` | address and user agent of a client |
 
 pub(crate) mod client;
 pub(crate) mod commit;
+mod cookie_echo;
 pub(crate) mod detached_commit;
 pub(crate) mod end;
 mod header_lines;

@@ -30,5 +30,7 @@ mod limits;
 mod overlap;
 /// What handlers and clients are told is what the store has.
 mod reported_state;
+/// What the environment says, and what the log says about it.
+mod settings;
 /// Several tasks of one request act on its session.
 mod tasks;
