@@ -73,6 +73,21 @@
 //! - `DurableStore`: a database that keeps every session and Redis that makes reads fast. Redis may
 //!   die in any way, and nobody is signed out. Its docs say what is impossible; the run-book in the
 //!   repository what to do when something breaks.
+//!
+//!   ```no_run
+//!   # #[cfg(all(feature = "redis", feature = "sqlite"))]
+//!   # #[tokio::main(flavor = "current_thread")]
+//!   # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!   # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig, RedisSessionLayer};
+//!   let redis = RedisConfig::new("redis://127.0.0.1:6379");
+//!   let store = DurableStore::builder(redis, DatabaseConfig::new("sqlite:sessions.db")).build()?;
+//!   let sessions = RedisSessionLayer::builder(store).build()?;
+//!   sessions.migrate().await?; // creates the tables; at every start
+//!   # Ok(())
+//!   # }
+//!   # #[cfg(not(all(feature = "redis", feature = "sqlite")))]
+//!   # fn main() {}
+//!   ```
 //! - [`RedisStore`]: Redis alone. Sessions live as long as Redis keeps them.
 //! - `DatabaseStore`: a SQLite file or PostgreSQL alone.
 //! - [`MemoryStore`]: for tests, with a [`ManualClock`] so that they need neither servers nor

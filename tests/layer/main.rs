@@ -10,6 +10,8 @@
     reason = "test code: a panic is the report"
 )]
 
+/// The example on axum: a new installation works at its first start.
+mod axum_example;
 /// Handlers of axum take the session, its user and its platform as arguments.
 mod axum_extractors;
 /// Changes that a streaming body makes, handlers that fail, responses that are no 200.
