@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::Request;
+use http::{Request, uri::PathAndQuery};
 use tokio::{
     sync::{Mutex, OnceCell},
     time::Instant,
@@ -34,6 +34,8 @@ pub(crate) struct RequestSession {
     pub(crate) backend: Arc<Backend>,
     /// The header lines that may hold a token.
     pub(crate) lines: HeaderLines,
+    /// Path and query before any router has seen them. Shares the bytes that the server has read.
+    pub(crate) asked: Option<PathAndQuery>,
     client_head: Option<Box<ClientHead>>,
     pub(crate) plain_client: PlainClient,
     stage: AtomicStage,
@@ -57,9 +59,10 @@ impl RequestSession {
         let lines = HeaderLines::of(headers, rules.transport.request_header());
         let capture = |devices: &DeviceConfig| devices.capture(headers, request.extensions());
         let client_head = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
+        let asked = request.uri().path_and_query().cloned();
         let plain_client = backend.cookie_echo.client(request);
         let (stage, accessed) = (AtomicStage::default(), OnceLock::new());
-        Arc::new(Self { backend, lines, client_head, plain_client, stage, accessed })
+        Arc::new(Self { backend, lines, asked, client_head, plain_client, stage, accessed })
     }
 
     /// The device that the request comes from, as far as the layer notes it.

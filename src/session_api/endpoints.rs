@@ -8,7 +8,7 @@ use http::{
 use serde_json::{Value, json};
 
 use crate::{
-    context::SessionContext,
+    context::{SessionContext, place::requested_place},
     error::{Error, ErrorKind},
     guard::{Denied, told_as_json},
     request::touch::touch,
@@ -31,7 +31,7 @@ impl SessionApi {
         head: &Parts,
         session: Option<SessionContext>,
     ) -> Response<ApiBody> {
-        let route = Route::of(&head.method, head.uri.path());
+        let route = route(head);
         let Some(session) = session else {
             tracing::error!("the session api stands outside of the session layer");
             return told(StatusCode::INTERNAL_SERVER_ERROR, "session_failed");
@@ -77,6 +77,15 @@ impl SessionApi {
         let over = self.streams.over.clone();
         let events = Events::new(session, (self.interval, self.life), place, over);
         streamed(ApiBody::events(events))
+    }
+}
+
+/// By what a router has left of the path, which may be too little: mounted at `/sessions`, say.
+fn route(head: &Parts) -> Route {
+    match Route::of(&head.method, head.uri.path()) {
+        Route::Unknown => requested_place(head)
+            .map_or(Route::Unknown, |place| Route::of(&head.method, place.path())),
+        known => known,
     }
 }
 

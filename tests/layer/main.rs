@@ -28,6 +28,8 @@ mod guard_places;
 mod hyper_example;
 /// One budget bounds all waits of a request; nobody moves an end; no clock goes back.
 mod limits;
+/// What a router strips from a path is known all the same.
+mod nested;
 /// Two requests of one session in every order, and writes whose answer is lost.
 mod overlap;
 /// What handlers and clients are told is what the store has.
