@@ -111,6 +111,8 @@
 //! - `SameSite` is not protection against forged requests: check `Origin` or `Sec-Fetch-Site` on
 //!   what changes state.
 //! - Needs a tokio runtime with its timer; the layer's waits are bounded by it.
+//! - What calls the inner service again, such as a retry layer, belongs outside of this layer, or
+//!   has a [`SavepointLayer`] inside of it: a failed attempt would leave its changes to the next.
 //! - Put a time-out layer outside of this one: hyper drops a handler whose client is gone, and a
 //!   handler that is dropped changes nothing.
 //! - Call [`RedisSessionLayer::shutdown`] after the server has drained its connections.
@@ -198,6 +200,7 @@ pub use layer::{
     body::{BodyError, SessionBody},
     builder::Builder,
     future::ResponseFuture,
+    savepoint::{SavepointFuture, SavepointLayer, SavepointService},
     service::RedisSessionService,
 };
 pub use request::client::{DeviceConfig, PeerAddress};

@@ -3,7 +3,7 @@
 use std::mem;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, Response,
     header::{CACHE_CONTROL, SET_COOKIE, VARY},
 };
 
@@ -11,6 +11,17 @@ use crate::{
     clock::timestamp::Timestamp,
     request::{RequestSession, state::CookieChange, visitor_cookie::visitor_header},
 };
+
+/// Whether an answer says that the server has failed: by its status, or in a gRPC answer without
+/// messages by the one of its head, which HTTP calls 200. Those that a client brings about are not
+/// (gRPC status codes, "Library-generated": unknown, deadline exceeded, unimplemented, internal,
+/// unavailable, data loss).
+pub(crate) fn has_failed<B>(response: &Response<B>) -> bool {
+    const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+    const FAULTS: [&[u8]; 6] = [b"2", b"4", b"12", b"13", b"14", b"15"];
+    let grpc = || response.headers().get(GRPC_STATUS);
+    response.status().is_server_error() || grpc().is_some_and(|s| FAULTS.contains(&s.as_bytes()))
+}
 
 /// Writes into the head what the session has become. Only for a session
 /// that was asked for.

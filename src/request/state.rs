@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     error::{Error, ErrorKind},
-    request::{shared::Backend, visitor::Visitor},
+    request::{savepoint::Savepoints, shared::Backend, visitor::Visitor},
     session::{
         changes::{Changes, plan::Writer},
         record::Record,
@@ -25,6 +25,7 @@ pub(crate) struct State {
     pub(crate) presence: Presence,
     pub(crate) held: Option<Held>,
     pub(crate) changes: Changes,
+    pub(crate) savepoints: Savepoints,
     pub(crate) cookie: CookieChange,
     /// The secret of a client without a session, which CSRF tokens are bound to then.
     pub(crate) visitor: Visitor,
@@ -143,6 +144,7 @@ impl State {
         self.losses += 1;
         if !self.changes.signs_in() {
             self.changes = Changes::default();
+            self.savepoints.forget_all();
         }
     }
 

@@ -34,6 +34,8 @@ mod nested;
 mod overlap;
 /// What handlers and clients are told is what the store has.
 mod reported_state;
+/// What a failed attempt leaves behind under a retry layer: nothing.
+mod retry;
 /// What the environment says, and what the log says about it.
 mod settings;
 /// Several tasks of one request act on its session.
