@@ -2,22 +2,7 @@
 
 use std::mem;
 
-use crate::{
-    request::{
-        RequestSession,
-        state::{Presence, Stage, State},
-    },
-    session::changes::Changes,
-};
-
-/// The attempts under way, the outermost first.
-#[derive(Debug, Default)]
-pub(crate) struct Savepoints {
-    /// What was buffered when each began, as far as it is not stored since.
-    before: Vec<Changes>,
-    /// What the cookies led to, where a sign-in has passed over it.
-    overruled: Option<Presence>,
-}
+use crate::request::{RequestSession, state::Stage};
 
 /// An attempt's place among them; none where nothing had been asked of the session before it.
 #[derive(Clone, Copy, Debug)]
@@ -67,31 +52,6 @@ impl RequestSession {
         }
         if !dropped.is_empty() {
             tracing::debug!("session changes dropped with a failed attempt");
-        }
-    }
-}
-
-impl State {
-    /// A sign-in begins a session of its own, whatever is there that cannot be used.
-    pub(crate) fn pass_over(&mut self) {
-        if self.held.is_none() {
-            let found = mem::replace(&mut self.presence, Presence::Absent);
-            let _ = self.savepoints.overruled.get_or_insert(found);
-        }
-    }
-}
-
-impl Savepoints {
-    /// All that was buffered is stored, or gone with the session.
-    pub(crate) fn forget_all(&mut self) {
-        self.before.iter_mut().for_each(|changes| *changes = Changes::default());
-        self.overruled = None;
-    }
-
-    /// The value under `name` is stored.
-    pub(crate) fn forget(&mut self, name: &str) {
-        for changes in &mut self.before {
-            let _ = changes.take_name(name);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Whether all numbers of a value are finite: JSON has no word for others, and its serializer writes
-//! `null` in their place.
+//! Whether all numbers of a value are finite: JSON has no word for others, and its serializer
+//! writes `null` in their place.
 
 use std::fmt;
 
