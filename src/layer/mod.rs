@@ -9,7 +9,7 @@
 //! | `future` | commits before the head of the response leaves |
 //! | `body` | commits what a streaming body changes |
 //! | `savepoint` | `SavepointLayer`: attempts that leave nothing when they fail |
-//! | `response` | `Set-Cookie`, `Vary`, `Cache-Control` |
+//! | `response` | `Set-Cookie`, `Vary`, `Cache-Control` and what is read in its place |
 //! | `answer` | the response to a failed commit |
 //! | `database_layer` | the deprecated `DatabaseSessionLayer` |
 

@@ -56,12 +56,25 @@ fn handed_out(change: CookieChange, session: &RequestSession) -> Option<(HeaderN
     }
 }
 
+/// Headers that tell a cache something else than `Cache-Control`, beside those that end in
+/// `CDN-Cache-Control`.
+const INSTEAD: [&str; 4] = ["edge-control", "expires", "surrogate-control", "x-accel-expires"];
+
 /// A response with our cookie belongs to one client (RFC 9111 section 5.2.2.5).
 fn forbid_storing(headers: &mut HeaderMap) {
     let stricter =
         headers.get_all(CACHE_CONTROL).iter().any(|value| list_has(value.as_bytes(), b"no-store"));
     if !stricter {
         let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    // What some caches read in its place: RFC 9213, Edge Architecture, nginx, Akamai.
+    let for_one_kind = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.ends_with("cdn-cache-control") || INSTEAD.contains(&name)
+    };
+    let targeted: Vec<HeaderName> = headers.keys().filter(for_one_kind).cloned().collect();
+    for name in targeted {
+        let _ = headers.remove(name);
     }
 }
 
@@ -112,6 +125,27 @@ mod tests {
             headers.extend(before.map(|v| (CACHE_CONTROL, HeaderValue::from_static(v))));
             forbid_storing(&mut headers);
             assert_eq!(headers[CACHE_CONTROL], after, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_other_header_tells_a_cache_to_keep_it() {
+        for name in [
+            "CDN-Cache-Control",
+            "Cloudflare-CDN-Cache-Control",
+            "Surrogate-Control",
+            "Expires",
+            "X-Accel-Expires",
+            "Edge-Control",
+        ] {
+            let mut headers = HeaderMap::new();
+            let name = HeaderName::try_from(name).unwrap();
+            headers.insert(&name, HeaderValue::from_static("public, max-age=600"));
+            headers.append(&name, HeaderValue::from_static("max-age=600"));
+            headers.insert("cdn-loop", HeaderValue::from_static("a"));
+            forbid_storing(&mut headers);
+            assert!(!headers.contains_key(&name), "{name}");
+            assert_eq!(headers.len(), 2, "{name}");
         }
     }
 }

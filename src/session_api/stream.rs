@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::{Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -61,7 +62,8 @@ impl Drop for HeldPermit {
 }
 
 enum Phase {
-    Asking(Asked),
+    /// In a mutex that nobody ever locks, so that the body is `Sync`.
+    Asking(Mutex<Asked>),
     Waiting(Pin<Box<Sleep>>),
     Over,
 }
@@ -74,7 +76,7 @@ impl Events {
         over: CancellationToken,
     ) -> Self {
         let over = Box::pin(over.cancelled_owned());
-        let phase = Phase::Asking(ask(&session));
+        let phase = Phase::Asking(Mutex::new(ask(&session)));
         let ends = Instant::now() + life;
         let permit = HeldPermit::until(ends, permit);
         Self { session, interval, ends, phase, over, last: None, permit }
@@ -92,11 +94,12 @@ impl Events {
                 Phase::Waiting(sleep) => {
                     ready!(sleep.as_mut().poll(context));
                     self.phase = match Instant::now() < self.ends {
-                        true => Phase::Asking(ask(&self.session)),
+                        true => Phase::Asking(Mutex::new(ask(&self.session))),
                         false => Phase::Over,
                     };
                 }
                 Phase::Asking(asked) => {
+                    let asked = asked.get_mut().unwrap_or_else(PoisonError::into_inner);
                     let answer = ready!(asked.as_mut().poll(context));
                     return Poll::Ready(Some(self.tell(answer)));
                 }

@@ -10,6 +10,8 @@
     reason = "test code: a panic is the report"
 )]
 
+/// What the answers of the layer are, and which bodies fit around it.
+mod answers;
 /// The example on axum: a new installation works at its first start.
 mod axum_example;
 /// Handlers of axum take the session, its user and its platform as arguments.
