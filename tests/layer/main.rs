@@ -40,5 +40,7 @@ mod reported_state;
 mod retry;
 /// What the environment says, and what the log says about it.
 mod settings;
+/// A session and a user have a share each of the streams of events.
+mod streams;
 /// Several tasks of one request act on its session.
 mod tasks;
