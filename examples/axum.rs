@@ -5,9 +5,18 @@
 //! ```
 //!
 //! Run it, open <http://127.0.0.1:3001>, and reload. `SESSION_STORAGE=redis` keeps the count in a
-//! Redis on this machine.
+//! Redis on this machine; with `--features axum,sqlite`, `SESSION_STORAGE=durable` and
+//! `SESSION_DATABASE_URL=sqlite:sessions.db` keep it in a database behind that Redis. Clients that
+//! are no browser need `SESSION_INSECURE_HTTP=true`, since this is plain HTTP.
 
-use axum::{Router, routing::get};
+use std::{error::Error as StdError, future::Future};
+
+use axum::{
+    Router,
+    body::Body,
+    routing::{get, post},
+};
+use tokio::net::TcpListener;
 use tower_redis_session::{Config, Error, SessionContext};
 
 /// An error becomes its answer: 503 with Retry-After while the store is away.
@@ -21,19 +30,31 @@ async fn logout(session: SessionContext) -> Result<&'static str, Error> {
     Ok("good bye\n")
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let sessions = Config::from_env()?.layer()?.on_error(Error::response::<axum::body::Body>);
+/// Serves until `stopped` completes, then answers the requests in work.
+pub async fn serve(
+    config: &Config,
+    listener: TcpListener,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Box<dyn StdError + Send + Sync>> {
+    let sessions = config.layer()?;
+    // Creates the tables if sessions are kept in a database; every instance may, at every start.
+    sessions.migrate().await?;
     let app = Router::new()
         .route("/", get(visits))
-        .route("/logout", axum::routing::post(logout))
-        .layer(sessions.clone());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3001").await?;
-    let stopped = async {
-        // Without a signal handler the server just runs until it is killed.
-        let _ = tokio::signal::ctrl_c().await;
-    };
+        .route("/logout", post(logout))
+        .layer(sessions.clone().on_error(Error::response::<Body>));
     axum::serve(listener, app).with_graceful_shutdown(stopped).await?;
     sessions.shutdown().await;
     Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn StdError + Send + Sync>> {
+    let config = Config::from_env()?;
+    let listener = TcpListener::bind("127.0.0.1:3001").await?;
+    serve(&config, listener, async {
+        // Without a signal handler the server just runs until it is killed.
+        let _ = tokio::signal::ctrl_c().await;
+    })
+    .await
 }

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use http::{StatusCode, header::RETRY_AFTER};
+use http::{
+    StatusCode,
+    header::{RETRY_AFTER, WWW_AUTHENTICATE},
+};
 
 type Source = Arc<dyn StdError + Send + Sync>;
 
@@ -137,7 +140,9 @@ impl Error {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1))
     }
 
-    /// The ready answer: [`status`](Self::status), `Retry-After` with a 503, an empty body.
+    /// The ready answer: [`status`](Self::status), `Retry-After` with a 503, `WWW-Authenticate`
+    /// with a 401 (RFC 9110 section 15.5.2), an empty body. Its scheme is `Session`, by which no
+    /// browser asks for a password.
     ///
     /// ```
     /// # use tower_redis_session::Error;
@@ -153,6 +158,10 @@ impl Error {
     pub(crate) fn head(&self) -> http::Response<()> {
         let mut response = http::Response::new(());
         *response.status_mut() = self.status();
+        if self.status() == StatusCode::UNAUTHORIZED {
+            let scheme = http::HeaderValue::from_static("Session");
+            let _ = response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
         if let Some(wait) = self.retry_after() {
             let _ = response.headers_mut().insert(RETRY_AFTER, wait.as_secs().max(1).into());
         }

@@ -73,6 +73,21 @@
 //! - `DurableStore`: a database that keeps every session and Redis that makes reads fast. Redis may
 //!   die in any way, and nobody is signed out. Its docs say what is impossible; the run-book in the
 //!   repository what to do when something breaks.
+//!
+//!   ```no_run
+//!   # #[cfg(all(feature = "redis", feature = "sqlite"))]
+//!   # #[tokio::main(flavor = "current_thread")]
+//!   # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!   # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig, RedisSessionLayer};
+//!   let redis = RedisConfig::new("redis://127.0.0.1:6379");
+//!   let store = DurableStore::builder(redis, DatabaseConfig::new("sqlite:sessions.db")).build()?;
+//!   let sessions = RedisSessionLayer::builder(store).build()?;
+//!   sessions.migrate().await?; // creates the tables; at every start
+//!   # Ok(())
+//!   # }
+//!   # #[cfg(not(all(feature = "redis", feature = "sqlite")))]
+//!   # fn main() {}
+//!   ```
 //! - [`RedisStore`]: Redis alone. Sessions live as long as Redis keeps them.
 //! - `DatabaseStore`: a SQLite file or PostgreSQL alone.
 //! - [`MemoryStore`]: for tests, with a [`ManualClock`] so that they need neither servers nor
@@ -96,6 +111,8 @@
 //! - `SameSite` is not protection against forged requests: check `Origin` or `Sec-Fetch-Site` on
 //!   what changes state.
 //! - Needs a tokio runtime with its timer; the layer's waits are bounded by it.
+//! - What calls the inner service again, such as a retry layer, belongs outside of this layer, or
+//!   has a [`SavepointLayer`] inside of it: a failed attempt would leave its changes to the next.
 //! - Put a time-out layer outside of this one: hyper drops a handler whose client is gone, and a
 //!   handler that is dropped changes nothing.
 //! - Call [`RedisSessionLayer::shutdown`] after the server has drained its connections.
@@ -183,6 +200,7 @@ pub use layer::{
     body::{BodyError, SessionBody},
     builder::Builder,
     future::ResponseFuture,
+    savepoint::{SavepointFuture, SavepointLayer, SavepointService},
     service::RedisSessionService,
 };
 pub use request::client::{DeviceConfig, PeerAddress};

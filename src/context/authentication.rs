@@ -3,7 +3,7 @@
 use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
-    request::state::{Presence, State},
+    request::state::State,
 };
 
 /// Longest user or platform, in bytes.
@@ -83,9 +83,7 @@ impl SessionContext {
             })?;
             // Something that cannot be read, or several sessions at once, locks nobody out: the
             // login begins a session of its own.
-            if state.held.is_none() {
-                state.presence = Presence::Absent;
-            }
+            state.pass_over();
             Ok(())
         };
         self.read(login).await?

@@ -8,11 +8,13 @@
 //! | `login_attempt` | a sign-in that fails if the user's sessions are revoked meanwhile |
 //! | `timing` | timestamps, expiry, validation |
 //! | `devices` | listing and revoking the user's sessions |
+//! | `place` | path and query that the client asked for |
 
 pub(crate) mod authentication;
 pub(crate) mod devices;
 mod handle;
 pub(crate) mod login_attempt;
+pub(crate) mod place;
 pub(crate) mod timing;
 mod values;
 

@@ -35,7 +35,8 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `TooLarge` if the record would pass its bound, `Value` if `value` does not become JSON,
+    /// `TooLarge` if the record would pass its bound, `Value` if `value` does not become JSON, as
+    /// with NaN and the infinities, which JSON has no word for, wherever in it they stand,
     /// `Invalid` for an empty name or one above 65,535 bytes, `Corrupt`, `Unsupported` and
     /// `Ambiguous` where there is something that must not be overwritten, `Closed` for a new
     /// session after the head. Nothing is changed then.

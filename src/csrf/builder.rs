@@ -124,8 +124,9 @@ impl CsrfBuilder {
     }
 
     /// Lets requests for exactly this path pass unverified, whatever their method: a webhook, which
-    /// has a signature of its own. Compared byte by byte with the path that this layer sees, so
-    /// nothing below it, and no other spelling of it. Defaults to none; each call adds one.
+    /// has a signature of its own. Compared byte by byte with the path that the client [asked
+    /// for](crate::guard::requested_place), with what routers have stripped since, so nothing below
+    /// it, and no other spelling of it. Defaults to none; each call adds one.
     ///
     /// ```
     /// # use tower_redis_session::CsrfLayer;
@@ -138,7 +139,9 @@ impl CsrfBuilder {
     }
 
     /// Lets requests pass unverified for which `exempt` says so. Whatever a page of another site
-    /// can bring about, such as a header without CORS, is no reason. Each call adds one.
+    /// can bring about, such as a header without CORS, is no reason. In a router that strips
+    /// prefixes [`requested_place`](crate::guard::requested_place) tells the whole path. Each call
+    /// adds one.
     ///
     /// ```
     /// # use tower_redis_session::CsrfLayer;

@@ -5,10 +5,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, header::CONTENT_TYPE, request::Parts,
+    uri::PathAndQuery,
 };
 
 use crate::{
-    context::SessionContext,
+    context::{SessionContext, place::requested_place},
     csrf::{
         body::CsrfBody,
         error::{CsrfError, CsrfFault},
@@ -89,7 +90,8 @@ impl Rules {
     }
 
     fn is_exempt(&self, parts: &Parts) -> bool {
-        self.exempt_paths.iter().any(|path| **path == *parts.uri.path())
+        let asked = requested_place(parts).map(PathAndQuery::path);
+        self.exempt_paths.iter().any(|path| asked == Some(path))
             || self.exempt.iter().any(|exempt| exempt(parts))
     }
 

@@ -1,6 +1,6 @@
 //! The layer by environment variables.
 
-use std::{env, fmt, net::IpAddr, time::Duration};
+use std::{env, ffi::OsString, fmt, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 
@@ -8,11 +8,12 @@ use ipnet::IpNet;
 use crate::store::redis::RedisConfig;
 use crate::{
     env::{
+        names::misspelt,
         storage::Storage,
         variables::{Lookup, Variables},
     },
     error::ConfigError,
-    layer::RedisSessionLayer,
+    layer::{RedisSessionLayer, builder::Builder},
     request::client::DeviceConfig,
     transport::cookie::CookieConfig,
 };
@@ -21,8 +22,9 @@ use crate::{
 ///
 /// | variable | value | default |
 /// |---|---|---|
-/// | `SESSION_STORAGE` | `redis`, `database` or `memory` | `memory`; an error if one below is set |
-/// | `DATABASE_URL` | `sqlite:FILE` or `postgres://`; beside `redis`: Redis in front of it | |
+/// | `SESSION_STORAGE` | `redis`, `durable`, `database` or `memory` | `memory`, see below |
+/// | `SESSION_DATABASE_URL` | `sqlite:FILE`, `postgres://`; with `redis` Redis in front of it | |
+/// | `DATABASE_URL` | the same for `durable` and `database` alone, if the one above is unset | |
 /// | `REDIS_URL` | `redis://`, `rediss://`, `unix://` | |
 /// | `REDIS_HOST`, `REDIS_PORT`, `REDIS_DB` | instead of a URL | `127.0.0.1`, `6379`, `0` |
 /// | `REDIS_SSL` | `true` or `false`, instead of a URL | `false` |
@@ -33,6 +35,7 @@ use crate::{
 /// | `SESSION_KEY_PREFIX` | see `RedisConfig::key_prefix` | `session:` |
 /// | `SESSION_COOKIE_NAME` | a cookie name | `__Host-session` |
 /// | `SESSION_COOKIE_SECURE` | `false` for plain HTTP, then with a name without prefix | `true` |
+/// | `SESSION_INSECURE_HTTP` | `true`: see [`CookieConfig::insecure_http`] | `false` |
 /// | `SESSION_IDLE_TIMEOUT` | whole seconds | `3600` |
 /// | `SESSION_ABSOLUTE_TIMEOUT` | whole seconds | `86400` |
 /// | `SESSION_TOUCH_INTERVAL` | whole seconds | `60` |
@@ -43,8 +46,16 @@ use crate::{
 /// | `SESSION_STORE_BUDGET_MS` | whole milliseconds | `1000` |
 /// | `SESSION_STRICT` | `true`: see `DurableBuilder::strict` | `false` |
 ///
-/// With `redis` alone sessions live and die with Redis. With `redis` and a `DATABASE_URL` the
-/// database keeps them and Redis makes them fast: nobody is signed out when Redis dies.
+/// With `redis` alone sessions live and die with Redis. With `durable`, the same as `redis` with a
+/// `SESSION_DATABASE_URL`, the database keeps them and Redis makes them fast: nobody is signed out
+/// when Redis dies. A database has to be [migrated](RedisSessionLayer::migrate) once.
+///
+/// Values are understood to the last character or refused: a number has digits only, a switch is
+/// `true`, `1`, `yes`, `on` or `false`, `0`, `no`, `off` in any case, and white space around a
+/// value is an error; user name and password are taken as they are. A `DATABASE_URL` may be the
+/// application's own and says nothing beside `redis` and `memory`. What Kubernetes sets beside a
+/// service named `redis` (`REDIS_PORT=tcp://..`) says nothing either. If `SESSION_STORAGE` is not
+/// set, another variable of Redis or a `SESSION_DATABASE_URL` is an error.
 ///
 /// ```
 /// use tower_redis_session::Config;
@@ -72,7 +83,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the variables of this process.
+    /// Reads the variables of this process. A name that nobody reads and that is near to one above
+    /// is a warning in the log, with the likely name.
     ///
     /// # Errors
     ///
@@ -85,6 +97,11 @@ impl Config {
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     pub fn from_env() -> Result<Self, ConfigError> {
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        let set: Vec<_> = env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+        for (name, likely) in misspelt(&set) {
+            tracing::warn!("nobody reads the variable {name}: is it {likely} that is meant?");
+        }
         Self::read(&Variables(|name| match env::var(name) {
             Ok(value) => Ok(Some(value)),
             Err(env::VarError::NotPresent) => Ok(None),
@@ -164,6 +181,24 @@ impl Config {
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     pub fn layer(&self) -> Result<RedisSessionLayer, ConfigError> {
+        self.builder()?.build().map_err(by_variable)
+    }
+
+    /// The same before it is built, for what no variable says: sealed records, a transport, a bound
+    /// of the application's.
+    ///
+    /// # Errors
+    ///
+    /// The variable with an address that cannot be used.
+    ///
+    /// ```
+    /// # use tower_redis_session::Config;
+    /// let builder = Config::from_lookup(|_| None)?.builder()?;
+    /// let layer = builder.max_record_size(16 * 1024).build()?;
+    /// # drop(layer);
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    pub fn builder(&self) -> Result<Builder, ConfigError> {
         let mut builder = self.storage.builder().map_err(by_variable)?.cookie(self.cookie.clone());
         if let Some(idle) = self.idle_timeout {
             builder = builder.idle_timeout(idle);
@@ -187,17 +222,25 @@ impl Config {
         if let Some(budget) = self.budget {
             builder = builder.budget(budget);
         }
-        builder.build().map_err(by_variable)
+        Ok(builder)
     }
 }
 
 fn cookie<F: Lookup>(variables: &Variables<F>) -> Result<CookieConfig, ConfigError> {
+    const INSECURE: &str = "SESSION_INSECURE_HTTP";
+    let insecure = variables.switch(INSECURE)?.unwrap_or_default();
+    let secure = variables.switch("SESSION_COOKIE_SECURE")?;
+    if insecure && secure == Some(true) {
+        return Err(ConfigError::new(INSECURE, "is true beside SESSION_COOKIE_SECURE"));
+    }
     let mut cookie = match variables.text("SESSION_COOKIE_NAME")? {
         Some(name) => CookieConfig::new(name),
+        None if insecure => CookieConfig::insecure_http(),
         None => CookieConfig::default(),
     };
-    if variables.switch("SESSION_COOKIE_SECURE")? == Some(false) {
+    if insecure || secure == Some(false) {
         cookie = cookie.insecure_allow_plain_http();
+        tracing::warn!("session cookies go over plain HTTP too: whoever is on the way can use one");
     }
     Ok(cookie)
 }
@@ -235,7 +278,7 @@ fn by_variable(error: ConfigError) -> ConfigError {
         "redis ca file" => "REDIS_SSL_CA_CERTS",
         "redis client certificate" => "REDIS_SSL_CERTFILE or REDIS_SSL_KEYFILE",
         "redis connect timeout" => "REDIS_CONNECT_TIMEOUT_MS",
-        "database address" | "database timeout" => "DATABASE_URL",
+        "database address" | "database timeout" => "SESSION_DATABASE_URL or DATABASE_URL",
         _ => return error,
     };
     error.named(variable)

@@ -3,10 +3,12 @@
 //! | file | holds |
 //! |---|---|
 //! | `config` | `Config`: the variables, and the layer they make |
+//! | `names` | the names of all variables, and which one somebody may have meant |
 //! | `storage` | which store |
 //! | `variables` | variables as texts, numbers and switches |
 
 mod config;
+mod names;
 mod storage;
 mod variables;
 

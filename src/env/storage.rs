@@ -1,7 +1,7 @@
 //! Which store, by the variables.
 
 #[cfg(feature = "redis")]
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 #[cfg(feature = "_database")]
 use crate::store::database::{DatabaseConfig, DatabaseStore};
@@ -30,6 +30,12 @@ pub(super) enum Storage {
         strict: bool,
     },
 }
+
+/// Where the database of the sessions is.
+const OWN: &str = "SESSION_DATABASE_URL";
+/// Where an application's database is, by a custom that many share: ours only if somebody asks for
+/// a database and says nothing else.
+const SHARED: &str = "DATABASE_URL";
 
 /// What only makes sense with Redis.
 const REDIS: [&str; 11] = [
@@ -67,25 +73,27 @@ impl Storage {
     }
 
     fn chosen<F: Lookup>(variables: &Variables<F>) -> Result<Self, ConfigError> {
-        let url = variables.text("DATABASE_URL")?;
         match variables.text("SESSION_STORAGE")?.as_deref() {
-            Some("redis") => by_redis(variables, url),
-            Some("database") => match url {
-                Some(url) => database(url),
-                None => Err(ConfigError::new("DATABASE_URL", "is not set, and says where it is")),
-            },
-            // An application may have a database of its own beside sessions in memory.
+            Some("redis") => by_redis(variables, variables.text(OWN)?),
+            Some("durable") => by_redis(variables, Some(database_url(variables)?)),
+            Some("database") => database(database_url(variables)?),
             Some("memory") => Ok(Self::Memory),
-            Some(_) => fault("is neither redis nor database nor memory"),
+            Some(_) => fault("is none of redis, durable, database and memory"),
             None => {
-                for name in REDIS.iter().chain(&["DATABASE_URL"]) {
-                    if variables.text(name)?.is_some() {
+                for name in REDIS.iter().chain(&[OWN]) {
+                    if variables.own(name)?.is_some() {
                         // Sessions in memory where a store was meant would be lost at every
                         // restart.
-                        return fault(
-                            "is not set although a store is: say redis, database or memory",
-                        );
+                        let said = "is not set although a store is: say redis, durable, database \
+                                    or memory";
+                        return fault(said);
                     }
+                }
+                if variables.verbatim(SHARED)?.is_some() {
+                    tracing::warn!(
+                        "sessions live in memory beside a DATABASE_URL: SESSION_STORAGE=database \
+                         keeps them there, SESSION_STORAGE=memory means it so"
+                    );
                 }
                 Ok(Self::Memory)
             }
@@ -129,6 +137,22 @@ fn fault(fault: &'static str) -> Result<Storage, ConfigError> {
     Err(ConfigError::new("SESSION_STORAGE", fault))
 }
 
+fn database_url<F: Lookup>(variables: &Variables<F>) -> Result<String, ConfigError> {
+    if let Some(url) = variables.text(OWN)? {
+        return Ok(url);
+    }
+    let schemes = ["sqlite:", "postgres:", "postgresql:"];
+    let known = |url: &String| schemes.iter().any(|scheme| url.starts_with(scheme));
+    let Some(url) = variables.verbatim(SHARED)? else {
+        return Err(ConfigError::new(OWN, "is not set, and says where the database is"));
+    };
+    if !known(&url) {
+        let fault = "is not set, and DATABASE_URL is neither sqlite: nor postgres://";
+        return Err(ConfigError::new(OWN, fault));
+    }
+    variables.text(SHARED).map(Option::unwrap_or_default)
+}
+
 #[cfg(feature = "_database")]
 fn database(url: String) -> Result<Storage, ConfigError> {
     Ok(Storage::Database(DatabaseConfig::new(url)))
@@ -160,8 +184,8 @@ fn by_redis<F: Lookup>(
         }
         #[cfg(not(feature = "_database"))]
         Some(_) => {
-            let fault = "is set, which needs the crate feature `sqlite` or `postgres`";
-            Err(ConfigError::new("DATABASE_URL", fault))
+            let fault = "is to be used, which needs the crate feature `sqlite` or `postgres`";
+            Err(ConfigError::new(OWN, fault))
         }
     }
 }
@@ -171,7 +195,7 @@ fn redis<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError
     let mut redis = match variables.text("REDIS_URL")? {
         Some(url) => {
             for name in ["REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_SSL"] {
-                if variables.text(name)?.is_some() {
+                if variables.own(name)?.is_some() {
                     return Err(ConfigError::new(
                         name,
                         "is set beside REDIS_URL, which says it too",
@@ -182,10 +206,10 @@ fn redis<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError
         }
         None => redis_by_parts(variables)?,
     };
-    if let Some(username) = variables.text("REDIS_USERNAME")? {
+    if let Some(username) = variables.verbatim("REDIS_USERNAME")? {
         redis = redis.username(username);
     }
-    if let Some(password) = variables.text("REDIS_PASSWORD")? {
+    if let Some(password) = variables.verbatim("REDIS_PASSWORD")? {
         redis = redis.password(password);
     }
     if let Some(prefix) = variables.text("SESSION_KEY_PREFIX")? {
@@ -218,12 +242,20 @@ fn redis_certificates<F: Lookup>(
 #[cfg(feature = "redis")]
 fn redis_by_parts<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError> {
     let host = variables.text("REDIS_HOST")?.unwrap_or_else(|| "127.0.0.1".into());
-    let port = variables.number("REDIS_PORT")?.unwrap_or(6379);
-    let no_port = |_| ConfigError::new("REDIS_PORT", "is not a port, 1 to 65535");
-    let port = u16::try_from(port).map_err(no_port)?;
-    if port == 0 {
-        return Err(ConfigError::new("REDIS_PORT", "is not a port, 1 to 65535"));
+    // Not part of one, nor a whole URL: what follows the name would be lost, or asked of the DNS.
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if host.parse::<IpAddr>().is_err() && !host.bytes().all(part) {
+        return Err(ConfigError::new(
+            "REDIS_HOST",
+            "is neither the name nor the address of a host",
+        ));
     }
+    let port = match variables.own("REDIS_PORT")? {
+        Some(_) => variables.number("REDIS_PORT")?.unwrap_or_default(),
+        None => 6379,
+    };
+    let no_port = || ConfigError::new("REDIS_PORT", "is not a port, 1 to 65535");
+    let port = u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(no_port)?;
     let mut redis = RedisConfig::at(host, port);
     if let Some(database) = variables.number("REDIS_DB")? {
         let no_database = |_| ConfigError::new("REDIS_DB", "is not the number of a database");

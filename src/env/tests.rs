@@ -6,21 +6,23 @@ fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     })
 }
 
+const OWN: &str = "SESSION_DATABASE_URL";
+
 #[test]
 fn a_bad_value_names_its_variable_and_its_fault_and_no_secret() {
     let redis = ("SESSION_STORAGE", "redis");
     for (name, variables, setting) in [
         ("storage", &[("SESSION_STORAGE", "mysql")][..], "SESSION_STORAGE"),
-        ("no database", &[("SESSION_STORAGE", "database")], "DATABASE_URL"),
-        ("silent memory", &[("DATABASE_URL", "sqlite:hunter2.db")], "SESSION_STORAGE"),
-        #[cfg(feature = "_database")]
+        ("no database", &[("SESSION_STORAGE", "database")], OWN),
+        ("no database", &[("SESSION_STORAGE", "durable")], OWN),
+        ("silent memory", &[(OWN, "sqlite:hunter2.db")], "SESSION_STORAGE"),
         (
-            "no such database",
+            "the application's own database",
             &[("SESSION_STORAGE", "database"), ("DATABASE_URL", "mysql://u:hunter2@h")],
-            "DATABASE_URL",
+            OWN,
         ),
         #[cfg(feature = "_database")]
-        ("no such database", &[redis, ("DATABASE_URL", "hunter2")], "DATABASE_URL"),
+        ("no such database", &[redis, (OWN, "hunter2")], "SESSION_DATABASE_URL or DATABASE_URL"),
         ("silent memory", &[("REDIS_URL", "redis://hunter2@h")], "SESSION_STORAGE"),
         (
             "scheme",
@@ -36,6 +38,8 @@ fn a_bad_value_names_its_variable_and_its_fault_and_no_secret() {
         ("port", &[redis, ("REDIS_PORT", "65536")], "REDIS_PORT"),
         ("no port", &[redis, ("REDIS_PORT", "0")], "REDIS_PORT"),
         ("database", &[redis, ("REDIS_DB", "-1"), ("REDIS_PASSWORD", "hunter2")], "REDIS_DB"),
+        ("host and port", &[redis, ("REDIS_HOST", "h:6379")], "REDIS_HOST"),
+        ("a whole address", &[redis, ("REDIS_HOST", "redis://hunter2@h")], "REDIS_HOST"),
         ("switch", &[redis, ("REDIS_SSL", "perhaps")], "REDIS_SSL"),
         ("prefix", &[redis, ("SESSION_KEY_PREFIX", "a*")], "SESSION_KEY_PREFIX"),
         (
@@ -48,6 +52,16 @@ fn a_bad_value_names_its_variable_and_its_fault_and_no_secret() {
         ("no certificate", &[redis, ("REDIS_SSL_KEYFILE", "/k")], "REDIS_SSL_CERTFILE"),
         ("cookie", &[("SESSION_COOKIE_NAME", "a b")], "SESSION_COOKIE_NAME"),
         ("plain http", &[("SESSION_COOKIE_SECURE", "false")], "SESSION_COOKIE_NAME"),
+        (
+            "plain http, and not",
+            &[("SESSION_INSECURE_HTTP", "true"), ("SESSION_COOKIE_SECURE", "true")],
+            "SESSION_INSECURE_HTTP",
+        ),
+        (
+            "plain http",
+            &[("SESSION_INSECURE_HTTP", "true"), ("SESSION_COOKIE_NAME", "__Host-a")],
+            "SESSION_COOKIE_NAME",
+        ),
         ("idle", &[("SESSION_IDLE_TIMEOUT", "1h")], "SESSION_IDLE_TIMEOUT"),
         ("idle zero", &[("SESSION_IDLE_TIMEOUT", "0")], "SESSION_IDLE_TIMEOUT"),
         ("order", &[("SESSION_ABSOLUTE_TIMEOUT", "60")], "SESSION_ABSOLUTE_TIMEOUT"),
@@ -93,6 +107,33 @@ fn what_is_right_builds() {
             "memory",
             &[("SESSION_STORAGE", "memory"), ("DATABASE_URL", "mysql://h")],
         ),
+        ("the same beside nothing", "memory", &[("DATABASE_URL", "postgres://h")]),
+        (
+            "the same beside redis",
+            "redis",
+            &[("SESSION_STORAGE", "redis"), ("DATABASE_URL", "postgres://h\n")],
+        ),
+        ("kubernetes beside nothing", "memory", &[("REDIS_PORT", "tcp://10.0.0.1:6379")]),
+        (
+            "kubernetes beside a url",
+            "redis",
+            &[
+                ("SESSION_STORAGE", "redis"),
+                ("REDIS_URL", "redis://h"),
+                ("REDIS_PORT", "tcp://10.0.0.1:6379"),
+            ],
+        ),
+        (
+            "kubernetes beside a host",
+            "redis",
+            &[
+                ("SESSION_STORAGE", "redis"),
+                ("REDIS_HOST", "redis.default.svc"),
+                ("REDIS_PORT", "tcp://10.0.0.1:6379"),
+            ],
+        ),
+        ("a host by address", "redis", &[("SESSION_STORAGE", "redis"), ("REDIS_HOST", "::1")]),
+        ("plain http", "memory", &[("SESSION_INSECURE_HTTP", "true")]),
         (
             "plain http",
             "memory",
@@ -117,16 +158,83 @@ fn what_is_right_builds() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_database_is_a_store_alone_or_behind_redis() {
-    let url = ("DATABASE_URL", "sqlite:sessions.db");
-    for (storage, name) in [("database", "database"), ("redis", "redis and database")] {
+    for (storage, name, url) in [
+        ("database", "database", OWN),
+        ("database", "database", "DATABASE_URL"),
+        ("redis", "redis and database", OWN),
+        ("durable", "redis and database", OWN),
+        ("durable", "redis and database", "DATABASE_URL"),
+    ] {
+        let url = (url, "sqlite:sessions.db");
         let variables = [("SESSION_STORAGE", storage), url, ("SESSION_STRICT", "true")];
         assert_eq!(read(&variables).expect(name).storage(), name);
     }
+    let url = (OWN, "sqlite:sessions.db");
     let unclear = [("SESSION_STORAGE", "redis"), url, ("SESSION_STRICT", "perhaps")];
     assert_eq!(read(&unclear).unwrap_err().setting(), "SESSION_STRICT");
     // Redis alone can promise no such thing.
     let alone = [("SESSION_STORAGE", "redis"), ("SESSION_STRICT", "true")];
     assert_eq!(read(&alone).unwrap_err().setting(), "SESSION_STRICT");
+    // Ours comes first, whatever the application's is.
+    let both = [("SESSION_STORAGE", "database"), url, ("DATABASE_URL", "mysql://h")];
+    assert_eq!(read(&both).unwrap().storage(), "database");
+}
+
+#[test]
+fn a_value_is_understood_to_its_last_character_or_refused() {
+    let redis = ("SESSION_STORAGE", "redis");
+    for (name, values) in [
+        ("SESSION_IDLE_TIMEOUT", &["600 ", " 600", "600\r", "+600", "1_000", "6e2", "600s"][..]),
+        ("SESSIONS_PER_USER", &["8 ", "0x8", "8.0", "99999999999999999999"]),
+        ("SESSION_STORE_BUDGET_MS", &["1,000", "1 000", "\t1"]),
+        ("SESSION_DEVICES", &["true ", "\ttrue", "truee", "2", "y"]),
+        ("SESSION_STORAGE", &["redis ", "Redis", "redis\n"]),
+        ("SESSION_COOKIE_NAME", &["id ", "\u{a0}id"]),
+        ("SESSION_DATABASE_URL", &["sqlite:a.db\r", " sqlite:a.db"]),
+        ("REDIS_URL", &["redis://h ", "redis://h\n"]),
+        ("REDIS_PORT", &["6379 ", "+6379", "tcp", "6379/tcp"]),
+        ("REDIS_DB", &["1 ", "+1", "one"]),
+        ("SESSION_KEY_PREFIX", &["shop: "]),
+    ] {
+        for value in values {
+            let variables =
+                if name == redis.0 { vec![(name, *value)] } else { vec![redis, (name, value)] };
+            let error = read(&variables).expect_err(value);
+            assert_eq!(error.setting(), name, "{value:?}");
+        }
+    }
+    // What may be anything is taken as it is.
+    let secret = [redis, ("REDIS_PASSWORD", " hunter2 "), ("REDIS_USERNAME", "shop ")];
+    assert!(read(&secret).is_ok());
+}
+
+#[test]
+fn every_variable_that_is_read_has_its_name_in_the_list() {
+    let read = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    for storage in ["redis", "durable", "database", "memory", ""] {
+        for url in ["", "redis://h"] {
+            let _ = Config::from_lookup(|name| {
+                let _ = read.borrow_mut().insert(name);
+                match name {
+                    "SESSION_STORAGE" => Some(storage.to_owned()),
+                    "REDIS_URL" => Some(url.to_owned()),
+                    "SESSION_DEVICES" => Some("true".to_owned()),
+                    _ => None,
+                }
+            });
+        }
+    }
+    let listed: Vec<_> = crate::env::names::NAMES.to_vec();
+    assert_eq!(read.into_inner().into_iter().collect::<Vec<_>>(), listed);
+}
+
+#[test]
+fn what_no_variable_says_is_added_to_the_builder() {
+    let config = read(&[("SESSION_IDLE_TIMEOUT", "600")]).unwrap();
+    assert!(config.builder().unwrap().max_values(0).build().is_err());
+    let layer = config.builder().unwrap().max_values(8).build().unwrap();
+    let printed = format!("{layer:?}");
+    assert!(printed.contains("max_values: 8") && printed.contains("idle: 600s"), "{printed}");
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! Environment variables as texts, numbers and switches; an empty one is an unset one.
+//! Environment variables as texts, numbers and switches; an empty one is an unset one. What is read
+//! is read to its last character, or refused.
 
 use std::time::Duration;
 
-use crate::error::ConfigError;
+use crate::{env::names::is_link, error::ConfigError};
 
 pub(super) trait Lookup: Fn(&'static str) -> Result<Option<String>, ConfigError> {}
 impl<F: Fn(&'static str) -> Result<Option<String>, ConfigError>> Lookup for F {}
@@ -10,13 +11,35 @@ impl<F: Fn(&'static str) -> Result<Option<String>, ConfigError>> Lookup for F {}
 pub(super) struct Variables<F>(pub(super) F);
 
 impl<F: Lookup> Variables<F> {
-    pub(super) fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+    /// Exactly as it is: what is a secret may have any character in any place.
+    pub(super) fn verbatim(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
         Ok((self.0)(name)?.filter(|value| !value.is_empty()))
     }
 
+    pub(super) fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        let Some(value) = self.verbatim(name)? else { return Ok(None) };
+        // Of a file with other line ends, or of a value that was pasted: nobody means it.
+        if value.trim() != value || value.contains(char::is_control) {
+            return Err(ConfigError::new(
+                name,
+                "has white space at an end, or a control character",
+            ));
+        }
+        Ok(Some(value))
+    }
+
+    /// None where Kubernetes says something else by the same name, as it does in every pod beside a
+    /// service that is called `redis`.
+    pub(super) fn own(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        Ok(self.verbatim(name)?.filter(|value| !is_link(value)))
+    }
+
     pub(super) fn number(&self, name: &'static str) -> Result<Option<u64>, ConfigError> {
-        let not_one = |_| ConfigError::new(name, "is not a whole number of 0 or more");
-        self.text(name)?.map(|value| value.trim().parse().map_err(not_one)).transpose()
+        let not_one = || ConfigError::new(name, "is not a whole number of 0 or more");
+        let Some(value) = self.text(name)? else { return Ok(None) };
+        // The library would take a sign.
+        let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+        value.parse().ok().filter(|_| digits).map(Some).ok_or_else(not_one)
     }
 
     pub(super) fn seconds(&self, name: &'static str) -> Result<Option<Duration>, ConfigError> {

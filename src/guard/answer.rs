@@ -11,7 +11,7 @@ use http::{
 };
 
 use crate::{
-    context::SessionContext,
+    context::{SessionContext, place::requested_place},
     guard::{
         denied::{Denied, DeniedReason},
         next::{escaped, safe_next},
@@ -157,7 +157,7 @@ fn wants_a_page(headers: &HeaderMap) -> bool {
 /// To `page`, with the place that was asked for; what has changed something is not repeated.
 fn redirect(page: &str, request: &Parts) -> Option<HeaderValue> {
     let repeats = request.method == Method::GET || request.method == Method::HEAD;
-    let place = request.uri.path_and_query();
+    let place = requested_place(request);
     // Not one that the login page would not follow.
     let place = place.filter(|place| repeats && safe_next(place.as_str()).is_some());
     let location = match place {

@@ -34,10 +34,9 @@
 //!
 //! # Deployment caveat
 //!
-//! A router that strips the prefix of what it nests leaves a guard inside with a part of the path,
-//! and so with a wrong `next`: guard what is nested from outside. A login page that sends on
-//! whoever is signed in has to ask all the same where a guard wants a fresh sign-in, or the two
-//! send the browser to and fro.
+//! `next` is the [place that was asked for](requested_place), also inside of a router that strips
+//! the prefix of what it nests. A login page that sends on whoever is signed in has to ask all the
+//! same where a guard wants a fresh sign-in, or the two send the browser to and fro.
 //!
 //! A guard asks when a request comes. One that is under way when the session ends goes on to its
 //! end; what it does to the session is dropped. A store that does not answer is no reason to send
@@ -62,6 +61,7 @@ mod layer;
 mod next;
 mod service;
 
+pub use crate::context::place::requested_place;
 pub(crate) use crate::guard::answer::told_as_json;
 pub use crate::guard::answer::{Deny, DenyBy, DenyWith};
 pub use crate::guard::condition::{Condition, Fresh, Platform, Role, Session, That, User};

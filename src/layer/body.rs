@@ -32,7 +32,8 @@ pub struct SessionBody<B: Body> {
     /// `None`: an answer without a body took the handler's place.
     #[pin]
     inner: Option<B>,
-    session: Arc<RequestSession>,
+    /// `None`: a layer in between has made an empty answer of its own.
+    session: Option<Arc<RequestSession>>,
     waiting: Option<Box<Waiting<B::Data>>>,
     /// Bytes that the head has promised and that did not pass yet, if it promised any.
     promised: Option<u64>,
@@ -60,7 +61,20 @@ impl<B: Body> SessionBody<B> {
     }
 
     fn new(inner: Option<B>, promised: Option<u64>, session: Arc<RequestSession>) -> Self {
-        Self { inner, session, waiting: None, promised, ended: false }
+        Self { inner, session: Some(session), waiting: None, promised, ended: false }
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_dirty())
+    }
+}
+
+/// The handler's body as it is by default, for layers outside that answer in its place, as time-out
+/// and CORS layers do.
+impl<B: Body + Default> Default for SessionBody<B> {
+    fn default() -> Self {
+        let (inner, promised) = (Some(B::default()), None);
+        Self { inner, session: None, waiting: None, promised, ended: false }
     }
 }
 
@@ -79,7 +93,9 @@ impl<B: Body> Body for SessionBody<B> {
                 let frame = this.waiting.take().and_then(|waiting| waiting.frame);
                 if let Err(error) = committed {
                     *this.ended = true;
-                    this.session.close();
+                    if let Some(session) = this.session {
+                        session.close();
+                    }
                     return Poll::Ready(Some(Err(BodyError::Session(error))));
                 }
                 if frame.is_some() {
@@ -96,9 +112,10 @@ impl<B: Body> Body for SessionBody<B> {
                 Some(Ok(frame)) => is_last(frame, &*inner, this.promised),
             };
             *this.ended |= frame.is_none();
-            if last && this.session.is_dirty() {
+            let dirty = this.session.as_ref().filter(|session| last && session.is_dirty());
+            if let Some(session) = dirty {
                 let frame = frame.and_then(Result::ok);
-                let commit = RunningCommit::start(Arc::clone(this.session));
+                let commit = RunningCommit::start(Arc::clone(session));
                 *this.waiting = Some(Box::new(Waiting { commit, frame }));
                 continue;
             }
@@ -108,7 +125,7 @@ impl<B: Body> Body for SessionBody<B> {
 
     fn is_end_stream(&self) -> bool {
         let inner_ended = self.ended || self.inner.as_ref().is_none_or(Body::is_end_stream);
-        inner_ended && self.waiting.is_none() && !self.session.is_dirty()
+        inner_ended && self.waiting.is_none() && !self.is_dirty()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -137,10 +154,11 @@ fn is_last<B: Body>(frame: &Frame<B::Data>, inner: &B, promised: &mut Option<u64
 impl<B: Body> PinnedDrop for SessionBody<B> {
     fn drop(self: Pin<&mut Self>) {
         let this = self.project();
+        let Some(session) = this.session else { return };
         match this.waiting {
             // What a stream changed before the client left dies with it, like a handler's changes.
-            None => this.session.close(),
-            Some(_) => this.session.set_stage(Stage::Closed),
+            None => session.close(),
+            Some(_) => session.set_stage(Stage::Closed),
         }
     }
 }

@@ -24,11 +24,21 @@ use crate::{
 ///
 /// ```
 /// # #![allow(deprecated)]
+/// # #[cfg(feature = "sqlite")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use tower_redis_session::{DatabaseConfig, DatabaseSessionLayer};
 ///
-/// let layer = DatabaseSessionLayer::new(DatabaseConfig::new("sqlite:sessions.db"))?;
-/// # drop(layer);
-/// # Ok::<(), tower_redis_session::ConfigError>(())
+/// let database = DatabaseConfig::new("sqlite:sessions.db");
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("sessions.db");
+/// # let database = DatabaseConfig::new(format!("sqlite:{}", file.display()));
+/// let layer = DatabaseSessionLayer::new(database)?;
+/// layer.migrate().await?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # fn main() {}
 /// ```
 #[deprecated(
     since = "0.1.0",

@@ -18,7 +18,7 @@ use crate::{
     layer::{
         answer::{Answer, PlainAnswer},
         body::SessionBody,
-        response::decorate,
+        response::{decorate, has_failed},
     },
     request::{RequestSession, detached_commit::RunningCommit, state::Stage},
 };
@@ -126,7 +126,7 @@ fn settle_head<B, E>(
     }
     let backend = &session.backend;
     let keep = match output {
-        Ok(response) => backend.rules.keep_on_server_error || !response.status().is_server_error(),
+        Ok(response) => backend.rules.keep_on_server_error || !has_failed(response),
         // Without a response there is nobody to tell a new id.
         Err(_) => false,
     };

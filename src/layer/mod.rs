@@ -8,7 +8,8 @@
 //! | `service` | puts the handle into the request |
 //! | `future` | commits before the head of the response leaves |
 //! | `body` | commits what a streaming body changes |
-//! | `response` | `Set-Cookie`, `Vary`, `Cache-Control` |
+//! | `savepoint` | `SavepointLayer`: attempts that leave nothing when they fail |
+//! | `response` | `Set-Cookie`, `Vary`, `Cache-Control` and what is read in its place |
 //! | `answer` | the response to a failed commit |
 //! | `database_layer` | the deprecated `DatabaseSessionLayer` |
 
@@ -20,6 +21,7 @@ pub(crate) mod builder;
 pub(crate) mod database_layer;
 pub(crate) mod future;
 pub(crate) mod response;
+pub(crate) mod savepoint;
 pub(crate) mod service;
 mod session_layer;
 

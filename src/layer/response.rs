@@ -3,7 +3,7 @@
 use std::mem;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, Response,
     header::{CACHE_CONTROL, SET_COOKIE, VARY},
 };
 
@@ -11,6 +11,17 @@ use crate::{
     clock::timestamp::Timestamp,
     request::{RequestSession, state::CookieChange, visitor_cookie::visitor_header},
 };
+
+/// Whether an answer says that the server has failed: by its status, or in a gRPC answer without
+/// messages by the one of its head, which HTTP calls 200. Those that a client brings about are not
+/// (gRPC status codes, "Library-generated": unknown, deadline exceeded, unimplemented, internal,
+/// unavailable, data loss).
+pub(crate) fn has_failed<B>(response: &Response<B>) -> bool {
+    const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+    const FAULTS: [&[u8]; 6] = [b"2", b"4", b"12", b"13", b"14", b"15"];
+    let grpc = || response.headers().get(GRPC_STATUS);
+    response.status().is_server_error() || grpc().is_some_and(|s| FAULTS.contains(&s.as_bytes()))
+}
 
 /// Writes into the head what the session has become. Only for a session
 /// that was asked for.
@@ -34,6 +45,7 @@ fn handed_out(change: CookieChange, session: &RequestSession) -> Option<(HeaderN
     match change {
         CookieChange::Keep => None,
         CookieChange::Set(token) => {
+            backend.cookie_echo.gave(session.plain_client);
             let state = session.state();
             let deadlines = state.held.as_ref()?.record.deadlines;
             let rest = |end: Timestamp| end.saturating_since(backend.clock.now()).as_secs();
@@ -44,12 +56,25 @@ fn handed_out(change: CookieChange, session: &RequestSession) -> Option<(HeaderN
     }
 }
 
+/// Headers that tell a cache something else than `Cache-Control`, beside those that end in
+/// `CDN-Cache-Control`.
+const INSTEAD: [&str; 4] = ["edge-control", "expires", "surrogate-control", "x-accel-expires"];
+
 /// A response with our cookie belongs to one client (RFC 9111 section 5.2.2.5).
 fn forbid_storing(headers: &mut HeaderMap) {
     let stricter =
         headers.get_all(CACHE_CONTROL).iter().any(|value| list_has(value.as_bytes(), b"no-store"));
     if !stricter {
         let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    // What some caches read in its place: RFC 9213, Edge Architecture, nginx, Akamai.
+    let for_one_kind = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.ends_with("cdn-cache-control") || INSTEAD.contains(&name)
+    };
+    let targeted: Vec<HeaderName> = headers.keys().filter(for_one_kind).cloned().collect();
+    for name in targeted {
+        let _ = headers.remove(name);
     }
 }
 
@@ -100,6 +125,27 @@ mod tests {
             headers.extend(before.map(|v| (CACHE_CONTROL, HeaderValue::from_static(v))));
             forbid_storing(&mut headers);
             assert_eq!(headers[CACHE_CONTROL], after, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_other_header_tells_a_cache_to_keep_it() {
+        for name in [
+            "CDN-Cache-Control",
+            "Cloudflare-CDN-Cache-Control",
+            "Surrogate-Control",
+            "Expires",
+            "X-Accel-Expires",
+            "Edge-Control",
+        ] {
+            let mut headers = HeaderMap::new();
+            let name = HeaderName::try_from(name).unwrap();
+            headers.insert(&name, HeaderValue::from_static("public, max-age=600"));
+            headers.append(&name, HeaderValue::from_static("max-age=600"));
+            headers.insert("cdn-loop", HeaderValue::from_static("a"));
+            forbid_storing(&mut headers);
+            assert!(!headers.contains_key(&name), "{name}");
+            assert_eq!(headers.len(), 2, "{name}");
         }
     }
 }

@@ -63,6 +63,7 @@ impl RequestSession {
         let Some(changes) = &guard.changes else { return Ok(Applied::Done) };
         let applied = self.apply(|_| Ok(Cow::Borrowed(changes)), None, true).await?;
         guard.changes = None;
+        self.state().savepoints.forget_all();
         Ok(applied)
     }
 
@@ -89,6 +90,7 @@ impl RequestSession {
         };
         let applied = self.apply(changes, turn, fresh).await?;
         guard.changes = None;
+        self.state().savepoints.forget(name);
         Ok(applied)
     }
 

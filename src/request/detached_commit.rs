@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
@@ -15,11 +15,12 @@ use crate::{
     request::{RequestSession, commit::Applied},
 };
 
+/// In a mutex that nobody ever locks: a body that holds one is then as `Sync` as the handler's.
 type Work = Pin<Box<dyn Future<Output = Result<Applied, Error>> + Send>>;
 
 /// A commit under way.
 pub(crate) struct RunningCommit {
-    work: Option<Work>,
+    work: Mutex<Option<Work>>,
     runtime: Option<Handle>,
 }
 
@@ -27,7 +28,7 @@ impl RunningCommit {
     pub(crate) fn start(session: Arc<RequestSession>) -> Self {
         let tracker = session.backend.tracker.clone();
         let work = tracker.track_future(async move { session.commit().await });
-        Self { work: Some(Box::pin(work)), runtime: Handle::try_current().ok() }
+        Self { work: Mutex::new(Some(Box::pin(work))), runtime: Handle::try_current().ok() }
     }
 }
 
@@ -35,9 +36,10 @@ impl Future for RunningCommit {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(work) = &mut self.work else { return Poll::Ready(Ok(())) };
+        let slot = self.work.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(work) = slot else { return Poll::Ready(Ok(())) };
         let result = std::task::ready!(work.as_mut().poll(context));
-        self.work = None;
+        *slot = None;
         Poll::Ready(result.map(|_| ()))
     }
 }
@@ -46,7 +48,8 @@ impl Future for RunningCommit {
 // commit that has been polled may have reached the store, so it runs on to its known end.
 impl Drop for RunningCommit {
     fn drop(&mut self) {
-        if let (Some(work), Some(runtime)) = (self.work.take(), &self.runtime) {
+        let work = self.work.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(work), Some(runtime)) = (work, &self.runtime) {
             runtime.spawn(work);
         }
     }
@@ -54,6 +57,6 @@ impl Drop for RunningCommit {
 
 impl fmt::Debug for RunningCommit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningCommit").field("done", &self.work.is_none()).finish()
+        f.debug_struct("RunningCommit").finish_non_exhaustive()
     }
 }

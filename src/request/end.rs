@@ -35,6 +35,7 @@ impl RequestSession {
         }
         state.presence = Presence::Absent;
         state.changes = Default::default();
+        state.savepoints.forget_all();
         state.endings += 1;
         state.ended.extend(&ids);
         state.ending.extend(ids);

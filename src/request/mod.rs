@@ -5,6 +5,7 @@
 //! | `request_session` | `RequestSession`: what layer, handler and response share |
 //! | `shared` | `Backend`: what all requests of a layer share |
 //! | `state` | what the request knows of its session, and has done to it |
+//! | `savepoint` | what was buffered before an attempt that may fail |
 //! | `header_lines` | the header lines that may hold a token |
 //! | `load` | which of the store's answers is the session |
 //! | `commit` | apply, rebase on conflict, confirm |
@@ -15,15 +16,18 @@
 //! | `visitor` | the secret of a client without a session |
 //! | `visitor_cookie` | the cookie that carries it |
 //! | `user_sessions` | all sessions of one user |
+//! | `cookie_echo` | whether cookies come back at all |
 //! | `client` | address and user agent of a client |
 
 pub(crate) mod client;
 pub(crate) mod commit;
+mod cookie_echo;
 pub(crate) mod detached_commit;
 pub(crate) mod end;
 mod header_lines;
 mod load;
 mod request_session;
+pub(crate) mod savepoint;
 pub(crate) mod shared;
 pub(crate) mod state;
 pub(crate) mod touch;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::Request;
+use http::{Request, uri::PathAndQuery};
 use tokio::{
     sync::{Mutex, OnceCell},
     time::Instant,
@@ -20,6 +20,7 @@ use crate::{
     error::{Causes, Error},
     request::{
         client::{ClientHead, DeviceConfig},
+        cookie_echo::PlainClient,
         header_lines::HeaderLines,
         shared::Backend,
         state::{AtomicStage, Held, Stage, State},
@@ -33,7 +34,10 @@ pub(crate) struct RequestSession {
     pub(crate) backend: Arc<Backend>,
     /// The header lines that may hold a token.
     pub(crate) lines: HeaderLines,
+    /// Path and query before any router has seen them. Shares the bytes that the server has read.
+    pub(crate) asked: Option<PathAndQuery>,
     client_head: Option<Box<ClientHead>>,
+    pub(crate) plain_client: PlainClient,
     stage: AtomicStage,
     /// Made by the first touch: a request without one carries little, and locks nothing.
     accessed: OnceLock<Box<Accessed>>,
@@ -55,8 +59,10 @@ impl RequestSession {
         let lines = HeaderLines::of(headers, rules.transport.request_header());
         let capture = |devices: &DeviceConfig| devices.capture(headers, request.extensions());
         let client_head = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
+        let asked = request.uri().path_and_query().cloned();
+        let plain_client = backend.cookie_echo.client(request);
         let (stage, accessed) = (AtomicStage::default(), OnceLock::new());
-        Arc::new(Self { backend, lines, client_head, stage, accessed })
+        Arc::new(Self { backend, lines, asked, client_head, plain_client, stage, accessed })
     }
 
     /// The device that the request comes from, as far as the layer notes it.
@@ -132,7 +138,12 @@ impl RequestSession {
         let presented = self.presented();
         let ids: Vec<SessionId> = presented.iter().map(|(id, _)| *id).collect();
         let span = tracing::debug_span!("session_load", session.id = ids.first().map(display));
-        let store = &self.backend.store;
+        let (store, echo) = (&self.backend.store, &self.backend.cookie_echo);
+        if ids.is_empty() {
+            let _ = echo.came_without(self.plain_client);
+        } else {
+            echo.came_back();
+        }
         match ids.as_slice() {
             [] => Ok(()),
             [id] => {

@@ -10,7 +10,7 @@ use crate::sealing::records::{self, PlainRecords};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind},
-    request::client::DeviceConfig,
+    request::{client::DeviceConfig, cookie_echo::CookieEcho},
     session::{
         changes::plan::Policy,
         record::Record,
@@ -50,12 +50,14 @@ pub(crate) struct Backend {
     pub(crate) write_locks: KeyedLock<SessionId>,
     pub(crate) write_ids: WriteIds,
     pub(crate) events: Events,
+    pub(crate) cookie_echo: CookieEcho,
 }
 
 impl Backend {
     pub(crate) fn new(store: Box<dyn Store>, rules: Rules) -> Arc<Self> {
         let (clock, acknowledgement) = (store.clock(), store.acknowledgement());
         let events = store.events();
+        let cookie_echo = CookieEcho::new(rules.transport.needs_tls());
         Arc::new(Self {
             store,
             clock,
@@ -65,6 +67,7 @@ impl Backend {
             write_locks: KeyedLock::default(),
             write_ids: WriteIds::default(),
             events,
+            cookie_echo,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What one request knows of its session, and what it has done to it.
 
 use std::{
+    mem,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -25,6 +26,7 @@ pub(crate) struct State {
     pub(crate) presence: Presence,
     pub(crate) held: Option<Held>,
     pub(crate) changes: Changes,
+    pub(crate) savepoints: Savepoints,
     pub(crate) cookie: CookieChange,
     /// The secret of a client without a session, which CSRF tokens are bound to then.
     pub(crate) visitor: Visitor,
@@ -103,6 +105,15 @@ pub(crate) struct Held {
     pub(crate) record: Arc<Record>,
 }
 
+/// The attempts under way, the outermost first.
+#[derive(Debug, Default)]
+pub(crate) struct Savepoints {
+    /// What was buffered when each began, as far as it is not stored since.
+    pub(super) before: Vec<Changes>,
+    /// What the cookies led to, where a sign-in has passed over it.
+    pub(super) overruled: Option<Presence>,
+}
+
 /// What the response does to the cookie.
 #[derive(Debug, Default)]
 pub(crate) enum CookieChange {
@@ -143,6 +154,7 @@ impl State {
         self.losses += 1;
         if !self.changes.signs_in() {
             self.changes = Changes::default();
+            self.savepoints.forget_all();
         }
     }
 
@@ -184,8 +196,31 @@ impl State {
         Ok(())
     }
 
+    /// A sign-in begins a session of its own, whatever is there that cannot be used.
+    pub(crate) fn pass_over(&mut self) {
+        if self.held.is_none() {
+            let found = mem::replace(&mut self.presence, Presence::Absent);
+            let _ = self.savepoints.overruled.get_or_insert(found);
+        }
+    }
+
     /// Whether a new id can still reach the client.
     pub(crate) fn may_set_cookie(&self) -> Result<(), Error> {
         if self.stage == Stage::Open { Ok(()) } else { Err(Error::closed()) }
+    }
+}
+
+impl Savepoints {
+    /// All that was buffered is stored, or gone with the session.
+    pub(crate) fn forget_all(&mut self) {
+        self.before.iter_mut().for_each(|changes| *changes = Changes::default());
+        self.overruled = None;
+    }
+
+    /// The value under `name` is stored.
+    pub(crate) fn forget(&mut self, name: &str) {
+        for changes in &mut self.before {
+            let _ = changes.take_name(name);
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! | `token` | the secret in the cookie, and the public id derived from it |
 //! | `record` | what a store keeps of a session; `format` and `codec` are its bytes |
 //! | `values` | names and JSON texts |
-//! | `json` | encoding and decoding of values, and the limit of nesting |
+//! | `json` | encoding and decoding of values: the limit of nesting, no number but finite ones |
 //! | `device` | address, user agent and label of a sign-in |
 //! | `expiry` | idle and absolute deadlines |
 //! | `changes` | what a request did, as data; `plan` makes a record of it |

@@ -34,6 +34,13 @@ impl ApiBody {
     }
 }
 
+/// Empty, for layers outside that answer in the place of the API.
+impl Default for ApiBody {
+    fn default() -> Self {
+        Self(Kind::Text(None))
+    }
+}
+
 /// For answers that stand in the place of the API's, such as a guard's.
 impl From<String> for ApiBody {
     fn from(text: String) -> Self {

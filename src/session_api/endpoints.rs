@@ -6,9 +6,10 @@ use http::{
     request::Parts,
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
-    context::SessionContext,
+    context::{SessionContext, place::requested_place},
     error::{Error, ErrorKind},
     guard::{Denied, told_as_json},
     request::touch::touch,
@@ -31,7 +32,7 @@ impl SessionApi {
         head: &Parts,
         session: Option<SessionContext>,
     ) -> Response<ApiBody> {
-        let route = Route::of(&head.method, head.uri.path());
+        let route = route(head);
         let Some(session) = session else {
             tracing::error!("the session api stands outside of the session layer");
             return told(StatusCode::INTERNAL_SERVER_ERROR, "session_failed");
@@ -62,21 +63,33 @@ impl SessionApi {
     }
 
     fn events(&self, session: SessionContext) -> Response<ApiBody> {
-        let Ok(place) = std::sync::Arc::clone(&self.streams.places).try_acquire_owned() else {
+        let ends = Instant::now() + self.life;
+        // By what the cookies say: the session is not loaded before the head, since to listen is no
+        // activity.
+        let ids = session.session.presented().into_iter().map(|(id, _)| id);
+        let Some(place) = self.streams.places.take(ids, ends) else {
             // A browser never comes back to a stream whose status was not 200.
             let (reason, retry) = if self.streams.over.is_cancelled() {
                 // To another instance, where this one stops.
                 ("stopping", stream::RETRY_MILLIS)
             } else {
-                ("too_many_streams", stream::RETRY_MILLIS_ENDED)
+                (stream::TOO_MANY, stream::RETRY_MILLIS_ENDED)
             };
             let said = json!({ "reason": reason });
             return streamed(ApiBody::once(stream::told("unavailable", &said, retry)));
         };
-        // Not touched before the head: to listen is no activity.
         let over = self.streams.over.clone();
-        let events = Events::new(session, (self.interval, self.life), place, over);
+        let events = Events::new(session, (self.interval, ends), place, over);
         streamed(ApiBody::events(events))
+    }
+}
+
+/// By what a router has left of the path, which may be too little: mounted at `/sessions`, say.
+fn route(head: &Parts) -> Route {
+    match Route::of(&head.method, head.uri.path()) {
+        Route::Unknown => requested_place(head)
+            .map_or(Route::Unknown, |place| Route::of(&head.method, place.path())),
+        known => known,
     }
 }
 

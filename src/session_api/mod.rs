@@ -43,6 +43,8 @@
 //! same site too; where the token comes in a header, only `Sec-Fetch-Site: cross-site`. When a
 //! session gets a new id, by a sign-in or a renewal in another tab, streams of the old id end; a
 //! browser's `EventSource` comes back by itself, with the new cookie, and hears the state as it is.
+//! A session has a [share](SessionApi::streams_per_session) of the streams, and so has a
+//! [user](SessionApi::streams_per_user): one more is told `unavailable`, and when to come back.
 //! A graceful stop of the server waits for open streams: call
 //! [`end_streams`](SessionApi::end_streams) before it.
 
@@ -53,10 +55,12 @@
 // | `endpoints` | the response to each |
 // | `snapshot_json` | a session and a list of sessions as JSON |
 // | `stream` | server-sent events |
+// | `places` | how many streams there may be, in all and for each client |
 // | `body` | `ApiBody`: a text, or the stream |
 
 mod body;
 mod endpoints;
+mod places;
 mod route;
 mod service;
 mod snapshot_json;

@@ -3,11 +3,16 @@
 use std::{convert::Infallible, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use crate::{context::SessionContext, session_api::body::ApiBody};
+use crate::{
+    context::SessionContext,
+    session_api::{
+        body::ApiBody,
+        places::{Limits, Places},
+    },
+};
 
 /// The service; see the [module](super).
 #[derive(Clone)]
@@ -19,7 +24,7 @@ pub struct SessionApi {
 
 /// The streams of events that are open.
 pub(super) struct Streams {
-    pub(super) places: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
     pub(super) over: CancellationToken,
 }
 
@@ -35,7 +40,7 @@ impl SessionApi {
         Self {
             interval: Duration::from_secs(5),
             life: Duration::from_secs(300),
-            streams: Arc::new(Streams::new(1_024)),
+            streams: Streams::new(Limits { process: 1_024, session: 8, user: 16 }),
         }
     }
 
@@ -75,8 +80,37 @@ impl SessionApi {
     /// let api = SessionApi::new().max_streams(100);
     /// ```
     #[must_use]
-    pub fn max_streams(mut self, streams: usize) -> Self {
-        self.streams = Arc::new(Streams::new(streams));
+    pub fn max_streams(self, streams: usize) -> Self {
+        self.limited(|limits| limits.process = streams)
+    }
+
+    /// How many of them one session may hold: its tabs, for the most part. One more is told to come
+    /// later. Defaults to 8.
+    ///
+    /// ```
+    /// # use tower_redis_session::session_api::SessionApi;
+    /// let api = SessionApi::new().streams_per_session(4);
+    /// ```
+    #[must_use]
+    pub fn streams_per_session(self, streams: usize) -> Self {
+        self.limited(|limits| limits.session = streams)
+    }
+
+    /// How many of them all sessions of a user may hold together. Defaults to 16.
+    ///
+    /// ```
+    /// # use tower_redis_session::session_api::SessionApi;
+    /// let api = SessionApi::new().streams_per_user(64);
+    /// ```
+    #[must_use]
+    pub fn streams_per_user(self, streams: usize) -> Self {
+        self.limited(|limits| limits.user = streams)
+    }
+
+    fn limited(mut self, limit: impl FnOnce(&mut Limits)) -> Self {
+        let mut limits = self.streams.places.limits;
+        limit(&mut limits);
+        self.streams = Streams::new(limits);
         self
     }
 
@@ -97,9 +131,8 @@ impl SessionApi {
 }
 
 impl Streams {
-    fn new(places: usize) -> Self {
-        let places = Semaphore::new(places.min(Semaphore::MAX_PERMITS));
-        Self { places: Arc::new(places), over: CancellationToken::new() }
+    fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self { places: Places::new(limits), over: CancellationToken::new() })
     }
 }
 

@@ -3,25 +3,24 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::{Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    task::AbortHandle,
-    time::{Instant, Sleep},
-};
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
-    session_api::snapshot_json::state_now,
+    session_api::{places::HeldPlace, snapshot_json::state_now},
 };
 
+/// Why a stream ends that is one more than its client may have.
+pub(super) const TOO_MANY: &str = "too_many_streams";
 /// Milliseconds until a client comes back to a session that may be there.
 pub(super) const RETRY_MILLIS: u32 = 5_000;
 /// The same for one that has ended: a page that somebody left open asks for little then.
@@ -37,31 +36,12 @@ pub(super) struct Events {
     phase: Phase,
     over: Pin<Box<WaitForCancellationFutureOwned>>,
     last: Option<Value>,
-    permit: HeldPermit,
-}
-
-/// One of the permits of the streams of this process: free again when the stream ends, and when its
-/// life is over though nobody polls it any more.
-struct HeldPermit(AbortHandle);
-
-impl HeldPermit {
-    fn until(ends: Instant, permit: OwnedSemaphorePermit) -> Self {
-        let held = tokio::spawn(async move {
-            tokio::time::sleep_until(ends).await;
-            drop(permit);
-        });
-        Self(held.abort_handle())
-    }
-}
-
-impl Drop for HeldPermit {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    place: HeldPlace,
 }
 
 enum Phase {
-    Asking(Asked),
+    /// In a mutex that nobody ever locks, so that the body is `Sync`.
+    Asking(Mutex<Asked>),
     Waiting(Pin<Box<Sleep>>),
     Over,
 }
@@ -69,22 +49,20 @@ enum Phase {
 impl Events {
     pub(super) fn new(
         session: SessionContext,
-        (interval, life): (Duration, Duration),
-        permit: OwnedSemaphorePermit,
+        (interval, ends): (Duration, Instant),
+        place: HeldPlace,
         over: CancellationToken,
     ) -> Self {
         let over = Box::pin(over.cancelled_owned());
-        let phase = Phase::Asking(ask(&session));
-        let ends = Instant::now() + life;
-        let permit = HeldPermit::until(ends, permit);
-        Self { session, interval, ends, phase, over, last: None, permit }
+        let phase = Phase::Asking(Mutex::new(ask(&session)));
+        Self { session, interval, ends, phase, over, last: None, place }
     }
 
     /// The next event, or a sign of life; none when the client has to come back.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if !matches!(self.phase, Phase::Over) && self.over.as_mut().poll(context).is_ready() {
             self.phase = Phase::Over;
-            self.permit.0.abort();
+            self.place.free();
         }
         loop {
             match &mut self.phase {
@@ -92,11 +70,12 @@ impl Events {
                 Phase::Waiting(sleep) => {
                     ready!(sleep.as_mut().poll(context));
                     self.phase = match Instant::now() < self.ends {
-                        true => Phase::Asking(ask(&self.session)),
+                        true => Phase::Asking(Mutex::new(ask(&self.session))),
                         false => Phase::Over,
                     };
                 }
                 Phase::Asking(asked) => {
+                    let asked = asked.get_mut().unwrap_or_else(PoisonError::into_inner);
                     let answer = ready!(asked.as_mut().poll(context));
                     return Poll::Ready(Some(self.tell(answer)));
                 }
@@ -104,9 +83,18 @@ impl Events {
         }
     }
 
+    /// Who it is was not known before the first answer.
+    fn is_within_share(&self, state: &Value) -> bool {
+        let user = state.get("user_id").and_then(Value::as_str);
+        user.is_none_or(|user| self.place.is_within_share_of(user))
+    }
+
     fn tell(&mut self, answer: Result<Value, Error>) -> Bytes {
         self.phase = Phase::Over;
         let (name, said, retry) = match answer {
+            Ok(state) if !self.is_within_share(&state) => {
+                ("unavailable", json!({ "reason": TOO_MANY }), RETRY_MILLIS_ENDED)
+            }
             Ok(state) => {
                 self.phase = Phase::Waiting(Box::pin(tokio::time::sleep(self.interval)));
                 if self.last.as_ref() == Some(&state) {
@@ -129,7 +117,7 @@ impl Events {
             },
         };
         if matches!(self.phase, Phase::Over) {
-            self.permit.0.abort();
+            self.place.free();
         }
         told(name, &said, retry)
     }

@@ -80,17 +80,28 @@ mod write;
 /// one [`lease`](crate::DurableBuilder::lease).
 ///
 /// Every instance has to use a `DurableStore` on that database: one that writes to the database
-/// alone would not tell Redis.
+/// alone would not tell Redis. Call [`migrate`](crate::RedisSessionLayer::migrate) at every start:
+/// it creates the tables that are missing.
 ///
 /// ```
+/// # #[cfg(feature = "sqlite")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig, RedisSessionLayer};
 ///
 /// let redis = RedisConfig::new("redis://127.0.0.1:6379/0");
 /// let database = DatabaseConfig::new("sqlite:sessions.db");
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("sessions.db");
+/// # let database = DatabaseConfig::new(format!("sqlite:{}", file.display()));
 /// let store = DurableStore::builder(redis, database).build()?;
 /// let layer = RedisSessionLayer::builder(store).build()?;
-/// # drop(layer);
-/// # Ok::<(), tower_redis_session::ConfigError>(())
+/// layer.migrate().await?;
+/// # assert!(file.exists());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "sqlite"))]
+/// # fn main() {}
 /// ```
 ///
 /// # What is impossible

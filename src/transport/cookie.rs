@@ -76,6 +76,19 @@ impl CookieConfig {
         }
     }
 
+    /// A cookie named `session` that also goes over plain HTTP, for development: the default one is
+    /// `Secure`, and clients that are no browser, as well as browsers at any address but
+    /// loopback, never send it back without TLS. Anyone on the way can take the session.
+    ///
+    /// ```
+    /// # use tower_redis_session::CookieConfig;
+    /// assert_eq!(CookieConfig::insecure_http().name(), "session");
+    /// assert!(CookieConfig::insecure_http().check().is_ok());
+    /// ```
+    pub fn insecure_http() -> Self {
+        Self::new("session").insecure_allow_plain_http()
+    }
+
     /// The name. Defaults to `__Host-session`.
     ///
     /// ```
@@ -188,6 +201,10 @@ impl CookieConfig {
     pub(crate) fn for_visitors(&self) -> Self {
         let name = format!("{}_csrf", self.name);
         Self { name, http_only: true, persistent: false, ..self.clone() }
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
     }
 
     pub(crate) fn is_persistent(&self) -> bool {

@@ -119,6 +119,11 @@ impl Transport {
         matches!(self.0, Kind::Cookie(_))
     }
 
+    /// Whether it comes back over TLS only.
+    pub(crate) fn needs_tls(&self) -> bool {
+        matches!(&self.0, Kind::Cookie(cookie) if cookie.is_secure())
+    }
+
     /// Every well-formed token in `lines` of that header, so many at most.
     pub(crate) fn tokens<'a>(&self, lines: impl Iterator<Item = &'a [u8]>) -> Vec<Token> {
         match &self.0 {

@@ -219,7 +219,7 @@ async fn what_cannot_be_configured_is_refused_without_a_secret() {
     }
     for (name, value) in [
         ("REDIS_URL", format!("redis://u:{PASSWORD}@host:x/")),
-        ("DATABASE_URL", format!("sybase://u:{PASSWORD}@host/")),
+        ("SESSION_DATABASE_URL", format!("sybase://u:{PASSWORD}@host/")),
         ("REDIS_PASSWORD", PASSWORD.to_owned()),
         ("REDIS_PORT", PASSWORD.to_owned()),
         ("SESSION_STORAGE", PASSWORD.to_owned()),

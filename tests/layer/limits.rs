@@ -8,7 +8,7 @@ use http::{Request, Response};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 use tower_redis_session::{
-    Error, ErrorKind, ManualClock, RedisSessionLayer, SessionContext, SessionExpiry,
+    Error, ErrorKind, ManualClock, MemoryStore, RedisSessionLayer, SessionContext, SessionExpiry,
 };
 
 use test_support::faulty_store::{FaultyStore, Op, Visitor, session_of};
@@ -172,6 +172,25 @@ async fn an_expiry_without_an_absolute_end_keeps_that_of_the_layer() {
         });
         assert_eq!(seen.await.text(), user, "after {after}");
     }
+}
+
+#[tokio::test]
+async fn a_number_that_is_not_finite_is_refused_where_it_is_put_in() {
+    let layer = RedisSessionLayer::builder(MemoryStore::new()).build().unwrap();
+    let mut visitor = Visitor::new(&layer);
+    let refused = visitor.ask(|s| async move {
+        s.insert("n", &1.5).await?;
+        for odd in [f64::NAN, f64::INFINITY] {
+            let error = s.insert("n", &Some(odd)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Value);
+            let error = s.update("n", |n: Option<f64>| n.unwrap_or(0.0) + odd).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Value);
+        }
+        Ok(s.get::<f64>("n").await?.unwrap().to_string())
+    });
+    assert_eq!(refused.await.text(), "1.5");
+    let kept = visitor.ask(|s| async move { Ok(format!("{:?}", s.get::<f64>("n").await?)) });
+    assert_eq!(kept.await.text(), "Some(1.5)");
 }
 
 #[test]

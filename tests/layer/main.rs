@@ -10,6 +10,10 @@
     reason = "test code: a panic is the report"
 )]
 
+/// What the answers of the layer are, and which bodies fit around it.
+mod answers;
+/// The example on axum: a new installation works at its first start.
+mod axum_example;
 /// Handlers of axum take the session, its user and its platform as arguments.
 mod axum_extractors;
 /// Changes that a streaming body makes, handlers that fail, responses that are no 200.
@@ -26,9 +30,17 @@ mod guard_places;
 mod hyper_example;
 /// One budget bounds all waits of a request; nobody moves an end; no clock goes back.
 mod limits;
+/// What a router strips from a path is known all the same.
+mod nested;
 /// Two requests of one session in every order, and writes whose answer is lost.
 mod overlap;
 /// What handlers and clients are told is what the store has.
 mod reported_state;
+/// What a failed attempt leaves behind under a retry layer: nothing.
+mod retry;
+/// What the environment says, and what the log says about it.
+mod settings;
+/// A session and a user have a share each of the streams of events.
+mod streams;
 /// Several tasks of one request act on its session.
 mod tasks;

@@ -6,7 +6,7 @@ use clap::Parser;
 
 use crate::captions::{Captioner, Describer, Ollama};
 
-/// A caption server with sessions. SESSION_STORAGE, REDIS_URL, DATABASE_URL and the
+/// A caption server with sessions. SESSION_STORAGE, REDIS_URL, SESSION_DATABASE_URL and the
 /// other variables of the session library say where the sessions are kept.
 #[derive(Debug, Parser)]
 #[command(name = "caption-server", version)]

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run -p caption-server
-//! SESSION_STORAGE=redis DATABASE_URL=sqlite:caption_server.db cargo run -p caption-server
+//! SESSION_STORAGE=redis SESSION_DATABASE_URL=sqlite:caption_server.db cargo run -p caption-server
 //! ```
 //!
 //! Sessions are in the file `caption_server.db`, unless the environment says otherwise, and

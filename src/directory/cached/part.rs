@@ -8,6 +8,7 @@ use crate::{
         cached::{entry_id::EntryId, envelope::Kind},
     },
     error::Error,
+    session::json,
 };
 
 /// One of them.
@@ -117,9 +118,11 @@ impl<D: Directory> Part<D> for Settings {
         true
     }
 
-    /// Nothing for none, since the JSON of what there is may be any, also `null`.
+    /// Nothing for none, since the JSON of what there is may be any, also `null`. What would not
+    /// come back as it is, such as a number that is not finite, is not kept.
     fn encode(value: &Self::Value) -> Option<Vec<u8>> {
-        value.as_ref().map_or(Some(Vec::new()), |settings| serde_json::to_vec(settings).ok())
+        let Some(settings) = value else { return Some(Vec::new()) };
+        json::encode(settings).ok().map(Vec::from)
     }
 
     fn decode(payload: &[u8]) -> Option<Self::Value> {

@@ -37,8 +37,8 @@ impl DatabaseConfig {
     ///
     /// A path has `%3F` for a question mark, and nothing behind it: no parameters, no database in
     /// memory, which is what [`MemoryStore`](crate::MemoryStore) is for. A PostgreSQL address may
-    /// have parameters such as `?sslmode=verify-full` (crate feature `tls`); what it leaves open
-    /// is taken from `PGHOST`, `PGUSER` and so on.
+    /// have parameters such as `?sslmode=verify-full` (crate feature `tls`), and only such as are
+    /// understood; what it leaves open is taken from `PGHOST`, `PGUSER` and so on.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -104,6 +104,10 @@ impl DatabaseConfig {
             #[cfg(not(feature = "sqlite"))]
             Some("sqlite") => fault("is SQLite, which needs the crate feature `sqlite`"),
             #[cfg(feature = "postgres")]
+            Some("postgres" | "postgresql") if !is_whole(&self.url) => {
+                fault("has a # that is not written %23, or a parameter that nobody reads")
+            }
+            #[cfg(feature = "postgres")]
             Some("postgres" | "postgresql") => Ok(Address::Postgres(&self.url)),
             #[cfg(not(feature = "postgres"))]
             Some("postgres" | "postgresql") => {
@@ -112,6 +116,42 @@ impl DatabaseConfig {
             _ => fault("is neither sqlite: nor postgres://"),
         }
     }
+}
+
+/// The parameters that the library reads. It passes over others with a warning.
+#[cfg(feature = "postgres")]
+const PARAMETERS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
+/// Whether all of the address means something: what is behind a `#` is sent nowhere, and a password
+/// with one in it would be cut.
+#[cfg(feature = "postgres")]
+fn is_whole(url: &str) -> bool {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let mut pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let known = |pair: &str| {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        PARAMETERS.contains(&name) || name.starts_with("options[") || name.starts_with("options%5B")
+    };
+    !url.contains('#') && pairs.all(known)
 }
 
 /// Never with the address in it: that may hold a password.
@@ -124,5 +164,30 @@ impl fmt::Debug for DatabaseConfig {
         let mut debug = f.debug_struct("DatabaseConfig");
         debug.field("pool_size", &self.pool_size).field("timeout", &self.timeout);
         debug.finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    use crate::store::database::config::*;
+
+    #[test]
+    fn an_address_of_postgresql_is_understood_to_its_last_character_or_refused() {
+        for (url, is_whole) in [
+            ("postgres://u:p@h/d", true),
+            ("postgres://u:p@h/d?sslmode=disable&application_name=shop", true),
+            ("postgres://u:a%23b@h/d", true),
+            ("postgresql:///d?host=/run/postgresql&options[search_path]=s", true),
+            ("postgres://u:p@h/d?options=-c%20search_path%3Ds", true),
+            ("postgres://u:p@h/d?", true),
+            ("postgres://u:p@h/d?ssl=true", false),
+            ("postgres://u:p@h/d?sslmod=require", false),
+            ("postgres://u:p@h/d?sslmode=disable&pool_size=8", false),
+            ("postgres://u:p@h/d?connect_timeout=10", false),
+            ("postgres://u:p#q@h/d", false),
+            ("postgres://u:p@h/d#sslmode=require", false),
+        ] {
+            assert_eq!(DatabaseConfig::new(url).address().is_ok(), is_whole, "{url}");
+        }
     }
 }

@@ -10,7 +10,7 @@ const EMBEDDED: &str = "sqlite:caption_server.db";
 /// Any of these says where; then nothing is assumed.
 const CHOICES: [&str; 9] = [
     "SESSION_STORAGE",
-    "DATABASE_URL",
+    "SESSION_DATABASE_URL",
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",
@@ -22,16 +22,20 @@ const CHOICES: [&str; 9] = [
 
 /// `outage` is the address of the Redis of the demonstration.
 pub(crate) fn config(outage: Option<String>) -> Result<Config, ConfigError> {
-    let told = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let told = |name: &str| {
+        let value = env::var(name).unwrap_or_default();
+        // Kubernetes tells of a service named `redis` by `REDIS_PORT=tcp://..`.
+        !value.is_empty() && !value.starts_with("tcp://")
+    };
     let somewhere = CHOICES.into_iter().any(told);
     Config::from_lookup(|name| match (name, &outage) {
         ("REDIS_URL", Some(url)) => Some(url.clone()),
         ("SESSION_STORAGE", Some(_)) => Some("redis".to_owned()),
-        ("DATABASE_URL", Some(_)) => {
+        ("SESSION_DATABASE_URL", Some(_)) => {
             env::var(name).ok().filter(|url| !url.is_empty()).or(Some(EMBEDDED.to_owned()))
         }
         ("SESSION_STORAGE", None) if !somewhere => Some("database".to_owned()),
-        ("DATABASE_URL", None) if !somewhere => Some(EMBEDDED.to_owned()),
+        ("SESSION_DATABASE_URL", None) if !somewhere => Some(EMBEDDED.to_owned()),
         // A list of devices tells little without.
         ("SESSION_DEVICES", _) if !told(name) => Some("true".to_owned()),
         _ => env::var(name).ok(),
