@@ -17,8 +17,8 @@ use crate::{
     store::{
         database::{Database, DatabaseConfig, Row},
         durable::{
-            authority::Authority, availability::Stores, last_touch::LastTouches,
-            parameters::Parameters,
+            authority::Authority, availability::Stores, breaker::Transition,
+            last_touch::LastTouches, parameters::Parameters,
         },
         redis::{
             RedisConfig,
@@ -136,9 +136,17 @@ impl Engine {
             None => self.stores.redis().succeed(),
             Some(error) => {
                 let transition = self.stores.redis().fail(error.clone(), self.now());
-                self.stores.announce(Serving::Redis, transition, Some(error));
+                self.redis_turned(transition, Some(error));
             }
         }
+    }
+
+    /// Redis has gone, or has come back: what is read meanwhile is read in the database.
+    pub(super) fn redis_turned(&self, transition: Option<Transition>, cause: Option<&Error>) {
+        if let Some(Transition::Opened | Transition::Closed(_)) = transition {
+            self.authority.lost_sight();
+        }
+        self.stores.announce(Serving::Redis, transition, cause);
     }
 
     /// Redis was told of a change: it took it, refused it, or gave no answer.

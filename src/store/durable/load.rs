@@ -36,8 +36,10 @@ impl Engine {
             Copy::Doubtful => return self.load_without_redis(id).await,
         };
         let row = self.read(id).await?;
-        if let (Some(fill), Some(row)) = (fill, &row) {
-            self.fill(fill, *id, row);
+        match (fill, &row) {
+            (Some(fill), Some(row)) => self.fill(fill, *id, row),
+            (_, None) => self.shows_as_ended(id),
+            (None, Some(_)) => {}
         }
         Ok(row.map(|row| row.record))
     }
@@ -59,8 +61,20 @@ impl Engine {
             Err(error) if is_away(&error) && !away => {
                 self.stretched(id).await.map(Some).ok_or(error)
             }
-            result => Ok(result?.map(|row| row.record)),
+            result => {
+                let row = result?;
+                if row.is_none() {
+                    self.shows_as_ended(id);
+                }
+                Ok(row.map(|row| row.record))
+            }
         }
+    }
+
+    /// The database says that it is over, and Redis may say yet that it is not: what this instance
+    /// has shown as ended it never shows alive again.
+    fn shows_as_ended(&self, id: &SessionId) {
+        self.authority.trust().set_aside(*id, self.now());
     }
 
     async fn copy(&self, id: &SessionId) -> Copy {
@@ -74,7 +88,10 @@ impl Engine {
 
     async fn ask_redis(&self, id: &SessionId) -> Result<Copy, Error> {
         match self.ask_once(id).await {
-            Err(Fault { lost: true, .. }) => self.ask_once(id).await,
+            Err(Fault { lost: true, .. }) => {
+                self.authority.lost_sight();
+                self.ask_once(id).await
+            }
             result => result,
         }
         .map_err(|fault| fault.error)
