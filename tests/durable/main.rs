@@ -14,6 +14,8 @@
 mod database;
 /// Redis, the database or both refuse, hang, fill up, forget or go away.
 mod faults;
+/// Clients that hang up.
+mod hang_ups;
 /// What the durable store promises while everything is well.
 mod healthy;
 /// Tokens, values and passwords stay where they belong, whatever fails.

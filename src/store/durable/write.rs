@@ -45,7 +45,7 @@ impl Engine {
         &self,
         id: &SessionId,
         expected: u64,
-        record: &Record,
+        record: Record,
     ) -> Result<SaveOutcome, Error> {
         let doubt = Doubt::about(self, *id);
         let done =
@@ -55,9 +55,9 @@ impl Engine {
             };
         match done.written {
             Written::Done { version, .. } => {
-                let order = Order::Put(Box::new(record.clone()));
-                self.told(doubt, &order, version, &done).await;
                 self.last_touches.note(id, record.last_activity());
+                let order = Order::Put(Box::new(record));
+                self.told(doubt, &order, version, &done).await;
                 Ok(SaveOutcome::Saved)
             }
             // An attempt of ours that nobody has heard of: Redis has not either.
