@@ -19,7 +19,7 @@
 //! | `push` | update or delete the copy in Redis after a commit |
 //! | `renew` | move a session to a new id; revoke all of a user |
 //! | `activity` | write activity down: often in Redis, seldom in the database |
-//! | `last_touch` | when the database last got the activity of a session |
+//! | `fresh_ids` | ids whose creation may not have happened yet |
 //! | `trust` | pure: whether a copy may be trusted |
 //! | `journal` | pure: what a journal row asks for |
 //! | `sweep` | replay of journal rows that Redis may have missed |
@@ -58,8 +58,8 @@ mod background;
 mod breaker;
 pub(crate) mod builder;
 mod engine;
+mod fresh_ids;
 mod journal;
-mod last_touch;
 mod load;
 mod parameters;
 mod push;

@@ -10,6 +10,8 @@
     reason = "test code: a panic is the report"
 )]
 
+/// What dead cookies and activity cost, however many there are.
+mod costs;
 /// A SQLite file or PostgreSQL alone: files and servers that fail.
 mod database;
 /// Redis, the database or both refuse, hang, fill up, forget or go away.

@@ -17,8 +17,8 @@ use crate::{
     store::{
         database::{Database, DatabaseConfig, Row},
         durable::{
-            authority::Authority, availability::Stores, breaker::Transition,
-            last_touch::LastTouches, parameters::Parameters,
+            authority::Authority, availability::Stores, breaker::Transition, fresh_ids::FreshIds,
+            parameters::Parameters,
         },
         redis::{
             RedisConfig,
@@ -38,7 +38,7 @@ pub(super) struct Engine {
     pub(super) loaders: Loaders<SessionId, Result<Option<Row>, Error>>,
     /// Who may read the database just now.
     pub(super) readers: Semaphore,
-    pub(super) last_touches: LastTouches,
+    pub(super) fresh_ids: FreshIds,
     /// Whether the others are about to be told that there is something to learn.
     pub(super) announcing: Arc<AtomicBool>,
     pub(super) write_ids: WriteIds,
@@ -73,7 +73,7 @@ impl Engine {
             stores: Stores::default(),
             loaders: Loaders::default(),
             readers: Semaphore::new(parameters.readers),
-            last_touches: LastTouches::default(),
+            fresh_ids: FreshIds::default(),
             announcing: Arc::default(),
             write_ids: WriteIds::default(),
             tracker: TaskTracker::new(),
