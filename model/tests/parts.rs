@@ -12,7 +12,7 @@ const LIMIT: usize = 3_000_000;
 /// By the names of the runs: after how many steps it breaks, or that it never does. Two that take
 /// longer are left to `ablate`: "write after commit may create (save)", 13 steps, and "a tombstone
 /// in place of DEL", never.
-const EXPECTED: [(&str, Option<u32>); 33] = [
+const EXPECTED: [(&str, Option<u32>); 37] = [
     ("- fence (saves)", Some(6)),
     ("- fence (logout)", Some(3)),
     ("- set-if-newer in the write", Some(9)),
@@ -46,6 +46,10 @@ const EXPECTED: [(&str, Option<u32>); 33] = [
     ("the lease counts from the poll's answer", Some(5)),
     ("a delete of a dead row is acknowledged without a push", Some(2)),
     ("  on another instance", Some(2)),
+    ("- setting aside what was shown as ended", Some(2)),
+    ("  by a time-out", Some(2)),
+    ("  without any fault", Some(5)),
+    ("  by a poll that is slow", Some(5)),
 ];
 
 #[test]
@@ -90,4 +94,10 @@ fn a_logout_in_strict_mode_is_seen_by_all_when_it_is_acknowledged() {
 #[test]
 fn a_logout_with_polls_that_take_time() {
     keeps("logout A, slow polls", &[Fault::Refusal, Fault::Crash, Fault::LostReply], &[]);
+}
+
+#[test]
+fn what_an_instance_has_shown_as_ended_it_never_shows_alive() {
+    keeps("logout A, reads", &[Fault::Refusal, Fault::Timeout, Fault::Eviction], &[]);
+    keeps("logout A, reads, slow polls", &[Fault::LostReply], &[]);
 }

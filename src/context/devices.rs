@@ -4,7 +4,6 @@ use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
     session::{device::LABEL_MAX, info::SessionInfo, token::SessionId},
-    telemetry::event::Event,
 };
 
 impl SessionContext {
@@ -53,7 +52,7 @@ impl SessionContext {
             self.logout().await?;
             return Ok(true);
         }
-        self.session.within_budget(self.session.backend.revoke(&user, id)).await
+        self.session.within_budget(self.session.backend.revoke_surely(&user, id)).await
     }
 
     /// Ends every session of the user who is signed in but this one, at once and for every
@@ -76,10 +75,7 @@ impl SessionContext {
     pub async fn revoke_others(&self) -> Result<u64, Error> {
         let user = self.signed_in().await?;
         let kept = self.id().await?;
-        let revoked = self.session.backend.store.revoke_all(&user, kept.as_ref());
-        let count = self.session.within_budget(revoked).await?;
-        self.session.backend.events.emit(Event::RevokedAll(count));
-        Ok(count)
+        self.session.within_budget(self.session.backend.revoke_all_surely(&user, kept)).await
     }
 
     /// Ends this session and every other one of its user, at once and in the store; the cookie is
@@ -113,9 +109,8 @@ impl SessionContext {
         let user = self.user_id().await?;
         let other = stored.filter(|stored| user.as_ref() != Some(stored));
         for user in user.into_iter().chain(other) {
-            let revoked = self.session.backend.store.revoke_all(&user, None);
-            let count = self.session.within_budget(revoked).await?;
-            self.session.backend.events.emit(Event::RevokedAll(count));
+            let revoked = self.session.backend.revoke_all_surely(&user, None);
+            let _ = self.session.within_budget(revoked).await?;
         }
         self.logout().await
     }

@@ -4,7 +4,7 @@ use crate::{
     error::Error,
     layer::RedisSessionLayer,
     session::{info::SessionInfo, token::SessionId},
-    telemetry::{event::Event, report::Report, status::Status},
+    telemetry::{report::Report, status::Status},
 };
 
 impl<A> RedisSessionLayer<A> {
@@ -75,7 +75,7 @@ impl<A> RedisSessionLayer<A> {
     /// ```
     pub async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
         let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
-        self.backend.within(budget, self.backend.revoke(user, id)).await
+        self.backend.within(budget, self.backend.revoke_surely(user, id)).await
     }
 
     /// Ends every session of a user, in the store and so for every instance: after a password was
@@ -98,9 +98,7 @@ impl<A> RedisSessionLayer<A> {
     /// ```
     pub async fn revoke_all(&self, user: &str) -> Result<u64, Error> {
         let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
-        let count = self.backend.within(budget, self.backend.store.revoke_all(user, None)).await?;
-        self.backend.events.emit(Event::RevokedAll(count));
-        Ok(count)
+        self.backend.within(budget, self.backend.revoke_all_surely(user, None)).await
     }
 
     /// Takes the active platform out of every session of a user; answers how many had one. Nobody

@@ -1,21 +1,24 @@
 //! Ending a session: by logout, or to begin another.
 
+use std::sync::Arc;
+
 use crate::{
     error::Error,
     request::{
         RequestSession,
+        detached_commit::RunningCommit,
         state::{CookieChange, Presence, Stage},
     },
 };
 
 impl RequestSession {
-    /// Cancellation safety: dropped here or failed, the ids stand in `ending`, and the commit
-    /// before the head tries again.
-    pub(crate) async fn destroy(&self) -> Result<(), Error> {
+    /// Cancellation safety: dropped here it goes on by itself; failed, the ids stand in `ending`,
+    /// and the commit before the head tries again.
+    pub(crate) async fn destroy(self: &Arc<Self>) -> Result<(), Error> {
         let any = self.begin_to_end()?;
         // What another task of this request is storing right now has to end as well.
         if any || self.accessed().operation_lock.try_lock().is_err() {
-            let _ = self.commit().await?;
+            RunningCommit::start(Arc::clone(self)).await?;
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::{
         write_id::WriteIds,
     },
     store::Store,
-    sync::keyed_lock::KeyedLock,
+    sync::{keyed_lock::KeyedLock, one_at_a_time::OneAtATime},
     telemetry::events::Events,
     transport::Transport,
 };
@@ -48,6 +48,8 @@ pub(crate) struct Backend {
     /// The writers of one session in this process take turns, which spares conflicts. The fence in
     /// the store keeps things right without it.
     pub(crate) write_locks: KeyedLock<SessionId>,
+    /// Requests that overlap write one activity down, not one each.
+    pub(crate) touching: OneAtATime<SessionId>,
     pub(crate) write_ids: WriteIds,
     pub(crate) events: Events,
     pub(crate) cookie_echo: CookieEcho,
@@ -65,6 +67,7 @@ impl Backend {
             acknowledgement,
             tracker: TaskTracker::new(),
             write_locks: KeyedLock::default(),
+            touching: OneAtATime::default(),
             write_ids: WriteIds::default(),
             events,
             cookie_echo,

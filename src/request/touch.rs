@@ -12,11 +12,13 @@ impl RequestSession {
     /// Writes the activity down without anybody waiting for it.
     pub(crate) fn touch_later(&self, held: &Held, activity: Activity) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Some(turn) = self.backend.touching.begin(held.id) else { return };
         let (backend, held) = (Arc::clone(&self.backend), held.clone());
         let touch = async move {
             if let Err(error) = touch(&backend, &held, activity).await {
                 tracing::debug!(session.id = %held.id, error = %Causes(&error), "touch failed");
             }
+            drop(turn);
         };
         runtime.spawn(self.backend.tracker.track_future(touch));
     }

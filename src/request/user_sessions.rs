@@ -1,6 +1,6 @@
 //! All sessions of one user: listing, revocation, clearing the platform.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -10,7 +10,7 @@ use crate::{
     },
     session::{info::SessionInfo, record::Record, token::SessionId},
     store::SaveOutcome,
-    sync::backoff::Backoff,
+    sync::{backoff::Backoff, carried::Carried},
     telemetry::event::Event,
 };
 
@@ -20,6 +20,31 @@ const LIST_ATTEMPTS: u32 = 8;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(1_280));
 
 impl Backend {
+    /// [`revoke`](Self::revoke), to its end also if the caller leaves.
+    pub(crate) fn revoke_surely(
+        self: &Arc<Self>,
+        user: &str,
+        id: &SessionId,
+    ) -> Carried<Result<bool, Error>> {
+        let (backend, user, id) = (Arc::clone(self), user.to_owned(), *id);
+        let work = async move { backend.revoke(&user, &id).await };
+        Carried::new(self.tracker.track_future(work))
+    }
+
+    /// Ends every session of a user but `keep`; to its end also if the caller leaves.
+    pub(crate) fn revoke_all_surely(
+        self: &Arc<Self>,
+        user: &str,
+        keep: Option<SessionId>,
+    ) -> Carried<Result<u64, Error>> {
+        let (backend, user) = (Arc::clone(self), user.to_owned());
+        Carried::new(self.tracker.track_future(async move {
+            let count = backend.store.revoke_all(&user, keep.as_ref()).await?;
+            backend.events.emit(Event::RevokedAll(count));
+            Ok(count)
+        }))
+    }
+
     /// The live sessions of a user, the latest sign-in first.
     pub(crate) async fn sessions_of(
         &self,

@@ -19,7 +19,7 @@
 //! | `push` | update or delete the copy in Redis after a commit |
 //! | `renew` | move a session to a new id; revoke all of a user |
 //! | `activity` | write activity down: often in Redis, seldom in the database |
-//! | `last_touch` | when the database last got the activity of a session |
+//! | `fresh_ids` | ids whose creation may not have happened yet |
 //! | `trust` | pure: whether a copy may be trusted |
 //! | `journal` | pure: what a journal row asks for |
 //! | `sweep` | replay of journal rows that Redis may have missed |
@@ -37,6 +37,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
+    error::Error,
     session::{
         record::{Activity, Record},
         token::SessionId,
@@ -46,6 +47,7 @@ use crate::{
         database::Write,
         durable::{background::Keeper, engine::Engine},
     },
+    sync::carried::Carried,
     telemetry::{events::Events, status::Status},
 };
 
@@ -56,8 +58,8 @@ mod background;
 mod breaker;
 pub(crate) mod builder;
 mod engine;
+mod fresh_ids;
 mod journal;
-mod last_touch;
 mod load;
 mod parameters;
 mod push;
@@ -138,6 +140,20 @@ impl DurableStore {
         self.keeper.keep(&self.engine);
         &self.engine
     }
+
+    /// Does `work` to its end, also if the caller leaves: a change that is committed and not pushed
+    /// would cost others their copies.
+    fn carry<'a, T: Send + 'static, W>(
+        &'a self,
+        work: impl FnOnce(Arc<Engine>) -> W,
+    ) -> StoreFuture<'a, T>
+    where
+        W: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        self.keeper.keep(&self.engine);
+        let work = work(Arc::clone(&self.engine));
+        Box::pin(Carried::new(self.engine.tracker.track_future(work)))
+    }
 }
 
 impl Store for DurableStore {
@@ -157,7 +173,10 @@ impl Store for DurableStore {
     ) -> StoreFuture<'a, SaveOutcome> {
         match expected {
             Expected::Absent => Box::pin(self.engine().create(id, record)),
-            Expected::Version(version) => Box::pin(self.engine().save(id, version, record)),
+            Expected::Version(version) => {
+                let (id, record) = (*id, record.clone());
+                self.carry(move |engine| async move { engine.save(&id, version, record).await })
+            }
         }
     }
 
@@ -168,8 +187,7 @@ impl Store for DurableStore {
         new: &'a SessionId,
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
-        let login = Login { old: Some((old, expected)), ..Login::new(new, record) };
-        Box::pin(self.engine().login(login))
+        self.login(Login { old: Some((old, expected)), ..Login::new(new, record) })
     }
 
     fn finish_renew<'a>(
@@ -178,7 +196,10 @@ impl Store for DurableStore {
         expected: u64,
         new: &'a SessionId,
     ) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(self.engine().finish_renew(old, Some(expected), new))
+        let (old, new) = (*old, *new);
+        self.carry(
+            move |engine| async move { engine.finish_renew(&old, Some(expected), &new).await },
+        )
     }
 
     fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
@@ -186,7 +207,8 @@ impl Store for DurableStore {
     }
 
     fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(self.engine().login(login))
+        let (limited, write) = (login.limit.is_some(), Write::login(login));
+        self.carry(move |engine| async move { engine.login(write, limited).await })
     }
 
     fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
@@ -198,7 +220,8 @@ impl Store for DurableStore {
         user: &'a str,
         keep: Option<&'a SessionId>,
     ) -> StoreFuture<'a, u64> {
-        Box::pin(self.engine().revoke_all(user, keep))
+        let (user, keep) = (user.to_owned(), keep.copied());
+        self.carry(move |engine| async move { engine.revoke_all(user, keep).await })
     }
 
     fn touch<'a>(
@@ -211,15 +234,18 @@ impl Store for DurableStore {
     }
 
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let write = Write::Delete { id: *id, expected: None };
-            self.engine().end(id, write).await?.confirmed()
+        let id = *id;
+        self.carry(move |engine| async move {
+            let write = Write::Delete { id, expected: None };
+            engine.end(&id, write).await?.confirmed()
         })
     }
 
     fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
-        let write = Write::Delete { id: *id, expected: Some(expected) };
-        Box::pin(self.engine().end(id, write))
+        let id = *id;
+        self.carry(move |engine| async move {
+            engine.end(&id, Write::Delete { id, expected: Some(expected) }).await
+        })
     }
 
     fn migrate(&self) -> StoreFuture<'_, ()> {

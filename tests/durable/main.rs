@@ -10,10 +10,14 @@
     reason = "test code: a panic is the report"
 )]
 
+/// What dead cookies and activity cost, however many there are.
+mod costs;
 /// A SQLite file or PostgreSQL alone: files and servers that fail.
 mod database;
 /// Redis, the database or both refuse, hang, fill up, forget or go away.
 mod faults;
+/// Clients that hang up.
+mod hang_ups;
 /// What the durable store promises while everything is well.
 mod healthy;
 /// Tokens, values and passwords stay where they belong, whatever fails.

@@ -3,6 +3,8 @@
 
 /// 37 to 39: time that passes unseen, strict acknowledgements, rest.
 mod clock_and_strict;
+/// 40: what was shown as ended.
+mod dead_stays_dead;
 /// 10 to 12: Redis is told in a generation that counts, or not at all.
 mod generation;
 /// 23 to 29: what is late at Redis, and what the journal says of it.

@@ -59,7 +59,7 @@ struct Case {
     handler: fn(SessionContext) -> Handled,
     /// The call that does it.
     op: Option<Op>,
-    /// Whether the layer makes that call, and not the handler.
+    /// Whether it is done once it was begun: by the layer, or a logout.
     commits: bool,
     /// `n` and the user under the old cookie, and the number of sessions, once it is done.
     after: (&'static str, usize),
@@ -168,7 +168,7 @@ fn cases() -> Vec<Case> {
             "logout",
             |s| Box::pin(async move { s.logout().await.map(|()| String::new()) }),
             Op::Delete,
-            false,
+            true,
             ("-,-", 0),
         ),
         new(
@@ -215,7 +215,7 @@ async fn a_request_dropped_after_any_poll_leaves_nothing_half_written() {
             store.yields(false);
 
             if case.commits {
-                assert_eq!(started, done, "{at}: a commit that has started is done");
+                assert_eq!(started, done, "{at}: what has started is done");
             }
             let before = if case.session { ("1,-", 1) } else { ("-,-", 0) };
             let (seen, sessions) = if done { case.after } else { before };
@@ -568,4 +568,33 @@ async fn a_handle_of_a_request_that_was_dropped_is_closed() {
     assert_eq!(kept.insert("n", &3).await.unwrap_err().kind(), ErrorKind::Closed);
     layer.shutdown().await;
     assert_eq!(visitor.ask(look).await.text(), "1,-");
+}
+
+#[tokio::test]
+async fn requests_that_overlap_write_one_activity_down() {
+    let clock = ManualClock::new();
+    let store = FaultyStore::with_clock(&clock);
+    let layer = layer_on(&store);
+    let mut visitor = Visitor::new(&layer);
+    visitor.ask(|s| async move { s.insert("n", &1).await.map(|()| "".into()) }).await;
+    clock.advance(Duration::from_secs(120));
+    let gate = store.hold(Op::Touch);
+    let tabs: Vec<_> = (0..50).map(|_| visitor.request()).collect();
+    let read = async |request| {
+        let seen = test_support::faulty_store::answer(&layer, request, |session| async move {
+            Ok::<_, Infallible>(full(look(session).await))
+        });
+        assert_eq!(seen.await.unwrap().text(), "1,-");
+    };
+    join_all(tabs.into_iter().map(read)).await;
+    gate.arrived().await;
+    gate.open();
+    layer.shutdown().await;
+    let touches = store.calls().iter().filter(|op| **op == Op::Touch).count();
+    assert_eq!(touches, 1);
+    // And the next one, when it is due, is written down again.
+    clock.advance(Duration::from_secs(120));
+    assert_eq!(visitor.ask(look).await.text(), "1,-");
+    layer.shutdown().await;
+    assert_eq!(store.calls(), [Op::Load, Op::Touch]);
 }

@@ -48,7 +48,7 @@ fn each_schedule_of_the_protocol_names_tests_that_exist_and_name_it() {
         }
     }
     numbers.sort_unstable();
-    assert_eq!(numbers, (1..=39).collect::<Vec<_>>());
+    assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
     for entry in
         fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/durable/schedules")).unwrap()
     {

@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "request",
         &["clock", "error", "sealing", "session", "store", "sync", "telemetry", "transport"],
     ),
-    ("context", &["clock", "error", "request", "session", "telemetry"]),
+    ("context", &["clock", "error", "request", "session"]),
     (
         "layer",
         &[

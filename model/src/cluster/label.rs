@@ -146,6 +146,7 @@ fn sent_words(model: &Cluster, sent: &Sent) -> String {
     let what = match sent.command {
         Command::Put { version, .. } => format!("PUT v{version}"),
         Command::Kill { version } => format!("KILL v{version}"),
+        Command::Absent { .. } => "fill: nothing".into(),
         Command::Fill { version, .. } => format!("FILL v{version}"),
     };
     format!("{what} at generation {} {who}", sent.generation)

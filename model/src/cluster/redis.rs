@@ -23,6 +23,8 @@ impl Cluster {
                     kept => kept,
                 }
             }
+            // Not sent there.
+            Command::Absent { .. } => *entry,
             Command::Kill { .. } => Entry::Empty,
             Command::Fill { version, saves, token } => {
                 let filled = Entry::Record { version, saves };

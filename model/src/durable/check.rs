@@ -2,7 +2,8 @@
 //!
 //! `..-own`: seen by the instance that acknowledged. `..-pushed`: seen at once by everybody, since
 //! Redis took it. `..-bound`: two ticks later, which is the bound of section 4. `..-forever`: three
-//! ticks later, with every instance polling.
+//! ticks later, with every instance polling. `dead-then-alive`: an instance that has shown the
+//! session as ended shows it alive.
 
 use super::{
     Durable, Seen,
@@ -10,7 +11,7 @@ use super::{
 };
 
 /// What the protocol in use never breaks, whatever the faults: section 4.
-pub const PROMISES: [&str; 7] = [
+pub const PROMISES: [&str; 8] = [
     "logout-own",
     "logout-committed-bound",
     "save-own",
@@ -18,6 +19,7 @@ pub const PROMISES: [&str; 7] = [
     "truth-revived",
     "truth-lost-save",
     "alive-read-as-dead",
+    "dead-then-alive",
 ];
 
 impl Durable {
@@ -40,6 +42,9 @@ impl Durable {
                 Seen::Alive { saves, .. } => {
                     check_logout(s, instance, over, out);
                     check_saves(s, instance, saves, over, out);
+                    if s.instances[instance].shown_dead {
+                        out.push("dead-then-alive");
+                    }
                 }
                 Seen::Dead if s.row_alive => out.push("alive-read-as-dead"),
                 Seen::Dead | Seen::Away => {}

@@ -29,6 +29,8 @@ pub enum Label {
     BumpRefused(u8),
     AcknowledgeUnpushed(u8),
     Clear(u8),
+    Read(u8),
+    ReadPast(u8),
     FillStart(u8, u8),
     FillRead(u8),
     FillSend(u8),
@@ -83,6 +85,10 @@ pub fn words(model: &Durable, label: &Label) -> String {
             format!("{}: acknowledged although Redis was not written", w(a))
         }
         Label::Clear(a) => format!("{}: journal row cleared", w(a)),
+        Label::Read(a) => format!("{} answers: ended", i(a)),
+        Label::ReadPast(a) => {
+            format!("Redis does not answer {}, which asks the database: ended", i(a))
+        }
         Label::FillStart(a, f) => format!("a read on {} misses (fill {f})", i(a)),
         Label::FillRead(f) => format!("fill {f} reads the database"),
         Label::FillSend(f) => format!("fill {f} sends its command"),
@@ -142,6 +148,7 @@ fn sent_words(model: &Durable, sent: &Sent) -> String {
         Command::Put { version, .. } => format!("set v{version}"),
         Command::Kill { version } => format!("delete/tombstone v{version}"),
         Command::Fill { version, .. } => format!("fill v{version}"),
+        Command::Absent { .. } => "fill: nothing".into(),
     };
     let Sent { generation, node, incarnation, .. } = sent;
     format!("{what} at generation {generation} {who} (node {node}, run {incarnation})")

@@ -6,7 +6,8 @@
 //! once a second").
 //!
 //! A read is no process but a question that is asked of every instance in every state: what would
-//! a request that starts now see? What takes time is a process: saves, logouts, fills, sweeps, and
+//! a request that starts now see? (With `reads` it is a step as well, for what an instance does
+//! because of it.) What takes time is a process: saves, logouts, fills, sweeps, and
 //! every command on the wire, which may be executed at any later time as long as the Redis process
 //! lives that it was sent to.
 
@@ -70,6 +71,8 @@ pub struct Durable {
     /// Fewer variables that only tell what happened, and one sweeper at a time: for proofs, where
     /// the shortest trace does not matter.
     pub lean: bool,
+    /// Reads are steps too, and what an instance has shown is remembered.
+    pub reads: bool,
     /// Generations that exist in all, at most [`state::GENERATIONS`]: bounds a war of bumps.
     pub generations: u8,
     pub protocol: Protocol,

@@ -72,6 +72,8 @@ pub struct Protocol {
     pub sweep: bool,
     /// Sessions in the journal are read in the database.
     pub sets_aside: bool,
+    /// What the database says is over, while Redis had no word in it, is set aside.
+    pub sets_aside_dead: bool,
     /// A write is acknowledged only when every instance must see it: after a push under a
     /// generation that was learned two ticks ago, or two ticks after the commit.
     pub strict: bool,
@@ -104,6 +106,7 @@ pub fn first_design() -> Protocol {
         serve_without_database: false,
         sweep: false,
         sets_aside: false,
+        sets_aside_dead: false,
         strict: false,
         polls: Polls::Instant,
     }
@@ -138,6 +141,7 @@ pub fn current() -> Protocol {
         attempts: 1,
         sweep: true,
         sets_aside: true,
+        sets_aside_dead: true,
         ..first_design()
     }
 }

@@ -32,6 +32,16 @@ impl Durable {
         if self.protocol.generation_in_key { generation as usize } else { 0 }
     }
 
+    /// Whether Redis alone answers a request on this instance.
+    pub(super) fn answered_by_redis(&self, s: &State, instance: usize) -> bool {
+        let x = &s.instances[instance];
+        self.trusted(s, instance)
+            && !matches!(
+                s.nodes[x.peer as usize].entries[self.key(x.generation)],
+                Entry::Empty | Entry::Lease(_)
+            )
+    }
+
     /// What a request that starts now on this instance sees.
     pub fn read(&self, s: &State, instance: usize) -> Seen {
         let x = &s.instances[instance];
@@ -39,7 +49,7 @@ impl Durable {
         if self.trusted(s, instance) {
             match entry() {
                 Entry::Record { version, saves } => return Seen::Alive { version, saves },
-                Entry::Tombstone { .. } => return Seen::Dead,
+                Entry::Tombstone { .. } | Entry::Absent => return Seen::Dead,
                 Entry::Empty | Entry::Lease(_) => {}
             }
         }

@@ -36,6 +36,11 @@ impl Durable {
                 Entry::Tombstone { version, age: 0 }
             }
             Command::Kill { .. } => Entry::Empty,
+            Command::Absent { token, instance } => {
+                let filled = *entry == Entry::Lease(token);
+                s.instances[instance as usize].shown_dead |= filled;
+                if filled { Entry::Absent } else { *entry }
+            }
             Command::Fill { version, saves, token } => {
                 let filled = Entry::Record { version, saves };
                 fill(&self.protocol, *entry, filled, version, token)
@@ -54,7 +59,7 @@ fn put(p: &Protocol, entry: Entry, version: u8, saves: u8) -> Entry {
             stored
         }
         Entry::Lease(_) if p.push_on_lease => stored,
-        Entry::Lease(_) => Entry::Empty,
+        Entry::Lease(_) | Entry::Absent => Entry::Empty,
         kept => kept,
     }
 }

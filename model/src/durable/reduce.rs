@@ -34,7 +34,9 @@ impl Durable {
             !nodes.iter().any(|n| n.is(incarnation) && n.entries[key] == Entry::Lease(token))
         };
         s.wire.retain(|sent| match sent.command {
-            Command::Fill { token, .. } => !gone(sent.incarnation, sent.generation, token),
+            Command::Fill { token, .. } | Command::Absent { token, .. } => {
+                !gone(sent.incarnation, sent.generation, token)
+            }
             Command::Put { .. } | Command::Kill { .. } => true,
         });
         for fill in &mut s.fills {

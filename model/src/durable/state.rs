@@ -21,14 +21,30 @@ pub enum Entry {
     },
     /// The right to fill, of the holder of this token.
     Lease(u8),
+    /// The holder of a lease found nothing in the database.
+    Absent,
 }
 
 /// What Redis is told.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum Command {
-    Put { version: u8, saves: u8 },
-    Kill { version: u8 },
-    Fill { version: u8, saves: u8, token: u8 },
+    Put {
+        version: u8,
+        saves: u8,
+    },
+    Kill {
+        version: u8,
+    },
+    Fill {
+        version: u8,
+        saves: u8,
+        token: u8,
+    },
+    /// The fill of what is over; this instance shows it so, once Redis has it.
+    Absent {
+        token: u8,
+        instance: u8,
+    },
 }
 
 /// Who waits for the answer to a command.
@@ -81,6 +97,8 @@ pub struct Instance {
     pub learned: u8,
     /// It does not reach the database.
     pub cut: bool,
+    /// It has shown the session as ended.
+    pub shown_dead: bool,
     pub poll: Poll,
 }
 
@@ -250,6 +268,7 @@ impl Instance {
             set_aside: false,
             learned: 0,
             cut,
+            shown_dead: false,
             poll: Poll::default(),
         }
     }

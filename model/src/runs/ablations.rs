@@ -28,6 +28,7 @@ pub fn ablations() -> Vec<Case> {
     all.extend(redis_first());
     all.extend(polls());
     all.extend(dead_rows());
+    all.extend(dead_reads());
     all
 }
 
@@ -227,5 +228,18 @@ fn dead_rows() -> Vec<Case> {
             ANY,
         ),
         case("  on another instance", silent, &[LOGOUT_A, LOGOUT_B], lost, ANY),
+    ]
+}
+
+fn dead_reads() -> Vec<Case> {
+    let r = Protocol { sets_aside_dead: false, ..current() };
+    let unasked = |name, protocol, faults: &[(Fault, u8)]| {
+        logout(name, protocol, faults, &["dead-then-alive"]).with_reads()
+    };
+    vec![
+        unasked("- setting aside what was shown as ended", r, &[(Refusal, 2)]),
+        unasked("  by a time-out", r, &[(Refusal, 1), (Timeout, 1)]),
+        unasked("  without any fault", r, &[]),
+        unasked("  by a poll that is slow", Protocol { polls: Polls::Slow, ..r }, &[(Crash, 1)]),
     ]
 }

@@ -19,6 +19,8 @@ pub struct Case {
     pub faults: Vec<(Fault, u8)>,
     /// Invariants that end the exploration.
     pub stop: &'static [&'static str],
+    /// Reads are steps too.
+    pub reads: bool,
 }
 
 pub fn case(
@@ -28,10 +30,14 @@ pub fn case(
     faults: &[(Fault, u8)],
     stop: &'static [&'static str],
 ) -> Case {
-    Case { name, protocol, writes: writes.to_vec(), faults: faults.to_vec(), stop }
+    Case { name, protocol, writes: writes.to_vec(), faults: faults.to_vec(), stop, reads: false }
 }
 
 impl Case {
+    pub fn with_reads(self) -> Self {
+        Self { reads: true, ..self }
+    }
+
     pub fn model(&self) -> Durable {
         Durable {
             instances: 2,
@@ -43,6 +49,7 @@ impl Case {
             warm: true,
             cold: true,
             lean: false,
+            reads: self.reads,
             generations: GENERATIONS as u8,
             protocol: self.protocol,
         }

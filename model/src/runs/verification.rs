@@ -37,5 +37,7 @@ pub fn configurations() -> Vec<Case> {
         with("logout A, fill not pinned", unpinned, &[LOGOUT_A]),
         with("save A, retried", retried, &[SAVE_A]),
         with("logout A, retried", retried, &[LOGOUT_A]),
+        with("logout A, reads", r, &[LOGOUT_A]).with_reads(),
+        with("logout A, reads, slow polls", slow, &[LOGOUT_A]).with_reads(),
     ]
 }

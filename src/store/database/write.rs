@@ -130,6 +130,14 @@ impl Write {
         }
     }
 
+    /// The id that it makes.
+    pub(crate) const fn creates(&self) -> Option<SessionId> {
+        match self {
+            Self::Create { id, .. } | Self::Begin { new: id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
     /// The session that it changes, of two the older; `None` if it is all of a user's.
     pub(crate) fn id(&self) -> Option<&SessionId> {
         match self {

@@ -1,5 +1,6 @@
 //! Activity: in Redis as often as the layer says; in the database seldom, and where Redis has no
-//! copy to write it to.
+//! copy to write it to. When the database last had it stands in the copy, so that there is nothing
+//! to remember of any session.
 //!
 //! Specified in `docs/protocol.md`, section 3.8.
 
@@ -15,7 +16,10 @@ use crate::{
     store::{
         database::{Write, Written},
         durable::engine::Engine,
-        redis::{client::incarnation::Peer, copies::Fault},
+        redis::{
+            client::incarnation::Peer,
+            copies::{Fault, Touched},
+        },
     },
 };
 
@@ -30,17 +34,25 @@ impl Engine {
         activity: Activity,
     ) -> Result<bool, Error> {
         let idle = activity.idle_deadline.saturating_since(activity.last_activity);
-        let due = self.last_touches.is_due(id, activity.last_activity, self.touch_interval(idle));
-        let in_redis = match self.touch_copy(id, version, activity).await {
-            Ok(Some(changed)) if !due => return Ok(changed),
-            // It still serves copies, and who is active asks again and again.
-            Err(Fault { refused: true, .. }) if !due => return Ok(false),
-            touched => matches!(touched, Ok(Some(true))),
+        let interval = self.touch_interval(idle);
+        let touched = self.touch_copy(id, version, (activity, false)).await;
+        let in_redis = match &touched {
+            Ok(Some(touched)) => {
+                let lag = touched.stored.map(|had| activity.last_activity.saturating_since(had));
+                if lag.is_some_and(|lag| lag < interval) {
+                    return Ok(touched.changed);
+                }
+                touched.changed
+            }
+            _ => false,
         };
         let write = Write::Touch { id: *id, version, activity };
         match self.commit(write).await {
             Ok(done) => {
-                self.last_touches.note(id, activity.last_activity);
+                if let Ok(Some(_)) = touched {
+                    // Not told, it is only written once more.
+                    let _ = self.touch_copy(id, version, (activity, true)).await;
+                }
                 Ok(in_redis || matches!(done.written, Written::Done { .. }))
             }
             // Written down somewhere, and here again next time.
@@ -53,8 +65,8 @@ impl Engine {
         &self,
         id: &SessionId,
         version: u64,
-        activity: Activity,
-    ) -> Result<Option<bool>, Fault> {
+        activity: (Activity, bool),
+    ) -> Result<Option<Touched>, Fault> {
         if !self.stores.redis().is_closed() {
             return Ok(None);
         }
@@ -64,8 +76,11 @@ impl Engine {
             let Some(generation) = generation else { return Ok(None) };
             link.touch(generation, id, version, activity).await
         });
-        let touched: Result<Option<bool>, Fault> = touched.await;
+        let touched: Result<Option<Touched>, Fault> = touched.await;
         let fault = touched.as_ref().err().filter(|fault| !fault.refused);
+        if fault.is_some_and(|fault| fault.lost) {
+            self.authority.lost_sight();
+        }
         self.redis_said(fault.map(|fault| &fault.error));
         touched
     }

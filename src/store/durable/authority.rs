@@ -7,6 +7,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::Notify;
+
 use crate::{
     clock::{moment::Moment, uptime::Uptime},
     error::Error,
@@ -23,6 +25,8 @@ pub(super) struct Authority {
     pub(super) database: Database,
     trust: Mutex<Trust>,
     uptime: Uptime,
+    /// Somebody waits for the next poll.
+    pub(super) awaited: Notify,
     /// Several connections that open at once need one new generation, not one each.
     bumping: tokio::sync::Mutex<()>,
     #[cfg(feature = "_hooks")]
@@ -53,6 +57,7 @@ impl Authority {
             uptime: Uptime::default(),
             #[cfg(feature = "_hooks")]
             uptime: hooks.uptime.clone(),
+            awaited: Notify::new(),
             bumping: tokio::sync::Mutex::default(),
             #[cfg(feature = "_hooks")]
             hooks,
@@ -62,6 +67,12 @@ impl Authority {
     pub(super) fn trust(&self) -> MutexGuard<'_, Trust> {
         // Nothing that can panic runs under this lock.
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Redis went out of sight, or came back: no copy is believed until a poll that begins now.
+    pub(super) fn lost_sight(&self) {
+        self.trust().lost_sight(self.now());
+        self.awaited.notify_one();
     }
 
     /// Makes a new generation, which starts without copies, unless somebody has made one already.

@@ -56,6 +56,7 @@ async fn run(engine: Weak<Engine>) {
             () = pause => {}
             // Only makes the next round sooner.
             () = engine.database().news() => {}
+            () = engine.authority.awaited.notified() => {}
         }
     }
 }
@@ -121,7 +122,7 @@ impl Engine {
             Ok(()) => self.stores.redis().succeed_probe(now),
             Err(error) => self.stores.redis().fail_probe(error.clone(), now),
         };
-        self.stores.announce(Serving::Redis, transition, checked.as_ref().err());
+        self.redis_turned(transition, checked.as_ref().err());
     }
 
     async fn check_each(&self, start: Moment) -> Result<(), Error> {
@@ -141,7 +142,10 @@ impl Engine {
         while let Some(checked) = checks.join_next().await {
             match checked {
                 Ok(Ok(())) => answered = true,
-                Ok(Err(error)) => tracing::debug!(%error, "a redis connection was given up"),
+                Ok(Err(error)) => {
+                    self.authority.lost_sight();
+                    tracing::debug!(%error, "a redis connection was given up");
+                }
                 Err(_) => {}
             }
         }

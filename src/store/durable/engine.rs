@@ -17,7 +17,7 @@ use crate::{
     store::{
         database::{Database, DatabaseConfig, Row},
         durable::{
-            authority::Authority, availability::Stores, last_touch::LastTouches,
+            authority::Authority, availability::Stores, breaker::Transition, fresh_ids::FreshIds,
             parameters::Parameters,
         },
         redis::{
@@ -38,7 +38,7 @@ pub(super) struct Engine {
     pub(super) loaders: Loaders<SessionId, Result<Option<Row>, Error>>,
     /// Who may read the database just now.
     pub(super) readers: Semaphore,
-    pub(super) last_touches: LastTouches,
+    pub(super) fresh_ids: FreshIds,
     /// Whether the others are about to be told that there is something to learn.
     pub(super) announcing: Arc<AtomicBool>,
     pub(super) write_ids: WriteIds,
@@ -73,7 +73,7 @@ impl Engine {
             stores: Stores::default(),
             loaders: Loaders::default(),
             readers: Semaphore::new(parameters.readers),
-            last_touches: LastTouches::default(),
+            fresh_ids: FreshIds::default(),
             announcing: Arc::default(),
             write_ids: WriteIds::default(),
             tracker: TaskTracker::new(),
@@ -136,9 +136,17 @@ impl Engine {
             None => self.stores.redis().succeed(),
             Some(error) => {
                 let transition = self.stores.redis().fail(error.clone(), self.now());
-                self.stores.announce(Serving::Redis, transition, Some(error));
+                self.redis_turned(transition, Some(error));
             }
         }
+    }
+
+    /// Redis has gone, or has come back: what is read meanwhile is read in the database.
+    pub(super) fn redis_turned(&self, transition: Option<Transition>, cause: Option<&Error>) {
+        if let Some(Transition::Opened | Transition::Closed(_)) = transition {
+            self.authority.lost_sight();
+        }
+        self.stores.announce(Serving::Redis, transition, cause);
     }
 
     /// Redis was told of a change: it took it, refused it, or gave no answer.

@@ -2,6 +2,8 @@
 //!
 //! Specified in `docs/protocol.md`, section 3.2.
 
+use std::time::Duration;
+
 use crate::{
     error::{Error, ErrorKind},
     session::{record::Record, token::SessionId},
@@ -12,9 +14,14 @@ use crate::{
     },
 };
 
+/// For how long it is written down that there is nothing.
+const ABSENT_KEPT: Duration = Duration::from_secs(10);
+
 /// What Redis is good for, of one session just now.
 enum Copy {
     Found(Record),
+    /// Somebody asked the database a moment ago, and there was nothing.
+    Absent,
     /// There is none, and perhaps the right to make one.
     Missing(Option<Fill>),
     /// Whatever is there is not believed, or Redis does not answer.
@@ -32,12 +39,15 @@ impl Engine {
     pub(super) async fn load(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let fill = match self.copy(id).await {
             Copy::Found(record) => return Ok(Some(record)),
+            Copy::Absent => return Ok(None),
             Copy::Missing(fill) => fill,
             Copy::Doubtful => return self.load_without_redis(id).await,
         };
         let row = self.read(id).await?;
-        if let (Some(fill), Some(row)) = (fill, &row) {
-            self.fill(fill, *id, row);
+        match (fill, &row) {
+            (Some(fill), Some(row)) => self.fill(fill, *id, row),
+            (fill, None) => self.nothing_there(fill, id).await,
+            (None, Some(_)) => {}
         }
         Ok(row.map(|row| row.record))
     }
@@ -59,8 +69,34 @@ impl Engine {
             Err(error) if is_away(&error) && !away => {
                 self.stretched(id).await.map(Some).ok_or(error)
             }
-            result => Ok(result?.map(|row| row.record)),
+            result => {
+                let row = result?;
+                if row.is_none() {
+                    self.shows_as_ended(id);
+                }
+                Ok(row.map(|row| row.record))
+            }
         }
+    }
+
+    /// Writes down for a moment that there is nothing, under the fence of a copy: whoever comes
+    /// with the cookie of a session that is over costs one command. Waited for: only if the lease
+    /// stood until then no copy can come of what was read before.
+    async fn nothing_there(&self, fill: Option<Fill>, id: &SessionId) {
+        let fill = fill.filter(|_| !self.fresh_ids.may_come(id, self.now()));
+        let Some(Fill { mut link, generation, lease }) = fill else {
+            return self.shows_as_ended(id);
+        };
+        let told = self.within_redis(link.fill_absent(generation, id, lease, ABSENT_KEPT)).await;
+        if !matches!(told, Ok(true)) {
+            self.shows_as_ended(id);
+        }
+    }
+
+    /// The database says that it is over, and Redis may say yet that it is not: what this instance
+    /// has shown as ended it never shows alive again.
+    fn shows_as_ended(&self, id: &SessionId) {
+        self.authority.trust().set_aside(*id, self.now());
     }
 
     async fn copy(&self, id: &SessionId) -> Copy {
@@ -74,7 +110,10 @@ impl Engine {
 
     async fn ask_redis(&self, id: &SessionId) -> Result<Copy, Error> {
         match self.ask_once(id).await {
-            Err(Fault { lost: true, .. }) => self.ask_once(id).await,
+            Err(Fault { lost: true, .. }) => {
+                self.authority.lost_sight();
+                self.ask_once(id).await
+            }
             result => result,
         }
         .map_err(|fault| fault.error)
@@ -97,6 +136,7 @@ impl Engine {
                     killed => killed?,
                 }
             }
+            Found::Absent => return Ok(Copy::Absent),
             Found::Nothing => {}
         }
         // Taken before the database is asked: whatever is committed after that destroys it.
@@ -119,7 +159,7 @@ impl Engine {
             let Some(generation) = vouched else { return Ok::<_, Fault>(None) };
             match link.get(generation, id).await? {
                 Found::Copy(record) => Ok(Some(record)),
-                Found::Nothing | Found::Unreadable => Ok(None),
+                Found::Nothing | Found::Absent | Found::Unreadable => Ok(None),
             }
         };
         self.within_redis(asked).await.ok().flatten()
@@ -159,7 +199,6 @@ impl Engine {
             let Some(finished) = self.database().read(id).await? else { return Ok(None) };
             row = finished;
         }
-        self.last_touches.note(id, row.record.last_activity());
         row.record.allow_for_late_activity(self.clock().now(), |idle| self.touch_interval(idle));
         Ok(Some(row))
     }

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     session::token::SessionId,
     store::{
-        Login, SaveOutcome,
+        SaveOutcome,
         database::{
             Write, WriteFault, Written,
             renewal::{self, Steps},
@@ -18,15 +18,12 @@ use crate::{
 
 impl Engine {
     /// The first step of a renewal, or a sign-in without one.
-    pub(super) async fn login(&self, login: Login<'_>) -> Result<SaveOutcome, Error> {
-        let (begun, lost) = renewal::begin(Write::login(login), self).await?;
-        if lost && login.limit.is_some() {
+    pub(super) async fn login(&self, login: Write, limited: bool) -> Result<SaveOutcome, Error> {
+        let (begun, lost) = renewal::begin(login, self).await?;
+        if lost && limited {
             // Some may have ended, and nobody here knows who: only the journal does.
             self.authority.trust().stop_believing(self.now());
             self.acknowledge(self.now(), false).await;
-        }
-        if matches!(begun, SaveOutcome::Saved) {
-            self.last_touches.note(login.new, login.record.last_activity());
         }
         self.pass("after-begin").await;
         Ok(begun)
@@ -93,12 +90,11 @@ impl Engine {
     /// alive.
     pub(super) async fn revoke_all(
         &self,
-        user: &str,
-        keep: Option<&SessionId>,
+        user: String,
+        keep: Option<SessionId>,
     ) -> Result<u64, Error> {
         let disbelief = Disbelief(Some(self));
-        let revoke = Write::Revoke { user: user.to_owned(), keep: keep.copied() };
-        let done = match self.commit(revoke).await {
+        let done = match self.commit(Write::Revoke { user, keep }).await {
             Ok(done) => done,
             Err(fault) => return Err(disbelief.unless_refused(fault).into_error()),
         };

@@ -17,6 +17,10 @@ use crate::{
     },
 };
 
+/// Sessions set aside between two polls; past that nothing is believed until the next one. Above
+/// what the journal may name at most.
+const SET_ASIDE_MAX: usize = if cfg!(test) { 100 } else { 200_000 };
+
 /// What one instance knows of the copies, and since when.
 #[derive(Debug)]
 pub(super) struct Trust {
@@ -27,6 +31,9 @@ pub(super) struct Trust {
     polled_at: Option<Moment>,
     /// No poll that began before that is relied on.
     doubted_at: Option<Moment>,
+    /// Redis was out of sight then: what a copy says is older than what was seen in the database
+    /// meanwhile, unless a poll began after that.
+    unseen_at: Option<Moment>,
     /// Sessions of which Redis may have missed a change, and since when.
     set_aside: HashMap<SessionId, Moment>,
     bumped_at: Option<Moment>,
@@ -54,6 +61,7 @@ impl Trust {
             epoch: None,
             polled_at: None,
             doubted_at: None,
+            unseen_at: None,
             set_aside: HashMap::new(),
             bumped_at: None,
             journal: 0,
@@ -63,8 +71,7 @@ impl Trust {
     /// The generation to ask for `id` over a connection to `peer`, if its answer may be believed.
     pub(super) fn vouched(&self, id: &SessionId, peer: &Peer, now: Moment) -> Option<u64> {
         let fresh = |moment: Moment| moment.age(now) <= self.lease;
-        let polled = self.polled_at.is_some_and(fresh) && fresh(peer.checked_at());
-        self.epoch_of(id, peer).filter(|_| polled)
+        self.epoch_of(id, peer).filter(|_| self.holds(now) && fresh(peer.checked_at()))
     }
 
     /// The same while the database is away: the lease is over, and for `stretch` longer nothing
@@ -149,9 +156,19 @@ impl Trust {
         self.doubted_at = Some(now);
     }
 
+    /// Redis is out of sight, or comes back: until the next poll. Whoever has nothing better, since
+    /// the database is away, may go on with what it had.
+    pub(super) fn lost_sight(&mut self, now: Moment) {
+        self.unseen_at = Some(now);
+    }
+
     /// Redis may have missed a change of `id`.
     pub(super) fn set_aside(&mut self, id: SessionId, now: Moment) {
         let _ = self.set_aside.insert(id, now);
+        // Fails closed: more than anybody would ask for between two polls.
+        if self.set_aside.len() > SET_ASIDE_MAX {
+            self.stop_believing(now);
+        }
     }
 
     /// Whether this instance may make a new generation: at most one in a lease's time, so that
@@ -176,7 +193,8 @@ impl Trust {
 
     /// Whether the lease holds.
     pub(super) fn holds(&self, now: Moment) -> bool {
-        self.age(now).is_some_and(|age| age <= self.lease)
+        let seen = self.polled_at.is_some_and(|polled| self.unseen_at.is_none_or(|at| at < polled));
+        seen && self.age(now).is_some_and(|age| age <= self.lease)
     }
 
     /// Sessions set aside, and how many of them the last poll found in the journal.

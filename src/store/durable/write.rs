@@ -32,10 +32,7 @@ impl Engine {
         let terms = Terms::default();
         let write = Write::Create { id: *id, record: record.clone(), terms };
         match self.commit(write).await {
-            Ok(Done { written: Written::Done { .. }, .. }) => {
-                self.last_touches.note(id, record.last_activity());
-                Ok(SaveOutcome::Saved)
-            }
+            Ok(Done { written: Written::Done { .. }, .. }) => Ok(SaveOutcome::Saved),
             Ok(_) => Ok(SaveOutcome::Taken),
             Err(fault) => fault.into_outcome(),
         }
@@ -45,7 +42,7 @@ impl Engine {
         &self,
         id: &SessionId,
         expected: u64,
-        record: &Record,
+        record: Record,
     ) -> Result<SaveOutcome, Error> {
         let doubt = Doubt::about(self, *id);
         let done =
@@ -55,9 +52,8 @@ impl Engine {
             };
         match done.written {
             Written::Done { version, .. } => {
-                let order = Order::Put(Box::new(record.clone()));
+                let order = Order::Put(Box::new(record));
                 self.told(doubt, &order, version, &done).await;
-                self.last_touches.note(id, record.last_activity());
                 Ok(SaveOutcome::Saved)
             }
             // An attempt of ours that nobody has heard of: Redis has not either.
@@ -190,7 +186,19 @@ impl Engine {
     pub(super) async fn commit(&self, write: Write) -> Result<Done, WriteFault> {
         // While the database is away Redis alone may see a session being used.
         self.database().purge_when_due(self.parameters.stretch);
+        let fresh = write.creates().map(|id| (id, self.fresh_ids.begin(id, self.now())));
         let committed = self.database().write(write).await;
+        if let Some((id, first)) = fresh {
+            let known = match &committed {
+                Ok(Committed { written: Written::Done { .. } | Written::Taken, .. }) => true,
+                // Unless an attempt before this one is under way yet.
+                Ok(_) | Err(WriteFault::Refused(_)) => first,
+                Err(WriteFault::Unknown(_)) => false,
+            };
+            if known {
+                self.fresh_ids.end(&id);
+            }
+        }
         match &committed {
             Ok(_) => self.database_said(None),
             Err(WriteFault::Refused(error) | WriteFault::Unknown(error)) => {

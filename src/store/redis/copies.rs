@@ -1,40 +1,37 @@
 //! Copies in Redis of records that a database keeps: leased, filled, brought up to date, removed.
 //!
 //! Under `{prefix}{generation}:s:{id}` stands a copy (`R`, 16 hex digits of version, the envelope)
-//! or a lease (`L` and 16 random bytes): the right to create the copy, which any write destroys.
+//! or a lease (`L` and 16 random bytes): the right to create the copy, which any write destroys; or
+//! `N`, for a while, where the holder of a lease found nothing to copy.
 //!
 //! Specified in `docs/protocol.md`, sections 2.2 and 3.4.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `commands` | get, lease, fill, put, kill and touch |
 
-use std::{fmt, sync::Arc, time::Duration};
-
-use redis::{Cmd, Value};
+use std::{fmt, sync::Arc};
 
 use crate::{
-    clock::{Clock, moment::Moment},
-    error::{ConfigError, Error, ErrorKind},
-    session::{
-        record::{Activity, Record, format::ACTIVITY_OFFSET},
-        token::SessionId,
-        write_id::WriteId,
-    },
+    clock::{Clock, moment::Moment, timestamp::Timestamp},
+    error::{ConfigError, Error},
+    session::{record::Record, token::SessionId},
     store::redis::{
         RedisConfig,
         client::{
-            check::check,
-            connection::Connection,
-            connector,
-            failure::Failure,
-            greet::Greeter,
-            incarnation::Peer,
-            pool::Connections,
-            script::{COPIES, Call, Script},
+            check::check, connection::Connection, connector, failure::Failure, greet::Greeter,
+            incarnation::Peer, pool::Connections, script::COPIES,
         },
-        value::{self, HEAD_LEN, head},
     },
 };
 
+mod commands;
+
 /// Characters of a generation and an id in a key, and what stands between.
 const KEY_TAIL: usize = 16 + 3 + 43;
+
+/// Where there is nothing to copy.
+const ABSENT: &[u8] = b"N";
 
 /// The copies in one Redis.
 pub(crate) struct Cache {
@@ -61,8 +58,19 @@ pub(crate) enum Found {
     Copy(Record),
     /// No copy, or a lease.
     Nothing,
+    /// The database had nothing when it was asked last.
+    Absent,
     /// Bytes that are no copy of this version's.
     Unreadable,
+}
+
+/// What became of activity.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Touched {
+    /// Whether the copy took it: false if it is as recent, and on a full server.
+    pub(crate) changed: bool,
+    /// The activity that the database has, as far as the copy tells.
+    pub(crate) stored: Option<Timestamp>,
 }
 
 /// The right to create a copy, as long as nobody wrote.
@@ -113,100 +121,6 @@ impl Link {
         &self.peer
     }
 
-    /// One round trip.
-    pub(crate) async fn get(&mut self, generation: u64, id: &SessionId) -> Result<Found, Fault> {
-        let mut get = Cmd::with_capacity(2, 3 + self.keys.prefix.len() + KEY_TAIL);
-        let _ = get.arg("GET").arg(self.keys.key(generation, id));
-        let answer = match self.connection.send(&get).await {
-            Err(failure) if failure.error.kind() == ErrorKind::Corrupt => {
-                return Ok(Found::Unreadable);
-            }
-            answer => answer?,
-        };
-        Ok(match answer {
-            Value::Nil => Found::Nothing,
-            Value::BulkString(bytes) if bytes.first() == Some(&b'L') => Found::Nothing,
-            Value::BulkString(bytes) => match value::decode(bytes.into()) {
-                Ok(Some(record)) => Found::Copy(record),
-                Ok(None) | Err(_) => Found::Unreadable,
-            },
-            _ => Found::Unreadable,
-        })
-    }
-
-    /// Takes the lease, if nothing stands under the key.
-    pub(crate) async fn lease(
-        &mut self,
-        generation: u64,
-        id: &SessionId,
-        random: WriteId,
-        life: Duration,
-    ) -> Result<Option<Lease>, Fault> {
-        let mut lease = Lease([b'L'; 17]);
-        for (place, byte) in lease.0.iter_mut().skip(1).zip(random) {
-            *place = byte;
-        }
-        let mut set = redis::cmd("SET");
-        let _ = set.arg(self.keys.key(generation, id)).arg(lease.0.as_slice());
-        let _ = set.arg("NX").arg("PX").arg(crate::store::redis::millis(life));
-        let taken = self.connection.send(&set).await?;
-        Ok(matches!(taken, Value::Okay).then_some(lease))
-    }
-
-    /// Creates the copy, if the lease still stands.
-    pub(crate) async fn fill(
-        &mut self,
-        generation: u64,
-        id: &SessionId,
-        lease: Lease,
-        record: &Record,
-    ) -> Result<(), Fault> {
-        let mut call = Script::Fill.call(&[&self.keys.key(generation, id)]);
-        call.arg(lease.0.as_slice()).arg(value::encode(record)).arg(self.keys.life(record.end()));
-        self.call(&call).await.map(|_| ())
-    }
-
-    /// Replaces an older copy; creates none.
-    pub(crate) async fn put(
-        &mut self,
-        generation: u64,
-        id: &SessionId,
-        record: &Record,
-    ) -> Result<(), Fault> {
-        let mut call = Script::Put.call(&[&self.keys.key(generation, id)]);
-        call.arg(head(record.version()).as_slice()).arg(value::encode(record));
-        call.arg(self.keys.life(record.end()));
-        self.call(&call).await.map(|_| ())
-    }
-
-    /// Removes the copies, and with a lease the right to create one.
-    pub(crate) async fn kill(&mut self, generation: u64, ids: &[SessionId]) -> Result<(), Fault> {
-        let mut del = redis::cmd("DEL");
-        for id in ids {
-            let _ = del.arg(self.keys.key(generation, id));
-        }
-        Ok(self.connection.send(&del).await.map(|_| ())?)
-    }
-
-    /// Writes activity down in the copy of that version; answers whether that changed it, and
-    /// `None` if there is none.
-    pub(crate) async fn touch(
-        &mut self,
-        generation: u64,
-        id: &SessionId,
-        version: u64,
-        activity: Activity,
-    ) -> Result<Option<bool>, Fault> {
-        let mut call = Script::Touch.call(&[&self.keys.key(generation, id)]);
-        call.arg(head(version).as_slice()).arg(value::touch_fields(activity));
-        call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.keys.life(activity.end));
-        Ok(match self.call(&call).await? {
-            Value::Int(1) => Some(true),
-            Value::Int(2) => Some(false),
-            _ => None,
-        })
-    }
-
     /// Makes sure that the server is the one it was; closes the connection otherwise.
     pub(crate) async fn check(&mut self, asked_at: Moment) -> Result<(), Error> {
         let replication = connector::section(&mut self.connection, "replication").await;
@@ -237,10 +151,6 @@ impl Link {
     pub(crate) fn close(&self) {
         self.connection.give_up();
     }
-
-    async fn call(&mut self, call: &Call) -> Result<Value, Fault> {
-        Ok(self.connection.call(call).await?)
-    }
 }
 
 /// Why a command did not do what it should.
@@ -269,7 +179,7 @@ impl Keys {
         key
     }
 
-    fn life(&self, end: crate::Timestamp) -> u64 {
+    fn life(&self, end: Timestamp) -> u64 {
         crate::store::redis::life(end, &self.clock)
     }
 }

@@ -10,6 +10,11 @@ use crate::{
 /// `R` and 16 hex digits.
 pub(super) const HEAD_LEN: usize = 17;
 const RECORD: u8 = b'R';
+/// Before the activity that the database has, at the end of a copy.
+#[cfg(feature = "_database")]
+const STORED: &[u8] = b"TRSa";
+#[cfg(feature = "_database")]
+const STORED_LEN: usize = 12;
 const TOMBSTONE: &[u8] = b"T";
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -28,6 +33,28 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
     bytes.extend_from_slice(&head(record.version));
     record.append_to(&mut bytes);
     bytes
+}
+
+/// A copy of a record that a database keeps: with the activity that the database has, which goes
+/// there far more seldom than to the copy.
+#[cfg(feature = "_database")]
+pub(super) fn encode_copy(record: &Record) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD_LEN + record.encoded_len() + STORED_LEN);
+    bytes.extend_from_slice(&head(record.version));
+    record.append_to(&mut bytes);
+    bytes.extend_from_slice(STORED);
+    bytes.extend_from_slice(&record.last_activity().as_millis().to_be_bytes());
+    bytes
+}
+
+/// The same of one of before, which does not end with that activity.
+#[cfg(feature = "_database")]
+pub(super) fn decode_copy(mut bytes: Bytes) -> Result<Option<Record>, Error> {
+    let end = bytes.len().saturating_sub(STORED_LEN);
+    if bytes.get(end..).is_some_and(|tail| tail.starts_with(STORED)) {
+        bytes.truncate(end);
+    }
+    decode(bytes)
 }
 
 /// The record, or none where a session was killed.
@@ -83,6 +110,20 @@ mod tests {
             let record = Record { version, ..Record::example() };
             assert_eq!(decode(encode(&record).into()).unwrap(), Some(record));
         }
+    }
+
+    #[cfg(feature = "_database")]
+    #[test]
+    fn a_copy_is_read_with_and_without_the_activity_that_the_database_has() {
+        let record = Record::example();
+        let (copy, before) = (encode_copy(&record), encode(&record));
+        assert_eq!(copy.len(), before.len() + STORED_LEN);
+        assert_eq!(copy[copy.len() - 8..], record.last_activity().as_millis().to_be_bytes());
+        for bytes in [copy.clone(), before] {
+            assert_eq!(decode_copy(bytes.into()).unwrap().as_ref(), Some(&record));
+        }
+        let cut = Bytes::copy_from_slice(&copy[..copy.len() - 1]);
+        assert_eq!(decode_copy(cut).unwrap_err().kind(), ErrorKind::Corrupt);
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use crate::two_instances::{
-    Instance, Settings, TwoInstances, answer, asking, copying, is_dead, learn_again, learn_nothing,
-    learn_what_is_held, move_to, replica_of, value,
+    Instance, Settings, TwoInstances, answer, asking, copying, end_of, is_dead, learn_again,
+    learn_nothing, learn_what_is_held, move_to, replica_of, value,
 };
 use test_support::{Browser, Gate, RedisServer, eventually};
 
 fn patient(settings: &mut Settings) {
-    settings.lease = 20_000;
+    (settings.lease, settings.redis_timeout) = (20_000, 500);
 }
 
 impl TwoInstances {
@@ -54,14 +54,14 @@ async fn a_slow_poll_does_not_undo_what_was_set_aside_meanwhile() {
     let (mut alice, id) = duo.settled().await;
     let before = alice.tab().await;
     learn_nothing(&[&duo.a, &duo.b]).await;
-    duo.pa.set(Gate::Refuse);
+    let late = duo.pa.side_track(end_of(&id), "-ERR not now\r\n");
     alice.get("/logout").await.expect(200);
-    duo.pa.set(Gate::Pass);
     learn_what_is_held(&duo.a).await;
     assert!(duo.a.status().await.believed && duo.is_copied_still(&id).await);
     for _ in 0..3 {
         assert!(is_dead(&duo.a, &before).await);
     }
+    late.drop_it();
     learn_again(&[&duo.a, &duo.b]).await;
     duo.is_dead_at_rest(&before).await;
 }
@@ -82,9 +82,8 @@ async fn a_slow_poll_does_not_take_back_a_newer_generation() {
     })
     .await;
     let (seq, generation) = duo.epoch().await;
-    duo.pa.set(Gate::Refuse);
+    let late = duo.pa.side_track(end_of(&id), "-ERR not now\r\n");
     alice.get("/logout").await.expect(200);
-    duo.pa.set(Gate::Pass);
     // By a connection that was greeted before the old answer is taken in.
     assert!(is_dead(&duo.a, &before).await);
     learn_what_is_held(&duo.a).await;
@@ -94,6 +93,7 @@ async fn a_slow_poll_does_not_take_back_a_newer_generation() {
     for _ in 0..3 {
         assert!(is_dead(&duo.a, &before).await);
     }
+    late.drop_it();
     learn_again(&[&duo.a, &duo.b]).await;
     duo.is_dead_at_rest(&before).await;
     assert_eq!(duo.epoch().await.0, seq, "an old answer was no reason for a bump");

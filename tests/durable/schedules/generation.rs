@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::two_instances::{Settings, TwoInstances, answer, asking, dies_within, is_dead, value};
+use crate::two_instances::{
+    Settings, TwoInstances, answer, asking, dies_within, end_of, is_dead, value,
+};
 use test_support::{Browser, Gate, eventually};
 
 /// Believes for so long that what is right at once is so by no lease that has run out.
@@ -162,8 +164,10 @@ async fn the_instance_of_a_refused_push_does_not_believe_redis_once_it_answers_a
     a_hears_nothing(&duo).await;
     duo.b.hold("poll-answer").await;
     duo.b.reached("poll-answer").await;
-    duo.unpushed_on_a(&alice, "/logout").await;
-    duo.pa.set(Gate::Pass);
+    // By no lost connection, after which nothing would be believed.
+    let late = duo.pa.side_track(end_of(&id), "-ERR not now\r\n");
+    duo.a.with_cookies_of(&alice).await.get("/logout").await.expect(200);
+    assert!(late.is_reached());
     let mut bob = duo.a.browser().await;
     bob.get("/update:n,login:bob").await.expect(200);
     // Bob's copy shows that A reads from Redis, where Alice's still stands.
@@ -175,6 +179,7 @@ async fn the_instance_of_a_refused_push_does_not_believe_redis_once_it_answers_a
     for _ in 0..20 {
         assert!(is_dead(&duo.a, &alice).await, "alive on A after a poll");
     }
+    late.drop_it();
     duo.b.release("poll-answer").await;
     duo.is_at_rest().await;
     assert!(is_dead(&duo.b, &alice).await, "alive on B after all");

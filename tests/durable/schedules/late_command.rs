@@ -1,7 +1,7 @@
 //! The durable store, schedules 23 to 29: what is late at Redis, and what the journal says of it.
 
 use crate::two_instances::{
-    Settings, TwoInstances, answer, asking, fill, is_dead, learn_again, learn_nothing,
+    Settings, TwoInstances, answer, asking, end_of, fill, is_dead, learn_again, learn_nothing,
     learn_what_is_held, put, soon_without_redis, value,
 };
 use test_support::{Browser, Gate, Held, Matching, eventually};
@@ -32,11 +32,6 @@ impl TwoInstances {
             assert!(is_dead(instance, before).await);
         }
     }
-}
-
-/// A removal of that session's copy.
-fn kill(id: &str) -> Matching {
-    Matching::command("DEL").containing(id)
 }
 
 /// Schedule 23.
@@ -126,7 +121,7 @@ async fn a_save_an_end_and_a_fill_that_arrive_in_every_order() {
         duo.is_held_or_told(&saved).await;
         // Over another connection than the one that stands still.
         duo.a.believes().await;
-        let ended = duo.pa.hold(kill(&id));
+        let ended = duo.pa.hold(end_of(&id));
         alice.get("/logout").await.expect(200);
         duo.is_held_or_told(&ended).await;
         let mut late = [Some(filled), Some(saved), Some(ended)];

@@ -297,7 +297,7 @@ async fn whoever_comes_in_time_is_signed_in_also_if_the_copy_is_lost() {
 fn touch(id: &str) -> Matching {
     let script = redis::Script::new(include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/src/store/redis/lua/touch.lua"
+        "/src/store/redis/lua/copy_touch.lua"
     )));
     Matching::script(script.get_hash()).containing(id)
 }

@@ -104,6 +104,11 @@ pub fn put() -> Matching {
     Matching::script(script.get_hash())
 }
 
+/// The command that tells of the end of that session.
+pub fn end_of(id: &str) -> Matching {
+    Matching::command("DEL").containing(id)
+}
+
 /// A batch of writes in which that session is.
 pub fn write_of(id: &str) -> Matching {
     Matching::part("trs_write_1").containing(id)

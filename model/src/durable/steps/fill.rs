@@ -65,15 +65,27 @@ impl Durable {
             // Read and send are one step: a late send is a command late on the wire.
             n.fills[fill] = Fill::default();
             let same = n.instances[i].peer_incarnation == x.incarnation;
-            if n.row_alive && self.connected(n, i) && same {
+            if !n.row_alive && self.reads && self.connected(n, i) && same {
+                self.send_absent(n, x);
+            } else if n.row_alive && self.connected(n, i) && same {
                 let command = Command::Fill { version, saves, token: x.token };
                 self.send(n, i, x.generation, command, Waiter::Nobody);
             }
         } else if n.row_alive {
             n.fills[fill] = Fill { stage: FillStage::Send, version, saves, ..x };
+        } else if self.reads && self.connected(n, i) {
+            n.fills[fill] = Fill::default();
+            self.send_absent(n, x);
         } else {
             n.fills[fill] = Fill::default();
         }
+    }
+
+    /// Under the fence of a copy: the right to fill is given back with it.
+    fn send_absent(&self, n: &mut State, fill: Fill) {
+        let Fill { instance, generation, token, .. } = fill;
+        let command = Command::Absent { token, instance };
+        self.send(n, instance as usize, generation, command, Waiter::Nobody);
     }
 
     fn send_fill(&self, n: &mut State, fill: usize) {

@@ -4,6 +4,7 @@ mod clock;
 mod connection;
 mod fill;
 mod instance;
+mod read;
 mod redis;
 mod sweep;
 mod wire;
@@ -31,6 +32,9 @@ impl<'a> Steps<'a> {
         self.tick();
         for instance in 0..self.model.instances {
             self.instance(instance);
+            if self.model.reads {
+                self.read(instance);
+            }
         }
         for fill in 0..self.model.fills {
             self.fill(fill);

@@ -71,9 +71,11 @@ impl Steps<'_> {
         let place = (node as u8, generation as u8);
         match self.from.nodes[node].entries[generation] {
             Entry::Empty => {}
-            Entry::Lease(_) => self.step(Label::ExpireLease(place.0, place.1), |n| {
-                n.nodes[node].entries[generation] = Entry::Empty;
-            }),
+            Entry::Lease(_) | Entry::Absent => {
+                self.step(Label::ExpireLease(place.0, place.1), |n| {
+                    n.nodes[node].entries[generation] = Entry::Empty;
+                })
+            }
             Entry::Record { .. } | Entry::Tombstone { .. } => {
                 if self.model.may(self.from, Fault::Eviction) {
                     self.step(Label::Evict(place.0, place.1), |n| {

@@ -70,6 +70,31 @@ fn what_was_set_aside_stays_so_until_a_poll_that_began_later_does_not_name_it() 
 }
 
 #[test]
+fn no_copy_is_believed_after_redis_was_out_of_sight_until_a_poll_that_began_later() {
+    let mut trust = trusting();
+    trust.lost_sight(at(1_050));
+    let believed = |trust: &Trust| trust.vouched(&id(), &peer(1_100), at(1_110)).is_some();
+    assert!(!believed(&trust) && !trust.holds(at(1_110)));
+    let stretched = trust.stretched(&id(), &peer(1_100), at(1_110), LEASE);
+    assert_eq!(stretched, Some(7), "nothing better can be had while the database is away");
+    let _ = trust.learn(&epoch(1, 7), Some([]), at(1_050), at(1_100));
+    assert!(!believed(&trust), "in the same millisecond too: which was first is not known");
+    let _ = trust.learn(&epoch(1, 7), Some([]), at(1_051), at(1_100));
+    assert!(believed(&trust) && trust.holds(at(1_110)));
+}
+
+#[test]
+fn more_set_aside_than_there_is_room_for_ends_all_trust_until_the_next_poll() {
+    let mut trust = trusting();
+    for _ in 0..=SET_ASIDE_MAX {
+        trust.set_aside(id(), at(1_050));
+    }
+    assert!(!trust.holds(at(1_060)));
+    let _ = trust.learn(&epoch(1, 7), Some([]), at(1_070), at(1_080));
+    assert!(trust.holds(at(1_090)));
+}
+
+#[test]
 fn a_late_answer_takes_neither_the_generation_nor_the_lease_back() {
     let mut trust = trusting();
     trust.adopt(&epoch(2, 8), at(1_100));

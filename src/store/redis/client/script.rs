@@ -21,6 +21,8 @@ pub(in crate::store::redis) enum Script {
     Put,
     #[cfg(feature = "_database")]
     Fill,
+    #[cfg(feature = "_database")]
+    CopyTouch,
 }
 
 /// What records need that are kept by Redis alone.
@@ -38,7 +40,8 @@ pub(in crate::store::redis) const RECORDS: &[Script] = &[
 pub(in crate::store::redis) const ENTRIES: &[Script] = &[Script::EntryTake, Script::EntryFill];
 /// What copies need of records that a database keeps.
 #[cfg(feature = "_database")]
-pub(in crate::store::redis) const COPIES: &[Script] = &[Script::Put, Script::Fill, Script::Touch];
+pub(in crate::store::redis) const COPIES: &[Script] =
+    &[Script::Put, Script::Fill, Script::CopyTouch];
 
 /// One call of a script by its hash, and the script itself in case the server has forgotten it.
 #[derive(Debug)]
@@ -84,6 +87,8 @@ impl Script {
             Self::Put => source!("put.lua"),
             #[cfg(feature = "_database")]
             Self::Fill => source!("fill.lua"),
+            #[cfg(feature = "_database")]
+            Self::CopyTouch => source!("copy_touch.lua"),
         }
     }
 }

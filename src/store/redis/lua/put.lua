@@ -1,7 +1,8 @@
 -- Brings a copy up to date with the database, and never makes one: what is late finds nothing.
 -- KEYS: the copy. ARGV: the head of the new value ("R" and 16 hex digits of version), the value,
 -- its life in ms.
--- 1: replaced; 0: there was none, or one as new; a lease, or what is no copy, is removed.
+-- 1: replaced; 0: there was none, or one as new; a lease, a note that there is nothing, or
+-- what is no copy, is removed.
 local head = redis.call('GETRANGE', KEYS[1], 0, 16)
 if head == '' then
   return 0

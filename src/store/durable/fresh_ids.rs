@@ -1,0 +1,88 @@
+//! Ids that this instance has begun to create, and does not know yet whether it did.
+//!
+//! Nobody else can ask for them: whoever is to use one hears of it when it is created for sure. So
+//! only their maker could write down in Redis that there is nothing, and must not.
+//!
+//! Specified in `docs/protocol.md`, section 3.2.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{clock::moment::Moment, session::token::SessionId};
+
+/// Far longer than anybody waits for a session that is to begin.
+const KEPT: Duration = Duration::from_secs(10 * 60);
+/// Past that nothing is said of any id for as long.
+const IDS_MAX: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub(super) struct FreshIds(Mutex<Ids>);
+
+#[derive(Debug, Default)]
+struct Ids {
+    begun: HashMap<SessionId, Moment>,
+    overflowed: Option<Moment>,
+}
+
+impl FreshIds {
+    /// Its creation begins; whether it is the first attempt.
+    pub(super) fn begin(&self, id: SessionId, now: Moment) -> bool {
+        let mut ids = self.lock();
+        if ids.begun.len() >= IDS_MAX {
+            ids.begun.retain(|_, begun| begun.age(now) < KEPT);
+        }
+        if ids.begun.len() >= IDS_MAX {
+            ids.overflowed = Some(now);
+            ids.begun.clear();
+        }
+        ids.begun.insert(id, now).is_none()
+    }
+
+    /// It is known whether it is there.
+    pub(super) fn end(&self, id: &SessionId) {
+        let _ = self.lock().begun.remove(id);
+    }
+
+    /// Whether it may be created at any time.
+    pub(super) fn may_come(&self, id: &SessionId, now: Moment) -> bool {
+        let ids = self.lock();
+        let recent = |moment: &Moment| moment.age(now) < KEPT;
+        ids.begun.get(id).is_some_and(recent) || ids.overflowed.as_ref().is_some_and(recent)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ids> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{session::token::Token, store::durable::fresh_ids::*};
+
+    fn id() -> SessionId {
+        Token::generate().unwrap().id()
+    }
+
+    #[test]
+    fn an_id_may_come_until_its_outcome_is_known_or_nobody_waits_any_longer() {
+        let (ids, one, other) = (FreshIds::default(), id(), id());
+        let at = Moment::from_millis;
+        assert!(ids.begin(one, at(0)) && !ids.begin(one, at(1)));
+        assert!(ids.may_come(&one, at(1)) && !ids.may_come(&other, at(1)));
+        assert!(ids.may_come(&one, at(600_000)) && !ids.may_come(&one, at(600_001)));
+        ids.end(&one);
+        assert!(!ids.may_come(&one, at(2)));
+    }
+
+    #[test]
+    fn where_there_are_too_many_any_may_come_for_a_while() {
+        let (ids, at) = (FreshIds::default(), Moment::from_millis);
+        for _ in 0..=IDS_MAX {
+            let _ = ids.begin(id(), at(0));
+        }
+        assert!(ids.may_come(&id(), at(1)) && !ids.may_come(&id(), at(600_000)));
+    }
+}
