@@ -16,6 +16,7 @@ if [ "${1:-all}" = all ]; then
   needs redis-server redis-server
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || needs postgres postgresql
   needs psql postgresql-client
+  PATH="$PATH:/usr/sbin" needs pgbouncer pgbouncer
   needs sqlite3 sqlite3
   needs chromium chromium
   needs chromedriver chromium-driver

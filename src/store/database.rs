@@ -14,7 +14,6 @@
 //! | `renewal` | the two steps of a renewal |
 //! | `takeover` | invalidates all copies when a database store takes over from a durable one |
 //! | `migration` | numbered schema steps |
-//! | `pool` | idle connections |
 //! | `health` | whether the database answers |
 //! | `failure` | errors of both engines |
 //! | `sqlite` | SQLite |
@@ -40,7 +39,6 @@ mod failure;
 mod group_commit;
 mod health;
 mod migration;
-mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub(crate) mod renewal;
@@ -75,8 +73,13 @@ pub(crate) use crate::store::database::write::{
 ///   what is written here while it runs. One after the other is fine.
 /// - SQLite: several processes of one machine may share the file. It does not belong on a network
 ///   file system, and must not be replaced or deleted while a process has it open.
-/// - PostgreSQL behind a pooler that hands out connections by transaction: the pooler has to know
-///   prepared statements, as PgBouncer does from 1.21 on.
+/// - PostgreSQL behind a pooler that hands out connections by transaction, such as PgBouncer, is
+///   found out and works: no statement is prepared then, which costs the server some time each. A
+///   store with Redis in front hears of changes at its next poll, since LISTEN does not pass. Give
+///   the database user a `statement_timeout`: the pooler keeps ours away from the server for
+///   writes. One warning says so.
+/// - A PostgreSQL that only reads, as after a failover whose name is late, is left at once: each
+///   connection that was made before is closed, and new ones are tried once a second.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]

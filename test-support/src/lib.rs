@@ -55,7 +55,7 @@ pub use matching::Matching;
 pub use monitor::{Command, Monitor, Source, names};
 pub use outage::Outage;
 pub use pg_proxy::PgProxy;
-pub use postgres::{Database, PostgresBuilder, PostgresServer};
+pub use postgres::{Database, PgBouncer, PostgresBuilder, PostgresServer};
 pub use process::{ServerProcess, announce, asked_to_serve};
 pub use proxy::{FaultProxy, Mode};
 pub use raw_connection::{RawConnection, get as raw_get, raw};

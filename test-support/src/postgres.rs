@@ -1,6 +1,7 @@
 //! A real PostgreSQL server: one for all tests of a test binary, or one of a test's own.
 
 mod database;
+mod pgbouncer;
 mod programs;
 mod reaper;
 
@@ -16,6 +17,7 @@ use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 pub use self::database::Database;
+pub use self::pgbouncer::PgBouncer;
 use self::programs::{owner, program};
 use self::reaper::Reaper;
 use super::child::{Child, User, command_of};

@@ -1,6 +1,8 @@
 //! Sessions in a SQLite file and in PostgreSQL: the contract, and what becomes of it when files and
 //! servers fail.
 
+mod connections;
+mod pooler;
 mod postgres;
 mod sqlite;
 use std::{

@@ -188,6 +188,11 @@ impl Database {
         self.0.engine.pool()
     }
 
+    /// Whether requests wait for a connection that does not come.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.0.engine.is_starved()
+    }
+
     /// Tells other processes that there is something new, where the database can; best effort.
     pub(crate) async fn announce(&self) {
         self.0.engine.announce().await;

@@ -55,6 +55,11 @@ impl DatabaseConfig {
     /// The most connections; of SQLite those that read, beside the one that writes. More where
     /// requests wait for one although the database has time. From 1 to 1,024. Defaults to 8.
     ///
+    /// From 2 on one of them is kept for what ends an overload, such as the health check and the
+    /// poll of a store with Redis in front, which never wait behind requests. From 3 on such a
+    /// store keeps another one on PostgreSQL to hear of changes at once; below it learns of them at
+    /// its next poll. A connection ends after 10 minutes without use, and after 30 in any case.
+    ///
     /// ```
     /// # use tower_redis_session::DatabaseConfig;
     /// let config = DatabaseConfig::new("postgres://127.0.0.1/shop").pool_size(4);
@@ -68,6 +73,11 @@ impl DatabaseConfig {
     /// How long one read, or one write from its start to its end, may take, the wait for a
     /// connection included. Longer where the disk is slow. From 10 ms to 1 minute. Defaults to
     /// 600 ms.
+    ///
+    /// PostgreSQL keeps it too, so that nothing waits there for somebody who has given up: each
+    /// connection sets `statement_timeout` and `idle_in_transaction_session_timeout` to it and
+    /// `lock_timeout` to half of it. What the address sets itself, as in
+    /// `?options=-c%20lock_timeout%3D200`, stays.
     ///
     /// ```
     /// # use tower_redis_session::DatabaseConfig;

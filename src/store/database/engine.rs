@@ -19,9 +19,9 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Engine {
     #[cfg(feature = "sqlite")]
-    Sqlite(Sqlite),
+    Sqlite(Box<Sqlite>),
     #[cfg(feature = "postgres")]
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 /// The same call to whichever it is.
@@ -41,9 +41,11 @@ impl Engine {
         config.check()?;
         Ok(match config.address()? {
             #[cfg(feature = "sqlite")]
-            Address::Sqlite(url) => Self::Sqlite(Sqlite::new(url, config, journal)?),
+            Address::Sqlite(url) => Self::Sqlite(Box::new(Sqlite::new(url, config, journal)?)),
             #[cfg(feature = "postgres")]
-            Address::Postgres(url) => Self::Postgres(Postgres::new(url, config, journal)?),
+            Address::Postgres(url) => {
+                Self::Postgres(Box::new(Postgres::new(url, config, journal)?))
+            }
         })
     }
 
@@ -107,6 +109,16 @@ impl Engine {
 
     pub(super) fn pool(&self) -> (u32, u32) {
         each!(self, engine => engine.pool())
+    }
+
+    /// Whether requests wait for a connection that does not come.
+    pub(super) fn is_starved(&self) -> bool {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => postgres.is_starved(),
+        }
     }
 
     pub(super) async fn announce(&self) {

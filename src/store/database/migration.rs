@@ -12,13 +12,16 @@ pub(super) fn check(found: Option<i64>) -> Result<(), Error> {
         Some(newer) if newer > SCHEMA_VERSION => {
             Err(misconfigured("the tables are of a newer version of this crate"))
         }
-        Some(_) => Err(misconfigured("the tables are of an older version: run migrate()")),
+        Some(_) => Err(misconfigured("the tables are of an older version: call migrate()")),
         None => Err(no_tables()),
     }
 }
 
+pub(super) const NO_TABLES: &str =
+    "the tables of the session store are not there: call migrate() once";
+
 pub(super) fn no_tables() -> Error {
-    misconfigured("the tables of the session store are not there: run migrate()")
+    misconfigured(NO_TABLES)
 }
 
 /// The steps that are still to be done, with their numbers.

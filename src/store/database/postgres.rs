@@ -1,5 +1,9 @@
 //! PostgreSQL: a batch of writes is one call of a procedure, and one round trip.
 //!
+//! Connections are of three kinds, together never more than the pool's size: those of requests, one
+//! for what ends an overload (the poll, a new generation, the check), so that it never waits behind
+//! requests, and one that listens.
+//!
 //! | file | holds |
 //! |---|---|
 //! | `schema` | tables and procedures |
@@ -8,52 +12,62 @@
 //! | `read` | reads |
 //! | `notify` | LISTEN and NOTIFY: a poll comes sooner |
 //! | `listener` | the connection that listens |
-//! | `failure` | errors of PostgreSQL |
+//! | `lane` | statements that wait for a connection, and their answers |
+//! | `queue` | the queue of these |
+//! | `worker` | the tasks that execute them |
+//! | `pool` | the library's pool |
+//! | `server` | how the server is reached, which connections are good |
+//! | `statement` | a statement, prepared or as text |
+//! | `failure` | what an answer of PostgreSQL means |
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use sqlx::{
-    ConnectOptions, Connection,
-    postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow},
-};
-use tokio::{sync::Mutex, time::timeout_at};
+use sqlx::postgres::PgRow;
+use tokio::sync::Mutex;
 
 use crate::{
     error::{ConfigError, Error},
     store::database::{
-        config::{DatabaseConfig, fault},
-        failure::late,
-        pool::{Pool, PoolSlot},
+        config::DatabaseConfig,
         postgres::{
             failure::{Failure, typed},
+            lane::Lane,
             listener::Listener,
+            server::Server,
+            statement::Statement,
         },
     },
 };
 
 mod batch;
 mod failure;
+mod lane;
 mod listener;
 mod notify;
+mod pool;
 mod procedures;
+mod queue;
 mod read;
 mod schema;
+mod server;
+mod statement;
+mod worker;
 
 /// Batches that may be under way at the same time. More would make each of them smaller.
 const BATCHES_MAX: u32 = 4;
-/// A connection that was idle for less is taken as it is: to ask it first would be a second trip.
-const IDLE_UNCHECKED: Duration = Duration::from_secs(1);
-
-type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
 
 /// How the server is reached.
 pub(super) struct Postgres {
-    options: PgConnectOptions,
-    connections: Pool<PgConnection>,
-    listener: Mutex<Listener>,
+    server: Arc<Server>,
+    requests: Lane,
+    /// For what ends an overload; without it that waits beside requests.
+    watch: Option<Lane>,
+    /// Without it nothing is heard of before the next poll.
+    listener: Option<Mutex<Listener>>,
     timeout: Duration,
     writers: u32,
     journal: bool,
@@ -65,19 +79,16 @@ impl Postgres {
         config: &DatabaseConfig,
         journal: bool,
     ) -> Result<Self, ConfigError> {
-        // The library's own text may hold a part of the address; it is not passed on.
-        let Ok(options) = url.parse::<PgConnectOptions>() else {
-            return fault("is not postgres://user@host:port/database");
-        };
-        let name = options.get_application_name().unwrap_or("tower-redis-session").to_owned();
-        // Nothing of ours is a floating point number, and some poolers know no such setting.
-        let options = options.disable_statement_logging().extra_float_digits(None);
+        let timeout = config.timeout;
+        let server = Server::new(url, timeout)?;
+        let Shares { requests, watches, listens } = Shares::of(config.pool_size, journal);
         Ok(Self {
-            options: options.application_name(&name),
-            connections: Pool::new(config.pool_size),
-            listener: Mutex::default(),
-            timeout: config.timeout,
-            writers: config.pool_size.min(BATCHES_MAX),
+            requests: Lane::new(&server, requests, timeout),
+            watch: watches.then(|| Lane::new(&server, 1, timeout)),
+            listener: listens.then(Mutex::default),
+            server,
+            timeout,
+            writers: requests.min(BATCHES_MAX),
             journal,
         })
     }
@@ -87,65 +98,53 @@ impl Postgres {
     }
 
     pub(super) fn pool(&self) -> (u32, u32) {
-        self.connections.state()
+        let (open, idle) = self.requests.state();
+        let (others, idle_others) = self.watch.as_ref().map_or((0, 0), Lane::state);
+        let listens = self.listener.as_ref().is_some_and(|listener| {
+            listener.try_lock().map_or(true, |listener| listener.0.is_some())
+        });
+        (open + others + u32::from(listens), idle + idle_others)
     }
 
-    /// A connection that is open, as far as one can know without a trip for each use.
-    async fn connection(&self) -> Result<PoolSlot<'_, PgConnection>, Failure> {
-        let mut slot = self.connections.take().await;
-        if slot.since().elapsed() > IDLE_UNCHECKED {
-            let answered = match slot.connection() {
-                Some(connection) => connection.ping().await.is_ok(),
-                None => true,
-            };
-            if !answered {
-                slot.discard();
-                self.connections.clear();
-            }
-        }
-        if slot.connection().is_some() {
-            return Ok(slot);
-        }
-        let connection = self.options.connect().await.map_err(Failure::of_connecting)?;
-        Ok(slot.with(connection))
+    /// Whether requests wait for a connection that does not come.
+    pub(super) fn is_starved(&self) -> bool {
+        self.requests.is_starved()
     }
 
-    /// The answer to a statement, by `deadline`. A connection that was lost is closed hard, with
-    /// those that wait.
-    async fn call(&self, deadline: Instant, query: Query<'_>) -> Result<Vec<PgRow>, Failure> {
-        // Part of the time is kept for the work, so that a server that cannot be reached is told
-        // apart from one that does not answer.
-        let connected_by = deadline - self.timeout / 4;
-        let connected = timeout_at(connected_by.into(), self.connection()).await;
-        let mut slot = connected.unwrap_or_else(|_| Err(Failure::refused(late())))?;
-        let connection = slot.connection().ok_or_else(|| Failure::refused(late()))?;
-        match timeout_at(deadline.into(), query.fetch_all(connection)).await {
-            Ok(Ok(rows)) => {
-                slot.give_back();
-                Ok(rows)
-            }
-            Ok(Err(error)) => {
-                let failure = Failure::of(error);
-                if failure.lost {
-                    self.connections.clear();
-                } else {
-                    slot.give_back();
-                }
-                Err(failure)
-            }
-            Err(_) => Err(Failure::unknown(late())),
-        }
+    fn watch(&self) -> &Lane {
+        self.watch.as_ref().unwrap_or(&self.requests)
     }
 
-    /// The answer to a statement that changes nothing: asked once more on a new connection if one
-    /// was lost.
-    async fn ask<'q>(&self, query: impl Fn() -> Query<'q>) -> Result<Vec<PgRow>, Error> {
+    /// The answer to a statement of a request that changes nothing.
+    async fn ask(&self, query: impl Fn() -> Statement) -> Result<Vec<PgRow>, Error> {
+        self.ask_by(&self.requests, query).await
+    }
+
+    /// Asked once more on a new connection if one was lost.
+    async fn ask_by(
+        &self,
+        lane: &Lane,
+        query: impl Fn() -> Statement,
+    ) -> Result<Vec<PgRow>, Error> {
         let deadline = self.deadline();
-        let answer = match self.call(deadline, query()).await {
-            Err(failure) if failure.lost => self.call(deadline, query()).await,
+        let answer = match lane.call(deadline, query()).await {
+            Err(failure) if failure.lost() || failure.again => lane.call(deadline, query()).await,
             answer => answer,
         };
         answer.map_err(|failure| failure.error)
+    }
+
+    /// The answer to a statement that changes something: once more only if nothing was done.
+    async fn tell(
+        &self,
+        lane: &Lane,
+        statement: impl Fn() -> Statement,
+    ) -> Result<Vec<PgRow>, Failure> {
+        let deadline = self.deadline();
+        match lane.call(deadline, statement()).await {
+            Err(failure) if failure.again => lane.call(deadline, statement()).await,
+            answer => answer,
+        }
     }
 
     fn deadline(&self) -> Instant {
@@ -153,13 +152,51 @@ impl Postgres {
     }
 }
 
+/// How many connections there are of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shares {
+    requests: u32,
+    watches: bool,
+    listens: bool,
+}
+
+impl Shares {
+    /// Of the smallest pools requests get what there is first, then the poll.
+    fn of(pool_size: u32, journal: bool) -> Self {
+        let (watches, listens) = (pool_size > 1, pool_size > 2 && journal);
+        Self { requests: pool_size - u32::from(watches) - u32::from(listens), watches, listens }
+    }
+}
+
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (address, (open, idle)) = (self.server.address(), self.pool());
         let mut debug = f.debug_struct("Postgres");
         debug
-            .field("host", &self.options.get_host())
-            .field("port", &self.options.get_port())
-            .field("database", &self.options.get_database());
-        debug.field("connections", &self.connections).finish_non_exhaustive()
+            .field("host", &address.get_host())
+            .field("port", &address.get_port())
+            .field("database", &address.get_database());
+        debug.field("open", &open).field("idle", &idle).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::database::postgres::*;
+
+    #[test]
+    fn no_kind_of_connection_is_beyond_the_size_of_the_pool() {
+        for (size, journal, requests, watches, listens) in [
+            (1, true, 1, false, false),
+            (2, true, 1, true, false),
+            (3, true, 1, true, true),
+            (8, true, 6, true, true),
+            (1, false, 1, false, false),
+            (2, false, 1, true, false),
+            (8, false, 7, true, false),
+        ] {
+            let shares = Shares::of(size, journal);
+            assert_eq!(shares, Shares { requests, watches, listens }, "{size}");
+        }
     }
 }

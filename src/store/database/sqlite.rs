@@ -4,6 +4,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `open` | files and connections |
+//! | `pool` | idle connections |
 //! | `schema` | tables |
 //! | `transaction` | one write of a transaction |
 //! | `statements` | statements on a session's row |
@@ -27,9 +28,11 @@ use crate::{
     store::database::{
         config::DatabaseConfig,
         failure::late,
-        pool::Pool,
         row::Epoch,
-        sqlite::failure::{is_busy, is_rolled_back, typed},
+        sqlite::{
+            failure::{is_busy, is_rolled_back, typed},
+            pool::Pool,
+        },
         write::{Batch, Executed, Failed, WriteFault},
     },
 };
@@ -37,6 +40,7 @@ use crate::{
 mod failure;
 mod maintenance;
 mod open;
+mod pool;
 mod read;
 mod renewal;
 mod schema;
@@ -52,6 +56,8 @@ pub(super) struct Sqlite {
     /// Taken out while it is in use: what is dropped on the way is closed and so rolled back.
     writer: Mutex<Option<SqliteConnection>>,
     readers: Pool<SqliteConnection>,
+    /// Of one: for the poll, which never waits behind requests.
+    watch: Pool<SqliteConnection>,
     timeout: Duration,
     journal: bool,
 }
@@ -62,12 +68,14 @@ impl Sqlite {
         config: &DatabaseConfig,
         journal: bool,
     ) -> Result<Self, ConfigError> {
-        let (timeout, readers) = (config.timeout, Pool::new(config.pool_size));
+        let timeout = config.timeout;
+        // Of one reader alone there is no share to give away; a file takes one more.
+        let (readers, watch) = (Pool::new(config.pool_size.max(2) - 1), Pool::new(1));
         let writing = open::options(url, timeout)?;
         let reading = open::read_only(&writing, timeout);
         let path = writing.get_filename().to_owned();
         let writer = Mutex::default();
-        Ok(Self { path, writing, reading, writer, readers, timeout, journal })
+        Ok(Self { path, writing, reading, writer, readers, watch, timeout, journal })
     }
 
     #[allow(clippy::unused_self, reason = "the other database asks its configuration")]
@@ -76,7 +84,8 @@ impl Sqlite {
     }
 
     pub(super) fn pool(&self) -> (u32, u32) {
-        let (open, idle) = self.readers.state();
+        let (readers, watch) = (self.readers.state(), self.watch.state());
+        let (open, idle) = (readers.0 + watch.0, readers.1 + watch.1);
         match self.writer.try_lock() {
             Ok(writer) if writer.is_none() => (open, idle),
             Ok(_) => (open.saturating_add(1), idle.saturating_add(1)),

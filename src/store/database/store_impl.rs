@@ -151,7 +151,7 @@ impl Store for DatabaseStore {
     fn status(&self) -> Status {
         let (connections, _) = self.database.pool();
         let database = StoreStatus {
-            answers: self.health.answers(Instant::now()),
+            answers: self.health.answers(Instant::now()) && !self.database.is_starved(),
             last_cause: self.health.last_cause(),
             connections,
             pool_size: self.database.pool_size(),

@@ -16,7 +16,11 @@ struct Subject {
 
 impl Subject {
     async fn new(url: String) -> Self {
-        let (config, clock) = (patient(&url), ManualClock::new());
+        Self::of(patient(&url)).await
+    }
+
+    async fn of(config: DatabaseConfig) -> Self {
+        let clock = ManualClock::new();
         let database = Database::new(&config, true, clock.clock()).unwrap();
         database.migrate().await.unwrap();
         Self { database, clock, config }
@@ -290,6 +294,42 @@ async fn the_first_write_without_a_cache_disowns_what_a_cache_holds() {
 fn later() -> Activity {
     let end = Record::example().end().saturating_add(Duration::from_secs(86_400));
     Activity { last_activity: end, idle_deadline: end, end }
+}
+
+/// What ends an overload does not wait behind it.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_poll_a_new_generation_and_a_check_wait_behind_no_request() {
+    let server = test_support::PostgresServer::shared().await;
+    let place = server.database().await;
+    for size in [2, 3, 8] {
+        let subject = Subject::of(patient(&place.url()).pool_size(size)).await;
+        let held = place.clone();
+        let holds = tokio::spawn(async move {
+            held.sql("BEGIN; LOCK TABLE trs_sessions; SELECT pg_sleep(1); COMMIT").await
+        });
+        test_support::eventually("the table is locked", async || {
+            let sleeping = "SELECT count(*) FROM pg_stat_activity \
+                WHERE wait_event = 'PgSleep' AND datname = current_database()";
+            place.sql(sleeping).await == "1"
+        })
+        .await;
+        let (id, database) = (fresh(), subject.database.clone());
+        let requests = (0..40).map(|_| database.read(&id));
+        let requests = futures_util::future::join_all(requests);
+        let polls = async {
+            for _ in 0..5 {
+                let from = subject.database.poll(10).await.unwrap().epoch;
+                let to = Epoch { seq: from.seq + 1, generation: from.seq + 7, ..from.clone() };
+                assert!(subject.database.bump(&from, &to).await.unwrap());
+                subject.database.check().await.unwrap();
+            }
+            assert!(!holds.is_finished(), "behind the requests that wait for the table");
+        };
+        let (read, ()) = tokio::join!(requests, polls);
+        assert!(read.into_iter().all(|row| row.unwrap().is_none()));
+        let _ = holds.await.unwrap();
+    }
 }
 
 #[cfg(feature = "postgres")]

@@ -61,7 +61,19 @@ async fn what_is_saved_at_the_same_time_shares_a_transaction() {
     }
     let transactions = "SELECT count(DISTINCT xmin::text) FROM trs_sessions";
     assert_eq!(database.sql(transactions).await, "64");
+    // The first ones wait, and the others behind them, however slowly they come.
+    let held = database.clone();
+    let holds = tokio::spawn(async move {
+        held.sql("BEGIN; SELECT id FROM trs_sessions FOR UPDATE; SELECT pg_sleep(1); COMMIT").await
+    });
+    eventually("the rows are held", async || {
+        let sleeping = "SELECT count(*) FROM pg_stat_activity \
+            WHERE wait_event = 'PgSleep' AND datname = current_database()";
+        database.sql(sleeping).await == "1"
+    })
+    .await;
     save_together(&store, &ids, 1).await;
+    let _ = holds.await.unwrap();
     let transactions: u32 = database.sql(transactions).await.parse().unwrap();
     assert!(transactions <= 16, "64 saves in {transactions} transactions");
 }

@@ -1,4 +1,4 @@
-//! What an error of the client library or the server means for a session.
+//! What an answer of the server, or of the client library, means: one table.
 
 use std::io;
 
@@ -8,52 +8,193 @@ use crate::{
 };
 
 /// What follows from an error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) error: Error,
     /// The statement may have been executed all the same, or be executed yet.
     pub(super) unknown: bool,
-    /// The connection is of no further use.
-    pub(super) lost: bool,
+    /// What becomes of the connection, and of those that wait beside it.
+    pub(super) connection: Connection,
+    /// Nothing was done, and another connection may do it.
+    pub(super) again: bool,
     /// What was in the statement, or a row that it wanted, is why: another would not fail so.
     pub(super) for_one: bool,
+    /// A pooler that hands out connections by transaction stands between.
+    pub(super) pooler: bool,
 }
+
+/// What is to be done with connections after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// As good as before.
+    Keep,
+    /// Of no further use. Those that were made before are asked before they are used.
+    Close,
+    /// It leads to a server that does not write, and so may all that were made before.
+    CloseAll,
+}
+
+/// Whether the statement was executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Surely not: rolled back, or never begun.
+    NotDone,
+    /// Surely not, and it is worth another try on another connection.
+    Again,
+    /// Nobody knows.
+    Open,
+}
+
+/// A row of the table.
+struct Answer {
+    /// The server's five characters, or their beginning.
+    state: &'static str,
+    kind: ErrorKind,
+    /// For an operator: what is wrong and, where something has to be done, what.
+    text: &'static str,
+    outcome: Outcome,
+    connection: Connection,
+}
+
+const fn answer(
+    state: &'static str,
+    kind: ErrorKind,
+    text: &'static str,
+    outcome: Outcome,
+    connection: Connection,
+) -> Answer {
+    Answer { state, kind, text, outcome, connection }
+}
+
+use Connection::{Close, CloseAll, Keep};
+use ErrorKind::{Invalid, Misconfigured, Unavailable};
+use Outcome::{Again, NotDone, Open};
+
+/// The first that fits counts. What is in no row is `Unavailable`, not done, and the connection
+/// stays. <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+const ANSWERS: &[Answer] = &[
+    answer("28", Misconfigured, "postgresql refuses the user name or password", NotDone, Keep),
+    answer(
+        "3D000",
+        Misconfigured,
+        "the postgresql server does not have that database",
+        NotDone,
+        Keep,
+    ),
+    answer(
+        "42501",
+        Misconfigured,
+        "the postgresql user may not use our tables: \
+         it needs SELECT, INSERT, UPDATE and DELETE on all trs_ tables, EXECUTE on all trs_ \
+         functions, and to make them the right to CREATE",
+        NotDone,
+        Keep,
+    ),
+    answer("42P01", Misconfigured, migration::NO_TABLES, NotDone, Keep),
+    answer("42883", Misconfigured, migration::NO_TABLES, NotDone, Keep),
+    answer("3F000", Misconfigured, migration::NO_TABLES, NotDone, Keep),
+    // A statement that a pooler gave to another connection: never begun.
+    answer("26000", Unavailable, "a pooler stands before postgresql", Again, Close),
+    answer("42P05", Unavailable, "a pooler stands before postgresql", Again, Close),
+    answer(
+        "42",
+        Misconfigured,
+        "the tables of the session store are not as they should be",
+        NotDone,
+        Keep,
+    ),
+    answer(
+        "25006",
+        Unavailable,
+        "the postgresql server only reads: it is a replica",
+        Again,
+        CloseAll,
+    ),
+    answer("25P03", Unavailable, "postgresql ended a connection that was idle", NotDone, Close),
+    answer(
+        "25P04",
+        Unavailable,
+        "postgresql ended a transaction that was too long",
+        NotDone,
+        Close,
+    ),
+    answer("0A000", Unavailable, "the tables were changed while in use", Again, Close),
+    answer("53100", Unavailable, "the disk of the postgresql server is full", NotDone, Keep),
+    answer("53200", Unavailable, "the postgresql server is out of memory", NotDone, Keep),
+    answer("53300", Unavailable, "the postgresql server has no connection left", NotDone, Close),
+    answer("53", Unavailable, "the postgresql server is out of resources", NotDone, Keep),
+    answer("55P03", Unavailable, "another transaction holds the session's row", NotDone, Keep),
+    // By the time-out that we gave the server, or by an operator: during a commit it is open.
+    answer("57014", Unavailable, "postgresql did not finish in time", Open, Keep),
+    answer("57P03", Unavailable, "the postgresql server is starting or stopping", NotDone, Close),
+    answer("57", Unavailable, "the postgresql server ended the connection", Open, Close),
+    answer("08", Unavailable, "the connection to postgresql was lost", Open, Close),
+    answer("58", Unavailable, "the postgresql server cannot use its files", Open, Close),
+    answer("22", Invalid, "postgresql cannot store what the session holds", NotDone, Keep),
+    answer("XX001", Misconfigured, "the postgresql server's files are damaged", NotDone, Keep),
+    answer("XX002", Misconfigured, "the postgresql server's files are damaged", NotDone, Keep),
+];
 
 impl Failure {
     /// An error while a statement was under way.
     pub(super) fn of(error: sqlx::Error) -> Self {
-        let state = state(&error).unwrap_or_default();
-        // Classes 57, operator intervention, and 08, connection: the end of the transaction is
-        // open. With any other word of the server it was rolled back.
-        let answered = error.as_database_error().is_some();
-        let open = state.starts_with("57") || state.starts_with("08");
-        // 57014, a cancelled statement, leaves the connection as it was.
-        let lost = !answered && !is_answer(&error) || open && state != "57014";
+        let Some(state) = state(&error) else {
+            let read = is_answer(&error);
+            let connection = if read { Keep } else { Close };
+            return Self { unknown: true, connection, ..Self::refused(typed(error)) };
+        };
+        let row = row(&state);
+        let (outcome, connection) =
+            row.map_or((NotDone, Keep), |row| (row.outcome, row.connection));
         // A value, a constraint, a row that is locked or was waited for in a circle.
         let for_one = ["22", "23", "40", "55"].iter().any(|class| state.starts_with(class));
-        Self { unknown: open || !answered, lost, for_one, error: typed(error) }
+        let pooler = matches!(state.as_str(), "26000" | "42P05");
+        let (unknown, again) = (outcome == Open, outcome == Again);
+        Self { error: typed(error), unknown, connection, again, for_one, pooler }
     }
 
     /// No connection, and so nothing was done.
     pub(super) fn of_connecting(error: sqlx::Error) -> Self {
+        // PgBouncer's word for a parameter that only a session of one's own can have.
+        let pooler = state(&error).is_some_and(|state| state == "08P01")
+            && error.to_string().contains("startup parameter");
+        if pooler {
+            return Self { pooler, again: true, ..Self::refused(typed(error)) };
+        }
         let foreign = matches!(&error, sqlx::Error::Protocol(_))
             || matches!(&error, sqlx::Error::Io(io) if io.kind() == io::ErrorKind::InvalidData);
         // What a closed connection looks like to the library, in the place of an answer about TLS.
         let closed = error.to_string().contains("SSLRequest: 0x00");
         if foreign && !closed {
             let text = "what answers is not a postgresql server";
-            return Self::refused(Error::new(ErrorKind::Misconfigured, text).because(error));
+            return Self::refused(Error::new(Misconfigured, text).because(error));
         }
         Self::refused(typed(error))
     }
 
     pub(super) fn refused(error: Error) -> Self {
-        Self { error, unknown: false, lost: false, for_one: false }
+        let connection = Keep;
+        Self { error, unknown: false, connection, again: false, for_one: false, pooler: false }
     }
 
     /// No answer within the limit.
     pub(super) fn unknown(error: Error) -> Self {
-        Self { error, unknown: true, lost: false, for_one: false }
+        Self { unknown: true, ..Self::refused(error) }
+    }
+
+    /// Built for a connection of another kind; never sent.
+    pub(super) fn other_form() -> Self {
+        let error = Error::unavailable("a pooler stands before postgresql");
+        Self { again: true, ..Self::refused(error) }
+    }
+
+    pub(super) fn has_no_tables(error: &sqlx::Error) -> bool {
+        state(error)
+            .is_some_and(|state| row(&state).is_some_and(|row| row.text == migration::NO_TABLES))
+    }
+
+    pub(super) fn lost(&self) -> bool {
+        self.connection == Close
     }
 }
 
@@ -76,30 +217,23 @@ fn is_answer(error: &sqlx::Error) -> bool {
 }
 
 pub(super) fn typed(error: sqlx::Error) -> Error {
-    let misconfigured = |text| Error::new(ErrorKind::Misconfigured, text);
-    let unavailable = |text| Error::new(ErrorKind::Unavailable, text);
-    let state = state(&error).unwrap_or_default();
-    let typed = match (state.as_str(), &error) {
-        ("28P01" | "28000", _) => misconfigured("postgresql refuses the user name or password"),
-        ("3D000", _) => misconfigured("the postgresql server does not have that database"),
-        ("42501", _) => misconfigured("the postgresql user may not use our tables"),
-        ("42P01" | "42883" | "3F000", _) => migration::no_tables(),
-        ("25006", _) => unavailable("the postgresql server only reads: it is a replica"),
-        ("53300", _) => unavailable("the postgresql server has no connection left"),
-        ("53100", _) => unavailable("the disk of the postgresql server is full"),
-        ("55P03", _) => unavailable("another transaction holds the session's row"),
-        (state, _) if state.starts_with("22") => {
-            Error::new(ErrorKind::Invalid, "postgresql cannot store what the session holds")
+    let row = state(&error).and_then(|state| row(&state));
+    let typed = match (row, &error) {
+        (Some(row), _) => Error::new(row.kind, row.text),
+        (None, sqlx::Error::Tls(_)) => {
+            Error::new(Misconfigured, "postgresql gives no connection with that TLS")
         }
-        ("XX001" | "XX002", _) => misconfigured("the postgresql server's files are damaged"),
-        (_, sqlx::Error::Tls(_)) => misconfigured("postgresql gives no connection with that TLS"),
-        (_, sqlx::Error::RowNotFound) => crate::store::database::failure::no_epoch(),
-        (state, _) if state.starts_with("42") => {
-            misconfigured("the tables of the session store are not as they should be")
+        (None, sqlx::Error::RowNotFound) => crate::store::database::failure::no_epoch(),
+        (None, sqlx::Error::Encode(_)) => {
+            Error::new(Invalid, "postgresql cannot store what the session holds")
         }
-        _ => unavailable("postgresql is unavailable"),
+        (None, _) => Error::unavailable("postgresql is unavailable"),
     };
     typed.because(error)
+}
+
+fn row(state: &str) -> Option<&'static Answer> {
+    ANSWERS.iter().find(|row| state.starts_with(row.state))
 }
 
 /// The server's five characters.

@@ -1,8 +1,16 @@
 //! The connection that hears what other processes announce.
 
-use sqlx::postgres::PgListener;
-use tokio::time::Instant;
+use std::time::Instant;
 
-/// The connection that listens, while there is one, and when it was last heard of.
+use sqlx::postgres::PgListener;
+
+/// The connection that listens, while there is one.
 #[derive(Default)]
-pub(super) struct Listener(pub(super) Option<(PgListener, Instant)>);
+pub(super) struct Listener(pub(super) Option<Open>);
+
+pub(super) struct Open {
+    pub(super) connection: PgListener,
+    pub(super) made: Instant,
+    /// When it was last heard of.
+    pub(super) heard: Instant,
+}

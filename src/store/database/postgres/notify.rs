@@ -1,14 +1,17 @@
 //! What other processes announce: only so that a poll comes sooner.
 
-use std::time::Duration;
-
-use sqlx::{
-    Executor,
-    postgres::{PgListener, PgPoolOptions},
+use std::{
+    future::pending,
+    time::{Duration, Instant},
 };
-use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::{store::database::postgres::Postgres, sync::backoff::Backoff};
+use sqlx::{Executor, postgres::PgListener};
+use tokio::time::{timeout, timeout_at};
+
+use crate::{
+    store::database::postgres::{Postgres, listener::Open},
+    sync::backoff::Backoff,
+};
 
 const CHANNEL: &str = "trs_news";
 /// Between two attempts to connect: always the same.
@@ -18,22 +21,29 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 impl Postgres {
     pub(in crate::store::database) async fn announce(&self) {
-        let notify = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL);
-        if let Err(failure) = self.call(self.deadline(), notify).await {
+        let notify = || self.server.statement("SELECT pg_notify($1, '')").bind(CHANNEL);
+        if let Err(failure) = self.tell(&self.requests, notify).await {
             tracing::debug!(error = %failure.error, "an announcement was not sent");
         }
     }
 
+    /// Never ends where nothing can be heard: in the smallest pools, and behind a pooler that hands
+    /// out connections by transaction. The poll finds out.
     pub(in crate::store::database) async fn news(&self) {
-        let mut listener = self.listener.lock().await;
+        let Some(listener) = &self.listener else { return pending().await };
+        let mut listener = listener.lock().await;
         let mut backoff = BACKOFF;
         loop {
+            if self.server.is_pooled() {
+                listener.0 = None;
+                return pending().await;
+            }
             // Cancellation safety: what is dropped while it connects is lost and made anew; what
             // is dropped while it waits stays.
-            let Some((open, heard)) = &mut listener.0 else {
+            let Some(open) = &mut listener.0 else {
                 match self.listen().await {
                     Some(open) => {
-                        listener.0 = Some((open, Instant::now()));
+                        listener.0 = Some(open);
                         // Something may have been announced while nobody listened.
                         return;
                     }
@@ -43,38 +53,34 @@ impl Postgres {
                     }
                 }
             };
-            match timeout_at(*heard + SILENCE, open.try_recv()).await {
+            match timeout_at((open.heard + SILENCE).into(), open.connection.try_recv()).await {
                 Ok(Ok(Some(_))) => {
-                    *heard = Instant::now();
-                    while open.next_buffered().is_some() {}
+                    open.heard = Instant::now();
+                    while open.connection.next_buffered().is_some() {}
                     return;
                 }
-                Ok(_) => listener.0 = None,
-                Err(_) => {
-                    let asked = timeout(self.timeout, open.execute("SELECT 1")).await;
-                    if matches!(asked, Ok(Ok(_))) {
-                        *heard = Instant::now();
-                    } else {
-                        listener.0 = None;
-                    }
-                }
+                Err(_) if self.is_alive(open).await => open.heard = Instant::now(),
+                Ok(_) | Err(_) => listener.0 = None,
             }
         }
     }
 
-    async fn listen(&self) -> Option<PgListener> {
+    async fn is_alive(&self, open: &mut Open) -> bool {
+        let asked = timeout(self.timeout, open.connection.execute("SELECT 1")).await;
+        matches!(asked, Ok(Ok(_))) && !self.server.is_condemned(open.made)
+    }
+
+    async fn listen(&self) -> Option<Open> {
         let connect = async {
-            let pool = PgPoolOptions::new()
-                .max_connections(1)
-                .max_lifetime(None)
-                .idle_timeout(None)
-                .acquire_timeout(self.timeout)
-                .connect_lazy_with(self.options.clone());
-            let mut listener = PgListener::connect_with(&pool).await?;
-            listener.eager_reconnect(false);
-            listener.listen(CHANNEL).await?;
-            Ok::<_, sqlx::Error>(listener)
+            let made = Instant::now();
+            let mut connection = PgListener::connect_with(&self.server.pool(1)).await?;
+            if self.server.is_pooled() {
+                return Ok(None);
+            }
+            connection.eager_reconnect(false);
+            connection.listen(CHANNEL).await?;
+            Ok::<_, sqlx::Error>(Some(Open { connection, made, heard: Instant::now() }))
         };
-        timeout(self.timeout, connect).await.ok()?.ok()
+        timeout(self.timeout, connect).await.ok()?.ok()?
     }
 }

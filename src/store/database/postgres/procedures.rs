@@ -9,6 +9,7 @@ use crate::{
         postgres::{
             Postgres,
             batch::{Lines, outcomes},
+            server::limits,
         },
         row::{Epoch, corrupt, millis},
         write::{Batch, Executed, Failed, WriteFault},
@@ -28,35 +29,34 @@ impl Postgres {
         let cleared: Vec<_> = batch.clears.iter().map(|(id, _)| id.to_string()).collect();
         let up_to: Vec<_> = batch.clears.iter().map(|(_, version)| version.cast_signed()).collect();
         // Below our own limit, so that the server's word is heard: nothing was stored.
-        let lock_timeout = self.timeout / 2;
-        let call = sqlx::query(CALL)
-            .bind(&lines.writes)
-            .bind(&lines.ids)
-            .bind(&lines.others)
-            .bind(&lines.expected)
-            .bind(&lines.versions)
-            .bind(&lines.created)
-            .bind(&lines.activities)
-            .bind(&lines.deadlines)
-            .bind(&lines.ends)
-            .bind(&lines.users)
-            .bind(&lines.epochs)
-            .bind(&lines.limits)
-            .bind(&lines.bodies)
-            .bind(&cleared)
-            .bind(&up_to)
-            .bind(self.journal)
-            .bind(millis(now))
-            .bind(lock_timeout.as_millis().to_string());
-        let rows = self.call(self.deadline(), call).await.map_err(|failure| {
+        let lock_timeout = limits(self.timeout)[1].to_string();
+        let call = || {
+            self.server
+                .lone_statement(CALL)
+                .bind(&lines.writes)
+                .bind(&lines.ids)
+                .bind(&lines.others)
+                .bind(&lines.expected)
+                .bind(&lines.versions)
+                .bind(&lines.created)
+                .bind(&lines.activities)
+                .bind(&lines.deadlines)
+                .bind(&lines.ends)
+                .bind(&lines.users)
+                .bind(&lines.epochs)
+                .bind(&lines.limits)
+                .bind(&lines.bodies)
+                .bind(&cleared)
+                .bind(&up_to)
+                .bind(self.journal)
+                .bind(millis(now))
+                .bind(&lock_timeout)
+        };
+        let rows = self.tell(&self.requests, call).await.map_err(|failure| {
             let for_one = failure.for_one;
             Failed { fault: failure.into(), for_one }
         })?;
-        let row = rows.first().ok_or_else(|| WriteFault::Unknown(corrupt()))?;
-        // Committed by now; an answer that cannot be read leaves open what came of each write.
-        let outcomes = outcomes(row, batch.writes.len());
-        let outcomes = outcomes.map_err(|error| WriteFault::Unknown(corrupt().because(error)))?;
-        Ok(Executed { outcomes, epoch: epoch(row) })
+        Ok(executed(&rows, batch.writes.len())?)
     }
 
     pub(in crate::store::database) async fn bump(
@@ -64,12 +64,16 @@ impl Postgres {
         from: &Epoch,
         to: &Epoch,
     ) -> Result<bool, WriteFault> {
-        let bump = sqlx::query("SELECT trs_bump_1($1, $2, $3, $4)")
-            .bind(from.generation.cast_signed())
-            .bind(to.seq.cast_signed())
-            .bind(to.generation.cast_signed())
-            .bind(&*to.incarnation);
-        let rows = self.call(self.deadline(), bump).await?;
+        let bump = || {
+            self.server
+                .statement("SELECT trs_bump_1($1, $2, $3, $4)")
+                .bind(from.generation.cast_signed())
+                .bind(to.seq.cast_signed())
+                .bind(to.generation.cast_signed())
+                .bind(&*to.incarnation)
+        };
+        // A new generation ends an overload.
+        let rows = self.tell(self.watch(), bump).await?;
         let bumped = rows.first().and_then(|row| row.try_get(0).ok());
         bumped.ok_or_else(|| WriteFault::Unknown(corrupt()))
     }
@@ -83,11 +87,20 @@ impl Postgres {
         let query = "WITH purged AS (DELETE FROM trs_sessions WHERE id IN \
             (SELECT id FROM trs_sessions WHERE ends < $1 ORDER BY ends LIMIT $2 \
             FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM purged";
-        let purge = sqlx::query(query).bind(millis(before)).bind(limit);
-        let rows = self.call(self.deadline(), purge).await.map_err(|failure| failure.error)?;
+        let purge = || self.server.statement(query).bind(millis(before)).bind(limit);
+        let rows = self.tell(&self.requests, purge).await.map_err(|failure| failure.error)?;
         let purged = rows.first().and_then(|row| row.try_get::<i64, _>(0).ok());
         Ok(purged.map_or(0, i64::cast_unsigned))
     }
+}
+
+/// What the procedure answered to so many writes.
+fn executed(rows: &[PgRow], count: usize) -> Result<Executed, WriteFault> {
+    let row = rows.first().ok_or_else(|| WriteFault::Unknown(corrupt()))?;
+    // Committed by now; an answer that cannot be read leaves open what came of each write.
+    let outcomes = outcomes(row, count);
+    let outcomes = outcomes.map_err(|error| WriteFault::Unknown(corrupt().because(error)))?;
+    Ok(Executed { outcomes, epoch: epoch(row) })
 }
 
 fn epoch(row: &PgRow) -> Option<Epoch> {

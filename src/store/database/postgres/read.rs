@@ -20,7 +20,7 @@ impl Postgres {
         let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body \
             FROM trs_sessions WHERE id = $1 AND alive";
         let id = id.to_string();
-        let rows = self.ask(|| sqlx::query(query).bind(&id));
+        let rows = self.ask(|| self.server.statement(query).bind(&id));
         rows.await?.first().map(|row| columns(row, 0).and_then(Columns::row)).transpose()
     }
 
@@ -31,19 +31,19 @@ impl Postgres {
         let query = "SELECT id, version, alive, last_activity, idle_deadline, replaces, body \
             FROM trs_sessions WHERE id = ANY ($1) AND alive";
         let list = list(ids);
-        let rows = self.ask(|| sqlx::query(query).bind(&list));
+        let rows = self.ask(|| self.server.statement(query).bind(&list));
         Ok(in_order(ids, &found(&rows.await?, 0)))
     }
 
     pub(in crate::store::database) async fn epoch(&self) -> Result<Epoch, Error> {
         let query = "SELECT seq, generation, incarnation FROM trs_cache";
-        let rows = self.ask(|| sqlx::query(query)).await?;
+        let rows = self.ask_by(self.watch(), || self.server.statement(query)).await?;
         epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)
     }
 
     pub(in crate::store::database) async fn epoch_of(&self, user: &str) -> Result<u64, Error> {
         let query = "SELECT epoch FROM trs_users WHERE user_id = $1";
-        let rows = self.ask(|| sqlx::query(query).bind(user)).await?;
+        let rows = self.ask(|| self.server.statement(query).bind(user)).await?;
         let epoch = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0)).map_err(typed)?;
         Ok(epoch.cast_unsigned())
     }
@@ -58,15 +58,15 @@ impl Postgres {
             AND NOT EXISTS (SELECT 1 FROM trs_sessions heir \
                 WHERE heir.user_id = s.user_id AND heir.alive AND heir.replaces = s.id)";
         let most = i32::try_from(HEAD_MAX).unwrap_or(i32::MAX);
-        let rows = self.ask(|| sqlx::query(query).bind(most).bind(user));
+        let rows = self.ask(|| self.server.statement(query).bind(most).bind(user));
         Ok(found(&rows.await?, 0))
     }
 
     pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
         let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version \
             FROM trs_cache c LEFT JOIN (SELECT id, version FROM trs_journal LIMIT $1) j ON true";
-        let rows = self.ask(|| sqlx::query(query).bind(limit));
-        let rows = rows.await?;
+        let poll = || self.server.statement(query).bind(limit);
+        let rows = self.ask_by(self.watch(), poll).await?;
         let epoch = epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)?;
         let journalled = |row: &PgRow| {
             let id = row.try_get::<Option<String>, _>(3).ok()??.parse().ok()?;
@@ -83,7 +83,7 @@ impl Postgres {
             s.id, s.version, s.alive, s.last_activity, s.idle_deadline, s.replaces, s.body \
             FROM trs_cache c LEFT JOIN trs_sessions s ON s.id = ANY ($1)";
         let list = list(ids);
-        let rows = self.ask(|| sqlx::query(query).bind(&list));
+        let rows = self.ask(|| self.server.statement(query).bind(&list));
         let rows = rows.await?;
         let epoch = epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)?;
         Ok(Snapshot { epoch, rows: in_order(ids, &found(&rows, 3)) })

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, ConnectOptions, Row as _, postgres::PgConnection};
+use sqlx::{AssertSqlSafe, Row as _, postgres::PgConnection};
 use tokio::time::timeout;
 
 use crate::{
     error::{Error, ErrorKind},
     store::database::{
         failure::late,
-        migration::{check, missing, no_tables},
+        migration::{SCHEMA_VERSION, check, missing, no_tables},
         postgres::{Failure, Postgres, typed},
     },
 };
@@ -17,20 +17,27 @@ use crate::{
 const STEPS: [&str; 1] = [include_str!("0001_sessions.sql")];
 /// Longer than a write may take: a step may have to look at every row.
 const LIMIT: Duration = Duration::from_secs(60);
-/// The number of the lock that one process at a time holds while it migrates.
-const LOCK: i64 = 0x7472_735f_6d69_6772;
+/// One transaction that may take as long, alone. The number is that of the lock that one process at
+/// a time holds while it migrates.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL statement_timeout = 60000; SET LOCAL lock_timeout = 0; \
+    SET LOCAL idle_in_transaction_session_timeout = 60000; \
+    SELECT pg_advisory_xact_lock(8390895909439367026)";
 /// The oldest version that has what the procedures need.
 const SERVER_VERSION_MIN: u32 = 130_000;
 
 impl Postgres {
     pub(in crate::store::database) async fn migrate(&self) -> Result<(), Error> {
         let migrated = async {
-            // One of its own, closed at the end: no limit of ours, no prepared statement.
-            let connected = timeout(self.timeout, self.options.connect()).await;
-            let connected = connected.map_err(|_| late())?;
-            let mut connection = connected.map_err(|error| Failure::of_connecting(error).error)?;
+            let connection = self.watch().connection().await;
+            let mut connection = connection.map_err(|failure| failure.error)?;
             supported(connection.server_version_num())?;
-            step_up(&mut connection).await.map_err(typed)
+            let stepped = step_up(&mut connection).await;
+            // What failed ends with its connection.
+            if stepped.is_err() {
+                let _ = connection.close().await;
+            }
+            stepped.map_err(typed)
         };
         timeout(LIMIT, migrated).await.unwrap_or_else(|_| Err(late()))
     }
@@ -40,7 +47,7 @@ impl Postgres {
         let query = "SELECT max(version), current_setting('transaction_read_only') = 'on', \
             current_setting('server_version_num'), current_setting('server_encoding') \
             FROM trs_migrations";
-        let rows = self.ask(|| sqlx::query(query)).await?;
+        let rows = self.ask_by(self.watch(), || self.server.statement(query)).await?;
         let row = rows.first().ok_or_else(no_tables)?;
         let server: String = row.try_get(2).map_err(typed)?;
         supported(server.parse().ok())?;
@@ -50,6 +57,7 @@ impl Postgres {
             return Err(Error::new(ErrorKind::Misconfigured, text));
         }
         if row.try_get(1).map_err(typed)? {
+            let _ = self.server.condemn();
             let text = "the postgresql server only reads: it is a replica";
             return Err(Error::new(ErrorKind::Unavailable, text));
         }
@@ -67,23 +75,29 @@ fn supported(server: Option<u32>) -> Result<(), Error> {
     }
 }
 
-/// One transaction, rolled back by the end of the connection if anything fails.
+/// Rolled back by the end of the connection if anything fails.
 async fn step_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let _ = sqlx::raw_sql("BEGIN ISOLATION LEVEL READ COMMITTED").execute(&mut *connection).await?;
-    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK);
-    let _ = lock.execute(&mut *connection).await?;
+    // Where everything is there already no right to make it is needed.
+    match version(connection).await {
+        Ok(Some(SCHEMA_VERSION..)) => return Ok(()),
+        Ok(_) => {}
+        Err(error) if Failure::has_no_tables(&error) => {}
+        Err(error) => return Err(error),
+    }
+    let _ = sqlx::raw_sql(BEGIN).execute(&mut *connection).await?;
     let table = "CREATE TABLE IF NOT EXISTS trs_migrations (version bigint PRIMARY KEY)";
     let _ = sqlx::raw_sql(table).execute(&mut *connection).await?;
     let found = version(connection).await?;
     for (number, step) in missing(&STEPS, found) {
         let _ = sqlx::raw_sql(AssertSqlSafe(step)).execute(&mut *connection).await?;
-        let insert = sqlx::query("INSERT INTO trs_migrations (version) VALUES ($1)");
-        let _ = insert.bind(number).execute(&mut *connection).await?;
+        let insert = format!("INSERT INTO trs_migrations (version) VALUES ({number})");
+        let _ = sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut *connection).await?;
     }
     let _ = sqlx::raw_sql("COMMIT").execute(connection).await?;
     Ok(())
 }
 
 async fn version(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
-    sqlx::query_scalar("SELECT max(version) FROM trs_migrations").fetch_one(connection).await
+    let query = sqlx::raw_sql("SELECT max(version) FROM trs_migrations");
+    query.fetch_one(connection).await?.try_get(0)
 }

@@ -2,7 +2,7 @@
 
 use sqlx::{
     Row as _,
-    sqlite::{SqliteArguments, SqliteRow},
+    sqlite::{SqliteArguments, SqliteConnection, SqliteRow},
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -12,7 +12,7 @@ use crate::{
     store::database::{
         failure::{late, no_epoch},
         row::{Columns, Epoch, Polled, Row, Snapshot, corrupt, in_order},
-        sqlite::{Sqlite, open, typed},
+        sqlite::{Sqlite, open, pool::Pool, typed},
     },
 };
 
@@ -44,7 +44,7 @@ impl Sqlite {
     }
 
     pub(in crate::store::database) async fn epoch(&self) -> Result<Epoch, Error> {
-        let rows = self.ask(sqlx::query(EPOCH)).await?;
+        let rows = self.ask_aside(sqlx::query(EPOCH)).await?;
         epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)
     }
 
@@ -72,8 +72,7 @@ impl Sqlite {
     pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
         let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version \
             FROM trs_cache c LEFT JOIN (SELECT id, version FROM trs_journal LIMIT ?) j ON true";
-        let rows = self.ask(sqlx::query(query).bind(limit));
-        let rows = rows.await?;
+        let rows = self.ask_aside(sqlx::query(query).bind(limit)).await?;
         let epoch = epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)?;
         let journalled = |row: &SqliteRow| {
             let id = row.try_get::<Option<String>, _>(3).ok()??.parse().ok()?;
@@ -97,8 +96,21 @@ impl Sqlite {
     }
 
     pub(super) async fn ask(&self, query: Query<'_>) -> Result<Vec<SqliteRow>, Error> {
+        self.ask_by(&self.readers, query).await
+    }
+
+    /// By the connection that no request has.
+    pub(super) async fn ask_aside(&self, query: Query<'_>) -> Result<Vec<SqliteRow>, Error> {
+        self.ask_by(&self.watch, query).await
+    }
+
+    async fn ask_by(
+        &self,
+        readers: &Pool<SqliteConnection>,
+        query: Query<'_>,
+    ) -> Result<Vec<SqliteRow>, Error> {
         let asked = async {
-            let mut place = self.readers.take().await;
+            let mut place = readers.take().await;
             if place.connection().is_none() {
                 place = place.with(open::connect(&self.reading).await?);
             }

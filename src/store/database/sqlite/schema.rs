@@ -50,7 +50,7 @@ impl Sqlite {
 
     /// Asks for the tables, and for the right to write.
     pub(in crate::store::database) async fn check(&self) -> Result<(), Error> {
-        let rows = self.ask(sqlx::query(VERSION)).await?;
+        let rows = self.ask_aside(sqlx::query(VERSION)).await?;
         check(rows.first().ok_or_else(no_tables)?.try_get(0).map_err(typed)?)?;
         self.begin().await?.roll_back().await
     }

@@ -6,7 +6,6 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
-    time::Instant,
 };
 
 use tokio::{
@@ -23,7 +22,6 @@ pub(super) struct Pool<C> {
 
 struct Idle<C> {
     connection: C,
-    since: Instant,
     /// A connection dies with the runtime that it was opened in.
     runtime: Option<Id>,
 }
@@ -48,17 +46,8 @@ impl<C> Pool<C> {
             }
             let _ = self.open.fetch_sub(1, Ordering::Relaxed);
         }
-        let since = found.as_ref().map_or_else(Instant::now, |idle| idle.since);
         let connection = found.map(|idle| idle.connection);
-        PoolSlot { pool: self, connection, since, _permit: permit }
-    }
-
-    /// Closes what is idle: when one connection is lost, the others often are too.
-    #[cfg(feature = "postgres")]
-    pub(super) fn clear(&self) {
-        let idle = std::mem::take(&mut *self.idle());
-        let closed = u32::try_from(idle.len()).unwrap_or(u32::MAX);
-        let _ = self.open.fetch_sub(closed, Ordering::Relaxed);
+        PoolSlot { pool: self, connection, _permit: permit }
     }
 
     /// How many connections are open, and how many of them do nothing.
@@ -80,8 +69,6 @@ fn runtime() -> Option<Id> {
 pub(super) struct PoolSlot<'a, C> {
     pool: &'a Pool<C>,
     connection: Option<C>,
-    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "a file is not lost"))]
-    since: Instant,
     _permit: Option<SemaphorePermit<'a>>,
 }
 
@@ -91,13 +78,7 @@ impl<'a, C> PoolSlot<'a, C> {
         self.connection.as_mut()
     }
 
-    /// When the connection was last used.
-    #[cfg(feature = "postgres")]
-    pub(super) fn since(&self) -> Instant {
-        self.since
-    }
-
-    pub(super) fn discard(&mut self) {
+    fn discard(&mut self) {
         if self.connection.take().is_some() {
             let _ = self.pool.open.fetch_sub(1, Ordering::Relaxed);
         }
@@ -115,7 +96,7 @@ impl<'a, C> PoolSlot<'a, C> {
     /// it should.
     pub(super) fn give_back(mut self) {
         if let Some(connection) = self.connection.take() {
-            let idle = Idle { connection, since: Instant::now(), runtime: runtime() };
+            let idle = Idle { connection, runtime: runtime() };
             self.pool.idle().push(idle);
         }
     }

@@ -1,0 +1,80 @@
+//! The library's pool, and what it leaves open: the cause of an attempt that failed, poolers, and a
+//! first use outside of a runtime.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::{ConnectOptions as _, Connection as _, pool::PoolConnection, postgres::PgPool};
+use tokio::time::timeout;
+
+use crate::store::database::{
+    failure::late,
+    postgres::{failure::Failure, server::Server},
+};
+
+/// How long one attempt to connect may take, whoever has given up meanwhile.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+pub(super) struct Pool {
+    pub(super) server: Arc<Server>,
+    pub(super) size: u32,
+    /// Made in a runtime, at the first use.
+    pool: OnceLock<PgPool>,
+    /// It connects without our time-outs by now.
+    is_plain: AtomicBool,
+}
+
+impl Pool {
+    pub(super) fn new(server: &Arc<Server>, size: u32) -> Self {
+        let (server, is_plain) = (Arc::clone(server), AtomicBool::new(false));
+        Self { server, size, pool: OnceLock::new(), is_plain }
+    }
+
+    /// How many connections are open, and how many of them do nothing.
+    pub(super) fn state(&self) -> (u32, u32) {
+        let Some(pool) = self.pool.get() else { return (0, 0) };
+        (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(u32::MAX))
+    }
+
+    /// A connection; there are never more than the size.
+    pub(super) async fn connect(&self) -> Result<PoolConnection<sqlx::Postgres>, Failure> {
+        self.server.outlive_runtime();
+        loop {
+            let pool = self.pool.get_or_init(|| self.server.pool(self.size));
+            if self.server.is_pooled() && !self.is_plain.swap(true, Ordering::Relaxed) {
+                pool.set_connect_options(self.server.options().clone());
+            }
+            let failure = match pool.acquire().await {
+                Ok(connection) => return Ok(connection),
+                // It tries for a while, and keeps the cause to itself.
+                Err(sqlx::Error::PoolTimedOut) => match self.try_to_connect().await {
+                    Ok(()) => continue,
+                    Err(failure) => failure,
+                },
+                Err(error) => Failure::of_connecting(error),
+            };
+            if failure.pooler && !self.server.is_pooled() {
+                self.server.found_pooler();
+                continue;
+            }
+            return Err(failure);
+        }
+    }
+
+    /// In the place of a connection that the pool did not get. Not in the pool: it is closed.
+    async fn try_to_connect(&self) -> Result<(), Failure> {
+        match timeout(CONNECT_LIMIT, self.server.options().connect()).await {
+            Ok(Ok(connection)) => {
+                let _ = timeout(CONNECT_LIMIT, connection.close()).await;
+                Ok(())
+            }
+            Ok(Err(error)) => Err(Failure::of_connecting(error)),
+            Err(_) => Err(Failure::refused(late())),
+        }
+    }
+}
