@@ -78,9 +78,6 @@ impl Engine {
         });
         let touched: Result<Option<Touched>, Fault> = touched.await;
         let fault = touched.as_ref().err().filter(|fault| !fault.refused);
-        if fault.is_some_and(|fault| fault.lost) {
-            self.authority.lost_sight();
-        }
         self.redis_said(fault.map(|fault| &fault.error));
         touched
     }

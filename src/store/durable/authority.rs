@@ -170,6 +170,10 @@ impl Greeter for Authority {
         self.trust().vouches(server)
     }
 
+    fn reconnected(&self) {
+        self.lost_sight();
+    }
+
     fn now(&self) -> Moment {
         self.uptime.now()
     }

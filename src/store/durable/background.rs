@@ -142,10 +142,7 @@ impl Engine {
         while let Some(checked) = checks.join_next().await {
             match checked {
                 Ok(Ok(())) => answered = true,
-                Ok(Err(error)) => {
-                    self.authority.lost_sight();
-                    tracing::debug!(%error, "a redis connection was given up");
-                }
+                Ok(Err(error)) => tracing::debug!(%error, "a redis connection was given up"),
                 Err(_) => {}
             }
         }

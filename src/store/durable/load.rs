@@ -110,10 +110,7 @@ impl Engine {
 
     async fn ask_redis(&self, id: &SessionId) -> Result<Copy, Error> {
         match self.ask_once(id).await {
-            Err(Fault { lost: true, .. }) => {
-                self.authority.lost_sight();
-                self.ask_once(id).await
-            }
+            Err(Fault { lost: true, .. }) => self.ask_once(id).await,
             result => result,
         }
         .map_err(|fault| fault.error)

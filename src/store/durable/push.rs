@@ -68,10 +68,7 @@ impl Engine {
             None => self.known_epoch()?,
         };
         match self.tell_once(ids, order, &epoch).await {
-            Err(Fault { lost: true, .. }) => {
-                self.authority.lost_sight();
-                self.tell_once(ids, order, &epoch).await
-            }
+            Err(Fault { lost: true, .. }) => self.tell_once(ids, order, &epoch).await,
             result => result,
         }
     }

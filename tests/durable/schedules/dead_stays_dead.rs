@@ -55,7 +55,13 @@ async fn no_copy_is_believed_after_a_reconnect_until_the_database_was_asked() {
     duo.pb.set(Gate::Refuse);
     bob.set_cookie(test_support::COOKIE, &"A".repeat(43));
     let _ = bob.get("/get:n").await.expect(200);
+    let before = duo.pb.connections();
     duo.pb.set(Gate::Pass);
+    eventually("b connects anew", async || {
+        let _ = bob.get("/get:n").await.expect(200);
+        duo.pb.connections() > before
+    })
+    .await;
     assert!(!duo.b.status().await.believed);
     stays_dead_on_b(&duo, &alice, &id).await;
 }

@@ -79,6 +79,13 @@ impl Connector {
         !connection.is_broken() && vouched
     }
 
+    /// Tells whoever has to know that there is a connection again.
+    pub(in crate::store::redis) fn reconnected(&self) {
+        if let Some(greeter) = &self.greeter {
+            greeter.reconnected();
+        }
+    }
+
     async fn open(&self) -> Result<Connection, Error> {
         let mut connection = self.dial().await?;
         if let Some(greeter) = &self.greeter {

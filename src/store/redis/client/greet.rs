@@ -15,6 +15,9 @@ pub(crate) trait Greeter: Send + Sync + 'static {
     /// Whether that server is still the one whose data may be believed.
     fn vouches(&self, server: &Incarnation) -> bool;
 
+    /// There was no connection for a while, and there is one now: called before its first use.
+    fn reconnected(&self);
+
     /// The time by which connections age.
     fn now(&self) -> Moment;
 }

@@ -33,6 +33,8 @@ struct Pool {
 #[derive(Default)]
 struct Slots {
     open: Vec<Connection>,
+    /// Whether one was ever opened.
+    opened: bool,
     /// Attempts under way; each is a task of its own, so that it outlives the request that asked.
     connecting: usize,
     waiting: usize,
@@ -167,6 +169,15 @@ impl Pool {
         self.start(missing);
     }
 
+    fn opened(&self, connection: Connection) {
+        let mut slots = self.slots();
+        let lost = slots.open.iter().all(Connection::is_broken);
+        if std::mem::replace(&mut slots.opened, true) && lost {
+            self.connector.reconnected();
+        }
+        slots.open.push(connection);
+    }
+
     /// Without the lock: a runtime that ends drops what is started on it at once.
     fn start(self: &Arc<Self>, attempts: usize) {
         for _ in 0..attempts {
@@ -175,7 +186,7 @@ impl Pool {
             // Cancellation safety: dropped with its runtime, the attempt gives its place back.
             drop(runtime.spawn(async move {
                 match attempt.0.connector.connect().await {
-                    Ok(connection) => attempt.0.slots().open.push(connection),
+                    Ok(connection) => attempt.0.opened(connection),
                     Err(error) => attempt.0.attempts.failed(error),
                 }
             }));

@@ -119,7 +119,7 @@ impl Place {
         let five = self.record(5);
         vec![
             trial("fill", Script::Fill, &[&five], &[LEASE, RECORD, &life]),
-            trial("touch", Script::Touch, &[&five], &[HEAD, &later, "24", &life]),
+            trial("touch", Script::CopyTouch, &[&five], &[HEAD, &later, "24", &life, ""]),
             trial("put", Script::Put, &[&five], &["R0000000000000002", RECORD, &life]),
         ]
     }
