@@ -53,7 +53,12 @@ impl SessionContext {
     {
         check_name(name)?;
         let json = encode(value)?;
-        self.change(|changes| changes.insert(name, json)).await
+        let backend = &self.session.backend;
+        let insert = |state: &mut State| {
+            state.writable()?;
+            state.insert(backend, name, json)
+        };
+        self.read(insert).await?
     }
 
     /// Removes the value under `name`; answers whether there was one. Buffered.

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use crate::{
     error::{Error, ErrorKind},
     request::{shared::Backend, visitor::Visitor},
@@ -179,6 +181,19 @@ impl State {
             _ if self.held.is_none() => self.may_set_cookie(),
             _ => Ok(()),
         }
+    }
+
+    /// Buffers a value, if the record stays within its bound.
+    pub(crate) fn insert(
+        &mut self,
+        backend: &Backend,
+        name: &str,
+        json: Bytes,
+    ) -> Result<(), Error> {
+        let base = self.held.as_ref().map(|held| &*held.record);
+        self.changes.check_insert(base, name, &json, &backend.rules.policy)?;
+        self.changes.insert(name, json);
+        Ok(())
     }
 
     /// Buffers a change, if the record stays within its bound.

@@ -8,7 +8,7 @@ use crate::{
     session::{
         expiry::SessionExpiry,
         record::Record,
-        values::{Edits, Values},
+        values::{Edits, Tally, Values},
     },
 };
 
@@ -20,6 +20,8 @@ pub(crate) struct Changes {
     /// All values that were there go before `edits` come.
     cleared: bool,
     edits: Edits,
+    /// What the edits come to, as far as it is known: see `check_insert`.
+    tally: Option<Tally>,
     login: Option<Login>,
     platform: Option<Option<Box<str>>>,
     renew: bool,
@@ -37,21 +39,28 @@ struct Login {
 impl Changes {
     /// Puts `json` under `name`.
     pub(crate) fn insert(&mut self, name: &str, json: Bytes) {
-        self.edits.insert(name.into(), Some(json));
+        self.edit(name, Some(json));
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
-        self.edits.insert(name.into(), None);
+        self.edit(name, None);
+    }
+
+    fn edit(&mut self, name: &str, edit: Option<Bytes>) {
+        let earlier = self.edits.get(name).map(Option::as_deref);
+        self.tally = self.tally.take().map(|tally| tally.after(earlier, name, edit.as_deref()));
+        self.edits.insert(name.into(), edit);
     }
 
     pub(crate) fn clear(&mut self) {
         self.cleared = true;
-        self.edits.clear();
+        self.forget_values();
     }
 
     /// Forgets the values that were buffered so far.
     pub(crate) fn forget_values(&mut self) {
         self.edits.clear();
+        self.tally = None;
     }
 
     pub(crate) fn login(&mut self, user: &str, platform: Option<&str>) {
@@ -85,6 +94,7 @@ impl Changes {
     /// Only what was done to `name`: an `update` of it saves no other name.
     pub(crate) fn take_name(&mut self, name: &str) -> Self {
         let mut taken = Self::default();
+        self.tally = None;
         if let Some((name, edit)) = self.edits.remove_entry(name) {
             taken.edits.insert(name, edit);
         }
@@ -98,6 +108,7 @@ impl Changes {
         }
         earlier.edits.append(&mut self.edits);
         self.edits = earlier.edits;
+        self.tally = None;
         self.cleared |= earlier.cleared;
         self.renew |= earlier.renew;
         self.login = self.login.take().or(earlier.login);
@@ -158,9 +169,13 @@ impl Changes {
     }
 
     pub(crate) fn user(&self, base: Option<&Record>) -> Option<String> {
+        self.user_text(base).map(str::to_owned)
+    }
+
+    fn user_text<'a>(&'a self, base: Option<&'a Record>) -> Option<&'a str> {
         match &self.login {
-            Some(login) => Some(login.user.to_string()),
-            None => base?.user.as_deref().map(str::to_owned),
+            Some(login) => Some(&login.user),
+            None => base?.user.as_deref(),
         }
     }
 
@@ -170,9 +185,13 @@ impl Changes {
     }
 
     pub(crate) fn platform(&self, base: Option<&Record>) -> Option<String> {
+        self.platform_text(base).map(str::to_owned)
+    }
+
+    fn platform_text<'a>(&'a self, base: Option<&'a Record>) -> Option<&'a str> {
         match &self.platform {
-            Some(platform) => platform.as_deref().map(str::to_owned),
-            None => base?.platform.as_deref().map(str::to_owned),
+            Some(platform) => platform.as_deref(),
+            None => base?.platform.as_deref(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The values of a session: names and JSON texts, kept as the bytes they are stored as and
 //! decoded only when one is read.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use bytes::{Buf, BufMut, Bytes};
 
@@ -10,10 +10,17 @@ pub(crate) const NAME_MAX: usize = u16::MAX as usize;
 /// Length fields in front of a name and its value.
 const ENTRY_HEAD: usize = 6;
 
+/// How many values are looked through one by one. More of them have an index.
+const SCANNED: usize = 32;
+
 /// Entries in ascending order of their names: `u16` length of the name, `u32` length of the JSON,
 /// then both texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Values(Bytes);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Values {
+    bytes: Bytes,
+    /// Where each entry begins, if there are many.
+    index: Option<Arc<[u32]>>,
+}
 
 /// New JSON for a name, or `None` to remove it.
 pub(crate) type Edits = BTreeMap<Box<str>, Option<Bytes>>;
@@ -31,29 +38,69 @@ impl Values {
             }
             previous = Some(name);
         }
-        Some(Self(bytes))
+        Some(Self::indexed(bytes))
+    }
+
+    /// What is known to be well-formed.
+    fn indexed(bytes: Bytes) -> Self {
+        let none = Self { bytes, index: None };
+        if none.iter().nth(SCANNED).is_none() {
+            return none;
+        }
+        let (mut rest, mut starts): (&[u8], Vec<u32>) = (&none.bytes, Vec::new());
+        loop {
+            // A record is far below 4 GiB.
+            let start = u32::try_from(none.bytes.len() - rest.len()).unwrap_or(u32::MAX);
+            if entry(&mut rest).is_none() {
+                return Self { index: Some(starts.into()), ..none };
+            }
+            starts.push(start);
+        }
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0);
+        out.extend_from_slice(&self.bytes);
     }
 
     pub(crate) fn encoded_len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.index.as_ref().map_or_else(|| self.iter().count(), |index| index.len())
+    }
+
+    /// Whether both are one text in one place, which costs no look at it.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let (one, other) = (&self.bytes, &other.bytes);
+        one.len() == other.len() && (one.is_empty() || one.as_ptr() == other.as_ptr())
     }
 
     /// The JSON under `name`; shares the record's bytes.
     pub(crate) fn get(&self, name: &str) -> Option<Bytes> {
-        let (_, value) = self.iter().find(|(found, _)| *found == name)?;
-        Some(self.0.slice_ref(value))
+        self.find(name).map(|value| self.bytes.slice_ref(value))
+    }
+
+    /// The same without a share in them.
+    pub(crate) fn find(&self, name: &str) -> Option<&[u8]> {
+        let Some(index) = &self.index else {
+            return self.iter().find(|(found, _)| *found == name).map(|(_, value)| value);
+        };
+        let at = |start: &u32| {
+            let mut rest = self.bytes.get(usize::try_from(*start).ok()?..)?;
+            entry(&mut rest)
+        };
+        let order = |start: &u32| at(start).map(|(found, _)| found).cmp(&Some(name.as_bytes()));
+        let place = index.binary_search_by(order).ok()?;
+        at(index.get(place)?).map(|(_, value)| value)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let mut rest: &[u8] = &self.0;
+        let mut rest: &[u8] = &self.bytes;
         std::iter::from_fn(move || {
             let (name, value) = entry(&mut rest)?;
             Some((std::str::from_utf8(name).ok()?, value))
@@ -62,27 +109,91 @@ impl Values {
 
     /// These values with `edits` applied, name by name.
     pub(crate) fn edited(&self, edits: &Edits) -> Self {
-        if edits.iter().all(|(name, edit)| self.get(name) == *edit) {
+        if edits.iter().all(|(name, edit)| self.find(name) == edit.as_deref()) {
             return self.clone();
         }
-        let mut all: BTreeMap<&str, &[u8]> = self.iter().collect();
-        for (name, edit) in edits {
-            match edit {
-                Some(value) => all.insert(name, value),
-                None => all.remove(name.as_ref()),
+        let added =
+            edits.iter().map(|(name, edit)| entry_len(name, edit.as_deref())).sum::<usize>();
+        let mut bytes = Vec::with_capacity(self.bytes.len() + added);
+        let (mut kept, mut edits) = (self.iter().peekable(), edits.iter().peekable());
+        loop {
+            let next = match (kept.peek(), edits.peek()) {
+                (None, None) => return Self::indexed(bytes.into()),
+                (Some((kept, _)), Some((edited, _))) => (**kept).cmp(edited),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
             };
+            // An edit takes the place of what is kept under its name.
+            let kept = if next.is_le() { kept.next() } else { None };
+            let edit = if next.is_ge() { edits.next() } else { None };
+            let edit = edit.map(|(name, edit)| edit.as_deref().map(|value| (&**name, value)));
+            if let Some((name, value)) = edit.unwrap_or(kept) {
+                put(&mut bytes, name, value);
+            }
         }
-        let len = all.iter().map(|(name, value)| ENTRY_HEAD + name.len() + value.len()).sum();
-        let mut bytes = Vec::with_capacity(len);
-        for (name, value) in all {
-            // Names and values are bounded where they come in; both casts are in range.
-            bytes.put_u16(u16::try_from(name.len()).unwrap_or(u16::MAX));
-            bytes.put_u32(u32::try_from(value.len()).unwrap_or(u32::MAX));
-            bytes.extend_from_slice(name.as_bytes());
-            bytes.extend_from_slice(value);
-        }
-        Self(bytes.into())
     }
+}
+
+impl PartialEq for Values {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same(other) || self.bytes == other.bytes
+    }
+}
+
+impl Eq for Values {}
+
+/// How long values are, and how many, as edits come in one by one: each costs what it brings along.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally {
+    /// What the edits build on.
+    base: Values,
+    len: usize,
+    count: usize,
+}
+
+impl Tally {
+    pub(crate) fn of(base: &Values, edits: &Edits) -> Self {
+        let (len, count) = (base.encoded_len(), base.count());
+        let mut tally = Self { base: base.clone(), len, count };
+        for (name, edit) in edits {
+            tally = tally.after(None, name, edit.as_deref());
+        }
+        tally
+    }
+
+    pub(crate) fn is_over(&self, base: &Values) -> bool {
+        self.base.is_same(base)
+    }
+
+    /// Bytes and number of the values.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.len, self.count)
+    }
+
+    /// What it will be when `edit` takes the place of an earlier edit of `name`, if there is one.
+    pub(crate) fn after(
+        &self,
+        earlier: Option<Option<&[u8]>>,
+        name: &str,
+        edit: Option<&[u8]>,
+    ) -> Self {
+        let before = earlier.unwrap_or_else(|| self.base.find(name));
+        let len = self.len - entry_len(name, before) + entry_len(name, edit);
+        let count = self.count - usize::from(before.is_some()) + usize::from(edit.is_some());
+        Self { base: self.base.clone(), len, count }
+    }
+}
+
+fn entry_len(name: &str, value: Option<&[u8]>) -> usize {
+    value.map_or(0, |value| ENTRY_HEAD + name.len() + value.len())
+}
+
+fn put(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
+    // Names and values are bounded where they come in; both casts are in range.
+    bytes.put_u16(u16::try_from(name.len()).unwrap_or(u16::MAX));
+    bytes.put_u32(u32::try_from(value.len()).unwrap_or(u32::MAX));
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.extend_from_slice(value);
 }
 
 fn entry<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {

@@ -10,6 +10,7 @@ use crate::{
         device::Device,
         expiry::{Deadlines, SessionExpiry, touch_throttle},
         record::{Activity, Record},
+        values::{Tally, Values},
         write_id::WriteId,
     },
 };
@@ -48,6 +49,28 @@ pub(crate) enum Plan {
 }
 
 impl Changes {
+    /// Whether a record with `json` under `name` would stay within its bounds. Costs what the value
+    /// costs, however many are buffered.
+    pub(crate) fn check_insert(
+        &mut self,
+        base: Option<&Record>,
+        name: &str,
+        json: &[u8],
+        policy: &Policy,
+    ) -> Result<(), Error> {
+        let none = Values::default();
+        let values = self.kept(base).map_or(&none, |base| &base.values);
+        let tally = match self.tally.take().filter(|tally| tally.is_over(values)) {
+            Some(tally) => tally,
+            None => Tally::of(values, &self.edits),
+        };
+        let earlier = self.edits.get(name).map(Option::as_deref);
+        let (len, count) = tally.after(earlier, name, Some(json)).size();
+        let weight = Record::weight_with(self.user_text(base), self.platform_text(base), len);
+        self.tally = Some(tally);
+        check(weight, count, base, policy)
+    }
+
     /// What becomes of `base` (which is alive at `now`), written by `writer`.
     pub(crate) fn plan(
         &self,
@@ -67,9 +90,7 @@ impl Changes {
         if !moves && record.says_the_same_as(base) {
             return Ok(due_touch(base, now, policy).map_or(Plan::Nothing, Plan::Touch));
         }
-        // A record that was stored under a larger bound may shrink, and be signed in to.
-        check_size(&record, policy.max_record_size.max(base.weight()))?;
-        check_values(&record, policy.max_values.max(base.values.iter().count()))?;
+        check(record.weight(), record.values.count(), Some(base), policy)?;
         Ok(if moves { Plan::Renew(record) } else { Plan::Update(record) })
     }
 
@@ -82,17 +103,16 @@ impl Changes {
             last_activity: now,
             deadlines: Deadlines::start(expiry, now, policy.touch_interval),
             authenticated: self.authenticated(None, now),
-            user: self.user(None).map(Into::into),
+            user: self.user_text(None).map(Into::into),
             device: self.device(None, writer),
-            platform: self.platform(None).map(Into::into),
+            platform: self.platform_text(None).map(Into::into),
             values: self.values(None),
             sealed: None,
         };
         if record.is_vacant() {
             return Ok(Plan::Nothing);
         }
-        check_size(&record, policy.max_record_size)?;
-        check_values(&record, policy.max_values)?;
+        check(record.weight(), record.values.count(), None, policy)?;
         Ok(Plan::Create(record))
     }
 
@@ -116,9 +136,9 @@ impl Changes {
             last_activity: now.max(base.last_activity),
             deadlines,
             authenticated: self.authenticated(Some(base), now),
-            user: self.user(Some(base)).map(Into::into),
+            user: self.user_text(Some(base)).map(Into::into),
             device: self.device(Some(base), writer),
-            platform: self.platform(Some(base)).map(Into::into),
+            platform: self.platform_text(Some(base)).map(Into::into),
             values: self.values(Some(base)),
             sealed: None,
         }
@@ -169,20 +189,22 @@ pub(crate) fn due_touch(base: &Record, now: Timestamp, policy: &Policy) -> Optio
     Some(Activity { last_activity: now, idle_deadline, end: deadlines.end() })
 }
 
-fn check_size(record: &Record, bound: usize) -> Result<(), Error> {
-    let size = record.weight();
-    if size <= bound {
-        return Ok(());
+/// A record that was stored under larger bounds may shrink, and be signed in to.
+fn check(
+    weight: usize,
+    values: usize,
+    base: Option<&Record>,
+    policy: &Policy,
+) -> Result<(), Error> {
+    let bound = policy.max_record_size.max(base.map_or(0, Record::weight));
+    if weight > bound {
+        let text = format!("the session would take {weight} bytes, more than the {bound} allowed");
+        return Err(Error::new(ErrorKind::TooLarge, text));
     }
-    let text = format!("the session would take {size} bytes, more than the {bound} allowed");
-    Err(Error::new(ErrorKind::TooLarge, text))
-}
-
-fn check_values(record: &Record, bound: usize) -> Result<(), Error> {
-    let values = record.values.iter().count();
-    if values <= bound {
-        return Ok(());
+    let bound = policy.max_values.max(base.map_or(0, |base| base.values.count()));
+    if values > bound {
+        let text = format!("the session would hold {values} values, more than the {bound} allowed");
+        return Err(Error::new(ErrorKind::TooLarge, text));
     }
-    let text = format!("the session would hold {values} values, more than the {bound} allowed");
-    Err(Error::new(ErrorKind::TooLarge, text))
+    Ok(())
 }

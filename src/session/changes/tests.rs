@@ -394,6 +394,34 @@ fn what_single_names_can_be_saved_before() {
     }
 }
 
+/// Eight times as many take about eight times as long, and not sixty-four times.
+#[test]
+fn what_changes_cost_grows_with_their_number() {
+    let policy = Policy { max_record_size: 1 << 24, max_values: 100_000, ..policy() };
+    let time = |number: usize| {
+        let names: Vec<String> = (0..number).map(|number| format!("name-{number:06}")).collect();
+        let edits = names.iter().map(|name| (name.as_str().into(), Some(json("1"))));
+        let full = Record { values: Values::default().edited(&edits.collect()), ..base(None) };
+        let run = |base: Option<&Record>| {
+            let start = std::time::Instant::now();
+            let mut changes = Changes::default();
+            for name in &names {
+                changes.check_insert(base, name, b"22", &policy).unwrap();
+                changes.insert(name, json("22"));
+                assert!(changes.get(base, name).is_some());
+            }
+            for name in names.iter().step_by(2) {
+                changes.remove(name);
+                changes.check_insert(base, "a", b"1", &policy).unwrap();
+            }
+            start.elapsed()
+        };
+        (0..3).map(|_| run(None) + run(Some(&full))).min().unwrap()
+    };
+    let (few, many) = (time(250), time(2_000));
+    assert!(many < few * 24, "250 took {few:?}, 2,000 took {many:?}");
+}
+
 #[test]
 fn taking_one_name_leaves_the_others() {
     let mut rest = changes(|c| {
@@ -615,6 +643,31 @@ proptest! {
         }
         prop_assert_eq!(restored.is_empty(), all.is_empty());
         prop_assert_eq!(restored.is_wholesale(), all.is_wholesale());
+    }
+
+    /// One by one, and on whatever record is there at the time.
+    #[test]
+    fn an_insert_is_refused_if_the_plan_would_be_and_only_then(
+        acts in proptest::collection::vec((act(), 0..3_usize), 0..12),
+        bases in (some_base(), some_base()),
+        (size, values) in (84..130_usize, 1..4_usize),
+    ) {
+        let policy = Policy { max_record_size: size, max_values: values, ..policy() };
+        let mut changes = Changes::default();
+        for (act, at) in acts {
+            let base = [None, Some(&bases.0), Some(&bases.1)][at];
+            if let Act::Insert(name, value) = &act {
+                let checked = changes.check_insert(base, name, value.as_bytes(), &policy);
+                let mut with = changes.clone();
+                with.insert(name, json(value));
+                let planned = with.plan(base, START, &policy, &writer()).map(drop);
+                prop_assert_eq!(
+                    checked.map_err(|error| error.to_string()),
+                    planned.map_err(|error| error.to_string())
+                );
+            }
+            act.on(&mut changes);
+        }
     }
 
     #[test]

@@ -70,7 +70,13 @@ impl Record {
 
     /// What counts against the bound of a record: all but what the device adds, and as if open.
     pub(crate) fn weight(&self) -> usize {
-        format::weight(self)
+        let (user, platform) = (self.user.as_deref(), self.platform.as_deref());
+        Self::weight_with(user, platform, self.values.encoded_len())
+    }
+
+    /// The same of a record with values of that length in bytes.
+    pub(crate) fn weight_with(user: Option<&str>, platform: Option<&str>, values: usize) -> usize {
+        format::weight(user, platform, values)
     }
 
     /// The head, without the two times that a touch changes.

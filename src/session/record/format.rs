@@ -59,9 +59,10 @@ pub(super) fn len(record: &Record) -> usize {
     FIXED + head_texts(record).map(text_len).iter().sum::<usize>() + 5 + content
 }
 
-pub(super) fn weight(record: &Record) -> usize {
+/// Without the device, and with values of that length.
+pub(super) fn weight(user: Option<&str>, platform: Option<&str>, values: usize) -> usize {
     let no_device = 3 * text_len(None);
-    FIXED + text_len(record.user.as_deref()) + no_device + 5 + content_len(record)
+    FIXED + text_len(user) + no_device + 5 + text_len(platform) + values
 }
 
 fn content_len(record: &Record) -> usize {

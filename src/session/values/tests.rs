@@ -68,7 +68,7 @@ fn edits_that_change_nothing_share_the_bytes_of_the_record() {
         ("removal of nothing", [("c".into(), None)].into()),
     ] {
         let same = all.edited(&edits);
-        assert_eq!(same.0.as_ptr(), all.0.as_ptr(), "{name}");
+        assert!(same.is_same(&all), "{name}");
         assert_eq!(same, all, "{name}");
     }
 }
@@ -85,17 +85,40 @@ fn names_and_values_at_their_bounds_survive() {
     assert_eq!(again.get("\u{1f980}").unwrap(), "null");
 }
 
+#[test]
+fn many_values_are_found_by_their_index() {
+    for many in [SCANNED - 1, SCANNED, SCANNED + 1, 1_000] {
+        let names: Vec<String> = (0..many).map(|number| format!("n{number}")).collect();
+        let entries: Vec<_> = names.iter().map(|name| (&**name, &name[1..])).collect();
+        let all = values(&entries);
+        let again = Values::decode(encoded(&all).into()).unwrap();
+        for all in [&all, &again] {
+            assert_eq!(all.index.is_some(), many > SCANNED, "{many}");
+            assert_eq!(all.count(), many);
+            for name in &names {
+                assert_eq!(all.get(name).unwrap(), name[1..], "{many}: {name}");
+            }
+            for absent in ["", "a", "n", "n00", "n9999", "z"] {
+                assert_eq!(all.get(absent), None, "{many}: {absent}");
+            }
+        }
+        let fewer = again.edited(&names.iter().map(|name| (name.as_str().into(), None)).collect());
+        assert!(fewer.is_empty() && fewer.index.is_none());
+    }
+}
+
 fn name() -> impl Strategy<Value = String> {
     // Few names, so that edits meet; prefixes of each other, so that order matters.
     prop_oneof![
         4 => proptest::sample::select(vec!["", "a", "aa", "ab", "b", "\u{e4}"]).prop_map(String::from),
         1 => any::<String>(),
+        4 => (0..60_u8).prop_map(|number| format!("n{number}")),
     ]
 }
 
 fn edits() -> impl Strategy<Value = Vec<BTreeMap<String, Option<Vec<u8>>>>> {
     let value = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..12));
-    proptest::collection::vec(proptest::collection::btree_map(name(), value, 0..6), 0..5)
+    proptest::collection::vec(proptest::collection::btree_map(name(), value, 0..40), 0..5)
 }
 
 proptest! {
@@ -110,7 +133,8 @@ proptest! {
                 (name.as_str().into(), value.clone().map(Bytes::from))
             };
             let before = model(&all);
-            let edited = all.edited(&round.iter().map(edit).collect());
+            let round_edits: Edits = round.iter().map(edit).collect();
+            let edited = all.edited(&round_edits);
             prop_assert_eq!(model(&all), before);
             for (name, value) in round {
                 match value {
@@ -118,6 +142,9 @@ proptest! {
                     None => expected.remove(&name),
                 };
             }
+            let tally = Tally::of(&all, &round_edits);
+            prop_assert_eq!(tally.size(), (edited.encoded_len(), edited.iter().count()));
+            prop_assert_eq!(edited.count(), edited.iter().count());
             all = edited;
             prop_assert_eq!(model(&all), expected.clone());
             prop_assert_eq!(all.is_empty(), expected.is_empty());
