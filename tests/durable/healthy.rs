@@ -141,7 +141,7 @@ async fn instances_that_look_at_different_places_of_one_redis_believe_no_copy_of
     let apart = |settings: &mut Settings| {
         hasty(settings);
         if is_second.swap(true, Ordering::SeqCst) {
-            settings.redis += "/1";
+            settings.redis += "1";
         }
     };
     let duo = TwoInstances::unsettled(redis, truth, server.addr(), apart).await;
