@@ -33,7 +33,7 @@ use crate::{
             failure::{is_busy, is_rolled_back, typed},
             pool::Pool,
         },
-        write::{Batch, Executed, Failed, WriteFault},
+        write::{Batch, Executed, Failed, Purged, Times, WriteFault},
     },
 };
 
@@ -97,9 +97,11 @@ impl Sqlite {
         let transaction = self.begin().await.map_err(WriteFault::Refused)?;
         let written = transaction
             .run(async |connection| {
+                let times = Times { now: maintenance::now(connection).await?, ours: now };
                 let mut outcomes = Vec::with_capacity(batch.writes.len());
                 for write in &batch.writes {
-                    let outcome = transaction::write(connection, write, self.journal, now).await?;
+                    let outcome =
+                        transaction::write(connection, write, self.journal, times).await?;
                     outcomes.push(outcome);
                 }
                 for (id, version) in &batch.clears {
@@ -125,10 +127,11 @@ impl Sqlite {
         Ok(bumped)
     }
 
-    pub(super) async fn purge(&self, before: Timestamp, limit: i64) -> Result<u64, Error> {
+    pub(super) async fn purge(&self, kept: Duration, limit: i64) -> Result<Purged, Error> {
+        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         let transaction = self.begin().await?;
         let purged =
-            transaction.run(async |connection| maintenance::purge(connection, before, limit).await);
+            transaction.run(async |connection| maintenance::purge(connection, kept, limit).await);
         let (transaction, purged) = purged.await?;
         transaction.commit().await.map_err(WriteFault::into_error)?.end();
         Ok(purged)
