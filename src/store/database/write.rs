@@ -155,6 +155,21 @@ impl Write {
     }
 }
 
+#[cfg(feature = "sqlite")]
+impl Write {
+    /// Whether it ends a session or keeps one alive, which has to go on when nothing new fits.
+    pub(super) fn makes_room(&self) -> bool {
+        match self {
+            Self::Create { .. } | Self::Save { .. } | Self::Begin { .. } => false,
+            Self::Delete { .. }
+            | Self::Finish { .. }
+            | Self::Abandon { .. }
+            | Self::Touch { .. }
+            | Self::Revoke { .. } => true,
+        }
+    }
+}
+
 impl WriteFault {
     pub(super) fn error(&self) -> &Error {
         match self {

@@ -45,3 +45,11 @@ CREATE TABLE trs_cache (
 ) STRICT;
 
 INSERT INTO trs_cache (one, seq, generation, incarnation) VALUES (1, 0, random(), '');
+
+-- Room for those who leave while the disk is full: given up then, and taken again with a purge.
+CREATE TABLE trs_reserve (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    room BLOB NOT NULL
+) STRICT;
+
+INSERT INTO trs_reserve (one, room) VALUES (1, zeroblob(131072));

@@ -67,3 +67,18 @@ pub(super) async fn purge(
     let users = query.execute(connection).await?.rows_affected();
     Ok(Purged { sessions, users })
 }
+
+/// Gives the reserve up, and begins the log anew: on a full disk both leave room for a while.
+pub(super) async fn make_room(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let _ = sqlx::raw_sql("PRAGMA wal_checkpoint(RESTART)").execute(&mut *connection).await?;
+    let _ = sqlx::query("DELETE FROM trs_reserve").execute(connection).await?;
+    Ok(())
+}
+
+/// Takes the reserve again.
+pub(super) async fn reserve(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let query = "INSERT INTO trs_reserve (one, room) SELECT 1, zeroblob(131072) \
+        WHERE NOT EXISTS (SELECT 1 FROM trs_reserve)";
+    let _ = sqlx::query(query).execute(connection).await?;
+    Ok(())
+}
