@@ -20,7 +20,7 @@ use crate::{
         engine::Engine,
         group_commit::Group,
         row::{Epoch, Polled, Row, Snapshot},
-        write::{Committed, Write, WriteFault, column_of},
+        write::{Committed, Purged, Write, WriteFault, column_of},
     },
 };
 
@@ -141,13 +141,10 @@ impl Database {
         self.0.engine.bump(from, to).await
     }
 
-    /// Removes some of the rows that have ended long enough ago; tells how many.
-    pub(crate) async fn purge(&self, longer: Duration) -> Result<u64, Error> {
-        let now = self.0.clock.now().as_millis();
-        let kept = ROW_KEPT.saturating_add(longer).as_millis();
-        let kept = u64::try_from(kept).unwrap_or(u64::MAX);
-        let before = crate::Timestamp::from_millis(now.saturating_sub(kept));
-        self.0.engine.purge(before, i64::from(PURGE_ROWS_MAX)).await
+    /// Removes some of the rows that have ended long enough ago, by the database's clock: that of
+    /// an instance may be wrong, and what is removed is gone for all.
+    pub(crate) async fn purge(&self, longer: Duration) -> Result<Purged, Error> {
+        self.0.engine.purge(ROW_KEPT.saturating_add(longer), i64::from(PURGE_ROWS_MAX)).await
     }
 
     /// Starts a purge in the background if the last one was more than a minute ago; to be called
@@ -172,7 +169,8 @@ impl Database {
     async fn purge_all(&self, longer: Duration) {
         let until = Instant::now() + Duration::from_secs(PURGE_EVERY / 2);
         while let Ok(purged) = self.purge(longer).await {
-            if purged < u64::from(PURGE_ROWS_MAX) || Instant::now() > until {
+            let most = purged.sessions.max(purged.users);
+            if most < u64::from(PURGE_ROWS_MAX) || Instant::now() > until {
                 break;
             }
         }

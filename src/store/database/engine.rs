@@ -1,5 +1,7 @@
 //! Which database it is.
 
+use std::time::Duration;
+
 #[cfg(feature = "postgres")]
 use crate::store::database::postgres::Postgres;
 #[cfg(feature = "sqlite")]
@@ -11,7 +13,7 @@ use crate::{
     store::database::{
         config::{Address, DatabaseConfig},
         row::{Epoch, Polled, Row, Snapshot, heads},
-        write::{Batch, Executed, Failed, WriteFault},
+        write::{Batch, Executed, Failed, Purged, WriteFault},
     },
 };
 
@@ -102,9 +104,10 @@ impl Engine {
         each!(self, engine => engine.bump(from, to).await)
     }
 
-    /// Removes up to `limit` rows that ended before `before`, and tells how many.
-    pub(super) async fn purge(&self, before: Timestamp, limit: i64) -> Result<u64, Error> {
-        each!(self, engine => engine.purge(before, limit).await)
+    /// Removes up to `limit` rows that ended longer ago than `kept`, and as many of users whom
+    /// nothing older guards: by the database's clock.
+    pub(super) async fn purge(&self, kept: Duration, limit: i64) -> Result<Purged, Error> {
+        each!(self, engine => engine.purge(kept, limit).await)
     }
 
     pub(super) fn pool(&self) -> (u32, u32) {

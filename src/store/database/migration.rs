@@ -20,6 +20,12 @@ pub(super) fn check(found: Option<i64>) -> Result<(), Error> {
 pub(super) const NO_TABLES: &str =
     "the tables of the session store are not there: call migrate() once";
 
+/// The file of the tables is not there.
+#[cfg(feature = "sqlite")]
+pub(super) fn no_file() -> Error {
+    misconfigured("the database file is not there: call migrate() once, which makes it")
+}
+
 pub(super) fn no_tables() -> Error {
     misconfigured(NO_TABLES)
 }

@@ -12,9 +12,10 @@
 //! | `read` | reads |
 //! | `notify` | LISTEN and NOTIFY: a poll comes sooner |
 //! | `listener` | the connection that listens |
-//! | `lane` | statements that wait for a connection, and their answers |
-//! | `queue` | the queue of these |
-//! | `worker` | the tasks that execute them |
+//! | `lane` | statements, and the connections that they are executed on |
+//! | `idle` | connections that wait for work |
+//! | `waiting` | who waits, and since when |
+//! | `attempts` | attempts to connect |
 //! | `pool` | the library's pool |
 //! | `server` | how the server is reached, which connections are good |
 //! | `statement` | a statement, prepared or as text |
@@ -43,19 +44,20 @@ use crate::{
     },
 };
 
+mod attempts;
 mod batch;
 mod failure;
+mod idle;
 mod lane;
 mod listener;
 mod notify;
 mod pool;
 mod procedures;
-mod queue;
 mod read;
 mod schema;
 mod server;
 mod statement;
-mod worker;
+mod waiting;
 
 /// Batches that may be under way at the same time. More would make each of them smaller.
 const BATCHES_MAX: u32 = 4;

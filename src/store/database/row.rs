@@ -1,11 +1,15 @@
 //! What the tables hold, read.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::{
     clock::timestamp::Timestamp,
     error::{Error, ErrorKind},
-    session::{record::Record, token::SessionId},
+    session::{
+        expiry::Deadlines, record::Record, token::SessionId, values::Values, write_id::WriteId,
+    },
 };
 
 /// A row of the sessions.
@@ -13,7 +17,7 @@ use crate::{
 pub(crate) struct Row {
     /// With its version, and with the times of the columns: touches write only there.
     pub(crate) record: Record,
-    /// False once it was deleted or moved.
+    /// False once it was deleted or moved: the record has a version then, and nothing in it.
     pub(crate) alive: bool,
     /// The session that this one takes over from, as long as that is not finished.
     pub(crate) replaces: Option<SessionId>,
@@ -35,6 +39,9 @@ pub(crate) struct Epoch {
 pub(crate) struct Polled {
     pub(crate) epoch: Epoch,
     pub(crate) journal: Vec<(SessionId, u64)>,
+    /// The time by the database's clock.
+    #[allow(dead_code, reason = "for whoever compares clocks")]
+    pub(crate) now: Timestamp,
 }
 
 /// The epoch and some rows, as of one moment.
@@ -60,10 +67,36 @@ impl Columns {
     pub(super) fn row(self) -> Result<Row, Error> {
         let replaces = self.replaces.map(|id| id.parse().map_err(|_| corrupt())).transpose()?;
         let version = self.version.cast_unsigned();
+        if !self.alive && self.body.is_empty() {
+            return Ok(Row { record: nothing(version), alive: false, replaces });
+        }
         let mut record = Record::from_bytes(version, Bytes::from(self.body))?;
         record.last_activity = time(self.last_activity);
         record.deadlines.idle_deadline = time(self.idle_deadline);
         Ok(Row { record, alive: self.alive, replaces })
+    }
+}
+
+/// What is left of a record whose session is dead.
+fn nothing(version: u64) -> Record {
+    let (never, none) = (Timestamp::from_millis(0), Duration::ZERO);
+    Record {
+        version,
+        writer: WriteId::default(),
+        created: never,
+        last_activity: never,
+        deadlines: Deadlines {
+            idle: none,
+            idle_deadline: never,
+            absolute_deadline: None,
+            remembered: false,
+        },
+        authenticated: None,
+        user: None,
+        device: None,
+        platform: None,
+        values: Values::default(),
+        sealed: None,
     }
 }
 
@@ -107,6 +140,6 @@ pub(super) fn millis(time: Timestamp) -> i64 {
     time.as_millis().cast_signed()
 }
 
-fn time(millis: i64) -> Timestamp {
+pub(super) fn time(millis: i64) -> Timestamp {
     Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())
 }

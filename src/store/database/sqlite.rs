@@ -30,10 +30,10 @@ use crate::{
         failure::late,
         row::Epoch,
         sqlite::{
-            failure::{is_busy, is_rolled_back, typed},
+            failure::{is_busy, is_full, is_rolled_back, typed},
             pool::Pool,
         },
-        write::{Batch, Executed, Failed, WriteFault},
+        write::{Batch, Executed, Failed, Purged, Times, Write, WriteFault},
     },
 };
 
@@ -94,12 +94,28 @@ impl Sqlite {
     }
 
     pub(super) async fn execute(&self, batch: &Batch, now: Timestamp) -> Result<Executed, Failed> {
+        match self.execute_once(batch, now).await {
+            Err(failed) if is_full(failed.fault.error()) => {
+                if !batch.writes.iter().all(Write::makes_room) {
+                    // Each alone: some may do without a new page.
+                    return Err(Failed { for_one: true, ..failed });
+                }
+                self.make_room().await?;
+                self.execute_once(batch, now).await
+            }
+            result => result,
+        }
+    }
+
+    async fn execute_once(&self, batch: &Batch, now: Timestamp) -> Result<Executed, Failed> {
         let transaction = self.begin().await.map_err(WriteFault::Refused)?;
         let written = transaction
             .run(async |connection| {
+                let times = Times { now: maintenance::now(connection).await?, ours: now };
                 let mut outcomes = Vec::with_capacity(batch.writes.len());
                 for write in &batch.writes {
-                    let outcome = transaction::write(connection, write, self.journal, now).await?;
+                    let outcome =
+                        transaction::write(connection, write, self.journal, times).await?;
                     outcomes.push(outcome);
                 }
                 for (id, version) in &batch.clears {
@@ -125,13 +141,37 @@ impl Sqlite {
         Ok(bumped)
     }
 
-    pub(super) async fn purge(&self, before: Timestamp, limit: i64) -> Result<u64, Error> {
+    pub(super) async fn purge(&self, kept: Duration, limit: i64) -> Result<Purged, Error> {
+        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         let transaction = self.begin().await?;
         let purged =
-            transaction.run(async |connection| maintenance::purge(connection, before, limit).await);
+            transaction.run(async |connection| maintenance::purge(connection, kept, limit).await);
         let (transaction, purged) = purged.await?;
         transaction.commit().await.map_err(WriteFault::into_error)?.end();
+        // Of no interest on a disk that is still full.
+        let _ = self.reserve().await;
         Ok(purged)
+    }
+
+    async fn reserve(&self) -> Result<(), Error> {
+        let reserved =
+            self.begin().await?.run(async |connection| maintenance::reserve(connection).await);
+        let (transaction, ()) = reserved.await?;
+        transaction.commit().await.map_err(WriteFault::into_error)?.end();
+        Ok(())
+    }
+
+    /// For those who leave, on a full disk.
+    async fn make_room(&self) -> Result<(), WriteFault> {
+        let made = async {
+            let mut writer = self.writer.lock().await;
+            let mut connection = open::connect(&self.writing).await?;
+            maintenance::make_room(&mut connection).await.map_err(typed)?;
+            *writer = Some(connection);
+            Ok(())
+        };
+        let made = timeout_at(Instant::now() + self.timeout / 2, made).await;
+        made.unwrap_or_else(|_| Err(late())).map_err(WriteFault::Refused)
     }
 
     /// The right to write, across all processes: nobody else writes until it ends.
@@ -235,3 +275,7 @@ impl fmt::Debug for Sqlite {
         debug.field("path", &self.path).field("readers", &self.readers).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "sqlite/tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ use crate::{
 };
 
 struct Subject {
+    url: String,
     database: Database,
     clock: ManualClock,
     config: DatabaseConfig,
@@ -16,14 +17,15 @@ struct Subject {
 
 impl Subject {
     async fn new(url: String) -> Self {
-        Self::of(patient(&url)).await
+        let config = patient(&url);
+        Self::of(url, config).await
     }
 
-    async fn of(config: DatabaseConfig) -> Self {
+    async fn of(url: String, config: DatabaseConfig) -> Self {
         let clock = ManualClock::new();
         let database = Database::new(&config, true, clock.clock()).unwrap();
         database.migrate().await.unwrap();
-        Self { database, clock, config }
+        Self { url, database, clock, config }
     }
 
     async fn created(&self) -> (SessionId, Record) {
@@ -40,6 +42,38 @@ impl Subject {
     async fn save(&self, id: SessionId, expected: u64) -> Written {
         let record = Record { version: expected + 1, ..Record::example() };
         self.written(Write::Save { id, expected, record }).await
+    }
+
+    /// Another instance on the same database, with its own idea of the time, and a record of its.
+    fn instance(&self, since_2024: Duration) -> (Database, Record) {
+        let clock = ManualClock::new();
+        clock.advance(since_2024);
+        let mut record = Record::example();
+        for time in [&mut record.created, &mut record.last_activity] {
+            *time = time.saturating_add(since_2024);
+        }
+        let deadlines = &mut record.deadlines;
+        deadlines.idle_deadline = deadlines.idle_deadline.saturating_add(since_2024);
+        let absolute = deadlines.absolute_deadline;
+        deadlines.absolute_deadline = absolute.map(|end| end.saturating_add(since_2024));
+        (Database::new(&self.config, true, clock.clock()).unwrap(), record)
+    }
+
+    /// The test's own way into the database: what the first column of the first row says.
+    async fn sql(&self, text: &'static str) -> i64 {
+        use sqlx::{ConnectOptions as _, Row as _};
+        let number = |row: Option<Result<i64, _>>| row.transpose().unwrap().unwrap_or_default();
+        #[cfg(feature = "postgres")]
+        if self.url.starts_with("postgres") {
+            let options: sqlx::postgres::PgConnectOptions = self.url.parse().unwrap();
+            let mut own = options.connect().await.unwrap();
+            let row = sqlx::query(text).fetch_optional(&mut own).await.unwrap();
+            return number(row.map(|row| row.try_get(0)));
+        }
+        let options: sqlx::sqlite::SqliteConnectOptions = self.url.parse().unwrap();
+        let mut own = options.connect().await.unwrap();
+        let row = sqlx::query(text).fetch_optional(&mut own).await.unwrap();
+        number(row.map(|row| row.try_get(0)))
     }
 
     async fn journal(&self) -> Vec<(SessionId, u64)> {
@@ -252,21 +286,119 @@ async fn a_poll_gives_one_more_than_its_limit() {
 async fn purge_removes_what_is_over_for_long_and_nothing_else() {
     on_each(async |subject| {
         let (dead, _) = subject.created().await;
-        let (ended, record) = subject.created().await;
+        let (ended, _) = subject.created().await;
         let (touched, _) = subject.created().await;
-        let quarter = Duration::from_secs(15 * 60);
+        let purged = async || subject.database.purge(Duration::ZERO).await.unwrap().sessions;
         let _ = subject.written(Write::Delete { id: dead, expected: None }).await;
-        subject.clock.advance(quarter);
-        assert_eq!(subject.database.purge(Duration::ZERO).await.unwrap(), 0);
-        subject.clock.advance(Duration::from_millis(1));
-        assert_eq!(subject.database.purge(Duration::ZERO).await.unwrap(), 1);
+        // As if so much time had gone by at the database.
+        let _ = subject.sql("UPDATE trs_sessions SET ends = ends - 899000 WHERE NOT alive").await;
+        assert_eq!(purged().await, 0);
+        let _ = subject.sql("UPDATE trs_sessions SET ends = ends - 2000 WHERE NOT alive").await;
+        assert_eq!(purged().await, 1);
         assert_eq!(subject.rows(&[dead]).await, [None]);
         let touch = Write::Touch { id: touched, version: 1, activity: later() };
         let _ = subject.written(touch).await;
-        let end = record.end().saturating_since(subject.clock.clock().now());
-        subject.clock.advance(end + quarter + Duration::from_millis(1));
-        assert_eq!(subject.database.purge(Duration::ZERO).await.unwrap(), 1);
+        // An example ends an hour after it was made, and the touched one a day later.
+        let _ = subject.sql("UPDATE trs_sessions SET ends = ends - 8000000").await;
+        assert_eq!(purged().await, 1);
         assert_eq!(subject.rows(&[ended, touched]).await, [None, Some((1, true, None))]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_instance_whose_clock_is_hours_off_removes_nothing_and_nothing_of_its_own_is_removed() {
+    on_each(async |subject| {
+        let (theirs, _) = subject.created().await;
+        // Behind the database's clock by years, by hours less or more, and ahead of it.
+        for ahead in [0, 2, 24 * 40, 24 * 365 * 20] {
+            let (off, record) = subject.instance(Duration::from_secs(3600 * ahead));
+            let written = async |write| off.write(write).await.unwrap().written;
+            let (alive, touched, dead) = (fresh(), fresh(), fresh());
+            for id in [alive, touched, dead] {
+                let write = Write::Create { id, record: record.clone(), terms: Terms::default() };
+                assert!(matches!(written(write).await, Written::Done { .. }), "{ahead}");
+            }
+            let next = Record { version: 2, ..record.clone() };
+            let save = Write::Save { id: alive, expected: 1, record: next };
+            assert!(matches!(written(save).await, Written::Done { .. }), "{ahead}");
+            let end = record.end().saturating_add(Duration::from_secs(1));
+            let activity = Activity { last_activity: end, idle_deadline: end, end };
+            let touch = Write::Touch { id: touched, version: 1, activity };
+            assert!(matches!(written(touch).await, Written::Done { .. }), "{ahead}");
+            let _ = written(Write::Delete { id: dead, expected: None }).await;
+            for purges in [&off, &subject.database] {
+                assert_eq!(purges.purge(Duration::ZERO).await.unwrap().sessions, 0, "{ahead}");
+            }
+            let rows = subject.rows(&[theirs, alive, touched, dead]).await;
+            let there: Vec<_> = rows.into_iter().map(|row| row.map(|row| row.1)).collect();
+            assert_eq!(there, [Some(true), Some(true), Some(true), Some(false)], "{ahead}");
+        }
+        let told = subject.database.poll(1).await.unwrap().now;
+        let here = crate::clock::Clock::system().now();
+        assert!(
+            told.as_millis().abs_diff(here.as_millis()) < 60_000,
+            "by the database's own clock"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_a_session_that_is_over_nothing_is_kept_that_it_held() {
+    on_each(async |subject| {
+        let (old, record) = subject.created().await;
+        let (deleted, _) = subject.created().await;
+        let (abandoned, new) = (fresh(), fresh());
+        let begin = |new| {
+            let record = record.clone();
+            Write::Begin { old, expected: 1, new, record, terms: Terms::default() }
+        };
+        let _ = subject.written(Write::Delete { id: deleted, expected: None }).await;
+        let _ = subject.written(begin(abandoned)).await;
+        let _ = subject.written(Write::Abandon { old, new: abandoned }).await;
+        let _ = subject.written(begin(new)).await;
+        let _ = subject.written(Write::Finish { old, expected: Some(1), new }).await;
+        let left = "SELECT count(*) FROM trs_sessions WHERE NOT alive AND length(body) > 0";
+        assert_eq!(subject.sql(left).await, 0);
+        let dead = "SELECT count(*) FROM trs_sessions WHERE NOT alive";
+        assert_eq!(subject.sql(dead).await, 3);
+        let rows = [Some((2, false, None)), Some((2, false, None)), Some((1, true, None))];
+        assert_eq!(subject.rows(&[deleted, old, new]).await, rows, "their versions are known");
+        let user = record.user().unwrap().to_owned();
+        let _ = subject.written(Write::Revoke { user, keep: None }).await;
+        assert_eq!(subject.sql(left).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_user_is_forgotten_when_their_epoch_guards_nothing_and_no_sign_in_slips_through() {
+    on_each(async |subject| {
+        let record = Record::example();
+        let user = record.user().unwrap().to_owned();
+        let login = |epoch| {
+            let terms = Terms { epoch: Some(epoch), limit: None };
+            Write::Create { id: fresh(), record: record.clone(), terms }
+        };
+        let users = async || subject.sql("SELECT count(*) FROM trs_users").await;
+        let purge = async || subject.database.purge(Duration::ZERO).await.unwrap();
+        let began = subject.database.epoch_of(&user).await.unwrap();
+        let revoke = Write::Revoke { user: user.clone(), keep: None };
+        let _ = subject.written(revoke.clone()).await;
+        assert!(matches!(subject.written(login(began)).await, Written::Revoked));
+        let between = subject.database.epoch_of(&user).await.unwrap();
+        assert!(matches!(subject.written(login(between)).await, Written::Done { .. }));
+        let _ = purge().await;
+        assert_eq!(users().await, 1, "a sign-in that began before may be under way");
+        let _ = subject.sql("UPDATE trs_users SET epoch = epoch - 900001").await;
+        let _ = purge().await;
+        assert_eq!(users().await, 0);
+        assert!(matches!(subject.written(login(between)).await, Written::Done { .. }));
+        let began = subject.database.epoch_of(&user).await.unwrap();
+        let _ = subject.written(revoke).await;
+        assert!(matches!(subject.written(login(began)).await, Written::Revoked));
+        assert!(matches!(subject.written(login(between)).await, Written::Revoked));
     })
     .await;
 }
@@ -303,7 +435,7 @@ async fn a_poll_a_new_generation_and_a_check_wait_behind_no_request() {
     let server = test_support::PostgresServer::shared().await;
     let place = server.database().await;
     for size in [2, 3, 8] {
-        let subject = Subject::of(patient(&place.url()).pool_size(size)).await;
+        let subject = Subject::of(place.url(), patient(&place.url()).pool_size(size)).await;
         let held = place.clone();
         let holds = tokio::spawn(async move {
             held.sql("BEGIN; LOCK TABLE trs_sessions; SELECT pg_sleep(1); COMMIT").await

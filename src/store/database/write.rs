@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+#[cfg(feature = "sqlite")]
+use crate::clock::timestamp::Timestamp;
 use crate::{
     error::Error,
     session::{
@@ -59,7 +61,7 @@ pub(crate) enum Written {
     Conflict(Record),
     Gone,
     Taken,
-    /// The user's epoch is another.
+    /// The user's epoch is a later one.
     Revoked,
 }
 
@@ -119,6 +121,14 @@ pub(super) struct Executed {
     pub(super) epoch: Option<Epoch>,
 }
 
+/// What one purge removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Purged {
+    pub(crate) sessions: u64,
+    /// Whose epoch guards nothing any more.
+    pub(crate) users: u64,
+}
+
 impl Write {
     /// A sign-in as the first step of a renewal, or of a session of its own.
     pub(crate) fn login(login: Login<'_>) -> Self {
@@ -153,6 +163,21 @@ impl Write {
     }
 }
 
+#[cfg(feature = "sqlite")]
+impl Write {
+    /// Whether it ends a session or keeps one alive, which has to go on when nothing new fits.
+    pub(super) fn makes_room(&self) -> bool {
+        match self {
+            Self::Create { .. } | Self::Save { .. } | Self::Begin { .. } => false,
+            Self::Delete { .. }
+            | Self::Finish { .. }
+            | Self::Abandon { .. }
+            | Self::Touch { .. }
+            | Self::Revoke { .. } => true,
+        }
+    }
+}
+
 impl WriteFault {
     pub(super) fn error(&self) -> &Error {
         match self {
@@ -164,6 +189,24 @@ impl WriteFault {
         match self {
             Self::Refused(error) | Self::Unknown(error) => error,
         }
+    }
+}
+
+/// The database's clock, beside the instance's of whoever writes.
+#[cfg(feature = "sqlite")]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// By the database's clock.
+    pub(super) now: i64,
+    /// The same moment by the instance's.
+    pub(super) ours: Timestamp,
+}
+
+#[cfg(feature = "sqlite")]
+impl Times {
+    /// A time of the instance's by the database's clock.
+    pub(super) fn of(&self, time: Timestamp) -> i64 {
+        millis(time).saturating_add(self.now - millis(self.ours))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use test_support::{PostgresServer, eventually};
+use test_support::{FaultProxy, PostgresServer, eventually};
 use tower_redis_session::{ErrorKind, Expected, Record, SaveOutcome, Store, testing::conformance};
 
 use super::{create, fails, failure, fresh, hasty, next, patient, save_together};
@@ -193,4 +193,65 @@ async fn what_is_acknowledged_is_on_the_disk_also_where_the_server_would_not_wai
         flushed |= database.sql(asked).await.trim() == "t";
     }
     assert!(flushed, "the log is ahead of the disk after a commit");
+}
+
+/// Each answer by a real server, in the place of a write.
+#[tokio::test]
+async fn what_a_server_answers_is_told_apart_and_costs_no_connection_that_is_good() {
+    let server = PostgresServer::shared().await;
+    let database = server.database().await;
+    let id = create(&patient(&database.url()).await).await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    for (state, kind, part, reconnects) in [
+        ("53100", ErrorKind::Unavailable, "the disk of the postgresql server is full", false),
+        ("53200", ErrorKind::Unavailable, "out of memory", false),
+        ("25006", ErrorKind::Unavailable, "only reads", true),
+        ("57P01", ErrorKind::Unavailable, "ended the connection", true),
+        ("57014", ErrorKind::Unavailable, "did not finish in time", false),
+        ("08006", ErrorKind::Unavailable, "lost", true),
+        ("42501", ErrorKind::Misconfigured, "needs SELECT", false),
+        ("42P01", ErrorKind::Misconfigured, "migrate()", false),
+        ("22021", ErrorKind::Invalid, "cannot store", false),
+    ] {
+        let refuse = format!(
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                RAISE EXCEPTION 'refused' USING ERRCODE = '{state}';
+            END $$;
+            DROP TRIGGER IF EXISTS refuse ON trs_sessions;
+            CREATE TRIGGER refuse BEFORE UPDATE ON trs_sessions
+                FOR EACH ROW EXECUTE FUNCTION refuse();"
+        );
+        database.sql(&refuse).await;
+        let config = super::config(&database.url_through(proxy.port())).pool_size(1);
+        let store = super::at_the_time_of_the_records(config);
+        let before = proxy.connections();
+        assert!(store.load(&id).await.unwrap().is_some());
+        let saved = store.save(&id, Expected::Version(1), &next(2)).await;
+        let error = failure(saved).unwrap_or_else(|| panic!("{state} was stored"));
+        assert_eq!(error.kind(), kind, "{state}: {error:?}");
+        assert!(error.to_string().contains(part), "{state}: {error}");
+        assert_eq!(store.load(&id).await.unwrap().unwrap().version(), 1, "{state}");
+        let made = proxy.connections() - before;
+        assert_eq!(made > 1, reconnects, "{state}: {made} connections");
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_the_right_to_make_tables_can_do_all_once_they_are_there() {
+    let server = PostgresServer::own().await;
+    let database = server.database().await;
+    database.sql("CREATE ROLE app LOGIN; REVOKE CREATE ON SCHEMA public FROM public").await;
+    let url = format!("postgres://app@127.0.0.1:{}/{}", server.port(), database.name());
+    let error = hasty(&url).migrate().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misconfigured);
+    assert!(error.to_string().contains("CREATE"), "{error}");
+    let error = hasty(&url).load(&fresh()).await.unwrap_err();
+    assert!(error.to_string().contains("call migrate()"), "{error}");
+    drop(patient(&database.url()).await);
+    let error = hasty(&url).migrate().await.unwrap_err();
+    assert!(error.to_string().contains("SELECT, INSERT, UPDATE and DELETE"), "{error}");
+    database
+        .sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app")
+        .await;
+    conformance(patient(&url).await).await;
 }

@@ -231,3 +231,37 @@ async fn to_clear_a_platform_in_the_middle_of_a_renewal_signs_nobody_out() {
     assert_eq!(layer.clear_platform_of("alice").await.unwrap(), 1);
     assert_eq!(layer.clear_platform_of("alice").await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_store_without_its_file_or_its_tables_says_what_to_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.db");
+    let url = format!("sqlite:{}", path.display());
+    let told = async || {
+        let store = hasty(&url);
+        let errors = [
+            store.load(&fresh()).await.unwrap_err(),
+            store.delete(&fresh()).await.unwrap_err(),
+            store.check().await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::Misconfigured);
+            assert!(error.to_string().contains("call migrate()"), "{error}");
+        }
+    };
+    told().await;
+    fs::write(&path, "").unwrap();
+    told().await;
+    let _ = create(&patient(&url).await).await;
+}
+
+#[tokio::test]
+async fn to_migrate_where_all_is_there_waits_for_nobody_who_writes() {
+    let (_folder, url) = file();
+    let id = create(&patient(&url).await).await;
+    let mut other = own(&url).await;
+    sql(&mut other, "BEGIN EXCLUSIVE").await;
+    let store = hasty(&url);
+    test_support::bounded("migrate", store.migrate()).await.unwrap();
+    assert!(store.load(&id).await.unwrap().is_some());
+}

@@ -448,6 +448,10 @@ async fn a_full_disk_stops_no_read_and_no_write_is_acknowledged() {
         is_refused(&duo, &mut writer, "/fill:x:60000,update:n", "a full disk").await;
         writes += 1;
     }
+    let mut leaver = bystanders.leavers.pop().unwrap();
+    let left = leaver.tab().await;
+    leaver.get("/logout").await.expect(200);
+    assert!(is_dead(&duo.a, &left).await && is_dead(&duo.b, &left).await, "who leaves is gone");
     disk.empty();
     are_right_again(&duo, &mut bystanders, &writer, writes, "after a full disk").await;
 }

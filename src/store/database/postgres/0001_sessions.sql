@@ -6,12 +6,14 @@ CREATE TABLE trs_sessions (
     created bigint NOT NULL,
     last_activity bigint NOT NULL,
     idle_deadline bigint NOT NULL,
-    -- The end of the session; of a dead one the time of its death.
+    -- The end of the session, of a dead one the time of its death: by the clock of this server, since
+    -- rows are removed by it, and no instance's clock is to be relied on for that.
     ends bigint NOT NULL,
     -- Whom this one still has to end, and the version that it was made of.
     replaces text COLLATE "C",
     replaces_version bigint,
     user_id text,
+    -- Of a dead one empty: what it held is nobody's any more.
     body bytea NOT NULL
 );
 
@@ -22,9 +24,12 @@ CREATE INDEX trs_sessions_user_id ON trs_sessions (user_id, created)
 -- Whoever makes a session of a user, or ends all of them, holds the user's row meanwhile.
 CREATE TABLE trs_users (
     user_id text COLLATE "C" PRIMARY KEY,
-    -- Another one each time that all sessions of the user are revoked.
+    -- A later one each time that all sessions of the user are revoked, by the clock of this server.
+    -- A row without one, or with one that is older than any sign-in under way, can be removed.
     epoch bigint NOT NULL
 );
+
+CREATE INDEX trs_users_epoch ON trs_users (epoch);
 
 -- Writes that Redis may not know of yet.
 CREATE TABLE trs_journal (
@@ -75,7 +80,7 @@ AS $$
 DECLARE
     v_replaces text;
 BEGIN
-    UPDATE trs_sessions SET alive = false, version = version + 1, ends = p_now
+    UPDATE trs_sessions SET alive = false, version = version + 1, ends = p_now, body = ''
     WHERE id = p_id AND alive AND (p_expected IS NULL OR version = p_expected)
     RETURNING id, version, replaces INTO r_id, r_version, v_replaces;
     IF r_id IS NULL THEN
@@ -88,7 +93,7 @@ BEGIN
     RETURN NEXT;
     IF v_replaces IS NOT NULL THEN
         r_id := v_replaces;
-        UPDATE trs_sessions SET alive = false, version = version + 1, ends = p_now
+        UPDATE trs_sessions SET alive = false, version = version + 1, ends = p_now, body = ''
         WHERE id = v_replaces AND alive RETURNING version INTO r_version;
         IF r_version IS NOT NULL AND p_journal THEN
             INSERT INTO trs_journal AS j (id, version) VALUES (r_id, r_version)
@@ -160,7 +165,11 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     v_count integer := cardinality(p_writes);
+    v_now bigint := extract(epoch FROM clock_timestamp()) * 1000;
+    -- By how much this server's clock is ahead of the instance's.
+    v_ahead bigint := v_now - p_now;
     v_users text[];
+    v_locked bigint;
     v_crowded text[];
     v_ours text[];
     v_write smallint;
@@ -197,9 +206,14 @@ BEGIN
     FROM unnest(p_writes, p_users, p_limits) AS w (what, who, bound)
     WHERE w.what IN (0, 3, 4, 7) AND w.who IS NOT NULL;
     IF v_users IS NOT NULL THEN
-        INSERT INTO trs_users (user_id, epoch) SELECT unnest(v_users), 0
-        ON CONFLICT (user_id) DO NOTHING;
-        PERFORM 1 FROM trs_users WHERE user_id = ANY (v_users) ORDER BY user_id FOR UPDATE;
+        -- A row that was removed between the two statements is made again.
+        LOOP
+            INSERT INTO trs_users (user_id, epoch) SELECT unnest(v_users), 0
+            ON CONFLICT (user_id) DO NOTHING;
+            PERFORM 1 FROM trs_users WHERE user_id = ANY (v_users) ORDER BY user_id FOR UPDATE;
+            GET DIAGNOSTICS v_locked = ROW_COUNT;
+            EXIT WHEN v_locked = cardinality(v_users);
+        END LOOP;
     END IF;
     IF v_count > 1 OR p_others[1] IS NOT NULL OR v_crowded IS NOT NULL OR p_writes[1] = 2 THEN
         -- Whoever is killed takes along whom it replaces.
@@ -220,7 +234,7 @@ BEGIN
         v_version := p_versions[i];
 
         IF v_write IN (0, 4) AND p_epochs[i] IS NOT NULL THEN
-            PERFORM 1 FROM trs_users WHERE user_id = p_users[i] AND epoch = p_epochs[i];
+            PERFORM 1 FROM trs_users WHERE user_id = p_users[i] AND epoch <= p_epochs[i];
             IF NOT FOUND THEN
                 v_outcome := 4;
             END IF;
@@ -240,7 +254,8 @@ BEGIN
                  replaces_version, user_id, body)
             VALUES (
                 CASE v_write WHEN 0 THEN v_id ELSE p_others[i] END,
-                v_version, true, p_created[i], p_activities[i], p_deadlines[i], p_ends[i],
+                v_version, true, p_created[i], p_activities[i], p_deadlines[i],
+                p_ends[i] + v_ahead,
                 CASE v_write WHEN 4 THEN v_id END,
                 CASE v_write WHEN 4 THEN p_expected[i] END, p_users[i], p_bodies[i]
             )
@@ -252,8 +267,8 @@ BEGIN
                     SELECT k.r_id, k.r_version
                     FROM trs_beyond_1(
                         p_users[i], array_remove(ARRAY[v_id, p_others[i]], NULL),
-                        p_limits[i] - 1, p_now
-                    ) AS b (id), trs_kill_1(b.id, NULL, p_now, p_journal) AS k
+                        p_limits[i] - 1, v_now
+                    ) AS b (id), trs_kill_1(b.id, NULL, v_now, p_journal) AS k
                 LOOP
                     r_ended := r_ended || v_found.r_id;
                     r_ended_versions := r_ended_versions || v_found.r_version;
@@ -277,7 +292,7 @@ BEGIN
         IF v_write = 1 THEN
             UPDATE trs_sessions SET
                 version = v_version, last_activity = p_activities[i],
-                idle_deadline = p_deadlines[i], ends = p_ends[i],
+                idle_deadline = p_deadlines[i], ends = p_ends[i] + v_ahead,
                 user_id = p_users[i], body = p_bodies[i]
             WHERE id = v_id AND version = p_expected[i] AND alive;
             IF NOT FOUND THEN
@@ -288,7 +303,7 @@ BEGIN
             END IF;
         ELSIF v_write IN (2, 5) AND v_outcome = 0 THEN
             v_version := NULL;
-            FOR v_found IN SELECT * FROM trs_kill_1(v_id, p_expected[i], p_now, p_journal) LOOP
+            FOR v_found IN SELECT * FROM trs_kill_1(v_id, p_expected[i], v_now, p_journal) LOOP
                 IF v_found.r_id = v_id THEN
                     v_version := v_found.r_version;
                 ELSE
@@ -309,7 +324,7 @@ BEGIN
                 WHERE heir.id = p_others[i] AND heir.alive AND past.id = v_id AND NOT past.alive
             ) THEN
                 -- Ended by somebody before this was finished, who meant the session under any id.
-                PERFORM trs_kill_1(p_others[i], NULL, p_now, p_journal);
+                PERFORM trs_kill_1(p_others[i], NULL, v_now, p_journal);
                 v_outcome := 2;
             ELSIF v_write = 5 THEN
                 UPDATE trs_sessions SET replaces = NULL
@@ -320,17 +335,18 @@ BEGIN
             END IF;
         ELSIF v_write = 6 THEN
             UPDATE trs_sessions SET
-                last_activity = p_activities[i], idle_deadline = p_deadlines[i], ends = p_ends[i]
+                last_activity = p_activities[i], idle_deadline = p_deadlines[i],
+                ends = p_ends[i] + v_ahead
             WHERE id = v_id AND version = v_version AND alive AND idle_deadline < p_deadlines[i];
             IF NOT FOUND THEN
                 v_outcome := 2;
             END IF;
         ELSIF v_write = 8 THEN
             UPDATE trs_sessions
-            SET alive = false, version = version + 1, ends = p_now, replaces = NULL
+            SET alive = false, version = version + 1, ends = v_now, replaces = NULL, body = ''
             WHERE id = p_others[i] AND replaces = v_id AND alive;
         ELSIF v_write = 7 THEN
-            UPDATE trs_users SET epoch = greatest(epoch + 1, p_now) WHERE user_id = p_users[i];
+            UPDATE trs_users SET epoch = greatest(epoch + 1, v_now) WHERE user_id = p_users[i];
             v_version := 0;
             FOR v_found IN
                 -- What is dead already, and Redis perhaps not told of it.
@@ -338,8 +354,8 @@ BEGIN
                 FROM trs_journal j JOIN trs_sessions s ON s.id = j.id
                 WHERE s.user_id = p_users[i] AND NOT s.alive
                 UNION ALL
-                SELECT k.r_id, k.r_version, (k.r_id = s.id AND s.ends > p_now)::integer
-                FROM trs_sessions s, trs_kill_1(s.id, NULL, p_now, p_journal) AS k
+                SELECT k.r_id, k.r_version, (k.r_id = s.id AND s.ends > v_now)::integer
+                FROM trs_sessions s, trs_kill_1(s.id, NULL, v_now, p_journal) AS k
                 WHERE s.user_id = p_users[i] AND s.alive
                     AND s.id IS DISTINCT FROM p_others[i]
                     AND (p_others[i] IS NULL OR s.replaces IS DISTINCT FROM p_others[i])

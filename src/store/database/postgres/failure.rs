@@ -240,3 +240,46 @@ fn row(state: &str) -> Option<&'static Answer> {
 fn state(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::database::postgres::failure::*;
+
+    /// What an operator reads, and what becomes of statement and connection.
+    #[test]
+    fn each_answer_says_what_is_wrong_and_what_to_do_with_the_connection() {
+        for (state, kind, part, outcome, connection) in [
+            ("28P01", Misconfigured, "password", NotDone, Keep),
+            ("28000", Misconfigured, "password", NotDone, Keep),
+            ("3D000", Misconfigured, "does not have that database", NotDone, Keep),
+            ("42501", Misconfigured, "needs SELECT, INSERT, UPDATE and DELETE", NotDone, Keep),
+            ("42P01", Misconfigured, "call migrate()", NotDone, Keep),
+            ("42883", Misconfigured, "call migrate()", NotDone, Keep),
+            ("3F000", Misconfigured, "call migrate()", NotDone, Keep),
+            ("42703", Misconfigured, "not as they should be", NotDone, Keep),
+            ("26000", Unavailable, "pooler", Again, Close),
+            ("42P05", Unavailable, "pooler", Again, Close),
+            ("25006", Unavailable, "only reads", Again, CloseAll),
+            ("25P03", Unavailable, "idle", NotDone, Close),
+            ("0A000", Unavailable, "changed", Again, Close),
+            ("53100", Unavailable, "disk", NotDone, Keep),
+            ("53200", Unavailable, "memory", NotDone, Keep),
+            ("53300", Unavailable, "no connection left", NotDone, Close),
+            ("55P03", Unavailable, "holds the session's row", NotDone, Keep),
+            ("57014", Unavailable, "in time", Open, Keep),
+            ("57P01", Unavailable, "ended the connection", Open, Close),
+            ("57P02", Unavailable, "ended the connection", Open, Close),
+            ("57P03", Unavailable, "starting or stopping", NotDone, Close),
+            ("08006", Unavailable, "lost", Open, Close),
+            ("58030", Unavailable, "files", Open, Close),
+            ("22021", Invalid, "cannot store", NotDone, Keep),
+            ("XX001", Misconfigured, "damaged", NotDone, Keep),
+        ] {
+            let row = row(state).unwrap();
+            assert!(row.text.contains(part), "{state}: {}", row.text);
+            let said = (row.kind, row.outcome, row.connection);
+            assert_eq!(said, (kind, outcome, connection), "{state}");
+        }
+        assert!(row("40001").is_none() && row("P0001").is_none());
+    }
+}

@@ -1,102 +1,159 @@
-//! Statements that wait for a connection, and their answers.
+//! Statements and the connections that they are executed on.
 //!
-//! A statement is executed in a task of the runtime, which carries it to its end: whoever asked may
-//! go, and neither the connection nor an attempt to connect is lost with it. The connection is
-//! given back to the pool when nothing waits any more.
+//! A connection is waited for by whoever asks, and made by a task of the runtime: an attempt under
+//! way outlives the request that asked for it. What has begun is carried to its end, by a task too
+//! if whoever asked is gone, so that the connection stays good.
 
 use std::{
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
-use sqlx::pool::PoolConnection;
-use tokio::{runtime::Handle, sync::oneshot, time::timeout_at};
+use sqlx::postgres::PgRow;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{timeout, timeout_at},
+};
 
-use crate::{
-    error::Error,
-    store::database::{
-        failure::late,
-        postgres::{
-            failure::Failure, pool::Pool, queue::Answer, server::Server, statement::Statement,
-            worker::Shared,
-        },
+use crate::store::database::{
+    failure::late,
+    postgres::{
+        failure::{Connection, Failure},
+        idle::{Busy, Idle},
+        pool::Held,
+        server::Server,
+        statement::Statement,
+        waiting::Waiting,
     },
 };
 
-/// Some connections, and the statements that wait for them.
-pub(super) struct Lane(Arc<Shared>);
+type Answer = Result<Vec<PgRow>, Failure>;
+
+/// Some connections, in the order in which they are asked for.
+pub(super) struct Lane {
+    turns: Arc<Semaphore>,
+    idle: Arc<Idle>,
+    waiting: Waiting,
+    timeout: Duration,
+}
 
 impl Lane {
     pub(super) fn new(server: &Arc<Server>, size: u32, timeout: Duration) -> Self {
-        Self(Arc::new(Shared::new(Pool::new(server, size), timeout)))
+        let turns = usize::try_from(size).unwrap_or(Semaphore::MAX_PERMITS);
+        let idle = Arc::new(Idle::new(server, size, timeout));
+        let (turns, waiting) = (Arc::new(Semaphore::new(turns)), Waiting::default());
+        Self { turns, idle, waiting, timeout }
     }
 
     /// The answer to a statement, by `deadline`.
     ///
-    /// Cancellation safety: what nobody waits for is taken back, or, once it has begun, carried to
-    /// its end.
+    /// Cancellation safety: until there is a connection nothing has begun; from then on it is
+    /// carried to its end.
     pub(super) async fn call(&self, deadline: Instant, statement: Statement) -> Answer {
-        let (ticket, mut answer) = self.push(statement)?;
-        let place = Place { lane: &self.0, ticket };
         // Part of the time is kept for the work, so that a server that cannot be reached is told
         // apart from one that does not answer.
-        let begun_by = deadline - self.0.timeout / 4;
-        let mut answered = timeout_at(begun_by.into(), &mut answer).await;
-        if answered.is_err() {
-            if place.withdraw() {
-                return Err(self.0.queue().no_connection());
-            }
-            answered = timeout_at(deadline.into(), &mut answer).await;
-        }
-        match answered {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Failure::unknown(Error::unavailable(
-                "the runtime ended while the statement was under way",
-            ))),
-            Err(_) => Err(Failure::unknown(late())),
-        }
-    }
-
-    fn push(&self, statement: Statement) -> Result<(u64, oneshot::Receiver<Answer>), Failure> {
-        let Ok(runtime) = Handle::try_current() else {
-            return Err(Failure::refused(Error::unavailable("there is no runtime")));
+        let begun_by = deadline - self.timeout / 4;
+        let (turn, connection) = match self.take_at_once() {
+            Some(taken) => taken,
+            None => match timeout_at(begun_by.into(), self.take()).await {
+                Ok(taken) => taken?,
+                Err(_) => return Err(self.idle.no_connection()),
+            },
         };
-        let pushed = self.0.queue().push(statement)?;
-        self.0.start_worker(&runtime);
-        Ok(pushed)
+        let work = Box::pin(execute(turn, connection, statement));
+        let carried = Carried { work: Some(work), limit: self.timeout };
+        let answer = timeout_at(deadline.into(), carried).await;
+        answer.unwrap_or_else(|_| Err(Failure::unknown(late())))
     }
 
     /// A connection for something longer than a statement; nobody else's until it is dropped.
-    pub(super) async fn connection(&self) -> Result<PoolConnection<sqlx::Postgres>, Failure> {
-        self.0.pool.connect().await
+    pub(super) async fn connection(&self) -> Result<Held, Failure> {
+        self.idle.pool().connect().await
     }
 
     /// How many connections are open, and how many of them do nothing.
     pub(super) fn state(&self) -> (u32, u32) {
-        self.0.pool.state()
+        self.idle.state()
     }
 
     /// Whether somebody has waited for so long that no connection seems to come.
     pub(super) fn is_starved(&self) -> bool {
-        self.0.queue().longest_wait().is_some_and(|wait| wait > self.0.timeout / 2)
+        self.waiting.longest().is_some_and(|wait| wait > self.timeout / 2)
+    }
+
+    fn take_at_once(&self) -> Option<(OwnedSemaphorePermit, Busy)> {
+        let turn = Arc::clone(&self.turns).try_acquire_owned().ok()?;
+        Some((turn, self.idle.take_at_once()?))
+    }
+
+    async fn take(&self) -> Result<(OwnedSemaphorePermit, Busy), Failure> {
+        let _waits = self.waiting.begin();
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        // It is never closed.
+        let turn = turn.map_err(|_| Failure::refused(late()))?;
+        Ok((turn, self.idle.take().await?))
     }
 }
 
-/// A statement's place in the queue.
-struct Place<'a> {
-    lane: &'a Shared,
-    ticket: u64,
+async fn execute(_turn: OwnedSemaphorePermit, mut busy: Busy, statement: Statement) -> Answer {
+    let server = Arc::clone(busy.server());
+    if statement.is_prepared() && server.is_pooled() {
+        busy.rest();
+        return Err(Failure::other_form());
+    }
+    let Some(connection) = busy.connection() else { return Err(Failure::refused(late())) };
+    let mut failure = match statement.run(connection).await {
+        Ok(rows) => {
+            busy.rest();
+            return Ok(rows);
+        }
+        Err(error) => Failure::of(error),
+    };
+    if failure.pooler {
+        server.found_pooler();
+    }
+    match failure.connection {
+        Connection::Keep => busy.rest(),
+        Connection::Close => drop(busy),
+        Connection::CloseAll => {
+            let closes = server.condemn();
+            failure.again &= closes;
+            if !closes {
+                busy.rest();
+            }
+        }
+    }
+    Err(failure)
 }
 
-impl Place<'_> {
-    /// False if somebody has begun with it.
-    fn withdraw(&self) -> bool {
-        self.lane.queue().withdraw(self.ticket)
+/// Work that has begun. The server gives up within the limit; what it says then leaves the
+/// connection as good as it was.
+struct Carried {
+    work: Option<Pin<Box<dyn Future<Output = Answer> + Send>>>,
+    limit: Duration,
+}
+
+impl Future for Carried {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let Some(work) = &mut self.work else { return Poll::Pending };
+        let answer = ready!(work.as_mut().poll(context));
+        self.work = None;
+        Poll::Ready(answer)
     }
 }
 
-impl Drop for Place<'_> {
+// Cancellation safety: whoever asked is gone, or has no time left. A runtime that ends drops the
+// work, and its connection is closed.
+impl Drop for Carried {
     fn drop(&mut self) {
-        let _ = self.withdraw();
+        if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
+            let limit = self.limit;
+            drop(runtime.spawn(async move { timeout(limit, work).await }));
+        }
     }
 }

@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{ConnectOptions as _, Connection as _, pool::PoolConnection, postgres::PgPool};
+use sqlx::{
+    ConnectOptions as _, Connection as _,
+    pool::PoolConnection,
+    postgres::{PgConnection, PgPool},
+};
 use tokio::time::timeout;
 
 use crate::store::database::{
@@ -42,7 +46,7 @@ impl Pool {
     }
 
     /// A connection; there are never more than the size.
-    pub(super) async fn connect(&self) -> Result<PoolConnection<sqlx::Postgres>, Failure> {
+    pub(super) async fn connect(&self) -> Result<Held, Failure> {
         self.server.outlive_runtime();
         loop {
             let pool = self.pool.get_or_init(|| self.server.pool(self.size));
@@ -50,7 +54,7 @@ impl Pool {
                 pool.set_connect_options(self.server.options().clone());
             }
             let failure = match pool.acquire().await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => return Ok(Held(Some(connection))),
                 // It tries for a while, and keeps the cause to itself.
                 Err(sqlx::Error::PoolTimedOut) => match self.try_to_connect().await {
                     Ok(()) => continue,
@@ -75,6 +79,31 @@ impl Pool {
             }
             Ok(Err(error)) => Err(Failure::of_connecting(error)),
             Err(_) => Err(Failure::refused(late())),
+        }
+    }
+}
+
+/// A connection of the pool. Dropped it is closed, here and now and without a word to the server:
+/// nobody knows in which state it is. The library would do that in a runtime, where there is one.
+pub(super) struct Held(Option<PoolConnection<sqlx::Postgres>>);
+
+impl Held {
+    pub(super) fn get(&mut self) -> Option<&mut PgConnection> {
+        self.0.as_deref_mut()
+    }
+
+    /// To the pool, which asks it once more; if it does not answer within the limit it is closed.
+    pub(super) async fn give_back(mut self, limit: Duration) {
+        if let Some(mut connection) = self.0.take() {
+            let _ = timeout(limit, connection.return_to_pool()).await;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
         }
     }
 }

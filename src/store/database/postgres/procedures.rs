@@ -1,5 +1,7 @@
 //! The calls that write.
 
+use std::time::Duration;
+
 use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
             server::limits,
         },
         row::{Epoch, corrupt, millis},
-        write::{Batch, Executed, Failed, WriteFault},
+        write::{Batch, Executed, Failed, Purged, WriteFault},
     },
 };
 
@@ -78,19 +80,30 @@ impl Postgres {
         bumped.ok_or_else(|| WriteFault::Unknown(corrupt()))
     }
 
+    /// By the server's clock.
     pub(in crate::store::database) async fn purge(
         &self,
-        before: Timestamp,
+        kept: Duration,
         limit: i64,
-    ) -> Result<u64, Error> {
+    ) -> Result<Purged, Error> {
         // A row that is written just now is no row to purge, and its lock none to wait for.
-        let query = "WITH purged AS (DELETE FROM trs_sessions WHERE id IN \
-            (SELECT id FROM trs_sessions WHERE ends < $1 ORDER BY ends LIMIT $2 \
-            FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM purged";
-        let purge = || self.server.statement(query).bind(millis(before)).bind(limit);
+        let query = "WITH past AS MATERIALIZED \
+            (SELECT (extract(epoch FROM now()) * 1000)::bigint - $1 AS until), \
+            purged AS (DELETE FROM trs_sessions WHERE id IN (SELECT id FROM trs_sessions \
+            WHERE ends < (SELECT until FROM past) ORDER BY ends LIMIT $2 \
+            FOR UPDATE SKIP LOCKED) RETURNING 1), \
+            forgotten AS (DELETE FROM trs_users WHERE user_id IN (SELECT user_id FROM trs_users \
+            WHERE epoch < (SELECT until FROM past) ORDER BY epoch LIMIT $2 \
+            FOR UPDATE SKIP LOCKED) RETURNING 1) \
+            SELECT (SELECT count(*) FROM purged), (SELECT count(*) FROM forgotten)";
+        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+        let purge = || self.server.statement(query).bind(kept).bind(limit);
         let rows = self.tell(&self.requests, purge).await.map_err(|failure| failure.error)?;
-        let purged = rows.first().and_then(|row| row.try_get::<i64, _>(0).ok());
-        Ok(purged.map_or(0, i64::cast_unsigned))
+        let count = |place: usize| {
+            let count = rows.first().and_then(|row| row.try_get::<i64, _>(place).ok());
+            count.map_or(0, i64::cast_unsigned)
+        };
+        Ok(Purged { sessions: count(0), users: count(1) })
     }
 }
 

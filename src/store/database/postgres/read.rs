@@ -8,7 +8,7 @@ use crate::{
     store::database::{
         failure::no_epoch,
         postgres::{Postgres, typed},
-        row::{Columns, Epoch, Polled, Row, Snapshot, corrupt, in_order},
+        row::{Columns, Epoch, Polled, Row, Snapshot, corrupt, in_order, time},
     },
 };
 
@@ -63,16 +63,24 @@ impl Postgres {
     }
 
     pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
-        let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version \
+        let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version, \
+            (extract(epoch FROM clock_timestamp()) * 1000)::bigint, pg_is_in_recovery() \
             FROM trs_cache c LEFT JOIN (SELECT id, version FROM trs_journal LIMIT $1) j ON true";
         let poll = || self.server.statement(query).bind(limit);
         let rows = self.ask_by(self.watch(), poll).await?;
-        let epoch = epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)?;
+        let first = rows.first().ok_or_else(no_epoch)?;
+        if first.try_get(6).map_err(typed)? {
+            // Fails closed: a replica may not know yet what was committed.
+            let _ = self.server.condemn();
+            return Err(Error::unavailable("the postgresql server is a replica"));
+        }
+        let (epoch, now) = (epoch(first).map_err(typed)?, first.try_get(5).map_err(typed)?);
         let journalled = |row: &PgRow| {
             let id = row.try_get::<Option<String>, _>(3).ok()??.parse().ok()?;
             Some((id, row.try_get::<i64, _>(4).ok()?.cast_unsigned()))
         };
-        Ok(Polled { epoch, journal: rows.iter().filter_map(journalled).collect() })
+        let journal = rows.iter().filter_map(journalled).collect();
+        Ok(Polled { epoch, journal, now: time(now) })
     }
 
     pub(in crate::store::database) async fn snapshot(

@@ -29,15 +29,14 @@ const SERVER_VERSION_MIN: u32 = 130_000;
 impl Postgres {
     pub(in crate::store::database) async fn migrate(&self) -> Result<(), Error> {
         let migrated = async {
-            let connection = self.watch().connection().await;
-            let mut connection = connection.map_err(|failure| failure.error)?;
+            let held = self.watch().connection().await;
+            let mut held = held.map_err(|failure| failure.error)?;
+            let connection = held.get().ok_or_else(late)?;
             supported(connection.server_version_num())?;
-            let stepped = step_up(&mut connection).await;
             // What failed ends with its connection.
-            if stepped.is_err() {
-                let _ = connection.close().await;
-            }
-            stepped.map_err(typed)
+            step_up(connection).await.map_err(typed)?;
+            held.give_back(self.timeout).await;
+            Ok(())
         };
         timeout(LIMIT, migrated).await.unwrap_or_else(|_| Err(late()))
     }

@@ -24,8 +24,6 @@ use crate::{
     store::database::{config::fault, postgres::statement::Statement},
 };
 
-/// A connection that was idle for less is taken as it is: to ask it first would be a second trip.
-const IDLE_UNCHECKED: Duration = Duration::from_secs(1);
 /// A connection that nobody needs ends, so that a busy hour leaves no crowd behind.
 const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
 /// However good it is: addresses change, and servers keep memory for each.
@@ -130,22 +128,19 @@ impl Server {
             .connect_lazy_with(self.options().clone())
     }
 
-    /// Whether a connection that was idle can be used, as far as one can know without a trip each
-    /// time.
+    /// Whether a connection from the pool can be used: what was used a moment ago does not come
+    /// from there.
     async fn is_good(&self, connection: &mut PgConnection, age: PoolConnectionMetadata) -> bool {
         let made = self.standing.now().saturating_sub(micros(age.age));
         if age.age > LIFE_MAX || age.idle_for > IDLE_MAX || self.standing.is_condemned(made) {
             return false;
         }
-        let is_suspect = made <= self.standing.suspected.load(Ordering::Relaxed);
-        if age.idle_for <= IDLE_UNCHECKED && !is_suspect {
-            return true;
-        }
-        let answered = matches!(timeout(self.timeout, connection.ping()).await, Ok(Ok(())));
-        if !answered {
+        let answered = timeout(self.timeout / 2, connection.ping()).await;
+        let is_good = matches!(answered, Ok(Ok(())));
+        if !is_good {
             self.suspect();
         }
-        answered
+        is_good
     }
 
     /// Whether the server itself has got our settings with the connection.
@@ -196,6 +191,12 @@ impl Server {
     pub(super) fn is_condemned(&self, made: Instant) -> bool {
         let made = made.saturating_duration_since(self.standing.started);
         self.standing.is_condemned(micros(made))
+    }
+
+    /// Whether what was good at that time has to be looked at again.
+    pub(super) fn is_doubted(&self, good: Instant) -> bool {
+        let good = micros(good.saturating_duration_since(self.standing.started));
+        good <= self.standing.suspected.load(Ordering::Relaxed) || self.standing.is_condemned(good)
     }
 
     /// A connection dies with the runtime that it was opened in: when that ends, what was made up

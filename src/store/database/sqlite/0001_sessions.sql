@@ -6,12 +6,14 @@ CREATE TABLE trs_sessions (
     created INTEGER NOT NULL,
     last_activity INTEGER NOT NULL,
     idle_deadline INTEGER NOT NULL,
-    -- The end of the session; of a dead one the time of its death.
+    -- The end of the session, of a dead one the time of its death: by SQLite's clock, since rows are
+    -- removed by it, and no instance's clock is to be relied on for that.
     ends INTEGER NOT NULL,
     -- Whom this one still has to end, and the version that it was made of.
     replaces TEXT,
     replaces_version INTEGER,
     user_id TEXT,
+    -- Of a dead one empty: what it held is nobody's any more.
     body BLOB NOT NULL
 ) STRICT;
 
@@ -21,9 +23,12 @@ CREATE INDEX trs_sessions_user_id ON trs_sessions (user_id, created)
 
 CREATE TABLE trs_users (
     user_id TEXT PRIMARY KEY,
-    -- Another one each time that all sessions of the user are revoked.
+    -- A later one each time that all sessions of the user are revoked, by SQLite's clock. One that is
+    -- older than any sign-in under way can be removed.
     epoch INTEGER NOT NULL
 ) STRICT;
+
+CREATE INDEX trs_users_epoch ON trs_users (epoch);
 
 -- Writes that Redis may not know of yet.
 CREATE TABLE trs_journal (
@@ -40,3 +45,11 @@ CREATE TABLE trs_cache (
 ) STRICT;
 
 INSERT INTO trs_cache (one, seq, generation, incarnation) VALUES (1, 0, random(), '');
+
+-- Room for those who leave while the disk is full: given up then, and taken again with a purge.
+CREATE TABLE trs_reserve (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    room BLOB NOT NULL
+) STRICT;
+
+INSERT INTO trs_reserve (one, room) VALUES (1, zeroblob(131072));

@@ -24,6 +24,12 @@ pub(super) fn is_rolled_back(error: &sqlx::Error) -> bool {
     matches!(code(error), BUSY | LOCKED | FULL | READONLY)
 }
 
+/// Whether no page was left for it.
+pub(super) fn is_full(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause: &sqlx::Error| code(cause) == FULL)
+}
+
 pub(super) fn typed(error: sqlx::Error) -> Error {
     let misconfigured = |text| Error::new(ErrorKind::Misconfigured, text);
     let unavailable = |text| Error::new(ErrorKind::Unavailable, text);

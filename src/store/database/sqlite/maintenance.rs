@@ -3,11 +3,11 @@
 use sqlx::sqlite::SqliteConnection;
 
 use crate::{
-    clock::timestamp::Timestamp,
     session::token::SessionId,
     store::database::{
-        row::{Epoch, millis},
-        sqlite::read::{EPOCH, epoch as epoch_of},
+        row::Epoch,
+        sqlite::read::{EPOCH, NOW, epoch as epoch_of},
+        write::Purged,
     },
 };
 
@@ -45,13 +45,40 @@ pub(super) async fn bump(
     Ok(bumped)
 }
 
+/// The time by SQLite's clock, which all processes of the machine share.
+pub(super) async fn now(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(NOW).fetch_one(connection).await
+}
+
+/// What ended before `kept` milliseconds, and users whom nothing younger guards.
 pub(super) async fn purge(
     connection: &mut SqliteConnection,
-    before: Timestamp,
+    kept: i64,
     limit: i64,
-) -> Result<u64, sqlx::Error> {
+) -> Result<Purged, sqlx::Error> {
+    let until = now(connection).await?.saturating_sub(kept);
     let query = "DELETE FROM trs_sessions WHERE id IN \
         (SELECT id FROM trs_sessions WHERE ends < ? ORDER BY ends LIMIT ?)";
-    let query = sqlx::query(query).bind(millis(before)).bind(limit);
-    Ok(query.execute(connection).await?.rows_affected())
+    let query = sqlx::query(query).bind(until).bind(limit);
+    let sessions = query.execute(&mut *connection).await?.rows_affected();
+    let query = "DELETE FROM trs_users WHERE user_id IN \
+        (SELECT user_id FROM trs_users WHERE epoch < ? ORDER BY epoch LIMIT ?)";
+    let query = sqlx::query(query).bind(until).bind(limit);
+    let users = query.execute(connection).await?.rows_affected();
+    Ok(Purged { sessions, users })
+}
+
+/// Gives the reserve up, and begins the log anew: on a full disk both leave room for a while.
+pub(super) async fn make_room(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let _ = sqlx::raw_sql("PRAGMA wal_checkpoint(RESTART)").execute(&mut *connection).await?;
+    let _ = sqlx::query("DELETE FROM trs_reserve").execute(connection).await?;
+    Ok(())
+}
+
+/// Takes the reserve again.
+pub(super) async fn reserve(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let query = "INSERT INTO trs_reserve (one, room) SELECT 1, zeroblob(131072) \
+        WHERE NOT EXISTS (SELECT 1 FROM trs_reserve)";
+    let _ = sqlx::query(query).execute(connection).await?;
+    Ok(())
 }

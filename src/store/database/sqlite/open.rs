@@ -9,7 +9,7 @@ use sqlx::{
 
 use crate::{
     error::{ConfigError, Error, ErrorKind},
-    store::database::{config::fault, sqlite::typed},
+    store::database::{config::fault, migration::no_file, sqlite::typed},
 };
 
 /// How the writer opens the file.
@@ -45,11 +45,15 @@ pub(super) fn read_only(writing: &SqliteConnectOptions, timeout: Duration) -> Sq
 }
 
 pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error> {
-    if options.get_filename().is_dir() {
+    let path = options.get_filename();
+    if path.is_dir() {
         let text = "the database file is a folder";
         return Err(Error::new(ErrorKind::Misconfigured, text));
     }
-    options.connect().await.map_err(typed)
+    options.connect().await.map_err(|error| match path.try_exists() {
+        Ok(false) => no_file().because(error),
+        _ => typed(error),
+    })
 }
 
 /// Makes an empty file that only its owner may read; SQLite gives its other files the same rights.

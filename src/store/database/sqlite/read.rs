@@ -11,12 +11,14 @@ use crate::{
     session::{record::format::HEAD_MAX, token::SessionId},
     store::database::{
         failure::{late, no_epoch},
-        row::{Columns, Epoch, Polled, Row, Snapshot, corrupt, in_order},
+        row::{Columns, Epoch, Polled, Row, Snapshot, corrupt, in_order, time},
         sqlite::{Sqlite, open, pool::Pool, typed},
     },
 };
 
 pub(super) const EPOCH: &str = "SELECT seq, generation, incarnation FROM trs_cache";
+
+pub(super) const NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
 
@@ -70,15 +72,18 @@ impl Sqlite {
     }
 
     pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
-        let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version \
-            FROM trs_cache c LEFT JOIN (SELECT id, version FROM trs_journal LIMIT ?) j ON true";
+        let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version, \
+            CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM trs_cache c \
+            LEFT JOIN (SELECT id, version FROM trs_journal LIMIT ?) j ON true";
         let rows = self.ask_aside(sqlx::query(query).bind(limit)).await?;
-        let epoch = epoch(rows.first().ok_or_else(no_epoch)?).map_err(typed)?;
+        let first = rows.first().ok_or_else(no_epoch)?;
+        let (epoch, now) = (epoch(first).map_err(typed)?, first.try_get(5).map_err(typed)?);
         let journalled = |row: &SqliteRow| {
             let id = row.try_get::<Option<String>, _>(3).ok()??.parse().ok()?;
             Some((id, row.try_get::<i64, _>(4).ok()?.cast_unsigned()))
         };
-        Ok(Polled { epoch, journal: rows.iter().filter_map(journalled).collect() })
+        let journal = rows.iter().filter_map(journalled).collect();
+        Ok(Polled { epoch, journal, now: time(now) })
     }
 
     pub(in crate::store::database) async fn snapshot(

@@ -3,12 +3,10 @@
 use sqlx::{Row as _, sqlite::SqliteConnection};
 
 use crate::{
-    clock::timestamp::Timestamp,
     session::{record::Record, token::SessionId},
     store::database::{
-        row::millis,
         sqlite::statements::{Outcome, done, instead, kill},
-        write::Written,
+        write::{Times, Written},
     },
 };
 
@@ -18,7 +16,7 @@ pub(super) async fn finish(
     expected: Option<u64>,
     new: &SessionId,
     journal: bool,
-    now: Timestamp,
+    times: Times,
 ) -> Outcome {
     if expected.is_none() && !is_sealed(connection, old).await? {
         // What was written under the old id since was acknowledged; the renewal was not.
@@ -31,13 +29,13 @@ pub(super) async fn finish(
         let query = sqlx::query(query).bind(new.to_string()).bind(old.to_string());
         let _ = query.execute(&mut *connection).await?;
     }
-    let killed = kill(connection, old, expected, journal, now).await?;
+    let killed = kill(connection, old, expected, journal, times).await?;
     if killed.is_none() {
         if let Ok(Written::Conflict(current)) = instead(connection, old).await? {
             // Somebody has written there since, which must not be lost.
             return Ok(Ok(Written::Conflict(current)));
         }
-        if let Some(ended) = end_with_the_old(connection, old, new, journal, now).await? {
+        if let Some(ended) = end_with_the_old(connection, old, new, journal, times).await? {
             return Ok(Ok(ended));
         }
     }
@@ -68,7 +66,7 @@ async fn end_with_the_old(
     old: &SessionId,
     new: &SessionId,
     journal: bool,
-    now: Timestamp,
+    times: Times,
 ) -> Result<Option<Written>, sqlx::Error> {
     let query = "SELECT 1 FROM trs_sessions heir JOIN trs_sessions past ON past.id = heir.replaces \
         WHERE heir.id = ? AND heir.alive AND past.id = ? AND NOT past.alive";
@@ -76,7 +74,7 @@ async fn end_with_the_old(
     if query.fetch_optional(&mut *connection).await?.is_none() {
         return Ok(None);
     }
-    let _ = kill(connection, new, None, journal, now).await?;
+    let _ = kill(connection, new, None, journal, times).await?;
     Ok(Some(Written::Gone))
 }
 
@@ -84,11 +82,11 @@ pub(super) async fn abandon(
     connection: &mut SqliteConnection,
     old: &SessionId,
     new: &SessionId,
-    now: Timestamp,
+    times: Times,
 ) -> Outcome {
     let query = "UPDATE trs_sessions SET alive = 0, version = version + 1, ends = ?1, \
-        replaces = NULL WHERE id = ?2 AND replaces = ?3 AND alive";
-    let query = sqlx::query(query).bind(millis(now)).bind(new.to_string()).bind(old.to_string());
+        replaces = NULL, body = x'' WHERE id = ?2 AND replaces = ?3 AND alive";
+    let query = sqlx::query(query).bind(times.now).bind(new.to_string()).bind(old.to_string());
     let _ = query.execute(connection).await?;
     done(0)
 }

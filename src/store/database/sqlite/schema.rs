@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Row as _, sqlite::SqliteConnection};
 use crate::{
     error::{Error, ErrorKind},
     store::database::{
-        migration::{check, missing, no_tables},
+        migration::{SCHEMA_VERSION, check, missing, no_tables},
         sqlite::{Sqlite, open, typed},
         write::WriteFault,
     },
@@ -23,6 +23,10 @@ const BEGIN_RETRY_PAUSE: Duration = Duration::from_millis(20);
 impl Sqlite {
     pub(in crate::store::database) async fn migrate(&self) -> Result<(), Error> {
         open::create(&self.path)?;
+        // Where everything is there already nothing has to be written, nor anybody waited for.
+        if self.version().await.is_ok_and(|version| version >= Some(SCHEMA_VERSION)) {
+            return Ok(());
+        }
         // One that waits as long for another process that migrates.
         let options = self.writing.clone().busy_timeout(LIMIT / 2);
         *self.writer.lock().await = None;
@@ -48,10 +52,14 @@ impl Sqlite {
         Ok(())
     }
 
+    async fn version(&self) -> Result<Option<i64>, Error> {
+        let rows = self.ask_aside(sqlx::query(VERSION)).await?;
+        rows.first().ok_or_else(no_tables)?.try_get(0).map_err(typed)
+    }
+
     /// Asks for the tables, and for the right to write.
     pub(in crate::store::database) async fn check(&self) -> Result<(), Error> {
-        let rows = self.ask_aside(sqlx::query(VERSION)).await?;
-        check(rows.first().ok_or_else(no_tables)?.try_get(0).map_err(typed)?)?;
+        check(self.version().await?)?;
         self.begin().await?.roll_back().await
     }
 }

@@ -7,7 +7,6 @@ use sqlx::{
 };
 
 use crate::{
-    clock::timestamp::Timestamp,
     error::Error,
     session::{
         record::{Activity, Record},
@@ -16,7 +15,7 @@ use crate::{
     store::database::{
         row::{Columns, millis},
         sqlite::read::columns,
-        write::{Ended, Fresh, Written},
+        write::{Ended, Fresh, Times, Written},
     },
 };
 
@@ -28,9 +27,9 @@ pub(super) async fn delete(
     id: &SessionId,
     expected: Option<u64>,
     journal: bool,
-    now: Timestamp,
+    times: Times,
 ) -> Outcome {
-    match kill(connection, id, expected, journal, now).await? {
+    match kill(connection, id, expected, journal, times).await? {
         Some((version, ended)) => Ok(Ok(Written::Done { version, ended })),
         None => instead(connection, id).await,
     }
@@ -41,13 +40,14 @@ pub(super) async fn insert(
     id: &SessionId,
     record: &Record,
     replaces: Option<(&SessionId, u64)>,
+    times: Times,
 ) -> Outcome {
     let query = "INSERT INTO trs_sessions (version, last_activity, idle_deadline, ends, user_id, \
         body, id, created, replaces, replaces_version, alive) \
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (id) DO NOTHING";
     let fresh = Fresh::of(record);
     let created = fresh.created;
-    let query = with(query, fresh).bind(id.to_string()).bind(created);
+    let query = with(query, fresh, times.of(record.end())).bind(id.to_string()).bind(created);
     let query = query.bind(replaces.map(|(old, _)| old.to_string()));
     let query = query.bind(replaces.map(|(_, version)| version.cast_signed()));
     if query.execute(connection).await?.rows_affected() == 0 {
@@ -62,10 +62,13 @@ pub(super) async fn save(
     expected: u64,
     record: &Record,
     journal: bool,
+    times: Times,
 ) -> Outcome {
     let query = "UPDATE trs_sessions SET version = ?, last_activity = ?, idle_deadline = ?, \
         ends = ?, user_id = ?, body = ? WHERE id = ? AND version = ? AND alive";
-    let query = with(query, Fresh::of(record)).bind(id.to_string()).bind(expected.cast_signed());
+    let query = with(query, Fresh::of(record), times.of(record.end()))
+        .bind(id.to_string())
+        .bind(expected.cast_signed());
     if query.execute(&mut *connection).await?.rows_affected() == 0 {
         return instead(connection, id).await;
     }
@@ -81,13 +84,14 @@ pub(super) async fn begin(
     old: &SessionId,
     expected: u64,
     (new, record): (&SessionId, &Record),
+    times: Times,
 ) -> Outcome {
     let query = "SELECT 1 FROM trs_sessions WHERE id = ? AND version = ? AND alive";
     let query = sqlx::query(query).bind(old.to_string()).bind(expected.cast_signed());
     if query.fetch_optional(&mut *connection).await?.is_none() {
         return instead(connection, old).await;
     }
-    insert(connection, new, record, Some((old, expected))).await
+    insert(connection, new, record, Some((old, expected)), times).await
 }
 
 pub(super) async fn touch(
@@ -95,13 +99,14 @@ pub(super) async fn touch(
     id: &SessionId,
     version: u64,
     activity: Activity,
+    times: Times,
 ) -> Outcome {
     let query = "UPDATE trs_sessions SET last_activity = ?1, idle_deadline = ?2, ends = ?3 \
         WHERE id = ?4 AND version = ?5 AND alive AND idle_deadline < ?2";
     let query = sqlx::query(query)
         .bind(millis(activity.last_activity))
         .bind(millis(activity.idle_deadline))
-        .bind(millis(activity.end))
+        .bind(times.of(activity.end))
         .bind(id.to_string())
         .bind(version.cast_signed());
     match query.execute(connection).await?.rows_affected() {
@@ -117,13 +122,13 @@ pub(super) async fn kill(
     id: &SessionId,
     expected: Option<u64>,
     journal: bool,
-    now: Timestamp,
+    times: Times,
 ) -> Result<Option<(u64, Vec<Ended>)>, sqlx::Error> {
-    let killed = kill_one(connection, id, expected, journal, now).await?;
+    let killed = kill_one(connection, id, expected, journal, times).await?;
     let Some((version, replaced)) = killed else { return Ok(None) };
     let mut ended = Vec::new();
     if let Some(id) = replaced.and_then(|id| id.parse().ok()) {
-        let killed = kill_one(connection, &id, None, journal, now).await?;
+        let killed = kill_one(connection, &id, None, journal, times).await?;
         ended.push(Ended { id, version: killed.map(|(version, _)| version) });
     }
     Ok(Some((version, ended)))
@@ -134,12 +139,12 @@ async fn kill_one(
     id: &SessionId,
     expected: Option<u64>,
     journal: bool,
-    now: Timestamp,
+    times: Times,
 ) -> Result<Option<(u64, Option<String>)>, sqlx::Error> {
-    let query = "UPDATE trs_sessions SET alive = 0, version = version + 1, ends = ?1 \
+    let query = "UPDATE trs_sessions SET alive = 0, version = version + 1, ends = ?1, body = x'' \
         WHERE id = ?2 AND alive AND (?3 IS NULL OR version = ?3) RETURNING version, replaces";
     let query = sqlx::query(query)
-        .bind(millis(now))
+        .bind(times.now)
         .bind(id.to_string())
         .bind(expected.map(u64::cast_signed));
     let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
@@ -172,13 +177,13 @@ pub(super) async fn instead(connection: &mut SqliteConnection, id: &SessionId) -
     Ok(row.map(|row| Written::Conflict(row.record)))
 }
 
-/// The first six parameters from a record.
-fn with<'q>(query: &'static str, fresh: Fresh) -> Query<'q, Sqlite, SqliteArguments> {
+/// The first six parameters from a record, its end by the database's clock.
+fn with<'q>(query: &'static str, fresh: Fresh, ends: i64) -> Query<'q, Sqlite, SqliteArguments> {
     sqlx::query(query)
         .bind(fresh.version)
         .bind(fresh.last_activity)
         .bind(fresh.idle_deadline)
-        .bind(fresh.ends)
+        .bind(ends)
         .bind(fresh.user)
         .bind(fresh.body)
 }

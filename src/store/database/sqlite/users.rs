@@ -3,17 +3,16 @@
 use sqlx::{Row as _, sqlite::SqliteConnection};
 
 use crate::{
-    clock::timestamp::Timestamp,
     error::Error,
     session::token::SessionId,
     store::database::{
-        row::millis,
         sqlite::statements::{Outcome, kill},
-        write::{Ended, Write, Written, column_of},
+        write::{Ended, Times, Write, Written, column_of},
     },
 };
 
-/// Whether the user's epoch is the one that was read before the credentials were checked.
+/// Whether the user's epoch is no later than the one that was read before the credentials were
+/// checked: an old one may have been forgotten meanwhile.
 pub(super) async fn admits(
     connection: &mut SqliteConnection,
     write: &Write,
@@ -25,7 +24,7 @@ pub(super) async fn admits(
     let query = sqlx::query("SELECT epoch FROM trs_users WHERE user_id = ?").bind(column_of(user));
     let row = query.fetch_optional(connection).await?;
     let epoch: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
-    Ok(epoch.cast_unsigned() == expected)
+    Ok(epoch.cast_unsigned() <= expected)
 }
 
 /// Kills the oldest of too many sessions of a user who has just got one more; before them what is
@@ -35,7 +34,7 @@ pub(super) async fn make_room(
     write: &Write,
     written: Result<Written, Error>,
     journal: bool,
-    now: Timestamp,
+    times: Times,
 ) -> Outcome {
     let (record, terms, besides) = match write {
         Write::Create { id, record, terms } => (record, terms, vec![id]),
@@ -57,12 +56,12 @@ pub(super) async fn make_room(
     let query = sqlx::query(query)
         .bind(column_of(user))
         .bind(format!("[{}]", besides.join(",")))
-        .bind(millis(now))
+        .bind(times.now)
         .bind(i64::from(limit.get()) - 1);
     let rows = query.fetch_all(&mut *connection).await?;
     let mut ended = Vec::new();
     for row in rows {
-        kill_into(&mut ended, connection, row.try_get(0)?, journal, now).await?;
+        kill_into(&mut ended, connection, row.try_get(0)?, journal, times).await?;
     }
     Ok(Ok(Written::Done { version: *version, ended }))
 }
@@ -72,12 +71,12 @@ pub(super) async fn revoke_all(
     connection: &mut SqliteConnection,
     (user, keep): (&str, Option<&SessionId>),
     journal: bool,
-    now: Timestamp,
+    times: Times,
 ) -> Outcome {
     let (user, keep) = (column_of(user), keep.map(ToString::to_string));
     let query = "INSERT INTO trs_users (user_id, epoch) VALUES (?1, ?2) \
         ON CONFLICT (user_id) DO UPDATE SET epoch = max(epoch + 1, ?2)";
-    let query = sqlx::query(query).bind(&user).bind(millis(now));
+    let query = sqlx::query(query).bind(&user).bind(times.now);
     let _ = query.execute(&mut *connection).await?;
     // What is dead already, and Redis perhaps not told of it.
     let query = "SELECT j.id, j.version FROM trs_journal j JOIN trs_sessions s ON s.id = j.id \
@@ -96,8 +95,8 @@ pub(super) async fn revoke_all(
     let mut killed = 0;
     for row in rows {
         let before = ended.len();
-        kill_into(&mut ended, connection, row.try_get(0)?, journal, now).await?;
-        let over = row.try_get::<i64, _>(1)? <= millis(now);
+        kill_into(&mut ended, connection, row.try_get(0)?, journal, times).await?;
+        let over = row.try_get::<i64, _>(1)? <= times.now;
         killed += u64::from(ended.len() > before && !over);
     }
     Ok(Ok(Written::Done { version: killed, ended }))
@@ -108,10 +107,10 @@ async fn kill_into(
     connection: &mut SqliteConnection,
     id: String,
     journal: bool,
-    now: Timestamp,
+    times: Times,
 ) -> Result<(), sqlx::Error> {
     let Ok(id) = id.parse() else { return Ok(()) };
-    if let Some((version, others)) = kill(connection, &id, None, journal, now).await? {
+    if let Some((version, others)) = kill(connection, &id, None, journal, times).await? {
         ended.push(Ended { id, version: Some(version) });
         ended.extend(others);
     }

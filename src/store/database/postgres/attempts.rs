@@ -1,0 +1,110 @@
+//! Attempts to connect: how many are under way, and how long to leave the server alone after one
+//! that failed.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use crate::store::database::postgres::failure::Failure;
+
+/// An attempt that is older hangs in a runtime that nobody drives.
+const AGE_MAX: Duration = Duration::from_secs(15);
+/// After an attempt that failed nobody tries again for so long, and up to the second figure.
+const PAUSE: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
+
+#[derive(Default)]
+pub(super) struct Attempts {
+    /// Since when each is under way.
+    under_way: BTreeMap<u64, Instant>,
+    next_ticket: u64,
+    refused: Option<Refused>,
+}
+
+/// An attempt that failed.
+struct Refused {
+    failure: Failure,
+    until: Instant,
+    pause: Duration,
+}
+
+impl Attempts {
+    /// One more, unless there is one for each of so many; after one that failed there is one for
+    /// all.
+    pub(super) fn begin(&mut self, wanted: usize, now: Instant) -> Option<u64> {
+        let wanted = if self.refused.is_some() { wanted.min(1) } else { wanted };
+        let counts = |since: &&Instant| now.saturating_duration_since(**since) < AGE_MAX;
+        if self.under_way.values().filter(counts).count() >= wanted {
+            return None;
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket = ticket.wrapping_add(1);
+        let _ = self.under_way.insert(ticket, now);
+        Some(ticket)
+    }
+
+    pub(super) fn end(&mut self, ticket: u64) {
+        let _ = self.under_way.remove(&ticket);
+    }
+
+    pub(super) fn succeed(&mut self) {
+        self.refused = None;
+    }
+
+    pub(super) fn fail(&mut self, failure: Failure, now: Instant) {
+        let [least, most] = PAUSE;
+        // Those who tried at the same time count once.
+        if self.refused.as_ref().is_none_or(|last| last.until <= now) {
+            let pause = self.refused.as_ref().map_or(least, |last| (last.pause * 2).min(most));
+            self.refused = Some(Refused { failure, until: now + pause, pause });
+        }
+    }
+
+    /// How long to leave the server alone, and why.
+    pub(super) fn pause(&self, now: Instant) -> Option<(Duration, &Failure)> {
+        let refused = self.refused.as_ref().filter(|refused| now < refused.until)?;
+        Some((refused.until - now, &refused.failure))
+    }
+
+    /// Why the last one failed, if none succeeded since.
+    pub(super) fn cause(&self) -> Option<&Failure> {
+        self.refused.as_ref().map(|refused| &refused.failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Error, store::database::postgres::attempts::*};
+
+    fn failure() -> Failure {
+        Failure::refused(Error::unavailable("down"))
+    }
+
+    #[test]
+    fn there_is_one_for_each_who_wants_a_connection_and_none_counts_for_ever() {
+        let (mut attempts, now) = (Attempts::default(), Instant::now());
+        assert!(attempts.begin(0, now).is_none());
+        let first = attempts.begin(1, now).unwrap();
+        assert!(attempts.begin(1, now).is_none());
+        assert!(attempts.begin(2, now).is_some());
+        attempts.end(first);
+        assert!(attempts.begin(1, now).is_none());
+        assert!(attempts.begin(1, now + AGE_MAX).is_some(), "its runtime is driven by nobody");
+    }
+
+    #[test]
+    fn the_pause_after_failures_grows_to_half_a_second_and_ends_with_a_success() {
+        let (mut attempts, mut now) = (Attempts::default(), Instant::now());
+        for millis in [20, 40, 80, 160, 320, 500, 500] {
+            assert!(attempts.pause(now).is_none());
+            attempts.fail(failure(), now);
+            attempts.fail(failure(), now);
+            assert_eq!(attempts.pause(now).unwrap().0, Duration::from_millis(millis));
+            now += Duration::from_millis(millis);
+        }
+        attempts.fail(failure(), now);
+        assert!(attempts.begin(7, now).is_some() && attempts.begin(7, now).is_none());
+        attempts.succeed();
+        assert!(attempts.pause(now).is_none() && attempts.cause().is_none());
+    }
+}
