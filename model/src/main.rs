@@ -5,8 +5,8 @@ use std::{env, process::ExitCode};
 use session_protocol_model::{
     durable::{Durable, Fault},
     runs::{
-        ablations::ablations, case::Case, cluster, every_fault, holes::holes, report, sign_in,
-        small, verification::configurations,
+        ablations::ablations, browser, case::Case, cluster, every_fault, holes::holes, report,
+        sign_in, small, verification::configurations,
     },
 };
 
@@ -14,6 +14,7 @@ const USAGE: &str = "\
 holes [NAME]                                   the first design's holes, with traces
 ablate [NAME]                                  the protocol without one of its parts
 small                                          update, users, renewals, activity
+browser                                        requests of one browser that overlap
 verify NAME [FAULTS] [LIMIT]                   the protocol with every fault, or every pair
 failover NAME [GENERATIONS] [LIMIT]            one failover, bounded bumps
 sign-in                                        study: a sign-in on a cluster
@@ -43,6 +44,7 @@ fn run(args: &[String]) -> Result<(), String> {
         "holes" => print_cases(holes(), text(1), false),
         "ablate" => print_cases(ablations(), text(1), true),
         "small" => small::print(),
+        "browser" => browser::print(),
         "verify" => verify(text(1), number(args, 2, 2)?, number(args, 3, LIMIT)?)?,
         "failover" => failover(text(1), number(args, 2, 2)?, number(args, 3, LIMIT)?)?,
         "sign-in" => sign_in::print(),

@@ -12,7 +12,7 @@ const LIMIT: usize = 3_000_000;
 /// By the names of the runs: after how many steps it breaks, or that it never does. Two that take
 /// longer are left to `ablate`: "write after commit may create (save)", 13 steps, and "a tombstone
 /// in place of DEL", never.
-const EXPECTED: [(&str, Option<u32>); 37] = [
+const EXPECTED: [(&str, Option<u32>); 40] = [
     ("- fence (saves)", Some(6)),
     ("- fence (logout)", Some(3)),
     ("- set-if-newer in the write", Some(9)),
@@ -50,6 +50,9 @@ const EXPECTED: [(&str, Option<u32>); 37] = [
     ("  by a time-out", Some(2)),
     ("  without any fault", Some(5)),
     ("  by a poll that is slow", Some(5)),
+    ("a logout of a tombstone leaves the heir", Some(5)),
+    ("  ends it without a journal row", Some(9)),
+    ("  finds it dead and pushes nothing of the heir", Some(9)),
 ];
 
 #[test]
@@ -67,12 +70,17 @@ fn each_part_that_is_taken_out_is_missed() {
     }
 }
 
-/// A configuration with each of these faults keeps every promise, and these besides.
+/// A configuration with each of these faults keeps every promise, and these besides; without
+/// faults, if there are none.
 fn keeps(name: &str, faults: &[Fault], besides: &[&str]) {
     let all = configurations();
     let case = all.iter().find(|case| case.name == name).unwrap();
-    for fault in faults {
-        let report = explore(&case.lean_model(&[(*fault, 1)]), LIMIT, &[]);
+    let mut each: Vec<Vec<(Fault, u8)>> = faults.iter().map(|fault| vec![(*fault, 1)]).collect();
+    if faults.is_empty() {
+        each.push(Vec::new());
+    }
+    for fault in each {
+        let report = explore(&case.lean_model(&fault), LIMIT, &[]);
         assert!(report.exhausted, "{name}, {fault:?}: more than {LIMIT} states");
         let promised = |broken: &&str| PROMISES.contains(broken) || besides.contains(broken);
         let broken: Vec<_> = report.broken().into_iter().filter(promised).collect();
@@ -100,4 +108,20 @@ fn a_logout_with_polls_that_take_time() {
 fn what_an_instance_has_shown_as_ended_it_never_shows_alive() {
     keeps("logout A, reads", &[Fault::Refusal, Fault::Timeout, Fault::Eviction], &[]);
     keeps("logout A, reads, slow polls", &[Fault::LostReply], &[]);
+}
+
+#[test]
+fn a_session_that_moves() {
+    keeps("move A", &[Fault::Timeout, Fault::Refusal, Fault::Restore, Fault::LostReply], &[]);
+    keeps("move A, save B", &[], &[]);
+}
+
+#[test]
+fn a_logout_of_an_id_that_moves_ends_both_for_all() {
+    keeps("move A, logout B", &[], &[]);
+}
+
+#[test]
+fn a_logout_of_the_heir_is_one_by_the_old_id_too() {
+    keeps("move A, logout of the heir B", &[], &[]);
 }

@@ -1,10 +1,9 @@
 //! The invariants; their names are those of [`durable`](crate::durable).
 
 use super::{
-    Cluster,
+    Cluster, Seen,
     state::{NONE, State},
 };
-use crate::durable::Seen;
 
 /// What the protocol never breaks.
 pub const PROMISES: [&str; 8] = [

@@ -1,10 +1,9 @@
 //! The course of a save or a logout: commit, push, acknowledgement.
 
 use super::{
-    Cluster,
+    Change, Cluster,
     state::{Answer, Command, NONE, Stage, State, Sweep, Target, Waiter},
 };
-use crate::durable::Change;
 
 impl Cluster {
     pub(super) fn commit(&self, s: &mut State, write: usize) {

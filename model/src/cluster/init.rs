@@ -1,11 +1,10 @@
 //! Where explorations begin.
 
 use super::{
-    Bind, Cluster,
+    Bind, Change, Cluster,
     fault::FAULTS,
     state::{Entry, Fill, GENERATIONS, Instance, NONE, Node, Own, Stage, State, Sweep, Write},
 };
-use crate::durable::Change;
 
 impl Cluster {
     pub(super) fn initial_states(&self) -> Vec<State> {

@@ -1,10 +1,9 @@
 //! The steps of a trace, and their words.
 
 use super::{
-    Cluster,
+    Change, Cluster,
     state::{Command, Sent, Waiter},
 };
-use crate::durable::Change;
 
 /// One step. Numbers are those of instances, writes, nodes and generations, in the order of the
 /// words.
@@ -146,7 +145,6 @@ fn sent_words(model: &Cluster, sent: &Sent) -> String {
     let what = match sent.command {
         Command::Put { version, .. } => format!("PUT v{version}"),
         Command::Kill { version } => format!("KILL v{version}"),
-        Command::Absent { .. } => "fill: nothing".into(),
         Command::Fill { version, .. } => format!("FILL v{version}"),
     };
     format!("{what} at generation {} {who}", sent.generation)

@@ -26,7 +26,27 @@ pub use self::{
     protocol::{Bind, Protocol, recommended},
 };
 use self::{state::State, steps::Steps};
-use crate::{durable::Change, explore::Model};
+use crate::explore::Model;
+
+/// What a write changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The save of this number: sets its bit in the record.
+    Save(u8),
+    Logout,
+}
+
+/// What a request sees.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seen {
+    Alive {
+        version: u8,
+        saves: u8,
+    },
+    Dead,
+    /// A 503.
+    Away,
+}
 
 /// A configuration to explore.
 #[derive(Clone, Debug)]

@@ -1,10 +1,9 @@
 //! What an instance believes, and what a request on it sees.
 
 use super::{
-    Bind, Cluster,
+    Bind, Cluster, Seen,
     state::{Entry, Node, Own, State},
 };
-use crate::durable::Seen;
 
 /// A node's answer to a command.
 pub(super) enum Served {

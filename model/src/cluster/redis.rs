@@ -23,8 +23,6 @@ impl Cluster {
                     kept => kept,
                 }
             }
-            // Not sent there.
-            Command::Absent { .. } => *entry,
             Command::Kill { .. } => Entry::Empty,
             Command::Fill { version, saves, token } => {
                 let filled = Entry::Record { version, saves };

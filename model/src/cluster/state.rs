@@ -1,9 +1,31 @@
 //! One state of the world: the database's row, the cluster, the instances, and what is under way.
 
 use super::fault::FAULTS;
-pub use crate::durable::state::{
-    Answer, Command, Entry, FillStage, GENERATIONS, NONE, Stage, SweepStage, Waiter,
-};
+pub use crate::durable::state::{Answer, FillStage, GENERATIONS, NONE, Stage, SweepStage, Waiter};
+
+/// What stands under the session's key, in one generation, on one node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Entry {
+    Empty,
+    Record {
+        version: u8,
+        saves: u8,
+    },
+    Tombstone {
+        version: u8,
+        age: u8,
+    },
+    /// The right to fill, of the holder of this token.
+    Lease(u8),
+}
+
+/// What Redis is told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Command {
+    Put { version: u8, saves: u8 },
+    Kill { version: u8 },
+    Fill { version: u8, saves: u8, token: u8 },
+}
 
 /// A command on the wire: executed now, later or never, while the process it was sent to lives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]

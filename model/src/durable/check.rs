@@ -7,11 +7,11 @@
 
 use super::{
     Durable, Seen,
-    state::{NONE, Stage, State},
+    state::{IDS, NONE, Stage, State},
 };
 
 /// What the protocol in use never breaks, whatever the faults: section 4.
-pub const PROMISES: [&str; 8] = [
+pub const PROMISES: [&str; 10] = [
     "logout-own",
     "logout-committed-bound",
     "save-own",
@@ -20,14 +20,16 @@ pub const PROMISES: [&str; 8] = [
     "truth-lost-save",
     "alive-read-as-dead",
     "dead-then-alive",
+    "moved-own",
+    "moved-committed-bound",
 ];
 
 impl Durable {
     pub(super) fn violations(&self, s: &State, out: &mut Vec<&'static str>) {
-        if s.was_dead && s.row_alive {
+        if (0..IDS).any(|id| s.was_dead & 1 << id != 0 && s.rows[id].alive) {
             out.push("truth-revived");
         }
-        if (s.saves_acked_by[0] | s.saves_acked_by[1]) & !s.row_saves != 0 {
+        if (s.saves_acked_by[0] | s.saves_acked_by[1]) & !s.rows[0].saves != 0 {
             out.push("truth-lost-save");
         }
         // Nobody is at work on a write any more.
@@ -38,17 +40,38 @@ impl Durable {
             if !s.instances[instance].alive {
                 continue;
             }
-            match self.read(s, instance) {
-                Seen::Alive { saves, .. } => {
+            self.judge(s, instance, over, out);
+        }
+    }
+
+    /// What a request on this instance reads.
+    fn judge(&self, s: &State, instance: usize, over: bool, out: &mut Vec<&'static str>) {
+        let known = self.ids > 1 && !s.rows[1].pending;
+        let heir = if known { self.read(s, instance, 1) } else { Seen::Away };
+        match self.read(s, instance, 0) {
+            Seen::Alive { saves, .. } => {
+                if s.logged_out & 0b01 != 0 {
                     check_logout(s, instance, over, out);
-                    check_saves(s, instance, saves, over, out);
-                    if s.instances[instance].shown_dead {
-                        out.push("dead-then-alive");
-                    }
                 }
-                Seen::Dead if s.row_alive => out.push("alive-read-as-dead"),
-                Seen::Dead | Seen::Away => {}
+                check_saves(s, instance, saves, over, out);
+                if s.instances[instance].shown_dead {
+                    out.push("dead-then-alive");
+                }
+                if s.moved_acked_by & 1 << instance != 0 {
+                    out.push("moved-own");
+                }
+                if since(s.moved_committed, 2) {
+                    out.push("moved-committed-bound");
+                }
             }
+            Seen::Dead if s.rows[0].alive => out.push("alive-read-as-dead"),
+            // A tombstone reads only while the heir is read as alive: below.
+            Seen::Moved | Seen::Dead | Seen::Away => {}
+        }
+        match heir {
+            Seen::Alive { .. } if s.logged_out & 0b10 != 0 => check_logout(s, instance, over, out),
+            Seen::Dead if s.rows[1].alive => out.push("alive-read-as-dead"),
+            Seen::Alive { .. } | Seen::Moved | Seen::Dead | Seen::Away => {}
         }
     }
 }

@@ -2,38 +2,82 @@
 
 use super::{
     Change, Durable, PushGeneration,
-    state::{Answer, Command, NONE, Stage, State, Waiter, Write},
+    state::{Answer, Command, IDS, NONE, Stage, State, Waiter, Write},
 };
 
 impl Durable {
     /// The commit of a write that is neither in conflict nor too late.
     pub(super) fn commit(&self, s: &mut State, write: usize) {
-        match self.writes[write].0 {
-            Change::Save(bit) => {
-                let x = &mut s.writes[write];
-                x.version = x.base_version + 1;
-                x.saves = x.base_saves | 1 << bit;
-                s.row_version = x.version;
-                s.row_saves = x.saves;
-                if !self.protocol.compare_and_set {
-                    s.row_alive = true;
-                }
-                s.save_committed[bit as usize] = 0;
-            }
-            Change::Logout => {
-                s.row_alive = false;
-                s.was_dead = true;
-                s.row_version += 1;
-                s.writes[write].version = s.row_version;
-                s.writes[write].kill = true;
-                s.logout_committed = 0;
-                if self.lean {
-                    s.save_committed = [NONE; 2];
-                }
+        let change = self.writes[write].0;
+        let moved = s.rows[0].moved;
+        let ids = match change {
+            Change::Save(_) | Change::Move => 0b01,
+            Change::LogoutHeir => 0b10,
+            Change::Logout if moved && self.protocol.end_follows => 0b11,
+            Change::Logout => 0b01,
+        };
+        match change {
+            Change::Save(bit) => self.commit_save(s, write, bit),
+            Change::Move => self.commit_move(s, write),
+            Change::Logout | Change::LogoutHeir => {
+                s.logged_out |= if moved && change == Change::Logout { 0b11 } else { ids };
+                self.commit_end(s, ids);
             }
         }
+        self.takes_in(s, write, ids);
         if self.protocol.journal {
-            s.journal = s.row_version;
+            let heir = if self.protocol.journals_heir { ids } else { ids & 0b01 };
+            for id in (0..IDS).filter(|id| heir & 1 << id != 0) {
+                s.journal[id] = s.rows[id].version;
+            }
+        }
+    }
+
+    /// What is pushed for these ids.
+    pub(super) fn takes_in(&self, s: &mut State, write: usize, ids: u8) {
+        let x = &mut s.writes[write];
+        x.ids = ids;
+        x.kill = !matches!(self.writes[write].0, Change::Save(_));
+        for id in (0..IDS).filter(|id| ids & 1 << id != 0) {
+            x.versions[id] = s.rows[id].version;
+        }
+    }
+
+    fn commit_save(&self, s: &mut State, write: usize, bit: u8) {
+        let x = &mut s.writes[write];
+        x.saves = x.base_saves | 1 << bit;
+        let row = &mut s.rows[0];
+        row.version = x.base_version + 1;
+        row.saves = x.saves;
+        row.alive |= !self.protocol.compare_and_set;
+        s.save_committed[bit as usize] = 0;
+    }
+
+    fn commit_move(&self, s: &mut State, write: usize) {
+        if s.rows[0].moved {
+            return;
+        }
+        s.rows[0].version = s.writes[write].base_version + 1;
+        s.rows[0].moved = true;
+        s.rows[1].pending = false;
+        s.moved_committed = 0;
+        if self.lean {
+            s.save_committed = [NONE; 2];
+        }
+    }
+
+    fn commit_end(&self, s: &mut State, ids: u8) {
+        for id in 0..IDS {
+            if ids & 1 << id == 0 || !s.rows[id].alive {
+                continue;
+            }
+            s.rows[id].alive = false;
+            s.rows[id].version += 1;
+            s.was_dead |= 1 << id;
+        }
+        s.logout_committed = 0;
+        if self.lean {
+            s.save_committed = [NONE; 2];
         }
     }
 
@@ -55,9 +99,9 @@ impl Durable {
         s.writes[write].stage = Stage::Pushing;
         let x = s.writes[write];
         let command = if x.kill {
-            Command::Kill { version: x.version }
+            Command::Kill { ids: x.ids, version: x.versions[usize::from(x.ids == 0b10)] }
         } else {
-            Command::Put { version: x.version, saves: x.saves }
+            Command::Put { id: 0, version: x.versions[0], saves: x.saves }
         };
         let waiter = Waiter::Write(write as u8);
         self.send(s, self.writes[write].1 as usize, x.generation, command, waiter);
@@ -103,7 +147,8 @@ impl Durable {
                     s.saves_pushed |= 1 << bit;
                 }
             }
-            Change::Logout => {
+            Change::Move => s.moved_acked_by |= 1 << instance,
+            Change::Logout | Change::LogoutHeir => {
                 s.logout_acked_by |= 1 << instance;
                 if s.logout_acked == NONE {
                     s.logout_acked = 0;

@@ -3,7 +3,7 @@
 use super::{
     Change, Durable, PushGeneration,
     fault::FAULTS,
-    state::{Entry, Fill, GENERATIONS, Instance, NONE, Node, Stage, State, Sweep, Write},
+    state::{EMPTY, Entry, Fill, IDS, Instance, NONE, Node, Row, Stage, State, Sweep, Write},
 };
 
 impl Durable {
@@ -18,14 +18,14 @@ impl Durable {
             write.stage = match self.writes.get(index) {
                 None => Stage::Over,
                 // A logout needs nothing of what it loads.
-                Some((Change::Logout, _)) if !needs_load => Stage::Commit,
+                Some((Change::Logout | Change::LogoutHeir, _)) if !needs_load => Stage::Commit,
                 Some(_) => Stage::Load,
             };
         }
         let mut all = Vec::new();
         if self.warm {
             let mut warm = cold.clone();
-            warm.nodes[0].entries[0] = Entry::Record { version: 1, saves: 0 };
+            warm.nodes[0].entries[0][0] = Entry::Record { version: 1, saves: 0, moved: false };
             warm.replica = warm.nodes[0].entries;
             all.push(warm);
         }
@@ -37,15 +37,16 @@ impl Durable {
 }
 
 fn empty() -> State {
-    let none = [Entry::Empty; GENERATIONS];
+    let row = Row { version: 1, saves: 0, alive: true, moved: false, pending: false };
     State {
-        row_version: 1,
-        row_saves: 0,
-        row_alive: true,
+        rows: [row, Row { pending: true, ..row }],
         db_generation: 0,
         db_incarnation: 1,
-        journal: 0,
-        was_dead: false,
+        journal: [0; IDS],
+        was_dead: 0,
+        moved_committed: NONE,
+        moved_acked_by: 0,
+        logged_out: 0,
         logout_committed: NONE,
         logout_acked: NONE,
         logout_acked_by: 0,
@@ -54,9 +55,9 @@ fn empty() -> State {
         save_acked: [NONE; 2],
         saves_acked_by: [0; 2],
         saves_pushed: 0,
-        nodes: [Node::started(1, none), Node::down()],
+        nodes: [Node::started(1, EMPTY), Node::down()],
         primary: 0,
-        replica: none,
+        replica: EMPTY,
         instances: [Instance::settled(); 2],
         writes: [Write::default(); 3],
         fills: [Fill::default(); 2],

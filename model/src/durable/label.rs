@@ -31,11 +31,11 @@ pub enum Label {
     Clear(u8),
     Read(u8),
     ReadPast(u8),
-    FillStart(u8, u8),
+    FillStart(u8, u8, u8),
     FillRead(u8),
     FillSend(u8),
     FillDrop(u8),
-    SweepRead(u8),
+    SweepRead(u8, u8),
     SweepClear(u8),
     Sync,
     Restart(u8),
@@ -46,8 +46,8 @@ pub enum Label {
     Reconnect(u8, u8),
     HandshakeUnknown(u8, u8),
     Crash(u8),
-    Evict(u8, u8),
-    ExpireLease(u8, u8),
+    Evict(u8, u8, u8),
+    ExpireLease(u8, u8, u8),
     DatabaseCut(u8),
     DatabaseBack(u8),
 }
@@ -89,11 +89,15 @@ pub fn words(model: &Durable, label: &Label) -> String {
         Label::ReadPast(a) => {
             format!("Redis does not answer {}, which asks the database: ended", i(a))
         }
-        Label::FillStart(a, f) => format!("a read on {} misses (fill {f})", i(a)),
+        Label::FillStart(a, f, id) => {
+            format!("a read{} on {} misses (fill {f})", of(1 << id), i(a))
+        }
         Label::FillRead(f) => format!("fill {f} reads the database"),
         Label::FillSend(f) => format!("fill {f} sends its command"),
         Label::FillDrop(f) => format!("fill {f} given up"),
-        Label::SweepRead(a) => format!("sweeper on {} reads the journal and sends", i(a)),
+        Label::SweepRead(a, id) => {
+            format!("sweeper on {} reads the journal and sends{}", i(a), of(1 << id))
+        }
         Label::SweepClear(a) => format!("sweeper on {} clears the journal row", i(a)),
         _ => world_words(label),
     }
@@ -119,11 +123,24 @@ fn world_words(label: &Label) -> String {
             format!("{} connects to node {n}, its bump is committed, the reply lost", i(a))
         }
         Label::Crash(a) => format!("the process of {} dies", i(a)),
-        Label::Evict(n, g) => format!("Redis node {n} evicts the entry of generation {g}"),
-        Label::ExpireLease(n, g) => format!("the lease at node {n}, generation {g} expires"),
+        Label::Evict(n, g, id) => {
+            format!("Redis node {n} evicts the entry of generation {g}{}", of(1 << id))
+        }
+        Label::ExpireLease(n, g, id) => {
+            format!("the lease at node {n}, generation {g}{} expires", of(1 << id))
+        }
         Label::DatabaseCut(a) => format!("{} is cut from the database", i(a)),
         Label::DatabaseBack(a) => format!("{} reaches the database again", i(a)),
         ref other => format!("{other:?}"),
+    }
+}
+
+/// Of which ids, where there are two.
+fn of(ids: u8) -> &'static str {
+    match ids {
+        0b10 => " of the heir",
+        0b11 => " of both ids",
+        _ => "",
     }
 }
 
@@ -133,6 +150,8 @@ fn write_name(model: &Durable, write: u8) -> String {
     match change {
         Change::Save(bit) => format!("save{bit} on {instance}"),
         Change::Logout => format!("logout on {instance}"),
+        Change::Move => format!("move on {instance}"),
+        Change::LogoutHeir => format!("logout of the heir on {instance}"),
     }
 }
 
@@ -146,8 +165,8 @@ fn sent_words(model: &Durable, sent: &Sent) -> String {
     };
     let what = match sent.command {
         Command::Put { version, .. } => format!("set v{version}"),
-        Command::Kill { version } => format!("delete/tombstone v{version}"),
-        Command::Fill { version, .. } => format!("fill v{version}"),
+        Command::Kill { ids, version } => format!("delete/tombstone v{version}{}", of(ids)),
+        Command::Fill { id, version, .. } => format!("fill v{version}{}", of(1 << id)),
         Command::Absent { .. } => "fill: nothing".into(),
     };
     let Sent { generation, node, incarnation, .. } = sent;

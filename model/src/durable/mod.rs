@@ -1,4 +1,4 @@
-//! One session, a database, two Redis nodes, two application instances: the durable store.
+//! One session, or one and the id that it moves to, a database, two Redis nodes, two application instances: the durable store.
 //!
 //! Time is a number of ticks without end; ages saturate. One tick is the poll interval and also
 //! the trust lease: an instance whose poll began in tick t may trust Redis in t and t + 1. Without
@@ -38,6 +38,10 @@ pub enum Change {
     /// The save of this number: sets its bit in the record.
     Save(u8),
     Logout,
+    /// The second step of a renewal: the session becomes a tombstone, and its heir is read.
+    Move,
+    /// The logout of the heir.
+    LogoutHeir,
 }
 
 /// What a request sees.
@@ -47,6 +51,8 @@ pub enum Seen {
         version: u8,
         saves: u8,
     },
+    /// A tombstone of a move.
+    Moved,
     Dead,
     /// A 503.
     Away,
@@ -56,6 +62,8 @@ pub enum Seen {
 #[derive(Clone, Debug)]
 pub struct Durable {
     pub instances: usize,
+    /// One, or two where the session moves.
+    pub ids: usize,
     /// At most three, each with the instance that makes it.
     pub writes: Vec<(Change, u8)>,
     /// Fills at the same time.

@@ -78,6 +78,12 @@ pub struct Protocol {
     /// generation that was learned two ticks ago, or two ticks after the commit.
     pub strict: bool,
     pub polls: Polls,
+    /// A logout of a tombstone of a move ends the heir in the same transaction.
+    pub end_follows: bool,
+    /// With a journal row for it too.
+    pub journals_heir: bool,
+    /// A logout that finds the tombstone dead pushes the end of the heir all the same.
+    pub kills_dead_heir: bool,
 }
 
 /// The first design: the database first, then set-if-newer in Redis; tombstones; a generation in
@@ -109,6 +115,9 @@ pub fn first_design() -> Protocol {
         sets_aside_dead: false,
         strict: false,
         polls: Polls::Instant,
+        end_follows: true,
+        journals_heir: true,
+        kills_dead_heir: true,
     }
 }
 

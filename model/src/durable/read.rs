@@ -20,10 +20,10 @@ impl Durable {
     }
 
     /// And the lease holds, and the session is not set aside.
-    pub(super) fn trusted(&self, s: &State, instance: usize) -> bool {
+    pub(super) fn trusted(&self, s: &State, instance: usize, id: usize) -> bool {
         let (p, x) = (&self.protocol, &s.instances[instance]);
         let lease = !p.trust_lease || x.age <= 1;
-        let set_aside = p.journal && p.sets_aside && x.set_aside;
+        let set_aside = p.journal && p.sets_aside && x.set_aside & 1 << id != 0;
         self.vouched(s, instance) && lease && !set_aside
     }
 
@@ -35,38 +35,40 @@ impl Durable {
     /// Whether Redis alone answers a request on this instance.
     pub(super) fn answered_by_redis(&self, s: &State, instance: usize) -> bool {
         let x = &s.instances[instance];
-        self.trusted(s, instance)
+        self.trusted(s, instance, 0)
             && !matches!(
-                s.nodes[x.peer as usize].entries[self.key(x.generation)],
+                s.nodes[x.peer as usize].entries[0][self.key(x.generation)],
                 Entry::Empty | Entry::Lease(_)
             )
     }
 
-    /// What a request that starts now on this instance sees.
-    pub fn read(&self, s: &State, instance: usize) -> Seen {
+    /// What a request that starts now on this instance sees under this id.
+    pub fn read(&self, s: &State, instance: usize, id: usize) -> Seen {
         let x = &s.instances[instance];
-        let entry = || s.nodes[x.peer as usize].entries[self.key(x.generation)];
-        if self.trusted(s, instance) {
+        let entry = || s.nodes[x.peer as usize].entries[id][self.key(x.generation)];
+        if self.trusted(s, instance, id) {
             match entry() {
-                Entry::Record { version, saves } => return Seen::Alive { version, saves },
+                Entry::Record { moved: true, .. } => return Seen::Moved,
+                Entry::Record { version, saves, .. } => return Seen::Alive { version, saves },
                 Entry::Tombstone { .. } | Entry::Absent => return Seen::Dead,
                 Entry::Empty | Entry::Lease(_) => {}
             }
         }
         if x.cut {
-            let serves = self.protocol.serve_without_database && !x.set_aside;
+            let serves = self.protocol.serve_without_database && x.set_aside & 1 << id == 0;
             if serves
                 && self.vouched(s, instance)
-                && let Entry::Record { version, saves } = entry()
+                && let Entry::Record { version, saves, .. } = entry()
             {
                 return Seen::Alive { version, saves };
             }
             return Seen::Away;
         }
-        if s.row_alive {
-            Seen::Alive { version: s.row_version, saves: s.row_saves }
-        } else {
-            Seen::Dead
+        let row = &s.rows[id];
+        match (row.alive, row.moved) {
+            (true, true) => Seen::Moved,
+            (true, false) => Seen::Alive { version: row.version, saves: row.saves },
+            (false, _) => Seen::Dead,
         }
     }
 }

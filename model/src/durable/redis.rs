@@ -2,7 +2,7 @@
 
 use super::{
     Durable, Protocol,
-    state::{Command, Entry, Sent, State, Waiter},
+    state::{Command, Entry, IDS, Sent, State, Waiter},
 };
 
 impl Durable {
@@ -29,28 +29,40 @@ impl Durable {
 
     pub(super) fn execute(&self, s: &mut State, sent: &Sent) {
         let key = self.key(sent.generation);
-        let entry = &mut s.nodes[sent.node as usize].entries[key];
-        *entry = match sent.command {
-            Command::Put { version, saves } => put(&self.protocol, *entry, version, saves),
-            Command::Kill { version } if self.protocol.tombstone > 0 => {
-                Entry::Tombstone { version, age: 0 }
+        let entries = &mut s.nodes[sent.node as usize].entries;
+        match sent.command {
+            Command::Put { id, version, saves } => {
+                let entry = &mut entries[id as usize][key];
+                *entry = put(&self.protocol, *entry, version, saves);
             }
-            Command::Kill { .. } => Entry::Empty,
             Command::Absent { token, instance } => {
-                let filled = *entry == Entry::Lease(token);
-                s.instances[instance as usize].shown_dead |= filled;
-                if filled { Entry::Absent } else { *entry }
+                let entry = &mut entries[0][key];
+                if *entry == Entry::Lease(token) {
+                    *entry = Entry::Absent;
+                    s.instances[instance as usize].shown_dead = true;
+                }
             }
-            Command::Fill { version, saves, token } => {
-                let filled = Entry::Record { version, saves };
-                fill(&self.protocol, *entry, filled, version, token)
+            Command::Kill { ids, version } => {
+                let dead = if self.protocol.tombstone > 0 {
+                    Entry::Tombstone { version, age: 0 }
+                } else {
+                    Entry::Empty
+                };
+                for id in (0..IDS).filter(|id| ids & 1 << id != 0) {
+                    entries[id][key] = dead;
+                }
             }
-        };
+            Command::Fill { id, version, saves, moved, token } => {
+                let filled = Entry::Record { version, saves, moved };
+                let entry = &mut entries[id as usize][key];
+                *entry = fill(&self.protocol, *entry, filled, version, token);
+            }
+        }
     }
 }
 
 fn put(p: &Protocol, entry: Entry, version: u8, saves: u8) -> Entry {
-    let stored = Entry::Record { version, saves };
+    let stored = Entry::Record { version, saves, moved: false };
     match entry {
         Entry::Empty if p.push_creates => stored,
         Entry::Record { version: old, .. } | Entry::Tombstone { version: old, .. }

@@ -29,18 +29,17 @@ impl Durable {
     /// A token that is gone never comes back to the same Redis process.
     fn forget_lost_leases(&self, s: &mut State) {
         let nodes = s.nodes;
-        let gone = |incarnation: u8, generation: u8, token: u8| {
-            let key = self.key(generation);
-            !nodes.iter().any(|n| n.is(incarnation) && n.entries[key] == Entry::Lease(token))
+        let gone = |incarnation: u8, id: u8, generation: u8, token: u8| {
+            let (id, key) = (id as usize, self.key(generation));
+            !nodes.iter().any(|n| n.is(incarnation) && n.entries[id][key] == Entry::Lease(token))
         };
         s.wire.retain(|sent| match sent.command {
-            Command::Fill { token, .. } | Command::Absent { token, .. } => {
-                !gone(sent.incarnation, sent.generation, token)
-            }
+            Command::Absent { token, .. } => !gone(sent.incarnation, 0, sent.generation, token),
+            Command::Fill { id, token, .. } => !gone(sent.incarnation, id, sent.generation, token),
             Command::Put { .. } | Command::Kill { .. } => true,
         });
         for fill in &mut s.fills {
-            let lost = gone(fill.incarnation, fill.generation, fill.token);
+            let lost = gone(fill.incarnation, fill.id, fill.generation, fill.token);
             if fill.stage != FillStage::Off && lost && self.protocol.fill_pinned {
                 *fill = Fill::default();
             }
@@ -54,7 +53,8 @@ impl Durable {
             if known || self.protocol.fill_generation_at_send {
                 continue;
             }
-            for entries in s.nodes.iter_mut().map(|n| &mut n.entries).chain([&mut s.replica]) {
+            let nodes = s.nodes.iter_mut().map(|n| &mut n.entries);
+            for entries in nodes.chain([&mut s.replica]).flatten() {
                 entries[generation as usize] = Entry::Empty;
             }
             s.wire.retain(|sent| sent.waiter != Waiter::Nobody || sent.generation != generation);

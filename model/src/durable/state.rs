@@ -4,16 +4,23 @@ use super::fault::FAULTS;
 
 /// Generations that a state has room for.
 pub const GENERATIONS: usize = 4;
+/// The session's id, and the one that it moves to.
+pub const IDS: usize = 2;
+/// What a node has under each of them, in each generation.
+pub type Entries = [[Entry; GENERATIONS]; IDS];
+pub const EMPTY: Entries = [[Entry::Empty; GENERATIONS]; IDS];
 /// No tick yet, or no node.
 pub const NONE: u8 = 255;
 
-/// What stands under the session's key, in one generation, on one node.
+/// What stands under one key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum Entry {
     Empty,
     Record {
         version: u8,
         saves: u8,
+        /// Of a tombstone of a move, in the database.
+        moved: bool,
     },
     Tombstone {
         version: u8,
@@ -29,15 +36,20 @@ pub enum Entry {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum Command {
     Put {
+        id: u8,
         version: u8,
         saves: u8,
     },
+    /// Of these ids, as bits.
     Kill {
+        ids: u8,
         version: u8,
     },
     Fill {
+        id: u8,
         version: u8,
         saves: u8,
+        moved: bool,
         token: u8,
     },
     /// The fill of what is over; this instance shows it so, once Redis has it.
@@ -74,7 +86,7 @@ pub struct Sent {
 pub struct Node {
     pub incarnation: u8,
     pub up: bool,
-    pub entries: [Entry; GENERATIONS],
+    pub entries: Entries,
 }
 
 /// An application instance, and what it knows.
@@ -91,8 +103,8 @@ pub struct Instance {
     pub peer_incarnation: u8,
     /// The first design's memory of the last run id.
     pub last_run: u8,
-    /// The session is set aside: read in the database.
-    pub set_aside: bool,
+    /// The sessions that are set aside, as bits: read in the database.
+    pub set_aside: u8,
     /// Ticks since it learned its generation, at most 2; kept only in strict mode.
     pub learned: u8,
     /// It does not reach the database.
@@ -108,10 +120,10 @@ pub struct Poll {
     pub on: bool,
     pub generation: u8,
     pub incarnation: u8,
-    pub set_aside: bool,
+    pub set_aside: u8,
     pub age: u8,
-    /// The session was set aside here after the poll began.
-    pub added: bool,
+    /// The sessions that were set aside here after the poll began.
+    pub added: u8,
 }
 
 /// Where a save or a logout stands.
@@ -153,8 +165,9 @@ pub struct Write {
     /// Where it pushes to.
     pub generation: u8,
     pub incarnation: u8,
-    /// What it pushes.
-    pub version: u8,
+    /// What it pushes, and for which ids, as bits.
+    pub ids: u8,
+    pub versions: [u8; IDS],
     pub saves: u8,
     pub kill: bool,
     /// A save that found the row dead.
@@ -176,8 +189,10 @@ pub struct Fill {
     pub generation: u8,
     pub incarnation: u8,
     pub token: u8,
+    pub id: u8,
     pub version: u8,
     pub saves: u8,
+    pub moved: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -192,6 +207,7 @@ pub enum FillStage {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Sweep {
     pub stage: SweepStage,
+    pub id: u8,
     pub generation: u8,
     pub version: u8,
     pub saves: u8,
@@ -206,18 +222,31 @@ pub enum SweepStage {
     Clear,
 }
 
+/// A session in the database.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Row {
+    pub version: u8,
+    /// A bit for each save that is in it.
+    pub saves: u8,
+    pub alive: bool,
+    /// A tombstone of its move to the other id.
+    pub moved: bool,
+    /// It still has to end the other id: nobody reads it before.
+    pub pending: bool,
+}
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct State {
-    // The session's row. `row_saves` has a bit for each save that is in it.
-    pub row_version: u8,
-    pub row_saves: u8,
-    pub row_alive: bool,
-    // The row of the cache, and the version in the session's journal row; 0 for none.
+    pub rows: [Row; IDS],
+    // The row of the cache, and the versions in the sessions' journal rows; 0 for none.
     pub db_generation: u8,
     pub db_incarnation: u8,
-    pub journal: u8,
-    // What happened, for the invariants: ticks since, or a bit for each instance or save.
-    pub was_dead: bool,
+    pub journal: [u8; IDS],
+    // What happened, for the invariants: ticks since, or a bit for each instance, save or id.
+    pub was_dead: u8,
+    pub moved_committed: u8,
+    pub moved_acked_by: u8,
+    pub logged_out: u8,
     pub logout_committed: u8,
     pub logout_acked: u8,
     pub logout_acked_by: u8,
@@ -229,7 +258,7 @@ pub struct State {
     // Redis: two nodes, and what the snapshot or the replica has.
     pub nodes: [Node; 2],
     pub primary: u8,
-    pub replica: [Entry; GENERATIONS],
+    pub replica: Entries,
     pub instances: [Instance; 2],
     pub writes: [Write; 3],
     pub fills: [Fill; 2],
@@ -243,10 +272,10 @@ pub struct State {
 
 impl Node {
     pub fn down() -> Self {
-        Self { incarnation: 0, up: false, entries: [Entry::Empty; GENERATIONS] }
+        Self { incarnation: 0, up: false, entries: EMPTY }
     }
 
-    pub fn started(incarnation: u8, entries: [Entry; GENERATIONS]) -> Self {
+    pub fn started(incarnation: u8, entries: Entries) -> Self {
         Self { incarnation, up: true, entries }
     }
 
@@ -265,7 +294,7 @@ impl Instance {
             peer: NONE,
             peer_incarnation: 0,
             last_run: 0,
-            set_aside: false,
+            set_aside: 0,
             learned: 0,
             cut,
             shown_dead: false,
@@ -297,6 +326,20 @@ impl State {
     pub fn answer_unknown(&mut self, write: usize) {
         self.writes[write].answer = Answer::Unknown;
         self.finish(write);
+    }
+
+    /// The sessions that the journal names, as bits.
+    pub fn in_journal(&self) -> u8 {
+        (0..IDS).filter(|id| self.journal[*id] != 0).fold(0, |set, id| set | 1 << id)
+    }
+
+    /// What was written no later than these versions is in Redis.
+    pub fn clear(&mut self, ids: u8, versions: [u8; IDS]) {
+        for (id, (row, version)) in self.journal.iter_mut().zip(versions).enumerate() {
+            if ids & 1 << id != 0 && *row <= version {
+                *row = 0;
+            }
+        }
     }
 
     /// Nobody waits any longer for what `waiter` has sent.

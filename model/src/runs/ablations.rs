@@ -1,6 +1,6 @@
 //! The protocol in use without one of its parts, or with another in its place: section 7.
 
-use super::case::{Case, LOGOUT_A, LOGOUT_B, SAVE_A, SAVE_B, case};
+use super::case::{Case, LOGOUT_A, LOGOUT_B, MOVE_A, SAVE_A, SAVE_B, case};
 use crate::durable::{
     Fault::{self, Crash, Cut, Empty, Eviction, Failover, LostReply, Refusal, Restore, Timeout},
     Protocol, PushGeneration, current,
@@ -29,6 +29,7 @@ pub fn ablations() -> Vec<Case> {
     all.extend(polls());
     all.extend(dead_rows());
     all.extend(dead_reads());
+    all.extend(moves());
     all
 }
 
@@ -241,5 +242,19 @@ fn dead_reads() -> Vec<Case> {
         unasked("  by a time-out", r, &[(Refusal, 1), (Timeout, 1)]),
         unasked("  without any fault", r, &[]),
         unasked("  by a poll that is slow", Protocol { polls: Polls::Slow, ..r }, &[(Crash, 1)]),
+    ]
+}
+
+/// A logout of the old id after a move: no fault is needed.
+fn moves() -> Vec<Case> {
+    let r = current();
+    let alone = Protocol { end_follows: false, ..r };
+    let unnamed = Protocol { journals_heir: false, ..r };
+    let silent = Protocol { kills_dead_heir: false, ..r };
+    let twice = &[MOVE_A, LOGOUT_B, LOGOUT_B];
+    vec![
+        case("a logout of a tombstone leaves the heir", alone, &[MOVE_A, LOGOUT_B], &[], ANY),
+        case("  ends it without a journal row", unnamed, &[MOVE_A, LOGOUT_B], &[], LOGOUT),
+        case("  finds it dead and pushes nothing of the heir", silent, twice, &[], ANY),
     ]
 }

@@ -7,6 +7,8 @@ pub type Writer = (Change, u8);
 pub const LOGOUT_A: Writer = (Change::Logout, 0);
 pub const LOGOUT_B: Writer = (Change::Logout, 1);
 pub const SAVE_A: Writer = (Change::Save(0), 0);
+pub const MOVE_A: Writer = (Change::Move, 0);
+pub const LOGOUT_HEIR_B: Writer = (Change::LogoutHeir, 1);
 /// Another save than A's.
 pub const SAVE_B: Writer = (Change::Save(1), 1);
 
@@ -41,6 +43,7 @@ impl Case {
     pub fn model(&self) -> Durable {
         Durable {
             instances: 2,
+            ids: if self.writes.iter().any(|(change, _)| *change == Change::Move) { 2 } else { 1 },
             writes: self.writes.clone(),
             fills: 1,
             fill_starts: 2,

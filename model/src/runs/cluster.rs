@@ -1,20 +1,23 @@
 //! What is run on the model of a cluster.
 
-use super::{
-    case::{LOGOUT_A, LOGOUT_B, SAVE_A, SAVE_B, Writer},
-    report::{explore_and_print, print_trace},
-};
+use super::report::{explore_and_print, print_trace};
 use crate::{
     cluster::{
-        Bind, Cluster, FAULTS, Fault,
+        Bind, Change, Cluster, FAULTS, Fault,
         Fault::{Abort, Crash, Cut, Failover, LateMigrate, Timeout},
         Label, PROMISES, Protocol, recommended, words,
     },
-    durable::Change,
     explore::Report,
 };
 
 const GENERATIONS: u8 = 4;
+type Writer = (Change, u8);
+
+const LOGOUT_A: Writer = (Change::Logout, 0);
+const LOGOUT_B: Writer = (Change::Logout, 1);
+const SAVE_A: Writer = (Change::Save(0), 0);
+/// Another save than A's.
+const SAVE_B: Writer = (Change::Save(1), 1);
 /// B saves what A saves elsewhere.
 const SAVE_0_B: Writer = (Change::Save(0), 1);
 

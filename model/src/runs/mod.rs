@@ -1,6 +1,7 @@
 //! What is explored, and how it is printed.
 
 pub mod ablations;
+pub mod browser;
 pub mod case;
 pub mod cluster;
 pub mod every_fault;

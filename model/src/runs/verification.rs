@@ -1,6 +1,6 @@
 //! The configurations in which the protocol in use is explored with every fault: section 7.
 
-use super::case::{Case, LOGOUT_A, LOGOUT_B, SAVE_A, SAVE_B, Writer, case};
+use super::case::{Case, LOGOUT_A, LOGOUT_B, LOGOUT_HEIR_B, MOVE_A, SAVE_A, SAVE_B, Writer, case};
 use crate::durable::{Fault, Protocol, current, protocol::Polls};
 
 /// For more than two faults at a time.
@@ -39,5 +39,10 @@ pub fn configurations() -> Vec<Case> {
         with("logout A, retried", retried, &[LOGOUT_A]),
         with("logout A, reads", r, &[LOGOUT_A]).with_reads(),
         with("logout A, reads, slow polls", slow, &[LOGOUT_A]).with_reads(),
+        with("move A", r, &[MOVE_A]),
+        with("move A, logout B", r, &[MOVE_A, LOGOUT_B]),
+        with("move A, logout of the heir B", r, &[MOVE_A, LOGOUT_HEIR_B]),
+        with("move A, save B", r, &[MOVE_A, SAVE_B]),
+        with("move A, logout A, logout B", r, &[MOVE_A, LOGOUT_A, LOGOUT_B]),
     ]
 }

@@ -61,7 +61,7 @@ impl Steps<'_> {
     fn loss(&mut self, node: usize, generation: usize) {
         let place = (node as u8, generation as u8);
         match self.from.nodes[node].entries[generation] {
-            Entry::Empty | Entry::Absent => {}
+            Entry::Empty => {}
             Entry::Lease(_) => self.step(Label::ExpireLease(place.0, place.1), |n| {
                 n.nodes[node].entries[generation] = Entry::Empty;
             }),

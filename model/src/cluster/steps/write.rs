@@ -1,12 +1,9 @@
 //! Saves and logouts, one stage at a time.
 
 use super::Steps;
-use crate::{
-    cluster::{
-        Cluster, Fault, Label,
-        state::{Answer, Stage, State},
-    },
-    durable::{Change, Seen},
+use crate::cluster::{
+    Change, Cluster, Fault, Label, Seen,
+    state::{Answer, Stage, State},
 };
 
 impl Steps<'_> {

@@ -45,7 +45,10 @@ impl Durable {
 
     fn age_observations(&self, n: &mut State) {
         let most = if self.lean { 2 } else { 3 };
-        for at in [&mut n.logout_committed].into_iter().chain(&mut n.save_committed) {
+        for at in [&mut n.logout_committed, &mut n.moved_committed]
+            .into_iter()
+            .chain(&mut n.save_committed)
+        {
             if *at != NONE {
                 older(at, most);
             }
@@ -65,7 +68,7 @@ impl Durable {
             }
         }
         let entries = n.nodes.iter_mut().flat_map(|node| &mut node.entries);
-        for entry in entries.chain(&mut n.replica) {
+        for entry in entries.chain(&mut n.replica).flatten() {
             if let Entry::Tombstone { version, age } = *entry {
                 let over = age >= self.protocol.tombstone;
                 *entry =

@@ -3,7 +3,7 @@
 use super::Steps;
 use crate::durable::{
     Durable, Fault, Label,
-    state::{NONE, State},
+    state::{IDS, NONE, State},
 };
 
 impl Steps<'_> {
@@ -46,9 +46,10 @@ impl Durable {
             n.db_generation += 1;
             n.db_incarnation = incarnation;
             if p.journal {
-                n.journal = 0;
+                n.journal = [0; IDS];
             }
         }
+        let set_aside = n.in_journal();
         let x = &mut n.instances[i];
         if unknown {
             n.used[Fault::LostReply as usize] += 1;
@@ -62,6 +63,6 @@ impl Durable {
         x.generation = n.db_generation;
         x.incarnation = n.db_incarnation;
         x.age = 0;
-        x.set_aside = n.journal != 0;
+        x.set_aside = set_aside;
     }
 }

@@ -3,23 +3,27 @@
 use super::Steps;
 use crate::durable::{
     Durable, Label,
-    state::{Command, Entry, Fill, FillStage, State, Waiter},
+    state::{Command, Entry, Fill, FillStage, Row, State, Waiter},
 };
 
 impl Steps<'_> {
-    pub(super) fn start_fill(&mut self, i: usize) {
+    pub(super) fn start_fill(&mut self, i: usize, id: usize) {
         let (m, s) = (self.model, self.from);
-        if m.fills == 0 || !m.trusted(s, i) || s.next_token > m.fill_starts {
+        if m.fills == 0 || !m.trusted(s, i, id) || s.next_token > m.fill_starts {
+            return;
+        }
+        // Nobody but its own renewal knows of it yet.
+        if id > 0 && s.rows[id].pending {
             return;
         }
         let x = s.instances[i];
         let key = m.key(x.generation);
-        if s.nodes[x.peer as usize].entries[key] != Entry::Empty {
+        if s.nodes[x.peer as usize].entries[id][key] != Entry::Empty {
             return;
         }
         let free = (0..m.fills).find(|f| s.fills[*f].stage == FillStage::Off);
         let Some(fill) = free else { return };
-        self.step(Label::FillStart(i as u8, fill as u8), |n| {
+        self.step(Label::FillStart(i as u8, fill as u8, id as u8), |n| {
             let token = n.next_token;
             n.next_token += 1;
             n.fills[fill] = Fill {
@@ -28,10 +32,11 @@ impl Steps<'_> {
                 generation: x.generation,
                 incarnation: x.peer_incarnation,
                 token,
+                id: id as u8,
                 ..Fill::default()
             };
             if m.protocol.leased_fill {
-                n.nodes[x.peer as usize].entries[key] = Entry::Lease(token);
+                n.nodes[x.peer as usize].entries[id][key] = Entry::Lease(token);
             }
         });
     }
@@ -60,19 +65,19 @@ impl Durable {
     fn read_for_fill(&self, n: &mut State, fill: usize) {
         let x = n.fills[fill];
         let i = x.instance as usize;
-        let (version, saves) = (n.row_version, n.row_saves);
+        let Row { version, saves, alive, moved, .. } = n.rows[x.id as usize];
         if self.lean && self.protocol.leased_fill && self.protocol.fill_pinned {
             // Read and send are one step: a late send is a command late on the wire.
             n.fills[fill] = Fill::default();
             let same = n.instances[i].peer_incarnation == x.incarnation;
-            if !n.row_alive && self.reads && self.connected(n, i) && same {
+            if !alive && self.reads && self.connected(n, i) && same {
                 self.send_absent(n, x);
-            } else if n.row_alive && self.connected(n, i) && same {
-                let command = Command::Fill { version, saves, token: x.token };
+            } else if alive && self.connected(n, i) && same {
+                let command = Command::Fill { id: x.id, version, saves, moved, token: x.token };
                 self.send(n, i, x.generation, command, Waiter::Nobody);
             }
-        } else if n.row_alive {
-            n.fills[fill] = Fill { stage: FillStage::Send, version, saves, ..x };
+        } else if alive {
+            n.fills[fill] = Fill { stage: FillStage::Send, version, saves, moved, ..x };
         } else if self.reads && self.connected(n, i) {
             n.fills[fill] = Fill::default();
             self.send_absent(n, x);
@@ -89,11 +94,11 @@ impl Durable {
     }
 
     fn send_fill(&self, n: &mut State, fill: usize) {
-        let Fill { instance, generation, version, saves, token, .. } = n.fills[fill];
+        let Fill { instance, generation, id, version, saves, moved, token, .. } = n.fills[fill];
         let i = instance as usize;
         let now = self.protocol.fill_generation_at_send;
         let generation = if now { n.instances[i].generation } else { generation };
-        let command = Command::Fill { version, saves, token };
+        let command = Command::Fill { id, version, saves, moved, token };
         self.send(n, i, generation, command, Waiter::Nobody);
         n.fills[fill] = Fill::default();
     }

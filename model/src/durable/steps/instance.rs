@@ -18,7 +18,9 @@ impl Steps<'_> {
             self.connect(i, node);
         }
         self.crash(i);
-        self.start_fill(i);
+        for id in 0..self.model.ids {
+            self.start_fill(i, id);
+        }
         if self.model.protocol.sweep {
             self.sweep(i);
         }
@@ -31,7 +33,7 @@ impl Steps<'_> {
                     alive: true,
                     generation: n.db_generation,
                     incarnation: n.db_incarnation,
-                    set_aside: n.journal != 0,
+                    set_aside: n.in_journal(),
                     ..Instance::down(false)
                 };
             }
@@ -60,11 +62,12 @@ impl Steps<'_> {
 
     fn poll(&mut self, i: usize) {
         self.step(Label::Poll(i as u8), |n| {
+            let set_aside = n.in_journal();
             let x = &mut n.instances[i];
             x.generation = n.db_generation;
             x.incarnation = n.db_incarnation;
             x.age = 0;
-            x.set_aside = n.journal != 0;
+            x.set_aside = set_aside;
         });
     }
 
@@ -74,9 +77,9 @@ impl Steps<'_> {
                 on: true,
                 generation: n.db_generation,
                 incarnation: n.db_incarnation,
-                set_aside: n.journal != 0,
+                set_aside: n.in_journal(),
                 age: 0,
-                added: false,
+                added: 0,
             };
         });
     }
@@ -91,7 +94,8 @@ impl Steps<'_> {
                 x.incarnation = poll.incarnation;
             }
             x.age = if polls == Polls::LeaseFromAnswer { 0 } else { poll.age };
-            x.set_aside = poll.set_aside || (poll.added && polls != Polls::ForgetSetAside);
+            let added = if polls == Polls::ForgetSetAside { 0 } else { poll.added };
+            x.set_aside = poll.set_aside | added;
         });
     }
 
@@ -115,6 +119,7 @@ impl Durable {
         x.peer_incarnation = 0;
         n.saves_acked_by[i] = 0;
         n.logout_acked_by &= !(1 << i);
+        n.moved_acked_by &= !(1 << i);
         for (write, (_, at)) in self.writes.iter().enumerate() {
             if *at as usize == i && n.writes[write].has_begun() {
                 n.finish(write);

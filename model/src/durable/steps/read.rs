@@ -8,10 +8,10 @@ impl Steps<'_> {
     pub(super) fn read(&mut self, i: usize) {
         let (m, s) = (self.model, self.from);
         let x = &s.instances[i];
-        if !x.alive || x.shown_dead || s.row_alive {
+        if !x.alive || x.shown_dead || s.rows[0].alive {
             return;
         }
-        if m.read(s, i) == Seen::Dead {
+        if m.read(s, i, 0) == Seen::Dead {
             let by_redis = m.answered_by_redis(s, i);
             self.step(Label::Read(i as u8), |n| m.show_dead(n, i, by_redis));
         }
@@ -34,8 +34,8 @@ impl Durable {
         let x = &mut n.instances[i];
         x.shown_dead = true;
         if !by_redis && self.protocol.sets_aside_dead {
-            x.set_aside = true;
-            x.poll.added |= x.poll.on;
+            x.set_aside |= 1;
+            x.poll.added |= u8::from(x.poll.on);
         }
     }
 }

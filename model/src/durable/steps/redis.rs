@@ -3,7 +3,7 @@
 use super::Steps;
 use crate::durable::{
     Durable, Fault, Label,
-    state::{Entry, GENERATIONS, Node, State, Waiter},
+    state::{EMPTY, Entry, GENERATIONS, Node, State, Waiter},
 };
 
 impl Steps<'_> {
@@ -13,7 +13,9 @@ impl Steps<'_> {
         self.failover();
         for node in 0..2 {
             for generation in 0..GENERATIONS {
-                self.loss(node, generation);
+                for id in 0..self.model.ids {
+                    self.loss(node, generation, id);
+                }
             }
         }
     }
@@ -35,7 +37,7 @@ impl Steps<'_> {
             self.step(Label::RedisEmpty(s.primary), |n| {
                 n.used[Fault::Empty as usize] += 1;
                 m.end_process(n, primary);
-                n.nodes[primary] = Node::started(n.next_incarnation, [Entry::Empty; GENERATIONS]);
+                n.nodes[primary] = Node::started(n.next_incarnation, EMPTY);
                 n.next_incarnation += 1;
             });
         }
@@ -67,20 +69,20 @@ impl Steps<'_> {
         }
     }
 
-    fn loss(&mut self, node: usize, generation: usize) {
-        let place = (node as u8, generation as u8);
-        match self.from.nodes[node].entries[generation] {
+    fn loss(&mut self, node: usize, generation: usize, id: usize) {
+        let place = (node as u8, generation as u8, id as u8);
+        match self.from.nodes[node].entries[id][generation] {
             Entry::Empty => {}
             Entry::Lease(_) | Entry::Absent => {
-                self.step(Label::ExpireLease(place.0, place.1), |n| {
-                    n.nodes[node].entries[generation] = Entry::Empty;
+                self.step(Label::ExpireLease(place.0, place.1, place.2), |n| {
+                    n.nodes[node].entries[id][generation] = Entry::Empty;
                 })
             }
             Entry::Record { .. } | Entry::Tombstone { .. } => {
                 if self.model.may(self.from, Fault::Eviction) {
-                    self.step(Label::Evict(place.0, place.1), |n| {
+                    self.step(Label::Evict(place.0, place.1, place.2), |n| {
                         n.used[Fault::Eviction as usize] += 1;
-                        n.nodes[node].entries[generation] = Entry::Empty;
+                        n.nodes[node].entries[id][generation] = Entry::Empty;
                     });
                 }
             }

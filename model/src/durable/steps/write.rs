@@ -13,6 +13,9 @@ impl Steps<'_> {
         if !instance.alive {
             return;
         }
+        if m.writes[write].0 == Change::LogoutHeir && s.rows[1].pending {
+            return;
+        }
         let label = write as u8;
         match x.stage {
             Stage::Load => self.step(Label::Load(label), |n| m.load(n, write)),
@@ -36,9 +39,7 @@ impl Steps<'_> {
                 });
             }
             Stage::ClearJournal if !instance.cut => self.step(Label::Clear(label), |n| {
-                if n.journal <= x.version {
-                    n.journal = 0;
-                }
+                n.clear(x.ids, x.versions);
                 n.finish(write);
             }),
             Stage::Pushing
@@ -53,16 +54,16 @@ impl Steps<'_> {
         let (m, s) = (self.model, self.from);
         let (x, label) = (s.writes[write], write as u8);
         let (fence, change) = (m.protocol.compare_and_set, m.writes[write].0);
-        if !s.row_alive && (fence || change == Change::Logout) {
+        let ends = matches!(change, Change::Logout | Change::LogoutHeir);
+        let row = s.rows[usize::from(change == Change::LogoutHeir)];
+        if !row.alive && (fence || ends) {
             self.step(Label::Gone(label), |n| m.find_dead(n, write));
             return;
         }
-        if change != Change::Logout && fence && x.base_version != s.row_version {
-            self.step(Label::Conflict(label), |n| {
-                n.writes[write].stage = Stage::Commit;
-                n.writes[write].base_version = n.row_version;
-                n.writes[write].base_saves = n.row_saves;
-            });
+        // A second step that is repeated has happened.
+        let repeated = row.moved && change == Change::Move;
+        if !ends && !repeated && fence && x.base_version != row.version {
+            self.step(Label::Conflict(label), |n| m.find_newer(n, write));
             return;
         }
         self.step(Label::Commit(label), |n| {
@@ -78,7 +79,9 @@ impl Steps<'_> {
             self.step(Label::CommitUnknown(label), |n| {
                 n.used[Fault::LostReply as usize] += 1;
                 m.commit(n, write);
-                n.answer_unknown(write);
+                if change != Change::Move {
+                    n.answer_unknown(write);
+                }
             });
         }
     }
@@ -166,17 +169,23 @@ impl Steps<'_> {
 impl Durable {
     fn load(&self, n: &mut State, write: usize) {
         let (change, i) = self.writes[write];
-        let seen = self.read(n, i as usize);
+        let seen = self.read(n, i as usize, usize::from(change == Change::LogoutHeir));
         let instance = n.instances[i as usize];
         let x = &mut n.writes[write];
         match (change, seen) {
-            (Change::Save(_), Seen::Alive { version, saves }) => {
+            (Change::Save(_) | Change::Move, Seen::Alive { version, saves }) => {
                 x.stage = Stage::Commit;
                 x.base_version = version;
                 x.base_saves = saves;
             }
-            (Change::Logout, Seen::Alive { .. } | Seen::Dead) => x.stage = Stage::Commit,
-            (Change::Save(_), Seen::Dead) | (_, Seen::Away) => {
+            (
+                Change::Logout | Change::LogoutHeir,
+                Seen::Alive { .. } | Seen::Moved | Seen::Dead,
+            ) => {
+                x.stage = Stage::Commit;
+            }
+            // What it would write is dropped.
+            (Change::Save(_) | Change::Move, Seen::Moved | Seen::Dead) | (_, Seen::Away) => {
                 x.stage = Stage::Over;
                 x.answer = Answer::Unknown;
                 return;
@@ -193,26 +202,46 @@ impl Durable {
             x.stage = Stage::Push;
             x.generation = instance.generation;
             x.incarnation = instance.incarnation;
+            x.ids = 0b01;
             match change {
                 Change::Save(bit) => {
-                    x.version = x.base_version + 1;
+                    x.versions[0] = x.base_version + 1;
                     x.saves = x.base_saves | 1 << bit;
                 }
-                Change::Logout => {
-                    x.version = 9;
+                Change::Logout | Change::LogoutHeir | Change::Move => {
+                    x.versions[0] = 9;
                     x.kill = true;
                 }
             }
         }
     }
 
+    /// The row has another version: once more on that, or nothing on a tombstone.
+    fn find_newer(&self, n: &mut State, write: usize) {
+        if n.rows[0].moved {
+            n.answer_unknown(write);
+            return;
+        }
+        let x = &mut n.writes[write];
+        x.stage = Stage::Commit;
+        x.base_version = n.rows[0].version;
+        x.base_saves = n.rows[0].saves;
+    }
+
     /// The row is dead already.
     fn find_dead(&self, n: &mut State, write: usize) {
+        let change = self.writes[write].0;
+        let heirs = if n.rows[0].moved && self.protocol.kills_dead_heir { 0b11 } else { 0b01 };
+        if change == Change::Move && n.rows[1].alive {
+            // Whoever ended the old one meant the session under any id.
+            n.rows[1].alive = false;
+            n.was_dead |= 0b10;
+        }
         let x = &mut n.writes[write];
-        x.gone = self.writes[write].0 != Change::Logout;
+        x.gone = matches!(change, Change::Save(_) | Change::Move);
         if self.protocol.push_when_dead && x.stage == Stage::Commit {
-            x.kill = true;
-            x.version = n.row_version;
+            self.takes_in(n, write, if change == Change::LogoutHeir { 0b10 } else { heirs });
+            n.writes[write].kill = true;
             self.after_commit(n, write);
         } else {
             self.acknowledge(n, write, false);
@@ -227,8 +256,9 @@ impl Durable {
             return;
         }
         let x = &mut n.instances[self.writes[write].1 as usize];
-        x.set_aside |= self.protocol.journal;
-        x.poll.added |= x.poll.on;
+        let ids = if self.protocol.journal { n.writes[write].ids } else { 0 };
+        x.set_aside |= ids;
+        x.poll.added |= if x.poll.on { ids } else { 0 };
         self.acknowledge(n, write, false);
         n.finish(write);
     }
