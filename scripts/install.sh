@@ -18,6 +18,7 @@ if [ "${1:-all}" = all ]; then
   needs psql postgresql-client
   PATH="$PATH:/usr/sbin" needs pgbouncer pgbouncer
   needs sqlite3 sqlite3
+  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
   needs chromium chromium
   needs chromedriver chromium-driver
   needs npm npm

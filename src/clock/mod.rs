@@ -4,9 +4,12 @@
 //! |---|---|
 //! | `wall_clock` | `Clock`: the system's time, or a `ManualClock`'s |
 //! | `timestamp` | milliseconds since 1970 |
+//! | `compared` | this process' clock beside those of the stores |
 //! | `uptime` | the boot-time clock, which goes on while the machine sleeps |
 //! | `moment` | a point in time on it |
 
+#[cfg(feature = "redis")]
+pub(crate) mod compared;
 #[cfg(feature = "redis")]
 pub(crate) mod moment;
 pub(crate) mod timestamp;

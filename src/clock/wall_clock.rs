@@ -8,6 +8,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+#[cfg(feature = "redis")]
+use crate::clock::compared::Compared;
 use crate::clock::timestamp::Timestamp;
 
 /// Tells the time to a store and to the layer above it.
@@ -23,6 +25,9 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     System,
+    /// The system's, unless it differs from those of the stores.
+    #[cfg(feature = "redis")]
+    Compared(Compared),
     Manual(Arc<AtomicU64>),
 }
 
@@ -38,6 +43,21 @@ impl Clock {
         Self(Source::System)
     }
 
+    /// The same beside the clocks of stores. One that is moved by hand stays as it is.
+    #[cfg(feature = "redis")]
+    pub(crate) fn beside(self, compared: &Compared) -> Self {
+        match self.0 {
+            Source::System => Self(Source::Compared(compared.clone())),
+            source => Self(source),
+        }
+    }
+
+    /// Whether it is this process' own, and not one that is moved by hand.
+    #[cfg(feature = "redis")]
+    pub(crate) const fn is_real(&self) -> bool {
+        !matches!(self.0, Source::Manual(_))
+    }
+
     /// The time now.
     ///
     /// ```
@@ -48,6 +68,8 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => SystemTime::now().into(),
+            #[cfg(feature = "redis")]
+            Source::Compared(compared) => compared.now(),
             Source::Manual(millis) => Timestamp::from_millis(millis.load(Ordering::SeqCst)),
         }
     }

@@ -29,3 +29,29 @@ pub enum SaveOutcome {
     /// It may have happened, or happen yet: the answer was lost. Carries the cause.
     Unknown(Error),
 }
+
+/// Fails closed: a session that begins, and was dated before anybody had looked at this process'
+/// clock, which is wrong. It would have ended hours ago, or end hours too late; the next one is
+/// right.
+#[cfg(feature = "redis")]
+pub(super) fn dated_well(
+    begun: &Record,
+    compared: &crate::clock::compared::Compared,
+) -> Result<(), Error> {
+    let (created, now) = (begun.created(), compared.now());
+    let off = created.saturating_since(now).max(now.saturating_since(created));
+    if off > std::time::Duration::from_secs(30) && compared.differs() {
+        let text = "the clock of this process is wrong, which is known only now";
+        return Err(Error::unavailable(text));
+    }
+    Ok(())
+}
+
+/// What a check says where this process' clock cannot be right.
+#[cfg(feature = "redis")]
+pub(super) fn clocks_differ(whose: crate::clock::compared::Whose, seconds: i64) -> crate::Error {
+    let by = seconds.unsigned_abs();
+    let way = if seconds > 0 { "behind" } else { "ahead of" };
+    let text = format!("the clock of this process is {by} s {way} that of {whose}");
+    crate::Error::new(crate::ErrorKind::Misconfigured, text)
+}

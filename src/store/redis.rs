@@ -20,7 +20,7 @@ use bytes::Bytes;
 use redis::Value;
 
 use crate::{
-    clock::{Clock, timestamp::Timestamp},
+    clock::{Clock, compared::Compared, timestamp::Timestamp},
     error::{ConfigError, Error},
     session::{
         record::{
@@ -31,6 +31,7 @@ use crate::{
     },
     store::{
         SaveOutcome, Store as _,
+        outcome::dated_well,
         redis::{
             client::{
                 connection::Answer,
@@ -107,7 +108,7 @@ impl RedisStore {
         let prefix = config.checked_prefix()?;
         let key_prefix = format!("{prefix}{GENERATION}:s:").into();
         let index_prefix = format!("{prefix}u:").into();
-        let connections = Connections::new(&config, script::RECORDS, None)?;
+        let connections = Connections::new(&config, script::RECORDS, None, Compared::default())?;
         Ok(Self { connections, key_prefix, index_prefix })
     }
 
@@ -124,6 +125,7 @@ impl RedisStore {
 
     async fn create(&self, id: &SessionId, record: &Record) -> Result<SaveOutcome, Error> {
         let connection = self.connections.get().await?;
+        dated_well(record, self.connections.compared())?;
         let mut call = Script::Create.call(&[&self.key(id)]);
         call.arg(value::encode(record)).arg(self.life(record.end()));
         call.arg(connection.server_time_in(CREATE_DEADLINE));

@@ -158,6 +158,7 @@ fn store(store: &StoreStatus) -> Value {
         "last_cause": store.last_cause,
         "connections": store.connections,
         "pool_size": store.pool_size,
+        "clock_ahead_ms": store.clock_ahead,
     })
 }
 
@@ -193,6 +194,7 @@ mod tests {
             last_cause: cause.map(str::to_owned),
             connections: 3,
             pool_size: 8,
+            clock_ahead: Some(-1_500),
         };
         Status {
             serving: Serving::Database,

@@ -53,6 +53,9 @@ pub struct StoreStatus {
     pub connections: u32,
     /// The most connections there may be.
     pub pool_size: u32,
+    /// How many milliseconds its clock is ahead of this process' own, negative if it is behind, as
+    /// of when it was asked last. `None` before that, and where both are one.
+    pub clock_ahead: Option<i64>,
 }
 
 /// What is believed of the copies in Redis.

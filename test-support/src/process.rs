@@ -35,12 +35,22 @@ impl ServerProcess {
     /// Runs the test `name` of this binary as a server; `argument` is what
     /// [`asked_to_serve`] returns there.
     pub fn start(name: &str, argument: &str) -> Self {
+        Self::start_at(name, argument, None)
+    }
+
+    /// The same with another time of day, in a process whose clock is that much ahead (`+2h`), or
+    /// behind (`-90m`). Its monotonic clocks are right.
+    pub fn start_at(name: &str, argument: &str, clock: Option<&str>) -> Self {
         let mut command = Child::command(&std::env::current_exe().unwrap());
         command
             .args(["--exact", name, "--nocapture"])
             .env(ASKED, argument)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
+        if let Some(clock) = clock {
+            command.env("LD_PRELOAD", faketime()).env("FAKETIME", clock);
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+        }
         let mut child = Child::spawn(command).expect("starting this test binary again");
         let output = child.inner().stdout.take().expect("piped above");
         let (sender, receiver) = mpsc::channel();
@@ -90,6 +100,16 @@ impl ServerProcess {
         let status = self.child.inner().wait().unwrap();
         assert!(status.success(), "the server process ended with {status}");
     }
+}
+
+/// The library of Debian's package `libfaketime`.
+fn faketime() -> std::path::PathBuf {
+    let libraries = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let found = libraries.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    found
+        .into_iter()
+        .find(|path| path.exists())
+        .expect("libfaketime is not installed: scripts/install.sh does it")
 }
 
 /// In the server process: what its parent asks it to serve.

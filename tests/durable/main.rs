@@ -10,6 +10,8 @@
     reason = "test code: a panic is the report"
 )]
 
+/// Instances whose clocks are wrong.
+mod clocks;
 /// What dead cookies and activity cost, however many there are.
 mod costs;
 /// A SQLite file or PostgreSQL alone: files and servers that fail.

@@ -176,6 +176,11 @@ impl Database {
         }
     }
 
+    /// Whether its clock is not this machine's.
+    pub(crate) fn has_a_clock(&self) -> bool {
+        self.0.engine.has_a_clock()
+    }
+
     /// The most connections there may be.
     pub(crate) fn pool_size(&self) -> u32 {
         self.0.pool_size

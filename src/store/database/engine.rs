@@ -114,6 +114,16 @@ impl Engine {
         each!(self, engine => engine.pool())
     }
 
+    /// Whether its clock is not this machine's.
+    pub(super) const fn has_a_clock(&self) -> bool {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => true,
+        }
+    }
+
     /// Whether requests wait for a connection that does not come.
     pub(super) fn is_starved(&self) -> bool {
         match self {

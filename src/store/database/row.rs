@@ -40,7 +40,6 @@ pub(crate) struct Polled {
     pub(crate) epoch: Epoch,
     pub(crate) journal: Vec<(SessionId, u64)>,
     /// The time by the database's clock.
-    #[allow(dead_code, reason = "for whoever compares clocks")]
     pub(crate) now: Timestamp,
 }
 

@@ -155,6 +155,7 @@ impl Store for DatabaseStore {
             last_cause: self.health.last_cause(),
             connections,
             pool_size: self.database.pool_size(),
+            clock_ahead: None,
         };
         let serving = if database.answers { Serving::Database } else { Serving::Nothing };
         Status { database: Some(database), ..Status::of(serving) }

@@ -10,7 +10,7 @@ use std::{
 use tokio::task::AbortHandle;
 
 use crate::{
-    clock::moment::Moment,
+    clock::{compared::Whose, moment::Moment},
     error::Error,
     store::{
         database::Polled,
@@ -92,11 +92,16 @@ impl Engine {
         self.sweep(&polled.journal).await;
     }
 
-    async fn poll(&self, most: usize) -> Result<Polled, Error> {
-        let limit = self.parameters.poll_timeout;
+    pub(super) async fn poll(&self, most: usize) -> Result<Polled, Error> {
+        let (limit, asked) = (self.parameters.poll_timeout, self.compared.uptime());
         let polled = self.database().poll(most);
         let polled = tokio::time::timeout(limit, polled).await;
         let polled = polled.unwrap_or_else(|_| Err(Error::unavailable("no answer in time")));
+        if let Ok(Polled { now, .. }) = &polled
+            && self.database().has_a_clock()
+        {
+            self.compared.note(Whose::Database, *now, asked);
+        }
         let now = self.now();
         let transition = match &polled {
             Ok(_) => self.stores.database().succeed_probe(now),

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    clock::{Clock, moment::Moment},
+    clock::{Clock, compared::Compared, moment::Moment},
     error::{ConfigError, Error},
     session::{token::SessionId, write_id::WriteIds},
     store::{
@@ -20,6 +20,7 @@ use crate::{
             authority::Authority, availability::Stores, breaker::Transition, fresh_ids::FreshIds,
             parameters::Parameters,
         },
+        outcome::clocks_differ,
         redis::{
             RedisConfig,
             client::greet::Greeter as _,
@@ -45,6 +46,10 @@ pub(super) struct Engine {
     /// Fills under way; nobody waits for them but `close`, for a moment.
     pub(super) tracker: TaskTracker,
     clock: Clock,
+    /// This process' clock beside those of both stores.
+    pub(super) compared: Compared,
+    /// Whether a write has looked at them before all others.
+    pub(super) looked: AtomicBool,
 }
 
 impl Engine {
@@ -59,6 +64,11 @@ impl Engine {
             let fault = "is longer than the lease of a fill, 5 s";
             return Err(ConfigError::new("database timeout", fault));
         }
+        #[cfg(feature = "_hooks")]
+        let compared = hooks.compared.clone();
+        #[cfg(not(feature = "_hooks"))]
+        let compared = Compared::default();
+        let clock = clock.beside(&compared);
         let database = Database::new(database, true, clock.clone())?;
         let authority = Arc::new(Authority::new(
             database,
@@ -68,7 +78,7 @@ impl Engine {
         ));
         let greeter = Arc::clone(&authority) as _;
         Ok(Self {
-            cache: Cache::new(redis, greeter, clock.clone())?,
+            cache: Cache::new(redis, greeter, clock.clone(), compared.clone())?,
             authority,
             stores: Stores::default(),
             loaders: Loaders::default(),
@@ -79,6 +89,8 @@ impl Engine {
             tracker: TaskTracker::new(),
             parameters,
             clock,
+            compared,
+            looked: AtomicBool::new(false),
         })
     }
 
@@ -107,7 +119,10 @@ impl Engine {
             let _ = self.cache.link().await?;
             self.cache.check().await
         };
-        match self.within_redis(redis).await {
+        let checked = self.within_redis(redis).await;
+        let _ = self.poll(1).await;
+        self.check_clocks()?;
+        match checked {
             // It may come up later; until then the database serves.
             Err(error) if error.kind() == crate::ErrorKind::Unavailable => {
                 tracing::warn!(%error, "redis is unavailable, sessions are served by the database");
@@ -115,6 +130,11 @@ impl Engine {
             }
             result => result,
         }
+    }
+
+    fn check_clocks(&self) -> Result<(), Error> {
+        let beyond = self.compared.beyond_check().filter(|_| self.clock.is_real());
+        beyond.map_or(Ok(()), |(whose, seconds)| Err(clocks_differ(whose, seconds)))
     }
 
     /// Waits for Redis as long as one request may.

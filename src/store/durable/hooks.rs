@@ -9,13 +9,14 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::clock::uptime::Uptime;
+use crate::clock::{compared::Compared, uptime::Uptime};
 
 /// The places of one store, each open until it is held.
 #[derive(Clone, Default)]
 pub struct Hooks {
     places: Arc<Mutex<HashMap<String, Arc<HookPoint>>>>,
     pub(crate) uptime: Uptime,
+    pub(crate) compared: Compared,
 }
 
 struct HookPoint {
@@ -52,6 +53,11 @@ impl Hooks {
     /// As if the machine had slept that long.
     pub fn jump(&self, duration: Duration) {
         self.uptime.jump(duration);
+    }
+
+    /// As if this process' clock stepped to so many milliseconds beside the time.
+    pub fn shift_clock(&self, millis: i64) {
+        self.compared.shift(millis);
     }
 
     pub(crate) async fn pass(&self, place: &str) {

@@ -1,6 +1,7 @@
 //! Status of both stores and of the copies, as last seen by requests.
 
 use crate::{
+    clock::compared::Whose,
     error::Causes,
     store::durable::{breaker::Breaker, engine::Engine},
     telemetry::status::{CopyStatus, Serving, Status, StoreStatus},
@@ -9,9 +10,10 @@ use crate::{
 impl Engine {
     pub(super) fn status(&self) -> Status {
         let now = self.now();
-        let redis = store_status(&self.stores.redis(), self.cache.size());
+        let ahead = |whose| self.compared.ahead(whose).filter(|_| self.clock().is_real());
+        let redis = store_status(&self.stores.redis(), self.cache.size(), ahead(Whose::Redis));
         let pool = (self.database().pool().0, self.database().pool_size());
-        let database = store_status(&self.stores.database(), pool);
+        let database = store_status(&self.stores.database(), pool, ahead(Whose::Database));
         let trust = self.authority.trust();
         let (set_aside, journal) = trust.counts();
         let copies = CopyStatus {
@@ -32,7 +34,12 @@ impl Engine {
     }
 }
 
-fn store_status(breaker: &Breaker, (connections, pool_size): (u32, u32)) -> StoreStatus {
+fn store_status(
+    breaker: &Breaker,
+    (connections, pool_size): (u32, u32),
+    clock_ahead: Option<i64>,
+) -> StoreStatus {
     let last_cause = breaker.last_cause().map(|error| Causes(error).to_string());
-    StoreStatus { answers: breaker.is_closed(), last_cause, connections, pool_size }
+    let answers = breaker.is_closed();
+    StoreStatus { answers, last_cause, connections, pool_size, clock_ahead }
 }

@@ -12,6 +12,7 @@ use crate::{
         SaveOutcome,
         database::{Committed, Ended, Epoch, Terms, Write, WriteFault, Written},
         durable::{engine::Engine, journal::Order, load::is_away},
+        outcome::dated_well,
     },
 };
 
@@ -183,7 +184,21 @@ impl Engine {
         }));
     }
 
+    /// At the clocks of both stores, before the first session begins.
+    async fn look_at_clocks(&self) {
+        if self.compared.is_unknown() && !self.looked.swap(true, Ordering::AcqRel) {
+            let looks = async { tokio::join!(self.within_redis(self.cache.link()), self.poll(1)) };
+            drop(looks.await);
+        }
+    }
+
     pub(super) async fn commit(&self, write: Write) -> Result<Done, WriteFault> {
+        if let Write::Create { record, .. } = &write
+            && self.clock().is_real()
+        {
+            self.look_at_clocks().await;
+            dated_well(record, &self.compared).map_err(WriteFault::Refused)?;
+        }
         // While the database is away Redis alone may see a session being used.
         self.database().purge_when_due(self.parameters.stretch);
         let fresh = write.creates().map(|id| (id, self.fresh_ids.begin(id, self.now())));

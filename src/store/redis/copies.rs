@@ -12,15 +12,27 @@
 
 use std::{fmt, sync::Arc};
 
+use redis::{FromRedisValue as _, Value};
+
 use crate::{
-    clock::{Clock, moment::Moment, timestamp::Timestamp},
+    clock::{
+        Clock,
+        compared::{Compared, Whose},
+        moment::Moment,
+        timestamp::Timestamp,
+    },
     error::{ConfigError, Error},
     session::{record::Record, token::SessionId},
     store::redis::{
         RedisConfig,
         client::{
-            check::check, connection::Connection, connector, failure::Failure, greet::Greeter,
-            incarnation::Peer, pool::Connections, script::COPIES,
+            check::check,
+            connection::Connection,
+            failure::Failure,
+            greet::Greeter,
+            incarnation::{Peer, silent},
+            pool::Connections,
+            script::COPIES,
         },
     },
 };
@@ -44,6 +56,7 @@ pub(crate) struct Link {
     connection: Connection,
     peer: Arc<Peer>,
     keys: Keys,
+    compared: Compared,
 }
 
 #[derive(Clone)]
@@ -83,9 +96,10 @@ impl Cache {
         config: &RedisConfig,
         greeter: Arc<dyn Greeter>,
         clock: Clock,
+        compared: Compared,
     ) -> Result<Self, ConfigError> {
         let prefix = config.checked_prefix()?.into();
-        let connections = Connections::new(config, COPIES, Some(greeter))?;
+        let connections = Connections::new(config, COPIES, Some(greeter), compared)?;
         Ok(Self { connections, keys: Keys { prefix, clock } })
     }
 
@@ -112,7 +126,8 @@ impl Cache {
 
     fn with(&self, connection: Connection) -> Option<Link> {
         let peer = connection.peer.clone()?;
-        Some(Link { connection, peer, keys: self.keys.clone() })
+        let compared = self.connections.compared().clone();
+        Some(Link { connection, peer, keys: self.keys.clone(), compared })
     }
 }
 
@@ -123,7 +138,7 @@ impl Link {
 
     /// Makes sure that the server is the one it was; closes the connection otherwise.
     pub(crate) async fn check(&mut self, asked_at: Moment) -> Result<(), Error> {
-        let replication = connector::section(&mut self.connection, "replication").await;
+        let replication = self.ask_who().await;
         match replication {
             Ok(said) if self.peer.incarnation().still_says(&said) => {
                 self.peer.checked(asked_at);
@@ -138,6 +153,23 @@ impl Link {
                 Err(error)
             }
         }
+    }
+
+    /// Who the server is, and what time it has: one trip.
+    async fn ask_who(&mut self) -> Result<String, Error> {
+        let asked = self.compared.uptime();
+        let mut info = redis::cmd("INFO");
+        let _ = info.arg("replication");
+        let sent = self.connection.send_all(&[info, redis::cmd("TIME")]).await;
+        let mut answers = sent.map_err(|failure| failure.error)?.into_iter();
+        let said = answers.next().unwrap_or(Ok(Value::Nil)).map_err(|failure| failure.error)?;
+        if let Some(Ok(time)) = answers.next()
+            && let Ok((seconds, micros)) = redis::from_redis_value::<(u64, u64)>(time)
+        {
+            let millis = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
+            self.compared.note(Whose::Redis, Timestamp::from_millis(millis), asked);
+        }
+        String::from_redis_value(said).map_err(|_| silent())
     }
 
     /// Reads what is never there, as a session is read.

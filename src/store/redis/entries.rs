@@ -59,7 +59,15 @@ impl Entries {
     /// Connects nothing.
     pub(crate) fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
         let prefix = format!("{}d:", config.checked_prefix()?).into();
-        Ok(Self { connections: Connections::new(config, ENTRIES, None)?, prefix })
+        Ok(Self {
+            connections: Connections::new(
+                config,
+                ENTRIES,
+                None,
+                crate::clock::compared::Compared::default(),
+            )?,
+            prefix,
+        })
     }
 
     /// What the key of every entry starts with.

@@ -3,6 +3,7 @@
 use redis::{Cmd, FromRedisValue, Value};
 
 use crate::{
+    clock::Clock,
     error::Error,
     session::{
         record::{Activity, Record},
@@ -10,6 +11,7 @@ use crate::{
     },
     store::{
         Expected, Login, SaveOutcome, Store, StoreFuture,
+        outcome::clocks_differ,
         redis::{KEY_TAIL, RedisStore, client::check, record},
     },
     telemetry::status::{Serving, Status},
@@ -112,7 +114,13 @@ impl Store for RedisStore {
 
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            check::check(&self.connections, &self.key_prefix, &self.index_prefix).await
+            check::check(&self.connections, &self.key_prefix, &self.index_prefix).await?;
+            let beyond = self.connections.compared().beyond_check();
+            beyond.map_or(Ok(()), |(whose, seconds)| Err(clocks_differ(whose, seconds)))
         })
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::system().beside(self.connections.compared())
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     },
     store::{
         Login, SaveOutcome,
+        outcome::dated_well,
         redis::{
             CREATE_DEADLINE, KEPT_EXPIRED, RedisStore, TOMBSTONE,
             client::script::Script,
@@ -43,6 +44,9 @@ impl RedisStore {
         let Login { old, new, record, .. } = login;
         let number = |number: Option<u64>| number.map(|number| number.to_string());
         let connection = self.connections.get().await?;
+        if old.is_none() {
+            dated_well(record, self.connections.compared())?;
+        }
         let (index, new_key) = (self.index(record.user().unwrap_or_default()), self.key(new));
         let old_key = old.map(|(old, _)| self.key(old));
         let keys: Vec<&str> = [Some(&index), Some(&new_key), old_key.as_ref()]

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_redis_session::hooks::Hooks;
-use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig, RedisSessionLayer};
+use tower_redis_session::{
+    DatabaseConfig, DurableStore, RedisConfig, RedisSessionLayer, RedisStore, Store,
+};
 use tracing::Level;
 
 use test_support::{
@@ -41,6 +43,8 @@ pub struct Settings {
     pub database_touch_interval: Option<u64>,
     pub readers: usize,
     pub sessions_per_user: Option<u32>,
+    /// How far its clock is off from its start: `+2h`.
+    pub clock: Option<String>,
 }
 
 /// Long enough for a busy machine.
@@ -63,6 +67,7 @@ impl Settings {
             database_touch_interval: None,
             readers: 64,
             sessions_per_user: None,
+            clock: None,
         }
     }
 }
@@ -88,7 +93,8 @@ pub struct Instance {
 impl Instance {
     pub fn start(settings: &Settings) -> Self {
         let text = serde_json::to_string(settings).unwrap();
-        let process = ServerProcess::start("instance_process", &text);
+        let clock = settings.clock.as_deref();
+        let process = ServerProcess::start_at("instance_process", &text, clock);
         Self { process, settings: settings.clone() }
     }
 
@@ -128,6 +134,11 @@ impl Instance {
     /// Moves the clock that ages are counted by.
     pub async fn jump(&self, duration: Duration) {
         self.control(&format!("/!jump/{}", duration.as_millis())).await;
+    }
+
+    /// Moves this process' wall clock to that many milliseconds beside the time.
+    pub async fn shift_clock(&self, millis: i64) {
+        self.control(&format!("/!shift/{millis}")).await;
     }
 
     /// `serving believed redis database generation set_aside journal`, by blanks.
@@ -193,6 +204,7 @@ pub struct Status {
     pub journal: usize,
     pub redis_cause: String,
     pub database_cause: String,
+    pub clock_ahead: [Option<i64>; 2],
 }
 
 /// What the test of that name in each binary calls.
@@ -233,6 +245,9 @@ pub fn layer(settings: &Settings, hooks: &Hooks) -> RedisSessionLayer {
         .command_timeout(millis(settings.redis_timeout));
     let database =
         DatabaseConfig::new(settings.database.clone()).timeout(millis(settings.database_timeout));
+    if settings.database.is_empty() {
+        return build(settings, RedisStore::new(redis).unwrap());
+    }
     let mut store = DurableStore::builder(redis, database)
         .poll_interval(millis(settings.poll_interval))
         .poll_timeout(millis(settings.poll_timeout))
@@ -248,7 +263,12 @@ pub fn layer(settings: &Settings, hooks: &Hooks) -> RedisSessionLayer {
     if let Some(interval) = settings.database_touch_interval {
         store = store.database_touch_interval(millis(interval));
     }
-    let layer = RedisSessionLayer::builder(store.build().unwrap())
+    build(settings, store.build().unwrap())
+}
+
+fn build(settings: &Settings, store: impl Store) -> RedisSessionLayer {
+    let millis = Duration::from_millis;
+    let layer = RedisSessionLayer::builder(store)
         .budget(millis(settings.budget))
         .idle_timeout(Duration::from_secs(settings.idle))
         .touch_interval(millis(settings.touch_interval));
@@ -267,6 +287,7 @@ async fn control(order: &str, hooks: &Hooks, gates: &Gates, layer: &RedisSession
         "hold" => hooks.hold(place),
         "reached" => hooks.reached(place).await,
         "release" => hooks.release(place),
+        "shift" => hooks.shift_clock(place.parse().unwrap()),
         "jump" => hooks.jump(Duration::from_millis(place.parse().unwrap())),
         "status" => return serde_json::to_string(&status(layer)).unwrap(),
         "check" => {
@@ -289,7 +310,7 @@ async fn control(order: &str, hooks: &Hooks, gates: &Gates, layer: &RedisSession
 
 fn status(layer: &RedisSessionLayer) -> Status {
     let status = layer.status();
-    let copies = status.copies.unwrap();
+    let copies = status.copies.expect("a store with copies");
     let (redis, database) = (status.redis.unwrap(), status.database.unwrap());
     Status {
         serving: status.serving.to_string(),
@@ -301,6 +322,7 @@ fn status(layer: &RedisSessionLayer) -> Status {
         set_aside: copies.set_aside,
         journal: copies.journal,
         redis_cause: redis.last_cause.unwrap_or_default(),
+        clock_ahead: [redis.clock_ahead, database.clock_ahead],
         database_cause: database.last_cause.unwrap_or_default(),
     }
 }

@@ -15,6 +15,10 @@ use redis::{
 };
 
 use crate::{
+    clock::{
+        compared::{Compared, Whose},
+        timestamp::Timestamp,
+    },
     error::{ConfigError, Error, ErrorKind},
     store::redis::client::{
         address::Login,
@@ -42,6 +46,7 @@ pub(in crate::store::redis) struct Connector {
     scripts: &'static [Script],
     whole_scripts: Arc<AtomicBool>,
     greeter: Option<Arc<dyn Greeter>>,
+    pub(in crate::store::redis) compared: Compared,
     /// Where in a server our keys are: the database and the prefix.
     place: String,
 }
@@ -51,13 +56,24 @@ impl Connector {
         config: &RedisConfig,
         scripts: &'static [Script],
         greeter: Option<Arc<dyn Greeter>>,
+        compared: Compared,
     ) -> Result<Self, ConfigError> {
         let limits = config.limits()?;
         let prefix = config.checked_prefix()?;
         let (endpoint, login) = config.endpoint()?;
         let place = format!("{}/{prefix}", login.database.unwrap_or(0));
         let (generation, whole_scripts) = Default::default();
-        Ok(Self { endpoint, login, limits, generation, scripts, whole_scripts, greeter, place })
+        Ok(Self {
+            endpoint,
+            login,
+            limits,
+            generation,
+            scripts,
+            whole_scripts,
+            greeter,
+            compared,
+            place,
+        })
     }
 
     pub(in crate::store::redis) fn scripts(&self) -> &'static [Script] {
@@ -107,10 +123,13 @@ impl Connector {
         // Together with who is there; each alone, since of a pipeline the library tells the cause
         // of a failure only if the server answered every command.
         connection.asked_time = Instant::now();
+        let asked = self.compared.uptime();
         let time = ask(&mut connection, "TIME", &redis::cmd("TIME")).await?;
         let told = redis::from_redis_value::<(u64, u64)>(time);
         let (seconds, micros) = told.map_err(|error| Failure::of(error.into()).error)?;
         connection.server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
+        let theirs = Timestamp::from_millis(connection.server_millis);
+        self.compared.note(Whose::Redis, theirs, asked);
         self.tell_scripts(&mut connection).await?;
         Ok(connection)
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    clock::compared::{Compared, Whose},
     error::{ConfigError, Error},
     store::redis::client::{
         attempts::Attempts, config::RedisConfig, connection::Connection, connector::Connector,
@@ -49,8 +50,9 @@ impl Connections {
         config: &RedisConfig,
         scripts: &'static [Script],
         greeter: Option<Arc<dyn Greeter>>,
+        compared: Compared,
     ) -> Result<Self, ConfigError> {
-        let connector = Connector::new(config, scripts, greeter)?;
+        let connector = Connector::new(config, scripts, greeter, compared)?;
         let (slots, attempts) = Default::default();
         Ok(Self(Arc::new(Pool { connector, slots, attempts })))
     }
@@ -89,6 +91,11 @@ impl Connections {
         }
     }
 
+    /// This process' clock beside the server's.
+    pub(in crate::store::redis) fn compared(&self) -> &Compared {
+        &self.0.connector.compared
+    }
+
     /// A connection of the caller's own, which no request waits behind, nor it behind them.
     pub(in crate::store::redis) async fn own(&self) -> Result<Connection, Error> {
         self.0.connector.connect().await
@@ -122,6 +129,7 @@ impl Connections {
             last_cause,
             connections,
             pool_size: self.0.connector.limits.pool_size,
+            clock_ahead: self.0.connector.compared.ahead(Whose::Redis),
         }
     }
 
