@@ -45,6 +45,8 @@ impl Engine {
         };
         let row = self.read(id).await?;
         match (fill, &row) {
+            // Moved.
+            (_, Some(row)) if !row.alive => self.shows_as_ended(id),
             (Some(fill), Some(row)) => self.fill(fill, *id, row),
             (fill, None) => self.nothing_there(fill, id).await,
             (None, Some(_)) => {}
@@ -75,7 +77,7 @@ impl Engine {
             }
             result => {
                 let row = result?;
-                if row.is_none() {
+                if row.as_ref().is_none_or(|row| !row.alive) {
                     self.shows_as_ended(id);
                 }
                 Ok(row.map(|row| row.record))
