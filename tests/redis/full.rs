@@ -29,6 +29,7 @@ macro_rules! script {
 }
 
 const SCRIPTS: &[(&str, &str)] = &[
+    script!("copy_touch"),
     script!("create"),
     script!("entry_fill"),
     script!("entry_take"),
@@ -82,6 +83,8 @@ fn rows() -> Vec<Row> {
         row("nobody out", "revoke_all", &["u:bob"], args(&["s:", "60000", "900000", "300000", ""]), Some("0"), &["u:bob"]),
         row("a list", "heads", user, args(&["s:", "17", "a", "gone"]), Some("[R0000000000000001, ]"), &["u:alice"]),
         row("activity", "touch", &["s:a"], args(&[HEAD, &"~".repeat(16), "24", "500000"]), Some("1"), &["s:a"]),
+        row("activity in a copy", "copy_touch", &["s:a"], args(&[HEAD, &"~".repeat(16), "24", "500000", ""]), Some("[1, ]"), &["s:a"]),
+        row("the database's activity", "copy_touch", &["s:a"], args(&[HEAD, &"~".repeat(16), "24", "500000", "12345678"]), Some("[2, 12345678]"), &[]),
         row("an entry that is fresh", "entry_take", &["d:alice"], args(&["fresh", "lease", "5000", "10"]), Some("[value, 0]"), &[]),
         row("an entry that is due", "entry_take", &["d:alice"], args(&["due", "lease", "5000", FAR]), Some("[value, 3]"), &[]),
         row("none", "entry_take", &["d:bob"], args(&["x", "lease", "5000", "10"]), Some("[nil, 3]"), &[]),

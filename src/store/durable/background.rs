@@ -157,9 +157,9 @@ impl Engine {
         }
         // Greeted when it was made, or just now.
         let mut link = self.cache.link().await?;
-        // Asked as requests ask: one that is loading, or has lost its rights, still tells about
-        // itself.
-        if serves { Ok(()) } else { link.probe().await }
+        // Asked as requests ask, and as quickly: one that is loading, or has lost its rights, still
+        // tells about itself, and one that is too slow for requests would be left again at once.
+        if serves { Ok(()) } else { self.within_redis(link.probe()).await }
     }
 }
 

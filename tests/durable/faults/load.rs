@@ -9,7 +9,10 @@ use futures_util::future::join_all;
 
 use super::bystanders::{Bystanders, SLACK, dies_soon, read_n, turns};
 use crate::two_instances::{AnyDatabase, Settings, SqliteFile, TwoInstances, hasty, is_dead};
-use test_support::{Browser, DURABLE, Gate, Matching, RedisServer, bounded, eventually};
+use test_support::{
+    Browser, DURABLE, FaultProxy, Gate, Matching, Mode, RedisServer, Site, bounded, eventually,
+};
+use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig, Serving, Store as _};
 
 /// The reads of single sessions.
 const READ: &str = "FROM trs_sessions WHERE id = $1";
@@ -329,4 +332,40 @@ async fn an_open_transaction_holds_up_neither_a_new_generation_nor_the_writers()
     duo.database.sql(end).await;
     bounded("the end of a transaction", shell).await.unwrap();
     bystanders.are_well(&duo, "after it").await;
+}
+
+/// Slower than a request waits, faster than a probe may be: to come back would be to go again.
+#[tokio::test]
+async fn a_redis_that_is_too_slow_is_left_once_and_not_once_a_poll() {
+    let redis = RedisServer::start().await;
+    let proxy = FaultProxy::start(redis.addr()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", folder.path().join("sessions.db").display());
+    let limit = Duration::from_millis;
+    let store = DurableStore::builder(
+        RedisConfig::new(redis.durable_url_at(proxy.port())),
+        DatabaseConfig::new(file),
+    )
+    .redis_timeout(limit(50))
+    .poll_timeout(limit(400))
+    .poll_interval(limit(450))
+    .build()
+    .unwrap();
+    store.migrate().await.unwrap();
+    let site = Site::on_store(store, |builder| builder).await;
+    let mut browser = test_support::signed_in(&site).await;
+    eventually("a copy that is believed", async || {
+        browser.get("/user").await.expect(200);
+        site.layer.status().serving == Serving::Redis
+    })
+    .await;
+    proxy.set(Mode::Delay(limit(75)));
+    let start = Instant::now();
+    while start.elapsed() < limit(4_000) {
+        assert_eq!(browser.get("/user").await.expect(200).text(), "alice");
+    }
+    let left = site.layer.report().count("fallback_in").unwrap();
+    assert!((1..=2).contains(&left), "{left} times");
+    proxy.set(Mode::Pass);
+    eventually("its return", async || site.layer.status().serving == Serving::Redis).await;
 }

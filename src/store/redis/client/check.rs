@@ -4,7 +4,7 @@ use redis::{Cmd, FromRedisValue as _, Value};
 
 use crate::{
     error::{Error, ErrorKind},
-    session::write_id,
+    session::write_id::WriteIds,
     store::redis::client::{
         connection::Connection,
         connector::named,
@@ -34,10 +34,10 @@ pub(in crate::store::redis) async fn check(
         }
         Err(failure) => return Err(failure.error),
     }
-    let number = write_id::random()?;
+    let number = u128::from_be_bytes(WriteIds::default().draw()?);
     let place = Place::new(
-        format!("{records}check-{number:016x}-"),
-        format!("{indexes}check-{number:016x}"),
+        format!("{records}check-{number:032x}-"),
+        format!("{indexes}check-{number:032x}"),
     );
     let tried = try_all(&mut connection, connections, &place).await;
     // What a trial leaves behind ends by itself in seconds.

@@ -23,7 +23,7 @@ pub(in crate::store::redis) struct Place {
     index: String,
 }
 
-/// A script, and how to call it so that it answers 1, or with one string.
+/// A script, and how to call it so that it answers 1, alone or first of two, or with one string.
 pub(in crate::store::redis) struct Trial {
     pub(in crate::store::redis) script: &'static str,
     pub(in crate::store::redis) call: Call,
@@ -119,7 +119,7 @@ impl Place {
         let five = self.record(5);
         vec![
             trial("fill", Script::Fill, &[&five], &[LEASE, RECORD, &life]),
-            trial("touch", Script::CopyTouch, &[&five], &[HEAD, &later, "24", &life, ""]),
+            trial("copy_touch", Script::CopyTouch, &[&five], &[HEAD, &later, "24", &life, ""]),
             trial("put", Script::Put, &[&five], &["R0000000000000002", RECORD, &life]),
         ]
     }

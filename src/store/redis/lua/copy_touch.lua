@@ -12,9 +12,15 @@ local stored = redis.call('GETRANGE', key, -12, -1)
 local known = string.sub(stored, 1, 4) == 'TRSa'
 stored = known and string.sub(stored, 5) or ''
 
--- What a full server says is no reason to keep silent about the rest; what a replica says is.
+-- What a server without memory or disk says is no reason to keep silent about the rest; what a replica
+-- says is, and so is a right that is missing.
 local function refused(answer)
-  return type(answer) == 'table' and answer.err and not string.find(answer.err, 'READONLY', 1, true)
+  for _, want in ipairs({'OOM', 'MISCONF', 'NOREPLICAS'}) do
+    if type(answer) == 'table' and answer.err and string.find(answer.err, want, 1, true) then
+      return true
+    end
+  end
+  return false
 end
 
 if ARGV[5] ~= '' then
