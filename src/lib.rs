@@ -212,6 +212,7 @@ pub use sealing::{
 pub use session::{
     expiry::SessionExpiry,
     info::SessionInfo,
+    page::{SessionCursor, SessionPage},
     record::{Activity, Record},
     token::SessionId,
 };

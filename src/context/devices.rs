@@ -3,7 +3,12 @@
 use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
-    session::{device::LABEL_MAX, info::SessionInfo, token::SessionId},
+    session::{
+        device::LABEL_MAX,
+        info::SessionInfo,
+        page::{SessionCursor, SessionPage},
+        token::SessionId,
+    },
 };
 
 impl SessionContext {
@@ -27,6 +32,41 @@ impl SessionContext {
         let current = self.id().await?;
         let listed = self.session.backend.sessions_of(&user, current);
         self.session.within_budget(listed).await
+    }
+
+    /// A page of [`sessions`](Self::sessions), for users who may have thousands: at most `limit` of
+    /// them, from 1 to 1,000, behind the place where the page before said that this one begins. One
+    /// that is signed in to meanwhile stands on none of them. With a database one statement, which
+    /// reads the page alone; with Redis alone a round trip for the ids of all and one for the page.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`sessions`](Self::sessions); `Invalid` for a `limit` out of its range.
+    ///
+    /// ```
+    /// # tower_redis_session::testing::handle(|session| async move {
+    /// session.login("alice", None).await?;
+    /// session.save().await?;
+    /// let mut next = None;
+    /// loop {
+    ///     let page = session.sessions_page(next.as_ref(), 100).await?;
+    ///     assert_eq!(page.sessions.len(), 1);
+    ///     next = page.next;
+    ///     if next.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(()) });
+    /// ```
+    pub async fn sessions_page(
+        &self,
+        after: Option<&SessionCursor>,
+        limit: usize,
+    ) -> Result<SessionPage, Error> {
+        let user = self.signed_in().await?;
+        let current = self.id().await?;
+        let page = self.session.backend.sessions_page(&user, current, after, limit);
+        self.session.within_budget(page).await
     }
 
     /// Ends one session of the user who is signed in, at once and for every instance; this very one

@@ -3,7 +3,11 @@
 use crate::{
     error::Error,
     layer::RedisSessionLayer,
-    session::{info::SessionInfo, token::SessionId},
+    session::{
+        info::SessionInfo,
+        page::{SessionCursor, SessionPage},
+        token::SessionId,
+    },
     telemetry::{report::Report, status::Status},
 };
 
@@ -54,6 +58,31 @@ impl<A> RedisSessionLayer<A> {
     pub async fn sessions_of(&self, user: &str) -> Result<Vec<SessionInfo>, Error> {
         let listed = self.backend.sessions_of(user, None);
         self.backend.within(self.backend.rules.budget, listed).await
+    }
+
+    /// A page of them: see [`SessionContext::sessions_page`](crate::SessionContext::sessions_page).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`sessions_of`](Self::sessions_of); `Invalid` for a `limit` out of its range.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert!(layer.sessions_page_of("alice", None, 50).await?.sessions.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn sessions_page_of(
+        &self,
+        user: &str,
+        after: Option<&SessionCursor>,
+        limit: usize,
+    ) -> Result<SessionPage, Error> {
+        let page = self.backend.sessions_page(user, None, after, limit);
+        self.backend.within(self.backend.rules.budget, page).await
     }
 
     /// Ends one session of a user, in the store and so for every instance. False if the user has no

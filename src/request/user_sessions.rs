@@ -8,12 +8,19 @@ use crate::{
         commit::{Settled, save_settled},
         shared::Backend,
     },
-    session::{info::SessionInfo, record::Record, token::SessionId},
+    session::{
+        info::SessionInfo,
+        page::{SessionCursor, SessionPage},
+        record::Record,
+        token::SessionId,
+    },
     store::SaveOutcome,
     sync::{backoff::Backoff, carried::Carried},
     telemetry::event::Event,
 };
 
+/// The most sessions of a page.
+const PAGE_MAX: usize = 1_000;
 /// Looks at the list of a user's sessions: again as long as some move meanwhile.
 const LIST_ATTEMPTS: u32 = 8;
 /// After a look that found one that moved.
@@ -56,6 +63,27 @@ impl Backend {
         found.retain(|(_, record)| !record.deadlines.is_over(now));
         found.sort_unstable_by_key(|(id, record)| (std::cmp::Reverse(record.created), *id));
         Ok(found.iter().map(|(id, record)| SessionInfo::of(*id, record, current)).collect())
+    }
+
+    /// A page of them, from behind `after` on.
+    pub(crate) async fn sessions_page(
+        &self,
+        user: &str,
+        current: Option<SessionId>,
+        after: Option<&SessionCursor>,
+        limit: usize,
+    ) -> Result<SessionPage, Error> {
+        if !(1..=PAGE_MAX).contains(&limit) {
+            let text = format!("a page has 1 to {PAGE_MAX} sessions");
+            return Err(Error::new(ErrorKind::Invalid, text));
+        }
+        let now = self.clock.now();
+        let found = self.store.sessions_page(user, after, limit).await?;
+        let last = found.last().filter(|_| found.len() == limit);
+        let next = last.map(|(id, record)| SessionCursor::new(record.created, *id));
+        let alive = found.iter().filter(|(_, record)| !record.deadlines.is_over(now));
+        let sessions = alive.map(|(id, record)| SessionInfo::of(*id, record, current)).collect();
+        Ok(SessionPage { sessions, next })
     }
 
     /// Ends one session of a user; whose an id is never changes.

@@ -10,6 +10,7 @@
 //! | `expiry` | idle and absolute deadlines |
 //! | `changes` | what a request did, as data; `plan` makes a record of it |
 //! | `info` | one row of the list of a user's sessions |
+//! | `page` | a part of that list, and a place in it |
 //! | `write_id` | random ids of writes |
 
 pub(crate) mod changes;
@@ -17,6 +18,7 @@ pub(crate) mod device;
 pub(crate) mod expiry;
 pub(crate) mod info;
 pub(crate) mod json;
+pub(crate) mod page;
 pub(crate) mod record;
 pub(crate) mod token;
 pub(crate) mod values;

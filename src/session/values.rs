@@ -18,8 +18,8 @@ const SCANNED: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Values {
     bytes: Bytes,
-    /// Where each entry begins, if there are many.
-    index: Option<Arc<[u32]>>,
+    /// Where each entry begins, if there are many. One word here: a record is moved about a lot.
+    index: Option<Arc<Vec<u32>>>,
 }
 
 /// New JSON for a name, or `None` to remove it.
@@ -52,7 +52,7 @@ impl Values {
             // A record is far below 4 GiB.
             let start = u32::try_from(none.bytes.len() - rest.len()).unwrap_or(u32::MAX);
             if entry(&mut rest).is_none() {
-                return Self { index: Some(starts.into()), ..none };
+                return Self { index: Some(Arc::new(starts)), ..none };
             }
             starts.push(start);
         }

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, ErrorKind},
     guard::{Denied, told_as_json},
     request::touch::touch,
-    session::token::SessionId,
+    session::{page::SessionCursor, token::SessionId},
     session_api::{
         SessionApi,
         body::ApiBody,
@@ -23,6 +23,9 @@ use crate::{
     },
     transport::cross_site::{Judged, is_from_elsewhere, says_cross_site},
 };
+
+/// Sessions of a page whose size the query does not say.
+const PAGE: usize = 100;
 
 type Answered = Result<Response<ApiBody>, Error>;
 
@@ -48,7 +51,7 @@ impl SessionApi {
             Route::State => state(&session).await,
             Route::Validate => validate(&session).await,
             Route::Heartbeat => heartbeat(&session).await,
-            Route::Sessions => sessions(&session).await,
+            Route::Sessions => sessions(&session, head.uri.query()).await,
             Route::Revoke(id) => revoke(&session, &id).await,
             Route::RevokeOthers => revoke_others(&session).await,
             Route::Logout => session.logout().await.map(|()| ok(json!({ "signed_in": false }))),
@@ -153,9 +156,24 @@ async fn heartbeat(session: &SessionContext) -> Answered {
     })))
 }
 
-async fn sessions(session: &SessionContext) -> Answered {
-    let listed: Vec<_> = session.sessions().await?.iter().map(listed).collect();
-    Ok(ok(json!({ "sessions": listed })))
+/// All of them, or a page where the query asks for one.
+async fn sessions(session: &SessionContext, query: Option<&str>) -> Answered {
+    let pairs = || query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let value = |wanted: &str| pairs().find(|(name, _)| *name == wanted).map(|(_, value)| value);
+    let (limit, after) = (value("limit"), value("after"));
+    if limit.is_none() && after.is_none() {
+        let listed: Vec<_> = session.sessions().await?.iter().map(listed).collect();
+        return Ok(ok(json!({ "sessions": listed })));
+    }
+    let refused = || Ok(told(StatusCode::BAD_REQUEST, "invalid_page"));
+    let Ok(limit) = limit.map_or(Ok(PAGE), str::parse) else { return refused() };
+    let Ok(after) = after.map(str::parse::<SessionCursor>).transpose() else { return refused() };
+    let page = match session.sessions_page(after.as_ref(), limit).await {
+        Err(error) if error.kind() == ErrorKind::Invalid => return refused(),
+        page => page?,
+    };
+    let listed: Vec<_> = page.sessions.iter().map(listed).collect();
+    Ok(ok(json!({ "sessions": listed, "next": page.next.map(|next| next.to_string()) })))
 }
 
 async fn revoke(session: &SessionContext, id: &SessionId) -> Answered {

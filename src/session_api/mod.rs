@@ -8,6 +8,7 @@
 //! | `POST validate` | asks the store: 200, or 401 with the reason |
 //! | `POST heartbeat` | counts as activity; the new end |
 //! | `GET sessions` | every session of the user |
+//! | `GET sessions?limit=50&after=..` | a page of them, and as `next` where the next one begins |
 //! | `DELETE sessions/{id}`, `POST sessions/{id}/revoke` | ends one of them |
 //! | `POST sessions/revoke-others` | ends all but this one |
 //! | `POST logout`, `POST logout-everywhere` | ends this one, or all |

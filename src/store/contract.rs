@@ -6,6 +6,7 @@ use crate::{
     clock::Clock,
     error::Error,
     session::{
+        page::{self, SessionCursor},
         record::{Activity, Record},
         token::SessionId,
     },
@@ -194,6 +195,25 @@ pub trait Store: Send + Sync + 'static {
     fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
         let _ = user;
         Box::pin(std::future::ready(Err(login::no_users())))
+    }
+
+    /// At most `limit` of them from behind `after` on: the latest sign-in first, then the id with
+    /// the lesser text. Fewer are the last. The default cuts it out of the whole list.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load).
+    fn sessions_page<'a>(
+        &'a self,
+        user: &'a str,
+        after: Option<&'a SessionCursor>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(async move {
+            let mut all = self.sessions_of(user).await?;
+            page::cut(&mut all, after, limit);
+            Ok(all)
+        })
     }
 
     /// Ends every session of a user but `keep`, and gives the user another epoch; answers how many

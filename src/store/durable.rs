@@ -39,6 +39,7 @@ use crate::{
     clock::Clock,
     error::Error,
     session::{
+        page::SessionCursor,
         record::{Activity, Record},
         token::SessionId,
     },
@@ -213,6 +214,15 @@ impl Store for DurableStore {
 
     fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
         Box::pin(self.engine().sessions_of(user))
+    }
+
+    fn sessions_page<'a>(
+        &'a self,
+        user: &'a str,
+        after: Option<&'a SessionCursor>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(self.engine().sessions_page(user, after, limit))
     }
 
     fn revoke_all<'a>(

@@ -34,6 +34,8 @@ mod limits;
 mod nested;
 /// Two requests of one session in every order, and writes whose answer is lost.
 mod overlap;
+/// A list of sessions comes in pages.
+mod pages;
 /// What handlers and clients are told is what the store has.
 mod reported_state;
 /// What a failed attempt leaves behind under a retry layer: nothing.

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use crate::{
     clock::Clock,
     error::{ConfigError, Error},
-    session::{record::Record, token::SessionId},
+    session::{page::SessionCursor, record::Record, token::SessionId},
     store::database::{
         config::DatabaseConfig,
         engine::Engine,
@@ -123,6 +123,23 @@ impl Database {
     /// The sessions of a user, without their content.
     pub(crate) async fn sessions_of(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
         self.0.engine.sessions_of(&column_of(user)).await
+    }
+
+    /// A part of that list.
+    pub(crate) async fn sessions_page(
+        &self,
+        user: &str,
+        after: Option<&SessionCursor>,
+        limit: usize,
+    ) -> Result<Vec<(SessionId, Record)>, Error> {
+        let after = after.map(|after| {
+            let millis = i64::try_from(after.created().as_millis()).unwrap_or(i64::MAX);
+            (millis, after.id().to_string())
+        });
+        // From the beginning: behind what nobody has.
+        let after = after.unwrap_or((i64::MAX, String::new()));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.0.engine.sessions_page(&column_of(user), &after, limit).await
     }
 
     /// The epoch and up to one more than `limit` rows of the journal, as of one moment.

@@ -92,6 +92,15 @@ impl Engine {
         Ok(heads(each!(self, engine => engine.sessions_of(user).await)?))
     }
 
+    pub(super) async fn sessions_page(
+        &self,
+        user: &str,
+        after: &(i64, String),
+        limit: i64,
+    ) -> Result<Vec<(SessionId, Record)>, Error> {
+        Ok(heads(each!(self, engine => engine.sessions_page(user, after, limit).await)?))
+    }
+
     pub(super) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
         each!(self, engine => engine.poll(limit).await)
     }

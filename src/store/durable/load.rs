@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{
     error::{Error, ErrorKind},
-    session::{record::Record, token::SessionId},
+    session::{page::SessionCursor, record::Record, token::SessionId},
     store::{
         database::Row,
         durable::engine::Engine,
@@ -171,7 +171,22 @@ impl Engine {
     /// The list of a user's sessions, by the database: with the allowance for activity that it has
     /// not heard of.
     pub(super) async fn sessions_of(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
-        let listed = self.database().sessions_of(user).await;
+        self.listed(self.database().sessions_of(user).await)
+    }
+
+    pub(super) async fn sessions_page(
+        &self,
+        user: &str,
+        after: Option<&SessionCursor>,
+        limit: usize,
+    ) -> Result<Vec<(SessionId, Record)>, Error> {
+        self.listed(self.database().sessions_page(user, after, limit).await)
+    }
+
+    fn listed(
+        &self,
+        listed: Result<Vec<(SessionId, Record)>, Error>,
+    ) -> Result<Vec<(SessionId, Record)>, Error> {
         self.database_said(listed.as_ref().err().filter(|error| is_away(error)));
         let (mut listed, now) = (listed?, self.clock().now());
         for (_, head) in &mut listed {

@@ -6,6 +6,7 @@ use crate::{
     clock::Clock,
     error::Error,
     session::{
+        page::SessionCursor,
         record::{Activity, Record},
         token::SessionId,
     },
@@ -96,6 +97,15 @@ impl Store for RedisStore {
 
     fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
         Box::pin(self.list_user(user))
+    }
+
+    fn sessions_page<'a>(
+        &'a self,
+        user: &'a str,
+        after: Option<&'a SessionCursor>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(self.page_user(user, after, limit))
     }
 
     fn revoke_all<'a>(

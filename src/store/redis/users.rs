@@ -8,8 +8,10 @@ use std::time::Duration;
 use redis::{FromRedisValue, Value};
 
 use crate::{
+    clock::timestamp::Timestamp,
     error::Error,
     session::{
+        page::{self, SessionCursor},
         record::{Record, format::HEAD_MAX},
         token::SessionId,
     },
@@ -90,19 +92,61 @@ impl RedisStore {
         let ids: Vec<SessionId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         let mut listed = Vec::with_capacity(ids.len());
         for ids in ids.chunks(HEADS_AT_ONCE) {
-            let mut call = Script::Heads.call(&[&index]);
-            call.arg(&*self.key_prefix).arg(HEAD_LEN + HEAD_MAX);
-            for id in ids {
-                call.arg(id.to_string());
-            }
-            let heads = Vec::<Vec<u8>>::from_redis_value(self.connections.repeatable(&call).await?);
-            for (id, head) in ids.iter().zip(heads.map_err(|_| value::corrupt())?) {
-                if let Ok(Some(record)) = value::decode_head(head.into()) {
-                    listed.push((*id, record));
-                }
-            }
+            listed.append(&mut self.heads(&index, ids).await?);
         }
         Ok(listed)
+    }
+
+    /// The index is read whole, which tells when each was signed in to; heads are read of those
+    /// alone that a page is made of.
+    pub(super) async fn page_user(
+        &self,
+        user: &str,
+        after: Option<&SessionCursor>,
+        limit: usize,
+    ) -> Result<Vec<(SessionId, Record)>, Error> {
+        let index = self.index(user);
+        let mut all = redis::cmd("HGETALL");
+        let _ = all.arg(&index);
+        let all = Vec::<(String, u64)>::from_redis_value(self.connections.read(&all).await?);
+        let (all, after) = (all.map_err(|_| value::corrupt())?, after.map(SessionCursor::order));
+        let cursor = |(id, created): &(String, u64)| {
+            Some(SessionCursor::new(Timestamp::from_millis(*created), id.parse().ok()?))
+        };
+        let mut all: Vec<_> =
+            all.iter().filter_map(cursor).map(|one| (one.order(), *one.id())).collect();
+        all.retain(|(order, _)| after.as_ref().is_none_or(|after| order > after));
+        all.sort_unstable();
+        let ids: Vec<SessionId> = all.into_iter().map(|(_, id)| id).collect();
+        let mut page = Vec::new();
+        // Some may be gone whose entry is still there.
+        for ids in ids.chunks(limit.clamp(1, HEADS_AT_ONCE)) {
+            if page.len() >= limit {
+                break;
+            }
+            page.append(&mut self.heads(&index, ids).await?);
+        }
+        page::cut(&mut page, None, limit);
+        Ok(page)
+    }
+
+    /// What is there of these sessions, in one call.
+    async fn heads(
+        &self,
+        index: &str,
+        ids: &[SessionId],
+    ) -> Result<Vec<(SessionId, Record)>, Error> {
+        let mut call = Script::Heads.call(&[index]);
+        call.arg(&*self.key_prefix).arg(HEAD_LEN + HEAD_MAX);
+        for id in ids {
+            call.arg(id.to_string());
+        }
+        let heads = Vec::<Vec<u8>>::from_redis_value(self.connections.repeatable(&call).await?);
+        let heads = heads.map_err(|_| value::corrupt())?;
+        let read = |(id, head): (&SessionId, Vec<u8>)| {
+            Some((*id, value::decode_head(head.into()).ok().flatten()?))
+        };
+        Ok(ids.iter().zip(heads).filter_map(read).collect())
     }
 
     pub(super) async fn revoke_user(

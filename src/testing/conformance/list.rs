@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    Login, Record, SaveOutcome, SessionId,
+    Login, Record, SaveOutcome, SessionCursor, SessionId,
     testing::conformance::{
         BY_USER, LISTED, Subject, demand, fresh_id, healthy, renewed, show, users::a_user,
     },
@@ -15,6 +15,7 @@ pub(super) async fn check(store: &Subject) {
         who_is_kept_may_be_moving(store).await;
         the_end_of_the_old_is_the_end_of_the_new(store).await;
         the_list_has_heads_of_their_own_and_no_others(store).await;
+        the_list_comes_in_pages(store).await;
     }
 }
 
@@ -22,6 +23,20 @@ impl Subject {
     async fn listed(&self, user: &str) -> Vec<SessionId> {
         let listed = healthy("sessions_of", self.0.sessions_of(user).await);
         listed.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// The whole list, so many at a time.
+    async fn paged(&self, user: &str, limit: usize, most: usize) -> Vec<SessionCursor> {
+        let mut all: Vec<SessionCursor> = Vec::new();
+        while all.len() <= most {
+            let page = self.0.sessions_page(user, all.last(), limit).await;
+            let page = healthy("sessions_page", page);
+            all.extend(page.iter().map(|(id, head)| SessionCursor::new(head.created(), *id)));
+            if page.len() < limit {
+                break;
+            }
+        }
+        all
     }
 }
 
@@ -117,4 +132,30 @@ async fn the_list_has_heads_of_their_own_and_no_others(store: &Subject) {
     store.delete(&one).await;
     let listed = store.listed(&user).await;
     demand(listed == [two], LISTED, || format!("one was ended, and {listed:?} are in"));
+}
+
+/// Each session once, the latest first, whatever the size of the page; one that ends in between is
+/// no hole.
+async fn the_list_comes_in_pages(store: &Subject) {
+    let (user, other) = (a_user(), a_user());
+    let mut all = Vec::new();
+    for ago in [3, 1, 4, 1, 5, 1] {
+        let (id, record) = store.signed_in(&user, ago, None).await;
+        all.push(SessionCursor::new(record.created(), id));
+        let _ = store.signed_in(&other, ago, None).await;
+    }
+    all.sort_by_key(SessionCursor::order);
+    for limit in [1, 2, 3, 5, 6, 7, 100] {
+        let paged = store.paged(&user, limit, all.len() + 2).await;
+        demand(paged == all, LISTED, || {
+            format!("in pages of {limit} the list is {paged:?}, and not {all:?}")
+        });
+    }
+    let [_, two, three, four, five, ..] = all.as_slice() else { return };
+    store.delete(three.id()).await;
+    let next = healthy("sessions_page", store.0.sessions_page(&user, Some(two), 2).await);
+    let next: Vec<_> = next.iter().map(|(id, _)| *id).collect();
+    demand(next == [*four.id(), *five.id()], LISTED, || {
+        format!("behind one that has ended stand {next:?}")
+    });
 }

@@ -62,6 +62,27 @@ impl Postgres {
         Ok(found(&rows.await?, 0))
     }
 
+    /// Behind the session that was signed in to then, with that id.
+    pub(in crate::store::database) async fn sessions_page(
+        &self,
+        user: &str,
+        after: &(i64, String),
+        limit: i64,
+    ) -> Result<Vec<(SessionId, Result<Columns, Error>)>, Error> {
+        let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, \
+            s.replaces, substr(s.body, 1, $1) FROM trs_sessions s WHERE s.user_id = $2 AND s.alive \
+            AND s.created <= $3 AND (s.created < $3 OR s.id COLLATE \"C\" > $4) \
+            AND NOT EXISTS (SELECT 1 FROM trs_sessions heir \
+                WHERE heir.user_id = s.user_id AND heir.alive AND heir.replaces = s.id) \
+            ORDER BY s.created DESC, s.id COLLATE \"C\" LIMIT $5";
+        let most = i32::try_from(HEAD_MAX).unwrap_or(i32::MAX);
+        let rows = self.ask(|| {
+            let query = self.server.statement(query).bind(most).bind(user);
+            query.bind(after.0).bind(&after.1).bind(limit)
+        });
+        Ok(found(&rows.await?, 0))
+    }
+
     pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
         let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version, \
             (extract(epoch FROM clock_timestamp()) * 1000)::bigint, pg_is_in_recovery() \

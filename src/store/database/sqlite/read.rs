@@ -71,6 +71,25 @@ impl Sqlite {
         Ok(found(&rows.await?, 0))
     }
 
+    /// Behind the session that was signed in to then, with that id.
+    pub(in crate::store::database) async fn sessions_page(
+        &self,
+        user: &str,
+        after: &(i64, String),
+        limit: i64,
+    ) -> Result<Vec<(SessionId, Result<Columns, Error>)>, Error> {
+        let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, \
+            s.replaces, substr(s.body, 1, ?1) FROM trs_sessions s WHERE s.user_id = ?2 AND s.alive \
+            AND s.created <= ?3 AND (s.created < ?3 OR s.id > ?4) \
+            AND NOT EXISTS (SELECT 1 FROM trs_sessions heir \
+                WHERE heir.user_id = s.user_id AND heir.alive AND heir.replaces = s.id) \
+            ORDER BY s.created DESC, s.id LIMIT ?5";
+        let most = i64::try_from(HEAD_MAX).unwrap_or(i64::MAX);
+        let query = sqlx::query(query).bind(most).bind(user);
+        let rows = self.ask(query.bind(after.0).bind(&after.1).bind(limit));
+        Ok(found(&rows.await?, 0))
+    }
+
     pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
         let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version, \
             CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM trs_cache c \

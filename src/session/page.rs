@@ -1,0 +1,123 @@
+//! A list of sessions in pages: the order of the list, and a place in it.
+
+use std::{cmp::Reverse, fmt, str::FromStr};
+
+use crate::{
+    clock::timestamp::Timestamp,
+    error::{Error, ErrorKind},
+    session::{info::SessionInfo, record::Record, token::SessionId},
+};
+
+/// A part of the list of a user's sessions, the latest sign-in first.
+///
+/// ```
+/// # tower_redis_session::testing::handle(|session| async move {
+/// session.login("alice", None).await?;
+/// session.save().await?;
+/// let page = session.sessions_page(None, 20).await?;
+/// assert_eq!((page.sessions.len(), page.next), (1, None));
+/// # Ok(()) });
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionPage {
+    /// At most as many as were asked for; fewer where some are over that the store still has.
+    pub sessions: Vec<SessionInfo>,
+    /// Where the next page begins; none at the end of the list.
+    pub next: Option<SessionCursor>,
+}
+
+/// A place in the list of a user's sessions: behind the one that it was made of. As text it can
+/// stand in an address.
+///
+/// ```
+/// use tower_redis_session::SessionCursor;
+///
+/// let text = "1704067200000.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// let cursor: SessionCursor = text.parse()?;
+/// assert_eq!(cursor.to_string(), text);
+/// assert!("1704067200000".parse::<SessionCursor>().is_err());
+/// # Ok::<(), tower_redis_session::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionCursor {
+    created: Timestamp,
+    id: SessionId,
+}
+
+impl SessionCursor {
+    /// Behind this session.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Record, SessionCursor, SessionId};
+    /// # let id: SessionId = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
+    /// # let record = Record::example();
+    /// assert_eq!(*SessionCursor::new(record.created(), id).id(), id);
+    /// # Ok::<(), tower_redis_session::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn new(created: Timestamp, id: SessionId) -> Self {
+        Self { created, id }
+    }
+
+    /// When that session was signed in to.
+    ///
+    /// ```
+    /// # use tower_redis_session::SessionCursor;
+    /// let cursor: SessionCursor = "7.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
+    /// assert_eq!(cursor.created().as_millis(), 7);
+    /// # Ok::<(), tower_redis_session::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// Its public id. Of those of one millisecond the one with the lesser text, byte by byte,
+    /// stands first.
+    ///
+    /// ```
+    /// # use tower_redis_session::SessionCursor;
+    /// let cursor: SessionCursor = "7.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
+    /// assert_eq!(cursor.id().as_bytes()[1], 1);
+    /// # Ok::<(), tower_redis_session::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    /// What the list is sorted by.
+    pub(crate) fn order(&self) -> (Reverse<Timestamp>, String) {
+        (Reverse(self.created), self.id.to_string())
+    }
+}
+
+/// Sorts `all`, and leaves the page behind `after`.
+pub(crate) fn cut(all: &mut Vec<(SessionId, Record)>, after: Option<&SessionCursor>, limit: usize) {
+    let order =
+        |(id, record): &(SessionId, Record)| SessionCursor::new(record.created, *id).order();
+    all.sort_by_cached_key(order);
+    if let Some(after) = after.map(SessionCursor::order) {
+        all.retain(|session| order(session) > after);
+    }
+    all.truncate(limit);
+}
+
+impl fmt::Display for SessionCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.created.as_millis(), self.id)
+    }
+}
+
+impl FromStr for SessionCursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let none = || Error::new(ErrorKind::Invalid, "not a place in a list of sessions");
+        let (created, id) = text.split_once('.').ok_or_else(none)?;
+        let digits = created.bytes().all(|byte| byte.is_ascii_digit());
+        let millis = created.parse().ok().filter(|_| digits).ok_or_else(none)?;
+        Ok(Self { created: Timestamp::from_millis(millis), id: id.parse().map_err(|_| none())? })
+    }
+}
