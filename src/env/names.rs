@@ -1,13 +1,17 @@
 //! The names of all variables, and which of them somebody may have meant by another.
 
 /// Every variable that is read.
-pub(super) const NAMES: [&str; 23] = [
+pub(super) const NAMES: [&str; 27] = [
     "DATABASE_URL",
+    "REDIS_CONNECT_TIMEOUT_MS",
     "REDIS_DB",
     "REDIS_HOST",
     "REDIS_PASSWORD",
     "REDIS_PORT",
     "REDIS_SSL",
+    "REDIS_SSL_CA_CERTS",
+    "REDIS_SSL_CERTFILE",
+    "REDIS_SSL_KEYFILE",
     "REDIS_URL",
     "REDIS_USERNAME",
     "SESSIONS_PER_USER",
