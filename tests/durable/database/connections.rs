@@ -388,3 +388,72 @@ async fn a_server_without_a_connection_left_is_not_stormed() {
     drop(others);
     eventually("it is served again", async || store.load(&id).await.is_ok()).await;
 }
+
+/// So far away is the database, and so long does it stand still.
+async fn stalls(distance: Duration, stall: Duration) {
+    let name = format!("{distance:?} away, a stall of {stall:?}");
+    let server = PostgresServer::own().await;
+    let database = server.database().await;
+    let id = create(&patient(&database.url()).await).await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    proxy.set(Mode::Delay(distance));
+    let config = DatabaseConfig::new(database.url_through(proxy.port()));
+    let store = Arc::new(at_the_time_of_the_records(config));
+    eventually("the pool is warm", async || {
+        join_all((0..14).map(|_| store.load(&id))).await.iter().all(Result::is_ok)
+    })
+    .await;
+    let started = Instant::now();
+    let (refused, last) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let mut tasks = JoinSet::new();
+    let (mut hangs, mut resumed) = (false, None);
+    let over = Duration::from_millis(500) + stall;
+    // Forty requests a second, until two seconds after the stall: eight connections to a server
+    // that is 100 ms away can do no more than seventy.
+    for tick in 0.. {
+        let now = started.elapsed();
+        if !hangs && now >= Duration::from_millis(500) {
+            server.hang();
+            hangs = true;
+        }
+        if resumed.is_none() && now >= over {
+            server.resume();
+            resumed = Some(Instant::now());
+        }
+        if now >= over + Duration::from_secs(2) {
+            break;
+        }
+        let (store, refused, last) = (Arc::clone(&store), Arc::clone(&refused), Arc::clone(&last));
+        tasks.spawn(async move {
+            let asked = started.elapsed();
+            let fine = match tick % 10 {
+                0 => saves(&*store).await,
+                _ => store.load(&id).await.is_ok(),
+            };
+            if !fine {
+                refused.fetch_add(1, Ordering::SeqCst);
+                last.fetch_max(u64::try_from(asked.as_millis()).unwrap(), Ordering::SeqCst);
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    while tasks.join_next().await.is_some() {}
+    let last = Duration::from_millis(last.load(Ordering::SeqCst));
+    let after = last.saturating_sub(over);
+    println!("{name}: {} refused, the last asked {after:?} after", refused.load(Ordering::SeqCst));
+    assert!(after < Duration::from_secs(1), "{name}: refused {after:?} after the stall");
+    let watcher = Watcher::start(&server, &database).await;
+    assert!(join_all((0..30).map(|_| store.load(&id))).await.iter().all(Result::is_ok));
+    assert!(watcher.most() <= 8, "{name}: {}", watcher.most());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stall_of_a_database_that_is_far_away_is_over_when_it_is_over() {
+    let millis = Duration::from_millis;
+    let all =
+        [0, 20, 60, 100].into_iter().flat_map(|far| [500, 1500, 5000].map(|long| (far, long)));
+    let long = std::env::var_os("LONG").is_some();
+    for (far, stall) in all.filter(|pair| long || [(20, 500), (100, 1500)].contains(pair)) {
+        stalls(millis(far), millis(stall)).await;
+    }
+}
