@@ -173,7 +173,9 @@ async fn never_more_connections_than_the_pool_may_have_with_poll_and_listener() 
         let redis = RedisServer::start().await;
         let config = DatabaseConfig::new(database.url()).pool_size(size);
         let config = config.timeout(Duration::from_secs(4));
-        let store = durable(&redis, config);
+        let builder = DurableStore::builder(RedisConfig::new(redis.durable_url()), config);
+        let builder = builder.poll_interval(Duration::from_millis(100));
+        let store = builder.clock(ManualClock::new().clock()).build().unwrap();
         store.migrate().await.unwrap();
         store.check().await.unwrap();
         for _ in 0..4 {
@@ -184,6 +186,8 @@ async fn never_more_connections_than_the_pool_may_have_with_poll_and_listener() 
             store.status().copies.is_some_and(|copies| copies.believed)
         })
         .await;
+        // A few polls, after the first of which somebody listens.
+        tokio::time::sleep(Duration::from_millis(500)).await;
         let told = store.status().database.unwrap();
         assert!(watcher.most() <= u64::from(size), "{} of {size}", watcher.most());
         assert!(told.connections <= told.pool_size, "{told:?}");
@@ -254,6 +258,19 @@ async fn writes_of_a_durable_store_go_on_within_seconds_of_such_a_failover() {
     assert!(watcher.most() <= 8, "{}", watcher.most());
 }
 
+/// Makes each connection wait for half a second, one after another, until it is aborted.
+fn slow_to_connect(proxy: &Arc<PgProxy>) -> tokio::task::JoinHandle<()> {
+    let proxy = Arc::clone(proxy);
+    tokio::spawn(async move {
+        loop {
+            let held = proxy.hold(Matching::command("STARTUP"));
+            held.reached().await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            held.release().await;
+        }
+    })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_attempt_to_connect_outlives_the_request_that_asked_for_it() {
     let server = PostgresServer::shared().await;
@@ -261,33 +278,26 @@ async fn an_attempt_to_connect_outlives_the_request_that_asked_for_it() {
     let id = create(&patient(&database.url()).await).await;
     let proxy = Arc::new(PgProxy::start(server.addr()).await);
     let store = store_of(&database.url_through(proxy.port()), 1, Duration::from_millis(600));
-    // Each connection is made in half a second; what follows on it is quick.
-    let slow = Arc::clone(&proxy);
-    let delays = tokio::spawn(async move {
-        loop {
-            let held = slow.hold(Matching::command("STARTUP"));
-            held.reached().await;
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            held.release().await;
-        }
-    });
+    let slow = slow_to_connect(&proxy);
     let error = store.load(&id).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     for _ in 0..3 {
         assert!(store.load(&id).await.unwrap().is_some(), "the next request has the connection");
     }
     assert_eq!(proxy.connections(), 1);
-    delays.abort();
+    slow.abort();
 }
 
+/// As where the key of SCRAM takes long to compute.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bursts_on_a_cold_pool_are_served_once_it_is_connected() {
-    // The key of SCRAM takes a while to compute in a build without optimisation.
     let server = PostgresServer::builder().password("s3cr3t").start().await;
     let database = server.database().await;
     let id = create(&patient(&database.url()).await).await;
+    let proxy = Arc::new(PgProxy::start(server.addr()).await);
+    let slow = slow_to_connect(&proxy);
     let watcher = Watcher::start(&server, &database).await;
-    let store = hasty(&database.url());
+    let store = hasty(&database.url_through(proxy.port()));
     let started = Instant::now();
     loop {
         let burst = join_all((0..20).map(|_| store.load(&id))).await;
@@ -296,6 +306,7 @@ async fn bursts_on_a_cold_pool_are_served_once_it_is_connected() {
         }
         assert!(started.elapsed() < Duration::from_secs(10), "{:?}", burst[0]);
     }
+    slow.abort();
     for _ in 0..3 {
         let burst = join_all((0..20).map(|_| store.load(&id))).await;
         assert!(burst.iter().all(Result::is_ok), "served as long as the pool is warm");
