@@ -258,13 +258,13 @@ async fn writes_of_a_durable_store_go_on_within_seconds_of_such_a_failover() {
     assert!(watcher.most() <= 8, "{}", watcher.most());
 }
 
-/// Makes each connection wait for half a second, one after another, until it is aborted.
+/// Makes connections wait for half a second until it is aborted.
 fn slow_to_connect(proxy: &Arc<PgProxy>) -> tokio::task::JoinHandle<()> {
     let proxy = Arc::clone(proxy);
     tokio::spawn(async move {
         loop {
-            let held = proxy.hold(Matching::command("STARTUP"));
-            held.reached().await;
+            let held = proxy.hold_all(Matching::command("STARTUP"));
+            held.reached(1).await;
             tokio::time::sleep(Duration::from_millis(500)).await;
             held.release().await;
         }
