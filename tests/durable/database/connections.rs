@@ -173,7 +173,9 @@ async fn never_more_connections_than_the_pool_may_have_with_poll_and_listener() 
         let redis = RedisServer::start().await;
         let config = DatabaseConfig::new(database.url()).pool_size(size);
         let config = config.timeout(Duration::from_secs(4));
-        let store = durable(&redis, config);
+        let builder = DurableStore::builder(RedisConfig::new(redis.durable_url()), config);
+        let builder = builder.poll_interval(Duration::from_millis(100));
+        let store = builder.clock(ManualClock::new().clock()).build().unwrap();
         store.migrate().await.unwrap();
         store.check().await.unwrap();
         for _ in 0..4 {
@@ -184,6 +186,8 @@ async fn never_more_connections_than_the_pool_may_have_with_poll_and_listener() 
             store.status().copies.is_some_and(|copies| copies.believed)
         })
         .await;
+        // A few polls, after the first of which somebody listens.
+        tokio::time::sleep(Duration::from_millis(500)).await;
         let told = store.status().database.unwrap();
         assert!(watcher.most() <= u64::from(size), "{} of {size}", watcher.most());
         assert!(told.connections <= told.pool_size, "{told:?}");
@@ -254,6 +258,19 @@ async fn writes_of_a_durable_store_go_on_within_seconds_of_such_a_failover() {
     assert!(watcher.most() <= 8, "{}", watcher.most());
 }
 
+/// Makes connections wait for half a second until it is aborted.
+fn slow_to_connect(proxy: &Arc<PgProxy>) -> tokio::task::JoinHandle<()> {
+    let proxy = Arc::clone(proxy);
+    tokio::spawn(async move {
+        loop {
+            let held = proxy.hold_all(Matching::command("STARTUP"));
+            held.reached(1).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            held.release().await;
+        }
+    })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_attempt_to_connect_outlives_the_request_that_asked_for_it() {
     let server = PostgresServer::shared().await;
@@ -261,33 +278,26 @@ async fn an_attempt_to_connect_outlives_the_request_that_asked_for_it() {
     let id = create(&patient(&database.url()).await).await;
     let proxy = Arc::new(PgProxy::start(server.addr()).await);
     let store = store_of(&database.url_through(proxy.port()), 1, Duration::from_millis(600));
-    // Each connection is made in half a second; what follows on it is quick.
-    let slow = Arc::clone(&proxy);
-    let delays = tokio::spawn(async move {
-        loop {
-            let held = slow.hold(Matching::command("STARTUP"));
-            held.reached().await;
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            held.release().await;
-        }
-    });
+    let slow = slow_to_connect(&proxy);
     let error = store.load(&id).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     for _ in 0..3 {
         assert!(store.load(&id).await.unwrap().is_some(), "the next request has the connection");
     }
     assert_eq!(proxy.connections(), 1);
-    delays.abort();
+    slow.abort();
 }
 
+/// As where the key of SCRAM takes long to compute.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bursts_on_a_cold_pool_are_served_once_it_is_connected() {
-    // The key of SCRAM takes a while to compute in a build without optimisation.
     let server = PostgresServer::builder().password("s3cr3t").start().await;
     let database = server.database().await;
     let id = create(&patient(&database.url()).await).await;
+    let proxy = Arc::new(PgProxy::start(server.addr()).await);
+    let slow = slow_to_connect(&proxy);
     let watcher = Watcher::start(&server, &database).await;
-    let store = hasty(&database.url());
+    let store = hasty(&database.url_through(proxy.port()));
     let started = Instant::now();
     loop {
         let burst = join_all((0..20).map(|_| store.load(&id))).await;
@@ -296,6 +306,7 @@ async fn bursts_on_a_cold_pool_are_served_once_it_is_connected() {
         }
         assert!(started.elapsed() < Duration::from_secs(10), "{:?}", burst[0]);
     }
+    slow.abort();
     for _ in 0..3 {
         let burst = join_all((0..20).map(|_| store.load(&id))).await;
         assert!(burst.iter().all(Result::is_ok), "served as long as the pool is warm");
@@ -387,4 +398,73 @@ async fn a_server_without_a_connection_left_is_not_stormed() {
     assert!(told.contains("no connection left"), "{told}");
     drop(others);
     eventually("it is served again", async || store.load(&id).await.is_ok()).await;
+}
+
+/// So far away is the database, and so long does it stand still.
+async fn stalls(distance: Duration, stall: Duration) {
+    let name = format!("{distance:?} away, a stall of {stall:?}");
+    let server = PostgresServer::own().await;
+    let database = server.database().await;
+    let id = create(&patient(&database.url()).await).await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    proxy.set(Mode::Delay(distance));
+    let config = DatabaseConfig::new(database.url_through(proxy.port()));
+    let store = Arc::new(at_the_time_of_the_records(config));
+    eventually("the pool is warm", async || {
+        join_all((0..14).map(|_| store.load(&id))).await.iter().all(Result::is_ok)
+    })
+    .await;
+    let started = Instant::now();
+    let (refused, last) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let mut tasks = JoinSet::new();
+    let (mut hangs, mut resumed) = (false, None);
+    let over = Duration::from_millis(500) + stall;
+    // Forty requests a second, until three seconds after the stall: eight connections to a server
+    // that is 100 ms away can do no more than seventy.
+    for tick in 0.. {
+        let now = started.elapsed();
+        if !hangs && now >= Duration::from_millis(500) {
+            server.hang();
+            hangs = true;
+        }
+        if resumed.is_none() && now >= over {
+            server.resume();
+            resumed = Some(Instant::now());
+        }
+        if now >= over + Duration::from_secs(3) {
+            break;
+        }
+        let (store, refused, last) = (Arc::clone(&store), Arc::clone(&refused), Arc::clone(&last));
+        tasks.spawn(async move {
+            let asked = started.elapsed();
+            let fine = match tick % 10 {
+                0 => saves(&*store).await,
+                _ => store.load(&id).await.is_ok(),
+            };
+            if !fine {
+                refused.fetch_add(1, Ordering::SeqCst);
+                last.fetch_max(u64::try_from(asked.as_millis()).unwrap(), Ordering::SeqCst);
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    while tasks.join_next().await.is_some() {}
+    let last = Duration::from_millis(last.load(Ordering::SeqCst));
+    let after = last.saturating_sub(over);
+    println!("{name}: {} refused, the last asked {after:?} after", refused.load(Ordering::SeqCst));
+    assert!(after < Duration::from_secs(2), "{name}: refused {after:?} after the stall");
+    let watcher = Watcher::start(&server, &database).await;
+    assert!(join_all((0..30).map(|_| store.load(&id))).await.iter().all(Result::is_ok));
+    assert!(watcher.most() <= 8, "{name}: {}", watcher.most());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stall_of_a_database_that_is_far_away_is_over_when_it_is_over() {
+    let millis = Duration::from_millis;
+    let all =
+        [0, 20, 60, 100].into_iter().flat_map(|far| [500, 1500, 5000].map(|long| (far, long)));
+    let long = std::env::var_os("LONG").is_some();
+    for (far, stall) in all.filter(|pair| long || [(20, 500), (100, 1500)].contains(pair)) {
+        stalls(millis(far), millis(stall)).await;
+    }
 }

@@ -24,6 +24,7 @@ pub(super) struct Attempts {
 /// An attempt that failed.
 struct Refused {
     failure: Failure,
+    at: Instant,
     until: Instant,
     pause: Duration,
 }
@@ -56,14 +57,19 @@ impl Attempts {
         // Those who tried at the same time count once.
         if self.refused.as_ref().is_none_or(|last| last.until <= now) {
             let pause = self.refused.as_ref().map_or(least, |last| (last.pause * 2).min(most));
-            self.refused = Some(Refused { failure, until: now + pause, pause });
+            self.refused = Some(Refused { failure, at: now, until: now + pause, pause });
         }
     }
 
-    /// How long to leave the server alone, and why.
-    pub(super) fn pause(&self, now: Instant) -> Option<(Duration, &Failure)> {
-        let refused = self.refused.as_ref().filter(|refused| now < refused.until)?;
-        Some((refused.until - now, &refused.failure))
+    /// How long to leave the server alone.
+    pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
+        let until = self.refused.as_ref()?.until;
+        (now < until).then(|| until - now)
+    }
+
+    /// Why the last one failed, if that was since then.
+    pub(super) fn failed_since(&self, since: Instant) -> Option<&Failure> {
+        self.refused.as_ref().filter(|refused| refused.at >= since).map(|refused| &refused.failure)
     }
 
     /// Why the last one failed, if none succeeded since.
@@ -99,7 +105,7 @@ mod tests {
             assert!(attempts.pause(now).is_none());
             attempts.fail(failure(), now);
             attempts.fail(failure(), now);
-            assert_eq!(attempts.pause(now).unwrap().0, Duration::from_millis(millis));
+            assert_eq!(attempts.pause(now).unwrap(), Duration::from_millis(millis));
             now += Duration::from_millis(millis);
         }
         attempts.fail(failure(), now);

@@ -98,14 +98,14 @@ impl Idle {
     ///
     /// Cancellation safety: a connection that comes too late rests for the next one.
     pub(super) async fn take(self: &Arc<Self>) -> Result<Busy, Failure> {
-        let _wants = self.wants();
+        let (_wants, since) = (self.wants(), Instant::now());
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             let _ = changed.as_mut().enable();
             if let Some(busy) = self.take_at_once() {
                 return Ok(busy);
             }
-            match self.pause()? {
+            match self.pause(since)? {
                 Some(pause) => {
                     let _ = timeout(pause, changed).await;
                 }
@@ -117,12 +117,13 @@ impl Idle {
         }
     }
 
-    /// How long not to try; the cause, if there is no connection whose turn could come.
-    fn pause(&self) -> Result<Option<Duration>, Failure> {
-        match self.lock().attempts.pause(Instant::now()) {
-            Some((_, failure)) if self.pool.state().0 == 0 => Err(failure.clone()),
-            Some((pause, _)) => Ok(Some(pause)),
-            None => Ok(None),
+    /// How long not to try; the cause, if an attempt failed since then and there is no connection
+    /// whose turn could come.
+    fn pause(&self, since: Instant) -> Result<Option<Duration>, Failure> {
+        let attempts = &self.lock().attempts;
+        match attempts.failed_since(since) {
+            Some(failure) if self.pool.state().0 == 0 => Err(failure.clone()),
+            _ => Ok(attempts.pause(Instant::now())),
         }
     }
 
