@@ -50,7 +50,11 @@ pub enum ErrorKind {
     /// The handle is used after its response was sent, or the change needs a cookie and the head
     /// of the response is gone already.
     Closed,
-    /// Several cookies of our name open a session each; none of them is used.
+    /// The session has moved to another id, which the client is being told: to repeat the request
+    /// with its new cookie will do.
+    Moved,
+    /// Several cookies of our name open a session each; none of them is used, until somebody signs
+    /// in.
     Ambiguous,
     /// A value could not be turned into JSON, or the JSON into the type that was asked for.
     Value,
@@ -105,8 +109,9 @@ impl Error {
         self.kind
     }
 
-    /// The HTTP status that fits (RFC 9110 section 15): 401 for absent, expired and revoked, 403
-    /// for forbidden, 413 for too large, 503 where the store is at fault, else 500.
+    /// The HTTP status that fits (RFC 9110 section 15): 401 for absent, expired, revoked and
+    /// ambiguous, 403 for forbidden, 409 for moved, 413 for too large, 503 where the store is at
+    /// fault, else 500.
     ///
     /// ```
     /// # use tower_redis_session::{Error, ErrorKind};
@@ -114,17 +119,18 @@ impl Error {
     /// ```
     pub fn status(&self) -> StatusCode {
         match self.kind {
-            ErrorKind::Absent | ErrorKind::Expired | ErrorKind::Revoked => StatusCode::UNAUTHORIZED,
+            ErrorKind::Absent | ErrorKind::Expired | ErrorKind::Revoked | ErrorKind::Ambiguous => {
+                StatusCode::UNAUTHORIZED
+            }
+            ErrorKind::Moved => StatusCode::CONFLICT,
             ErrorKind::Forbidden => StatusCode::FORBIDDEN,
             ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorKind::Unavailable | ErrorKind::Misconfigured | ErrorKind::Unsupported => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            ErrorKind::Corrupt
-            | ErrorKind::Closed
-            | ErrorKind::Ambiguous
-            | ErrorKind::Value
-            | ErrorKind::Invalid => StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorKind::Corrupt | ErrorKind::Closed | ErrorKind::Value | ErrorKind::Invalid => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
@@ -179,6 +185,10 @@ impl Error {
 
     pub(crate) fn ended() -> Self {
         Self::new(ErrorKind::Absent, "the session ended during the request")
+    }
+
+    pub(crate) fn moved() -> Self {
+        Self::new(ErrorKind::Moved, "the session moved to another id during the request")
     }
 
     pub(crate) fn absent() -> Self {

@@ -7,7 +7,7 @@ use crate::{
     request::{
         RequestSession,
         commit::Applied,
-        state::{Presence, Stage, State},
+        state::{Held, Presence, Stage, State},
     },
     session::{changes::Changes, record::Record, token::SessionId},
 };
@@ -58,7 +58,7 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn id(&self) -> Result<Option<SessionId>, Error> {
-        self.read(|state| state.base().map(|_| state.held.as_ref().map(|held| held.id))).await?
+        self.read(|state| state.base().map(|_| state.held.as_ref().map(Held::live_id))).await?
     }
 
     /// Stores now what is buffered, without waiting for the response. It stays even if the
@@ -81,7 +81,12 @@ impl SessionContext {
         let applied = self.session.commit().await?;
         // Also if it was another task's save that met the end, and took what was buffered here.
         let lost = self.session.state().losses != losses;
-        if applied == Applied::Gone || lost { Err(Error::ended()) } else { Ok(()) }
+        match applied {
+            Applied::Moved => Err(Error::moved()),
+            Applied::Gone => Err(Error::ended()),
+            Applied::Done if lost => Err(Error::ended()),
+            Applied::Done => Ok(()),
+        }
     }
 
     /// Whether the client sends its token in `Authorization`.
@@ -121,7 +126,7 @@ impl SessionContext {
             (None, Presence::Ambiguous) => {
                 Err(Error::new(ErrorKind::Ambiguous, "several live session cookies came"))
             }
-            (None, Presence::Absent | Presence::Alive) => Err(Error::absent()),
+            (None, Presence::Absent | Presence::Alive | Presence::Moved) => Err(Error::absent()),
         })
         .await?
     }

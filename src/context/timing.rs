@@ -4,7 +4,7 @@ use crate::{
     clock::timestamp::Timestamp,
     context::SessionContext,
     error::{Error, ErrorKind},
-    request::touch::touch,
+    request::{state::Held, touch::touch},
     session::{expiry::SessionExpiry, token::SessionId},
 };
 
@@ -52,7 +52,7 @@ impl SessionContext {
     pub async fn snapshot(&self) -> Result<Snapshot, Error> {
         let record = self.record().await?;
         self.read(|state| {
-            let id = state.held.as_ref().map(|held| held.id).ok_or_else(Error::absent)?;
+            let id = state.held.as_ref().map(Held::live_id).ok_or_else(Error::absent)?;
             Ok(Snapshot {
                 id,
                 user_id: state.changes.user(Some(&record)),

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod build;
+mod tokens;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -30,6 +31,8 @@ pub struct Builder {
     max_values: usize,
     devices: Option<DeviceConfig>,
     csrf_lifetime: Duration,
+    renewal_grace: Duration,
+    session_kind: Option<String>,
     #[cfg(feature = "sealed")]
     seal: Option<PlainRecords>,
 }
@@ -61,6 +64,8 @@ impl Builder {
             max_values: 1_024,
             devices: None,
             csrf_lifetime: 60 * MINUTE,
+            renewal_grace: Duration::from_secs(10),
+            session_kind: None,
             #[cfg(feature = "sealed")]
             seal: None,
         }

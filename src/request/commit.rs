@@ -7,7 +7,7 @@ use tracing::{Instrument as _, field::display};
 
 use crate::{
     error::{Causes, Error},
-    request::RequestSession,
+    request::{RequestSession, state::CookieChange},
     session::{
         changes::{Changes, plan::Plan},
         record::Record,
@@ -29,6 +29,9 @@ pub(crate) enum Applied {
     Done,
     /// The session ended meanwhile: the changes went with it.
     Gone,
+    /// The session has moved to another id, of which the client is being told: the changes are
+    /// dropped.
+    Moved,
 }
 
 impl RequestSession {
@@ -61,6 +64,9 @@ impl RequestSession {
         }
         let mut guard = Restore { session: self, changes: Some(changes) };
         let Some(changes) = &guard.changes else { return Ok(Applied::Done) };
+        if changes.signs_in() {
+            self.end_twins().await?;
+        }
         let applied = self.apply(|_| Ok(Cow::Borrowed(changes)), None, true).await?;
         guard.changes = None;
         self.state().savepoints.forget_all();
@@ -104,18 +110,35 @@ impl RequestSession {
             }
             let held = state.held.take().map(|held| held.id);
             state.ending.extend(held);
+            state.ending_known.extend(held);
             state.ending.clone()
         };
         for id in ids {
             if !self.state().ending.contains(&id) {
                 continue;
             }
-            self.backend.store.delete(&id).await?;
-            self.backend.events.emit(Event::Destroyed(id));
+            let ended = self.backend.store.delete(&id).await.inspect_err(|_| {
+                self.state().ending_known.push(id);
+            })?;
+            if ended || self.state().ending_known.contains(&id) {
+                self.backend.events.emit(Event::Destroyed(id));
+            }
             self.state().ending.retain(|other| *other != id);
         }
-        self.let_go();
+        self.let_go(CookieChange::Remove);
         Ok(())
+    }
+
+    /// Ends the other sessions that the cookies of this request open, so that after a sign-in one
+    /// of them opens one.
+    async fn end_twins(&self) -> Result<(), Error> {
+        loop {
+            let Some(id) = self.state().twins.last().copied() else { return Ok(()) };
+            if self.backend.store.delete(&id).await? {
+                self.backend.events.emit(Event::Destroyed(id));
+            }
+            self.state().twins.retain(|other| *other != id);
+        }
     }
 
     /// Applies `changes` to the record that the store has, whatever it has become meanwhile.
@@ -128,11 +151,25 @@ impl RequestSession {
         mut fresh: bool,
     ) -> Result<Applied, Error> {
         let (backend, mark) = (&*self.backend, self.backend.write_ids.draw()?);
+        let mut asked = false;
         while !self.state().told_to_end() {
-            let held = self.state().held.clone();
+            let (held, moved) = {
+                let state = self.state();
+                (state.held.clone(), state.has_moved())
+            };
             let now = backend.clock.now();
             let base = held.as_ref().map(|held| &*held.record);
             let changes = changes(base)?;
+            if moved && !changes.signs_in() {
+                self.drop_after_move(held.as_ref());
+                return Ok(Applied::Moved);
+            }
+            if let Some(before) = held.as_ref().filter(|held| held.heir.is_some() && !asked) {
+                // A second sign-in: what it takes along may have ended since it was read.
+                asked = true;
+                self.find_again(before).await?;
+                continue;
+            }
             let over = base.is_some_and(|base| base.deadlines.is_over(now));
             let plan = if over { Plan::Nothing } else { self.plan(&changes, base, now, mark)? };
             let idle = matches!(plan, Plan::Nothing | Plan::Touch(_));
@@ -147,7 +184,9 @@ impl RequestSession {
             match (settled, held) {
                 (Settled::Saved, _) => return Ok(Applied::Done),
                 (Settled::Taken, _) => return Err(Error::unavailable("no new id is accepted")),
-                (Settled::Gone, Some(held)) if !self.forget(&held.id, &changes) => break,
+                (Settled::Gone, Some(held)) if !self.overtaken(held.clone(), &changes).await? => {
+                    break;
+                }
                 (Settled::Conflict(current), Some(held)) => {
                     let id = held.id;
                     self.hold_instead(held, current)?;
@@ -158,7 +197,7 @@ impl RequestSession {
                 (Settled::Gone | Settled::Conflict(_), _) => {}
             }
         }
-        Ok(Applied::Gone)
+        Ok(if self.state().has_moved() { Applied::Moved } else { Applied::Gone })
     }
 }
 

@@ -33,6 +33,7 @@ impl RequestSession {
         let ended_before = matches!(state.cookie, CookieChange::Remove);
         if let Some(held) = state.held.take() {
             ids = vec![held.id];
+            state.ending_known.push(held.id);
         } else if ended_before {
             ids.clear();
         }

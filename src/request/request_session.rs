@@ -22,6 +22,7 @@ use crate::{
         client::{ClientHead, DeviceConfig},
         cookie_echo::PlainClient,
         header_lines::HeaderLines,
+        load::Found,
         shared::Backend,
         state::{AtomicStage, Held, Stage, State},
     },
@@ -130,12 +131,12 @@ impl RequestSession {
         };
         // Without one to ask for again, what the first load says is as fresh as it gets.
         let Some(held) = held else { return self.load().await };
-        let found = self.backend.store.load(&held.id).await;
-        self.settle([((held.id, held.token), found)])
+        let loaded = self.backend.store.load(&held.id).await;
+        self.settle([Found::of(&self.backend, (held.id, held.token), loaded).await?])
     }
 
     async fn load_now(&self) -> Result<(), Error> {
-        let presented = self.presented();
+        let mut presented = self.presented();
         let ids: Vec<SessionId> = presented.iter().map(|(id, _)| *id).collect();
         let span = tracing::debug_span!("session_load", session.id = ids.first().map(display));
         let (store, echo) = (&self.backend.store, &self.backend.cookie_echo);
@@ -147,15 +148,20 @@ impl RequestSession {
         match ids.as_slice() {
             [] => Ok(()),
             [id] => {
-                let found = store.load(id).instrument(span).await;
-                self.settle(presented.into_iter().zip([found]))
+                let loaded = store.load(id).instrument(span).await;
+                let Some(presented) = presented.pop() else { return Ok(()) };
+                self.settle([Found::of(&self.backend, presented, loaded).await?])
             }
             _ => {
-                let found = store.load_each(&ids).instrument(span).await;
-                let found = found.inspect_err(|error| {
+                let loaded = store.load_each(&ids).instrument(span).await;
+                let loaded = loaded.inspect_err(|error| {
                     tracing::warn!(error = %Causes(error), "session load failed");
                 })?;
-                self.settle(presented.into_iter().zip(found))
+                let mut found = Vec::with_capacity(presented.len());
+                for (presented, loaded) in presented.into_iter().zip(loaded) {
+                    found.push(Found::of(&self.backend, presented, loaded).await?);
+                }
+                self.settle(found)
             }
         }
     }
@@ -208,7 +214,7 @@ impl RequestSession {
     pub(crate) fn due_touch(&self) -> Option<(Held, Activity)> {
         let held = self.state().held.clone()?;
         let (now, policy) = (self.backend.clock.now(), &self.backend.rules.policy);
-        if held.record.deadlines.is_over(now) {
+        if held.record.deadlines.is_over(now) || held.heir.is_some() {
             return None;
         }
         let activity = plan::due_touch(&held.record, now, policy)?;

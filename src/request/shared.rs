@@ -14,7 +14,7 @@ use crate::{
     session::{
         changes::plan::Policy,
         record::Record,
-        token::{SessionId, Token},
+        token::{SessionId, Token, TokenKind},
         write_id::WriteIds,
     },
     store::Store,
@@ -27,12 +27,16 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) transport: Transport,
+    /// Which tokens open a session here.
+    pub(crate) tokens: TokenKind,
     pub(crate) policy: Policy,
     pub(crate) budget: Duration,
     pub(crate) keep_on_server_error: bool,
     pub(crate) sessions_per_user: Option<NonZeroU32>,
     pub(crate) devices: Option<DeviceConfig>,
     pub(crate) csrf_lifetime: Duration,
+    /// For how long what a session was is read under its old id.
+    pub(crate) renewal_grace: Duration,
     #[cfg(feature = "sealed")]
     pub(crate) seal: Option<PlainRecords>,
 }

@@ -34,6 +34,10 @@ pub(crate) struct State {
     pub(crate) visitor: Visitor,
     /// Sessions that were told to end and of which the store has not confirmed it.
     pub(crate) ending: Vec<SessionId>,
+    /// Those of them that were there: loaded, or perhaps ended by an attempt that was not confirmed.
+    pub(crate) ending_known: Vec<SessionId>,
+    /// Other sessions that the cookies of this request open, or might: a sign-in ends them.
+    pub(crate) twins: Vec<SessionId>,
     /// Sessions that this request told to end at any time: a load under way never brings one back.
     pub(crate) ended: Vec<SessionId>,
     /// How often this request was told to end its session; as of the turn that is under way.
@@ -90,6 +94,8 @@ pub(crate) enum Presence {
     Absent,
     /// A record, in `State::held`.
     Alive,
+    /// A session that has moved to another id, of which the client is being told.
+    Moved,
     /// A record whose time is over.
     Expired,
     /// Bytes that cannot be read; why.
@@ -105,6 +111,16 @@ pub(crate) struct Held {
     /// What `id` was derived from. What else is secret about the session is too.
     pub(crate) token: Token,
     pub(crate) record: Arc<Record>,
+    /// Where the session lives now, if `record` is what it was before it moved there: to read from
+    /// alone.
+    pub(crate) heir: Option<SessionId>,
+}
+
+impl Held {
+    /// The id under which the session lives.
+    pub(crate) fn live_id(&self) -> SessionId {
+        self.heir.unwrap_or(self.id)
+    }
 }
 
 /// The attempts under way, the outermost first.
@@ -138,6 +154,15 @@ impl State {
         }
         self.presence = if held.is_some() { Presence::Alive } else { otherwise };
         self.held = held;
+    }
+
+    /// Whether the session has moved to another id than this request came with: what would go into
+    /// it is dropped, and begins no session of its own.
+    pub(crate) fn has_moved(&self) -> bool {
+        match &self.held {
+            Some(held) => held.heir.is_some(),
+            None => matches!(self.presence, Presence::Moved),
+        }
     }
 
     /// The session, if the request counts as its use.
@@ -178,6 +203,7 @@ impl State {
             Presence::Ambiguous => {
                 Err(Error::new(ErrorKind::Ambiguous, "several live session cookies came"))
             }
+            Presence::Moved => Ok(()),
             _ if self.held.is_none() => self.may_set_cookie(),
             _ => Ok(()),
         }

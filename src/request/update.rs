@@ -43,7 +43,13 @@ impl RequestSession {
             None => None,
         };
         self.load().await?;
-        self.state().writable()?;
+        {
+            let state = self.state();
+            state.writable()?;
+            if state.has_moved() {
+                return Err(Error::moved());
+            }
+        }
         let mut stored = None;
         let edit = |base: Option<&[u8]>| {
             let value = change(base.map(decode).transpose()?);
@@ -54,6 +60,7 @@ impl RequestSession {
         match self.commit_edit(name, turn, held.is_none(), edit).await? {
             Applied::Done => stored.ok_or_else(Error::absent),
             Applied::Gone => Err(Error::ended()),
+            Applied::Moved => Err(Error::moved()),
         }
     }
 
@@ -70,6 +77,7 @@ impl RequestSession {
         match self.commit_in_turn().await? {
             Applied::Done => Ok(()),
             Applied::Gone => Err(Error::ended()),
+            Applied::Moved => Err(Error::moved()),
         }
     }
 }

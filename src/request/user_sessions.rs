@@ -94,9 +94,16 @@ impl Backend {
             Err(error) if error.is_unreadable() => None,
             Err(error) => return Err(error),
         };
-        // At the version that was seen: one that has moved to another id meanwhile did not end
-        // here.
+        // At the version that was seen: of what has moved meanwhile the session is meant, under
+        // whatever id.
         while let Some(record) = found.filter(|record| record.user() == Some(user)) {
+            if record.moved_to().is_some() {
+                let ended = self.store.delete(id).await?;
+                if ended {
+                    self.events.emit(Event::Revoked(*id));
+                }
+                return Ok(ended);
+            }
             found = match self.store.delete_if(id, record.version()).await? {
                 SaveOutcome::Saved => {
                     self.events.emit(Event::Revoked(*id));
@@ -104,7 +111,8 @@ impl Backend {
                 }
                 SaveOutcome::Conflict(current) => Some(current),
                 SaveOutcome::Unknown(cause) => return Err(cause),
-                _ => None,
+                // It ended, or has moved meanwhile.
+                _ => self.store.load(id).await?.filter(|record| record.moved_to().is_some()),
             };
         }
         Ok(false)
@@ -145,6 +153,9 @@ impl Backend {
         loop {
             if found.sealed.is_some() {
                 return Err(Error::new(ErrorKind::Misconfigured, "records are sealed"));
+            }
+            if found.moved_to().is_some() {
+                return Ok(None);
             }
             let over = found.deadlines.is_over(self.clock.now());
             if over || found.platform.is_none() || found.user() != Some(user) {

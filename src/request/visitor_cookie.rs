@@ -64,7 +64,7 @@ fn sent(session: &RequestSession) -> Vec<Token> {
     let mut sent: Vec<(SessionId, Token)> = Vec::new();
     if let Some(cookie) = session.backend.rules.transport.visitor_cookie() {
         for token in cookie::find(session.lines.iter(), cookie.name()) {
-            let id = token.id();
+            let id = session.backend.rules.tokens.id(&token);
             if sent.iter().all(|(known, _)| *known != id) {
                 sent.push((id, token));
             }

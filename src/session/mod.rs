@@ -9,6 +9,7 @@
 //! | `device` | address, user agent and label of a sign-in |
 //! | `expiry` | idle and absolute deadlines |
 //! | `changes` | what a request did, as data; `plan` makes a record of it |
+//! | `moved` | where a session is that has moved to a new id |
 //! | `info` | one row of the list of a user's sessions |
 //! | `page` | a part of that list, and a place in it |
 //! | `write_id` | random ids of writes |
@@ -18,6 +19,7 @@ pub(crate) mod device;
 pub(crate) mod expiry;
 pub(crate) mod info;
 pub(crate) mod json;
+pub(crate) mod moved;
 pub(crate) mod page;
 pub(crate) mod record;
 pub(crate) mod token;

@@ -1,10 +1,13 @@
 //! What is stored for a session.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     clock::timestamp::Timestamp,
-    session::{device::Device, expiry::Deadlines, values::Values, write_id::WriteId},
+    session::{
+        device::Device, expiry::Deadlines, moved::Moved, token::SessionId, values::Values,
+        write_id::WriteId,
+    },
 };
 
 pub(crate) mod codec;
@@ -34,6 +37,8 @@ pub struct Record {
     pub(crate) values: Values,
     /// The content, if it is not open: platform and values are empty then.
     pub(crate) sealed: Option<Box<[u8]>>,
+    /// Where the session has moved to, if this is what it was before. Kept beside the bytes.
+    pub(crate) moved: Option<Box<Moved>>,
 }
 
 /// What a touch changes in a record and nothing else: the two times of [`Store::touch`].
@@ -110,6 +115,36 @@ impl Record {
         newer
     }
 
+    /// The record as a store keeps it under the old id of a session that has moved: as it was, with
+    /// the new id and the time of the move.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Record, SessionId};
+    /// # let id: SessionId = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse().unwrap();
+    /// let record = Record::example();
+    /// let at = record.last_activity();
+    /// assert_eq!(record.moved(id, at).moved_to(), Some(&id));
+    /// ```
+    #[must_use]
+    pub fn moved(self, to: SessionId, at: Timestamp) -> Self {
+        Self { moved: Some(Box::new(Moved { to, at })), ..self }
+    }
+
+    /// The id that the session has now, if this is what a renewal or a sign-in has left under the
+    /// old one: it opens nothing by itself.
+    ///
+    /// ```
+    /// assert!(tower_redis_session::Record::example().moved_to().is_none());
+    /// ```
+    pub fn moved_to(&self) -> Option<&SessionId> {
+        self.moved.as_deref().map(|moved| &moved.to)
+    }
+
+    /// Whether this is what is left of a session that has moved, no longer ago than `within`.
+    pub(crate) fn moved_within(&self, within: Duration, now: Timestamp) -> bool {
+        self.moved.as_ref().is_some_and(|moved| moved.is_within(within, now))
+    }
+
     /// When the session was created: its first write, or its last login.
     ///
     /// ```
@@ -150,7 +185,8 @@ impl Record {
     pub(crate) fn closed(&self, sealed: Box<[u8]>) -> Self {
         let (platform, values) = (None, Values::default());
         let (user, device) = (self.user.clone(), self.device.clone());
-        Self { sealed: Some(sealed), platform, values, user, device, ..*self }
+        let moved = None;
+        Self { sealed: Some(sealed), platform, values, user, device, moved, ..*self }
     }
 }
 

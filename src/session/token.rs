@@ -11,9 +11,10 @@ use crate::error::{Error, ErrorKind};
 const LEN: usize = 32;
 /// The same as unpadded base64url.
 pub(crate) const TEXT_LEN: usize = 43;
-/// Keeps an id apart from every other hash that is made of a token. With the token it fits one
-/// block of the hash.
-const ID_DOMAIN: &[u8] = b"tower-redis-session/id";
+/// Keeps an id apart from every other hash that is made of a token.
+const ID_DOMAIN: &[u8] = b"tower-redis-session/id/";
+/// What is kept of the hash of a kind's name: with the token it fits one block of the hash.
+const KIND_LEN: usize = 23;
 
 /// The secret that a cookie carries. It is never stored, printed or compared.
 #[derive(Clone)]
@@ -44,9 +45,10 @@ impl Token {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// The public id of the session that this token opens.
+    /// An id that no layer would make of it.
+    #[cfg(any(test, fuzzing, feature = "testing"))]
     pub(crate) fn id(&self) -> SessionId {
-        SessionId(self.derive(ID_DOMAIN))
+        TokenKind::named("").id(self)
     }
 
     /// A secret, or an id, of its own for each `domain`; none tells of the token or of another.
@@ -55,6 +57,28 @@ impl Token {
         hash.update(domain);
         hash.update(self.0);
         hash.finalize().into()
+    }
+}
+
+/// The tokens of one kind of layer: a token of another kind opens nothing there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokenKind([u8; KIND_LEN]);
+
+impl TokenKind {
+    pub(crate) fn named(name: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(ID_DOMAIN);
+        hash.update(name);
+        let mut kind = [0; KIND_LEN];
+        for (place, byte) in kind.iter_mut().zip(hash.finalize()) {
+            *place = byte;
+        }
+        Self(kind)
+    }
+
+    /// The public id of the session that `token` opens.
+    pub(crate) fn id(&self, token: &Token) -> SessionId {
+        SessionId(token.derive(&self.0))
     }
 }
 

@@ -44,11 +44,16 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 ///   in to before; neither a renewal under way brings one through, nor a login that carries an
 ///   epoch of before. At rest a user has no more sessions than the last login allowed.
 ///   `sessions_of` tells of every one of them.
+/// - **Moved is not ended.** For a minute after a renewal `load` returns under the old id what the
+///   session was, as [moved](Record::moved) to the new one; for every other method nothing is
+///   there, but that `delete` ends the session under the id that it has now.
 /// - **Forgetful.** A record may vanish at any time after its [`end`](Record::end), and does so
 ///   soon after without anybody's help. Until then the store may still return it, with a later
 ///   idle deadline if activity may have reached it late: the layer asks its own clock.
 pub trait Store: Send + Sync + 'static {
-    /// The record under `id`, or `None` if there is none: one round trip.
+    /// The record under `id`, or `None` if there is none: one round trip. Of a session that has
+    /// moved to another id within the last minute, and there alone a record that opens nothing,
+    /// what it was before: [`Record::moved_to`] says where it is.
     ///
     /// # Errors
     ///
@@ -100,10 +105,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Moves a session to a new id: stores `record` under `new`, if `old` has the version
     /// `expected` and nothing is under `new`. The layer tells the client the new id then, and calls
-    /// [`finish_renew`](Self::finish_renew), which removes `old`.
+    /// [`finish_renew`](Self::finish_renew), which ends `old`: what is there stays for a minute, as
+    /// [moved](Record::moved) to `new`.
     ///
-    /// A store that can do both at once removes `old` here. Either way nobody sees both: `old` is
-    /// removed before `new` is loaded for the first time.
+    /// A store that can do both at once ends `old` here. Either way nobody sees both: `old` has
+    /// ended before `new` is loaded for the first time.
     ///
     /// # Errors
     ///
@@ -116,8 +122,9 @@ pub trait Store: Send + Sync + 'static {
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome>;
 
-    /// The second step: removes `old`, if it still has the version `expected`. `Conflict` if it has
-    /// another, and `Gone` if somebody else removed it: then `new` is removed instead. A store with
+    /// The second step: ends `old`, if it still has the version `expected`, as moved to `new`.
+    /// `Conflict` if it has another, and `Gone` if somebody else ended it: then `new` is removed
+    /// instead. A store with
     /// two steps takes this one itself when `new` is loaded before it was, at whatever version. The
     /// default does nothing, for stores that renew in one step.
     ///
@@ -147,12 +154,14 @@ pub trait Store: Send + Sync + 'static {
         activity: Activity,
     ) -> StoreFuture<'a, bool>;
 
-    /// Removes whatever is under `id`, readable or not; removing nothing is a success.
+    /// Removes whatever is under `id`, readable or not; of a session that has moved within the last
+    /// minute, whatever is under the id that it has now. Answers whether there was anything;
+    /// removing nothing is a success.
     ///
     /// # Errors
     ///
     /// `Unavailable` or `Misconfigured`: it may then be removed or not. To repeat is safe.
-    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()>;
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool>;
 
     /// Removes the record under `id` if it has the version `expected`: a session that was emptied
     /// ends, unless somebody put something in meanwhile.

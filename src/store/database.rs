@@ -171,12 +171,14 @@ impl DatabaseStore {
         Ok(written?.written)
     }
 
-    /// The record of a row that is alive. A renewal that was not finished is finished first: the
+    /// The record of a row that is alive, or has moved. A renewal that was not finished is finished first: the
     /// old id ends before the new one is used.
     async fn settle(&self, id: &SessionId, row: Row) -> Result<Option<Record>, Error> {
-        let Some(old) = row.replaces else { return Ok(Some(row.record)) };
+        let Some(old) = row.replaces.filter(|_| row.alive) else {
+            return Ok(Some(row.into_record()));
+        };
         let _ = renewal::finish(&old, None, id, self).await?;
-        Ok(self.database.read(id).await?.map(|row| row.record))
+        Ok(self.database.read(id).await?.map(Row::into_record))
     }
 }
 

@@ -243,11 +243,13 @@ impl Store for DurableStore {
         Box::pin(self.engine().touch(id, version, activity))
     }
 
-    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
         let id = *id;
         self.carry(move |engine| async move {
             let write = Write::Delete { id, expected: None };
-            engine.end(&id, write).await?.confirmed()
+            let ended = engine.end(&id, write).await?;
+            let there = matches!(ended, SaveOutcome::Saved);
+            ended.confirmed().map(|()| there)
         })
     }
 

@@ -1,24 +1,22 @@
 //! The reference model of a store, and the one to test with: no server, no sleep.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
-    clock::{Clock, timestamp::Timestamp},
+    clock::Clock,
     error::Error,
     session::{
         record::{Activity, Record},
         token::SessionId,
     },
-    store::{Expected, Login, SaveOutcome, Store, StoreFuture},
+    store::{Expected, Login, SaveOutcome, Store, StoreFuture, memory::state::State},
     telemetry::status::{Serving, Status},
 };
 
-/// How many writes pass between two sweeps of records that have ended.
-const SWEEP_EVERY: usize = 1024;
+mod state;
 
 /// Sessions in the memory of this process: for tests, development and a single small server.
 ///
@@ -34,13 +32,6 @@ const SWEEP_EVERY: usize = 1024;
 pub struct MemoryStore {
     state: Mutex<State>,
     clock: Clock,
-}
-
-#[derive(Default)]
-struct State {
-    records: HashMap<SessionId, Record>,
-    epochs: HashMap<Box<str>, u64>,
-    writes: usize,
 }
 
 impl MemoryStore {
@@ -93,127 +84,9 @@ impl MemoryStore {
     }
 }
 
-impl State {
-    fn save(
-        &mut self,
-        id: &SessionId,
-        expected: Expected,
-        record: &Record,
-        now: Timestamp,
-    ) -> SaveOutcome {
-        match (self.records.get(id), expected) {
-            (None, Expected::Version(_)) => return SaveOutcome::Gone,
-            (Some(_), Expected::Absent) => return SaveOutcome::Taken,
-            (Some(current), Expected::Version(version)) if current.version() != version => {
-                return SaveOutcome::Conflict(current.clone());
-            }
-            _ => {}
-        }
-        self.put(*id, record, now);
-        SaveOutcome::Saved
-    }
-
-    fn delete_if(&mut self, id: &SessionId, expected: u64) -> SaveOutcome {
-        match self.records.get(id) {
-            None => return SaveOutcome::Gone,
-            Some(current) if current.version() != expected => {
-                return SaveOutcome::Conflict(current.clone());
-            }
-            Some(_) => {}
-        }
-        self.records.remove(id);
-        SaveOutcome::Saved
-    }
-
-    fn renew(
-        &mut self,
-        old: &SessionId,
-        expected: u64,
-        new: &SessionId,
-        record: &Record,
-        now: Timestamp,
-    ) -> SaveOutcome {
-        match self.records.get(old) {
-            None => return SaveOutcome::Gone,
-            Some(current) if current.version() != expected => {
-                return SaveOutcome::Conflict(current.clone());
-            }
-            Some(_) => {}
-        }
-        if self.records.contains_key(new) {
-            return SaveOutcome::Taken;
-        }
-        self.records.remove(old);
-        self.put(*new, record, now);
-        SaveOutcome::Saved
-    }
-
-    fn login(&mut self, login: Login<'_>, now: Timestamp) -> SaveOutcome {
-        let Login { old, new, record, epoch, limit } = login;
-        let user = record.user().unwrap_or_default();
-        if epoch.is_some_and(|epoch| epoch != self.epoch(user)) {
-            return SaveOutcome::Revoked;
-        }
-        let outcome = match old {
-            Some((old, expected)) => self.renew(old, expected, new, record, now),
-            None => self.save(new, Expected::Absent, record, now),
-        };
-        if let (SaveOutcome::Saved, Some(limit)) = (&outcome, limit) {
-            self.end_oldest(user, new, usize::try_from(limit.get()).unwrap_or(usize::MAX), now);
-        }
-        outcome
-    }
-
-    /// Ends the oldest sessions of a user beyond `limit`; `new` stays.
-    fn end_oldest(&mut self, user: &str, new: &SessionId, limit: usize, now: Timestamp) {
-        let theirs = |(id, record): &(&SessionId, &Record)| {
-            record.user() == Some(user) && *id != new && record.end() > now
-        };
-        let others = self.records.iter().filter(theirs);
-        let mut others: Vec<_> = others.map(|(id, record)| (record.created(), *id)).collect();
-        others.sort_unstable();
-        for (_, id) in others.iter().rev().skip(limit.saturating_sub(1)) {
-            self.records.remove(id);
-        }
-    }
-
-    fn epoch(&self, user: &str) -> u64 {
-        self.epochs.get(user).copied().unwrap_or_default()
-    }
-
-    fn sessions_of(&self, user: &str) -> Vec<(SessionId, Record)> {
-        let theirs = self.records.iter().filter(|(_, record)| record.user() == Some(user));
-        theirs.map(|(id, record)| (*id, record.clone())).collect()
-    }
-
-    fn revoke_all(&mut self, user: &str, keep: Option<&SessionId>, now: Timestamp) -> u64 {
-        *self.epochs.entry(user.into()).or_default() += 1;
-        let mut alive = 0;
-        self.records.retain(|id, record| {
-            let theirs = record.user() == Some(user) && keep != Some(id);
-            alive += u64::from(theirs && record.end() > now);
-            !theirs
-        });
-        alive
-    }
-
-    fn touch(&mut self, id: &SessionId, version: u64, activity: Activity) -> bool {
-        let record = self.records.get_mut(id).filter(|record| record.version() == version);
-        record.is_some_and(|record| record.touch(activity))
-    }
-
-    fn put(&mut self, id: SessionId, record: &Record, now: Timestamp) {
-        self.writes += 1;
-        if self.writes.is_multiple_of(SWEEP_EVERY) {
-            self.records.retain(|_, record| record.end() > now);
-        }
-        self.records.insert(id, record.clone());
-    }
-}
-
 impl Store for MemoryStore {
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
-        done(self.state().records.get(id).cloned())
+        done(self.state().load(id, self.clock.now()))
     }
 
     fn save<'a>(
@@ -244,9 +117,8 @@ impl Store for MemoryStore {
         done(self.state().touch(id, version, activity))
     }
 
-    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
-        self.state().records.remove(id);
-        done(())
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
+        done(self.state().delete(id, self.clock.now()))
     }
 
     fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {

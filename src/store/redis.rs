@@ -1,7 +1,8 @@
 //! Records in Redis, by compare-and-set: every write is one script on one record.
 //!
 //! A record is a string under `{prefix}{generation}:s:{id}`: `R`, 16 hex digits of record version,
-//! then the envelope. A killed one is `T` for a while. Every key has a TTL, set by the command
+//! then the envelope. A killed one is `T` for a while, one that has moved `M` with the new id and
+//! what it was. Every key has a TTL, set by the command
 //! that writes it.
 //!
 //! | file | holds |
@@ -23,6 +24,7 @@ use crate::{
     clock::{Clock, compared::Compared, timestamp::Timestamp},
     error::{ConfigError, Error},
     session::{
+        moved::{HOPS_MAX, MOVED_KEPT},
         record::{
             Activity, Record,
             format::{ACTIVITY_OFFSET, USER_OFFSET},
@@ -166,6 +168,7 @@ impl RedisStore {
         call.arg(millis(TOMBSTONE)).arg(id.to_string());
         call.arg(HEAD_LEN + USER_OFFSET).arg(&*self.index_prefix);
         call.arg(expected.map(|expected| head(expected).to_vec()).unwrap_or_default());
+        call.arg(&*self.key_prefix).arg(HOPS_MAX);
         call
     }
 
@@ -185,7 +188,8 @@ impl RedisStore {
         let mut call = Script::Renew.call(&[&self.key(old), &self.key(new)]);
         call.arg(head(expected).as_slice());
         call.arg(value::encode(record)).arg(self.life(record.end()));
-        call.arg(connection.server_time_in(CREATE_DEADLINE)).arg(millis(TOMBSTONE));
+        call.arg(connection.server_time_in(CREATE_DEADLINE));
+        call.arg(millis(MOVED_KEPT)).arg(new.to_string());
         match self.connections.write_over(connection.clone(), &call).await? {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),

@@ -63,13 +63,16 @@ const HALF: &str = "a dropped future may have happened or not, and leaves nothin
 const FORGETFUL: &str = "a record may vanish at any time after its end, and only then";
 const IN_ORDER: &str = "several records at once, in the order of `ids`, each error in its place";
 const ABSENT: &str = "`Absent`: the record is created, never adopted or overwritten";
-const RENEW: &str = "a renewal stores under `new` and removes `old`, and nobody sees both";
+const RENEW: &str = "a renewal stores under `new` and ends `old`, and nobody sees both";
+const MOVED: &str = "for a minute after a renewal `load` returns under the old id what the session \
+    was, as moved to the new one, and `delete` ends the session under the id that it has now";
 const AGAIN: &str = "to repeat `finish_renew` is safe";
 const TOUCH: &str = "`touch` writes activity down without a new version, never an earlier end";
 const BY_USER: &str = "after `revoke_all` no session of that user is alive, and a login leaves no \
     more than it allows";
 const LISTED: &str = "`sessions_of` tells of every session of that user, and of nobody else's";
-const DELETE: &str = "`delete` removes whatever is there; removing nothing is a success";
+const DELETE: &str = "`delete` removes whatever is there, and answers whether anything was; removing \
+    nothing is a success";
 
 /// The contract of [`Store`], sentence by sentence, against `store`.
 ///
@@ -122,6 +125,7 @@ impl Subject {
             platform: Some("a platform".into()),
             values: values(text.as_bytes()),
             sealed: None,
+            moved: None,
         }
     }
 
@@ -142,7 +146,13 @@ impl Subject {
         demand(saved, ABSENT, || format!("to create a record under a fresh id: {outcome:?}"));
     }
 
+    /// The session that is alive under `id`.
     async fn load(&self, id: &SessionId) -> Option<Record> {
+        self.find(id).await.filter(|record| record.moved.is_none())
+    }
+
+    /// The same, or what it was before it moved.
+    async fn find(&self, id: &SessionId) -> Option<Record> {
         healthy("load", self.0.load(id).await)
     }
 
@@ -186,8 +196,8 @@ impl Subject {
         known(healthy("delete_if", self.0.delete_if(id, expected).await))
     }
 
-    async fn delete(&self, id: &SessionId) {
-        healthy("delete", self.0.delete(id).await);
+    async fn delete(&self, id: &SessionId) -> bool {
+        healthy("delete", self.0.delete(id).await)
     }
 
     /// Demands that exactly this is in the store.

@@ -30,6 +30,7 @@ impl Record {
             platform: None,
             values: Values::default(),
             sealed: None,
+            moved: None,
         }
     }
 }

@@ -124,6 +124,14 @@ impl Transport {
         matches!(&self.0, Kind::Cookie(cookie) if cookie.is_secure())
     }
 
+    /// The name of the cookie or of the header that the token comes in.
+    pub(crate) fn name(&self) -> &str {
+        match &self.0 {
+            Kind::Cookie(cookie) => cookie.name(),
+            Kind::Header { request, .. } => request.as_str(),
+        }
+    }
+
     /// Every well-formed token in `lines` of that header, so many at most.
     pub(crate) fn tokens<'a>(&self, lines: impl Iterator<Item = &'a [u8]>) -> Vec<Token> {
         match &self.0 {

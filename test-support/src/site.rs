@@ -56,7 +56,8 @@ pub fn patient(redis: &str) -> RedisConfig {
 /// list of a user's.
 pub async fn records(redis: &RedisServer) -> Vec<(String, Vec<u8>)> {
     let keys = redis.dump().await.into_iter();
-    keys.filter(|(key, value)| key.contains(":s:") && value != b"T").collect()
+    keys.filter(|(key, value)| key.contains(":s:") && value != b"T" && !value.starts_with(b"M"))
+        .collect()
 }
 
 impl Site {
@@ -83,7 +84,9 @@ impl Site {
 
     /// A site on any store.
     pub async fn on_store(store: impl Store, configure: impl FnOnce(Builder) -> Builder) -> Self {
-        let layer = configure(RedisSessionLayer::builder(store)).build().unwrap();
+        let layer = configure(RedisSessionLayer::builder(store).renewal_grace(Duration::ZERO))
+            .build()
+            .unwrap();
         let inside = Arc::new(Inside::default());
         let shared = Arc::clone(&inside);
         let handler = tower::service_fn(move |request| handle(request, Arc::clone(&shared)));

@@ -66,7 +66,7 @@ async fn the_durable_store_keeps_its_contract_on_postgres() {
 }
 
 /// A store that waits as long as it takes, and believes Redis.
-async fn durable(
+pub async fn durable(
     redis: &test_support::RedisServer,
     url: &str,
 ) -> tower_redis_session::DurableStore {
@@ -113,6 +113,11 @@ const BREACHES: &[(Breach, &str)] = &[
     (Breach::RenewKillsBeforeItAsks, "nobody sees both"),
     (Breach::RenewIsInTwoSteps, "at once"),
     (Breach::RenewCanBeDroppedHalfWay, "half-written"),
+    (Breach::MoveIsForgotten, "as moved"),
+    (Breach::MoveChangesTheRecord, "as moved"),
+    (Breach::MoveIsToldOfOneAlone, "as moved"),
+    (Breach::DeleteFollowsNoMove, "as moved"),
+    (Breach::DeleteFollowsOneMove, "as moved"),
     (Breach::TouchMakesAVersion, "new version"),
     (Breach::TouchGoesBack, "earlier end"),
     (Breach::TouchAsksForNoVersion, "at the version they expect"),
@@ -122,6 +127,7 @@ const BREACHES: &[(Breach, &str)] = &[
     (Breach::DeleteDoesNothing, "under that id"),
     (Breach::DeleteFailsOnNothing, "delete"),
     (Breach::DeleteRemovesAll, "removes whatever is there"),
+    (Breach::DeleteAlwaysAnswersYes, "whether anything was"),
     (Breach::DeleteIsLate, "under that id"),
     (Breach::DeleteIfAsksForNoVersion, "at the version they expect"),
     (Breach::DeleteIfDoesNothing, "under that id"),
@@ -188,6 +194,12 @@ enum Breach {
     FinishCannotBeRepeated,
     LoadOfTheNewLeavesTheOld,
     EndOfTheOldLeavesTheNew,
+    MoveIsForgotten,
+    MoveChangesTheRecord,
+    MoveIsToldOfOneAlone,
+    DeleteFollowsNoMove,
+    DeleteFollowsOneMove,
+    DeleteAlwaysAnswersYes,
     TouchMakesAVersion,
     TouchGoesBack,
     TouchAsksForNoVersion,
@@ -260,6 +272,7 @@ fn verdict(breach: Breach, two_steps: bool) -> Option<String> {
         turn: tokio::sync::Mutex::default(),
         two_steps,
         begun: Mutex::default(),
+        moved: Mutex::default(),
     };
     let checked = || runtime.block_on(conformance(store));
     let panic = catch_unwind(AssertUnwindSafe(checked)).err()?;
@@ -278,6 +291,8 @@ struct Broken {
     two_steps: bool,
     /// The old id of a new one whose second step has not happened.
     begun: Mutex<HashMap<SessionId, SessionId>>,
+    /// What sessions were before they moved.
+    moved: Mutex<HashMap<SessionId, Record>>,
 }
 
 impl Broken {
@@ -297,6 +312,37 @@ impl Broken {
         if let Some(record) = self.records.lock().unwrap().remove(id) {
             self.dead.lock().unwrap().insert(*id, record);
         }
+    }
+
+    /// Ends `old`, which lives on as `new`.
+    fn leave(&self, old: &SessionId, new: &SessionId) {
+        let Some(before) = self.found(old) else { return };
+        self.kill(old);
+        let before = match self.breach {
+            Breach::MoveIsForgotten => return,
+            Breach::MoveChangesTheRecord => self.found(new).unwrap_or(before),
+            _ => before,
+        };
+        let at = self.clock().now();
+        self.moved.lock().unwrap().insert(*old, before.moved(*new, at));
+    }
+
+    fn before_move(&self, id: &SessionId) -> Option<Record> {
+        self.moved.lock().unwrap().get(id).cloned()
+    }
+
+    /// Where the session is that was under `id`.
+    fn follow(&self, id: &SessionId) -> SessionId {
+        let (mut id, mut moves) = (*id, 0);
+        while let Some(before) = self.moved.lock().unwrap().remove(&id) {
+            moves += 1;
+            match self.breach {
+                Breach::DeleteFollowsNoMove => break,
+                Breach::DeleteFollowsOneMove if moves > 1 => break,
+                _ => id = *before.moved_to().unwrap(),
+            }
+        }
+        id
     }
 
     /// Lets everybody else go first, if this is the breach.
@@ -389,7 +435,7 @@ impl Broken {
         if two_steps {
             self.begun.lock().unwrap().insert(*new, *old);
         } else if !self.is(Breach::RenewKeepsTheOld) {
-            self.kill(old);
+            self.leave(old, new);
         }
         SaveOutcome::Saved
     }
@@ -418,7 +464,7 @@ impl Broken {
             }
             Some(_) => {
                 if !self.is(Breach::FinishDoesNothing) {
-                    self.kill(&old);
+                    self.leave(&old, new);
                 }
                 SaveOutcome::Saved
             }
@@ -539,7 +585,7 @@ impl Store for Broken {
             if !self.is(Breach::LoadOfTheNewLeavesTheOld) {
                 let _ = self.finish(id, None);
             }
-            let Some(record) = self.found(id) else { return Ok(None) };
+            let Some(record) = self.found(id) else { return Ok(self.before_move(id)) };
             let bytes = record.to_bytes();
             let bytes = match self.breach {
                 // The platform of the suite's records, as the format has it, becomes none.
@@ -568,7 +614,10 @@ impl Store for Broken {
         ids: &'a [SessionId],
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, tower_redis_session::Error>>> {
         Box::pin(async move {
-            let mut found: Vec<_> = ids.iter().map(|id| Ok(self.found(id))).collect();
+            let before =
+                |id| self.before_move(id).filter(|_| !self.is(Breach::MoveIsToldOfOneAlone));
+            let find = |id| Ok(self.found(id).or_else(|| before(id)));
+            let mut found: Vec<_> = ids.iter().map(find).collect();
             match self.breach {
                 Breach::LoadsInAnyOrder => found.rotate_left(1),
                 Breach::LoadSkipsWhatIsAbsent => found.retain(|one| !matches!(one, Ok(None))),
@@ -664,12 +713,14 @@ impl Store for Broken {
         })
     }
 
-    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let _turn = self.turn().await;
+            let id = &self.follow(id);
+            let there = self.found(id).is_some();
             match self.breach {
                 Breach::DeleteDoesNothing => {}
-                Breach::DeleteFailsOnNothing if self.found(id).is_none() => {
+                Breach::DeleteFailsOnNothing if !there => {
                     return Err(tower_redis_session::Error::unavailable("nothing to delete"));
                 }
                 Breach::DeleteRemovesAll => self.records.lock().unwrap().clear(),
@@ -685,7 +736,7 @@ impl Store for Broken {
                 }
                 _ => self.kill(id),
             }
-            Ok(())
+            Ok(there || self.is(Breach::DeleteAlwaysAnswersYes))
         })
     }
 }

@@ -11,6 +11,8 @@
     reason = "test code: a panic is the report"
 )]
 
+/// What a browser is left with after two requests that overlap, in every order.
+mod browser_orders;
 /// Every store keeps the contract of `Store`, and a store that breaks it does not pass.
 mod contract;
 /// Random histories on every store against a model of the layer.

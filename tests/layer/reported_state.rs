@@ -261,7 +261,7 @@ async fn what_the_last_frame_that_a_server_asks_for_changed_is_stored() {
 }
 
 #[tokio::test]
-async fn a_revocation_of_one_that_has_moved_meanwhile_does_not_claim_to_have_ended_it() {
+async fn a_revocation_of_one_that_has_moved_meanwhile_ends_it_under_its_new_id() {
     let store = FaultyStore::new();
     let mut visitor = alice_on(&store).await;
     let id = visitor.ask(|s| async move { Ok(s.id().await?.unwrap().to_string()) }).await;
@@ -273,9 +273,13 @@ async fn a_revocation_of_one_that_has_moved_meanwhile_does_not_claim_to_have_end
     loaded.arrived().await;
     assert_eq!(visitor.ask(RENEW).await.status(), 200);
     loaded.open();
-    assert!(!revoking.await.unwrap().unwrap(), "it lives on under another id");
-    assert_eq!(visitor.ask(USER).await.text(), "alice");
+    assert!(revoking.await.unwrap().unwrap());
+    assert_eq!(visitor.ask(USER).await.text(), "-");
     assert!(matches!(events.next().await, Some(Event::Renewed { .. })));
+    assert_eq!(events.next().await, Some(Event::Revoked(id)));
+    let Some(Event::Rejected(_)) = events.next().await else { panic!("its cookie opens nothing") };
+    let mut visitor = alice_on(&store).await;
+    let mut events = visitor.layer.events();
     // What was written to meanwhile has not moved.
     let id = visitor.ask(|s| async move { Ok(s.id().await?.unwrap().to_string()) }).await;
     let id: SessionId = id.text().parse().unwrap();

@@ -47,7 +47,10 @@ impl Shop {
         sessions: impl FnOnce(Builder) -> Builder,
         csrf: impl FnOnce(CsrfBuilder) -> CsrfBuilder,
     ) -> Self {
-        let sessions = sessions(RedisSessionLayer::builder(RedisStore::new(redis).unwrap()));
+        let sessions = sessions(
+            RedisSessionLayer::builder(RedisStore::new(redis).unwrap())
+                .renewal_grace(Duration::ZERO),
+        );
         let csrf = csrf(CsrfLayer::builder().on_refusal(|error, _| {
             let mut response = error.response::<String>();
             *response.body_mut() = error.fault().map_or("?".into(), |fault| format!("{fault:?}"));

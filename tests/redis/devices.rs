@@ -461,7 +461,7 @@ async fn a_store_without_a_list_says_so() {
         ) -> tower_redis_session::StoreFuture<'a, bool> {
             self.0.touch(id, version, activity)
         }
-        fn delete<'a>(&'a self, id: &'a SessionId) -> tower_redis_session::StoreFuture<'a, ()> {
+        fn delete<'a>(&'a self, id: &'a SessionId) -> tower_redis_session::StoreFuture<'a, bool> {
             self.0.delete(id)
         }
         fn delete_if<'a>(

@@ -44,6 +44,9 @@ const SCRIPTS: &[(&str, &str)] = &[
     script!("touch"),
 ];
 
+/// Where the session is that has moved.
+const HEIR_KEY: &str = "s:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
 /// What a script does on a full server.
 struct Row {
     what: &'static str,
@@ -71,13 +74,14 @@ fn rows() -> Vec<Row> {
         row("a larger record", "save", &["s:a", "u:alice"], args(&[HEAD, &longer, "400000", "a", "1", "900000"]), None, &[]),
         row("one as large", "save", &["s:a", "u:alice"], args(&[HEAD, &same, "400000", "a", "1", "900000"]), Some("1"), &["s:a"]),
         row("a smaller one, not in its list", "save", &["s:a", "u:alice"], args(&[HEAD, &record(1), "400000", "a", "2", "900000"]), Some("1"), &["s:a", "u:alice"]),
-        row("a new id", "renew", &["s:a", "s:new"], args(&[HEAD, &same, "400000", LATER, "60000"]), None, &[]),
+        row("a new id", "renew", &["s:a", "s:new"], args(&[HEAD, &same, "400000", LATER, "60000", "new"]), None, &[]),
         row("a login", "login", &["u:alice", "s:new"], login("", ""), None, &[]),
         row("a login that would end another", "login", &["u:alice", "s:new"], login("", "1"), None, &[]),
         row("a login that was revoked", "login", &["u:alice", "s:new"], login("6", ""), Some("-3"), &[]),
-        row("a logout", "kill", &["s:a"], args(&["60000", "a", "17", "u:", ""]), Some("1"), &["s:a", "u:alice"]),
-        row("a logout at a version", "kill", &["s:a"], args(&["60000", "a", "17", "u:", HEAD]), Some("1"), &["s:a", "u:alice"]),
-        row("of what is no session", "kill", &["other"], args(&["60000", "a", "17", "u:", ""]), Some("1"), &["other"]),
+        row("a logout", "kill", &["s:a"], args(&["60000", "a", "17", "u:", "", "s:", "8"]), Some("1"), &["s:a", "u:alice"]),
+        row("a logout of one that has moved", "kill", &["s:moved"], args(&["60000", "moved", "17", "u:", "", "s:", "8"]), Some("1"), &[HEIR_KEY, "s:moved"]),
+        row("a logout at a version", "kill", &["s:a"], args(&["60000", "a", "17", "u:", HEAD, "s:", "8"]), Some("1"), &["s:a", "u:alice"]),
+        row("of what is no session", "kill", &["other"], args(&["60000", "a", "17", "u:", "", "s:", "8"]), Some("1"), &["other"]),
         row("all others out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", "a"]), Some("1"), &["s:b", "u:alice"]),
         row("all out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", ""]), Some("2"), &["s:a", "s:b", "u:alice"]),
         row("nobody out", "revoke_all", &["u:bob"], args(&["s:", "60000", "900000", "300000", ""]), Some("0"), &["u:bob"]),
@@ -106,12 +110,15 @@ async fn run(
 
 async fn set_up(connection: &mut MultiplexedConnection) {
     let value = record(40);
+    let moved = format!("M{:016x}{}{:013}{value}", 1, &HEIR_KEY[2..], 0);
     let entry = format!("{FAR}value");
     for command in [
         &["FLUSHALL"][..],
         &["SET", "s:a", &value, "PX", "455000"],
         &["SET", "s:b", &value, "PX", "455000"],
         &["SET", "s:led", LEASE, "PX", "455000"],
+        &["SET", "s:moved", &moved, "PX", "455000"],
+        &["SET", HEIR_KEY, &value, "PX", "455000"],
         &["RPUSH", "other", "a list"],
         &["HSET", "u:alice", "epoch", "5", "a", "1", "b", "2", "gone", "3"],
         &["PEXPIRE", "u:alice", "985000"],
@@ -125,7 +132,10 @@ async fn set_up(connection: &mut MultiplexedConnection) {
 /// Keys whose value or end is another than before.
 async fn state(connection: &mut MultiplexedConnection) -> BTreeSet<(String, String)> {
     let mut state = BTreeSet::new();
-    for key in ["s:a", "s:b", "s:led", "s:new", "other", "u:alice", "u:bob", "d:alice", "d:bob"] {
+    for key in [
+        "s:a", "s:b", "s:led", "s:moved", HEIR_KEY, "s:new", "other", "u:alice", "u:bob",
+        "d:alice", "d:bob",
+    ] {
         let value = run(connection, &["DUMP", key]).await.unwrap();
         // In steps of ten seconds: time passes between two looks.
         let end: i64 = redis::cmd("PTTL").arg(key).query_async(connection).await.unwrap();

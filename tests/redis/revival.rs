@@ -70,10 +70,10 @@ async fn a_request_in_flight_cannot_revive_a_session_that_ended() {
             let redis = RedisServer::start().await;
             let site = Site::start(&redis).await;
             let (reply, new, old) = overlap(&redis, &site, slow, ending).await;
-            // The handler's own answer, and a cookie that takes the dead one away.
+            // The handler's own answer. Whoever ended the session has taken the cookie away.
             assert_eq!(reply.status.as_u16(), 200, "{what}: {reply:?}");
             assert!(reply.text().ends_with("done"), "{what}: {reply:?}");
-            assert_eq!(reply.set_cookies(), [REMOVED], "{what}");
+            assert!(reply.set_cookies().is_empty(), "{what}: {reply:?}");
             assert!(is_nobody(&site, &old).await, "{what}: the old cookie works again");
             let expected = usize::from(new.is_some());
             assert_eq!(records(&redis).await.len(), expected, "{what}: {:?}", redis.dump().await);
@@ -135,6 +135,9 @@ async fn a_change_at_once_after_the_end_is_told_that_it_came_too_late() {
             let slow = format!("get:a,gate:slow,{late}");
             let (reply, new, old) = overlap(&redis, &site, &slow, ending).await;
             let what = format!("{ending}, then {late}: {reply:?}");
+            // One that has moved lives on, and the request may be sent again.
+            let moved = ["renew", "login:bob"].contains(&ending) && !late.contains("validate");
+            let kind = if moved { "!Moved" } else { kind };
             assert_eq!(reply.text(), format!("1,{kind}"), "{what}");
             assert_eq!(reply.status.as_u16(), 200, "{what}");
             assert!(is_nobody(&site, &old).await, "{what}");
@@ -187,7 +190,7 @@ async fn the_removal_cookie_repeats_every_attribute_of_the_one_that_was_set() {
         let mut browser = site.browser().await;
         let set = browser.get("/insert:a:1").await.set_cookies();
         let mut tab = browser.tab().await;
-        let request = tokio::spawn(async move { tab.get("/get:a,gate:slow,insert:a:2").await });
+        let request = tokio::spawn(async move { tab.get("/get:a,gate:slow,logout").await });
         site.gates.arrived("slow").await;
         let removed = browser.get("/logout").await.set_cookies();
         site.gates.open("slow");

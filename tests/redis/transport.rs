@@ -19,7 +19,8 @@ fn handed_out(reply: &Reply) -> Option<String> {
 }
 
 async fn api(redis: &RedisServer) -> Site {
-    Site::configured(redis, |builder| builder.transport(Transport::bearer())).await
+    let bearer = Transport::bearer();
+    Site::configured(redis, |builder| builder.transport(bearer).session_kind("all")).await
 }
 
 #[tokio::test]
@@ -50,9 +51,11 @@ async fn a_token_in_a_header_lives_as_a_cookie_does() {
 #[tokio::test]
 async fn a_layer_has_one_transport_and_hears_no_other() {
     let redis = RedisServer::start().await;
-    let (browsers, api) = (Site::start(&redis).await, api(&redis).await);
+    let browsers = Site::configured(&redis, |builder| builder.session_kind("all")).await;
+    let api = api(&redis).await;
     let named = Transport::header(HeaderName::from_static("x-session"));
-    let named = Site::configured(&redis, |builder| builder.transport(named)).await;
+    let named =
+        Site::configured(&redis, |builder| builder.transport(named).session_kind("all")).await;
     let mut browser = browsers.browser().await;
     browser.get("/login:alice").await.expect(200);
     let token = browser.cookie(COOKIE).unwrap().to_owned();

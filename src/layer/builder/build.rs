@@ -9,7 +9,7 @@ use crate::{
         builder::{Builder, MINUTE},
     },
     request::shared::{Backend, Rules},
-    session::{changes::plan::Policy, expiry::SessionExpiry},
+    session::{changes::plan::Policy, expiry::SessionExpiry, moved::MOVED_KEPT, token::TokenKind},
 };
 
 impl Builder {
@@ -47,6 +47,11 @@ impl Builder {
             return Err(ConfigError::new("sessions per user", "is 0: nobody could sign in"));
         }
         check_csrf_lifetime(self.csrf_lifetime)?;
+        if self.renewal_grace > MOVED_KEPT {
+            return Err(ConfigError::new("renewal grace", "is above 1 minute"));
+        }
+        let kind = self.session_kind.as_deref().unwrap_or_else(|| self.transport.name());
+        let tokens = TokenKind::named(kind);
         let policy = Policy {
             expiry,
             touch_interval: self.touch_interval,
@@ -55,12 +60,14 @@ impl Builder {
         };
         let rules = Rules {
             transport: self.transport,
+            tokens,
             policy,
             budget: self.budget,
             keep_on_server_error: self.keep_on_server_error,
             sessions_per_user: limit.flatten(),
             devices: self.devices,
             csrf_lifetime: self.csrf_lifetime,
+            renewal_grace: self.renewal_grace,
             #[cfg(feature = "sealed")]
             seal: self.seal,
         };

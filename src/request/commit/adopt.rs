@@ -8,6 +8,7 @@ use crate::{
     request::{
         RequestSession,
         commit::confirm::Settled,
+        load::Found,
         state::{CookieChange, Held, Presence, Stage},
     },
     session::{
@@ -41,7 +42,9 @@ impl RequestSession {
     /// Asks the store for the record anew, to apply the changes to that.
     pub(super) async fn look_again(&self, id: SessionId) -> Result<Settled, Error> {
         let found = self.backend.store.load(&id).await?;
-        let alive = found.filter(|record| !record.deadlines.is_over(self.backend.clock.now()));
+        let now = self.backend.clock.now();
+        let alive = |record: &Record| record.moved.is_none() && !record.deadlines.is_over(now);
+        let alive = found.filter(alive);
         Ok(alive.map_or(Settled::Gone, Settled::Conflict))
     }
 
@@ -52,23 +55,53 @@ impl RequestSession {
         if streaming { Err(Error::closed()) } else { Ok(()) }
     }
 
-    /// Lets go of a session that ended meanwhile. Answers whether `changes` may go on without it:
-    /// only a login may, since it asks nothing of what was there.
-    pub(super) fn forget(&self, id: &SessionId, changes: &Changes) -> bool {
-        self.backend.events.emit(Event::Overtaken(*id));
-        self.let_go();
+    /// Lets go of a session that ended, or moved to another id, meanwhile. Answers whether
+    /// `changes` may go on without it: only a login may, with what the session was before it moved.
+    /// The cookie stays: the client may have a newer one by now, and whoever ended the session has
+    /// taken it away.
+    pub(super) async fn overtaken(&self, held: Held, changes: &Changes) -> Result<bool, Error> {
+        self.backend.events.emit(Event::Overtaken(held.id));
         let goes_on = changes.signs_in();
+        let loaded = self.backend.store.load(&held.id).await;
+        let moved = match Found::of(&self.backend, (held.id, held.token), loaded).await {
+            Ok(found) => Some(found).filter(Found::has_moved),
+            Err(error) if goes_on => return Err(error),
+            Err(_) => None,
+        };
+        if self.state().told_to_end() {
+            return Ok(false);
+        }
+        self.let_go(CookieChange::Keep);
+        if let Some(moved) = moved {
+            self.settle([moved])?;
+        }
         if !goes_on {
             self.state().lose();
         }
-        goes_on
+        Ok(goes_on)
     }
 
-    pub(super) fn let_go(&self) {
+    /// Reads once more what a session was before it moved.
+    pub(super) async fn find_again(&self, before: &Held) -> Result<(), Error> {
+        let loaded = self.backend.store.load(&before.id).await;
+        let found = Found::of(&self.backend, (before.id, before.token.clone()), loaded).await?;
+        self.settle([found])
+    }
+
+    /// The session has moved: what this request did to it is dropped.
+    pub(super) fn drop_after_move(&self, held: Option<&Held>) {
+        if let Some(held) = held {
+            self.backend.events.emit(Event::Overtaken(held.id));
+        }
+        self.state().lose();
+    }
+
+    /// `cookie` is what becomes of the client's.
+    pub(super) fn let_go(&self, cookie: CookieChange) {
         let mut state = self.state();
         state.held = None;
         state.presence = Presence::Absent;
-        state.cookie = CookieChange::Remove;
+        state.cookie = cookie;
     }
 
     pub(super) fn hold(&self, id: SessionId, token: Token, record: Record) {
@@ -77,9 +110,10 @@ impl RequestSession {
             // Told while this was under way: it ends too, and whoever told waits for that.
             state.ended.push(id);
             state.ending.push(id);
+            state.ending_known.push(id);
             return;
         }
-        state.held = Some(Held { id, token, record: Arc::new(record) });
+        state.held = Some(Held { id, token, record: Arc::new(record), heir: None });
         state.presence = Presence::Alive;
     }
 

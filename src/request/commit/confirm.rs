@@ -46,6 +46,7 @@ pub(crate) async fn save_settled(
     while attempts.again().await {
         match backend.store.load(id).await {
             // Repeated all the same: a store with copies tells them of what it has written itself.
+            Ok(Some(now)) if now.moved.is_some() => return Ok(Settled::Gone),
             Ok(Some(now)) if now.writer == record.writer => landed = true,
             Ok(Some(now)) if now.version == expected => {}
             // Whoever wrote over ours has told them.

@@ -7,7 +7,7 @@ use crate::{
         commit::confirm::{
             Settled, delete_settled, known, login_settled, renew_settled, save_settled,
         },
-        state::Held,
+        state::{CookieChange, Held},
     },
     session::{changes::plan::Plan, record::Record, token::Token},
     store::{Expected, Login, SaveOutcome},
@@ -28,6 +28,11 @@ impl RequestSession {
         match (plan, held) {
             (Plan::Create(record), _) => self.create(record, epoch).await,
             (Plan::Update(record), Some(held)) => self.write(held, record).await,
+            // A second sign-in from before the first: both may go on, since nobody knows whose
+            // cookie arrives last.
+            (Plan::Renew(record), Some(Held { heir: Some(_), .. })) => {
+                self.create(record, epoch).await
+            }
             (Plan::Renew(record), Some(held)) => self.renew_as(held, record, epoch).await,
             (Plan::Destroy, Some(held)) => self.end_emptied(held).await,
             (Plan::Touch(activity), Some(held)) => {
@@ -44,7 +49,7 @@ impl RequestSession {
         let mut cause = None;
         for _ in 0..CREATE_TRIES {
             let token = Token::generate()?;
-            let id = token.id();
+            let id = self.backend.rules.tokens.id(&token);
             let stored = self.backend.closed(&token, &id, &record)?;
             let login = Login { epoch, limit, ..Login::new(&id, &stored) };
             let created = match record.user() {
@@ -92,7 +97,7 @@ impl RequestSession {
         let limit = self.backend.rules.sessions_per_user;
         for _ in 0..CREATE_TRIES {
             let token = Token::generate()?;
-            let new = token.id();
+            let new = self.backend.rules.tokens.id(&token);
             let stored = self.backend.closed(&token, &new, &record)?;
             let login = Login { epoch, limit, ..Login::new(&new, &stored) };
             match renew_settled(&self.backend, (&old, expected), login).await? {
@@ -121,14 +126,18 @@ impl RequestSession {
     /// Ends a session that has nothing left, unless somebody put something in meanwhile.
     async fn end_emptied(&self, held: &Held) -> Result<Settled, Error> {
         let version = held.record.version;
-        let settled = match delete_settled(&self.backend, &held.id, version).await? {
+        let settled = delete_settled(&self.backend, &held.id, version).await?;
+        match settled {
+            Settled::Saved => {
+                self.backend.events.emit(Event::Destroyed(held.id));
+                self.let_go(CookieChange::Remove);
+            }
             // Whoever ended it, it is over, as these changes want it.
-            Settled::Gone => Settled::Saved,
-            settled => settled,
-        };
-        if matches!(settled, Settled::Saved) {
-            self.backend.events.emit(Event::Destroyed(held.id));
-            self.let_go();
+            Settled::Gone => {
+                self.let_go(CookieChange::Keep);
+                return Ok(Settled::Saved);
+            }
+            _ => {}
         }
         Ok(settled)
     }

@@ -108,6 +108,7 @@ impl Changes {
             platform: self.platform_text(None).map(Into::into),
             values: self.values(None),
             sealed: None,
+            moved: None,
         };
         if record.is_vacant() {
             return Ok(Plan::Nothing);
@@ -141,6 +142,7 @@ impl Changes {
             platform: self.platform_text(Some(base)).map(Into::into),
             values: self.values(Some(base)),
             sealed: None,
+            moved: None,
         }
     }
 

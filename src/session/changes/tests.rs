@@ -58,6 +58,7 @@ fn base(user: Option<&str>) -> Record {
         platform: None,
         values: Values::default().edited(&edits),
         sealed: None,
+        moved: None,
     }
 }
 

@@ -191,6 +191,7 @@ pub(super) fn decode_head(version: u64, bytes: &mut Bytes) -> Result<Record, Err
         platform: None,
         values: Values::default(),
         sealed: None,
+        moved: None,
     })
 }
 

@@ -67,6 +67,7 @@ fn record() -> impl Strategy<Value = Record> {
                 platform,
                 values,
                 sealed,
+                moved: None,
             }
         },
     )

@@ -152,13 +152,23 @@ fn the_id_of_a_token_is_fixed_for_all_versions() {
         (
             "zeros",
             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-            "GjTx9q9a0KonQnvHOsM9yMJX_bRVKmQOQiwYqPggh1A",
+            "GOmibRiNe8za6S81KEY8GYH0f28zj72dF1rIznipcjU",
         ),
-        ("counting", COUNTING, "C9dfVCtAnTivBmSpARm_CAHjnZpRzAtMPpYy-uTXUUk"),
+        ("counting", COUNTING, "OAoBsjiQd7BPoJTYa6s1th6pYe-eX2VOkRWNhxOnfts"),
     ] {
         let token = Token::parse(token.as_bytes()).unwrap();
-        assert_eq!(token.id().to_string(), id, "{name}");
+        let kind = TokenKind::named("__Host-session");
+        assert_eq!(kind.id(&token).to_string(), id, "{name}");
     }
+}
+
+#[test]
+fn a_token_of_another_kind_has_another_id() {
+    let token = Token::parse(COUNTING.as_bytes()).unwrap();
+    let kinds = ["", "__Host-session", "__Host-sessions", "authorization", "a"];
+    let ids: std::collections::BTreeSet<_> =
+        kinds.map(|kind| TokenKind::named(kind).id(&token)).into();
+    assert_eq!(ids.len(), kinds.len());
 }
 
 #[test]

@@ -75,12 +75,12 @@ impl Database {
         self.0.engine.check().await
     }
 
-    /// The row that is alive.
+    /// The row that is alive, or whose session has moved.
     pub(crate) async fn read(&self, id: &SessionId) -> Result<Option<Row>, Error> {
         self.0.engine.read(id).await
     }
 
-    /// The rows that are alive, in the order of `ids`, by one statement.
+    /// The same of each, in the order of `ids`, by one statement.
     pub(crate) async fn read_each(
         &self,
         ids: &[SessionId],

@@ -8,7 +8,8 @@ use crate::{
     clock::timestamp::Timestamp,
     error::{Error, ErrorKind},
     session::{
-        expiry::Deadlines, record::Record, token::SessionId, values::Values, write_id::WriteId,
+        expiry::Deadlines, moved::MOVED_KEPT, record::Record, token::SessionId, values::Values,
+        write_id::WriteId,
     },
 };
 
@@ -21,6 +22,20 @@ pub(crate) struct Row {
     pub(crate) alive: bool,
     /// The session that this one takes over from, as long as that is not finished.
     pub(crate) replaces: Option<SessionId>,
+}
+
+impl Row {
+    /// The record, or what it was before the session moved: the move counted as a version, and
+    /// changed nothing.
+    pub(crate) fn into_record(self) -> Record {
+        let version = self.record.version.saturating_sub(u64::from(self.record.moved.is_some()));
+        Record { version, ..self.record }
+    }
+
+    /// The row, if its session is alive.
+    pub(crate) fn living(self) -> Option<Self> {
+        Some(self).filter(|row| row.alive)
+    }
 }
 
 /// Which keys of the cache count.
@@ -60,18 +75,29 @@ pub(super) struct Columns {
     pub(super) idle_deadline: i64,
     pub(super) replaces: Option<String>,
     pub(super) body: Vec<u8>,
+    /// Where the session of a dead row has moved to, and when, by the clock of who moved it.
+    pub(super) moved_to: Option<String>,
+    pub(super) moved_at: Option<i64>,
 }
 
 impl Columns {
     pub(super) fn row(self) -> Result<Row, Error> {
         let replaces = self.replaces.map(|id| id.parse().map_err(|_| corrupt())).transpose()?;
+        let moved_to = self.moved_to.map(|id| id.parse().map_err(|_| corrupt())).transpose()?;
+        let moved_to = moved_to.filter(|_| !self.alive);
         let version = self.version.cast_unsigned();
-        if !self.alive && self.body.is_empty() {
-            return Ok(Row { record: nothing(version), alive: false, replaces });
+        let mut record = if !self.alive && self.body.is_empty() {
+            nothing(version)
+        } else {
+            Record::from_bytes(version, Bytes::from(self.body))?
+        };
+        if self.alive || moved_to.is_some() {
+            record.last_activity = time(self.last_activity);
+            record.deadlines.idle_deadline = time(self.idle_deadline);
         }
-        let mut record = Record::from_bytes(version, Bytes::from(self.body))?;
-        record.last_activity = time(self.last_activity);
-        record.deadlines.idle_deadline = time(self.idle_deadline);
+        if let Some(to) = moved_to {
+            record = record.moved(to, time(self.moved_at.unwrap_or_default()));
+        }
         Ok(Row { record, alive: self.alive, replaces })
     }
 }
@@ -96,6 +122,7 @@ fn nothing(version: u64) -> Record {
         platform: None,
         values: Values::default(),
         sealed: None,
+        moved: None,
     }
 }
 
@@ -137,6 +164,11 @@ pub(super) fn corrupt() -> Error {
 /// Milliseconds as the columns keep them; no time is beyond the year 9999.
 pub(super) fn millis(time: Timestamp) -> i64 {
     time.as_millis().cast_signed()
+}
+
+/// For how long a load tells of a move.
+pub(super) fn moved_kept() -> i64 {
+    i64::try_from(MOVED_KEPT.as_millis()).unwrap_or(i64::MAX)
 }
 
 pub(super) fn time(millis: i64) -> Timestamp {

@@ -14,6 +14,7 @@ use crate::{
         Expected, Login, SaveOutcome, Store, StoreFuture,
         database::{
             DatabaseStore, renewal,
+            row::Row,
             write::{Terms, Write, WriteFault, Written},
         },
     },
@@ -34,7 +35,10 @@ impl Store for DatabaseStore {
         Box::pin(async move {
             let row = self.database.read(id).await;
             self.health.said(row.as_ref().err(), Instant::now());
-            Ok(row?.filter(|row| row.replaces.is_none()).map(|row| row.record))
+            Ok(row?
+                .and_then(Row::living)
+                .filter(|row| row.replaces.is_none())
+                .map(|row| row.record))
         })
     }
 
@@ -140,9 +144,12 @@ impl Store for DatabaseStore {
         })
     }
 
-    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
         let write = Write::Delete { id: *id, expected: None };
-        Box::pin(async move { self.write(write).await.map(|_| ()).map_err(WriteFault::into_error) })
+        Box::pin(async move {
+            let written = self.write(write).await.map_err(WriteFault::into_error)?;
+            Ok(written.has_ended())
+        })
     }
 
     fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {

@@ -360,10 +360,13 @@ async fn of_a_session_that_is_over_nothing_is_kept_that_it_held() {
         let _ = subject.written(begin(new)).await;
         let _ = subject.written(Write::Finish { old, expected: Some(1), new }).await;
         let left = "SELECT count(*) FROM trs_sessions WHERE NOT alive AND length(body) > 0";
+        assert_eq!(subject.sql(left).await, 1, "what has moved is read for a while");
+        let moved = Write::Delete { id: old, expected: None };
+        assert!(subject.written(moved).await.has_ended(), "the session ends where it is now");
         assert_eq!(subject.sql(left).await, 0);
         let dead = "SELECT count(*) FROM trs_sessions WHERE NOT alive";
-        assert_eq!(subject.sql(dead).await, 3);
-        let rows = [Some((2, false, None)), Some((2, false, None)), Some((1, true, None))];
+        assert_eq!(subject.sql(dead).await, 4);
+        let rows = [Some((2, false, None)), Some((2, false, None)), Some((2, false, None))];
         assert_eq!(subject.rows(&[deleted, old, new]).await, rows, "their versions are known");
         let user = record.user().unwrap().to_owned();
         let _ = subject.written(Write::Revoke { user, keep: None }).await;

@@ -129,6 +129,14 @@ pub(crate) struct Purged {
     pub(crate) users: u64,
 }
 
+impl Written {
+    /// Whether a session ended, of a write that ends what is under an id.
+    pub(crate) fn has_ended(&self) -> bool {
+        let Self::Done { version, ended } = self else { return false };
+        *version > 0 || ended.iter().any(|one| one.version.is_some())
+    }
+}
+
 impl Write {
     /// A sign-in as the first step of a renewal, or of a session of its own.
     pub(crate) fn login(login: Login<'_>) -> Self {

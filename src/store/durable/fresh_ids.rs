@@ -24,6 +24,8 @@ pub(super) struct FreshIds(Mutex<Ids>);
 #[derive(Debug, Default)]
 struct Ids {
     begun: HashMap<SessionId, Moment>,
+    /// Of which this instance has written down that there is nothing, of late.
+    noted: HashMap<SessionId, Moment>,
     overflowed: Option<Moment>,
 }
 
@@ -44,6 +46,22 @@ impl FreshIds {
     /// It is known whether it is there.
     pub(super) fn end(&self, id: &SessionId) {
         let _ = self.lock().begun.remove(id);
+    }
+
+    /// It is about to be written down in Redis, for `kept`, that there is nothing under it.
+    pub(super) fn note(&self, id: SessionId, now: Moment, kept: Duration) {
+        let mut ids = self.lock();
+        if ids.noted.len() >= IDS_MAX {
+            ids.noted.retain(|_, noted| noted.age(now) < kept);
+        }
+        if ids.noted.len() < IDS_MAX {
+            let _ = ids.noted.insert(id, now);
+        }
+    }
+
+    /// Whether that was so: somebody asked for it before it was created.
+    pub(super) fn was_noted(&self, id: &SessionId) -> bool {
+        self.lock().noted.remove(id).is_some()
     }
 
     /// Whether it may be created at any time.
@@ -75,6 +93,13 @@ mod tests {
         assert!(ids.may_come(&one, at(600_000)) && !ids.may_come(&one, at(600_001)));
         ids.end(&one);
         assert!(!ids.may_come(&one, at(2)));
+    }
+
+    #[test]
+    fn what_was_noted_is_known_once() {
+        let (ids, one) = (FreshIds::default(), id());
+        ids.note(one, Moment::from_millis(0), Duration::from_secs(1));
+        assert!(!ids.was_noted(&id()) && ids.was_noted(&one) && !ids.was_noted(&one));
     }
 
     #[test]

@@ -51,14 +51,14 @@ impl Engine {
             (fill, None) => self.nothing_there(fill, id).await,
             (None, Some(_)) => {}
         }
-        Ok(row.map(|row| row.record))
+        Ok(row.map(Row::into_record))
     }
 
     /// The truth alone, and no renewal finished.
     pub(super) async fn peek(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let row = self.database().read(id).await;
         self.database_said(row.as_ref().err().filter(|error| is_away(error)));
-        Ok(row?.filter(|row| row.replaces.is_none()).map(|row| row.record))
+        Ok(row?.and_then(Row::living).filter(|row| row.replaces.is_none()).map(|row| row.record))
     }
 
     /// The truth, or if the database is away too, what Redis said before it went.
@@ -80,7 +80,7 @@ impl Engine {
                 if row.as_ref().is_none_or(|row| !row.alive) {
                     self.shows_as_ended(id);
                 }
-                Ok(row.map(|row| row.record))
+                Ok(row.map(Row::into_record))
             }
         }
     }
@@ -93,6 +93,7 @@ impl Engine {
         let Some(Fill { mut link, generation, lease }) = fill else {
             return self.shows_as_ended(id);
         };
+        self.fresh_ids.note(*id, self.now(), ABSENT_KEPT);
         let told = self.within_redis(link.fill_absent(generation, id, lease, ABSENT_KEPT)).await;
         if !matches!(told, Ok(true)) {
             self.shows_as_ended(id);
@@ -210,11 +211,16 @@ impl Engine {
             row
         });
         let Some(mut row) = row.await? else { return Ok(None) };
+        if !row.alive {
+            // Moved: to be told of, and never copied.
+            return Ok(Some(row));
+        }
         if let Some(old) = row.replaces {
             // A renewal that was not finished: the old id ends before the new one is used.
             let _ = self.finish_renew(&old, None, id).await?;
             // With what was written under the old id in between.
             let Some(finished) = self.database().read(id).await? else { return Ok(None) };
+            let Some(finished) = finished.living() else { return Ok(None) };
             row = finished;
         }
         row.record.allow_for_late_activity(self.clock().now(), |idle| self.touch_interval(idle));
@@ -224,7 +230,8 @@ impl Engine {
     /// Makes the copy. Nobody waits for it.
     fn fill(&self, fill: Fill, id: SessionId, row: &Row) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if row.replaces.is_some() || row.record.deadlines.is_over(self.clock().now()) {
+        if !row.alive || row.replaces.is_some() || row.record.deadlines.is_over(self.clock().now())
+        {
             return;
         }
         let Fill { mut link, generation, lease } = fill;

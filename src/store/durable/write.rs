@@ -96,7 +96,11 @@ impl Engine {
                 return Ok(SaveOutcome::Conflict(current));
             }
             Written::Done { version, .. } => {
+                let ended = done.written.has_ended();
                 self.told(doubt, &Order::Kill, version, &done).await;
+                if !ended {
+                    return Ok(SaveOutcome::Gone);
+                }
             }
             Written::Gone | Written::Taken | Written::Revoked => {
                 let pushed = self.kill_copy(id, &done).await;
@@ -224,6 +228,13 @@ impl Engine {
         let at = self.now();
         if let Some(epoch) = &epoch {
             self.authority.trust().adopt(epoch, at);
+        }
+        if let (Some((id, _)), Written::Done { .. }) = (fresh, &written)
+            && self.fresh_ids.was_noted(&id)
+            && !self.push(&id, &Order::Kill, epoch.as_ref()).await
+        {
+            // Redis may say for a while yet that there is nothing.
+            self.authority.trust().set_aside(id, at);
         }
         self.pass("after-commit").await;
         Ok(Done { written, epoch, at })

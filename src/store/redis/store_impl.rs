@@ -78,9 +78,9 @@ impl Store for RedisStore {
         Box::pin(self.touch_key(id, version, activity))
     }
 
-    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
         let call = self.kill(id, None);
-        Box::pin(async move { self.connections.repeatable(&call).await.map(|_| ()) })
+        Box::pin(async move { Ok(self.connections.repeatable(&call).await? == Value::Int(1)) })
     }
 
     fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {

@@ -1,15 +1,23 @@
-//! The string under a record's key: `R`, the record version in 16 hex digits, the envelope.
+//! The string under a record's key: `R`, the record version in 16 hex digits, the envelope. Of a
+//! session that has moved: `M`, the version, the new id, the time of the move, the envelope.
 
 use bytes::{Buf, Bytes};
 
 use crate::{
+    clock::timestamp::Timestamp,
     error::{Error, ErrorKind},
-    session::record::{Activity, Record, format::ACTIVITY_LEN},
+    session::{
+        record::{Activity, Record, format::ACTIVITY_LEN},
+        token::{SessionId, TEXT_LEN},
+    },
 };
 
 /// `R` and 16 hex digits.
 pub(super) const HEAD_LEN: usize = 17;
 const RECORD: u8 = b'R';
+const MOVED: u8 = b'M';
+/// Milliseconds since 1970, in decimal.
+const MOVED_AT_LEN: usize = 13;
 /// Before the activity that the database has, at the end of a copy.
 #[cfg(feature = "_database")]
 const STORED: &[u8] = b"TRSa";
@@ -74,10 +82,25 @@ fn decode_by(
     if bytes == TOMBSTONE {
         return Ok(None);
     }
-    let hex = bytes.get(1..HEAD_LEN).filter(|_| bytes.first() == Some(&RECORD));
+    let kind = bytes.first().copied();
+    let hex = bytes.get(1..HEAD_LEN).filter(|_| matches!(kind, Some(RECORD | MOVED)));
     let version = hex.and_then(version).ok_or_else(corrupt)?;
     bytes.advance(HEAD_LEN);
-    decode(version, bytes).map(Some)
+    if kind == Some(RECORD) {
+        return decode(version, bytes).map(Some);
+    }
+    let (to, at) = moved(&mut bytes).ok_or_else(corrupt)?;
+    Ok(Some(decode(version, bytes)?.moved(to, at)))
+}
+
+fn moved(bytes: &mut Bytes) -> Option<(SessionId, Timestamp)> {
+    if bytes.len() < TEXT_LEN + MOVED_AT_LEN {
+        return None;
+    }
+    let (to, at) = (bytes.split_to(TEXT_LEN), bytes.split_to(MOVED_AT_LEN));
+    let to = std::str::from_utf8(&to).ok()?.parse().ok()?;
+    let at = std::str::from_utf8(&at).ok()?.parse().ok()?;
+    Some((to, Timestamp::from_millis(at)))
 }
 
 fn version(hex: &[u8]) -> Option<u64> {

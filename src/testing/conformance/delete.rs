@@ -42,9 +42,10 @@ async fn a_deleted_record_stays_gone(store: &Subject) {
 async fn delete_removes_one_and_can_be_repeated(store: &Subject) {
     let (id, _) = store.stored("goes").await;
     let (other, stays) = store.stored("stays").await;
-    store.delete(&fresh_id()).await;
-    store.delete(&id).await;
-    store.delete(&id).await;
+    for (id, there) in [(fresh_id(), false), (id, true), (id, false)] {
+        let ended = store.delete(&id).await;
+        demand(ended == there, DELETE, || format!("a delete where {there} answers {ended}"));
+    }
     store.holds(&id, None, DELETE, "two deletes").await;
     store.holds(&other, Some(&stays), DELETE, "the delete of another").await;
 }

@@ -3,12 +3,15 @@
 use crate::{
     Expected, Record, SaveOutcome, SessionId,
     testing::conformance::{
-        AGAIN, FENCED, RENEW, Subject, active, demand, fresh_id, next, renewed,
+        AGAIN, DELETE, FENCED, MOVED, RENEW, Subject, active, demand, fresh_id, healthy, next,
+        renewed, show,
     },
 };
 
 pub(super) async fn check(store: &Subject) {
     the_record_moves(store).await;
+    what_has_moved_is_told_of(store).await;
+    whoever_ends_the_old_id_ends_the_session(store).await;
     the_new_id_has_to_be_free(store).await;
     the_version_has_to_be_the_expected(store).await;
     nothing_comes_of_nothing(store).await;
@@ -48,6 +51,44 @@ async fn the_record_moves(store: &Subject) {
     demand(matches!(outcome, SaveOutcome::Saved), RENEW, || {
         format!("the session has to go on under its new id: {outcome:?}")
     });
+}
+
+async fn what_has_moved_is_told_of(store: &Subject) {
+    let (old, record) = store.stored("first").await;
+    let (new, moved) = (fresh_id(), renewed(&record));
+    let _ = store.renew(&old, 1, &new, &moved).await;
+    let before = store.find(&old).await;
+    let told = before.as_ref().is_some_and(|before| {
+        before.moved_to() == Some(&new) && before.to_bytes() == record.to_bytes()
+    });
+    let same = before.as_ref().is_some_and(|before| before.version == record.version);
+    demand(told && same, MOVED, || format!("under the old id there is {}", show(&before)));
+    let each = healthy("load_each", store.0.load_each(&[old, new]).await);
+    let told: Vec<_> = each.into_iter().map(|one| healthy("one of several", one)).collect();
+    let fair = matches!(told.as_slice(), [Some(one), Some(other)]
+        if one.moved_to() == Some(&new) && *other == moved);
+    demand(fair, MOVED, || format!("under both ids at once there is {}", show(&told)));
+}
+
+async fn whoever_ends_the_old_id_ends_the_session(store: &Subject) {
+    for moves in 1..=3 {
+        let (first, record) = store.stored("first").await;
+        let mut ids = vec![first];
+        for _ in 0..moves {
+            let (old, new) = (ids[ids.len() - 1], fresh_id());
+            let _ = store.renew(&old, 1, &new, &renewed(&record)).await;
+            ids.push(new);
+        }
+        let (other, kept) = store.stored("another").await;
+        let ended = store.delete(&first).await;
+        demand(ended, MOVED, || format!("to end by the first id after {moves} moves is false"));
+        for id in &ids {
+            store.holds(id, None, MOVED, "the end by the first id of several").await;
+        }
+        let again = store.delete(&first).await;
+        demand(!again, DELETE, || "to end a second time by the first id is true".into());
+        store.holds(&other, Some(&kept), MOVED, "the end of a session that had moved").await;
+    }
 }
 
 async fn the_new_id_has_to_be_free(store: &Subject) {
@@ -153,8 +194,7 @@ async fn what_ended_between_the_steps_has_ended(store: &Subject) {
         } else {
             // A store with one step has nothing there any more, and deletes nothing.
             let there = store.load(&old).await.is_some();
-            store.delete(&old).await;
-            there
+            if there { store.delete(&old).await } else { false }
         };
         let outcome = store.finish(&old, 1, &new).await;
         let fair = match outcome {

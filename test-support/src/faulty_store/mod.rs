@@ -323,7 +323,7 @@ impl Store for FaultyStore {
         Box::pin(self.call(Op::DeleteIf, act, unknown, later))
     }
 
-    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, ()> {
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
         self.note(Op::Delete);
         // The memory store acts when it is asked, so it is asked late.
         let act = async move { self.shared.memory.delete(id).await };

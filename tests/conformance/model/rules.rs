@@ -13,6 +13,9 @@ const BROWSERS: usize = 3;
 const IDLE_MS: u64 = 600_000;
 const ABSOLUTE_MS: u64 = 1_800_000;
 const INTERVAL_MS: u64 = 30_000;
+/// For how long a session is known to have moved, and read as it was.
+const MOVED_MS: u64 = 60_000;
+const GRACE_MS: u64 = 10_000;
 /// Where the clock of the tests starts.
 const START: u64 = 1_704_067_200_000;
 
@@ -72,6 +75,8 @@ pub enum Cookie {
 #[derive(Clone, Debug)]
 pub struct Expected {
     pub sent: Option<usize>,
+    /// The cookie is that of a session from before it moved.
+    pub moved: bool,
     pub answers: Vec<String>,
     pub cookie: Cookie,
 }
@@ -99,6 +104,8 @@ pub struct World {
     /// By a number of its own; an id is dead once it is not here.
     sessions: BTreeMap<usize, Session>,
     next: usize,
+    /// What sessions were that have got another number since, which, and when.
+    moved: BTreeMap<usize, (Session, usize, u64)>,
     /// The session that each cookie opens, or opened.
     cookies: Vec<usize>,
     jars: [Option<usize>; BROWSERS],
@@ -139,6 +146,9 @@ struct Request<'a> {
     presented: Option<usize>,
     /// The live session.
     held: Option<usize>,
+    /// The session has got another number: and what it was, while the grace lasts.
+    moved: bool,
+    before: Option<Session>,
     /// What the handler sees: what is stored, and on top of it what it did.
     seen: Content,
     /// Names that were written or removed since the last save.
@@ -168,6 +178,28 @@ impl World {
         self.sessions.values().filter(|session| session.is_alive(self.now)).count()
     }
 
+    /// What became of a session that moved, of late.
+    fn heir(&self, number: usize) -> Option<usize> {
+        let (_, heir, at) = self.moved.get(&number)?;
+        (self.now - at < MOVED_MS).then_some(*heir)
+    }
+
+    /// The last in the row of those that a session has become.
+    fn last_heir(&self, mut number: usize) -> usize {
+        for _ in 0..8 {
+            number = self.heir(number).unwrap_or(number);
+        }
+        number
+    }
+
+    /// What a session was before it moved, if it lives on and the grace lasts.
+    fn before(&self, number: usize) -> Option<Session> {
+        let (before, _, at) = self.moved.get(&number)?;
+        let lives = self.sessions.get(&self.last_heir(number))?.is_alive(self.now);
+        let reads = lives && before.is_alive(self.now) && self.now - at < GRACE_MS;
+        reads.then(|| before.clone())
+    }
+
     fn visit(&mut self, visit: &Visit) {
         let own = self.jars[visit.browser];
         let replayed = visit.replay.filter(|_| !self.cookies.is_empty());
@@ -175,6 +207,7 @@ impl World {
         let sent = replayed.or(own);
         let presented = sent.map(|number| self.cookies[number]);
         let mut request = Request::new(self, presented);
+        let moved = request.moved;
         let answers = visit.acts.iter().map(|act| request.act(act)).collect();
         request.end(visit.end);
         let (held, change) = (request.held, request.cookie);
@@ -194,7 +227,7 @@ impl World {
                 Cookie::Set(number) => self.jars[visit.browser] = Some(number),
             }
         }
-        self.expected = Some(Expected { sent, answers, cookie });
+        self.expected = Some(Expected { sent, moved, answers, cookie });
     }
 }
 
@@ -204,11 +237,16 @@ impl<'a> Request<'a> {
         let found = presented.and_then(|number| world.sessions.get(&number));
         let expired = found.is_some_and(|session| !session.is_alive(now));
         let held = presented.filter(|_| found.is_some() && !expired);
-        let seen = held.map(|number| world.sessions[&number].content.clone()).unwrap_or_default();
+        let moved = found.is_none() && presented.is_some_and(|number| world.heir(number).is_some());
+        let before = presented.filter(|_| moved).and_then(|number| world.before(number));
+        let seen = held.map(|number| &world.sessions[&number]).or(before.as_ref());
+        let seen = seen.map(|session| session.content.clone()).unwrap_or_default();
         Self {
             world,
             presented,
             held,
+            moved,
+            before,
             seen,
             written: BTreeMap::new(),
             buffered: false,
@@ -223,8 +261,22 @@ impl<'a> Request<'a> {
         }
     }
 
+    fn base(&self) -> Option<&Session> {
+        self.held.map(|number| &self.world.sessions[&number]).or(self.before.as_ref())
+    }
+
     fn stored(&self) -> Content {
-        self.held.map(|number| self.world.sessions[&number].content.clone()).unwrap_or_default()
+        self.base().map(|session| session.content.clone()).unwrap_or_default()
+    }
+
+    /// Whether what was done so far is dropped: the session has moved, and nobody signs in.
+    fn drops(&mut self) -> bool {
+        let drops = self.moved && self.login.is_none();
+        if drops {
+            self.forget_changes();
+            self.seen = self.stored();
+        }
+        drops
     }
 
     fn act(&mut self, act: &Act) -> String {
@@ -243,9 +295,11 @@ impl<'a> Request<'a> {
                 }
                 there.to_string()
             }
-            Act::Add(name, more) => self.add(name, *more).to_string(),
+            Act::Add(name, more) => {
+                self.add(name, *more).map_or_else(|| "Moved".into(), |sum| sum.to_string())
+            }
             Act::Clear => {
-                if self.held.is_some() || self.buffered {
+                if self.base().is_some() || self.buffered {
                     self.buffered = true;
                     self.cleared = true;
                     self.written.clear();
@@ -266,14 +320,14 @@ impl<'a> Request<'a> {
                 String::new()
             }
             Act::Renew => {
-                if self.held.is_some() {
+                if self.base().is_some() {
                     self.buffered = true;
                     self.moves = true;
                 }
                 String::new()
             }
             Act::Platform(platform) => {
-                if self.held.is_none() && !self.buffered {
+                if self.base().is_none() && !self.buffered {
                     return if self.expired { "Expired" } else { "Absent" }.into();
                 }
                 self.set_platform(Some((*platform).to_owned()));
@@ -287,8 +341,11 @@ impl<'a> Request<'a> {
                 there.to_string()
             }
             Act::Save => {
-                self.save();
-                String::new()
+                if self.save() {
+                    String::new()
+                } else {
+                    "Moved".into()
+                }
             }
         }
     }
@@ -298,13 +355,12 @@ impl<'a> Request<'a> {
         let values = values.collect::<Vec<_>>().join(" ");
         let user = self.seen.user.clone().unwrap_or_default();
         let platform = self.seen.platform.clone().unwrap_or_default();
-        let id = if self.held.is_some() { "id" } else { "no id" };
+        let id = if self.base().is_some() { "id" } else { "no id" };
         format!("{values} user:{user} platform:{platform} {id}")
     }
 
     fn times(&self) -> String {
-        let Some(number) = self.held else { return "- - -".into() };
-        let session = &self.world.sessions[&number];
+        let Some(session) = self.base() else { return "- - -".into() };
         format!("{} {} {}", session.created, session.active, session.end())
     }
 
@@ -348,9 +404,12 @@ impl<'a> Request<'a> {
     }
 
     /// At once; first what no single name can be saved without.
-    fn add(&mut self, name: &str, more: i64) -> i64 {
-        if self.cleared || self.moves {
-            self.save();
+    fn add(&mut self, name: &str, more: i64) -> Option<i64> {
+        if (self.cleared || self.moves) && !self.save() {
+            return None;
+        }
+        if self.moved {
+            return None;
         }
         let value = self.seen.values.get(name).copied().unwrap_or(0) + more;
         self.written.remove(name);
@@ -359,17 +418,22 @@ impl<'a> Request<'a> {
         content.values.insert(name.to_owned(), value);
         self.store(content, false, false);
         self.buffered = !self.written.is_empty() || self.platform.is_some();
-        value
+        Some(value)
     }
 
-    fn save(&mut self) {
+    /// Whether it was not dropped.
+    fn save(&mut self) -> bool {
         if !self.buffered {
-            return;
+            return true;
+        }
+        if self.drops() {
+            return false;
         }
         let content = self.seen.clone();
         let (moves, signs_in) = (self.moves, self.login.is_some());
         self.forget_changes();
         self.store(content, moves, signs_in);
+        true
     }
 
     fn forget_changes(&mut self) {
@@ -399,6 +463,7 @@ impl<'a> Request<'a> {
         let mut session = self.world.sessions[&number].clone();
         if moves {
             self.world.sessions.remove(&number);
+            self.world.moved.insert(number, (session.clone(), self.world.next, now));
             session.is_used(now);
             let begun = Session::starts(now, content.clone());
             self.begins(if signs_in { begun } else { Session { content, ..session } });
@@ -415,6 +480,8 @@ impl<'a> Request<'a> {
         self.world.next += 1;
         self.world.sessions.insert(number, session);
         self.held = Some(number);
+        self.moved = false;
+        self.before = None;
         self.cookie = Change::Set;
     }
 
@@ -446,6 +513,14 @@ impl<'a> Request<'a> {
             Some(number) => Some(number),
             None => self.presented.filter(|_| !ended_before),
         };
+        // Of one that has moved the session is meant, under whatever number.
+        let mut ends = ends;
+        while let Some(heir) = ends.and_then(|number| self.world.heir(number)) {
+            self.world.moved.remove(&ends.unwrap());
+            ends = Some(heir);
+        }
+        self.moved = false;
+        self.before = None;
         self.forget_changes();
         self.seen = Content::default();
         self.held = None;
@@ -459,7 +534,7 @@ impl<'a> Request<'a> {
     fn end(&mut self, end: End) {
         match end {
             End::DroppedBeforeTheHead => {}
-            End::Ok if self.buffered => self.save(),
+            End::Ok if self.buffered => drop(self.save()),
             End::Ok | End::ServerError => self.touches |= self.touched,
         }
         if self.touches {
@@ -481,7 +556,8 @@ impl ReferenceStateMachine for Reference {
     fn init_state() -> BoxedStrategy<World> {
         let (sessions, cookies) = (BTreeMap::new(), Vec::new());
         let jars = [None; BROWSERS];
-        let world = World { now: START, sessions, next: 0, cookies, jars, expected: None };
+        let moved = BTreeMap::new();
+        let world = World { now: START, sessions, next: 0, moved, cookies, jars, expected: None };
         Just(world).boxed()
     }
 

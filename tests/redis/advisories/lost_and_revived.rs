@@ -70,7 +70,7 @@ async fn actix_session_a_request_in_flight_gets_no_fresh_session_with_the_old_da
         browser.get("/logout").await.expect(200);
         site.gates.open("slow");
         let (mut tab, reply) = bounded("the slow request", slow).await.unwrap();
-        assert_eq!(reply.set_cookies(), [REMOVED], "{write}");
+        assert!(reply.set_cookies().is_empty(), "{write}: {reply:?}");
         assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), NOBODY, "{write}");
         assert_eq!(records(&redis).await, [], "{write}");
     }
@@ -92,7 +92,7 @@ async fn tower_sessions_redis_store_a_write_that_missed_is_not_told_as_done() {
     site.gates.open("slow");
     let reply = bounded("the slow request", slow).await.unwrap().expect(200);
     assert_eq!(reply.text(), "alice,!Absent");
-    assert_eq!(reply.set_cookies(), [REMOVED]);
+    assert!(reply.set_cookies().is_empty(), "{reply:?}");
     assert_eq!(records(&redis).await, []);
 }
 

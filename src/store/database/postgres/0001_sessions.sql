@@ -13,11 +13,16 @@ CREATE TABLE trs_sessions (
     replaces text COLLATE "C",
     replaces_version bigint,
     user_id text,
-    -- Of a dead one empty: what it held is nobody's any more.
+    -- Where the session of a dead row lives on, and since when by the clock of who moved it.
+    moved_to text COLLATE "C",
+    moved_at bigint,
+    -- Of a dead one empty, but for one that has moved of late: what it held is nobody's any more.
     body bytea NOT NULL
 );
 
 CREATE INDEX trs_sessions_ends ON trs_sessions (ends);
+-- What a session was before it moved is emptied soon after.
+CREATE INDEX trs_sessions_moved ON trs_sessions (ends) WHERE moved_to IS NOT NULL AND body <> '';
 CREATE INDEX trs_sessions_user_id ON trs_sessions (user_id, created)
     WHERE user_id IS NOT NULL AND alive;
 
@@ -71,16 +76,21 @@ BEGIN
 END;
 $$;
 
--- Kills a session, at one version or at any, and whom it still had to end. A row for each; for one
--- that was dead already without a version.
-CREATE FUNCTION trs_kill_1(p_id text, p_expected bigint, p_now bigint, p_journal boolean)
+-- Kills a session, at one version or at any, and whom it still had to end; as moved, if it lives on
+-- under another id. A row for each; for one that was dead already without a version.
+CREATE FUNCTION trs_kill_1(
+    p_id text, p_expected bigint, p_now bigint, p_journal boolean,
+    p_moved_to text DEFAULT NULL, p_moved_at bigint DEFAULT NULL
+)
 RETURNS TABLE (r_id text, r_version bigint)
 LANGUAGE plpgsql
 AS $$
 DECLARE
     v_replaces text;
 BEGIN
-    UPDATE trs_sessions SET alive = false, version = version + 1, ends = p_now, body = ''
+    UPDATE trs_sessions
+    SET alive = false, version = version + 1, ends = p_now, moved_to = p_moved_to,
+        moved_at = p_moved_at, body = CASE WHEN p_moved_to IS NULL THEN '' ELSE body END
     WHERE id = p_id AND alive AND (p_expected IS NULL OR version = p_expected)
     RETURNING id, version, replaces INTO r_id, r_version, v_replaces;
     IF r_id IS NULL THEN
@@ -177,6 +187,8 @@ DECLARE
     v_outcome smallint;
     v_version bigint;
     v_found record;
+    v_from text;
+    v_to text;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         COMMIT;
@@ -216,11 +228,19 @@ BEGIN
         END LOOP;
     END IF;
     IF v_count > 1 OR p_others[1] IS NOT NULL OR v_crowded IS NOT NULL OR p_writes[1] = 2 THEN
-        -- Whoever is killed takes along whom it replaces.
-        WITH ours AS (
+        -- Whoever is killed takes along whom it replaces, and what it has become.
+        WITH RECURSIVE heirs (id, hops) AS (
+            SELECT moved_to, 1 FROM trs_sessions
+            WHERE id = ANY (p_ids) AND NOT alive AND moved_to IS NOT NULL
+            UNION ALL
+            SELECT s.moved_to, h.hops + 1 FROM trs_sessions s JOIN heirs h ON s.id = h.id
+            WHERE NOT s.alive AND s.moved_to IS NOT NULL AND h.hops < 8
+        ), ours AS (
             SELECT id, replaces FROM trs_sessions WHERE id = ANY (p_ids || p_others)
             UNION ALL
             SELECT id, replaces FROM trs_sessions WHERE user_id = ANY (v_crowded) AND alive
+            UNION ALL
+            SELECT id, replaces FROM trs_sessions WHERE id IN (SELECT id FROM heirs)
         )
         SELECT array_agg(id) || array_agg(replaces) FILTER (WHERE replaces IS NOT NULL)
         INTO v_ours FROM ours;
@@ -303,7 +323,12 @@ BEGIN
             END IF;
         ELSIF v_write IN (2, 5) AND v_outcome = 0 THEN
             v_version := NULL;
-            FOR v_found IN SELECT * FROM trs_kill_1(v_id, p_expected[i], v_now, p_journal) LOOP
+            FOR v_found IN
+                SELECT * FROM trs_kill_1(
+                    v_id, p_expected[i], v_now, p_journal,
+                    CASE v_write WHEN 5 THEN p_others[i] END, CASE v_write WHEN 5 THEN p_now END
+                )
+            LOOP
                 IF v_found.r_id = v_id THEN
                     v_version := v_found.r_version;
                 ELSE
@@ -312,6 +337,28 @@ BEGIN
                     r_ended_by := r_ended_by || i;
                 END IF;
             END LOOP;
+            IF v_version IS NULL AND v_write = 2 AND p_expected[i] IS NULL THEN
+                -- What has moved within the last minute ends where it lives on.
+                v_from := v_id;
+                FOR hop IN 1 .. 8 LOOP
+                    SELECT moved_to INTO v_to FROM trs_sessions
+                    WHERE id = v_from AND NOT alive AND ends > v_now - 60000;
+                    EXIT WHEN v_to IS NULL;
+                    UPDATE trs_sessions SET body = '' WHERE id = v_from AND body <> '';
+                    -- Redis is told of it also if it was dead already, and so without a version:
+                    -- whoever killed it may not have.
+                    r_ended := r_ended || v_to;
+                    r_ended_versions := r_ended_versions || NULL::bigint;
+                    r_ended_by := r_ended_by || i;
+                    v_version := 0;
+                    FOR v_found IN SELECT * FROM trs_kill_1(v_to, NULL, v_now, p_journal) LOOP
+                        r_ended := r_ended || v_found.r_id;
+                        r_ended_versions := r_ended_versions || v_found.r_version;
+                        r_ended_by := r_ended_by || i;
+                    END LOOP;
+                    v_from := v_to;
+                END LOOP;
+            END IF;
             IF v_version IS NULL AND v_write = 2 THEN
                 v_outcome := 2;
             ELSIF v_version IS NULL

@@ -13,7 +13,7 @@ use crate::{
             batch::{Lines, outcomes},
             server::limits,
         },
-        row::{Epoch, corrupt, millis},
+        row::{Epoch, corrupt, millis, moved_kept},
         write::{Batch, Executed, Failed, Purged, WriteFault},
     },
 };
@@ -94,10 +94,14 @@ impl Postgres {
             FOR UPDATE SKIP LOCKED) RETURNING 1), \
             forgotten AS (DELETE FROM trs_users WHERE user_id IN (SELECT user_id FROM trs_users \
             WHERE epoch < (SELECT until FROM past) ORDER BY epoch LIMIT $2 \
+            FOR UPDATE SKIP LOCKED) RETURNING 1), \
+            emptied AS (UPDATE trs_sessions SET body = '' WHERE id IN (SELECT id FROM trs_sessions \
+            WHERE moved_to IS NOT NULL AND body <> '' \
+            AND ends < (SELECT until + $1 - $3 FROM past) ORDER BY ends LIMIT $2 \
             FOR UPDATE SKIP LOCKED) RETURNING 1) \
             SELECT (SELECT count(*) FROM purged), (SELECT count(*) FROM forgotten)";
         let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
-        let purge = || self.server.statement(query).bind(kept).bind(limit);
+        let purge = || self.server.statement(query).bind(kept).bind(limit).bind(moved_kept());
         let rows = self.tell(&self.requests, purge).await.map_err(|failure| failure.error)?;
         let count = |place: usize| {
             let count = rows.first().and_then(|row| row.try_get::<i64, _>(place).ok());

@@ -17,8 +17,9 @@ impl Postgres {
         &self,
         id: &SessionId,
     ) -> Result<Option<Row>, Error> {
-        let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body \
-            FROM trs_sessions WHERE id = $1 AND alive";
+        let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body, \
+            moved_to, moved_at FROM trs_sessions \
+            WHERE id = $1 AND (alive OR moved_to IS NOT NULL)";
         let id = id.to_string();
         let rows = self.ask(|| self.server.statement(query).bind(&id));
         rows.await?.first().map(|row| columns(row, 0).and_then(Columns::row)).transpose()
@@ -28,8 +29,9 @@ impl Postgres {
         &self,
         ids: &[SessionId],
     ) -> Result<Vec<Option<Result<Row, Error>>>, Error> {
-        let query = "SELECT id, version, alive, last_activity, idle_deadline, replaces, body \
-            FROM trs_sessions WHERE id = ANY ($1) AND alive";
+        let query = "SELECT id, version, alive, last_activity, idle_deadline, replaces, body, \
+            moved_to, moved_at FROM trs_sessions WHERE id = ANY ($1) \
+            AND (alive OR moved_to IS NOT NULL)";
         let list = list(ids);
         let rows = self.ask(|| self.server.statement(query).bind(&list));
         Ok(in_order(ids, &found(&rows.await?, 0)))
@@ -54,7 +56,8 @@ impl Postgres {
     ) -> Result<Vec<(SessionId, Result<Columns, Error>)>, Error> {
         // Not whom a begun renewal takes over from: the new id stands for both.
         let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, \
-            s.replaces, substr(s.body, 1, $1) FROM trs_sessions s WHERE s.user_id = $2 AND s.alive \
+            s.replaces, substr(s.body, 1, $1), s.moved_to, s.moved_at \
+            FROM trs_sessions s WHERE s.user_id = $2 AND s.alive \
             AND NOT EXISTS (SELECT 1 FROM trs_sessions heir \
                 WHERE heir.user_id = s.user_id AND heir.alive AND heir.replaces = s.id)";
         let most = i32::try_from(HEAD_MAX).unwrap_or(i32::MAX);
@@ -109,7 +112,8 @@ impl Postgres {
         ids: &[SessionId],
     ) -> Result<Snapshot, Error> {
         let query = "SELECT c.seq, c.generation, c.incarnation, \
-            s.id, s.version, s.alive, s.last_activity, s.idle_deadline, s.replaces, s.body \
+            s.id, s.version, s.alive, s.last_activity, s.idle_deadline, s.replaces, s.body, \
+            s.moved_to, s.moved_at \
             FROM trs_cache c LEFT JOIN trs_sessions s ON s.id = ANY ($1)";
         let list = list(ids);
         let rows = self.ask(|| self.server.statement(query).bind(&list));
@@ -129,6 +133,8 @@ fn columns(row: &PgRow, at: usize) -> Result<Columns, Error> {
             idle_deadline: row.try_get(at + 3)?,
             replaces: row.try_get(at + 4)?,
             body: row.try_get(at + 5)?,
+            moved_to: row.try_get(at + 6)?,
+            moved_at: row.try_get(at + 7)?,
         })
     };
     read().map_err(|_| corrupt())

@@ -13,11 +13,16 @@ CREATE TABLE trs_sessions (
     replaces TEXT,
     replaces_version INTEGER,
     user_id TEXT,
-    -- Of a dead one empty: what it held is nobody's any more.
+    -- Where the session of a dead row lives on, and since when by the clock of who moved it.
+    moved_to TEXT,
+    moved_at INTEGER,
+    -- Of a dead one empty, but for one that has moved of late: what it held is nobody's any more.
     body BLOB NOT NULL
 ) STRICT;
 
 CREATE INDEX trs_sessions_ends ON trs_sessions (ends);
+-- What a session was before it moved is emptied soon after.
+CREATE INDEX trs_sessions_moved ON trs_sessions (ends) WHERE moved_to IS NOT NULL AND body <> x'';
 CREATE INDEX trs_sessions_user_id ON trs_sessions (user_id, created)
     WHERE user_id IS NOT NULL AND alive;
 

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::{
     session::token::SessionId,
     store::database::{
-        row::Epoch,
+        row::{Epoch, moved_kept},
         sqlite::read::{EPOCH, NOW, epoch as epoch_of},
         write::Purged,
     },
@@ -58,9 +58,13 @@ pub(super) async fn purge(
 ) -> Result<Purged, sqlx::Error> {
     let until = now(connection).await?.saturating_sub(kept);
     let query = "DELETE FROM trs_sessions WHERE id IN \
-        (SELECT id FROM trs_sessions WHERE ends < ? ORDER BY ends LIMIT ?)";
+        (SELECT id FROM trs_sessions WHERE ends <= ? ORDER BY ends LIMIT ?)";
     let query = sqlx::query(query).bind(until).bind(limit);
     let sessions = query.execute(&mut *connection).await?.rows_affected();
+    let moved = "UPDATE trs_sessions SET body = x'' WHERE id IN (SELECT id FROM trs_sessions \
+        WHERE moved_to IS NOT NULL AND body <> x'' AND ends < ? ORDER BY ends LIMIT ?)";
+    let moved = sqlx::query(moved).bind(now(connection).await?.saturating_sub(moved_kept()));
+    let _ = moved.bind(limit).execute(&mut *connection).await?;
     let query = "DELETE FROM trs_users WHERE user_id IN \
         (SELECT user_id FROM trs_users WHERE epoch < ? ORDER BY epoch LIMIT ?)";
     let query = sqlx::query(query).bind(until).bind(limit);

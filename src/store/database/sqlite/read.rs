@@ -27,8 +27,9 @@ impl Sqlite {
         &self,
         id: &SessionId,
     ) -> Result<Option<Row>, Error> {
-        let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body \
-            FROM trs_sessions WHERE id = ? AND alive";
+        let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body, \
+            moved_to, moved_at FROM trs_sessions \
+            WHERE id = ? AND (alive OR moved_to IS NOT NULL)";
         let id = id.to_string();
         let rows = self.ask(sqlx::query(query).bind(&id));
         rows.await?.first().map(|row| columns(row, 0).and_then(Columns::row)).transpose()
@@ -38,8 +39,9 @@ impl Sqlite {
         &self,
         ids: &[SessionId],
     ) -> Result<Vec<Option<Result<Row, Error>>>, Error> {
-        let query = "SELECT id, version, alive, last_activity, idle_deadline, replaces, body \
-            FROM trs_sessions WHERE id IN (SELECT value FROM json_each(?)) AND alive";
+        let query = "SELECT id, version, alive, last_activity, idle_deadline, replaces, body, \
+            moved_to, moved_at FROM trs_sessions WHERE id IN (SELECT value FROM json_each(?)) \
+            AND (alive OR moved_to IS NOT NULL)";
         let list = json(ids);
         let rows = self.ask(sqlx::query(query).bind(&list));
         Ok(in_order(ids, &found(&rows.await?, 0)))
@@ -63,7 +65,8 @@ impl Sqlite {
     ) -> Result<Vec<(SessionId, Result<Columns, Error>)>, Error> {
         // Not whom a begun renewal takes over from: the new id stands for both.
         let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, \
-            s.replaces, substr(s.body, 1, ?1) FROM trs_sessions s WHERE s.user_id = ?2 AND s.alive \
+            s.replaces, substr(s.body, 1, ?1), s.moved_to, s.moved_at \
+            FROM trs_sessions s WHERE s.user_id = ?2 AND s.alive \
             AND NOT EXISTS (SELECT 1 FROM trs_sessions heir \
                 WHERE heir.user_id = s.user_id AND heir.alive AND heir.replaces = s.id)";
         let most = i64::try_from(HEAD_MAX).unwrap_or(i64::MAX);
@@ -110,7 +113,8 @@ impl Sqlite {
         ids: &[SessionId],
     ) -> Result<Snapshot, Error> {
         let query = "SELECT c.seq, c.generation, c.incarnation, \
-            s.id, s.version, s.alive, s.last_activity, s.idle_deadline, s.replaces, s.body \
+            s.id, s.version, s.alive, s.last_activity, s.idle_deadline, s.replaces, s.body, \
+            s.moved_to, s.moved_at \
             FROM trs_cache c LEFT JOIN trs_sessions s ON s.id IN (SELECT value FROM json_each(?))";
         let list = json(ids);
         let rows = self.ask(sqlx::query(query).bind(&list));
@@ -157,6 +161,8 @@ pub(super) fn columns(row: &SqliteRow, at: usize) -> Result<Columns, Error> {
             idle_deadline: row.try_get(at + 3)?,
             replaces: row.try_get(at + 4)?,
             body: row.try_get(at + 5)?,
+            moved_to: row.try_get(at + 6)?,
+            moved_at: row.try_get(at + 7)?,
         })
     };
     read().map_err(|_| corrupt())

@@ -5,7 +5,7 @@ use sqlx::{Row as _, sqlite::SqliteConnection};
 use crate::{
     session::{record::Record, token::SessionId},
     store::database::{
-        sqlite::statements::{Outcome, done, instead, kill},
+        sqlite::statements::{Outcome, done, instead, kill, kill_as},
         write::{Times, Written},
     },
 };
@@ -29,7 +29,7 @@ pub(super) async fn finish(
         let query = sqlx::query(query).bind(new.to_string()).bind(old.to_string());
         let _ = query.execute(&mut *connection).await?;
     }
-    let killed = kill(connection, old, expected, journal, times).await?;
+    let killed = kill_as(connection, old, expected, Some(new), (journal, times)).await?;
     if killed.is_none() {
         if let Ok(Written::Conflict(current)) = instead(connection, old).await? {
             // Somebody has written there since, which must not be lost.

@@ -9,11 +9,12 @@ use sqlx::{
 use crate::{
     error::Error,
     session::{
+        moved::HOPS_MAX,
         record::{Activity, Record},
         token::SessionId,
     },
     store::database::{
-        row::{Columns, millis},
+        row::{Columns, millis, moved_kept},
         sqlite::read::columns,
         write::{Ended, Fresh, Times, Written},
     },
@@ -29,10 +30,44 @@ pub(super) async fn delete(
     journal: bool,
     times: Times,
 ) -> Outcome {
-    match kill(connection, id, expected, journal, times).await? {
-        Some((version, ended)) => Ok(Ok(Written::Done { version, ended })),
-        None => instead(connection, id).await,
+    if let Some((version, ended)) = kill(connection, id, expected, journal, times).await? {
+        return Ok(Ok(Written::Done { version, ended }));
     }
+    if expected.is_none() {
+        let ended = kill_heirs(connection, id, journal, times).await?;
+        if !ended.is_empty() {
+            // Of the row itself the journal says what it said.
+            return Ok(Ok(Written::Done { version: 0, ended }));
+        }
+    }
+    instead(connection, id).await
+}
+
+/// Kills what a session has become that moved within the last minute; tells of all of it, also of
+/// what was dead already, and then without a version: whoever killed that may not have told Redis.
+async fn kill_heirs(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    journal: bool,
+    times: Times,
+) -> Result<Vec<Ended>, sqlx::Error> {
+    let (mut id, mut ended) = (*id, Vec::new());
+    for _ in 0..HOPS_MAX {
+        let query = "SELECT moved_to FROM trs_sessions \
+            WHERE id = ? AND NOT alive AND ends > ? AND moved_to IS NOT NULL";
+        let query = sqlx::query(query).bind(id.to_string());
+        let query = query.bind(times.now.saturating_sub(moved_kept()));
+        let Some(row) = query.fetch_optional(&mut *connection).await? else { break };
+        let Ok(heir) = row.try_get::<String, _>(0)?.parse() else { break };
+        let query = "UPDATE trs_sessions SET body = x'' WHERE id = ?";
+        let _ = sqlx::query(query).bind(id.to_string()).execute(&mut *connection).await?;
+        id = heir;
+        let killed = kill(connection, &id, None, journal, times).await?;
+        let (version, others) = killed.map_or((None, Vec::new()), |(v, others)| (Some(v), others));
+        ended.push(Ended { id, version });
+        ended.extend(others);
+    }
+    Ok(ended)
 }
 
 pub(super) async fn insert(
@@ -124,11 +159,22 @@ pub(super) async fn kill(
     journal: bool,
     times: Times,
 ) -> Result<Option<(u64, Vec<Ended>)>, sqlx::Error> {
-    let killed = kill_one(connection, id, expected, journal, times).await?;
+    kill_as(connection, id, expected, None, (journal, times)).await
+}
+
+/// The same of a session that lives on under another id, if one is given.
+pub(super) async fn kill_as(
+    connection: &mut SqliteConnection,
+    id: &SessionId,
+    expected: Option<u64>,
+    moved_to: Option<&SessionId>,
+    (journal, times): (bool, Times),
+) -> Result<Option<(u64, Vec<Ended>)>, sqlx::Error> {
+    let killed = kill_one(connection, id, expected, moved_to, (journal, times)).await?;
     let Some((version, replaced)) = killed else { return Ok(None) };
     let mut ended = Vec::new();
     if let Some(id) = replaced.and_then(|id| id.parse().ok()) {
-        let killed = kill_one(connection, &id, None, journal, times).await?;
+        let killed = kill_one(connection, &id, None, None, (journal, times)).await?;
         ended.push(Ended { id, version: killed.map(|(version, _)| version) });
     }
     Ok(Some((version, ended)))
@@ -138,15 +184,19 @@ async fn kill_one(
     connection: &mut SqliteConnection,
     id: &SessionId,
     expected: Option<u64>,
-    journal: bool,
-    times: Times,
+    moved_to: Option<&SessionId>,
+    (journal, times): (bool, Times),
 ) -> Result<Option<(u64, Option<String>)>, sqlx::Error> {
-    let query = "UPDATE trs_sessions SET alive = 0, version = version + 1, ends = ?1, body = x'' \
+    let query = "UPDATE trs_sessions \
+        SET alive = 0, version = version + 1, ends = ?1, moved_to = ?4, \
+            moved_at = CASE WHEN ?4 IS NULL THEN NULL ELSE ?5 END, body = CASE WHEN ?4 IS NULL THEN x'' ELSE body END \
         WHERE id = ?2 AND alive AND (?3 IS NULL OR version = ?3) RETURNING version, replaces";
     let query = sqlx::query(query)
         .bind(times.now)
         .bind(id.to_string())
-        .bind(expected.map(u64::cast_signed));
+        .bind(expected.map(u64::cast_signed))
+        .bind(moved_to.map(ToString::to_string))
+        .bind(millis(times.ours));
     let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
     let version = row.try_get::<i64, _>(0)?.cast_unsigned();
     if journal {
@@ -169,8 +219,8 @@ async fn enter(
 
 /// What is there although something else was expected.
 pub(super) async fn instead(connection: &mut SqliteConnection, id: &SessionId) -> Outcome {
-    let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body \
-        FROM trs_sessions WHERE id = ? AND alive";
+    let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body, \
+        moved_to, moved_at FROM trs_sessions WHERE id = ? AND alive";
     let found = sqlx::query(query).bind(id.to_string()).fetch_optional(connection).await?;
     let Some(found) = found else { return Ok(Ok(Written::Gone)) };
     let row = columns(&found, 0).and_then(Columns::row);

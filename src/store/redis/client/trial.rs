@@ -102,14 +102,14 @@ impl Place {
             trial("create", Script::Create, &[&one], &[RECORD, &life, deadline]),
             trial("touch", Script::Touch, &[&one], &[HEAD, &later, "24", &life]),
             trial("save", Script::Save, &[&one, index], &[HEAD, RECORD, &life, "1", "1", &life]),
-            trial("renew", Script::Renew, &[&one, &two], &[HEAD, RECORD, &life, deadline, &life]),
+            trial("renew", Script::Renew, &[&one, &two], &[HEAD, RECORD, &life, deadline, &life, "2"]),
             trial("login", Script::Login, &[index, &three], &[RECORD, &life, deadline, &life, "",
                 "", "5", records, "3", "", "3", &life, "0"]),
             trial("login", Script::Login, &[index, &four, &three], &[RECORD, &life, deadline,
                 &life, HEAD, "", "", records, "4", "3", "4", &life, "0"]),
             trial("heads", Script::Heads, &[index], &[records, "17", "4"]),
             trial("revoke_all", Script::RevokeAll, &[index], &[records, &life, &life, "0", ""]),
-            trial("kill", Script::Kill, &[&two], &[&life, "2", "17", index, ""]),
+            trial("kill", Script::Kill, &[&two], &[&life, "2", "17", index, "", records, "8"]),
         ]
     }
 

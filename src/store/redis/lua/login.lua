@@ -1,7 +1,7 @@
 -- Signs a user in, or moves a session of theirs to a new id: all or nothing, and what fails (a full
--- store) fails before the first change. Ends the oldest of too many sessions in the same step. The
--- records of the others are found by the index and not declared: for a single primary that lets
--- this pass.
+-- store) fails before the first change. Leaves under the old id what renew.lua does. Ends the oldest of
+-- too many sessions in the same step. The records of the others are found by the index and not
+-- declared: for a single primary that lets this pass.
 -- KEYS: the user's index, new record, old record if there is one. ARGV: new value, its life in ms,
 -- deadline in ms of this server's clock, life of a tombstone in ms, head of the old record, the
 -- user's epoch or nothing, the limit or nothing, what stands before an id in a record's key, new id,
@@ -32,7 +32,8 @@ local function finish(id)
 end
 
 local time = redis.call('TIME')
-if time[1] * 1000 + time[2] / 1000 > tonumber(ARGV[3]) then
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now > tonumber(ARGV[3]) then
   return -1
 end
 -- Asked in any case: a key of another kind in the index's place fails here, before the first change.
@@ -40,13 +41,14 @@ local epoch = redis.call('HGET', index, 'epoch') or '0'
 if ARGV[6] ~= '' and epoch ~= ARGV[6] then
   return -3
 end
+local before
 if KEYS[3] then
-  local head = redis.call('GETRANGE', KEYS[3], 0, 16)
-  if head == '' or head == 'T' then
+  before = redis.call('GET', KEYS[3])
+  if not before or before == 'T' or string.sub(before, 1, 1) == 'M' then
     return 0
   end
-  if head ~= ARGV[5] then
-    return redis.call('GET', KEYS[3])
+  if string.sub(before, 1, 17) ~= ARGV[5] then
+    return before
   end
 end
 
@@ -90,8 +92,11 @@ redis.call('HSET', index, ARGV[9], ARGV[11])
 if redis.call('PTTL', index) < tonumber(ARGV[12]) then
   redis.call('PEXPIRE', index, ARGV[12])
 end
-if KEYS[3] then
-  finish(ARGV[10])
+if before then
+  redis.call('DEL', KEYS[3])
+  local moved = 'M' .. string.sub(before, 2, 17) .. ARGV[9] .. string.format('%013.0f', now)
+  redis.pcall('SET', KEYS[3], moved .. string.sub(before, 18), 'PX', ARGV[4])
+  redis.call('HDEL', index, ARGV[10])
 end
 for _, id in ipairs(dead) do
   redis.call('HDEL', index, id)

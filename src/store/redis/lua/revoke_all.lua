@@ -28,10 +28,11 @@ for i = 1, #entries, 2 do
     kept = true
   else
     local key = ARGV[1] .. entries[i]
-    if kind(key) == 'R' and redis.call('PTTL', key) > tonumber(ARGV[4]) then
+    local first = kind(key)
+    if first == 'R' and redis.call('PTTL', key) > tonumber(ARGV[4]) then
       count = count + 1
     end
-    others[#others + 1] = entries[i]
+    others[#others + 1] = { entries[i], first }
   end
 end
 -- Never one that there was before, also if the index was lost in between.
@@ -44,11 +45,13 @@ end
 -- The first write needs no memory, which lets a full server take the others as well. One that
 -- refuses the last of them all the same is left with sessions ended and a list that is true.
 redis.call('PEXPIRE', KEYS[1], life)
-for _, id in ipairs(others) do
-  if redis.call('DEL', ARGV[1] .. id) == 1 then
-    redis.pcall('SET', ARGV[1] .. id, 'T', 'PX', ARGV[2])
+for _, other in ipairs(others) do
+  local key = ARGV[1] .. other[1]
+  -- What one was that has moved to another user opens nothing, and says where it is.
+  if other[2] ~= 'M' and redis.call('DEL', key) == 1 then
+    redis.pcall('SET', key, 'T', 'PX', ARGV[2])
   end
-  redis.call('HDEL', KEYS[1], id)
+  redis.call('HDEL', KEYS[1], other[1])
 end
 redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
 redis.call('PEXPIRE', KEYS[1], life)

@@ -22,7 +22,7 @@ if head == ARGV[1] then
   end
   return 1
 end
-if head == '' or head == 'T' then
+if head == '' or head == 'T' or string.sub(head, 1, 1) == 'M' then
   return 0
 end
 return redis.call('GET', KEYS[1])
