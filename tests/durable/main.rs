@@ -28,6 +28,8 @@ mod leaks;
 mod nemesis;
 /// The numbered schedules of the protocol, by mechanism.
 mod schedules;
+/// Stores that stand still for a while.
+mod stalls;
 /// Two instances of one service, each behind proxies of its own.
 mod two_instances;
 

@@ -1,0 +1,132 @@
+//! A store that stands still for a while, with a database that is far away, under load: all is as
+//! it was within two leases of the end.
+//!
+//! `STALLS=all` goes through the whole table and prints it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::two_instances::{Instance, Settings, migrate};
+use test_support::{Browser, FaultProxy, Mode, PostgresServer, RedisServer, bounded};
+
+/// Reads a second, by as many sessions.
+const READS: u32 = 150;
+const SESSIONS: u32 = 40;
+
+#[derive(Clone, Copy, Debug)]
+enum Stalled {
+    Redis,
+    Database,
+}
+
+struct Row {
+    recovered: Duration,
+    refused: u64,
+    lasting: u64,
+}
+
+async fn stall(which: Stalled, away: u64, stall: Duration) -> Row {
+    let redis = RedisServer::start().await;
+    let postgres = PostgresServer::shared().await;
+    let database = postgres.database().await;
+    let near = FaultProxy::start(postgres.addr()).await;
+    let front = FaultProxy::start(redis.addr()).await;
+    migrate(&database.url()).await;
+    let url = redis.durable_url_at(front.port());
+    let mut settings = Settings::new(url, database.url_through(near.port()));
+    // As they are by default.
+    (settings.poll_interval, settings.poll_timeout, settings.lease) = (1_000, 500, 2_000);
+    (settings.redis_timeout, settings.database_timeout, settings.budget) = (250, 2_000, 2_500);
+    let instance = Instance::start(&settings);
+    let mut browsers = Vec::new();
+    for _ in 0..SESSIONS {
+        let mut browser = instance.browser().await;
+        browser.get("/login:alice,update:n").await.expect(200);
+        browser.get("/get:n").await.expect(200);
+        browsers.push(browser);
+    }
+    instance.believes().await;
+    near.set(Mode::Delay(Duration::from_millis(away)));
+    let load = Load::start(browsers);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    load.refused.store(0, Ordering::SeqCst);
+    match which {
+        Stalled::Redis => front.set(Mode::BlackHole),
+        Stalled::Database => near.set(Mode::BlackHole),
+    }
+    tokio::time::sleep(stall).await;
+    front.set(Mode::Pass);
+    near.set(Mode::Delay(Duration::from_millis(away)));
+    let start = Instant::now();
+    let patience = Duration::from_secs(20);
+    let recovered = loop {
+        let status = instance.status().await;
+        if status.believed && status.redis && status.database || start.elapsed() > patience {
+            break start.elapsed();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    // Those that were under way have ended.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let refused = load.refused.swap(0, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let lasting = load.refused.load(Ordering::SeqCst);
+    load.end().await;
+    Row { recovered, refused, lasting }
+}
+
+struct Load {
+    refused: Arc<AtomicU64>,
+    ended: Arc<AtomicBool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(browsers: Vec<Browser>) -> Self {
+        let (refused, ended) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let pause = Duration::from_secs(1) * SESSIONS / READS;
+        let read = |mut browser: Browser| {
+            let (refused, ended) = (Arc::clone(&refused), Arc::clone(&ended));
+            tokio::spawn(async move {
+                while !ended.load(Ordering::SeqCst) {
+                    if browser.get("/get:n").await.status != 200 {
+                        let _ = refused.fetch_add(1, Ordering::SeqCst);
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            })
+        };
+        let tasks = browsers.into_iter().map(read).collect();
+        Self { refused, ended, tasks }
+    }
+
+    async fn end(self) {
+        self.ended.store(true, Ordering::SeqCst);
+        for task in self.tasks {
+            bounded("the end of a reader", task).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_stall_all_is_as_it_was_within_two_leases() {
+    let all = std::env::var("STALLS").is_ok_and(|value| value == "all");
+    let few = [(Stalled::Redis, 100, 1_500), (Stalled::Database, 20, 500)];
+    let each = [0, 20, 60, 100].into_iter().flat_map(|away| {
+        [500, 1_500, 5_000].into_iter().flat_map(move |stall| {
+            [(Stalled::Redis, away, stall), (Stalled::Database, away, stall)]
+        })
+    });
+    let rows: Vec<_> = if all { each.collect() } else { few.into() };
+    for (which, away, millis) in rows {
+        let row = stall(which, away, Duration::from_millis(millis)).await;
+        let Row { recovered, refused, lasting } = row;
+        println!(
+            "| {which:?} | {away} ms | {millis} ms | {recovered:.1?} | {refused} | {lasting} |"
+        );
+        // Two leases, and what a busy machine may add.
+        assert!(all || recovered < Duration::from_secs(6), "{which:?}, {away}: {recovered:?}");
+        assert_eq!(lasting, 0, "{which:?}, {away} ms, {millis} ms");
+    }
+}
