@@ -18,6 +18,7 @@ use crate::{
 const ABSENT_KEPT: Duration = Duration::from_secs(10);
 
 /// What Redis is good for, of one session just now.
+#[allow(clippy::large_enum_variant, reason = "a box would cost each read an allocation")]
 enum Copy {
     Found(Record),
     /// Somebody asked the database a moment ago, and there was nothing.

@@ -67,6 +67,7 @@ struct Keys {
 
 /// What stands under a session's key.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a box would cost each read an allocation")]
 pub(crate) enum Found {
     Copy(Record),
     /// No copy, or a lease.

@@ -1,13 +1,15 @@
 //! How each fault is begun and undone.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::client::rest;
 use super::history::{Fault, MILLI, Place, Recorder, Site};
 use super::schedule::{Deed, Step};
 use super::seeded_rng::SeededRng;
+use super::visit::visit;
 use super::world::World;
-use test_support::{Gate, Interceptor, Matching};
+use test_support::{COOKIE, Gate, Interceptor, Matching};
 
 /// Does what the plan says; returns when all of it is undone.
 pub async fn carry_out(steps: Vec<Step>, world: &Arc<World>, recorder: &Arc<Recorder>, seed: u64) {
@@ -41,6 +43,7 @@ async fn proxy<W: test_support::Wire>(proxy: &Interceptor<W>, step: &Step) {
         Deed::Reset => proxy.set(Gate::Reset),
         Deed::BlackHole => proxy.set(Gate::BlackHole),
         Deed::CutEvery(nth) => proxy.cut_every_reply(nth),
+        Deed::Slow => return slow(proxy, step.lasts).await,
         Deed::Delay(part) => {
             let held = proxy.hold(Matching::part(part));
             rest(step.lasts).await;
@@ -54,6 +57,17 @@ async fn proxy<W: test_support::Wire>(proxy: &Interceptor<W>, step: &Step) {
     rest(step.lasts).await;
     proxy.cut_every_reply(0);
     proxy.set(Gate::Pass);
+}
+
+async fn slow<W: test_support::Wire>(proxy: &Interceptor<W>, lasts: u64) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(lasts) {
+        let held = proxy.hold(Matching::part("trs_"));
+        rest(40).await;
+        if held.is_reached() {
+            held.release().await;
+        }
+    }
 }
 
 async fn redis(world: &Arc<World>, step: &Step, mut rng: SeededRng) {
@@ -119,6 +133,23 @@ async fn postgres(world: &Arc<World>, step: &Step) {
             rest(step.lasts).await;
             blocking(world, |world| world.postgres.resume()).await;
         }
+        Deed::Failover => {
+            let url = world.database.url();
+            let name = url.rsplit('/').next().and_then(|name| name.split('?').next()).unwrap();
+            for (mode, lasts) in [
+                ("SET default_transaction_read_only = on", step.lasts),
+                ("RESET default_transaction_read_only", 0),
+            ] {
+                let maintenance = world.postgres.maintenance();
+                let _ = maintenance.try_sql(&format!("ALTER DATABASE {name} {mode}")).await;
+                let cut = format!(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                    WHERE datname = '{name}'"
+                );
+                let _ = maintenance.try_sql(&cut).await;
+                rest(lasts).await;
+            }
+        }
         other => panic!("{other:?} is nothing for PostgreSQL"),
     }
 }
@@ -135,6 +166,26 @@ async fn instance(world: &Arc<World>, step: &Step, site: Site) {
             // Longer than its lease.
             rest(step.lasts + world.settings[0].lease).await;
             blocking(world, move |world| world.hang(site, false)).await;
+        }
+        Deed::ClockStep(minutes) => {
+            for (minutes, lasts) in [(minutes, step.lasts), (0, 0)] {
+                if let Some(addr) = world.addr(site) {
+                    let _ = visit(addr, &format!("/!shift/{}", minutes * 60_000), None).await;
+                }
+                rest(lasts).await;
+            }
+        }
+        Deed::HangUps => {
+            let (start, mut count) = (Instant::now(), 0_u64);
+            while start.elapsed() < Duration::from_millis(step.lasts) {
+                count += 1;
+                let made_up = format!("{COOKIE}={}", format!("{count:0>42}A"));
+                if let Some(addr) = world.addr(site) {
+                    let asked = visit(addr, "/get:n", Some(&made_up));
+                    let _ = tokio::time::timeout(Duration::from_millis(3), asked).await;
+                }
+                rest(5).await;
+            }
         }
         other => panic!("{other:?} is nothing for an instance"),
     }

@@ -39,6 +39,14 @@ pub enum Deed {
     Delay(&'static str),
     /// Killed, and started again.
     Kill,
+    /// The database is far away: each statement is late.
+    Slow,
+    /// Its connections end, and those that come find a server that only reads.
+    Failover,
+    /// The wall clock of an instance is so many minutes beside the time for a while.
+    ClockStep(i64),
+    /// Strangers and their hang-ups, one after the other.
+    HangUps,
 }
 
 const REDIS: &[Deed] = &[
@@ -78,11 +86,20 @@ const TO_DATABASE: &[Deed] = &[
     Deed::CutEvery(9),
     Deed::CutEvery(4),
     Deed::Delay("trs_"),
+    Deed::Slow,
+    Deed::Slow,
 ];
 
 const AWAY: &[Deed] = &[Deed::Refuse, Deed::Reset, Deed::BlackHole];
-const POSTGRES: &[Deed] = &[Deed::Kill, Deed::Hang];
-const INSTANCE: &[Deed] = &[Deed::Kill, Deed::Kill, Deed::Hang];
+const POSTGRES: &[Deed] = &[Deed::Kill, Deed::Hang, Deed::Failover];
+const INSTANCE: &[Deed] = &[
+    Deed::Kill,
+    Deed::Kill,
+    Deed::Hang,
+    Deed::ClockStep(120),
+    Deed::ClockStep(-120),
+    Deed::HangUps,
+];
 
 /// Two lanes of faults, one after the other in each, never two at the same place at a time.
 pub fn plan(seed: u64, length: u64) -> Vec<Step> {
