@@ -119,6 +119,7 @@ impl Compared {
     }
 
     /// Whether any store's clock was ever seen.
+    #[cfg(any(feature = "_database", test))]
     pub(crate) fn is_unknown(&self) -> bool {
         [Whose::Redis, Whose::Database].iter().all(|whose| self.ahead(*whose).is_none())
     }

@@ -53,7 +53,7 @@ impl Clock {
     }
 
     /// Whether it is this process' own, and not one that is moved by hand.
-    #[cfg(feature = "redis")]
+    #[cfg(all(feature = "redis", feature = "_database"))]
     pub(crate) const fn is_real(&self) -> bool {
         !matches!(self.0, Source::Manual(_))
     }

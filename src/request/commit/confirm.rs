@@ -20,6 +20,7 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_
 
 /// A write, brought to a known end.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "lives for a moment")]
 pub(crate) enum Settled {
     Saved,
     Conflict(Record),

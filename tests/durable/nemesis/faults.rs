@@ -179,7 +179,7 @@ async fn instance(world: &Arc<World>, step: &Step, site: Site) {
             let (start, mut count) = (Instant::now(), 0_u64);
             while start.elapsed() < Duration::from_millis(step.lasts) {
                 count += 1;
-                let made_up = format!("{COOKIE}={}", format!("{count:0>42}A"));
+                let made_up = format!("{COOKIE}={count:0>42}A");
                 if let Some(addr) = world.addr(site) {
                     let asked = visit(addr, "/get:n", Some(&made_up));
                     let _ = tokio::time::timeout(Duration::from_millis(3), asked).await;
