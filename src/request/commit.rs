@@ -7,11 +7,15 @@ use tracing::{Instrument as _, field::display};
 
 use crate::{
     error::{Causes, Error},
-    request::{RequestSession, state::CookieChange},
+    request::{
+        RequestSession,
+        state::{CookieChange, Held},
+    },
     session::{
         changes::{Changes, plan::Plan},
         record::Record,
         token::SessionId,
+        write_id::WriteId,
     },
     sync::keyed_lock::KeyedGuard,
     telemetry::event::Event,
@@ -157,9 +161,7 @@ impl RequestSession {
                 let state = self.state();
                 (state.held.clone(), state.has_moved())
             };
-            let now = backend.clock.now();
-            let base = held.as_ref().map(|held| &*held.record);
-            let changes = changes(base)?;
+            let changes = changes(held.as_ref().map(|held| &*held.record))?;
             if moved && !changes.signs_in() {
                 self.drop_after_move(held.as_ref());
                 return Ok(Applied::Moved);
@@ -170,17 +172,7 @@ impl RequestSession {
                 self.find_again(before).await?;
                 continue;
             }
-            let over = base.is_some_and(|base| base.deadlines.is_over(now));
-            let plan = if over { Plan::Nothing } else { self.plan(&changes, base, now, mark)? };
-            let idle = matches!(plan, Plan::Nothing | Plan::Touch(_));
-            let settled = match &held {
-                // Over as this request knows it, though another may have kept it alive; or nothing
-                // to do by an old copy, which is no answer of the store's.
-                Some(old) if over || (idle && !mem::replace(&mut fresh, true)) => {
-                    self.look_again(old.id).await?
-                }
-                held => self.carry_out(plan, held.as_ref(), changes.epoch()).await?,
-            };
+            let settled = self.apply_to(held.as_ref(), &changes, mark, &mut fresh).await?;
             match (settled, held) {
                 (Settled::Saved, _) => return Ok(Applied::Done),
                 (Settled::Taken, _) => return Err(Error::unavailable("no new id is accepted")),
@@ -198,6 +190,28 @@ impl RequestSession {
             }
         }
         Ok(if self.state().has_moved() { Applied::Moved } else { Applied::Gone })
+    }
+
+    /// One attempt, at the record as this request knows it.
+    async fn apply_to(
+        &self,
+        held: Option<&Held>,
+        changes: &Changes,
+        mark: WriteId,
+        fresh: &mut bool,
+    ) -> Result<Settled, Error> {
+        let (now, base) = (self.backend.clock.now(), held.map(|held| &*held.record));
+        let over = base.is_some_and(|base| base.deadlines.is_over(now));
+        let plan = if over { Plan::Nothing } else { self.plan(changes, base, now, mark)? };
+        let idle = matches!(plan, Plan::Nothing | Plan::Touch(_));
+        match held {
+            // Over as this request knows it, though another may have kept it alive; or nothing to
+            // do by an old copy, which is no answer of the store's.
+            Some(old) if over || (idle && !mem::replace(fresh, true)) => {
+                self.look_again(old.id).await
+            }
+            held => self.carry_out(plan, held, changes.epoch()).await,
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `state` | what the request knows of its session, and has done to it |
 //! | `savepoint` | what was buffered before an attempt that may fail |
 //! | `header_lines` | the header lines that may hold a token |
+//! | `found` | what the store has for a token, and what a session was before it moved |
 //! | `load` | which of the store's answers is the session |
 //! | `commit` | apply, rebase on conflict, confirm |
 //! | `detached_commit` | a commit that outlives its request |
@@ -24,6 +25,7 @@ pub(crate) mod commit;
 mod cookie_echo;
 pub(crate) mod detached_commit;
 pub(crate) mod end;
+mod found;
 mod header_lines;
 mod load;
 mod request_session;

@@ -21,8 +21,8 @@ use crate::{
     request::{
         client::{ClientHead, DeviceConfig},
         cookie_echo::PlainClient,
+        found::Found,
         header_lines::HeaderLines,
-        load::Found,
         shared::Backend,
         state::{AtomicStage, Held, Stage, State},
     },

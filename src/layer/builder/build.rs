@@ -36,20 +36,12 @@ impl Builder {
         if self.budget < Duration::from_millis(1) || self.budget > MINUTE {
             return Err(ConfigError::new("budget", "is not between 1 ms and 1 minute"));
         }
-        if !(256..=16 * 1024 * 1024).contains(&self.max_record_size) {
-            return Err(ConfigError::new("max record size", "is not between 256 bytes and 16 MiB"));
-        }
-        if !(1..=1_000_000).contains(&self.max_values) {
-            return Err(ConfigError::new("max values", "is not between 1 and 1,000,000"));
-        }
+        self.check_bounds()?;
         let limit = self.sessions_per_user.map(NonZeroU32::new);
         if limit == Some(None) {
             return Err(ConfigError::new("sessions per user", "is 0: nobody could sign in"));
         }
         check_csrf_lifetime(self.csrf_lifetime)?;
-        if self.renewal_grace > MOVED_KEPT {
-            return Err(ConfigError::new("renewal grace", "is above 1 minute"));
-        }
         let kind = self.session_kind.as_deref().unwrap_or_else(|| self.transport.name());
         let tokens = TokenKind::named(kind);
         let policy = Policy {
@@ -72,6 +64,21 @@ impl Builder {
             seal: self.seal,
         };
         Ok(RedisSessionLayer::new(Backend::new(self.store, rules)))
+    }
+}
+
+impl Builder {
+    fn check_bounds(&self) -> Result<(), ConfigError> {
+        if !(256..=16 * 1024 * 1024).contains(&self.max_record_size) {
+            return Err(ConfigError::new("max record size", "is not between 256 bytes and 16 MiB"));
+        }
+        if !(1..=1_000_000).contains(&self.max_values) {
+            return Err(ConfigError::new("max values", "is not between 1 and 1,000,000"));
+        }
+        if self.renewal_grace > MOVED_KEPT {
+            return Err(ConfigError::new("renewal grace", "is above 1 minute"));
+        }
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     request::{
         RequestSession,
         commit::confirm::Settled,
-        load::Found,
+        found::Found,
         state::{CookieChange, Held, Presence, Stage},
     },
     session::{

@@ -171,11 +171,7 @@ pub(super) fn decode_head(version: u64, bytes: &mut Bytes) -> Result<Record, Err
     let mut writer = [0; 16];
     bytes.copy_to_slice(&mut writer);
     let authenticated = time(bytes.get_u64());
-    let remembered = match bytes.get_u8() {
-        0 => false,
-        REMEMBERED => true,
-        _ => return Err(unsupported()),
-    };
+    let remembered = flags(bytes.get_u8())?;
     let deadlines = Deadlines { idle, idle_deadline, absolute_deadline, remembered };
     let user = text(bytes)?;
     let device = Device::stored(text(bytes)?, text(bytes)?, text(bytes)?);
@@ -193,6 +189,15 @@ pub(super) fn decode_head(version: u64, bytes: &mut Bytes) -> Result<Record, Err
         sealed: None,
         moved: None,
     })
+}
+
+/// Whether the cookie outlives the browser's end.
+fn flags(byte: u8) -> Result<bool, Error> {
+    match byte {
+        0 => Ok(false),
+        REMEMBERED => Ok(true),
+        _ => Err(unsupported()),
+    }
 }
 
 pub(super) fn decode_content(record: &mut Record, mut bytes: Bytes) -> Result<(), Error> {

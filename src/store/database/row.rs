@@ -81,6 +81,18 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// Those of a session that is alive.
+    #[cfg(feature = "postgres")]
+    pub(super) fn living(
+        version: i64,
+        last_activity: i64,
+        idle_deadline: i64,
+        body: Vec<u8>,
+    ) -> Self {
+        let (alive, replaces, moved_to, moved_at) = (true, None, None, None);
+        Self { version, alive, last_activity, idle_deadline, replaces, body, moved_to, moved_at }
+    }
+
     pub(super) fn row(self) -> Result<Row, Error> {
         let replaces = self.replaces.map(|id| id.parse().map_err(|_| corrupt())).transpose()?;
         let moved_to = self.moved_to.map(|id| id.parse().map_err(|_| corrupt())).transpose()?;

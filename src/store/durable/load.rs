@@ -8,8 +8,8 @@ use crate::{
     error::{Error, ErrorKind},
     session::{page::SessionCursor, record::Record, token::SessionId},
     store::{
-        database::Row,
-        durable::engine::Engine,
+        database::{Epoch, Row},
+        durable::{engine::Engine, journal::Order},
         redis::copies::{Fault, Found, Lease, Link},
     },
 };
@@ -98,6 +98,15 @@ impl Engine {
         let told = self.within_redis(link.fill_absent(generation, id, lease, ABSENT_KEPT)).await;
         if !matches!(told, Ok(true)) {
             self.shows_as_ended(id);
+        }
+    }
+
+    /// Takes back what was written down of an id that has been created since.
+    pub(super) async fn there_is_something(&self, id: &SessionId, epoch: Option<&Epoch>) {
+        let noted = self.fresh_ids.was_noted(id);
+        if noted && !self.push(id, &Order::Kill, epoch).await {
+            // Redis may say for a while yet that there is nothing.
+            self.authority.trust().set_aside(*id, self.now());
         }
     }
 

@@ -229,12 +229,8 @@ impl Engine {
         if let Some(epoch) = &epoch {
             self.authority.trust().adopt(epoch, at);
         }
-        if let (Some((id, _)), Written::Done { .. }) = (fresh, &written)
-            && self.fresh_ids.was_noted(&id)
-            && !self.push(&id, &Order::Kill, epoch.as_ref()).await
-        {
-            // Redis may say for a while yet that there is nothing.
-            self.authority.trust().set_aside(id, at);
+        if let (Some((id, _)), Written::Done { .. }) = (fresh, &written) {
+            self.there_is_something(&id, epoch.as_ref()).await;
         }
         self.pass("after-commit").await;
         Ok(Done { written, epoch, at })

@@ -92,7 +92,7 @@ impl State {
     pub(super) fn delete(&mut self, id: &SessionId, now: Timestamp) -> bool {
         let mut id = *id;
         for _ in 0..HOPS_MAX {
-            match self.moved.remove(&id).and_then(|record| record.moved) {
+            match self.moved.get(&id).and_then(|record| record.moved.as_deref()) {
                 Some(moved) if moved.is_within(MOVED_KEPT, now) => id = moved.to,
                 _ => break,
             }

@@ -516,7 +516,6 @@ impl<'a> Request<'a> {
         // Of one that has moved the session is meant, under whatever number.
         let mut ends = ends;
         while let Some(heir) = ends.and_then(|number| self.world.heir(number)) {
-            self.world.moved.remove(&ends.unwrap());
             ends = Some(heir);
         }
         self.moved = false;

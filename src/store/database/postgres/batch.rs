@@ -128,17 +128,8 @@ pub(super) fn outcomes(
             1 => {
                 let last_activity = last_activity.unwrap_or_default();
                 let idle_deadline = idle_deadline.unwrap_or_default();
-                let (body, alive) = (body.unwrap_or_default(), true);
-                let columns = Columns {
-                    version,
-                    alive,
-                    last_activity,
-                    idle_deadline,
-                    replaces: None,
-                    body,
-                    moved_to: None,
-                    moved_at: None,
-                };
+                let body = body.unwrap_or_default();
+                let columns = Columns::living(version, last_activity, idle_deadline, body);
                 Ok(Written::Conflict(columns.row()?.record))
             }
             3 => Ok(Written::Taken),

@@ -73,7 +73,8 @@ impl Postgres {
         limit: i64,
     ) -> Result<Vec<(SessionId, Result<Columns, Error>)>, Error> {
         let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, \
-            s.replaces, substr(s.body, 1, $1) FROM trs_sessions s WHERE s.user_id = $2 AND s.alive \
+            s.replaces, substr(s.body, 1, $1), s.moved_to, s.moved_at FROM trs_sessions s \
+            WHERE s.user_id = $2 AND s.alive \
             AND s.created <= $3 AND (s.created < $3 OR s.id COLLATE \"C\" > $4) \
             AND NOT EXISTS (SELECT 1 FROM trs_sessions heir \
                 WHERE heir.user_id = s.user_id AND heir.alive AND heir.replaces = s.id) \

@@ -14,8 +14,6 @@ for _ = 1, ARGV[5] == '' and tonumber(ARGV[7]) or 0 do
   if type(value) ~= 'string' or string.sub(value, 1, 1) ~= 'M' then
     break
   end
-  redis.call('DEL', key)
-  redis.pcall('SET', key, 'T', 'PX', ARGV[1])
   id = string.sub(value, 18, 60)
   key = ARGV[6] .. id
   value = redis.pcall('GETRANGE', key, 0, place + 1025)
