@@ -157,10 +157,7 @@ impl RequestSession {
         let (backend, mark) = (&*self.backend, self.backend.write_ids.draw()?);
         let mut asked = false;
         while !self.state().told_to_end() {
-            let (held, moved) = {
-                let state = self.state();
-                (state.held.clone(), state.has_moved())
-            };
+            let (held, moved) = self.held_or_moved();
             let changes = changes(held.as_ref().map(|held| &*held.record))?;
             if moved && !changes.signs_in() {
                 self.drop_after_move(held.as_ref());
@@ -190,6 +187,12 @@ impl RequestSession {
             }
         }
         Ok(if self.state().has_moved() { Applied::Moved } else { Applied::Gone })
+    }
+
+    /// The record, and whether the session has moved away from it.
+    fn held_or_moved(&self) -> (Option<Held>, bool) {
+        let state = self.state();
+        (state.held.clone(), state.has_moved())
     }
 
     /// One attempt, at the record as this request knows it.

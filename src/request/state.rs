@@ -34,7 +34,8 @@ pub(crate) struct State {
     pub(crate) visitor: Visitor,
     /// Sessions that were told to end and of which the store has not confirmed it.
     pub(crate) ending: Vec<SessionId>,
-    /// Those of them that were there: loaded, or perhaps ended by an attempt that was not confirmed.
+    /// Those of them that were there: loaded, or perhaps ended by an attempt that was not
+    /// confirmed.
     pub(crate) ending_known: Vec<SessionId>,
     /// Other sessions that the cookies of this request open, or might: a sign-in ends them.
     pub(crate) twins: Vec<SessionId>,

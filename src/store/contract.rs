@@ -52,8 +52,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 ///   idle deadline if activity may have reached it late: the layer asks its own clock.
 pub trait Store: Send + Sync + 'static {
     /// The record under `id`, or `None` if there is none: one round trip. Of a session that has
-    /// moved to another id within the last minute, and there alone a record that opens nothing,
-    /// what it was before: [`Record::moved_to`] says where it is.
+    /// moved within the last minute what it was: [`Record::moved_to`] says where it is.
     ///
     /// # Errors
     ///
@@ -105,11 +104,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Moves a session to a new id: stores `record` under `new`, if `old` has the version
     /// `expected` and nothing is under `new`. The layer tells the client the new id then, and calls
-    /// [`finish_renew`](Self::finish_renew), which ends `old`: what is there stays for a minute, as
-    /// [moved](Record::moved) to `new`.
-    ///
-    /// A store that can do both at once ends `old` here. Either way nobody sees both: `old` has
-    /// ended before `new` is loaded for the first time.
+    /// [`finish_renew`](Self::finish_renew), which ends `old` as [moved](Record::moved). A store
+    /// that can do both at once ends `old` here. Either way `old` has ended before `new` is loaded.
     ///
     /// # Errors
     ///
@@ -124,9 +120,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// The second step: ends `old`, if it still has the version `expected`, as moved to `new`.
     /// `Conflict` if it has another, and `Gone` if somebody else ended it: then `new` is removed
-    /// instead. A store with
-    /// two steps takes this one itself when `new` is loaded before it was, at whatever version. The
-    /// default does nothing, for stores that renew in one step.
+    /// instead. A store with two steps takes this one itself when `new` is loaded before it was, at
+    /// whatever version. The default does nothing, for stores that renew in one step.
     ///
     /// # Errors
     ///
@@ -154,9 +149,8 @@ pub trait Store: Send + Sync + 'static {
         activity: Activity,
     ) -> StoreFuture<'a, bool>;
 
-    /// Removes whatever is under `id`, readable or not; of a session that has moved within the last
-    /// minute, whatever is under the id that it has now. Answers whether there was anything;
-    /// removing nothing is a success.
+    /// Removes whatever is under `id`, readable or not; of a session that has moved, whatever is
+    /// under the id that it has now. Answers whether there was anything; nothing is a success.
     ///
     /// # Errors
     ///

@@ -171,8 +171,8 @@ impl DatabaseStore {
         Ok(written?.written)
     }
 
-    /// The record of a row that is alive, or has moved. A renewal that was not finished is finished first: the
-    /// old id ends before the new one is used.
+    /// The record of a row that is alive, or has moved. A renewal that was not finished is
+    /// finished first: the old id ends before the new one is used.
     async fn settle(&self, id: &SessionId, row: Row) -> Result<Option<Record>, Error> {
         let Some(old) = row.replaces.filter(|_| row.alive) else {
             return Ok(Some(row.into_record()));

@@ -1,13 +1,10 @@
 //! Redis in front of a database: the database is the truth, Redis a copy of it that can prove when
 //! it may be believed.
 //!
-//! Four ideas carry it. A **journal** row stands in the database for every change that Redis may
-//! have missed. Only the holder of a **lease** may create a copy, so nothing that is late can bring
-//! a session back. A **generation** in every key is bound to one life of one Redis process, so a
-//! Redis that came back with other data is not believed. And an instance that could not ask the
-//! database for a while **stops believing** Redis.
-//!
-//! Specified in `docs/protocol.md`.
+//! A **journal** row stands in the database for every change that Redis may have missed. Only the
+//! holder of a **lease** may create a copy, so nothing late brings a session back. A **generation**
+//! in every key is bound to one life of one Redis process. An instance that could not ask the
+//! database for a while **stops believing** Redis. Specified in `docs/protocol.md`.
 //!
 //! | file | holds |
 //! |---|---|

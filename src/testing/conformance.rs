@@ -71,8 +71,8 @@ const TOUCH: &str = "`touch` writes activity down without a new version, never a
 const BY_USER: &str = "after `revoke_all` no session of that user is alive, and a login leaves no \
     more than it allows";
 const LISTED: &str = "`sessions_of` tells of every session of that user, and of nobody else's";
-const DELETE: &str = "`delete` removes whatever is there, and answers whether anything was; removing \
-    nothing is a success";
+const DELETE: &str = "`delete` removes whatever is there, and answers whether anything was; \
+    removing nothing is a success";
 
 /// The contract of [`Store`], sentence by sentence, against `store`.
 ///

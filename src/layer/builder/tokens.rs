@@ -6,13 +6,13 @@ use crate::layer::builder::Builder;
 
 impl Builder {
     /// For how long after a renewal or a sign-in a request with the old token still reads what the
-    /// session was before: requests that the client sent before it knew the new token. Default 10 s,
-    /// at most a minute; zero for not at all.
+    /// session was before: requests that the client sent before it knew the new token. Default
+    /// 10 s, at most a minute; zero for not at all.
     ///
     /// Such a request sees the user and the values of before the move, never what came since, and
     /// nothing once the session has ended. What it writes is dropped, and its answer changes no
-    /// cookie; a sign-in in it begins a session of its own with those values. Whoever has stolen the
-    /// old token reads as long.
+    /// cookie; a sign-in in it begins a session of its own with those values. Whoever has stolen
+    /// the old token reads as long.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -25,10 +25,10 @@ impl Builder {
         self
     }
 
-    /// The kind of sessions that this layer's tokens open. Of two layers on one store with different
-    /// kinds neither opens the other's sessions, whatever cookie their token came in. Defaults to the
-    /// name of the cookie or header: give it to keep sessions through a change of that name, or to
-    /// open the same ones by a cookie and by a header.
+    /// The kind of sessions that this layer's tokens open. Of two layers on one store with
+    /// different kinds neither opens the other's sessions, whatever cookie their token came in.
+    /// Defaults to the name of the cookie or header: give it to keep sessions through a change of
+    /// that name, or to open the same ones by a cookie and by a header.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

@@ -189,7 +189,8 @@ async fn kill_one(
 ) -> Result<Option<(u64, Option<String>)>, sqlx::Error> {
     let query = "UPDATE trs_sessions \
         SET alive = 0, version = version + 1, ends = ?1, moved_to = ?4, \
-            moved_at = CASE WHEN ?4 IS NULL THEN NULL ELSE ?5 END, body = CASE WHEN ?4 IS NULL THEN x'' ELSE body END \
+            moved_at = CASE WHEN ?4 IS NULL THEN NULL ELSE ?5 END, \
+            body = CASE WHEN ?4 IS NULL THEN x'' ELSE body END \
         WHERE id = ?2 AND alive AND (?3 IS NULL OR version = ?3) RETURNING version, replaces";
     let query = sqlx::query(query)
         .bind(times.now)
