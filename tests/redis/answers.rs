@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::SystemTime,
 };
 
 use test_support::{Resp, Wire as _, patient};
@@ -84,9 +85,11 @@ async fn serve(mut client: TcpStream, number: u64, shared: Arc<Shared>) {
         while let Some(request) = Resp.request(&mut bytes) {
             let _ = shared.count(&request.name);
             let said = shared.said.lock().unwrap().get(request.name.as_str()).cloned();
+            let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+            let time = format!("*2\r\n$10\r\n{now}\r\n$1\r\n0\r\n");
             let usual = || {
                 match request.name.as_str() {
-                    "TIME" => "*2\r\n$10\r\n2000000000\r\n$1\r\n0\r\n",
+                    "TIME" => &*time,
                     "GET" => "$-1\r\n",
                     "EVALSHA" | "EVAL" => ":1\r\n",
                     "SCRIPT" => "$2\r\nok\r\n",

@@ -1,7 +1,8 @@
 //! Connections belong to the store, and to no request or runtime that asked for them.
 //!
-//! To see these fail: do not give the place of an attempt back that was dropped; let a connection be
-//! ready that nobody got; wait for an idle connection as long as for any.
+//! To see these fail: keep the pool of bb8 when an attempt was dropped, when none has begun after a
+//! while, when none ended in time; let a connection be ready that nobody got; wait for an idle
+//! connection as long as for any.
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,6 +41,34 @@ async fn a_runtime_that_ends_while_it_connects_takes_no_place_with_it() {
         assert!(first.unwrap().is_none() && second.unwrap().is_none());
         assert!(store.status().is_ready());
         assert!(store.load(&id()).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_runtime_that_nobody_drives_while_it_connects_is_waited_for_once() {
+    let redis = RedisServer::start().await;
+    for yields in 0..4 {
+        let short = Duration::from_millis(200);
+        let config = patient(&redis.url()).connect_timeout(short).pool_size(1);
+        let store = Arc::new(RedisStore::new(config).unwrap());
+        let for_other = Arc::clone(&store);
+        let stopped = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.unwrap();
+            runtime.block_on(async move {
+                drop(tokio::spawn(async move { for_other.load(&id()).await }));
+                for _ in 0..yields {
+                    tokio::task::yield_now().await;
+                }
+            });
+            runtime
+        });
+        let stopped = stopped.await.unwrap();
+        let _ = bounded("the first one", store.load(&id())).await;
+        assert!(store.load(&id()).await.unwrap().is_none(), "{yields}");
+        assert!(store.status().is_ready(), "{yields}");
+        stopped.shutdown_background();
+        assert!(store.load(&id()).await.unwrap().is_none(), "{yields}");
     }
 }
 

@@ -44,7 +44,7 @@ const PURE: &[&str] = &[
 
 /// Crates that only some rooms may name.
 const RESERVED: &[(&[&str], &[&str])] = &[
-    (&["redis"], &["store/redis.rs", "store/redis/"]),
+    (&["redis", "bb8", "bb8_redis"], &["store/redis.rs", "store/redis/"]),
     (&["sqlx"], &["store/database.rs", "store/database/"]),
     (&["cookie"], &["transport/"]),
     (

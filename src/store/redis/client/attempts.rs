@@ -30,7 +30,7 @@ impl Attempts {
         self.0.subscribe()
     }
 
-    /// One ended, well or by the end of the runtime that it ran on: whoever waits has to look.
+    /// Those under way are of no use any more: whoever waits has to ask for another one.
     pub(in crate::store::redis) fn ended(&self) {
         self.0.send_modify(|_| {});
     }

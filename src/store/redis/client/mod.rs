@@ -6,6 +6,7 @@
 //! | `address` | the address as an URL |
 //! | `limits` | how many connections, how long to wait |
 //! | `pool` | `Connections`: the few there are, and how they come |
+//! | `places` | what bb8 holds for it; other places where it has lost some |
 //! | `sending` | read and write over them, once more where that is safe |
 //! | `attempts` | what became of attempts to connect |
 //! | `connection` | one connection, shared by many requests |
@@ -34,6 +35,7 @@ pub(crate) mod greet;
 pub(crate) mod health;
 pub(crate) mod incarnation;
 mod limits;
+mod places;
 pub(crate) mod pool;
 pub(crate) mod script;
 mod sending;

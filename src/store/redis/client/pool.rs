@@ -2,45 +2,62 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    future::{Future as _, poll_fn},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
+    task::Poll,
     time::{Duration, Instant},
 };
+
+use tokio::sync::watch;
 
 use crate::{
     clock::compared::{Compared, Whose},
     error::{ConfigError, Error},
     store::redis::client::{
-        attempts::Attempts, config::RedisConfig, connection::Connection, connector::Connector,
-        greet::Greeter, script::Script,
+        attempts::{Attempts, Ended},
+        config::RedisConfig,
+        connection::Connection,
+        connector::Connector,
+        greet::Greeter,
+        places::{Alive, Keeper, Places},
+        script::Script,
     },
     telemetry::status::StoreStatus,
 };
 
-/// Commands that one connection may have under way before another one is opened.
-const SHARE: usize = 256;
 /// How long requests may wait for a connection before the store tells that it is not ready.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// How long an attempt to connect may take to begin.
+const BEGIN_MAX: Duration = Duration::from_millis(20);
 
-/// The pool. All requests send over the few connections there are; nobody owns one.
+/// The pool. A connection is taken, cloned and given back at once, so that all requests send over
+/// the few there are.
 #[derive(Clone)]
-pub(in crate::store::redis) struct Connections(Arc<Pool>);
+pub(in crate::store::redis) struct Connections(Arc<Shared>);
 
-struct Pool {
-    connector: Connector,
-    slots: Mutex<Slots>,
+struct Shared {
+    connector: Arc<Connector>,
+    /// Replaced when bb8 has lost places.
+    places: RwLock<Arc<Places>>,
+    open: Mutex<Open>,
+    waits: Mutex<Waits>,
     attempts: Attempts,
+    this: Weak<Self>,
 }
 
 #[derive(Default)]
-struct Slots {
-    open: Vec<Connection>,
+struct Open {
+    connections: Vec<Connection>,
     /// Whether one was ever opened.
     opened: bool,
-    /// Attempts under way; each is a task of its own, so that it outlives the request that asked.
-    connecting: usize,
+}
+
+#[derive(Default)]
+struct Waits {
     waiting: usize,
     /// Since when somebody waits, or somebody waited for an attempt that is still under way.
-    wanted_since: Option<Instant>,
+    since: Option<Instant>,
 }
 
 impl Connections {
@@ -52,15 +69,19 @@ impl Connections {
         greeter: Option<Arc<dyn Greeter>>,
         compared: Compared,
     ) -> Result<Self, ConfigError> {
-        let connector = Connector::new(config, scripts, greeter, compared)?;
-        let (slots, attempts) = Default::default();
-        Ok(Self(Arc::new(Pool { connector, slots, attempts })))
+        let connector = Arc::new(Connector::new(config, scripts, greeter, compared)?);
+        Ok(Self(Arc::new_cyclic(|this: &Weak<Shared>| {
+            let keeper: Weak<dyn Keeper> = Weak::<Shared>::clone(this);
+            let places = RwLock::new(Arc::new(Places::new(&connector, &keeper)));
+            let (open, waits, attempts) = Default::default();
+            Shared { connector, places, open, waits, attempts, this: Weak::clone(this) }
+        })))
     }
 
     /// A connection to send over; waits only if there is none, until one is made or an attempt to
     /// make one fails.
     pub(in crate::store::redis) async fn get(&self) -> Result<Connection, Error> {
-        if let Some(connection) = self.0.any() {
+        if let Some(connection) = self.0.places().any() {
             return Ok(connection);
         }
         let limit = self.0.connector.limits.connect_timeout.saturating_mul(2);
@@ -68,6 +89,8 @@ impl Connections {
         connected.unwrap_or_else(|_| {
             let error = Error::unavailable("no redis connection in time");
             self.0.attempts.failed(error.clone());
+            // The attempt would have failed by now, if the runtime that it is on ran.
+            self.0.replace(|places| places.are_awaited() && places.are_empty());
             Err(error)
         })
     }
@@ -77,16 +100,17 @@ impl Connections {
         let seen = attempts.borrow_and_update().failures;
         let _waiting = Waiting::new(&self.0);
         loop {
-            if let Some(connection) = self.0.any() {
-                return Ok(connection);
-            }
-            // One that was under way may have ended with its runtime: then there is another.
-            self.0.connect();
-            let gone = attempts.changed().await.is_err();
-            let ended = attempts.borrow_and_update();
-            if gone || ended.failures > seen {
-                let cause = ended.last_cause.clone();
-                return Err(cause.unwrap_or_else(|| Error::unavailable("no redis connection")));
+            let places = self.0.places();
+            let mut given = pin!(places.pool.get());
+            let mut in_vain = pin!(self.0.in_vain(&places, &mut attempts, seen));
+            let first = poll_fn(|context| match given.as_mut().poll(context) {
+                Poll::Ready(given) => Poll::Ready(Ok(given)),
+                Poll::Pending => in_vain.as_mut().poll(context).map(Err),
+            });
+            match first.await {
+                Ok(Ok(connection)) => return Ok(connection.clone()),
+                Err(Some(cause)) => return Err(cause),
+                Ok(Err(_)) | Err(None) => {}
             }
         }
     }
@@ -112,18 +136,14 @@ impl Connections {
     /// Those that are open.
     #[cfg(feature = "_database")]
     pub(in crate::store::redis) fn open(&self) -> Vec<Connection> {
-        let slots = self.0.slots();
-        slots.open.iter().filter(|connection| !connection.is_broken()).cloned().collect()
+        self.0.open().connections.clone()
     }
 
     /// How many are open, and why the last attempt to open one failed.
     pub(in crate::store::redis) fn status(&self) -> StoreStatus {
         let now = Instant::now();
         let (away, last_cause) = self.0.attempts.last(now);
-        let (connections, late) = {
-            let slots = self.0.slots();
-            (slots.alive(), slots.is_late(now))
-        };
+        let (connections, late) = (self.0.alive(), self.0.waits().are_late(now));
         StoreStatus {
             answers: connections > 0 || !(away || late),
             last_cause,
@@ -136,127 +156,144 @@ impl Connections {
     /// How many are open, and the most there may be.
     #[cfg(feature = "_database")]
     pub(in crate::store::redis) fn size(&self) -> (u32, u32) {
-        (self.0.slots().alive(), self.0.connector.limits.pool_size)
+        (self.0.alive(), self.0.connector.limits.pool_size)
     }
 }
 
-impl Pool {
-    fn slots(&self) -> MutexGuard<'_, Slots> {
+impl Shared {
+    fn places(&self) -> Arc<Places> {
+        Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Those that are open.
+    fn open(&self) -> MutexGuard<'_, Open> {
         // Nothing that can panic runs under this lock.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.connections.retain(|connection| !connection.is_broken());
+        open
     }
 
-    fn most(&self) -> usize {
-        usize::try_from(self.connector.limits.pool_size).unwrap_or(usize::MAX)
-    }
-
-    /// The first one, so that requests which wake together share one write and one read; another
-    /// one while that has much to do.
-    fn any(self: &Arc<Self>) -> Option<Connection> {
-        let mut slots = self.slots();
-        slots.open.retain(|connection| self.connector.is_good(connection));
-        let load = |connection: &&Connection| connection.health.in_flight() / SHARE;
-        let found = slots.open.iter().min_by_key(load).cloned()?;
-        slots.settle();
-        let is_crowded = load(&&found) > 0 && slots.connecting == 0;
-        if is_crowded && slots.open.len() < self.most() {
-            slots.connecting += 1;
-            drop(slots);
-            self.start(1);
-        }
-        Some(found)
-    }
-
-    /// Has as many attempts under way as there are requests waiting, and places for them.
-    fn connect(self: &Arc<Self>) {
-        let mut slots = self.slots();
-        let places = self.most().saturating_sub(slots.open.len());
-        let missing = slots.waiting.min(places).saturating_sub(slots.connecting);
-        slots.connecting += missing;
-        drop(slots);
-        self.start(missing);
-    }
-
-    fn opened(&self, connection: Connection) {
-        let mut slots = self.slots();
-        let lost = slots.open.iter().all(Connection::is_broken);
-        if std::mem::replace(&mut slots.opened, true) && lost {
-            self.connector.reconnected();
-        }
-        slots.open.push(connection);
-    }
-
-    /// Without the lock: a runtime that ends drops what is started on it at once.
-    fn start(self: &Arc<Self>, attempts: usize) {
-        for _ in 0..attempts {
-            let attempt = Attempt(Arc::clone(self));
-            let Ok(runtime) = tokio::runtime::Handle::try_current() else { continue };
-            // Cancellation safety: dropped with its runtime, the attempt gives its place back.
-            drop(runtime.spawn(async move {
-                match attempt.0.connector.connect().await {
-                    Ok(connection) => attempt.0.opened(connection),
-                    Err(error) => attempt.0.attempts.failed(error),
-                }
-            }));
-        }
-    }
-}
-
-impl Slots {
     fn alive(&self) -> u32 {
-        let alive = self.open.iter().filter(|connection| !connection.is_broken()).count();
-        u32::try_from(alive).unwrap_or(u32::MAX)
+        u32::try_from(self.open().connections.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether somebody waits for what does not come.
-    fn is_late(&self, now: Instant) -> bool {
-        self.wanted_since.is_some_and(|since| now.saturating_duration_since(since) > PATIENCE)
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn settle(&mut self) {
-        if self.waiting == 0 && self.connecting == 0 {
-            self.wanted_since = None;
+    /// Ends once it is of no use to wait for a connection from `places`: with the cause if an
+    /// attempt has failed after the first `seen` ones, with none if others are asked by now.
+    async fn in_vain(
+        &self,
+        places: &Arc<Places>,
+        attempts: &mut watch::Receiver<Ended>,
+        seen: u64,
+    ) -> Option<Error> {
+        loop {
+            let changed = tokio::time::timeout(BEGIN_MAX, attempts.changed()).await;
+            let ended = attempts.borrow_and_update();
+            if ended.failures > seen {
+                let cause = ended.last_cause.clone();
+                return Some(cause.unwrap_or_else(|| Error::unavailable("no redis connection")));
+            }
+            drop(ended);
+            if changed.is_err() && places.are_lost() {
+                self.replace(|current| std::ptr::eq(current, &**places));
+            }
+            if !Arc::ptr_eq(&self.places(), places) {
+                return None;
+            }
+        }
+    }
+
+    /// Other places for the same connections, if those that there are now have to go.
+    fn replace(&self, have_to_go: impl FnOnce(&Places) -> bool) {
+        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+        if !have_to_go(&places) {
+            return;
+        }
+        let keeper: Weak<dyn Keeper> = Weak::<Self>::clone(&self.this);
+        let others = Arc::new(Places::new(&self.connector, &keeper));
+        for connection in &self.open().connections {
+            // There are not more than before.
+            let _ = others.pool.add(connection.clone());
+        }
+        let gone = std::mem::replace(&mut *places, others);
+        drop(places);
+        drop(gone);
+        self.attempts.ended();
+    }
+
+    /// Forgets that somebody waited, if nothing is under way any more.
+    fn settle(&self) {
+        let awaited = self.places().are_awaited();
+        let mut waits = self.waits();
+        if waits.waiting == 0 && !awaited {
+            waits.since = None;
         }
     }
 }
 
-/// An attempt to connect.
-struct Attempt(Arc<Pool>);
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
+impl Keeper for Shared {
+    fn opened(&self, connection: &Connection, of: &Alive) {
         {
-            let mut slots = self.0.slots();
-            slots.connecting -= 1;
-            slots.settle();
+            let mut open = self.open();
+            let lost = open.connections.is_empty();
+            if std::mem::replace(&mut open.opened, true) && lost {
+                // Before anybody can use this one.
+                self.connector.reconnected();
+            }
+            open.connections.push(connection.clone());
         }
-        self.0.attempts.ended();
+        let places = self.places();
+        // It comes late, to places that were replaced; these may be full.
+        if !places.have(of) && places.pool.add(connection.clone()).is_err() {
+            connection.health.set_broken();
+        }
+    }
+
+    fn failed(&self, cause: Error) {
+        self.attempts.failed(cause);
+    }
+
+    fn lost(&self, of: &Alive) {
+        self.replace(|places| places.have(of));
+    }
+
+    fn ended(&self) {
+        self.settle();
+    }
+}
+
+impl Waits {
+    /// Whether somebody waits for what does not come.
+    fn are_late(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now.saturating_duration_since(since) > PATIENCE)
     }
 }
 
 /// A request that waits for a connection.
-struct Waiting<'a>(&'a Pool);
+struct Waiting<'a>(&'a Shared);
 
 impl<'a> Waiting<'a> {
-    fn new(pool: &'a Pool) -> Self {
-        let mut slots = pool.slots();
-        slots.waiting += 1;
-        let _ = slots.wanted_since.get_or_insert_with(Instant::now);
-        drop(slots);
-        Self(pool)
+    fn new(shared: &'a Shared) -> Self {
+        let mut waits = shared.waits();
+        waits.waiting += 1;
+        let _ = waits.since.get_or_insert_with(Instant::now);
+        drop(waits);
+        Self(shared)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut slots = self.0.slots();
-        slots.waiting -= 1;
-        slots.settle();
+        self.0.waits().waiting -= 1;
+        self.0.settle();
     }
 }
 
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connections").field("open", &self.0.slots().alive()).finish_non_exhaustive()
+        f.debug_struct("Connections").field("open", &self.0.alive()).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,214 @@
+//! What bb8 holds: the connections, and places for more.
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use bb8_redis::bb8::{ErrorSink, ManageConnection, Pool, PooledConnection, QueueStrategy};
+
+use crate::{
+    error::Error,
+    store::redis::client::{connection::Connection, connector::Connector},
+};
+
+/// Commands that one connection may have under way before another one is opened.
+const SHARE: usize = 256;
+
+/// Whose places they are; hears what becomes of attempts to connect.
+pub(in crate::store::redis) trait Keeper: Send + Sync {
+    /// One of `of` has made a connection.
+    fn opened(&self, connection: &Connection, of: &Alive);
+    fn failed(&self, cause: Error);
+    /// One of `of` was dropped before it ended, and its place is lost.
+    fn lost(&self, of: &Alive);
+    /// One is not alive any more.
+    fn ended(&self);
+}
+
+/// How many attempts of one pool are alive.
+pub(in crate::store::redis) type Alive = Arc<AtomicUsize>;
+
+/// A pool of bb8. It starts an attempt to connect as a task of the runtime that happens to ask, and
+/// counts it until it says how it ended. One that is dropped with its runtime never does, and keeps
+/// its place; so the attempts that are alive are counted here, too, and a pool that has lost places
+/// is replaced by a new one.
+pub(in crate::store::redis) struct Places {
+    pub(in crate::store::redis) pool: Pool<Opener>,
+    alive: Alive,
+}
+
+impl Places {
+    pub(in crate::store::redis) fn new(
+        connector: &Arc<Connector>,
+        keeper: &Weak<dyn Keeper>,
+    ) -> Self {
+        let alive = Alive::default();
+        let opener = Opener {
+            connector: Arc::clone(connector),
+            keeper: Weak::clone(keeper),
+            alive: Arc::clone(&alive),
+        };
+        let pool = Pool::builder()
+            .max_size(connector.limits.pool_size)
+            // The same one as long as it is free, so that requests which wake together share one
+            // write and one read; the others serve under contention, and when it breaks.
+            .queue_strategy(QueueStrategy::Lifo)
+            .min_idle(None)
+            // No reaper: it would need a runtime here, and a broken connection tells it itself.
+            .max_lifetime(None)
+            .idle_timeout(None)
+            // Only reads a flag; see `Opener::is_valid`.
+            .test_on_check_out(true)
+            // Longer than whoever asks waits.
+            .connection_timeout(connector.limits.connect_timeout.saturating_mul(4))
+            .retry_connection(false)
+            .error_sink(Box::new(Failures(Weak::clone(keeper))))
+            .build_unchecked(opener);
+        Self { pool, alive }
+    }
+
+    /// A connection that is there: the one that was used last. While that one has much to do, the
+    /// least busy one; and if all have, another one is on its way.
+    pub(in crate::store::redis) fn any(&self) -> Option<Connection> {
+        let first = self.idle()?;
+        if first.health.in_flight() < SHARE {
+            return Some(first.clone());
+        }
+        let mut crowded = vec![first];
+        // The pool opens another one, if it may, since these are held here.
+        while let Some(next) = self.idle() {
+            if next.health.in_flight() < SHARE {
+                return Some(next.clone());
+            }
+            crowded.push(next);
+        }
+        let least = crowded.iter().min_by_key(|held| held.health.in_flight() / SHARE);
+        least.map(|held| (**held).clone())
+    }
+
+    /// Has the pool start an attempt if there is none.
+    fn idle(&self) -> Option<PooledConnection<'_, Opener>> {
+        // It is ready at once, or whoever wants to waits.
+        match pin!(self.pool.get()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(connection) => connection.ok(),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Whether these attempts are for these places.
+    pub(in crate::store::redis) fn have(&self, alive: &Alive) -> bool {
+        Arc::ptr_eq(&self.alive, alive)
+    }
+
+    pub(in crate::store::redis) fn are_awaited(&self) -> bool {
+        self.alive.load(Ordering::Acquire) > 0
+    }
+
+    pub(in crate::store::redis) fn are_empty(&self) -> bool {
+        self.pool.state().connections == 0
+    }
+
+    /// Whether there is nothing here, nor on its way. An attempt that has not begun looks so, too.
+    pub(in crate::store::redis) fn are_lost(&self) -> bool {
+        !self.are_awaited() && self.are_empty()
+    }
+}
+
+/// Opens connections for bb8, and tells it which ones are good.
+pub(in crate::store::redis) struct Opener {
+    connector: Arc<Connector>,
+    keeper: Weak<dyn Keeper>,
+    alive: Alive,
+}
+
+/// Why the pool has no connection to give.
+#[derive(Debug)]
+pub(in crate::store::redis) enum Fault {
+    /// One that was there broke; another is on its way.
+    Stale,
+    /// The attempt to connect failed.
+    Connect(Error),
+}
+
+impl ManageConnection for Opener {
+    type Connection = Connection;
+    type Error = Fault;
+
+    async fn connect(&self) -> Result<Connection, Fault> {
+        let Some(keeper) = self.keeper.upgrade() else {
+            return Err(Fault::Connect(Error::unavailable("nobody asks redis any more")));
+        };
+        let mut attempt = Attempt::new(&*keeper, &self.alive);
+        let opened = self.connector.connect().await;
+        attempt.ended = true;
+        let connection = opened.map_err(Fault::Connect)?;
+        keeper.opened(&connection, &self.alive);
+        Ok(connection)
+    }
+
+    async fn is_valid(&self, connection: &mut Connection) -> Result<(), Fault> {
+        // The flag is set by whatever command met the fault; a PING would only double the trips.
+        if self.connector.is_good(connection) {
+            return Ok(());
+        }
+        // For those who have a clone of it.
+        connection.health.set_broken();
+        Err(Fault::Stale)
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        connection.is_broken()
+    }
+}
+
+/// An attempt to connect that is alive.
+struct Attempt<'a> {
+    keeper: &'a dyn Keeper,
+    of: &'a Alive,
+    ended: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(keeper: &'a dyn Keeper, of: &'a Alive) -> Self {
+        let _ = of.fetch_add(1, Ordering::AcqRel);
+        Self { keeper, of, ended: false }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let _ = self.of.fetch_sub(1, Ordering::AcqRel);
+        if !self.ended {
+            // Its runtime has ended, and bb8 does not know.
+            self.keeper.lost(self.of);
+        }
+        self.keeper.ended();
+    }
+}
+
+/// Where bb8 puts what its attempts met.
+#[derive(Clone)]
+struct Failures(Weak<dyn Keeper>);
+
+impl ErrorSink<Fault> for Failures {
+    fn sink(&self, fault: Fault) {
+        if let (Fault::Connect(error), Some(keeper)) = (fault, self.0.upgrade()) {
+            keeper.failed(error);
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<Fault>> {
+        Box::new(self.clone())
+    }
+}
+
+impl std::fmt::Debug for Failures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Failures").finish_non_exhaustive()
+    }
+}
