@@ -89,8 +89,10 @@ impl SessionContext {
         self.read(login).await?
     }
 
-    /// Gives the session a new id when it is stored, and the old one dies in the same step: after
-    /// a change of privilege. Values and absolute end stay. Nothing happens without a session.
+    /// Gives the session a new id when it is stored: after a change of privilege. Values and
+    /// absolute end stay. Nothing is written under the old id any more; it is read for a while, as
+    /// [`renewal_grace`](crate::Builder::renewal_grace) says. Nothing happens without a session, or
+    /// if another request has renewed it.
     ///
     /// # Errors
     ///

@@ -395,34 +395,6 @@ fn what_single_names_can_be_saved_before() {
     }
 }
 
-/// Eight times as many take about eight times as long, and not sixty-four times.
-#[test]
-fn what_changes_cost_grows_with_their_number() {
-    let policy = Policy { max_record_size: 1 << 24, max_values: 100_000, ..policy() };
-    let time = |number: usize| {
-        let names: Vec<String> = (0..number).map(|number| format!("name-{number:06}")).collect();
-        let edits = names.iter().map(|name| (name.as_str().into(), Some(json("1"))));
-        let full = Record { values: Values::default().edited(&edits.collect()), ..base(None) };
-        let run = |base: Option<&Record>| {
-            let start = std::time::Instant::now();
-            let mut changes = Changes::default();
-            for name in &names {
-                changes.check_insert(base, name, b"22", &policy).unwrap();
-                changes.insert(name, json("22"));
-                assert!(changes.get(base, name).is_some());
-            }
-            for name in names.iter().step_by(2) {
-                changes.remove(name);
-                changes.check_insert(base, "a", b"1", &policy).unwrap();
-            }
-            start.elapsed()
-        };
-        (0..3).map(|_| run(None) + run(Some(&full))).min().unwrap()
-    };
-    let (few, many) = (time(250), time(2_000));
-    assert!(many < few * 24, "250 took {few:?}, 2,000 took {many:?}");
-}
-
 #[test]
 fn taking_one_name_leaves_the_others() {
     let mut rest = changes(|c| {

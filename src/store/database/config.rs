@@ -49,11 +49,11 @@ impl DatabaseConfig {
     /// # }
     /// ```
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), pool_size: 8, timeout: Duration::from_millis(600) }
+        Self { url: url.into(), pool_size: 10, timeout: Duration::from_millis(600) }
     }
 
     /// The most connections; of SQLite those that read, beside the one that writes. More where
-    /// requests wait for one although the database has time. From 1 to 1,024. Defaults to 8.
+    /// requests wait for one although the database has time. From 1 to 1,024. Defaults to 10.
     ///
     /// From 2 on one of them is kept for what ends an overload, such as the health check and the
     /// poll of a store with Redis in front, which never wait behind requests. From 3 on such a
