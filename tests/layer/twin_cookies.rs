@@ -1,7 +1,7 @@
 //! Several cookies of our name in one request: of several live sessions none is used, and whoever
 //! signs in has one session afterwards, and nobody else's beside it.
 //!
-//! To see these fail: leave out `end_twins`; take several live sessions for a fault of the server's;
+//! To see these fail: leave out `end_twins`; take several live sessions for a fault of the server;
 //! forget the twins with a `validate`; end what a moved session has become.
 
 use std::{convert::Infallible, future::Future, pin::Pin};
@@ -113,7 +113,7 @@ async fn a_sign_in_ends_every_session_that_the_cookies_open() {
         assert_eq!(store.len(), 2);
         assert_eq!(layer.report().count("destroyed"), Some(2));
         assert!(events.next().await.is_some());
-        // The new cookie takes the place of one of the two, or of none: where they were set decides.
+        // The new cookie takes the place of one of the two, or of none, by where they were set.
         for jar in [together(&[&other, &both]), together(&[&both, &one]), both.clone()] {
             assert_eq!(user(&jar).await, "alice");
         }
