@@ -40,7 +40,8 @@ impl SessionContext {
     ///
     /// The values of an anonymous session, or of the same user's, stay; those of another user go,
     /// buffered ones included.
-    /// If the session that was there ended meanwhile, a new one begins.
+    /// If the session that was there ended meanwhile, a new one begins. Every other session that
+    /// the cookies of the request open ends first.
     ///
     /// # Errors
     ///

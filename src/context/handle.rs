@@ -66,8 +66,8 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `Absent` if the session ended meanwhile, `Moved` if it got another id, of which the client is
-    /// being told: the changes are dropped. `TooLarge` as in
+    /// `Absent` if the session ended meanwhile, `Moved` if it got another id, of which the client
+    /// is being told: the changes are dropped. `TooLarge` as in
     /// [`insert`](Self::insert). With `Unavailable` the changes may have been stored; they stay
     /// buffered.
     ///

@@ -91,8 +91,8 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// Those of [`insert`](Self::insert); `Absent` if the session ended meanwhile, `Moved` if it got
-    /// another id. With `Unavailable` the change may have happened.
+    /// Those of [`insert`](Self::insert); `Absent` if the session ended meanwhile, `Moved` if it
+    /// got another id. With `Unavailable` the change may have happened.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

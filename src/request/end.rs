@@ -1,6 +1,6 @@
 //! Ending a session: by logout, or to begin another.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use crate::{
     error::Error,
@@ -32,7 +32,9 @@ impl RequestSession {
         }
         let ended_before = matches!(state.cookie, CookieChange::Remove);
         if let Some(held) = state.held.take() {
-            ids = vec![held.id];
+            // With what cannot be read: the client is to be left with nothing.
+            ids = mem::take(&mut state.twins);
+            ids.push(held.id);
             state.ending_known.push(held.id);
         } else if ended_before {
             ids.clear();

@@ -93,7 +93,9 @@ impl RequestSession {
         }
         let before_move = before_move.filter(|_| matches!(presence, Presence::Moved));
         let mut state = self.state();
-        state.twins = twins;
+        // One that is looked at again says nothing of the others.
+        state.twins.retain(|id| !twins.contains(id));
+        state.twins.append(&mut twins);
         state.find(held.or(before_move), presence);
         Ok(())
     }

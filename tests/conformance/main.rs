@@ -15,5 +15,7 @@
 mod browser_orders;
 /// Every store keeps the contract of `Store`, and a store that breaks it does not pass.
 mod contract;
+/// What a client makes up ends nothing and is counted nowhere.
+mod made_up_cookies;
 /// Random histories on every store against a model of the layer.
 mod model;

@@ -40,9 +40,13 @@ mod pages;
 mod reported_state;
 /// What a failed attempt leaves behind under a retry layer: nothing.
 mod retry;
+/// Layers of different kinds on one store open each their own sessions.
+mod session_kinds;
 /// What the environment says, and what the log says about it.
 mod settings;
 /// A session and a user have a share each of the streams of events.
 mod streams;
 /// Several tasks of one request act on its session.
 mod tasks;
+/// Several cookies of our name in one request, and what a sign-in leaves of their sessions.
+mod twin_cookies;

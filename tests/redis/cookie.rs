@@ -4,7 +4,7 @@
 //! removal cookie (row 15) in `revival.rs`.
 //!
 //! To see these fail: read the header by `HeaderValue::to_str`; use the first of two cookies, or
-//! the last header line; insert `Set-Cookie` instead of appending it; set `Vary` only where a
+//! the last header line; leave the others' sessions to a sign-in; insert `Set-Cookie` instead of appending it; set `Vary` only where a
 //! cookie is sent.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::Method;
 use test_support::{
-    COOKIE, Client, NOBODY, RedisServer, Reply, Site, get_h2, signed_in, token, who,
+    COOKIE, Client, NOBODY, RedisServer, Reply, Site, get_h2, records, signed_in, token, who,
 };
 
 // Row 30
@@ -73,6 +73,27 @@ async fn of_two_live_cookies_none_is_used_and_none_is_touched() {
         (who(&site, &alice).await.as_str(), who(&site, &bob).await.as_str()),
         (NOBODY, NOBODY)
     );
+}
+
+#[tokio::test]
+async fn a_sign_in_ends_every_session_that_its_cookies_open() {
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let (alice, phone) = (token(&signed_in(&site).await), token(&signed_in(&site).await));
+    let mut bob = site.browser().await;
+    bob.get("/login:bob,insert:cart:milk").await.expect(200);
+    let bob = token(&bob);
+    let both = format!("{COOKIE}={alice}; {COOKIE}={bob}");
+    let mut client = Client::connect(site.addr()).await;
+    client.get_with("/login:alice,status:500", &both).await.expect(500);
+    assert_eq!(who(&site, &alice).await, "alice,tea");
+    assert_eq!(who(&site, &bob).await, "bob,milk");
+    let new = client.get_with("/login:alice", &both).await.expect(200).cookie();
+    assert_eq!(records(&redis).await.len(), 2, "the new one and the phone's");
+    let reply = client.get_with("/user,get:cart", &format!("{both}; {new}")).await.expect(200);
+    assert_eq!(reply.text(), "alice,-");
+    assert_eq!(who(&site, &phone).await, "alice,tea");
+    assert_eq!(site.layer.report().count("destroyed"), Some(2));
 }
 
 // Row 32

@@ -38,6 +38,7 @@ mod chrome;
 mod in_chrome;
 mod on_postgresql;
 mod outages;
+mod polling;
 mod rows;
 mod sessions;
 mod signing_in;

@@ -236,9 +236,12 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         number: 31,
-        must: "Of several cookies of our name exactly one alive is used; of more, none.",
+        must: "Of several cookies of our name exactly one alive is used; of more, none, and a sign-in ends \
+             them.",
         tests: &[
             "tests/redis/cookie.rs::of_two_live_cookies_none_is_used_and_none_is_touched",
+            "tests/redis/cookie.rs::a_sign_in_ends_every_session_that_its_cookies_open",
+            "tests/layer/twin_cookies.rs::a_planted_session_is_over_when_its_victim_signs_in",
             "tests/redis/peer_defects.rs::a_bogus_second_cookie_of_our_name_signs_nobody_out",
             "src/transport/cookie/parse/tests.rs::four_well_formed_tokens_are_looked_at",
         ],

@@ -1,6 +1,6 @@
 //! A real browser: Chromium, headless, by its own driver.
 
-use std::{process::Stdio, time::Duration};
+use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -25,6 +25,10 @@ pub(super) struct Chrome {
 
 impl Chrome {
     pub(super) async fn start(site: &Site) -> Self {
+        Self::at(site.address).await
+    }
+
+    pub(super) async fn at(address: SocketAddr) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -45,7 +49,7 @@ impl Chrome {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("Chromium starts: apt-get install chromium");
-        let site = format!("http://127.0.0.1:{}", site.address.port());
+        let site = format!("http://127.0.0.1:{}", address.port());
         Self { page, site, driver, _profile: profile }
     }
 
