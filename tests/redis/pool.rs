@@ -62,7 +62,7 @@ async fn an_attempt_for_more_connections_that_is_dropped_takes_no_place_with_it(
         assert!(futures_util::poll!(load.as_mut()).is_pending());
     }
     let open = || store.status().redis.unwrap().connections;
-    let (for_other, other_id) = (Arc::clone(&store), id.clone());
+    let (for_other, other_id) = (Arc::clone(&store), id);
     let other = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
