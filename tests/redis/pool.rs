@@ -27,7 +27,10 @@ async fn a_runtime_that_ends_while_it_connects_takes_no_place_with_it() {
             for yields in (0..8).chain(0..8) {
                 let store = Arc::clone(&for_others);
                 runtime().block_on(async move {
-                    drop(tokio::spawn(async move { store.load(&id()).await }));
+                    // Without a yield, the attempt is dropped before it has begun.
+                    let id = id();
+                    let mut load = std::pin::pin!(store.load(&id));
+                    let _ = futures_util::poll!(load.as_mut());
                     for _ in 0..yields {
                         tokio::task::yield_now().await;
                     }
@@ -42,6 +45,36 @@ async fn a_runtime_that_ends_while_it_connects_takes_no_place_with_it() {
         assert!(store.status().is_ready());
         assert!(store.load(&id()).await.unwrap().is_none());
     }
+}
+
+#[tokio::test]
+async fn an_attempt_for_more_connections_that_is_dropped_takes_no_place_with_it() {
+    let redis = RedisServer::start().await;
+    let proxy = FaultProxy::start(redis.addr()).await;
+    let config = patient(&redis.url_at(proxy.port())).pool_size(2);
+    let store = Arc::new(RedisStore::new(config).unwrap());
+    store.load(&id()).await.unwrap();
+    // So many that another connection is wanted, and none of them is answered.
+    proxy.set(Mode::HalfOpen);
+    let id = id();
+    let mut stuck: Vec<_> = (0..300).map(|_| Box::pin(store.load(&id))).collect();
+    for load in &mut stuck[..256] {
+        assert!(futures_util::poll!(load.as_mut()).is_pending());
+    }
+    let open = || store.status().redis.unwrap().connections;
+    let (for_other, other_id) = (Arc::clone(&store), id);
+    let other = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut load = std::pin::pin!(for_other.load(&other_id));
+            assert!(futures_util::poll!(load.as_mut()).is_pending());
+            tokio::task::yield_now().await;
+        });
+    });
+    other.await.unwrap();
+    assert_eq!(open(), 1);
+    assert!(futures_util::poll!(stuck[256].as_mut()).is_pending());
+    eventually("another connection", async || open() == 2).await;
 }
 
 #[tokio::test]
