@@ -73,11 +73,12 @@ async fn what_has_moved_is_told_of(store: &Subject) {
 async fn whoever_ends_the_old_id_ends_the_session(store: &Subject) {
     for moves in 1..=3 {
         let (first, record) = store.stored("first").await;
-        let mut ids = vec![first];
+        let (mut old, mut ids) = (first, vec![first]);
         for _ in 0..moves {
-            let (old, new) = (ids[ids.len() - 1], fresh_id());
+            let new = fresh_id();
             let _ = store.renew(&old, 1, &new, &renewed(&record)).await;
             ids.push(new);
+            old = new;
         }
         let (other, kept) = store.stored("another").await;
         let ended = store.delete(&first).await;
