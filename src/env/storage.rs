@@ -17,6 +17,7 @@ use crate::{
 };
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a process, and built once")]
 pub(super) enum Storage {
     Memory,
     #[cfg(feature = "redis")]

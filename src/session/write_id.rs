@@ -39,7 +39,7 @@ impl WriteIds {
 }
 
 /// A number that nobody has drawn before.
-#[cfg(any(feature = "redis", feature = "_database"))]
+#[cfg(feature = "_database")]
 pub(crate) fn random() -> Result<u64, Error> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(Error::random_source)?;

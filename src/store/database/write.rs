@@ -224,6 +224,7 @@ pub(super) struct Fresh {
     pub(super) created: i64,
     pub(super) last_activity: i64,
     pub(super) idle_deadline: i64,
+    #[cfg(feature = "postgres")]
     pub(super) ends: i64,
     pub(super) user: Option<String>,
     pub(super) body: Vec<u8>,
@@ -236,6 +237,7 @@ impl Fresh {
             created: millis(record.created()),
             last_activity: millis(record.last_activity()),
             idle_deadline: millis(record.deadlines.idle_deadline),
+            #[cfg(feature = "postgres")]
             ends: millis(record.end()),
             user: record.user().map(column_of),
             body: record.to_bytes(),

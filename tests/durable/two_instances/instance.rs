@@ -269,6 +269,8 @@ pub fn layer(settings: &Settings, hooks: &Hooks) -> RedisSessionLayer {
 fn build(settings: &Settings, store: impl Store) -> RedisSessionLayer {
     let millis = Duration::from_millis;
     let layer = RedisSessionLayer::builder(store)
+        // A test that an id is dead sees it at once.
+        .renewal_grace(Duration::ZERO)
         .budget(millis(settings.budget))
         .idle_timeout(Duration::from_secs(settings.idle))
         .touch_interval(millis(settings.touch_interval));
