@@ -29,7 +29,7 @@
 //!    secret in it, and loads: one round trip, at most once.
 //! 3. Changes are buffered as data. When the handler is done they are applied to the record and
 //!    saved if its version is still the one that was loaded. If it is not, they are applied to the
-//!    fresh record, name by name; if the session has ended, they are dropped and the cookie goes.
+//!    fresh record, name by name; if the session has ended, they are dropped.
 //! 4. The head leaves, with `Set-Cookie` only if something about the cookie changed, and
 //!    `Vary: Cookie` if the session was looked at.
 //! 5. What a streaming body changes is saved before its last frame. Then the handle is closed.

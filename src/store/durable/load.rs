@@ -8,7 +8,7 @@ use crate::{
     error::{Error, ErrorKind},
     session::{page::SessionCursor, record::Record, token::SessionId},
     store::{
-        database::{Epoch, Row},
+        database::{Epoch, Row, is_busy},
         durable::{engine::Engine, journal::Order},
         redis::copies::{Fault, Found, Lease, Link},
     },
@@ -263,7 +263,8 @@ impl Engine {
 /// Whether it is the database that fails, and not the one record: a password that was changed there
 /// is no better than a cable that was cut.
 pub(super) fn is_away(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Misconfigured)
+    let fails = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Misconfigured);
+    fails && !is_busy(error)
 }
 
 impl From<Error> for Fault {

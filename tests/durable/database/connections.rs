@@ -255,7 +255,7 @@ async fn writes_of_a_durable_store_go_on_within_seconds_of_such_a_failover() {
     for _ in 0..rounds() {
         fails_over(&server, &database, &store).await;
     }
-    assert!(watcher.most() <= 8, "{}", watcher.most());
+    assert!(watcher.most() <= 10, "{}", watcher.most());
 }
 
 /// Makes connections wait for half a second until it is aborted.
@@ -419,8 +419,8 @@ async fn stalls(distance: Duration, stall: Duration) {
     let mut tasks = JoinSet::new();
     let (mut hangs, mut resumed) = (false, None);
     let over = Duration::from_millis(500) + stall;
-    // Forty requests a second, until three seconds after the stall: eight connections to a server
-    // that is 100 ms away can do no more than seventy.
+    // Forty requests a second, until three seconds after the stall: nine connections to a server
+    // that is 100 ms away can do no more than ninety.
     for tick in 0.. {
         let now = started.elapsed();
         if !hangs && now >= Duration::from_millis(500) {
@@ -455,7 +455,7 @@ async fn stalls(distance: Duration, stall: Duration) {
     assert!(after < Duration::from_secs(2), "{name}: refused {after:?} after the stall");
     let watcher = Watcher::start(&server, &database).await;
     assert!(join_all((0..30).map(|_| store.load(&id))).await.iter().all(Result::is_ok));
-    assert!(watcher.most() <= 8, "{name}: {}", watcher.most());
+    assert!(watcher.most() <= 10, "{name}: {}", watcher.most());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
