@@ -122,7 +122,7 @@ impl Op {
     /// Answered as nobody's.
     pub fn is_anonymous(&self) -> bool {
         match self.status() {
-            Some(401) => true,
+            Some(401 | 409) => true,
             Some(200) => !self.is_signed_in(),
             _ => false,
         }

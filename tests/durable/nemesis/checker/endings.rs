@@ -34,7 +34,7 @@ pub fn an_answer_makes_sense(evidence: &Evidence<'_>, op: &Op) -> Option<Violati
     match op.status() {
         None | Some(503) => return None,
         Some(200) => {}
-        Some(401) if matches!(op.kind, Kind::Update | Kind::Renew) => return None,
+        Some(401 | 409) if matches!(op.kind, Kind::Update | Kind::Renew) => return None,
         Some(_) => return fault("no such status"),
     }
     let moves = matches!(op.kind, Kind::Login | Kind::Renew);

@@ -112,12 +112,23 @@ impl<'a> Evidence<'a> {
         self.ends.get(token).into_iter().flatten().copied()
     }
 
+    /// The token that the session had before this one.
+    fn old(&self, token: &str) -> Option<&str> {
+        self.birth(token)?.token.as_deref()
+    }
+
     /// From when on the session may be over, for all that anybody knows.
     pub fn may_end_at(&self, token: &str) -> Option<Time> {
         let own = self.of(token).filter(|op| ends_it(op) || may_end_it(op));
         let user = self.birth(token).map(|birth| birth.client.as_str());
         let all = user.and_then(|user| self.revocations.get(user)).into_iter().flatten();
-        own.chain(all.copied()).map(|op| op.start).min()
+        // A logout by an id that it has moved away from ends it too.
+        let (mut by_old, mut older) = (Vec::new(), self.old(token));
+        while let Some(old) = older {
+            by_old.extend(self.of(old).filter(|op| op.kind == Kind::Logout));
+            older = self.old(old);
+        }
+        own.chain(all.copied()).chain(by_old).map(|op| op.start).min()
     }
 
     /// By when a request on `at` has to know what `by` acknowledged (or somebody saw) at `end`.
