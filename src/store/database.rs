@@ -51,8 +51,6 @@ mod write;
 
 pub(crate) use crate::store::database::access::Database;
 pub use crate::store::database::config::DatabaseConfig;
-#[cfg(feature = "redis")]
-pub(crate) use crate::store::database::failure::is_busy;
 pub(crate) use crate::store::database::row::{Epoch, Polled, Row, Snapshot};
 pub(crate) use crate::store::database::write::{
     Committed, Ended, Terms, Write, WriteFault, Written,

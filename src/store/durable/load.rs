@@ -8,7 +8,7 @@ use crate::{
     error::{Error, ErrorKind},
     session::{page::SessionCursor, record::Record, token::SessionId},
     store::{
-        database::{Epoch, Row, is_busy},
+        database::{Epoch, Row},
         durable::{engine::Engine, journal::Order},
         redis::copies::{Fault, Found, Lease, Link},
     },
@@ -263,8 +263,7 @@ impl Engine {
 /// Whether it is the database that fails, and not the one record: a password that was changed there
 /// is no better than a cable that was cut.
 pub(super) fn is_away(error: &Error) -> bool {
-    let fails = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Misconfigured);
-    fails && !is_busy(error)
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Misconfigured)
 }
 
 impl From<Error> for Fault {

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::store::database::{
-    failure::busy,
+    failure::late,
     postgres::{
         attempts::Attempts,
         failure::Failure,
@@ -149,7 +149,7 @@ impl Idle {
     /// Why no connection came in time.
     pub(super) fn no_connection(&self) -> Failure {
         let state = self.lock();
-        state.attempts.cause().cloned().unwrap_or_else(|| Failure::refused(busy()))
+        state.attempts.cause().cloned().unwrap_or_else(|| Failure::refused(late()))
     }
 
     fn wants(&self) -> Wants<'_> {
