@@ -94,6 +94,7 @@ impl Engine {
         let Some(Fill { mut link, generation, lease }) = fill else {
             return self.shows_as_ended(id);
         };
+        self.pass("before-fill").await;
         self.fresh_ids.note(*id, self.now(), ABSENT_KEPT);
         let told = self.within_redis(link.fill_absent(generation, id, lease, ABSENT_KEPT)).await;
         if !matches!(told, Ok(true)) {

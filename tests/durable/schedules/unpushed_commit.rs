@@ -147,7 +147,7 @@ async fn a_poll_that_began_before_the_commit_does_not_undo_what_was_read_after_i
     duo.b.reached("poll-answer").await;
     duo.hold_updates("NEW.version = 2").await;
     // The writer looks what became of its first try; here its question waits at the proxy.
-    let question = Matching::part("FROM trs_sessions WHERE id = $1 AND alive").containing(&id);
+    let question = Matching::part("WHERE id = $1 AND (alive").containing(&id);
     let asked = asking(&duo.a, &alice, "/update:n").await;
     duo.update_is_held().await;
     let question = duo.da.hold(question);

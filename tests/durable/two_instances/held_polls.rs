@@ -28,7 +28,9 @@ impl TwoInstances {
     pub async fn b_takes_the_lease(&self, browser: &Browser, id: &str) {
         self.b.hold("before-fill").await;
         eventually("b has taken the lease", async || {
-            let _ = self.b.with_cookies_of(browser).await.get("/get:n").await.expect(200);
+            // Of a session that is over the answer waits for the note that there is nothing.
+            let mut reader = self.b.with_cookies_of(browser).await;
+            drop(tokio::spawn(async move { reader.get("/get:n").await }));
             self.copy(id).await.is_some_and(|value| value.first() == Some(&b'L'))
         })
         .await;

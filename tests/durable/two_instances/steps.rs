@@ -72,7 +72,7 @@ impl TwoInstances {
 
     /// Rows of sessions that `b` has read from the database.
     pub fn reads_of_b(&self) -> u64 {
-        self.db.executed("FROM trs_sessions WHERE id = $1 AND alive")
+        self.db.executed("FROM trs_sessions WHERE id = $1 AND (alive")
     }
 }
 
