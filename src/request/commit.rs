@@ -166,15 +166,18 @@ impl RequestSession {
             if let Some(before) = held.as_ref().filter(|held| held.heir.is_some() && !asked) {
                 // A second sign-in: what it takes along may have ended since it was read.
                 asked = true;
-                self.find_again(before).await?;
+                Box::pin(self.find_again(before)).await?;
                 continue;
             }
             let settled = self.apply_to(held.as_ref(), &changes, mark, &mut fresh).await?;
             match (settled, held) {
                 (Settled::Saved, _) => return Ok(Applied::Done),
                 (Settled::Taken, _) => return Err(Error::unavailable("no new id is accepted")),
-                (Settled::Gone, Some(held)) if !self.overtaken(held.clone(), &changes).await? => {
-                    break;
+                (Settled::Gone, Some(held)) => {
+                    // Boxed, as what is rare, so that what is not stays small.
+                    if !Box::pin(self.overtaken(held, &changes)).await? {
+                        break;
+                    }
                 }
                 (Settled::Conflict(current), Some(held)) => {
                     let id = held.id;

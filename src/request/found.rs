@@ -30,7 +30,11 @@ impl Found {
         (id, token): (SessionId, Token),
         loaded: Loaded,
     ) -> Result<Self, Error> {
-        let heir = heir(backend, &loaded).await?;
+        let moved = loaded
+            .as_ref()
+            .is_ok_and(|found| found.as_ref().is_some_and(|record| record.moved.is_some()));
+        // Boxed, as what is rare, so that every load stays small.
+        let heir = if moved { Box::pin(heir(backend, &loaded)).await? } else { None };
         Ok(Self { id, token, loaded, heir })
     }
 

@@ -1,6 +1,6 @@
 //! From the address of a request to the handler that answers it.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use http_body_util::BodyExt as _;
@@ -99,36 +99,42 @@ impl App {
     ) -> Result<Answer, Failure> {
         let post = parts.method == Method::POST;
         match place {
-            Place::Login if post => sign_in::submit(self, parts, body).await,
-            Place::Login => sign_in::page(self, parts).await,
-            Place::Logout => sign_in::leave(parts).await,
-            Place::Platforms if post => platforms::choose(self, parts, body).await,
-            Place::Platforms => platforms::page(self, parts).await,
-            Place::NewPlatform if post => platforms::save(self, parts, body, None).await,
-            Place::NewPlatform => platforms::form(self, parts, None).await,
-            Place::Platform(id) if post => platforms::save(self, parts, body, Some(id)).await,
-            Place::Platform(id) => platforms::form(self, parts, Some(id)).await,
-            Place::DeletePlatform(id) => platforms::delete(self, parts, id).await,
-            Place::DefaultPlatform(id) => platforms::make_default(self, parts, id).await,
-            Place::Captions => captions::page(self, parts).await,
-            Place::StartCaptions => captions::start(self, parts, body).await,
-            Place::Task(id) => task::page(self, parts, id).await,
-            Place::CancelTask(id) => task::cancel(self, parts, id).await,
-            Place::Settings if post => settings::save(self, parts, body).await,
-            Place::Settings => settings::page(self, parts).await,
-            Place::Devices => devices::page(self, parts).await,
-            Place::RevokeDevice => devices::revoke(self, parts, body).await,
-            Place::LabelDevice => devices::label(self, parts, body).await,
-            Place::ApiPlatforms => platforms_api::platforms(self, parts, body).await,
-            Place::ApiPlatform(id) => platforms_api::platform(self, parts, body, id).await,
-            Place::ApiActivate(id) => platforms_api::activate(self, parts, id, false).await,
-            Place::ApiDefault(id) => platforms_api::activate(self, parts, id, true).await,
-            Place::ApiSettings => settings::api(self, parts, body).await,
-            Place::ApiTasks if post => captions::start(self, parts, body).await,
-            Place::ApiTasks => task::list(self, parts).await,
-            Place::ApiTask(id) => task::state(self, parts, id).await,
-            Place::ApiTaskEvents(id) => task::events(self, parts, id).await,
-            _ => sign_in::home(self, parts).await,
+            Place::Login if post => boxed(|| sign_in::submit(self, parts, body)).await,
+            Place::Login => boxed(|| sign_in::page(self, parts)).await,
+            Place::Logout => boxed(|| sign_in::leave(parts)).await,
+            Place::Platforms if post => boxed(|| platforms::choose(self, parts, body)).await,
+            Place::Platforms => boxed(|| platforms::page(self, parts)).await,
+            Place::NewPlatform if post => boxed(|| platforms::save(self, parts, body, None)).await,
+            Place::NewPlatform => boxed(|| platforms::form(self, parts, None)).await,
+            Place::Platform(id) if post => {
+                boxed(|| platforms::save(self, parts, body, Some(id))).await
+            }
+            Place::Platform(id) => boxed(|| platforms::form(self, parts, Some(id))).await,
+            Place::DeletePlatform(id) => boxed(|| platforms::delete(self, parts, id)).await,
+            Place::DefaultPlatform(id) => boxed(|| platforms::make_default(self, parts, id)).await,
+            Place::Captions => boxed(|| captions::page(self, parts)).await,
+            Place::StartCaptions => boxed(|| captions::start(self, parts, body)).await,
+            Place::Task(id) => boxed(|| task::page(self, parts, id)).await,
+            Place::CancelTask(id) => boxed(|| task::cancel(self, parts, id)).await,
+            Place::Settings if post => boxed(|| settings::save(self, parts, body)).await,
+            Place::Settings => boxed(|| settings::page(self, parts)).await,
+            Place::Devices => boxed(|| devices::page(self, parts)).await,
+            Place::RevokeDevice => boxed(|| devices::revoke(self, parts, body)).await,
+            Place::LabelDevice => boxed(|| devices::label(self, parts, body)).await,
+            Place::ApiPlatforms => boxed(|| platforms_api::platforms(self, parts, body)).await,
+            Place::ApiPlatform(id) => {
+                boxed(|| platforms_api::platform(self, parts, body, id)).await
+            }
+            Place::ApiActivate(id) => {
+                boxed(|| platforms_api::activate(self, parts, id, false)).await
+            }
+            Place::ApiDefault(id) => boxed(|| platforms_api::activate(self, parts, id, true)).await,
+            Place::ApiSettings => boxed(|| settings::api(self, parts, body)).await,
+            Place::ApiTasks if post => boxed(|| captions::start(self, parts, body)).await,
+            Place::ApiTasks => boxed(|| task::list(self, parts)).await,
+            Place::ApiTask(id) => boxed(|| task::state(self, parts, id)).await,
+            Place::ApiTaskEvents(id) => boxed(|| task::events(self, parts, id)).await,
+            _ => boxed(|| sign_in::home(self, parts)).await,
         }
     }
 
@@ -141,7 +147,9 @@ impl App {
             Place::AdminUser(id, AdminDeed::ClearPlatform) => {
                 admin::clear_platform(self, parts, id).await
             }
-            Place::AdminUser(id, AdminDeed::SignOut) => admin::sign_out(self, parts, id).await,
+            Place::AdminUser(id, AdminDeed::SignOut) => {
+                boxed(|| admin::sign_out(self, parts, id)).await
+            }
             Place::AdminUser(id, AdminDeed::Activate) => {
                 admin::set_active(self, parts, id, true).await
             }
@@ -153,10 +161,10 @@ impl App {
             }
             Place::SessionReport => Ok(admin::report(self)),
             Place::SessionMetrics => Ok(admin::metrics(self)),
-            Place::Outage => outage::page(self, parts).await,
-            Place::OutageDeed(deed) => outage::act(self, parts, deed).await,
+            Place::Outage => boxed(|| outage::page(self, parts)).await,
+            Place::OutageDeed(deed) => boxed(|| outage::act(self, parts, deed)).await,
             Place::OutageEvents => outage::events(self, parts),
-            _ => admin::page(self, parts).await,
+            _ => boxed(|| admin::page(self, parts)).await,
         }
     }
 }
@@ -170,4 +178,10 @@ fn without_body_for_head(parts: &Parts, answer: Answer) -> Answer {
     let length = http_body::Body::size_hint(&body).exact().unwrap_or(0);
     let _ = head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     Answer::from_parts(head, Body::default())
+}
+
+/// What a page awaits, on the heap: of so many pages one is awaited at a time, and the stack of a
+/// build without optimisation would hold them all. Made in here, for the same reason.
+fn boxed<F: Future>(page: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::pin(page())
 }

@@ -49,7 +49,7 @@ impl Engine {
             // Moved.
             (_, Some(row)) if !row.alive => self.shows_as_ended(id),
             (Some(fill), Some(row)) => self.fill(fill, *id, row),
-            (fill, None) => self.nothing_there(fill, id).await,
+            (fill, None) => Box::pin(self.nothing_there(fill, id)).await,
             (None, Some(_)) => {}
         }
         Ok(row.map(Row::into_record))

@@ -192,7 +192,7 @@ impl Engine {
     async fn look_at_clocks(&self) {
         if self.compared.is_unknown() && !self.looked.swap(true, Ordering::AcqRel) {
             let looks = async { tokio::join!(self.within_redis(self.cache.link()), self.poll(1)) };
-            drop(looks.await);
+            drop(Box::pin(looks).await);
         }
     }
 
@@ -230,7 +230,7 @@ impl Engine {
             self.authority.trust().adopt(epoch, at);
         }
         if let (Some((id, _)), Written::Done { .. }) = (fresh, &written) {
-            self.there_is_something(&id, epoch.as_ref()).await;
+            Box::pin(self.there_is_something(&id, epoch.as_ref())).await;
         }
         self.pass("after-commit").await;
         Ok(Done { written, epoch, at })
