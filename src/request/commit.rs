@@ -154,17 +154,16 @@ impl RequestSession {
         mut turn: Option<KeyedGuard<'_, SessionId>>,
         mut fresh: bool,
     ) -> Result<Applied, Error> {
-        let (backend, mark) = (&*self.backend, self.backend.write_ids.draw()?);
-        let mut asked = false;
-        while !self.state().told_to_end() {
+        let (mark, mut asked, mut goes_on) = (self.backend.write_ids.draw()?, false, true);
+        while goes_on && !self.state().told_to_end() {
             let (held, moved) = self.held_or_moved();
             let changes = changes(held.as_ref().map(|held| &*held.record))?;
             if moved && !changes.signs_in() {
                 self.drop_after_move(held.as_ref());
                 return Ok(Applied::Moved);
             }
+            // A second sign-in: what it takes along may have ended since it was read.
             if let Some(before) = held.as_ref().filter(|held| held.heir.is_some() && !asked) {
-                // A second sign-in: what it takes along may have ended since it was read.
                 asked = true;
                 Box::pin(self.find_again(before)).await?;
                 continue;
@@ -173,17 +172,15 @@ impl RequestSession {
             match (settled, held) {
                 (Settled::Saved, _) => return Ok(Applied::Done),
                 (Settled::Taken, _) => return Err(Error::unavailable("no new id is accepted")),
+                // Boxed, as what is rare, so that what is not stays small.
                 (Settled::Gone, Some(held)) => {
-                    // Boxed, as what is rare, so that what is not stays small.
-                    if !Box::pin(self.overtaken(held, &changes)).await? {
-                        break;
-                    }
+                    goes_on = Box::pin(self.overtaken(held, &changes)).await?;
                 }
                 (Settled::Conflict(current), Some(held)) => {
                     let id = held.id;
                     self.hold_instead(held, current)?;
                     if turn.is_none() {
-                        turn = Some(backend.write_locks.acquire(id).await);
+                        turn = Some(self.backend.write_locks.acquire(id).await);
                     }
                 }
                 (Settled::Gone | Settled::Conflict(_), _) => {}
