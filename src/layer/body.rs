@@ -17,7 +17,8 @@ use pin_project::{pin_project, pinned_drop};
 
 use crate::{
     error::Error,
-    request::{RequestSession, detached_commit::RunningCommit, state::Stage},
+    request::{RequestSession, state::Stage},
+    sync::carried::Carried,
 };
 
 /// The body of a response that went through the layer.
@@ -42,7 +43,7 @@ pub struct SessionBody<B: Body> {
 
 /// A commit, and the last frame that waits for it. Boxed, since hardly any body ever has one.
 struct Waiting<D> {
-    commit: RunningCommit,
+    commit: Carried<Result<(), Error>>,
     frame: Option<Frame<D>>,
 }
 
@@ -115,7 +116,7 @@ impl<B: Body> Body for SessionBody<B> {
             let dirty = this.session.as_ref().filter(|session| last && session.is_dirty());
             if let Some(session) = dirty {
                 let frame = frame.and_then(Result::ok);
-                let commit = RunningCommit::start(Arc::clone(session));
+                let commit = session.commit_surely();
                 *this.waiting = Some(Box::new(Waiting { commit, frame }));
                 continue;
             }

@@ -124,8 +124,8 @@ impl Builder {
     }
 
     /// How often the activity of a session that is only read is written down. Longer saves
-    /// writes; a session ends up to that much after its idle timeout. At most a tenth of the idle
-    /// timeout counts. Defaults to 1 minute.
+    /// writes; a session ends up to that much after its idle timeout, and never before. At most a
+    /// twentieth of the idle timeout counts. Defaults to 1 minute.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

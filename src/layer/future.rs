@@ -20,7 +20,8 @@ use crate::{
         body::SessionBody,
         response::{decorate, has_failed},
     },
-    request::{RequestSession, detached_commit::RunningCommit, state::Stage},
+    request::{RequestSession, state::Stage},
+    sync::carried::Carried,
 };
 
 /// The future of [`RedisSessionService`](crate::RedisSessionService).
@@ -38,7 +39,7 @@ pub struct ResponseFuture<F: Future, A = PlainAnswer> {
 
 /// A commit, and the handler's response that waits for it. Boxed, to be small where nothing waits.
 struct Waiting<T> {
-    commit: RunningCommit,
+    commit: Carried<Result<(), Error>>,
     output: T,
 }
 
@@ -120,7 +121,7 @@ fn finish<B: Body>(
 fn settle_head<B, E>(
     session: &Arc<RequestSession>,
     output: &Result<Response<B>, E>,
-) -> Option<RunningCommit> {
+) -> Option<Carried<Result<(), Error>>> {
     if !session.is_accessed() {
         return None;
     }
@@ -140,7 +141,7 @@ fn settle_head<B, E>(
     // A task of the handler's may be storing something just now that the head has to tell.
     if state.is_dirty() || session.accessed().operation_lock.try_lock().is_err() {
         drop(state);
-        return Some(RunningCommit::start(Arc::clone(session)));
+        return Some(session.commit_surely());
     }
     drop(state);
     // Read only: at most the time of this activity is worth a write, and nobody waits for it.
@@ -157,7 +158,7 @@ impl<F: Future, A> PinnedDrop for ResponseFuture<F, A> {
         match (this.session.take(), &this.waiting) {
             // A handler that was dropped before its head commits nothing more.
             (Some(session), None) => session.close(),
-            // A commit that has started goes on by itself (see `RunningCommit`).
+            // A commit that has started goes on by itself (see `Carried`).
             (Some(session), Some(_)) => session.set_stage(Stage::Closed),
             (None, _) => {}
         }

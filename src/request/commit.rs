@@ -1,6 +1,6 @@
 //! From changes to the store: plan, carry out, and again on a conflict.
 
-use std::{borrow::Cow, mem, pin::pin};
+use std::{borrow::Cow, mem, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use tracing::{Instrument as _, field::display};
@@ -17,7 +17,7 @@ use crate::{
         token::SessionId,
         write_id::WriteId,
     },
-    sync::keyed_lock::KeyedGuard,
+    sync::{carried::Carried, keyed_lock::KeyedGuard},
     telemetry::event::Event,
 };
 
@@ -55,7 +55,14 @@ impl RequestSession {
         })
     }
 
-    /// The same for a caller that has its turn already and looks after the budget.
+    /// The same, to its end also if the caller leaves.
+    pub(crate) fn commit_surely(self: &Arc<Self>) -> Carried<Result<(), Error>> {
+        let session = Arc::clone(self);
+        let work = async move { session.commit().await.map(drop) };
+        Carried::new(self.backend.tracker.track_future(work))
+    }
+
+    /// [`commit`](Self::commit) for a caller that has its turn already and looks after the budget.
     pub(crate) async fn commit_in_turn(&self) -> Result<Applied, Error> {
         self.end_what_was_told_to().await?;
         let changes = {
@@ -107,27 +114,23 @@ impl RequestSession {
     /// Deletes the sessions that `destroy` was told to end: also the one that a renewal under way
     /// at that time has moved to, and what an earlier attempt could not delete.
     async fn end_what_was_told_to(&self) -> Result<(), Error> {
-        let ids = {
+        {
             let mut state = self.state();
             if state.ending.is_empty() {
                 return Ok(());
             }
-            let held = state.held.take().map(|held| held.id);
-            state.ending.extend(held);
-            state.ending_known.extend(held);
-            state.ending.clone()
-        };
-        for id in ids {
-            if !self.state().ending.contains(&id) {
-                continue;
+            if let Some(held) = state.held.take() {
+                state.end(held.id);
             }
-            let ended = self.backend.store.delete(&id).await.inspect_err(|_| {
-                self.state().ending_known.push(id);
-            })?;
-            if ended || self.state().ending_known.contains(&id) {
+        }
+        loop {
+            let Some(id) = self.state().ending.first().map(|ending| ending.id) else { break };
+            let deleted = self.backend.store.delete(&id).await;
+            let deleted = deleted.inspect_err(|_| self.state().end_again(id))?;
+            let perhaps_before = self.state().has_ended(id);
+            if deleted || perhaps_before {
                 self.backend.events.emit(Event::Destroyed(id));
             }
-            self.state().ending.retain(|other| *other != id);
         }
         self.let_go(CookieChange::Remove);
         Ok(())

@@ -6,7 +6,6 @@ use crate::{
     error::Error,
     request::{
         RequestSession,
-        detached_commit::RunningCommit,
         state::{CookieChange, Presence, Stage},
     },
 };
@@ -18,7 +17,7 @@ impl RequestSession {
         let any = self.begin_to_end()?;
         // What another task of this request is storing right now has to end as well.
         if any || self.accessed().operation_lock.try_lock().is_err() {
-            RunningCommit::start(Arc::clone(self)).await?;
+            self.commit_surely().await?;
         }
         Ok(())
     }
@@ -31,11 +30,11 @@ impl RequestSession {
             return Err(Error::closed());
         }
         let ended_before = matches!(state.cookie, CookieChange::Remove);
-        if let Some(held) = state.held.take() {
+        let held = state.held.take().map(|held| held.id);
+        if let Some(id) = held {
             // With what cannot be read: the client is to be left with nothing.
             ids = mem::take(&mut state.twins);
-            ids.push(held.id);
-            state.ending_known.push(held.id);
+            ids.push(id);
         } else if ended_before {
             ids.clear();
         }
@@ -44,7 +43,9 @@ impl RequestSession {
         state.savepoints.forget_all();
         state.endings += 1;
         state.ended.extend(&ids);
-        state.ending.extend(ids);
+        for id in ids {
+            state.end(id);
+        }
         // Whatever the cookies said, this request knows now that it has no session.
         let _ = self.accessed().loaded.set(Ok(()));
         Ok(!state.ending.is_empty())

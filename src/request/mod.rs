@@ -10,7 +10,6 @@
 //! | `found` | what the store has for a token, and what a session was before it moved |
 //! | `load` | which of the store's answers is the session |
 //! | `commit` | apply, rebase on conflict, confirm |
-//! | `detached_commit` | a commit that outlives its request |
 //! | `update` | load, change and save one value at once |
 //! | `touch` | writing activity down |
 //! | `end` | ending a session |
@@ -23,7 +22,6 @@
 pub(crate) mod client;
 pub(crate) mod commit;
 mod cookie_echo;
-pub(crate) mod detached_commit;
 pub(crate) mod end;
 mod found;
 mod header_lines;

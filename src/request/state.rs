@@ -33,10 +33,7 @@ pub(crate) struct State {
     /// The secret of a client without a session, which CSRF tokens are bound to then.
     pub(crate) visitor: Visitor,
     /// Sessions that were told to end and of which the store has not confirmed it.
-    pub(crate) ending: Vec<SessionId>,
-    /// Those of them that were there: loaded, or perhaps ended by an attempt that was not
-    /// confirmed.
-    pub(crate) ending_known: Vec<SessionId>,
+    pub(crate) ending: Vec<Ending>,
     /// Other sessions that the cookies of this request open, or might: a sign-in ends them.
     pub(crate) twins: Vec<SessionId>,
     /// Sessions that this request told to end at any time: a load under way never brings one back.
@@ -50,6 +47,14 @@ pub(crate) struct State {
     pub(crate) spent: Duration,
     /// The request only looks: it is no activity.
     pub(crate) unused: bool,
+}
+
+/// A session to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    pub(crate) id: SessionId,
+    /// An attempt that was not confirmed has perhaps ended it.
+    pub(crate) tried: bool,
 }
 
 /// How far the response is.
@@ -146,6 +151,29 @@ impl State {
     /// Whether the store has something to be told.
     pub(crate) fn is_dirty(&self) -> bool {
         !self.changes.is_empty() || !self.ending.is_empty()
+    }
+
+    /// Notes that a session has to end.
+    pub(crate) fn end(&mut self, id: SessionId) {
+        self.note_ending(id, false);
+    }
+
+    /// The same of one whose end was tried, and not confirmed.
+    pub(crate) fn end_again(&mut self, id: SessionId) {
+        self.note_ending(id, true);
+    }
+
+    /// Notes that the store has confirmed it; whether an earlier attempt has perhaps ended it.
+    pub(crate) fn has_ended(&mut self, id: SessionId) -> bool {
+        let place = self.ending.iter().position(|ending| ending.id == id);
+        place.is_some_and(|place| self.ending.remove(place).tried)
+    }
+
+    fn note_ending(&mut self, id: SessionId, tried: bool) {
+        match self.ending.iter_mut().find(|ending| ending.id == id) {
+            Some(ending) => ending.tried |= tried,
+            None => self.ending.push(Ending { id, tried }),
+        }
     }
 
     /// Takes in what a load found.

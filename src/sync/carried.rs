@@ -4,20 +4,25 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::{Mutex, PoisonError},
     task::{Context, Poll},
 };
 
 use tokio::runtime::Handle;
 
+/// In a mutex that nobody ever locks: a body that holds one is then as `Sync` as the handler's.
+type Work<T> = Mutex<Option<Pin<Box<dyn Future<Output = T> + Send>>>>;
+
 /// Work under way: in place as long as its owner waits, on the runtime from then on.
 pub(crate) struct Carried<T: Send + 'static> {
-    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
-    begun: bool,
+    work: Work<T>,
+    /// Where it has begun, since its owner may be dropped elsewhere; `None`: it has not.
+    runtime: Option<Handle>,
 }
 
 impl<T: Send + 'static> Carried<T> {
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self { work: Some(Box::pin(work)), begun: false }
+        Self { work: Mutex::new(Some(Box::pin(work))), runtime: None }
     }
 }
 
@@ -25,21 +30,25 @@ impl<T: Send + 'static> Future for Carried<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        self.begun = true;
-        let Some(work) = &mut self.work else { return Poll::Pending };
+        let this = &mut *self;
+        let slot = this.work.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(work) = slot else { return Poll::Pending };
+        if this.runtime.is_none() {
+            this.runtime = Handle::try_current().ok();
+        }
         let result = std::task::ready!(work.as_mut().poll(context));
-        self.work = None;
+        *slot = None;
         Poll::Ready(result)
     }
 }
 
-// Cancellation safety: a client that leaves, or a budget that is spent, drops whoever waits. What
-// has been polled may have reached the store: left half done it would be for others to find out.
+// Cancellation safety: a client that leaves (hyper drops the response future, or the body), or a
+// budget that is spent, drops whoever waits. What has been polled may have reached the store: left
+// half done it would be for others to find out.
 impl<T: Send + 'static> Drop for Carried<T> {
     fn drop(&mut self) {
-        if let (Some(work), true, Ok(runtime)) =
-            (self.work.take(), self.begun, Handle::try_current())
-        {
+        let work = self.work.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(work), Some(runtime)) = (work, &self.runtime) {
             drop(runtime.spawn(work));
         }
     }
@@ -47,7 +56,7 @@ impl<T: Send + 'static> Drop for Carried<T> {
 
 impl<T: Send + 'static> fmt::Debug for Carried<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Carried").field("done", &self.work.is_none()).finish_non_exhaustive()
+        f.debug_struct("Carried").field("begun", &self.runtime.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -70,7 +79,8 @@ mod tests {
             if begun {
                 assert!(poll!(&mut work).is_pending());
             }
-            drop(work);
+            // Where there is no runtime, as a body may be.
+            std::thread::spawn(|| drop(work)).join().unwrap();
             assert_eq!(go_on.send(()).is_ok(), begun);
             assert_eq!(end.await.is_ok(), begun);
         }

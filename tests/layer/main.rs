@@ -40,6 +40,8 @@ mod pages;
 mod reported_state;
 /// What a failed attempt leaves behind under a retry layer: nothing.
 mod retry;
+/// Two sign-ins at the same time: the second finds the session moved.
+mod second_sign_in;
 /// Layers of different kinds on one store open each their own sessions.
 mod session_kinds;
 /// What the environment says, and what the log says about it.

@@ -7,8 +7,8 @@ use tower_redis_session::{Error, ErrorKind, ManualClock, RedisSessionLayer, Sess
 
 use test_support::faulty_store::{Answered, Fault, FaultyStore, Gate, Op, Visitor};
 
-type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
-type Handler = fn(SessionContext) -> Handled;
+pub(crate) type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
+pub(crate) type Handler = fn(SessionContext) -> Handled;
 
 fn layer_on(store: &FaultyStore) -> RedisSessionLayer {
     RedisSessionLayer::builder(store.clone()).build().unwrap()
@@ -19,7 +19,7 @@ fn elsewhere(visitor: &Visitor, store: &FaultyStore) -> Visitor {
     Visitor { layer: layer_on(&store.sound()), cookie: visitor.cookie.clone() }
 }
 
-async fn visitor_with(store: &FaultyStore, handler: Handler) -> Visitor {
+pub(crate) async fn visitor_with(store: &FaultyStore, handler: Handler) -> Visitor {
     let mut visitor = Visitor::new(&layer_on(store));
     assert_eq!(visitor.ask(handler).await.status(), 200);
     store.calls();
@@ -27,14 +27,15 @@ async fn visitor_with(store: &FaultyStore, handler: Handler) -> Visitor {
 }
 
 /// `n`, all names, and the user.
-async fn look(session: SessionContext) -> Result<String, Error> {
+pub(crate) async fn look(session: SessionContext) -> Result<String, Error> {
     let n = session.get::<u32>("n").await?.map_or("-".into(), |n| n.to_string());
     let keys = session.keys().await?.join("+");
     let user = session.user_id().await?.unwrap_or("-".into());
     Ok(format!("{n} {keys} {user}"))
 }
 
-const START: Handler = |s| Box::pin(async move { s.insert("n", &1).await.map(|()| "".into()) });
+pub(crate) const START: Handler =
+    |s| Box::pin(async move { s.insert("n", &1).await.map(|()| "".into()) });
 const ALICE: Handler = |s| {
     Box::pin(async move {
         s.insert("n", &1).await?;
@@ -59,11 +60,12 @@ const COUNT: Handler = |s| {
 const REMOVE_N: Handler = |s| Box::pin(async move { Ok(s.remove("n").await?.to_string()) });
 const CLEAR: Handler = |s| Box::pin(async move { s.clear().await.map(|()| "cleared".into()) });
 const RENEW: Handler = |s| Box::pin(async move { s.renew().await.map(|()| "renewed".into()) });
-const LOGIN: Handler =
+pub(crate) const LOGIN: Handler =
     |s| Box::pin(async move { s.login("alice", None).await.map(|()| "in".into()) });
 const LOGIN_BOB: Handler =
     |s| Box::pin(async move { s.login("bob", None).await.map(|()| "in".into()) });
-const LOGOUT: Handler = |s| Box::pin(async move { s.logout().await.map(|()| "out".into()) });
+pub(crate) const LOGOUT: Handler =
+    |s| Box::pin(async move { s.logout().await.map(|()| "out".into()) });
 const PLATFORM: Handler =
     |s| Box::pin(async move { s.set_platform("p").await.map(|()| "set".into()) });
 

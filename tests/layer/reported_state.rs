@@ -351,12 +351,38 @@ async fn what_ended_is_told_once_however_often_the_logout_was_tried() {
     });
     assert_eq!(answered.await.status(), 200);
     assert_eq!(store.len(), 0);
+    drop(one);
     let mut ended = Vec::new();
     for _ in 0..2 {
         let Some(Event::Destroyed(id)) = events.next().await else { panic!("another event") };
         ended.push(id);
     }
     assert_ne!(ended[0], ended[1]);
-    drop(one);
     assert_eq!(events.next().await, None, "nothing was told twice");
+}
+
+#[tokio::test]
+async fn a_session_that_two_log_out_at_once_is_told_of_once() {
+    let store = FaultyStore::new();
+    let mut one = alice_on(&store).await;
+    one.layer = layer_on(&store);
+    let (mut other, mut events) = (one.clone(), one.layer.events());
+    let gate = Gate::new();
+    let held = gate.clone();
+    let first = one.ask(move |s| async move {
+        assert_eq!(s.user_id().await?.as_deref(), Some("alice"), "loaded, and alive");
+        held.pass().await;
+        s.logout().await.map(|()| "out".into())
+    });
+    let second = async {
+        gate.arrived().await;
+        let answered = other.ask(|s| async move { s.logout().await.map(|()| "out".into()) }).await;
+        gate.open();
+        answered
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!((first.status(), second.status()), (200, 200));
+    drop((one, other));
+    assert!(matches!(events.next().await, Some(Event::Destroyed(_))));
+    assert_eq!(events.next().await, None, "told by the one that ended it");
 }

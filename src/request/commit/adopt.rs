@@ -109,8 +109,7 @@ impl RequestSession {
         if state.told_to_end() {
             // Told while this was under way: it ends too, and whoever told waits for that.
             state.ended.push(id);
-            state.ending.push(id);
-            state.ending_known.push(id);
+            state.end(id);
             return;
         }
         state.held = Some(Held { id, token, record: Arc::new(record), heir: None });
