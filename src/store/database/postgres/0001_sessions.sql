@@ -345,17 +345,19 @@ BEGIN
                     WHERE id = v_from AND NOT alive AND ends > v_now - 60000;
                     EXIT WHEN v_to IS NULL;
                     UPDATE trs_sessions SET body = '' WHERE id = v_from AND body <> '';
-                    -- Redis is told of it also if it was dead already, and so without a version:
-                    -- whoever killed it may not have.
-                    r_ended := r_ended || v_to;
-                    r_ended_versions := r_ended_versions || NULL::bigint;
-                    r_ended_by := r_ended_by || i;
                     v_version := 0;
                     FOR v_found IN SELECT * FROM trs_kill_1(v_to, NULL, v_now, p_journal) LOOP
                         r_ended := r_ended || v_found.r_id;
                         r_ended_versions := r_ended_versions || v_found.r_version;
                         r_ended_by := r_ended_by || i;
                     END LOOP;
+                    IF NOT found THEN
+                        -- Dead already, and so without a version: whoever killed it may not have
+                        -- told Redis.
+                        r_ended := r_ended || v_to;
+                        r_ended_versions := r_ended_versions || NULL::bigint;
+                        r_ended_by := r_ended_by || i;
+                    END IF;
                     v_from := v_to;
                 END LOOP;
             END IF;

@@ -5,29 +5,29 @@
 //! if whoever asked is gone, so that the connection stays good.
 
 use std::{
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
 use sqlx::postgres::PgRow;
 use tokio::{
-    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{timeout, timeout_at},
 };
 
-use crate::store::database::{
-    failure::late,
-    postgres::{
-        failure::{Connection, Failure},
-        idle::{Busy, Idle},
-        pool::Held,
-        server::Server,
-        statement::Statement,
-        waiting::Waiting,
+use crate::{
+    store::database::{
+        failure::late,
+        postgres::{
+            failure::{Connection, Failure},
+            idle::{Busy, Idle},
+            pool::Held,
+            server::Server,
+            statement::Statement,
+            waiting::Waiting,
+        },
     },
+    sync::carried::Carried,
 };
 
 type Answer = Result<Vec<PgRow>, Failure>;
@@ -63,10 +63,11 @@ impl Lane {
                 Err(_) => return Err(self.idle.no_connection()),
             },
         };
-        let work = Box::pin(execute(turn, connection, statement));
-        let carried = Carried { work: Some(work), limit: self.timeout };
-        let answer = timeout_at(deadline.into(), carried).await;
-        answer.unwrap_or_else(|_| Err(Failure::unknown(late())))
+        // The server gives up within the time-out; what it says then, to nobody, leaves the
+        // connection as good as it was. A runtime that ends drops the work and closes it.
+        let work = timeout(self.timeout * 2, execute(turn, connection, statement));
+        let answer = timeout_at(deadline.into(), Carried::new(work)).await;
+        answer.and_then(|answer| answer).unwrap_or_else(|_| Err(Failure::unknown(late())))
     }
 
     /// A connection for something longer than a statement; nobody else's until it is dropped.
@@ -127,33 +128,4 @@ async fn execute(_turn: OwnedSemaphorePermit, mut busy: Busy, statement: Stateme
         }
     }
     Err(failure)
-}
-
-/// Work that has begun. The server gives up within the limit; what it says then leaves the
-/// connection as good as it was.
-struct Carried {
-    work: Option<Pin<Box<dyn Future<Output = Answer> + Send>>>,
-    limit: Duration,
-}
-
-impl Future for Carried {
-    type Output = Answer;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let Some(work) = &mut self.work else { return Poll::Pending };
-        let answer = ready!(work.as_mut().poll(context));
-        self.work = None;
-        Poll::Ready(answer)
-    }
-}
-
-// Cancellation safety: whoever asked is gone, or has no time left. A runtime that ends drops the
-// work, and its connection is closed.
-impl Drop for Carried {
-    fn drop(&mut self) {
-        if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
-            let limit = self.limit;
-            drop(runtime.spawn(async move { timeout(limit, work).await }));
-        }
-    }
 }
