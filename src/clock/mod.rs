@@ -8,12 +8,12 @@
 //! | `uptime` | the boot-time clock, which goes on while the machine sleeps |
 //! | `moment` | a point in time on it |
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "_database"))]
 pub(crate) mod compared;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "_database"))]
 pub(crate) mod moment;
 pub(crate) mod timestamp;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "_database"))]
 pub(crate) mod uptime;
 mod wall_clock;
 

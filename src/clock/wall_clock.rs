@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "_database"))]
 use crate::clock::compared::Compared;
 use crate::clock::timestamp::Timestamp;
 
@@ -26,7 +26,7 @@ pub struct Clock(Source);
 enum Source {
     System,
     /// The system's, unless it differs from those of the stores.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "_database"))]
     Compared(Compared),
     Manual(Arc<AtomicU64>),
 }
@@ -44,7 +44,7 @@ impl Clock {
     }
 
     /// The same beside the clocks of stores. One that is moved by hand stays as it is.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "_database"))]
     pub(crate) fn beside(self, compared: &Compared) -> Self {
         match self.0 {
             Source::System => Self(Source::Compared(compared.clone())),
@@ -53,7 +53,7 @@ impl Clock {
     }
 
     /// Whether it is this process' own, and not one that is moved by hand.
-    #[cfg(all(feature = "redis", feature = "_database"))]
+    #[cfg(feature = "_database")]
     pub(crate) const fn is_real(&self) -> bool {
         !matches!(self.0, Source::Manual(_))
     }
@@ -68,7 +68,7 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => SystemTime::now().into(),
-            #[cfg(feature = "redis")]
+            #[cfg(any(feature = "redis", feature = "_database"))]
             Source::Compared(compared) => compared.now(),
             Source::Manual(millis) => Timestamp::from_millis(millis.load(Ordering::SeqCst)),
         }

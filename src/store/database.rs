@@ -15,6 +15,7 @@
 //! | `takeover` | invalidates all copies when a database store takes over from a durable one |
 //! | `migration` | numbered schema steps |
 //! | `health` | whether the database answers |
+//! | `clock_check` | this process' clock beside the database's |
 //! | `failure` | errors of both engines |
 //! | `sqlite` | SQLite |
 //! | `postgres` | PostgreSQL |
@@ -33,6 +34,7 @@ use crate::{
 };
 
 mod access;
+mod clock_check;
 mod config;
 mod engine;
 mod failure;
@@ -50,6 +52,7 @@ mod takeover;
 mod write;
 
 pub(crate) use crate::store::database::access::Database;
+use crate::store::database::clock_check::ClockCheck;
 pub use crate::store::database::config::DatabaseConfig;
 pub(crate) use crate::store::database::row::{Epoch, Polled, Row, Snapshot};
 pub(crate) use crate::store::database::write::{
@@ -102,6 +105,7 @@ pub struct DatabaseStore {
     database: Database,
     claimed: OnceCell<()>,
     health: health::Health,
+    clock_check: ClockCheck,
 }
 
 impl DatabaseStore {
@@ -136,8 +140,10 @@ impl DatabaseStore {
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     pub fn with_clock(config: DatabaseConfig, clock: Clock) -> Result<Self, ConfigError> {
-        let database = Database::new(&config, false, clock)?;
-        Ok(Self { database, claimed: OnceCell::new(), health: health::Health::default() })
+        let clock_check = ClockCheck::default();
+        let database = Database::new(&config, false, clock_check.correct(clock))?;
+        let (claimed, health) = (OnceCell::new(), health::Health::default());
+        Ok(Self { database, claimed, health, clock_check })
     }
 
     /// Makes the tables, all named `trs_..`, or brings them up to date; touches nothing else in
@@ -164,6 +170,9 @@ impl DatabaseStore {
     async fn write(&self, write: Write) -> Result<Written, WriteFault> {
         let claim = || async { self.claim().await };
         self.claimed.get_or_try_init(claim).await.map_err(WriteFault::Refused)?;
+        if let Write::Create { record, .. } = &write {
+            self.clock_check.dates(record, &self.database).await.map_err(WriteFault::Refused)?;
+        }
         self.database.purge_when_due(Duration::ZERO);
         let written = self.database.write(write).await;
         let error = written.as_ref().err().map(WriteFault::error);

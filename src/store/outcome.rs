@@ -33,7 +33,7 @@ pub enum SaveOutcome {
 /// Fails closed: a session that begins, and was dated before anybody had looked at this process'
 /// clock, which is wrong. It would have ended hours ago, or end hours too late; the next one is
 /// right.
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "_database"))]
 pub(super) fn dated_well(
     begun: &Record,
     compared: &crate::clock::compared::Compared,
@@ -48,7 +48,7 @@ pub(super) fn dated_well(
 }
 
 /// What a check says where this process' clock cannot be right.
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "_database"))]
 pub(super) fn clocks_differ(whose: crate::clock::compared::Whose, seconds: i64) -> crate::Error {
     let by = seconds.unsigned_abs();
     let way = if seconds > 0 { "behind" } else { "ahead of" };

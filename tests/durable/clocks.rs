@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::two_instances::{Instance, Settings, TwoInstances};
-use test_support::{Browser, RedisServer, eventually};
+use crate::two_instances::{Instance, Settings, TwoInstances, migrate};
+use test_support::{Browser, PostgresServer, RedisServer, eventually};
 
 const HOUR: i64 = 3_600_000;
 
@@ -120,7 +120,17 @@ async fn an_instance_that_starts_with_a_wrong_clock_loses_no_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_on_redis_alone_that_starts_with_a_wrong_clock_loses_no_session() {
     let redis = RedisServer::start().await;
-    let mut settings = Settings::new(redis.url(), String::new());
+    one_store_and_a_wrong_clock(Settings::new(redis.url(), String::new())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_on_postgresql_alone_that_starts_with_a_wrong_clock_loses_no_session() {
+    let database = PostgresServer::shared().await.database().await;
+    migrate(&database.url()).await;
+    one_store_and_a_wrong_clock(Settings::new(String::new(), database.url())).await;
+}
+
+async fn one_store_and_a_wrong_clock(mut settings: Settings) {
     soon_idle(&mut settings);
     let right = Instance::start(&settings);
     let mut alice = right.browser().await;

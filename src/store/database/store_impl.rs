@@ -24,7 +24,7 @@ use crate::{
 impl Store for DatabaseStore {
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         Box::pin(async move {
-            let row = self.database.read(id).await;
+            let row = self.clock_check.beside(&self.database, self.database.read(id)).await;
             self.health.said(row.as_ref().err(), Instant::now());
             let Some(row) = row? else { return Ok(None) };
             self.settle(id, row).await
@@ -33,7 +33,7 @@ impl Store for DatabaseStore {
 
     fn peek<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         Box::pin(async move {
-            let row = self.database.read(id).await;
+            let row = self.clock_check.beside(&self.database, self.database.read(id)).await;
             self.health.said(row.as_ref().err(), Instant::now());
             Ok(row?
                 .and_then(Row::living)
@@ -47,7 +47,8 @@ impl Store for DatabaseStore {
         ids: &'a [SessionId],
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
         Box::pin(async move {
-            let rows = self.database.read_each(ids).await;
+            let rows = self.database.read_each(ids);
+            let rows = self.clock_check.beside(&self.database, rows).await;
             self.health.said(rows.as_ref().err(), Instant::now());
             let rows = rows?;
             let mut records = Vec::with_capacity(rows.len());
@@ -105,7 +106,7 @@ impl Store for DatabaseStore {
     }
 
     fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        Box::pin(self.database.sessions_of(user))
+        Box::pin(self.clock_check.beside(&self.database, self.database.sessions_of(user)))
     }
 
     fn sessions_page<'a>(
@@ -114,7 +115,8 @@ impl Store for DatabaseStore {
         after: Option<&'a SessionCursor>,
         limit: usize,
     ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        Box::pin(self.database.sessions_page(user, after, limit))
+        let page = self.database.sessions_page(user, after, limit);
+        Box::pin(self.clock_check.beside(&self.database, page))
     }
 
     fn revoke_all<'a>(
@@ -162,7 +164,10 @@ impl Store for DatabaseStore {
     }
 
     fn check(&self) -> StoreFuture<'_, ()> {
-        Box::pin(self.database.check())
+        Box::pin(async move {
+            self.database.check().await?;
+            self.clock_check.check(&self.database).await
+        })
     }
 
     fn status(&self) -> Status {
@@ -172,7 +177,7 @@ impl Store for DatabaseStore {
             last_cause: self.health.last_cause(),
             connections,
             pool_size: self.database.pool_size(),
-            clock_ahead: None,
+            clock_ahead: self.clock_check.ahead(),
         };
         let serving = if database.answers { Serving::Database } else { Serving::Nothing };
         Status { database: Some(database), ..Status::of(serving) }

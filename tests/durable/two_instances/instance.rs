@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_redis_session::hooks::Hooks;
 use tower_redis_session::{
-    DatabaseConfig, DurableStore, RedisConfig, RedisSessionLayer, RedisStore, Store,
+    DatabaseConfig, DatabaseStore, DurableStore, RedisConfig, RedisSessionLayer, RedisStore, Store,
 };
 use tracing::Level;
 
@@ -247,6 +247,9 @@ pub fn layer(settings: &Settings, hooks: &Hooks) -> RedisSessionLayer {
         DatabaseConfig::new(settings.database.clone()).timeout(millis(settings.database_timeout));
     if settings.database.is_empty() {
         return build(settings, RedisStore::new(redis).unwrap());
+    }
+    if settings.redis.is_empty() {
+        return build(settings, DatabaseStore::new(database).unwrap());
     }
     let mut store = DurableStore::builder(redis, database)
         .poll_interval(millis(settings.poll_interval))
