@@ -107,6 +107,28 @@ impl<D: Directory + 'static> CachedDirectory<D> {
         &self.inner.source
     }
 
+    /// Asks Redis now: sends every command that the cache needs once and calls every script, in a
+    /// place of its own that is removed again. Not needed: without Redis the source answers.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if Redis does not answer, and `Misconfigured`, with the command named, if it
+    /// refuses one.
+    ///
+    /// ```
+    /// # use tower_redis_session::{CachedDirectory, ErrorKind, RedisConfig, testing::Accounts};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let redis = RedisConfig::at("127.0.0.1", 1);
+    /// let directory = CachedDirectory::builder(Accounts, redis).build()?;
+    /// assert_eq!(directory.check().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn check(&self) -> Result<(), Error> {
+        self.inner.cache.check().await
+    }
+
     /// How Redis does, as far as calls have noticed. Asks nobody.
     ///
     /// ```

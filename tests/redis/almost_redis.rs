@@ -14,7 +14,8 @@ use test_support::{
     Interceptor, PASSWORD, Part, RedisServer, Request, Resp, Site, Wire, documented, patient,
 };
 use tower_redis_session::{
-    DatabaseConfig, DurableStore, Error, ErrorKind, RedisConfig, RedisStore, Store as _,
+    CachedDirectory, DatabaseConfig, DurableStore, Error, ErrorKind, RedisConfig, RedisStore,
+    Store as _, testing::Accounts,
 };
 
 /// Checks each key against those that are declared, as some servers do.
@@ -219,4 +220,22 @@ async fn a_durable_store_tells_that_no_copy_can_ever_be_made() {
     for command in ["evalsha", "setrange", "getrange", "pexpire", "set", "get", "del", "info"] {
         assert_told(durable(&format!("-{command}")).await, command);
     }
+}
+
+#[tokio::test]
+async fn a_cached_directory_tells_which_command_it_lacks() {
+    let redis = RedisServer::start().await;
+    let checked = async |rights: &str| {
+        let url = url_of(&redis, "entries", &format!("+info {rights}")).await;
+        let cache = CachedDirectory::builder(Accounts, RedisConfig::new(url)).build().unwrap();
+        cache.check().await
+    };
+    checked("").await.unwrap();
+    // What sessions alone need.
+    checked("-set -get -getrange -setrange -mget -hkeys -hgetall -hrandfield").await.unwrap();
+    checked("-evalsha +eval").await.unwrap();
+    for command in ["hset", "hget", "hdel", "pttl", "pexpire", "del", "evalsha"] {
+        assert_told(checked(&format!("-{command}")).await, command);
+    }
+    assert_eq!(redis.dump().await, []);
 }

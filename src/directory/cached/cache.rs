@@ -146,6 +146,10 @@ impl Cache {
         self.doubts().0.len()
     }
 
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        self.entries.check().await
+    }
+
     pub(super) fn status(&self) -> StoreStatus {
         let answers = self.breaker().is_closed();
         StoreStatus { answers, ..self.entries.status() }

@@ -14,6 +14,7 @@ use crate::{
     store::redis::{
         RedisConfig,
         client::{
+            check::check,
             pool::Connections,
             script::{ENTRIES, Script},
         },
@@ -141,6 +142,11 @@ impl Entries {
         }
         // It may as well run twice.
         self.connections.read(&del).await.map(|_| ())
+    }
+
+    /// Whether the server is one that will do.
+    pub(crate) async fn check(&self) -> Result<(), Error> {
+        check(&self.connections, &self.prefix, &self.prefix).await
     }
 
     pub(crate) fn status(&self) -> StoreStatus {

@@ -84,9 +84,7 @@ async fn try_script(
     };
     match answer {
         Ok(Value::Int(1)) => Ok(()),
-        Ok(Value::Array(heads)) if heads.len() == 1 || heads.first() == Some(&Value::Int(1)) => {
-            Ok(())
-        }
+        Ok(Value::Array(parts)) if parts.len() == 1 || parts.contains(&Value::Int(1)) => Ok(()),
         Ok(Value::Int(-1)) => Err(Error::unavailable("redis answers too late to be checked")),
         Ok(_) => {
             let text = format!("the script {script} does not do there what it does on redis");

@@ -23,7 +23,7 @@ pub(in crate::store::redis) struct Place {
     index: String,
 }
 
-/// A script, and how to call it so that it answers 1, alone or first of two, or with one string.
+/// A script, and how to call it so that it answers 1, alone or one of two, or with one string.
 pub(in crate::store::redis) struct Trial {
     pub(in crate::store::redis) script: &'static str,
     pub(in crate::store::redis) call: Call,
@@ -58,24 +58,31 @@ impl Place {
             commands.push((name, command));
         };
         let (record, index, life) = (self.record(0), &self.index, LIFE.to_string());
-        add("SET", &record, &["T", "NX", "PX", &life]);
-        add("GET", &record, &[]);
-        add("GETRANGE", &record, &["0", "0"]);
-        add("SETRANGE", &record, &["0", "T"]);
-        add("PEXPIRE", &record, &[&life]);
-        if is_of_records(scripts) {
-            add("MGET", &record, &[]);
-            add("PTTL", &record, &[]);
+        let purpose = Purpose::of(scripts);
+        if purpose != Purpose::Entries {
+            add("SET", &record, &["T", "NX", "PX", &life]);
+            add("GET", &record, &[]);
+            add("GETRANGE", &record, &["0", "0"]);
+            add("SETRANGE", &record, &["0", "T"]);
+            add("PEXPIRE", &record, &[&life]);
+        }
+        if purpose != Purpose::Copies {
             add("HSET", index, &["a", "1"]);
             add("PEXPIRE", index, &[&life]);
+            add("PTTL", index, &[]);
             add("HGET", index, &["a"]);
+        }
+        if purpose == Purpose::Records {
+            add("MGET", &record, &[]);
             add("HKEYS", index, &[]);
             add("HGETALL", index, &[]);
             add("HRANDFIELD", index, &["1"]);
+        }
+        if purpose != Purpose::Copies {
             add("HDEL", index, &["a"]);
         }
         add("DEL", &record, &[]);
-        if !is_of_records(scripts) {
+        if purpose == Purpose::Copies {
             // For the script that turns a lease into a copy.
             add("SET", &self.record(5), &[LEASE, "NX", "PX", &life]);
         }
@@ -89,7 +96,20 @@ impl Place {
         connection: &Connection,
     ) -> Vec<Trial> {
         let deadline = connection.server_time_in(DEADLINE).to_string();
-        if is_of_records(scripts) { self.of_records(&deadline) } else { self.of_copies() }
+        match Purpose::of(scripts) {
+            Purpose::Records => self.of_records(&deadline),
+            Purpose::Copies => self.of_copies(),
+            Purpose::Entries => self.of_entries(),
+        }
+    }
+
+    /// A lease, and the entry in its place.
+    fn of_entries(&self) -> Vec<Trial> {
+        let (life, keys) = (LIFE.to_string(), [self.index.as_str()]);
+        vec![
+            trial("entry_take", Script::EntryTake, &keys, &["e", LEASE, &life, "0"]),
+            trial("entry_fill", Script::EntryFill, &keys, &["e", LEASE, "value", &life]),
+        ]
     }
 
     /// The life of a session: made, touched, saved, moved, signed in, moved, listed, revoked.
@@ -105,11 +125,12 @@ impl Place {
             trial("renew", Script::Renew, &[&one, &two], &[HEAD, RECORD, &life, deadline, &life,
                 "2"]),
             trial("login", Script::Login, &[index, &three], &[RECORD, &life, deadline, &life, "",
-                "", "5", records, "3", "", "3", &life, "0"]),
+                "", "5", records, "3", "", "3", &life, "0", "24"]),
             trial("login", Script::Login, &[index, &four, &three], &[RECORD, &life, deadline,
-                &life, HEAD, "", "", records, "4", "3", "4", &life, "0"]),
+                &life, HEAD, "", "", records, "4", "3", "4", &life, "0", "24"]),
             trial("heads", Script::Heads, &[index], &[records, "17", "4"]),
-            trial("revoke_all", Script::RevokeAll, &[index], &[records, &life, &life, "0", ""]),
+            trial("revoke_all", Script::RevokeAll, &[index], &[records, &life, &life, "0", "",
+                "24"]),
             trial("kill", Script::Kill, &[&two], &[&life, "2", "17", index, "", records, "8"]),
         ]
     }
@@ -131,9 +152,25 @@ impl Place {
     }
 }
 
-/// A database keeps the others, and Redis copies of them.
-fn is_of_records(scripts: &[Script]) -> bool {
-    scripts.iter().any(|script| matches!(script, Script::Login))
+/// What Redis is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Sessions, by Redis alone.
+    Records,
+    /// Copies of sessions that a database keeps.
+    Copies,
+    /// Entries of a directory.
+    Entries,
+}
+
+impl Purpose {
+    fn of(scripts: &[Script]) -> Self {
+        match scripts.first() {
+            Some(Script::EntryTake | Script::EntryFill) => Self::Entries,
+            Some(Script::Create) => Self::Records,
+            _ => Self::Copies,
+        }
+    }
 }
 
 fn trial(script: &'static str, which: Script, keys: &[&str], arguments: &[&str]) -> Trial {
