@@ -2,7 +2,7 @@
 //! instances and write down what they see, and a checker judges it afterwards.
 //!
 //! `NEMESIS_SEEDS=200 NEMESIS_FROM=1 cargo test --test durable random_faults -- --nocapture` runs
-//! more of it.
+//! more of it, and `NEMESIS_ONLY=Slow,Failover` with no other faults than these.
 
 mod checker;
 mod client;
@@ -27,9 +27,11 @@ async fn every_promise_holds_under_random_faults() {
     let seeds = number("NEMESIS_SEEDS").unwrap_or(SEEDS);
     // Killed at times, so it is nobody else's; the runs come one after the other.
     let postgres = Box::leak(Box::new(PostgresServer::own().await));
+    let only = std::env::var("NEMESIS_ONLY").unwrap_or_default();
+    let only: Vec<String> = only.split_terminator(',').map(str::to_owned).collect();
     let (mut totals, mut broken) = (Totals::default(), Vec::new());
     for seed in from..from + seeds {
-        let report = run(postgres, seed).await;
+        let report = run(postgres, seed, &only).await;
         println!("{report}");
         totals += report.totals();
         if !report.violations.is_empty() {

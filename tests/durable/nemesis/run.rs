@@ -41,7 +41,7 @@ pub struct Totals {
     pub violations: usize,
 }
 
-pub async fn run(postgres: &'static PostgresServer, seed: u64) -> Report {
+pub async fn run(postgres: &'static PostgresServer, seed: u64, only: &[String]) -> Report {
     let (strict, stretches) = (seed.is_multiple_of(2), (seed / 2).is_multiple_of(2));
     let stretch = if stretches { STRETCH } else { 0 };
     let world = Arc::new(World::start(postgres, strict, stretch).await);
@@ -58,7 +58,7 @@ pub async fn run(postgres: &'static PostgresServer, seed: u64) -> Report {
         browsers.spawn(user.clone().work(SeededRng::new(seed, number), until));
         browsers.spawn(user.clone().follow(SeededRng::new(seed, 100 + number), until));
     }
-    carry_out(plan(seed, LENGTH - 600), &world, &recorder, seed).await;
+    carry_out(plan(seed, LENGTH - 600, only), &world, &recorder, seed).await;
     browsers.join_all().await;
     let rested = begun.and(world.comes_to_rest().await);
     let rested_at = recorder.now();

@@ -38,7 +38,10 @@ pub fn an_answer_makes_sense(evidence: &Evidence<'_>, op: &Op) -> Option<Violati
         Some(_) => return fault("no such status"),
     }
     let moves = matches!(op.kind, Kind::Login | Kind::Renew);
-    if moves && op.is_signed_in() && op.new_token().is_none() {
+    // A renewal that somebody's logout overtakes is dropped, and changes no cookie.
+    let ending = op.token.as_deref().and_then(|token| evidence.may_end_at(token));
+    let overtaken = op.kind == Kind::Renew && ending.is_some_and(|end| end < op.end);
+    if moves && op.is_signed_in() && op.new_token().is_none() && !overtaken {
         return fault("no new cookie");
     }
     if op.kind == Kind::Login && !op.is_signed_in() {

@@ -197,6 +197,7 @@ fn an_answer_is_the_users_own() {
         ("another's", history([op(A, Read, 10).answered(other)]), TERMS, &[SENSE]),
         ("a status", history([op(A, Update, 10).answered(odd)]), TERMS, &[SENSE]),
         ("a renewal to nothing", history([op(A, Renew, 10)]), TERMS, &[SENSE]),
+        ("one that a logout overtakes", history([op(A, Renew, 10), op(B, Logout, 10)]), TERMS, &[]),
     ]);
 }
 
