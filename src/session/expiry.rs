@@ -189,9 +189,9 @@ impl Deadlines {
 }
 
 /// How old the last activity must be before it is written down anew: the configured interval, but
-/// at most a tenth of the idle timeout, so that a short session slides too.
+/// at most a twentieth of the idle timeout, so that a short session slides too.
 pub(crate) fn touch_throttle(idle: Duration, touch_interval: Duration) -> Duration {
-    touch_interval.min(idle / 10)
+    touch_interval.min(idle / 20)
 }
 
 #[cfg(test)]

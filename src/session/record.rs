@@ -54,6 +54,13 @@ pub struct Activity {
     pub end: Timestamp,
 }
 
+impl Activity {
+    /// How far it moved the idle deadline.
+    pub(crate) fn idle(&self) -> Duration {
+        self.idle_deadline.saturating_since(self.last_activity)
+    }
+}
+
 impl Record {
     /// The record version: 1 at creation, one more at every stored change.
     ///
@@ -93,6 +100,13 @@ impl Record {
     /// ```
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
+    }
+
+    /// When it was last used, and when it ends.
+    pub(crate) fn activity(&self) -> Activity {
+        let Self { last_activity, deadlines, .. } = self;
+        let (last_activity, idle_deadline) = (*last_activity, deadlines.idle_deadline);
+        Activity { last_activity, idle_deadline, end: deadlines.end() }
     }
 
     /// Writes a touch down: what [`Store::touch`](crate::Store::touch) has to do to its record.

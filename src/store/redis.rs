@@ -21,7 +21,7 @@ use bytes::Bytes;
 use redis::Value;
 
 use crate::{
-    clock::{Clock, compared::Compared, timestamp::Timestamp},
+    clock::{Clock, compared::Compared},
     error::{ConfigError, Error},
     session::{
         moved::{HOPS_MAX, MOVED_KEPT},
@@ -59,9 +59,9 @@ pub use crate::store::redis::client::config::RedisConfig;
 const GENERATION: &str = "0";
 /// Characters of an id in a key.
 const KEY_TAIL: usize = 43;
-/// How long after its end a record stays, so that a client that comes back soon is told
+/// How long after its end a record stays at most, so that a client that comes back soon is told
 /// "expired" and not "absent". The layer never uses it then.
-const KEPT_EXPIRED: Duration = Duration::from_secs(300);
+const KEPT_EXPIRED_MAX: Duration = Duration::from_secs(300);
 /// How late a create may reach the server.
 const CREATE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a killed record leaves its mark: longer than any create can be late.
@@ -121,15 +121,15 @@ impl RedisStore {
         key
     }
 
-    fn life(&self, end: Timestamp) -> u64 {
-        life(end, &self.clock())
+    fn life(&self, activity: Activity) -> u64 {
+        millis(life(activity, &self.clock()))
     }
 
     async fn create(&self, id: &SessionId, record: &Record) -> Result<SaveOutcome, Error> {
         let connection = self.connections.get().await?;
         dated_well(record, self.connections.compared())?;
         let mut call = Script::Create.call(&[&self.key(id)]);
-        call.arg(value::encode(record)).arg(self.life(record.end()));
+        call.arg(value::encode(record)).arg(self.life(record.activity()));
         call.arg(connection.server_time_in(CREATE_DEADLINE));
         match self.connections.write_over(connection.clone(), &call).await? {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
@@ -154,7 +154,7 @@ impl RedisStore {
         let keys: Vec<&str> = std::iter::once(&*key).chain(index.as_deref()).collect();
         let mut call = Script::Save.call(&keys);
         call.arg(head(expected).as_slice());
-        call.arg(value::encode(record)).arg(self.life(record.end()));
+        call.arg(value::encode(record)).arg(self.life(record.activity()));
         if index.is_some() {
             call.arg(id.to_string()).arg(record.created().as_millis());
             call.arg(self.index_life(record));
@@ -187,7 +187,7 @@ impl RedisStore {
         let connection = self.connections.get().await?;
         let mut call = Script::Renew.call(&[&self.key(old), &self.key(new)]);
         call.arg(head(expected).as_slice());
-        call.arg(value::encode(record)).arg(self.life(record.end()));
+        call.arg(value::encode(record)).arg(self.life(record.activity()));
         call.arg(connection.server_time_in(CREATE_DEADLINE));
         call.arg(millis(MOVED_KEPT)).arg(new.to_string());
         match self.connections.write_over(connection.clone(), &call).await? {
@@ -211,7 +211,7 @@ impl RedisStore {
     ) -> Result<bool, Error> {
         let mut call = Script::Touch.call(&[&self.key(id)]);
         call.arg(head(version).as_slice()).arg(value::touch_fields(activity));
-        call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.life(activity.end));
+        call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.life(activity));
         let reply = self.connections.write(&call).await?;
         Ok(matches!(reply, Ok(Value::Int(1))))
     }
@@ -239,9 +239,12 @@ fn conflict(current: Value) -> Result<SaveOutcome, Error> {
     Ok(record(current)?.map_or(SaveOutcome::Gone, SaveOutcome::Conflict))
 }
 
-/// How long the key of a record lives that ends at `end`, in milliseconds.
-fn life(end: Timestamp, clock: &Clock) -> u64 {
-    millis(end.saturating_since(clock.now()).saturating_add(KEPT_EXPIRED))
+/// How long the key of a record lives: until its end, and as long as it may be idle after it.
+/// Never no time at all, which Redis takes for a mistake.
+fn life(activity: Activity, clock: &Clock) -> Duration {
+    let kept = activity.idle().min(KEPT_EXPIRED_MAX);
+    let life = activity.end.saturating_since(clock.now()).saturating_add(kept);
+    life.max(Duration::from_millis(1))
 }
 
 fn millis(duration: Duration) -> u64 {

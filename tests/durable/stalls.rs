@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::two_instances::{Instance, Settings, migrate};
+use crate::{
+    faults::bystanders::turns,
+    two_instances::{Instance, Settings, migrate},
+};
 use test_support::{Browser, FaultProxy, Mode, PostgresServer, RedisServer, bounded};
 
 /// Reads a second, by as many sessions.
@@ -26,29 +29,50 @@ struct Row {
     lasting: u64,
 }
 
-async fn stall(which: Stalled, away: u64, stall: Duration) -> Row {
-    let redis = RedisServer::start().await;
-    let postgres = PostgresServer::shared().await;
-    let database = postgres.database().await;
-    let near = FaultProxy::start(postgres.addr()).await;
-    let front = FaultProxy::start(redis.addr()).await;
-    migrate(&database.url()).await;
-    let url = redis.durable_url_at(front.port());
-    let mut settings = Settings::new(url, database.url_through(near.port()));
-    // As they are by default.
-    (settings.poll_interval, settings.poll_timeout, settings.lease) = (1_000, 500, 2_000);
-    (settings.redis_timeout, settings.database_timeout, settings.budget) = (250, 2_000, 2_500);
-    let instance = Instance::start(&settings);
-    let mut browsers = Vec::new();
-    for _ in 0..SESSIONS {
-        let mut browser = instance.browser().await;
-        browser.get("/login:alice,update:n").await.expect(200);
-        browser.get("/get:n").await.expect(200);
-        browsers.push(browser);
+/// An instance with the two stores, each behind a proxy.
+struct Site {
+    _redis: RedisServer,
+    front: FaultProxy,
+    near: FaultProxy,
+    instance: Instance,
+}
+
+impl Site {
+    /// With the times that they have by default, but for what is changed.
+    async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let redis = RedisServer::start().await;
+        let postgres = PostgresServer::shared().await;
+        let database = postgres.database().await;
+        let near = FaultProxy::start(postgres.addr()).await;
+        let front = FaultProxy::start(redis.addr()).await;
+        migrate(&database.url()).await;
+        let url = redis.durable_url_at(front.port());
+        let mut settings = Settings::new(url, database.url_through(near.port()));
+        (settings.poll_interval, settings.poll_timeout, settings.lease) = (1_000, 500, 2_000);
+        (settings.redis_timeout, settings.database_timeout, settings.budget) = (250, 2_000, 2_500);
+        change(&mut settings);
+        Self { _redis: redis, front, near, instance: Instance::start(&settings) }
     }
-    instance.believes().await;
+
+    async fn signed_in(&self, count: u32) -> Vec<Browser> {
+        let mut browsers = Vec::new();
+        for _ in 0..count {
+            let mut browser = self.instance.browser().await;
+            browser.get("/login:alice,update:n").await.expect(200);
+            browser.get("/get:n").await.expect(200);
+            browsers.push(browser);
+        }
+        self.instance.believes().await;
+        browsers
+    }
+}
+
+async fn stall(which: Stalled, away: u64, stall: Duration) -> Row {
+    let site = Site::with(|_| {}).await;
+    let browsers = site.signed_in(SESSIONS).await;
+    let Site { front, near, instance, .. } = &site;
     near.set(Mode::Delay(Duration::from_millis(away)));
-    let load = Load::start(browsers);
+    let load = Load::start(browsers, READS);
     tokio::time::sleep(Duration::from_secs(2)).await;
     load.refused.store(0, Ordering::SeqCst);
     match which {
@@ -83,9 +107,10 @@ struct Load {
 }
 
 impl Load {
-    fn start(browsers: Vec<Browser>) -> Self {
+    /// Each reads in turn, so many a second together if they are answered at once.
+    fn start(browsers: Vec<Browser>, reads: u32) -> Self {
         let (refused, ended) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let pause = Duration::from_secs(1) * SESSIONS / READS;
+        let pause = Duration::from_secs(1) * u32::try_from(browsers.len()).unwrap() / reads;
         let read = |mut browser: Browser| {
             let (refused, ended) = (Arc::clone(&refused), Arc::clone(&ended));
             tokio::spawn(async move {
@@ -129,4 +154,25 @@ async fn after_a_stall_all_is_as_it_was_within_two_leases() {
         assert!(all || recovered < Duration::from_secs(6), "{which:?}, {away}: {recovered:?}");
         assert_eq!(lasting, 0, "{which:?}, {away} ms, {millis} ms");
     }
+}
+
+/// Redis is away, and the database is asked for more than it has time for: who waits in vain is told
+/// so, and nobody says that the database is away, which answers others all the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_asked_for_too_much_is_not_away() {
+    let site = Site::with(|settings| settings.database_timeout = 600).await;
+    let browsers = site.signed_in(64).await;
+    let before = site.instance.logs().await;
+    assert_eq!(turns(&before, "the database"), [""; 0]);
+    // Eight connections answer eighty a second.
+    site.near.set(Mode::Delay(Duration::from_millis(100)));
+    let load = Load::start(browsers, 300);
+    site.front.set(Mode::BlackHole);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let status = site.instance.status().await;
+    let refused = load.refused.load(Ordering::SeqCst);
+    load.end().await;
+    assert!(refused > 20, "{refused} have waited in vain: no overload");
+    assert_eq!(turns(&site.instance.logs().await, "the database"), [""; 0], "{refused} refused");
+    assert!(status.database && !status.redis, "{status:?}");
 }

@@ -278,9 +278,9 @@ async fn reading_within_the_touch_interval_writes_nothing() {
 #[tokio::test]
 async fn reading_past_the_touch_interval_writes_the_activity_down_once() {
     let redis = RedisServer::start().await;
-    // The interval is at most a tenth of the idle timeout: 2 s here.
+    // The interval is at most a twentieth of the idle timeout: 2 s here.
     let site =
-        Site::configured(&redis, |builder| builder.idle_timeout(Duration::from_secs(20))).await;
+        Site::configured(&redis, |builder| builder.idle_timeout(Duration::from_secs(40))).await;
     let mut browser = signed_in(&site).await;
     let ends = async |browser: &mut Browser| browser.get("/expires").await.expect(200).text();
     let first = ends(&mut browser).await;

@@ -8,7 +8,7 @@ use std::{net::IpAddr, time::Duration};
 use http::{Extensions, Method};
 use test_support::{Browser, RedisServer, Site, names, records};
 use tower_redis_session::{
-    DeviceConfig, ManualClock, MemoryStore, RedisSessionLayer, SessionContext, SessionId,
+    Builder, DeviceConfig, ManualClock, MemoryStore, RedisSessionLayer, SessionContext, SessionId,
 };
 
 async fn signed_in(site: &Site, user: &str, label: &str) -> Browser {
@@ -386,6 +386,37 @@ async fn with_a_limit_of_five_fifty_sign_ins_at_once_leave_five() {
     }
     assert_eq!((alive, records(&redis).await.len()), (5, 5));
     assert_eq!(entries(&redis, "alice").await.len(), 5);
+}
+
+/// Shorter than what a record may stay after its end.
+#[tokio::test]
+async fn short_sessions_count_while_they_live_and_not_afterwards() {
+    let redis = RedisServer::start().await;
+    let idle = Duration::from_secs(4);
+    let short = |builder: Builder| builder.sessions_per_user(2).idle_timeout(idle);
+    let site = Site::configured(&redis, short).await;
+    let mut many = Vec::new();
+    for _ in 0..3 {
+        many.push(signed_in(&site, "alice", "Laptop").await);
+        // One is older than the other.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut connection = redis.connection().await;
+    for (key, _) in records(&redis).await {
+        let left: u64 = redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.unwrap();
+        assert!((4_000..=8_400).contains(&left), "{left}");
+    }
+    let mut alive = Vec::new();
+    for browser in &mut many {
+        alive.push(user(browser).await);
+    }
+    assert_eq!(alive, ["-", "alice", "alice"], "the oldest of too many has ended");
+    assert_eq!(many[2].get("/revoke_others").await.expect(200).text(), "1");
+    many.push(signed_in(&site, "alice", "Laptop").await);
+    tokio::time::sleep(idle + idle / 20).await;
+    assert_eq!(records(&redis).await.len(), 2, "both stay a while, and are over");
+    let mut last = signed_in(&site, "alice", "Laptop").await;
+    assert_eq!(last.get("/revoke_others").await.expect(200).text(), "0");
 }
 
 async fn limited(redis: &RedisServer) -> Site {

@@ -65,7 +65,7 @@ fn rows() -> Vec<Row> {
     let args = |args: &[&str]| args.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (same, longer) = (record(40), record(80));
     let login = |epoch: &str, limit: &str| {
-        args(&[&same, "400000", LATER, "60000", "", epoch, limit, "s:", "new", "", "9", "900000", "300000"])
+        args(&[&same, "400000", LATER, "60000", "", epoch, limit, "s:", "new", "", "9", "900000", "300000", "24"])
     };
     let user = &["u:alice"][..];
     let row = |what, script, keys, args, reply, changed| Row { what, script, keys, args, reply, changed };
@@ -82,9 +82,9 @@ fn rows() -> Vec<Row> {
         row("a logout of one that has moved", "kill", &["s:moved"], args(&["60000", "moved", "17", "u:", "", "s:", "8"]), Some("1"), &[HEIR_KEY]),
         row("a logout at a version", "kill", &["s:a"], args(&["60000", "a", "17", "u:", HEAD, "s:", "8"]), Some("1"), &["s:a", "u:alice"]),
         row("of what is no session", "kill", &["other"], args(&["60000", "a", "17", "u:", "", "s:", "8"]), Some("1"), &["other"]),
-        row("all others out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", "a"]), Some("1"), &["s:b", "u:alice"]),
-        row("all out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", ""]), Some("2"), &["s:a", "s:b", "u:alice"]),
-        row("nobody out", "revoke_all", &["u:bob"], args(&["s:", "60000", "900000", "300000", ""]), Some("0"), &["u:bob"]),
+        row("all others out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", "a", "24"]), Some("1"), &["s:b", "u:alice"]),
+        row("all out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", "", "24"]), Some("2"), &["s:a", "s:b", "u:alice"]),
+        row("nobody out", "revoke_all", &["u:bob"], args(&["s:", "60000", "900000", "300000", "", "24"]), Some("0"), &["u:bob"]),
         row("a list", "heads", user, args(&["s:", "17", "a", "gone"]), Some("[R0000000000000001, ]"), &["u:alice"]),
         row("activity", "touch", &["s:a"], args(&[HEAD, &"~".repeat(16), "24", "500000"]), Some("1"), &["s:a"]),
         row("activity in a copy", "copy_touch", &["s:a"], args(&[HEAD, &"~".repeat(16), "24", "500000", ""]), Some("[1, ]"), &["s:a"]),

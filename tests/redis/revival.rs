@@ -88,7 +88,7 @@ async fn a_request_in_flight_cannot_revive_a_session_that_ended() {
 #[tokio::test]
 async fn a_read_in_flight_revives_nothing_by_its_touch() {
     let redis = RedisServer::start().await;
-    // The touch interval is a tenth of it: 300 ms.
+    // The touch interval is a twentieth of it: 150 ms.
     let site =
         Site::configured(&redis, |builder| builder.idle_timeout(Duration::from_secs(3))).await;
     for ending in ENDINGS {
@@ -101,7 +101,7 @@ async fn a_read_in_flight_revives_nothing_by_its_touch() {
         let new = end(&redis, &mut browser, ending).await;
         let records_before = records(&redis).await;
         // Past the interval, so that both the explicit touch and the one by itself are due.
-        tokio::time::sleep(Duration::from_millis(350)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         let monitor = redis.monitor().await;
         site.gates.open("slow");
         let reply = bounded("the slow request", request).await.unwrap().expect(200);

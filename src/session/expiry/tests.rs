@@ -18,11 +18,11 @@ fn a_session_starts_with_both_ends() {
         ("idle only", SessionExpiry::new(HOUR), Duration::ZERO, HOUR, HOUR),
         ("with grace", SessionExpiry::new(HOUR), MINUTE, HOUR + MINUTE, HOUR + MINUTE),
         (
-            "grace is a tenth at most",
+            "grace is a twentieth at most",
             SessionExpiry::new(10 * SECOND),
             MINUTE,
-            11 * SECOND,
-            11 * SECOND,
+            Duration::from_millis(10_500),
+            Duration::from_millis(10_500),
         ),
         (
             "absolute later",
@@ -81,7 +81,7 @@ fn a_new_policy_counts_idle_from_now_and_absolute_from_creation() {
     let start = Deadlines::start(SessionExpiry::new(HOUR).absolute(24 * HOUR), NOW, MINUTE);
     let now = after(2 * HOUR);
     for (name, expiry, idle_end, end) in [
-        ("shorter", SessionExpiry::new(MINUTE), 2 * HOUR + 66 * SECOND, 2 * HOUR + 66 * SECOND),
+        ("shorter", SessionExpiry::new(MINUTE), 2 * HOUR + 63 * SECOND, 2 * HOUR + 63 * SECOND),
         ("no absolute", SessionExpiry::new(30 * HOUR), 32 * HOUR + MINUTE, 32 * HOUR + MINUTE),
         (
             "longer",
@@ -112,14 +112,14 @@ fn the_ends_of_time_do_not_overflow() {
 }
 
 #[test]
-fn the_throttle_is_the_interval_but_at_most_a_tenth_of_the_idle_time() {
+fn the_throttle_is_the_interval_but_at_most_a_twentieth_of_the_idle_time() {
     for (name, idle, interval, throttle) in [
         ("off", HOUR, Duration::ZERO, Duration::ZERO),
         ("as configured", HOUR, MINUTE, MINUTE),
-        ("a tenth exactly", HOUR, HOUR / 10, HOUR / 10),
-        ("a tenth at most", HOUR, HOUR, HOUR / 10),
-        ("shortest session", SECOND, MINUTE, Duration::from_millis(100)),
-        ("the ends", Duration::MAX, Duration::MAX, Duration::MAX / 10),
+        ("a twentieth exactly", HOUR, HOUR / 20, HOUR / 20),
+        ("a twentieth at most", HOUR, HOUR, HOUR / 20),
+        ("shortest session", SECOND, MINUTE, Duration::from_millis(50)),
+        ("the ends", Duration::MAX, Duration::MAX, Duration::MAX / 20),
     ] {
         assert_eq!(touch_throttle(idle, interval), throttle, "{name}");
     }

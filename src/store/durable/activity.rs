@@ -10,6 +10,7 @@ use crate::{
     clock::timestamp::Timestamp,
     error::Error,
     session::{
+        expiry::touch_throttle,
         record::{Activity, Record},
         token::SessionId,
     },
@@ -22,9 +23,6 @@ use crate::{
         },
     },
 };
-
-/// The longest that activity in the database may be behind, unless configured otherwise.
-const DATABASE_LAG_MAX: Duration = Duration::from_secs(5 * 60);
 
 impl Engine {
     pub(super) async fn touch(
@@ -94,7 +92,7 @@ impl Engine {
 
     /// How far the database may be behind, of a session with that idle timeout.
     pub(super) fn touch_interval(&self, idle: Duration) -> Duration {
-        self.parameters.database_touch_interval.unwrap_or_else(|| (idle / 10).min(DATABASE_LAG_MAX))
+        touch_throttle(idle, self.parameters.database_touch_interval)
     }
 }
 

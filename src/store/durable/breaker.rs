@@ -20,6 +20,8 @@ pub(super) struct Breaker {
     /// Reachable, but refuses writes.
     refuses: bool,
     last_cause: Option<Error>,
+    /// When a request was answered last.
+    answered: Option<Moment>,
 }
 
 /// A change of state that operators want to know of.
@@ -73,6 +75,24 @@ impl Breaker {
         self.answers.fail(now).then_some(Transition::Opened)
     }
 
+    /// A request was answered, and the store is asked again if it was not.
+    pub(super) fn answer(&mut self, now: Moment) -> Option<Transition> {
+        self.answered = Some(now);
+        self.succeed_probe(now)
+    }
+
+    /// A request of that time was not answered. If another was meanwhile, then this one waited for
+    /// its turn in vain: too much is asked of a store that is there.
+    pub(super) fn fail_since(
+        &mut self,
+        asked: Moment,
+        cause: Error,
+        now: Moment,
+    ) -> Option<Transition> {
+        let busy = self.answered.is_some_and(|at| at.as_millis() > asked.as_millis());
+        if busy { None } else { self.fail(cause, now) }
+    }
+
     /// A probe was not answered: no reason to let requests find that out.
     pub(super) fn fail_probe(&mut self, cause: Error, now: Moment) -> Option<Transition> {
         self.last_cause = Some(cause);
@@ -87,7 +107,12 @@ impl Breaker {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { answers: CircuitBreaker::new(POLICY), refuses: false, last_cause: None }
+        Self {
+            answers: CircuitBreaker::new(POLICY),
+            refuses: false,
+            last_cause: None,
+            answered: None,
+        }
     }
 }
 
@@ -136,6 +161,26 @@ mod tests {
         assert!(breaker.is_closed() && breaker.last_cause().is_some());
         assert_eq!(breaker.obey(), Some(Transition::Obeys));
         assert_eq!(breaker.obey(), None);
+    }
+
+    #[test]
+    fn what_waited_in_vain_while_others_were_answered_opens_nothing() {
+        let mut breaker = Breaker::default();
+        for now in 1..10 {
+            assert_eq!(breaker.answer(at(100 * now)), None);
+            assert_eq!(breaker.fail_since(at(100 * now - 1), down(), at(100 * now + 50)), None);
+        }
+        assert!(breaker.is_closed());
+        // Those who asked since the last answer.
+        for (now, opened) in [(1, None), (2, None), (3, Some(Transition::Opened))] {
+            assert_eq!(breaker.fail_since(at(900), down(), at(2_000 + now)), opened, "{now}");
+        }
+        // A probe is no request: what it is told says nothing of them.
+        assert!(breaker.succeed_probe(at(3_000)).is_some());
+        for (now, opened) in [(1, None), (2, None), (3, Some(Transition::Opened))] {
+            assert_eq!(breaker.fail_since(at(2_500), down(), at(3_000 + now)), opened, "{now}");
+        }
+        assert!(breaker.answer(at(4_000)).is_some() && breaker.is_closed());
     }
 
     #[test]

@@ -167,9 +167,10 @@ impl DurableBuilder {
         self
     }
 
-    /// How old a session's activity in the database may get before a touch writes it there too; by
-    /// as much the idle timeout is longer for a session that only the database knows. Defaults to
-    /// a tenth of the session's idle timeout, at most 5 minutes. At most 10 minutes.
+    /// How old a session's activity in the database may get before a touch writes it there too. By
+    /// as much an idle session may end later while Redis is away, or has lost its copy; with the
+    /// copy it ends as the layer's touch interval says. At most a twentieth of the session's idle
+    /// timeout counts. At most 10 minutes. Defaults to 5 minutes.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
@@ -179,7 +180,7 @@ impl DurableBuilder {
     /// assert!(builder.database_touch_interval(Duration::from_secs(60)).build().is_ok());
     /// ```
     pub fn database_touch_interval(mut self, interval: Duration) -> Self {
-        self.parameters.database_touch_interval = Some(interval);
+        self.parameters.database_touch_interval = interval;
         self
     }
 

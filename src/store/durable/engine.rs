@@ -78,7 +78,13 @@ impl Engine {
         ));
         let greeter = Arc::clone(&authority) as _;
         Ok(Self {
-            cache: Cache::new(redis, greeter, clock.clone(), compared.clone())?,
+            cache: Cache::new(
+                redis,
+                greeter,
+                clock.clone(),
+                compared.clone(),
+                parameters.database_touch_interval,
+            )?,
             authority,
             stores: Stores::default(),
             loaders: Loaders::default(),
@@ -179,15 +185,16 @@ impl Engine {
         self.stores.announce(Serving::Redis, transition, fault.map(|fault| &fault.error));
     }
 
-    /// The database gave an answer, or none.
-    pub(super) fn database_said(&self, error: Option<&Error>) {
+    /// The database gave an answer to what was asked then, or none.
+    pub(super) fn database_said(&self, asked: Moment, error: Option<&Error>) {
         match error {
             None => {
-                let transition = self.stores.database().succeed_probe(self.now());
+                let transition = self.stores.database().answer(self.now());
                 self.stores.announce(Serving::Database, transition, None);
             }
             Some(error) => {
-                let transition = self.stores.database().fail(error.clone(), self.now());
+                let transition =
+                    self.stores.database().fail_since(asked, error.clone(), self.now());
                 self.stores.announce(Serving::Database, transition, Some(error));
             }
         }

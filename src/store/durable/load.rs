@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::{
+    clock::moment::Moment,
     error::{Error, ErrorKind},
     session::{page::SessionCursor, record::Record, token::SessionId},
     store::{
@@ -21,6 +22,8 @@ const ABSENT_KEPT: Duration = Duration::from_secs(10);
 #[allow(clippy::large_enum_variant, reason = "a box would cost each read an allocation")]
 enum Copy {
     Found(Record),
+    /// The session was not used in time, as far as Redis was told.
+    Over,
     /// Somebody asked the database a moment ago, and there was nothing.
     Absent,
     /// There is none, and perhaps the right to make one.
@@ -41,6 +44,7 @@ impl Engine {
         let fill = match self.copy(id).await {
             Copy::Found(record) => return Ok(Some(record)),
             Copy::Absent => return Ok(None),
+            Copy::Over => return Box::pin(self.load_over(id)).await,
             Copy::Missing(fill) => fill,
             Copy::Doubtful => return self.load_without_redis(id).await,
         };
@@ -57,8 +61,9 @@ impl Engine {
 
     /// The truth alone, and no renewal finished.
     pub(super) async fn peek(&self, id: &SessionId) -> Result<Option<Record>, Error> {
+        let asked = self.now();
         let row = self.database().read(id).await;
-        self.database_said(row.as_ref().err().filter(|error| is_away(error)));
+        self.database_said(asked, row.as_ref().err().filter(|error| is_away(error)));
         Ok(row?.and_then(Row::living).filter(|row| row.replaces.is_none()).map(|row| row.record))
     }
 
@@ -84,6 +89,20 @@ impl Engine {
                 Ok(row.map(Row::into_record))
             }
         }
+    }
+
+    /// Activity is written to the copy or, where Redis does not take it, to the database: what is
+    /// over by both is over, with no allowance for activity that nobody has heard of.
+    async fn load_over(&self, id: &SessionId) -> Result<Option<Record>, Error> {
+        let row = self.row(id).await?;
+        let now = self.clock().now();
+        if row.as_ref().is_none_or(|row| !row.alive) {
+            self.shows_as_ended(id);
+        } else if row.as_ref().is_some_and(|row| !row.record.deadlines.is_over(now)) {
+            // The next one makes a new one.
+            let _ = self.push(id, &Order::Kill, None).await;
+        }
+        Ok(row.map(Row::into_record))
     }
 
     /// Writes down for a moment that there is nothing, under the fence of a copy: whoever comes
@@ -144,13 +163,11 @@ impl Engine {
             Found::Copy(record) if !record.deadlines.is_over(self.clock().now()) => {
                 return Ok(Copy::Found(record));
             }
-            // One that is over may have missed activity that the database has.
-            Found::Copy(_) | Found::Unreadable => {
-                match link.kill(generation, std::slice::from_ref(id)).await {
-                    Err(fault) if fault.refused => return Ok(Copy::Missing(None)),
-                    killed => killed?,
-                }
-            }
+            Found::Copy(_) => return Ok(Copy::Over),
+            Found::Unreadable => match link.kill(generation, std::slice::from_ref(id)).await {
+                Err(fault) if fault.refused => return Ok(Copy::Missing(None)),
+                killed => killed?,
+            },
             Found::Absent => return Ok(Copy::Absent),
             Found::Nothing => {}
         }
@@ -183,7 +200,8 @@ impl Engine {
     /// The list of a user's sessions, by the database: with the allowance for activity that it has
     /// not heard of.
     pub(super) async fn sessions_of(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
-        self.listed(self.database().sessions_of(user).await)
+        let asked = self.now();
+        self.listed(asked, self.database().sessions_of(user).await)
     }
 
     pub(super) async fn sessions_page(
@@ -192,14 +210,16 @@ impl Engine {
         after: Option<&SessionCursor>,
         limit: usize,
     ) -> Result<Vec<(SessionId, Record)>, Error> {
-        self.listed(self.database().sessions_page(user, after, limit).await)
+        let asked = self.now();
+        self.listed(asked, self.database().sessions_page(user, after, limit).await)
     }
 
     fn listed(
         &self,
+        asked: Moment,
         listed: Result<Vec<(SessionId, Record)>, Error>,
     ) -> Result<Vec<(SessionId, Record)>, Error> {
-        self.database_said(listed.as_ref().err().filter(|error| is_away(error)));
+        self.database_said(asked, listed.as_ref().err().filter(|error| is_away(error)));
         let (mut listed, now) = (listed?, self.clock().now());
         for (_, head) in &mut listed {
             head.allow_for_late_activity(now, |idle| self.touch_interval(idle));
@@ -207,8 +227,18 @@ impl Engine {
         Ok(listed)
     }
 
-    /// The row of a live session: read by one for all who ask just now, and not by too many.
+    /// The row of a session whose activity the copy in Redis may have had, and is lost with it.
     async fn read(&self, id: &SessionId) -> Result<Option<Row>, Error> {
+        let mut row = self.row(id).await?;
+        if let Some(row) = row.as_mut().filter(|row| row.alive) {
+            row.record
+                .allow_for_late_activity(self.clock().now(), |idle| self.touch_interval(idle));
+        }
+        Ok(row)
+    }
+
+    /// The row of a session: read by one for all who ask just now, and not by too many.
+    async fn row(&self, id: &SessionId) -> Result<Option<Row>, Error> {
         let row = self.loaders.load(*id, async {
             let asked_for = self.stores.database().is_closed();
             // Closed never; bounded by the layer's budget.
@@ -217,8 +247,9 @@ impl Engine {
             if let Some(cause) = self.stores.database().cause_if_open().filter(|_| asked_for) {
                 return Err(cause);
             }
+            let asked = self.now();
             let row = self.database().read(id).await;
-            self.database_said(row.as_ref().err().filter(|error| is_away(error)));
+            self.database_said(asked, row.as_ref().err().filter(|error| is_away(error)));
             row
         });
         let Some(mut row) = row.await? else { return Ok(None) };
@@ -234,7 +265,6 @@ impl Engine {
             let Some(finished) = finished.living() else { return Ok(None) };
             row = finished;
         }
-        row.record.allow_for_late_activity(self.clock().now(), |idle| self.touch_interval(idle));
         Ok(Some(row))
     }
 

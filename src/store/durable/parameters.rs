@@ -11,7 +11,7 @@ pub(super) struct Parameters {
     pub(super) poll_timeout: Duration,
     pub(super) lease: Duration,
     pub(super) fill_lease: Duration,
-    pub(super) database_touch_interval: Option<Duration>,
+    pub(super) database_touch_interval: Duration,
     pub(super) journal_limit: usize,
     pub(super) stretch: Duration,
     pub(super) redis_timeout: Duration,
@@ -26,7 +26,7 @@ impl Default for Parameters {
             poll_timeout: Duration::from_millis(500),
             lease: Duration::from_secs(2),
             fill_lease: Duration::from_secs(5),
-            database_touch_interval: None,
+            database_touch_interval: Duration::from_secs(300),
             journal_limit: 1_000,
             stretch: Duration::from_secs(15 * 60),
             redis_timeout: Duration::from_millis(250),
@@ -61,11 +61,9 @@ impl Parameters {
         between("lease", self.lease, least, minute, fault)?;
         let (none, day) = (Duration::ZERO, Duration::from_secs(86_400));
         between("time without database", self.stretch, none, day, "is longer than 1 day")?;
-        if let Some(interval) = self.database_touch_interval {
-            // A row is kept a quarter of an hour after its end, and so has to be touched before.
-            let (most, fault) = (Duration::from_secs(600), "is longer than 10 minutes");
-            between("database touch interval", interval, none, most, fault)?;
-        }
+        // A row is kept a quarter of an hour after its end, and so has to be touched before.
+        let (most, fault) = (Duration::from_secs(600), "is longer than 10 minutes");
+        between("database touch interval", self.database_touch_interval, none, most, fault)?;
         if !(1..=10_000).contains(&self.readers) {
             return Err(ConfigError::new("readers", "is not between 1 and 10,000"));
         }

@@ -206,6 +206,7 @@ impl Engine {
         // While the database is away Redis alone may see a session being used.
         self.database().purge_when_due(self.parameters.stretch);
         let fresh = write.creates().map(|id| (id, self.fresh_ids.begin(id, self.now())));
+        let asked = self.now();
         let committed = self.database().write(write).await;
         if let Some((id, first)) = fresh {
             let known = match &committed {
@@ -219,9 +220,9 @@ impl Engine {
             }
         }
         match &committed {
-            Ok(_) => self.database_said(None),
+            Ok(_) => self.database_said(asked, None),
             Err(WriteFault::Refused(error) | WriteFault::Unknown(error)) => {
-                self.database_said(Some(error).filter(|error| is_away(error)));
+                self.database_said(asked, Some(error).filter(|error| is_away(error)));
             }
         }
         let Committed { written, epoch } = committed?;

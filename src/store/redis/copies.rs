@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `commands` | get, lease, fill, put, kill and touch |
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use redis::{FromRedisValue as _, Value};
 
@@ -22,7 +22,11 @@ use crate::{
         timestamp::Timestamp,
     },
     error::{ConfigError, Error},
-    session::{record::Record, token::SessionId},
+    session::{
+        expiry::touch_throttle,
+        record::{Activity, Record},
+        token::SessionId,
+    },
     store::redis::{
         RedisConfig,
         client::{
@@ -34,6 +38,7 @@ use crate::{
             pool::Connections,
             script::COPIES,
         },
+        life, millis,
     },
 };
 
@@ -63,6 +68,7 @@ pub(crate) struct Link {
 struct Keys {
     prefix: Arc<str>,
     clock: Clock,
+    lag: Duration,
 }
 
 /// What stands under a session's key.
@@ -92,16 +98,17 @@ pub(crate) struct Touched {
 pub(crate) struct Lease([u8; 17]);
 
 impl Cache {
-    /// Connects nothing.
+    /// Connects nothing. Copies stay for `lag` after their end, or a twentieth of the idle timeout.
     pub(crate) fn new(
         config: &RedisConfig,
         greeter: Arc<dyn Greeter>,
         clock: Clock,
         compared: Compared,
+        lag: Duration,
     ) -> Result<Self, ConfigError> {
         let prefix = config.checked_prefix()?.into();
         let connections = Connections::new(config, COPIES, Some(greeter), compared)?;
-        Ok(Self { connections, keys: Keys { prefix, clock } })
+        Ok(Self { connections, keys: Keys { prefix, clock, lag } })
     }
 
     /// A connection to a server that is vouched for.
@@ -212,8 +219,12 @@ impl Keys {
         key
     }
 
-    fn life(&self, end: Timestamp) -> u64 {
-        crate::store::redis::life(end, &self.clock)
+    /// A copy outlives its session by as much as the activity in the database may be behind, so
+    /// that a session whose copy says so is over, and one without a copy may have been used since.
+    fn life(&self, activity: Activity) -> u64 {
+        let behind = touch_throttle(activity.idle(), self.lag);
+        let end = activity.end.saturating_since(self.clock.now());
+        millis(end.saturating_add(behind).max(life(activity, &self.clock)))
     }
 }
 

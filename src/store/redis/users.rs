@@ -12,16 +12,19 @@ use crate::{
     error::Error,
     session::{
         page::{self, SessionCursor},
-        record::{Record, format::HEAD_MAX},
+        record::{
+            Activity, Record,
+            format::{ACTIVITY_OFFSET, HEAD_MAX},
+        },
         token::SessionId,
     },
     store::{
-        Login, SaveOutcome,
+        Login, SaveOutcome, Store as _,
         outcome::dated_well,
         redis::{
-            CREATE_DEADLINE, KEPT_EXPIRED, RedisStore, TOMBSTONE,
+            CREATE_DEADLINE, KEPT_EXPIRED_MAX, RedisStore, TOMBSTONE,
             client::script::Script,
-            conflict, millis,
+            conflict, life, millis,
             value::{self, HEAD_LEN, head},
         },
     },
@@ -57,7 +60,7 @@ impl RedisStore {
             .map(String::as_str)
             .collect();
         let mut call = Script::Login.call(&keys);
-        call.arg(value::encode(record)).arg(self.life(record.end()));
+        call.arg(value::encode(record)).arg(self.life(record.activity()));
         call.arg(connection.server_time_in(CREATE_DEADLINE)).arg(millis(TOMBSTONE));
         call.arg(old.map(|(_, expected)| head(expected).to_vec()).unwrap_or_default());
         call.arg(number(login.epoch).unwrap_or_default());
@@ -65,7 +68,7 @@ impl RedisStore {
         call.arg(&*self.key_prefix).arg(new.to_string());
         call.arg(old.map(|(old, _)| old.to_string()).unwrap_or_default());
         call.arg(record.created().as_millis()).arg(self.index_life(record));
-        call.arg(millis(KEPT_EXPIRED));
+        call.arg(millis(KEPT_EXPIRED_MAX)).arg(HEAD_LEN + ACTIVITY_OFFSET);
         match self.connections.write_over(connection.clone(), &call).await? {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
@@ -156,7 +159,8 @@ impl RedisStore {
     ) -> Result<u64, Error> {
         let mut call = Script::RevokeAll.call(&[&self.index(user)]);
         call.arg(&*self.key_prefix).arg(millis(TOMBSTONE)).arg(millis(DAY));
-        call.arg(millis(KEPT_EXPIRED)).arg(keep.map(ToString::to_string).unwrap_or_default());
+        call.arg(millis(KEPT_EXPIRED_MAX)).arg(keep.map(ToString::to_string).unwrap_or_default());
+        call.arg(HEAD_LEN + ACTIVITY_OFFSET);
         let count = u64::from_redis_value(self.connections.repeatable(&call).await?);
         count.map_err(|_| value::corrupt())
     }
@@ -171,6 +175,7 @@ impl RedisStore {
         let deadlines = &record.deadlines;
         let open = deadlines.idle.saturating_add(INDEX_LIFE);
         let end = deadlines.absolute_deadline;
-        end.map_or_else(|| millis(open), |end| self.life(end)).max(millis(DAY))
+        let until = |end| life(Activity { end, ..record.activity() }, &self.clock());
+        millis(end.map_or(open, until).max(DAY))
     }
 }

@@ -249,7 +249,7 @@ async fn active(duo: &TwoInstances, lost: usize, alternates: bool) -> bool {
     let id = duo.id(&mut alice).await;
     let mut tabs = [duo.a.with_cookies_of(&alice).await, duo.b.with_cookies_of(&alice).await];
     // The short way makes the database late, the long one goes to the limit.
-    for (number, part) in [30, 90, 90, 30, 90].into_iter().enumerate() {
+    for (number, part) in [4, 97, 97, 4, 97].into_iter().enumerate() {
         let due = last + idle * part / 100;
         sleep(due.saturating_duration_since(Instant::now())).await;
         if number == lost {
@@ -272,8 +272,8 @@ async fn active(duo: &TwoInstances, lost: usize, alternates: bool) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_comes_in_time_is_signed_in_also_if_the_copy_is_lost() {
     let touched = |settings: &mut Settings| {
-        settings.idle = 3;
-        settings.touch_interval = 100;
+        settings.idle = 6;
+        settings.touch_interval = 20;
         settings.database_touch_interval = Some(1_000);
         // No activity is lost for a slow machine's sake.
         (settings.redis_timeout, settings.poll_timeout, settings.lease) = (2_000, 2_000, 5_000);

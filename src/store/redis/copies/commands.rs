@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// What `copy_touch.lua` answers if the server takes no change.
+const NOT_TAKEN: i64 = 3;
+
 impl Link {
     /// One round trip.
     pub(crate) async fn get(&mut self, generation: u64, id: &SessionId) -> Result<Found, Fault> {
@@ -73,7 +76,7 @@ impl Link {
     ) -> Result<(), Fault> {
         let mut call = Script::Fill.call(&[&self.keys.key(generation, id)]);
         call.arg(lease.0.as_slice()).arg(value::encode_copy(record));
-        call.arg(self.keys.life(record.end()));
+        call.arg(self.keys.life(record.activity()));
         self.call(&call).await.map(|_| ())
     }
 
@@ -100,7 +103,7 @@ impl Link {
     ) -> Result<(), Fault> {
         let mut call = Script::Put.call(&[&self.keys.key(generation, id)]);
         call.arg(head(record.version()).as_slice()).arg(value::encode_copy(record));
-        call.arg(self.keys.life(record.end()));
+        call.arg(self.keys.life(record.activity()));
         self.call(&call).await.map(|_| ())
     }
 
@@ -124,15 +127,18 @@ impl Link {
     ) -> Result<Option<Touched>, Fault> {
         let mut call = Script::CopyTouch.call(&[&self.keys.key(generation, id)]);
         call.arg(head(version).as_slice()).arg(value::touch_fields(activity));
-        call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.keys.life(activity.end));
+        call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.keys.life(activity));
         let has = activity.last_activity.as_millis().to_be_bytes();
         call.arg(if stored { has.as_slice() } else { &[] });
         let Value::Array(answer) = self.call(&call).await? else { return Ok(None) };
-        let [Value::Int(done @ 1..), Value::BulkString(stored)] = answer.as_slice() else {
+        let [Value::Int(done @ 1..=NOT_TAKEN), Value::BulkString(stored)] = answer.as_slice()
+        else {
             return Ok(None);
         };
         let stored = <[u8; 8]>::try_from(stored.as_slice()).ok();
         let stored = stored.map(|millis| Timestamp::from_millis(u64::from_be_bytes(millis)));
+        // What a full server did not take, the database has to.
+        let stored = stored.filter(|_| *done != NOT_TAKEN);
         Ok(Some(Touched { changed: *done == 1, stored }))
     }
 

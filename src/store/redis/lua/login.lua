@@ -6,7 +6,7 @@
 -- deadline in ms of this server's clock, life of a tombstone in ms, head of the old record, the
 -- user's epoch or nothing, the limit or nothing, what stands before an id in a record's key, new id,
 -- old id, when the session was created, life of the index in ms, how long a record stays after its
--- end in ms.
+-- end at most in ms, where its activity starts.
 -- 1: done; 0: the old one is gone; -1: too late; -2: the new id cannot be used; -3: the epoch is
 -- another; else the old record as it is now.
 local index, prefix = KEYS[1], ARGV[8]
@@ -22,6 +22,17 @@ local function kind(key)
     return ''
   end
   return redis.call('GETRANGE', key, 0, 0)
+end
+
+-- A record stays as long as it may be idle after its end, at most ARGV[13].
+local function alive(key)
+  local activity = redis.call('GETRANGE', key, ARGV[14], ARGV[14] + 15)
+  local kept = tonumber(ARGV[13])
+  if #activity == 16 then
+    local last, deadline = struct.unpack('>I8>I8', activity)
+    kept = math.min(kept, deadline - last)
+  end
+  return redis.call('PTTL', key) > kept
 end
 
 local function finish(id)
@@ -73,7 +84,7 @@ else
   local entries = redis.call('HGETALL', index)
   for i = 1, #entries, 2 do
     local id = entries[i]
-    if look(id) and redis.call('PTTL', prefix .. id) > tonumber(ARGV[13]) then
+    if look(id) and alive(prefix .. id) then
       others[#others + 1] = { tonumber(entries[i + 1]), id }
     end
   end

@@ -2,7 +2,8 @@
 -- epoch. The records are found by the index and not declared: for a single primary that lets this
 -- pass.
 -- KEYS: the user's index. ARGV: what stands before an id in a record's key, life of a tombstone in
--- ms, life of the index in ms, how long a record stays after its end in ms, the id to keep or nothing.
+-- ms, life of the index in ms, how long a record stays after its end at most in ms, the id to keep or
+-- nothing, where its activity starts.
 -- How many sessions were alive.
 local entries = redis.call('HGETALL', KEYS[1])
 local epoch, count, kept, others = 0, 0, false, {}
@@ -20,6 +21,17 @@ local function kind(key)
   return redis.call('GETRANGE', key, 0, 0)
 end
 
+-- A record stays as long as it may be idle after its end, at most ARGV[4].
+local function alive(key)
+  local activity = redis.call('GETRANGE', key, ARGV[6], ARGV[6] + 15)
+  local kept = tonumber(ARGV[4])
+  if #activity == 16 then
+    local last, deadline = struct.unpack('>I8>I8', activity)
+    kept = math.min(kept, deadline - last)
+  end
+  return redis.call('PTTL', key) > kept
+end
+
 -- All that is looked at comes before the first change.
 for i = 1, #entries, 2 do
   if entries[i] == 'epoch' then
@@ -29,7 +41,7 @@ for i = 1, #entries, 2 do
   else
     local key = ARGV[1] .. entries[i]
     local first = kind(key)
-    if first == 'R' and redis.call('PTTL', key) > tonumber(ARGV[4]) then
+    if first == 'R' and alive(key) then
       count = count + 1
     end
     others[#others + 1] = { entries[i], first }
