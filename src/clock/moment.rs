@@ -17,6 +17,12 @@ impl Moment {
         self.0
     }
 
+    /// So much later.
+    pub(crate) fn after(self, time: Duration) -> Self {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
     /// How long ago it was; zero for one that is yet to come.
     pub(crate) const fn age(self, now: Self) -> Duration {
         Duration::from_millis(now.0.saturating_sub(self.0))

@@ -9,7 +9,7 @@ use crate::{
     error::{Causes, Error},
     request::{
         RequestSession,
-        state::{CookieChange, Held},
+        state::{CookieChange, Ending, Held},
     },
     session::{
         changes::{Changes, plan::Plan},
@@ -124,11 +124,10 @@ impl RequestSession {
             }
         }
         loop {
-            let Some(id) = self.state().ending.first().map(|ending| ending.id) else { break };
-            let deleted = self.backend.store.delete(&id).await;
-            let deleted = deleted.inspect_err(|_| self.state().end_again(id))?;
-            let perhaps_before = self.state().has_ended(id);
-            if deleted || perhaps_before {
+            let Some(Ending { id, tried }) = self.state().next_to_end() else { break };
+            let deleted = self.backend.store.delete(&id).await?;
+            self.state().has_ended(id);
+            if deleted || tried {
                 self.backend.events.emit(Event::Destroyed(id));
             }
         }

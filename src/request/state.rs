@@ -53,7 +53,7 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ending {
     pub(crate) id: SessionId,
-    /// An attempt that was not confirmed has perhaps ended it.
+    /// An attempt of which the store has not confirmed anything has perhaps ended it.
     pub(crate) tried: bool,
 }
 
@@ -155,25 +155,20 @@ impl State {
 
     /// Notes that a session has to end.
     pub(crate) fn end(&mut self, id: SessionId) {
-        self.note_ending(id, false);
-    }
-
-    /// The same of one whose end was tried, and not confirmed.
-    pub(crate) fn end_again(&mut self, id: SessionId) {
-        self.note_ending(id, true);
-    }
-
-    /// Notes that the store has confirmed it; whether an earlier attempt has perhaps ended it.
-    pub(crate) fn has_ended(&mut self, id: SessionId) -> bool {
-        let place = self.ending.iter().position(|ending| ending.id == id);
-        place.is_some_and(|place| self.ending.remove(place).tried)
-    }
-
-    fn note_ending(&mut self, id: SessionId, tried: bool) {
-        match self.ending.iter_mut().find(|ending| ending.id == id) {
-            Some(ending) => ending.tried |= tried,
-            None => self.ending.push(Ending { id, tried }),
+        if self.ending.iter().all(|ending| ending.id != id) {
+            self.ending.push(Ending { id, tried: false });
         }
+    }
+
+    /// What is to end next, and whether it was tried before; it is from now on.
+    pub(crate) fn next_to_end(&mut self) -> Option<Ending> {
+        let next = self.ending.first_mut()?;
+        Some(mem::replace(next, Ending { tried: true, ..*next }))
+    }
+
+    /// Notes that the store has confirmed it.
+    pub(crate) fn has_ended(&mut self, id: SessionId) {
+        self.ending.retain(|ending| ending.id != id);
     }
 
     /// Takes in what a load found.

@@ -17,6 +17,7 @@
 //! | `renew` | move a session to a new id; revoke all of a user |
 //! | `activity` | write activity down: often in Redis, seldom in the database |
 //! | `fresh_ids` | ids whose creation may not have happened yet |
+//! | `over_ids` | ids of sessions that were judged to be over |
 //! | `trust` | pure: whether a copy may be trusted |
 //! | `journal` | pure: what a journal row asks for |
 //! | `sweep` | replay of journal rows that Redis may have missed |
@@ -59,6 +60,7 @@ mod engine;
 mod fresh_ids;
 mod journal;
 mod load;
+mod over_ids;
 mod parameters;
 mod push;
 mod renew;

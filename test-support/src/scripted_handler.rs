@@ -157,6 +157,7 @@ impl Script {
                 Err(error) => self.say(format!("!{:?}", error.fault().unwrap())),
             },
             ["validate"] => session.validate().await?,
+            ["only_looks"] => session.only_looks(),
             ["touch"] => {
                 let touched = session.touch().await?;
                 self.say(touched.to_string());

@@ -25,8 +25,7 @@ use tower_redis_session::{
 };
 
 mod rules;
-use rules::Timeless;
-use rules::{Act, Cookie, End, Reference, Visit, World};
+use rules::{Act, Cookie, End, OwnClock, Reference, Timeless, Visit, World};
 
 /// The layer on a store, and what browsers have been given.
 struct System {
@@ -337,7 +336,7 @@ struct OnSqlite;
 
 impl StateMachineTest for OnSqlite {
     type SystemUnderTest = System;
-    type Reference = Reference;
+    type Reference = OwnClock;
 
     fn init_test(_: &World) -> System {
         static FOLDER: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
@@ -348,7 +347,7 @@ impl StateMachineTest for OnSqlite {
     fn apply(
         system: System,
         world: &World,
-        step: <Reference as ReferenceStateMachine>::Transition,
+        step: <OwnClock as ReferenceStateMachine>::Transition,
     ) -> System {
         apply(system, world, &step)
     }
@@ -365,7 +364,7 @@ struct OnPostgres;
 
 impl StateMachineTest for OnPostgres {
     type SystemUnderTest = System;
-    type Reference = Reference;
+    type Reference = OwnClock;
 
     fn init_test(_: &World) -> System {
         static DATABASE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
@@ -380,7 +379,7 @@ impl StateMachineTest for OnPostgres {
     fn apply(
         system: System,
         world: &World,
-        step: <Reference as ReferenceStateMachine>::Transition,
+        step: <OwnClock as ReferenceStateMachine>::Transition,
     ) -> System {
         apply(system, world, &step)
     }
@@ -470,7 +469,7 @@ struct OnBoth;
 
 impl StateMachineTest for OnBoth {
     type SystemUnderTest = System;
-    type Reference = Reference;
+    type Reference = OwnClock;
 
     fn init_test(_: &World) -> System {
         use tower_redis_session::{DatabaseConfig, DurableStore};
@@ -496,7 +495,7 @@ impl StateMachineTest for OnBoth {
     fn apply(
         system: System,
         world: &World,
-        step: <Reference as ReferenceStateMachine>::Transition,
+        step: <OwnClock as ReferenceStateMachine>::Transition,
     ) -> System {
         apply(system, world, &step)
     }

@@ -139,7 +139,7 @@ async fn activity_goes_to_the_database_once_an_interval_whoever_forgets_what() {
 }
 
 fn tells(copy: &[u8]) -> bool {
-    copy[copy.len() - 12..].starts_with(b"TRSa")
+    copy[copy.len() - 12..].starts_with(b"TRS")
 }
 
 async fn cut_the_end_off(duo: &TwoInstances, id: &str) {

@@ -16,8 +16,6 @@ mod clocks;
 mod costs;
 /// A SQLite file or PostgreSQL alone: files and servers that fail.
 mod database;
-/// When an idle session ends.
-mod expiry;
 /// Redis, the database or both refuse, hang, fill up, forget or go away.
 mod faults;
 /// Clients that hang up.

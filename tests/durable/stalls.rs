@@ -13,9 +13,16 @@ use crate::{
 };
 use test_support::{Browser, FaultProxy, Mode, PostgresServer, RedisServer, bounded};
 
-/// Reads a second, by as many sessions.
-const READS: u32 = 150;
-const SESSIONS: u32 = 40;
+/// By how many sessions, and how often a second they read together.
+#[derive(Clone, Copy)]
+struct Readers {
+    sessions: u32,
+    reads: u32,
+}
+
+const SOME: Readers = Readers { sessions: 40, reads: 150 };
+/// More than a database that is far away has connections for.
+const MANY: Readers = Readers { sessions: 150, reads: 300 };
 
 #[derive(Clone, Copy, Debug)]
 enum Stalled {
@@ -67,12 +74,12 @@ impl Site {
     }
 }
 
-async fn stall(which: Stalled, away: u64, stall: Duration) -> Row {
+async fn stall(which: Stalled, away: u64, stall: Duration, readers: Readers) -> Row {
     let site = Site::with(|_| {}).await;
-    let browsers = site.signed_in(SESSIONS).await;
+    let browsers = site.signed_in(readers.sessions).await;
     let Site { front, near, instance, .. } = &site;
     near.set(Mode::Delay(Duration::from_millis(away)));
-    let load = Load::start(browsers, READS);
+    let load = Load::start(browsers, readers.reads);
     tokio::time::sleep(Duration::from_secs(2)).await;
     load.refused.store(0, Ordering::SeqCst);
     match which {
@@ -137,15 +144,15 @@ impl Load {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_stall_all_is_as_it_was_within_two_leases() {
     let all = std::env::var("STALLS").is_ok_and(|value| value == "all");
-    let few = [(Stalled::Redis, 100, 1_500), (Stalled::Database, 20, 500)];
+    let few = [(Stalled::Redis, 100, 1_500, MANY), (Stalled::Database, 20, 500, SOME)];
     let each = [0, 20, 60, 100].into_iter().flat_map(|away| {
         [500, 1_500, 5_000].into_iter().flat_map(move |stall| {
-            [(Stalled::Redis, away, stall), (Stalled::Database, away, stall)]
+            [(Stalled::Redis, away, stall, SOME), (Stalled::Database, away, stall, SOME)]
         })
     });
     let rows: Vec<_> = if all { each.collect() } else { few.into() };
-    for (which, away, millis) in rows {
-        let row = stall(which, away, Duration::from_millis(millis)).await;
+    for (which, away, millis, readers) in rows {
+        let row = stall(which, away, Duration::from_millis(millis), readers).await;
         let Row { recovered, refused, lasting } = row;
         println!(
             "| {which:?} | {away} ms | {millis} ms | {recovered:.1?} | {refused} | {lasting} |"

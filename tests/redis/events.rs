@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use test_support::{COOKIE, Client, RedisServer, Site, bounded};
+use test_support::{COOKIE, Client, Matching, RedisServer, RespProxy, Site, bounded, patient};
 use tower_redis_session::{Event, EventStream, SessionId};
 
 /// All that was told so far: a mark of the test's own ends it.
@@ -155,4 +155,21 @@ async fn a_listener_that_sleeps_or_panics_holds_up_nobody() {
     assert!(listener.await.is_err());
     assert_eq!(asleep.next().await, Some(Event::Missed(1_200 - 1_024)));
     assert!(matches!(asleep.next().await, Some(Event::Created(_) | Event::Destroyed(_))));
+}
+
+#[tokio::test]
+async fn a_logout_whose_answer_is_lost_is_told_once() {
+    let redis = RedisServer::start().await;
+    let proxy = RespProxy::start(redis.addr()).await;
+    let site = Site::on(patient(&redis.url_at(proxy.port())), |builder| builder).await;
+    let mut browser = site.browser().await;
+    browser.get("/login:alice").await.expect(200);
+    let alice = id(&mut browser).await;
+    let mut events = site.layer.events();
+    let kill = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/redis/lua/kill.lua"));
+    let kill = Matching::script(redis::Script::new(kill).get_hash());
+    let cut = proxy.cut_reply(kill.containing(&alice.to_string()));
+    browser.get("/logout").await.expect(200);
+    assert_eq!(cut.count(), 1, "the first answer was lost");
+    assert_eq!(told(&site, &mut events).await, [Event::Destroyed(alice)]);
 }

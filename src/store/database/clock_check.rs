@@ -1,11 +1,19 @@
 //! This process' clock beside the database's, for a store that has no other.
+//!
+//! Requests start a look and wait for the first one, for a moment: a database that answers them and
+//! not the look is no reason to refuse them.
 
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::OnceCell, time::timeout};
+use tokio::{runtime::Handle, sync::Notify, time::timeout};
 
 use crate::{
     clock::{
@@ -20,25 +28,35 @@ use crate::{
     },
 };
 
-/// From one look to the next, in milliseconds: asked for by requests, so that nothing runs where
-/// nothing happens.
+/// From one look to the next, in milliseconds; sooner as long as none was answered.
 const INTERVAL: i64 = 10_000;
+const INTERVAL_UNKNOWN: i64 = 2_500;
 /// A look that takes longer says nothing.
 const LIMIT: Duration = Duration::from_secs(2);
+/// The longest that a request waits for the first one.
+const WAIT: Duration = Duration::from_millis(250);
 
 /// What is known of the database's clock; nothing of one that is this machine's, as a file's is.
+/// Clones are one.
+#[derive(Clone, Default)]
+pub(super) struct ClockCheck(Arc<Inner>);
+
 #[derive(Default)]
-pub(super) struct ClockCheck {
+struct Inner {
     compared: Compared,
-    looked: OnceCell<()>,
     /// In milliseconds since boot.
     due: AtomicI64,
+    is_looking: AtomicBool,
+    /// One was not answered: nobody waits for the next.
+    failed: AtomicBool,
+    /// A look has ended.
+    looked: Notify,
 }
 
 impl ClockCheck {
     /// The clock to judge sessions by.
     pub(super) fn correct(&self, clock: Clock) -> Clock {
-        clock.beside(&self.compared)
+        clock.beside(&self.0.compared)
     }
 
     /// Does the work, whose result is judged by a clock that was looked at.
@@ -48,12 +66,11 @@ impl ClockCheck {
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         if self.is_known(database) {
-            self.look_when_due(database);
             return work.await;
         }
         // Whoever gets no answer does not wait for the other one.
         let look = async {
-            let _ = self.first_look(database).await;
+            self.wait().await;
             Ok(())
         };
         let (done, ()) = Box::pin(async { tokio::try_join!(work, look) }).await?;
@@ -65,64 +82,87 @@ impl ClockCheck {
         if !applies(database) {
             return Ok(());
         }
-        if self.is_known(database) {
-            self.look_when_due(database);
-        } else {
-            Box::pin(self.first_look(database)).await?;
+        if !self.is_known(database) {
+            Box::pin(self.wait()).await;
         }
-        dated_well(record, &self.compared)
+        dated_well(record, &self.0.compared)
     }
 
     /// Looks now, and fails if the clocks are too far apart.
     pub(super) async fn check(&self, database: &Database) -> Result<(), Error> {
         if applies(database) {
-            look(&self.compared, database).await?;
+            self.0.look(database).await?;
         }
-        let beyond = self.compared.beyond_check();
+        let beyond = self.0.compared.beyond_check();
         beyond.map_or(Ok(()), |(whose, seconds)| Err(clocks_differ(whose, seconds)))
     }
 
     /// How many milliseconds the database's clock is ahead of this process'.
     pub(super) fn ahead(&self) -> Option<i64> {
-        self.compared.ahead(Whose::Database)
+        self.0.compared.ahead(Whose::Database)
     }
 
+    /// Whether there is nothing to wait for. Starts a look that is due.
     fn is_known(&self, database: &Database) -> bool {
-        !applies(database) || !self.compared.is_unknown()
-    }
-
-    /// One look for all who wait for it.
-    async fn first_look(&self, database: &Database) -> Result<(), Error> {
-        let look = || look(&self.compared, database);
-        self.looked.get_or_try_init(look).await.map(|()| ())
-    }
-
-    fn look_when_due(&self, database: &Database) {
         if !applies(database) {
-            return;
+            return true;
         }
-        let (now, due) = (self.compared.uptime(), self.due.load(Ordering::Relaxed));
-        let next = now.saturating_add(INTERVAL);
-        let exchange =
-            || self.due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed);
-        if now >= due
-            && exchange().is_ok()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let (compared, database) = (self.compared.clone(), database.clone());
-            drop(runtime.spawn(async move { look(&compared, &database).await }));
+        let is_known = !self.0.compared.is_unknown();
+        let (now, due) = (self.0.compared.uptime(), self.0.due.load(Ordering::Relaxed));
+        if now >= due {
+            let next = now.saturating_add(if is_known { INTERVAL } else { INTERVAL_UNKNOWN });
+            let ours = self.0.due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed);
+            if let (Ok(_), Ok(runtime)) = (ours, Handle::try_current()) {
+                let look = Look::begin(&self.0);
+                let database = database.clone();
+                drop(runtime.spawn(async move {
+                    if look.0.look(&database).await.is_err() {
+                        look.0.failed.store(true, Ordering::Relaxed);
+                    }
+                }));
+            }
         }
+        is_known
+    }
+
+    /// For the look that is under way, if there is one.
+    async fn wait(&self) {
+        let mut looked = pin!(self.0.looked.notified());
+        let _ = looked.as_mut().enable();
+        let looks = self.0.is_looking.load(Ordering::Acquire);
+        if looks && !self.0.failed.load(Ordering::Relaxed) {
+            let _ = timeout(WAIT, looked).await;
+        }
+    }
+}
+
+impl Inner {
+    async fn look(&self, database: &Database) -> Result<(), Error> {
+        let asked = self.compared.uptime();
+        let polled = timeout(LIMIT, database.poll(0)).await.unwrap_or_else(|_| Err(late()))?;
+        self.compared.note(Whose::Database, polled.now, asked);
+        Ok(())
+    }
+}
+
+/// A look under way; a runtime that ends drops it.
+struct Look(Arc<Inner>);
+
+impl Look {
+    fn begin(inner: &Arc<Inner>) -> Self {
+        inner.is_looking.store(true, Ordering::Release);
+        Self(Arc::clone(inner))
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        self.0.is_looking.store(false, Ordering::Release);
+        self.0.looked.notify_waiters();
     }
 }
 
 /// Whether there are two clocks.
 fn applies(database: &Database) -> bool {
     database.has_a_clock() && database.clock().is_real()
-}
-
-async fn look(compared: &Compared, database: &Database) -> Result<(), Error> {
-    let asked = compared.uptime();
-    let polled = timeout(LIMIT, database.poll(0)).await.unwrap_or_else(|_| Err(late()))?;
-    compared.note(Whose::Database, polled.now, asked);
-    Ok(())
 }

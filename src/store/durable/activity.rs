@@ -106,8 +106,15 @@ impl Record {
     ) {
         if self.deadlines.idle_deadline <= now {
             // As far as a touch would have moved it, which is what its lateness is measured by.
-            let late = late(self.deadlines.idle_deadline.saturating_since(self.last_activity));
+            let late = late(self.activity().idle());
             self.deadlines.idle_deadline = self.deadlines.idle_deadline.saturating_add(late);
         }
+    }
+
+    /// Whether a copy that is lost may have had activity which this row lacks: so long after the
+    /// last one that the next was written down.
+    pub(super) fn may_be_behind(&self, now: Timestamp) -> bool {
+        let throttle = self.activity().idle().saturating_sub(self.deadlines.idle);
+        now.saturating_since(self.last_activity) >= throttle
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         database::{Database, DatabaseConfig, Row},
         durable::{
             authority::Authority, availability::Stores, breaker::Transition, fresh_ids::FreshIds,
-            parameters::Parameters,
+            over_ids::OverIds, parameters::Parameters,
         },
         outcome::clocks_differ,
         redis::{
@@ -40,6 +40,7 @@ pub(super) struct Engine {
     /// Who may read the database just now.
     pub(super) readers: Semaphore,
     pub(super) fresh_ids: FreshIds,
+    pub(super) over_ids: OverIds,
     /// Whether the others are about to be told that there is something to learn.
     pub(super) announcing: Arc<AtomicBool>,
     pub(super) write_ids: WriteIds,
@@ -90,6 +91,7 @@ impl Engine {
             loaders: Loaders::default(),
             readers: Semaphore::new(parameters.readers),
             fresh_ids: FreshIds::default(),
+            over_ids: OverIds::default(),
             announcing: Arc::default(),
             write_ids: WriteIds::default(),
             tracker: TaskTracker::new(),

@@ -96,11 +96,16 @@ impl Engine {
     async fn load_over(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let row = self.row(id).await?;
         let now = self.clock().now();
-        if row.as_ref().is_none_or(|row| !row.alive) {
-            self.shows_as_ended(id);
-        } else if row.as_ref().is_some_and(|row| !row.record.deadlines.is_over(now)) {
-            // The next one makes a new one.
-            let _ = self.push(id, &Order::Kill, None).await;
+        match &row {
+            Some(Row { alive: true, record, .. }) if record.deadlines.is_over(now) => {
+                let behind = self.touch_interval(record.activity().idle());
+                self.over_ids.note(*id, self.now(), behind);
+            }
+            // The next one makes a new copy.
+            Some(Row { alive: true, .. }) => {
+                let _ = self.push(id, &Order::Kill, None).await;
+            }
+            _ => self.shows_as_ended(id),
         }
         Ok(row.map(Row::into_record))
     }
@@ -160,14 +165,16 @@ impl Engine {
         let vouched = self.authority.trust().vouched(id, link.peer(), now);
         let Some(generation) = vouched else { return Ok(Copy::Doubtful) };
         match link.get(generation, id).await? {
-            Found::Copy(record) if !record.deadlines.is_over(self.clock().now()) => {
+            Found::Copy { record, .. } if !record.deadlines.is_over(self.clock().now()) => {
                 return Ok(Copy::Found(record));
             }
-            Found::Copy(_) => return Ok(Copy::Over),
-            Found::Unreadable => match link.kill(generation, std::slice::from_ref(id)).await {
-                Err(fault) if fault.refused => return Ok(Copy::Missing(None)),
-                killed => killed?,
-            },
+            Found::Copy { behind: false, .. } => return Ok(Copy::Over),
+            Found::Copy { .. } | Found::Unreadable => {
+                match link.kill(generation, std::slice::from_ref(id)).await {
+                    Err(fault) if fault.refused => return Ok(Copy::Missing(None)),
+                    killed => killed?,
+                }
+            }
             Found::Absent => return Ok(Copy::Absent),
             Found::Nothing => {}
         }
@@ -190,7 +197,7 @@ impl Engine {
             let vouched = self.authority.trust().stretched(id, link.peer(), now, stretch);
             let Some(generation) = vouched else { return Ok::<_, Fault>(None) };
             match link.get(generation, id).await? {
-                Found::Copy(record) => Ok(Some(record)),
+                Found::Copy { record, .. } => Ok(Some(record)),
                 Found::Nothing | Found::Absent | Found::Unreadable => Ok(None),
             }
         };
@@ -227,10 +234,12 @@ impl Engine {
         Ok(listed)
     }
 
-    /// The row of a session whose activity the copy in Redis may have had, and is lost with it.
+    /// The row of a session whose activity a copy in Redis may have had, which is lost.
     async fn read(&self, id: &SessionId) -> Result<Option<Row>, Error> {
         let mut row = self.row(id).await?;
-        if let Some(row) = row.as_mut().filter(|row| row.alive) {
+        if let Some(row) = row.as_mut().filter(|row| row.alive)
+            && !self.over_ids.contains(id, self.now())
+        {
             row.record
                 .allow_for_late_activity(self.clock().now(), |idle| self.touch_interval(idle));
         }
@@ -277,12 +286,13 @@ impl Engine {
         }
         let Fill { mut link, generation, lease } = fill;
         let (record, limit) = (row.record.clone(), self.parameters.redis_timeout);
+        let behind = record.may_be_behind(self.clock().now());
         #[cfg(feature = "_hooks")]
         let hooks = self.authority.hooks.clone();
         let fill = async move {
             #[cfg(feature = "_hooks")]
             hooks.pass("before-fill").await;
-            let filled = link.fill(generation, &id, lease, &record);
+            let filled = link.fill(generation, &id, lease, (&record, behind));
             if let Ok(Err(fault)) = tokio::time::timeout(limit, filled).await {
                 tracing::debug!(session.id = %id, error = %fault.error, "copy not made");
             }

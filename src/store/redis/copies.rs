@@ -75,7 +75,11 @@ struct Keys {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "a box would cost each read an allocation")]
 pub(crate) enum Found {
-    Copy(Record),
+    Copy {
+        record: Record,
+        /// It was made of a row that may lack activity, and nobody was active since.
+        behind: bool,
+    },
     /// No copy, or a lease.
     Nothing,
     /// The database had nothing when it was asked last.

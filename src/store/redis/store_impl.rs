@@ -80,7 +80,13 @@ impl Store for RedisStore {
 
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
         let call = self.kill(id, None);
-        Box::pin(async move { Ok(self.connections.repeatable(&call).await? == Value::Int(1)) })
+        Box::pin(async move {
+            match self.connections.write(&call).await? {
+                Ok(deleted) => Ok(deleted == Value::Int(1)),
+                // The first attempt may have found it: the second one finds what that has left.
+                Err(_) => self.connections.write(&call).await?.map(|_| true),
+            }
+        })
     }
 
     fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {

@@ -21,6 +21,9 @@ const MOVED_AT_LEN: usize = 13;
 /// Before the activity that the database has, at the end of a copy.
 #[cfg(feature = "_database")]
 const STORED: &[u8] = b"TRSa";
+/// The same of a copy made of a row that may be behind.
+#[cfg(feature = "_database")]
+const STORED_BEHIND: &[u8] = b"TRSr";
 #[cfg(feature = "_database")]
 const STORED_LEN: usize = 12;
 const TOMBSTONE: &[u8] = b"T";
@@ -44,25 +47,32 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
 }
 
 /// A copy of a record that a database keeps: with the activity that the database has, which goes
-/// there far more seldom than to the copy.
+/// there far more seldom than to the copy. `behind`: it was made of a row that may lack activity
+/// which was lost with the copy before.
 #[cfg(feature = "_database")]
-pub(super) fn encode_copy(record: &Record) -> Vec<u8> {
+pub(super) fn encode_copy(record: &Record, behind: bool) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEAD_LEN + record.encoded_len() + STORED_LEN);
     bytes.extend_from_slice(&head(record.version));
     record.append_to(&mut bytes);
-    bytes.extend_from_slice(STORED);
+    bytes.extend_from_slice(if behind { STORED_BEHIND } else { STORED });
     bytes.extend_from_slice(&record.last_activity().as_millis().to_be_bytes());
     bytes
 }
 
-/// The same of one of before, which does not end with that activity.
+/// The record, and whether it may be behind: nobody was active since it was made of a row that may
+/// be. Also of a copy that does not end with that activity.
 #[cfg(feature = "_database")]
-pub(super) fn decode_copy(mut bytes: Bytes) -> Result<Option<Record>, Error> {
+pub(super) fn decode_copy(mut bytes: Bytes) -> Result<Option<(Record, bool)>, Error> {
     let end = bytes.len().saturating_sub(STORED_LEN);
-    if bytes.get(end..).is_some_and(|tail| tail.starts_with(STORED)) {
+    let tail = bytes.slice(end..);
+    let behind = tail.starts_with(STORED_BEHIND);
+    if behind || tail.starts_with(STORED) {
         bytes.truncate(end);
     }
-    decode(bytes)
+    let Some(record) = decode(bytes)? else { return Ok(None) };
+    let stored = record.last_activity().as_millis().to_be_bytes();
+    let behind = behind && tail.ends_with(&stored);
+    Ok(Some((record, behind)))
 }
 
 /// The record, or none where a session was killed.
@@ -124,6 +134,8 @@ pub(super) fn corrupt() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::store::redis::value::*;
 
     #[test]
@@ -139,12 +151,19 @@ mod tests {
     #[test]
     fn a_copy_is_read_with_and_without_the_activity_that_the_database_has() {
         let record = Record::example();
-        let (copy, before) = (encode_copy(&record), encode(&record));
+        let (copy, before) = (encode_copy(&record, false), encode(&record));
         assert_eq!(copy.len(), before.len() + STORED_LEN);
         assert_eq!(copy[copy.len() - 8..], record.last_activity().as_millis().to_be_bytes());
         for bytes in [copy.clone(), before] {
-            assert_eq!(decode_copy(bytes.into()).unwrap().as_ref(), Some(&record));
+            assert_eq!(decode_copy(bytes.into()).unwrap(), Some((record.clone(), false)));
         }
+        let mut behind = encode_copy(&record, true);
+        assert_eq!(decode_copy(behind.clone().into()).unwrap(), Some((record.clone(), true)));
+        let mut active = record.clone();
+        active.last_activity = record.last_activity().saturating_add(Duration::from_millis(1));
+        let place = HEAD_LEN + crate::session::record::format::ACTIVITY_OFFSET;
+        behind[place..place + 8].copy_from_slice(&active.last_activity.as_millis().to_be_bytes());
+        assert_eq!(decode_copy(behind.into()).unwrap(), Some((active, false)), "used since");
         let cut = Bytes::copy_from_slice(&copy[..copy.len() - 1]);
         assert_eq!(decode_copy(cut).unwrap_err().kind(), ErrorKind::Corrupt);
     }

@@ -106,6 +106,8 @@ pub struct World {
     next: usize,
     /// What sessions were that have got another number since, which, and when.
     moved: BTreeMap<usize, (Session, usize, u64)>,
+    /// A move is not forgotten, by whatever time.
+    remembers: bool,
     /// The session that each cookie opens, or opened.
     cookies: Vec<usize>,
     jars: [Option<usize>; BROWSERS],
@@ -182,6 +184,11 @@ impl World {
     fn heir(&self, number: usize) -> Option<usize> {
         let (_, heir, at) = self.moved.get(&number)?;
         (self.now - at < MOVED_MS).then_some(*heir)
+    }
+
+    /// What a logout by the old id ends.
+    fn heir_to_end(&self, number: usize) -> Option<usize> {
+        if self.remembers { Some(self.moved.get(&number)?.1) } else { self.heir(number) }
     }
 
     /// The last in the row of those that a session has become.
@@ -515,7 +522,7 @@ impl<'a> Request<'a> {
         };
         // Of one that has moved the session is meant, under whatever number.
         let mut ends = ends;
-        while let Some(heir) = ends.and_then(|number| self.world.heir(number)) {
+        while let Some(heir) = ends.and_then(|number| self.world.heir_to_end(number)) {
             ends = Some(heir);
         }
         self.moved = false;
@@ -545,6 +552,9 @@ impl<'a> Request<'a> {
 /// Histories in which time passes.
 pub struct Reference;
 
+/// The same for stores that forget a move by a clock of their own, by which no time passes.
+pub struct OwnClock;
+
 /// Histories in which no time passes that a session would notice: for stores on the real clock.
 pub struct Timeless;
 
@@ -556,8 +566,10 @@ impl ReferenceStateMachine for Reference {
         let (sessions, cookies) = (BTreeMap::new(), Vec::new());
         let jars = [None; BROWSERS];
         let moved = BTreeMap::new();
-        let world = World { now: START, sessions, next: 0, moved, cookies, jars, expected: None };
-        Just(world).boxed()
+        let (expected, remembers) = (None, false);
+        let next = 0;
+        Just(World { now: START, sessions, next, moved, cookies, jars, expected, remembers })
+            .boxed()
     }
 
     fn transitions(_: &World) -> BoxedStrategy<Step> {
@@ -585,6 +597,23 @@ impl ReferenceStateMachine for Reference {
             Step::Visit(visit) => world.visit(visit),
         }
         world
+    }
+}
+
+impl ReferenceStateMachine for OwnClock {
+    type State = World;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<World> {
+        Reference::init_state().prop_map(|world| World { remembers: true, ..world }).boxed()
+    }
+
+    fn transitions(world: &World) -> BoxedStrategy<Step> {
+        Reference::transitions(world)
+    }
+
+    fn apply(world: World, step: &Step) -> World {
+        Reference::apply(world, step)
     }
 }
 

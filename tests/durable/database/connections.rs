@@ -259,6 +259,38 @@ async fn writes_of_a_durable_store_go_on_within_seconds_of_such_a_failover() {
 }
 
 /// Makes connections wait for half a second until it is aborted.
+/// What the clocks are compared by is locked; sessions are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_are_served_while_the_clock_of_the_database_cannot_be_asked() {
+    let server = PostgresServer::shared().await;
+    let database = server.database().await;
+    let maker = store_of(&database.url(), 4, Duration::from_secs(4));
+    maker.migrate().await.unwrap();
+    let id = fresh();
+    assert!(failure(maker.save(&id, Expected::Absent, &Record::example()).await).is_none());
+    let held = database.clone();
+    let lock = tokio::spawn(async move {
+        let text = "BEGIN; LOCK TABLE trs_cache IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(6)";
+        let _ = held.try_sql(text).await;
+    });
+    eventually("the lock", async || {
+        let query = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' \
+            AND relation = 'trs_cache'::regclass";
+        database.sql(query).await == "1"
+    })
+    .await;
+    let config = DatabaseConfig::new(database.url()).pool_size(4).timeout(Duration::from_secs(4));
+    let store = DatabaseStore::new(config).unwrap();
+    let start = Instant::now();
+    for burst in [32, 32] {
+        let loads = join_all((0..burst).map(|_| store.load(&id))).await;
+        assert!(loads.into_iter().all(|found| found.unwrap().is_some()));
+    }
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(store.status().database.unwrap().clock_ahead, None);
+    lock.abort();
+}
+
 fn slow_to_connect(proxy: &Arc<PgProxy>) -> tokio::task::JoinHandle<()> {
     let proxy = Arc::clone(proxy);
     tokio::spawn(async move {

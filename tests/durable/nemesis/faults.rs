@@ -136,19 +136,18 @@ async fn postgres(world: &Arc<World>, step: &Step) {
         Deed::Failover => {
             let url = world.database.url();
             let name = url.rsplit('/').next().and_then(|name| name.split('?').next()).unwrap();
-            for (mode, lasts) in [
-                ("SET default_transaction_read_only = on", step.lasts),
-                ("RESET default_transaction_read_only", 0),
-            ] {
-                let maintenance = world.postgres.maintenance();
+            let maintenance = world.postgres.maintenance();
+            let set = async |mode: &str| {
                 let _ = maintenance.try_sql(&format!("ALTER DATABASE {name} {mode}")).await;
-                let cut = format!(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                    WHERE datname = '{name}'"
-                );
-                let _ = maintenance.try_sql(&cut).await;
-                rest(lasts).await;
-            }
+            };
+            set("SET default_transaction_read_only = on").await;
+            let cut = format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            );
+            let _ = maintenance.try_sql(&cut).await;
+            rest(step.lasts).await;
+            // Those that came meanwhile stay as they are: whoever made them has to notice.
+            set("RESET default_transaction_read_only").await;
         }
         other => panic!("{other:?} is nothing for PostgreSQL"),
     }

@@ -128,7 +128,7 @@ AS $$
             SELECT 1 FROM trs_sessions heir
             WHERE heir.user_id = p_user AND heir.alive AND heir.replaces = s.id
         )
-    ORDER BY s.ends + least((s.idle_deadline - s.last_activity) / 10, 300000) > p_now DESC,
+    ORDER BY s.ends + least((s.idle_deadline - s.last_activity) / 20, 300000) > p_now DESC,
         s.created DESC, s.id
     OFFSET p_kept
 $$;

@@ -50,7 +50,7 @@ pub(super) async fn make_room(
         AND s.id NOT IN (SELECT value FROM json_each(?2)) AND NOT EXISTS \
             (SELECT 1 FROM trs_sessions heir \
             WHERE heir.user_id = ?1 AND heir.alive AND heir.replaces = s.id) \
-        ORDER BY s.ends + min((s.idle_deadline - s.last_activity) / 10, 300000) > ?3 DESC, \
+        ORDER BY s.ends + min((s.idle_deadline - s.last_activity) / 20, 300000) > ?3 DESC, \
         s.created DESC, s.id LIMIT -1 OFFSET ?4";
     let besides: Vec<_> = besides.iter().map(|id| format!("\"{id}\"")).collect();
     let query = sqlx::query(query)

@@ -40,7 +40,7 @@ impl Link {
             Value::BulkString(bytes) if bytes.first() == Some(&b'L') => Found::Nothing,
             Value::BulkString(bytes) if bytes == ABSENT => Found::Absent,
             Value::BulkString(bytes) => match value::decode_copy(bytes.into()) {
-                Ok(Some(record)) => Found::Copy(record),
+                Ok(Some((record, behind))) => Found::Copy { record, behind },
                 Ok(None) | Err(_) => Found::Unreadable,
             },
             _ => Found::Unreadable,
@@ -66,16 +66,16 @@ impl Link {
         Ok(matches!(taken, Value::Okay).then_some(lease))
     }
 
-    /// Creates the copy, if the lease still stands.
+    /// Creates the copy, if the lease still stands. `behind`: the row may lack activity.
     pub(crate) async fn fill(
         &mut self,
         generation: u64,
         id: &SessionId,
         lease: Lease,
-        record: &Record,
+        (record, behind): (&Record, bool),
     ) -> Result<(), Fault> {
         let mut call = Script::Fill.call(&[&self.keys.key(generation, id)]);
-        call.arg(lease.0.as_slice()).arg(value::encode_copy(record));
+        call.arg(lease.0.as_slice()).arg(value::encode_copy(record, behind));
         call.arg(self.keys.life(record.activity()));
         self.call(&call).await.map(|_| ())
     }
@@ -102,7 +102,7 @@ impl Link {
         record: &Record,
     ) -> Result<(), Fault> {
         let mut call = Script::Put.call(&[&self.keys.key(generation, id)]);
-        call.arg(head(record.version()).as_slice()).arg(value::encode_copy(record));
+        call.arg(head(record.version()).as_slice()).arg(value::encode_copy(record, false));
         call.arg(self.keys.life(record.activity()));
         self.call(&call).await.map(|_| ())
     }

@@ -1,5 +1,6 @@
 -- Writes activity down in a copy in place: no new version, no new key, and never an earlier deadline. A
--- copy ends with "TRSa" and the activity that the database has, 8 bytes, big-endian; older ones do not.
+-- copy ends with "TRSa" and the activity that the database has, 8 bytes, big-endian, or with "TRSr" and
+-- the same if it was made of a row that may be behind.
 -- KEYS: the copy. ARGV: its head, the fields (last activity and idle deadline, 8 bytes each, big-endian),
 -- where they start, life in ms, the activity that the database has now or nothing.
 -- 1: written; 2: the copy is as recent; 3: the server takes no change; 0: it is another, or gone. And
@@ -9,7 +10,8 @@ if redis.call('GETRANGE', key, 0, 16) ~= ARGV[1] then
   return {0, ''}
 end
 local stored = redis.call('GETRANGE', key, -12, -1)
-local known = string.sub(stored, 1, 4) == 'TRSa'
+local mark = string.sub(stored, 1, 4)
+local known = mark == 'TRSa' or mark == 'TRSr'
 stored = known and string.sub(stored, 5) or ''
 
 -- What a server without memory or disk says is no reason to keep silent about the rest; what a replica
