@@ -17,8 +17,7 @@ use pin_project::{pin_project, pinned_drop};
 
 use crate::{
     error::Error,
-    request::{RequestSession, state::Stage},
-    sync::carried::Carried,
+    request::{RequestSession, commit::Commit, state::Stage},
 };
 
 /// The body of a response that went through the layer.
@@ -43,7 +42,7 @@ pub struct SessionBody<B: Body> {
 
 /// A commit, and the last frame that waits for it. Boxed, since hardly any body ever has one.
 struct Waiting<D> {
-    commit: Carried<Result<(), Error>>,
+    commit: Commit,
     frame: Option<Frame<D>>,
 }
 

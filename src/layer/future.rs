@@ -20,8 +20,7 @@ use crate::{
         body::SessionBody,
         response::{decorate, has_failed},
     },
-    request::{RequestSession, state::Stage},
-    sync::carried::Carried,
+    request::{RequestSession, commit::Commit, state::Stage},
 };
 
 /// The future of [`RedisSessionService`](crate::RedisSessionService).
@@ -39,7 +38,7 @@ pub struct ResponseFuture<F: Future, A = PlainAnswer> {
 
 /// A commit, and the handler's response that waits for it. Boxed, to be small where nothing waits.
 struct Waiting<T> {
-    commit: Carried<Result<(), Error>>,
+    commit: Commit,
     output: T,
 }
 
@@ -121,7 +120,7 @@ fn finish<B: Body>(
 fn settle_head<B, E>(
     session: &Arc<RequestSession>,
     output: &Result<Response<B>, E>,
-) -> Option<Carried<Result<(), Error>>> {
+) -> Option<Commit> {
     if !session.is_accessed() {
         return None;
     }
@@ -158,7 +157,7 @@ impl<F: Future, A> PinnedDrop for ResponseFuture<F, A> {
         match (this.session.take(), &this.waiting) {
             // A handler that was dropped before its head commits nothing more.
             (Some(session), None) => session.close(),
-            // A commit that has started goes on by itself (see `Carried`).
+            // A commit that has started goes on by itself (see `Commit`).
             (Some(session), Some(_)) => session.set_stage(Stage::Closed),
             (None, _) => {}
         }

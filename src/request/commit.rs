@@ -38,6 +38,9 @@ pub(crate) enum Applied {
     Moved,
 }
 
+/// A commit that goes on by itself once it has begun.
+pub(crate) type Commit = Carried<Result<(), Error>>;
+
 impl RequestSession {
     /// Brings everything that this request has done to the store, within its budget.
     ///
@@ -56,7 +59,7 @@ impl RequestSession {
     }
 
     /// The same, to its end also if the caller leaves.
-    pub(crate) fn commit_surely(self: &Arc<Self>) -> Carried<Result<(), Error>> {
+    pub(crate) fn commit_surely(self: &Arc<Self>) -> Commit {
         let session = Arc::clone(self);
         let work = async move { session.commit().await.map(drop) };
         Carried::new(self.backend.tracker.track_future(work))

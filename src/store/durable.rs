@@ -1,5 +1,4 @@
-//! Redis in front of a database: the database is the truth, Redis a copy of it that can prove when
-//! it may be believed.
+//! Redis in front of a database, which is the truth: copies in Redis that prove when to trust them.
 //!
 //! A **journal** row stands in the database for every change that Redis may have missed. Only the
 //! holder of a **lease** may create a copy, so nothing late brings a session back. A **generation**
@@ -16,8 +15,8 @@
 //! | `push` | update or delete the copy in Redis after a commit |
 //! | `renew` | move a session to a new id; revoke all of a user |
 //! | `activity` | write activity down: often in Redis, seldom in the database |
-//! | `fresh_ids` | ids whose creation may not have happened yet |
-//! | `over_ids` | ids of sessions that were judged to be over |
+//! | `remembered_ids` | ids that may be created, and ids of sessions that are over |
+//! | `ended` | sessions that are over or not there: judged, and noted in Redis |
 //! | `trust` | pure: whether a copy may be trusted |
 //! | `journal` | pure: what a journal row asks for |
 //! | `sweep` | replay of journal rows that Redis may have missed |
@@ -56,13 +55,13 @@ mod availability;
 mod background;
 mod breaker;
 pub(crate) mod builder;
+mod ended;
 mod engine;
-mod fresh_ids;
 mod journal;
 mod load;
-mod over_ids;
 mod parameters;
 mod push;
+mod remembered_ids;
 mod renew;
 mod status;
 mod sweep;

@@ -168,7 +168,7 @@ async fn a_logout_whose_answer_is_lost_is_told_once() {
     let mut events = site.layer.events();
     let kill = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/redis/lua/kill.lua"));
     let kill = Matching::script(redis::Script::new(kill).get_hash());
-    let cut = proxy.cut_reply(kill.containing(&alice.to_string()));
+    let cut = proxy.cut_reply(kill.containing(alice.to_string()));
     browser.get("/logout").await.expect(200);
     assert_eq!(cut.count(), 1, "the first answer was lost");
     assert_eq!(told(&site, &mut events).await, [Event::Destroyed(alice)]);

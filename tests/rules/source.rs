@@ -27,7 +27,8 @@ pub fn sources() -> Vec<Source> {
                 continue;
             }
             let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-            if !name.ends_with(".rs") || name.ends_with("tests.rs") {
+            let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
+            if !name.ends_with(".rs") || is_test {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();

@@ -17,8 +17,11 @@ use crate::{
     store::{
         database::{Database, DatabaseConfig, Row},
         durable::{
-            authority::Authority, availability::Stores, breaker::Transition, fresh_ids::FreshIds,
-            over_ids::OverIds, parameters::Parameters,
+            authority::Authority,
+            availability::Stores,
+            breaker::Transition,
+            parameters::Parameters,
+            remembered_ids::{FreshIds, OverIds},
         },
         outcome::clocks_differ,
         redis::{
@@ -61,10 +64,7 @@ impl Engine {
         parameters: Parameters,
         #[cfg(feature = "_hooks")] hooks: crate::store::durable::hooks::Hooks,
     ) -> Result<Self, ConfigError> {
-        if parameters.fill_lease < database.limit() {
-            let fault = "is longer than the lease of a fill, 5 s";
-            return Err(ConfigError::new("database timeout", fault));
-        }
+        parameters.check_beside(database)?;
         #[cfg(feature = "_hooks")]
         let compared = hooks.compared.clone();
         #[cfg(not(feature = "_hooks"))]
@@ -77,15 +77,9 @@ impl Engine {
             #[cfg(feature = "_hooks")]
             hooks,
         ));
-        let greeter = Arc::clone(&authority) as _;
+        let (greeter, lag) = (Arc::clone(&authority) as _, parameters.database_touch_interval);
         Ok(Self {
-            cache: Cache::new(
-                redis,
-                greeter,
-                clock.clone(),
-                compared.clone(),
-                parameters.database_touch_interval,
-            )?,
+            cache: Cache::new(redis, greeter, clock.clone(), compared.clone(), lag)?,
             authority,
             stores: Stores::default(),
             loaders: Loaders::default(),

@@ -2,21 +2,16 @@
 //!
 //! Specified in `docs/protocol.md`, section 3.2.
 
-use std::time::Duration;
-
 use crate::{
     clock::moment::Moment,
     error::{Error, ErrorKind},
     session::{page::SessionCursor, record::Record, token::SessionId},
     store::{
-        database::{Epoch, Row},
-        durable::{engine::Engine, journal::Order},
+        database::Row,
+        durable::engine::Engine,
         redis::copies::{Fault, Found, Lease, Link},
     },
 };
-
-/// For how long it is written down that there is nothing.
-const ABSENT_KEPT: Duration = Duration::from_secs(10);
 
 /// What Redis is good for, of one session just now.
 #[allow(clippy::large_enum_variant, reason = "a box would cost each read an allocation")]
@@ -33,10 +28,10 @@ enum Copy {
 }
 
 /// The right to make a copy of what the database says from now on.
-struct Fill {
-    link: Link,
-    generation: u64,
-    lease: Lease,
+pub(super) struct Fill {
+    pub(super) link: Link,
+    pub(super) generation: u64,
+    pub(super) lease: Lease,
 }
 
 impl Engine {
@@ -89,56 +84,6 @@ impl Engine {
                 Ok(row.map(Row::into_record))
             }
         }
-    }
-
-    /// Activity is written to the copy or, where Redis does not take it, to the database: what is
-    /// over by both is over, with no allowance for activity that nobody has heard of.
-    async fn load_over(&self, id: &SessionId) -> Result<Option<Record>, Error> {
-        let row = self.row(id).await?;
-        let now = self.clock().now();
-        match &row {
-            Some(Row { alive: true, record, .. }) if record.deadlines.is_over(now) => {
-                let behind = self.touch_interval(record.activity().idle());
-                self.over_ids.note(*id, self.now(), behind);
-            }
-            // The next one makes a new copy.
-            Some(Row { alive: true, .. }) => {
-                let _ = self.push(id, &Order::Kill, None).await;
-            }
-            _ => self.shows_as_ended(id),
-        }
-        Ok(row.map(Row::into_record))
-    }
-
-    /// Writes down for a moment that there is nothing, under the fence of a copy: whoever comes
-    /// with the cookie of a session that is over costs one command. Waited for: only if the lease
-    /// stood until then no copy can come of what was read before.
-    async fn nothing_there(&self, fill: Option<Fill>, id: &SessionId) {
-        let fill = fill.filter(|_| !self.fresh_ids.may_come(id, self.now()));
-        let Some(Fill { mut link, generation, lease }) = fill else {
-            return self.shows_as_ended(id);
-        };
-        self.pass("before-fill").await;
-        self.fresh_ids.note(*id, self.now(), ABSENT_KEPT);
-        let told = self.within_redis(link.fill_absent(generation, id, lease, ABSENT_KEPT)).await;
-        if !matches!(told, Ok(true)) {
-            self.shows_as_ended(id);
-        }
-    }
-
-    /// Takes back what was written down of an id that has been created since.
-    pub(super) async fn there_is_something(&self, id: &SessionId, epoch: Option<&Epoch>) {
-        let noted = self.fresh_ids.was_noted(id);
-        if noted && !self.push(id, &Order::Kill, epoch).await {
-            // Redis may say for a while yet that there is nothing.
-            self.authority.trust().set_aside(*id, self.now());
-        }
-    }
-
-    /// The database says that it is over, and Redis may say yet that it is not: what this instance
-    /// has shown as ended it never shows alive again.
-    fn shows_as_ended(&self, id: &SessionId) {
-        self.authority.trust().set_aside(*id, self.now());
     }
 
     async fn copy(&self, id: &SessionId) -> Copy {
@@ -247,7 +192,7 @@ impl Engine {
     }
 
     /// The row of a session: read by one for all who ask just now, and not by too many.
-    async fn row(&self, id: &SessionId) -> Result<Option<Row>, Error> {
+    pub(super) async fn row(&self, id: &SessionId) -> Result<Option<Row>, Error> {
         let row = self.loaders.load(*id, async {
             let asked_for = self.stores.database().is_closed();
             // Closed never; bounded by the layer's budget.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::ConfigError;
+use crate::{error::ConfigError, store::database::DatabaseConfig};
 
 /// P, Q, L, the life of a fill lease, D, J and S of `docs/protocol.md`, section 2.4.
 #[derive(Clone, Copy, Debug)]
@@ -71,5 +71,12 @@ impl Parameters {
             return Err(ConfigError::new("journal limit", "is not between 1 and 100,000"));
         }
         Ok(())
+    }
+
+    /// A fill outlives no statement that it waits for.
+    pub(super) fn check_beside(&self, database: &DatabaseConfig) -> Result<(), ConfigError> {
+        let fits = database.limit() <= self.fill_lease;
+        let fault = "is longer than the lease of a fill, 5 s";
+        if fits { Ok(()) } else { Err(ConfigError::new("database timeout", fault)) }
     }
 }

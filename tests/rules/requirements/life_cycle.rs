@@ -80,7 +80,7 @@ pub const ROWS: &[Row] = &[
             "tests/redis/life_cycle.rs::the_absolute_end_is_moved_by_nothing_but_a_login",
             "src/session/expiry/tests.rs::\
              no_activity_passes_the_absolute_end_or_shortens_a_session",
-            "src/session/changes/tests.rs::only_a_login_or_a_new_expiry_moves_the_absolute_end",
+            "src/session/changes/tests/properties.rs::only_a_login_or_a_new_expiry_moves_the_absolute_end",
         ],
         open: "",
     },

@@ -1,0 +1,68 @@
+//! Sessions that are over, or were never there: judged, and noted in Redis.
+//!
+//! Specified in `docs/protocol.md`, sections 3.2 and 3.8.
+
+use std::time::Duration;
+
+use crate::{
+    error::Error,
+    session::{record::Record, token::SessionId},
+    store::{
+        database::{Epoch, Row},
+        durable::{engine::Engine, journal::Order, load::Fill},
+    },
+};
+
+/// For how long it is written down that there is nothing.
+const ABSENT_KEPT: Duration = Duration::from_secs(10);
+impl Engine {
+    /// Activity is written to the copy or, where Redis does not take it, to the database: what is
+    /// over by both is over, with no allowance for activity that nobody has heard of.
+    pub(super) async fn load_over(&self, id: &SessionId) -> Result<Option<Record>, Error> {
+        let row = self.row(id).await?;
+        let now = self.clock().now();
+        match &row {
+            Some(Row { alive: true, record, .. }) if record.deadlines.is_over(now) => {
+                let behind = self.touch_interval(record.activity().idle());
+                self.over_ids.note(*id, self.now(), behind);
+            }
+            // The next one makes a new copy.
+            Some(Row { alive: true, .. }) => {
+                let _ = self.push(id, &Order::Kill, None).await;
+            }
+            _ => self.shows_as_ended(id),
+        }
+        Ok(row.map(Row::into_record))
+    }
+
+    /// Writes down for a moment that there is nothing, under the fence of a copy: whoever comes
+    /// with the cookie of a session that is over costs one command. Waited for: only if the lease
+    /// stood until then no copy can come of what was read before.
+    pub(super) async fn nothing_there(&self, fill: Option<Fill>, id: &SessionId) {
+        let fill = fill.filter(|_| !self.fresh_ids.may_come(id, self.now()));
+        let Some(Fill { mut link, generation, lease }) = fill else {
+            return self.shows_as_ended(id);
+        };
+        self.pass("before-fill").await;
+        self.fresh_ids.note(*id, self.now(), ABSENT_KEPT);
+        let told = self.within_redis(link.fill_absent(generation, id, lease, ABSENT_KEPT)).await;
+        if !matches!(told, Ok(true)) {
+            self.shows_as_ended(id);
+        }
+    }
+
+    /// Takes back what was written down of an id that has been created since.
+    pub(super) async fn there_is_something(&self, id: &SessionId, epoch: Option<&Epoch>) {
+        let noted = self.fresh_ids.was_noted(id);
+        if noted && !self.push(id, &Order::Kill, epoch).await {
+            // Redis may say for a while yet that there is nothing.
+            self.authority.trust().set_aside(*id, self.now());
+        }
+    }
+
+    /// The database says that it is over, and Redis may say yet that it is not: what this instance
+    /// has shown as ended it never shows alive again.
+    pub(super) fn shows_as_ended(&self, id: &SessionId) {
+        self.authority.trust().set_aside(*id, self.now());
+    }
+}
