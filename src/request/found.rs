@@ -18,46 +18,55 @@ pub(super) type Loaded = Result<Option<Record>, Error>;
 pub(super) struct Found {
     pub(super) id: SessionId,
     pub(super) token: Token,
-    pub(super) loaded: Loaded,
+    /// Opened, if it is sealed.
+    pub(super) record: Result<Option<Arc<Record>>, Error>,
+    pub(super) moved: Option<Moved>,
     /// Where the session lives that has moved away from `id`, if the grace is not over.
     heir: Option<SessionId>,
 }
 
 impl Found {
-    /// With what was loaded for the token.
-    pub(super) async fn of(
+    /// With what was loaded for the token. The record goes where it stays at once: it is large, and
+    /// what holds it is moved many times.
+    pub(super) fn of(
         backend: &Backend,
         (id, token): (SessionId, Token),
         loaded: Loaded,
-    ) -> Result<Self, Error> {
-        let moved = loaded
-            .as_ref()
-            .is_ok_and(|found| found.as_ref().is_some_and(|record| record.moved.is_some()));
-        // Boxed, as what is rare, so that every load stays small.
-        let heir = if moved { Box::pin(heir(backend, &loaded)).await? } else { None };
-        Ok(Self { id, token, loaded, heir })
+    ) -> impl Future<Output = Result<Self, Error>> {
+        let mut moved = None;
+        let record = match loaded {
+            Ok(Some(record)) => {
+                moved = record.moved.as_deref().copied();
+                backend.open(&token, &id, record).map(|record| Some(Arc::new(record)))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let mut found = Self { id, token, record, moved, heir: None };
+        async move {
+            // Boxed, as what is rare, so that every load stays small.
+            if let Some(moved) = moved {
+                found.heir = Box::pin(heir(backend, moved)).await?;
+            }
+            Ok(found)
+        }
     }
 
     /// What the session was before it moved, to read from while the grace lasts.
     pub(super) fn held_before_move(self, backend: &Backend) -> Option<Held> {
-        let Self { id, token, loaded, heir: heir @ Some(_) } = self else { return None };
-        let record = backend.open(&token, &id, loaded.ok()??).ok()?;
+        let Self { id, token, record, heir: heir @ Some(_), .. } = self else { return None };
+        let record = record.ok()??;
         let alive = !record.deadlines.is_over(backend.clock.now());
-        alive.then(|| Held { id, token, record: Arc::new(record), heir })
+        alive.then_some(Held { id, token, record, heir })
     }
 
     pub(super) fn has_moved(&self) -> bool {
-        self.moved().is_some()
-    }
-
-    pub(super) fn moved(&self) -> Option<Moved> {
-        self.loaded.as_ref().ok()?.as_ref()?.moved.as_deref().copied()
+        self.moved.is_some()
     }
 }
 
 /// Where a session lives that has moved within the grace: an ended one is read under no id.
-async fn heir(backend: &Backend, loaded: &Loaded) -> Result<Option<SessionId>, Error> {
-    let Ok(Some(Record { moved: Some(moved), .. })) = loaded else { return Ok(None) };
+async fn heir(backend: &Backend, moved: Moved) -> Result<Option<SessionId>, Error> {
     if !moved.is_within(backend.rules.renewal_grace, backend.clock.now()) {
         return Ok(None);
     }

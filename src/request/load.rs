@@ -1,7 +1,5 @@
 //! The tokens that came with a request, and what of the store's answers is its session.
 
-use std::sync::Arc;
-
 use crate::{
     clock::timestamp::Timestamp,
     error::{Causes, Error},
@@ -31,7 +29,7 @@ struct Opened {
 
 impl Opened {
     fn take_moved(&mut self, found: Found, backend: &Backend, now: Timestamp) {
-        if !found.moved().is_some_and(|moved| moved.is_within(MOVED_KEPT, now)) {
+        if !found.moved.is_some_and(|moved| moved.is_within(MOVED_KEPT, now)) {
             return backend.events.emit(Event::Rejected(found.id));
         }
         self.presence = Presence::Moved;
@@ -41,9 +39,8 @@ impl Opened {
     }
 
     fn take(&mut self, found: Found, backend: &Backend, now: Timestamp) -> Result<(), Error> {
-        let (Found { id, token, loaded, .. }, events) = (found, &backend.events);
-        let open = |record| backend.open(&token, &id, record);
-        match loaded.and_then(|loaded| loaded.map(open).transpose()) {
+        let (Found { id, token, record, .. }, events) = (found, &backend.events);
+        match record {
             Ok(None) => events.emit(Event::Rejected(id)),
             Ok(Some(record)) if record.deadlines.is_over(now) => {
                 events.emit(Event::Expired(id));
@@ -54,7 +51,7 @@ impl Opened {
                 self.twins.push(id);
             }
             Ok(Some(record)) => {
-                self.held = Some(Held { id, token, record: Arc::new(record), heir: None });
+                self.held = Some(Held { id, token, record, heir: None });
             }
             Err(error) if error.is_unreadable() => {
                 tracing::error!(session.id = %id, error = %error, "session record unreadable");
@@ -78,7 +75,10 @@ impl RequestSession {
         let backend = &*self.backend;
         let (now, ended) = (backend.clock.now(), self.state().ended.clone());
         let mut opened = Opened::default();
-        for found in found.into_iter().filter(|found| !ended.contains(&found.id)) {
+        for found in found {
+            if ended.contains(&found.id) {
+                continue;
+            }
             if found.has_moved() {
                 opened.take_moved(found, backend, now);
             } else {

@@ -29,7 +29,7 @@ impl Values {
     /// Takes all of `bytes`, if every length fits, names are UTF-8 and strictly ascending.
     pub(crate) fn decode(bytes: Bytes) -> Option<Self> {
         let mut rest: &[u8] = &bytes;
-        let mut previous: Option<&str> = None;
+        let (mut previous, mut count): (Option<&str>, _) = (None, 0);
         while !rest.is_empty() {
             let (name, _) = entry(&mut rest)?;
             let name = std::str::from_utf8(name).ok()?;
@@ -37,17 +37,18 @@ impl Values {
                 return None;
             }
             previous = Some(name);
+            count += 1;
         }
-        Some(Self::indexed(bytes))
+        Some(Self::indexed(bytes, count))
     }
 
-    /// What is known to be well-formed.
-    fn indexed(bytes: Bytes) -> Self {
+    /// What is known to be well-formed, and so many values.
+    fn indexed(bytes: Bytes, count: usize) -> Self {
         let none = Self { bytes, index: None };
-        if none.iter().nth(SCANNED).is_none() {
+        if count <= SCANNED {
             return none;
         }
-        let (mut rest, mut starts): (&[u8], Vec<u32>) = (&none.bytes, Vec::new());
+        let (mut rest, mut starts): (&[u8], _) = (&none.bytes, Vec::with_capacity(count));
         loop {
             // A record is far below 4 GiB.
             let start = u32::try_from(none.bytes.len() - rest.len()).unwrap_or(u32::MAX);
@@ -88,7 +89,9 @@ impl Values {
     /// The same without a share in them.
     pub(crate) fn find(&self, name: &str) -> Option<&[u8]> {
         let Some(index) = &self.index else {
-            return self.iter().find(|(found, _)| *found == name).map(|(_, value)| value);
+            let mut rest: &[u8] = &self.bytes;
+            let mut entries = std::iter::from_fn(|| entry(&mut rest));
+            return entries.find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value);
         };
         let at = |start: &u32| {
             let mut rest = self.bytes.get(usize::try_from(*start).ok()?..)?;
@@ -114,11 +117,11 @@ impl Values {
         }
         let added =
             edits.iter().map(|(name, edit)| entry_len(name, edit.as_deref())).sum::<usize>();
-        let mut bytes = Vec::with_capacity(self.bytes.len() + added);
+        let (mut bytes, mut count) = (Vec::with_capacity(self.bytes.len() + added), 0);
         let (mut kept, mut edits) = (self.iter().peekable(), edits.iter().peekable());
         loop {
             let next = match (kept.peek(), edits.peek()) {
-                (None, None) => return Self::indexed(bytes.into()),
+                (None, None) => return Self::indexed(bytes.into(), count),
                 (Some((kept, _)), Some((edited, _))) => (**kept).cmp(edited),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
@@ -129,6 +132,7 @@ impl Values {
             let edit = edit.map(|(name, edit)| edit.as_deref().map(|value| (&**name, value)));
             if let Some((name, value)) = edit.unwrap_or(kept) {
                 put(&mut bytes, name, value);
+                count += 1;
             }
         }
     }

@@ -24,12 +24,13 @@ impl Connections {
     pub(in crate::store::redis) async fn read(&self, command: &Cmd) -> Result<Value, Error> {
         let mut connection = self.get().await?;
         let result = if connection.health.is_silent() {
-            self.send_doubting(connection, command).await
+            // Boxed, as what is rare, so that every read stays small.
+            Box::pin(self.send_doubting(connection, command)).await
         } else {
             connection.send(command).await
         };
         match result {
-            Err(failure) if failure.lost || failure.again => self.resend(command).await,
+            Err(failure) if failure.lost || failure.again => Box::pin(self.resend(command)).await,
             result => result,
         }
         .map_err(|failure| failure.error)
