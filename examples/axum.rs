@@ -17,7 +17,7 @@ use axum::{
     routing::{get, post},
 };
 use tokio::net::TcpListener;
-use tower_redis_session::{Config, Error, SessionContext};
+use tower_redis_session::{EnvConfig, Error, SessionContext};
 
 /// An error becomes its answer: 503 with Retry-After while the store is away.
 async fn visits(session: SessionContext) -> Result<String, Error> {
@@ -32,7 +32,7 @@ async fn logout(session: SessionContext) -> Result<&'static str, Error> {
 
 /// Serves until `stopped` completes, then answers the requests in work.
 pub async fn serve(
-    config: &Config,
+    config: &EnvConfig,
     listener: TcpListener,
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn StdError + Send + Sync>> {
@@ -50,7 +50,7 @@ pub async fn serve(
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError + Send + Sync>> {
-    let config = Config::from_env()?;
+    let config = EnvConfig::from_env()?;
     let listener = TcpListener::bind("127.0.0.1:3001").await?;
     serve(&config, listener, async {
         // Without a signal handler the server just runs until it is killed.

@@ -82,7 +82,7 @@ impl Error {
     /// assert!(std::error::Error::source(&error).is_some());
     /// ```
     pub fn unavailable(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(ErrorKind::Unavailable, "the session store is unavailable").because(cause)
+        Self::new(ErrorKind::Unavailable, "the session store is unavailable").with_source(cause)
     }
 
     /// The same error with a cause behind it.
@@ -90,11 +90,11 @@ impl Error {
     /// ```
     /// # use tower_redis_session::{Error, ErrorKind};
     /// let error = Error::new(ErrorKind::Misconfigured, "wrong password")
-    ///     .because(std::io::Error::other("WRONGPASS"));
+    ///     .with_source(std::io::Error::other("WRONGPASS"));
     /// assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "WRONGPASS");
     /// ```
     #[must_use]
-    pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub fn with_source(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(cause.into()));
         self
     }
@@ -199,7 +199,7 @@ impl Error {
     pub(crate) fn value(error: serde_json::Error) -> Self {
         let (what, line, column) = (error.classify(), error.line(), error.column());
         Self::new(ErrorKind::Value, "the value does not fit its type")
-            .because(format!("{what:?} error at line {line} column {column}"))
+            .with_source(format!("{what:?} error at line {line} column {column}"))
     }
 
     pub(crate) fn random_source(error: getrandom::Error) -> Self {

@@ -43,7 +43,7 @@ pub fn record_decode(version: u64, bytes: &[u8]) -> bool {
 }
 
 /// A record whose content somebody without the token has made up: it never opens.
-#[cfg(feature = "sealed")]
+#[cfg(feature = "encryption")]
 pub fn sealed(version: u64, bytes: &[u8]) -> bool {
     let Some(token) = Token::parse(&[b'A'; 43]) else { return false };
     let Ok(record) = Record::from_bytes(version, bytes.to_vec().into()) else { return false };

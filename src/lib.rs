@@ -104,7 +104,7 @@
 //! [switch it](SessionContext::switch_platform), and [end when its user is deactivated or
 //! deleted](SessionContext::validate_user). `CachedDirectory` (feature `redis`) keeps the answers
 //! in Redis: one loader at a time, no old value after a change, the source's own answer when Redis
-//! is away, and credentials only as ciphertext (feature `sealed`).
+//! is away, and credentials only as ciphertext (feature `encryption`).
 //!
 //! # Deployment caveats
 //!
@@ -130,7 +130,7 @@
 //! | `sqlite` | `DatabaseStore` on a SQLite file, and with `redis` `DurableStore` |
 //! | `postgres` | the same on PostgreSQL |
 //! | `tls` | `rediss://` addresses, TLS to PostgreSQL, by rustls and the system's certificates |
-//! | `sealed` | records that only the client's token opens, `Builder::seal_records`; `KeyRing` |
+//! | `encryption` | records that only the client's token opens, `RedisSessionLayerBuilder::seal_records`; `KeyRing` |
 //! | `axum` | [`SessionContext`] and `guard::SignedIn` as arguments of axum's handlers |
 //! | `testing` | the conformance suite for authors of stores |
 //!
@@ -182,52 +182,54 @@ mod transport;
 pub mod fuzzing;
 
 pub use clock::{Clock, ManualClock, timestamp::Timestamp};
-pub use context::{SessionContext, login_attempt::LoginAttempt, timing::Snapshot};
+pub use context::{SessionContext, login_attempt::LoginAttempt, timing::SessionSnapshot};
 pub use csrf::{
-    CsrfBody, CsrfBuilder, CsrfError, CsrfFault, CsrfFuture, CsrfLayer, CsrfService, CsrfToken,
+    CsrfBody, CsrfBuilder, CsrfError, CsrfErrorKind, CsrfFuture, CsrfLayer, CsrfService, CsrfToken,
 };
 #[cfg(feature = "redis")]
 pub use directory::{CachedDirectory, CachedDirectoryBuilder, DirectoryPart};
-pub use directory::{Credentials, Directory, PlatformInfo, Standing, UserInfo, active_platform};
-pub use env::Config;
+pub use directory::{
+    Credentials, Directory, PlatformInfo, UserInfo, UserValidation, active_platform,
+};
+pub use env::EnvConfig;
 pub use error::{ConfigError, Error, ErrorKind};
 #[cfg(feature = "_database")]
 #[allow(deprecated, reason = "deprecated for its users")]
 pub use layer::database_layer::DatabaseSessionLayer;
 pub use layer::{
     RedisSessionLayer,
-    answer::{Answer, AnswerWith, PlainAnswer},
+    answer::{ErrorResponse, ErrorResponseWith, PlainErrorResponse},
     body::{BodyError, SessionBody},
-    builder::Builder,
+    builder::RedisSessionLayerBuilder,
     future::ResponseFuture,
     savepoint::{SavepointFuture, SavepointLayer, SavepointService},
     service::RedisSessionService,
 };
 pub use request::client::{DeviceConfig, PeerAddress};
-#[cfg(feature = "sealed")]
+#[cfg(feature = "encryption")]
 pub use sealing::{
-    key_ring::{KeyRing, Unopened},
-    records::PlainRecords,
+    key_ring::{KeyRing, UnsealError},
+    records::UnsealedRecords,
 };
 pub use session::{
     expiry::SessionExpiry,
     info::SessionInfo,
     page::{SessionCursor, SessionPage},
-    record::{Activity, Record},
+    record::{Record, Touch},
     token::SessionId,
 };
 #[cfg(feature = "_database")]
 pub use store::database::{DatabaseConfig, DatabaseStore};
 #[cfg(all(feature = "redis", feature = "_database"))]
-pub use store::durable::{DurableStore, builder::DurableBuilder};
+pub use store::durable::{DurableStore, builder::DurableStoreBuilder};
 #[cfg(feature = "redis")]
 pub use store::redis::{RedisConfig, RedisStore};
-pub use store::{Expected, Login, SaveOutcome, Store, StoreFuture, memory::MemoryStore};
+pub use store::{Expected, LoginWrite, SaveOutcome, Store, StoreFuture, memory::MemoryStore};
 pub use telemetry::{
     event::Event,
     events::{EventStream, Events},
+    health::{BackendHealth, CacheHealth, Health, Serving},
     report::Report,
-    status::{CopyStatus, Serving, Status, StoreStatus},
 };
 pub use transport::{
     Transport,

@@ -50,7 +50,7 @@ impl SessionContext {
     /// ```
     pub async fn begin_login(&self, user: &str) -> Result<LoginAttempt, Error> {
         check_name("user", user)?;
-        let epoch = self.session.backend.store.epoch(user);
+        let epoch = self.session.backend.store.revocation_epoch(user);
         let epoch = self.session.within_budget(epoch).await?;
         Ok(LoginAttempt { user: user.into(), epoch })
     }

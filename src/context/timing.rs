@@ -21,7 +21,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Snapshot {
+pub struct SessionSnapshot {
     /// The public id.
     pub id: SessionId,
     /// The user that is signed in.
@@ -49,11 +49,11 @@ impl SessionContext {
     /// assert_eq!(session.snapshot().await.unwrap_err().kind(), ErrorKind::Absent);
     /// # Ok(()) });
     /// ```
-    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+    pub async fn snapshot(&self) -> Result<SessionSnapshot, Error> {
         let record = self.record().await?;
         self.read(|state| {
             let id = state.held.as_ref().map(Held::live_id).ok_or_else(Error::absent)?;
-            Ok(Snapshot {
+            Ok(SessionSnapshot {
                 id,
                 user_id: state.changes.user(Some(&record)),
                 platform_id: state.changes.platform(Some(&record)),
@@ -106,15 +106,15 @@ impl SessionContext {
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice", None).await?;
-    /// session.only_looks();
+    /// session.mark_passive();
     /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
     /// # Ok(()) });
     /// ```
-    pub fn only_looks(&self) {
+    pub fn mark_passive(&self) {
         self.session.state().unused = true;
     }
 
-    pub(crate) fn remaining(&self, snapshot: &Snapshot) -> std::time::Duration {
+    pub(crate) fn remaining(&self, snapshot: &SessionSnapshot) -> std::time::Duration {
         snapshot.expires_at.saturating_since(self.session.backend.clock.now())
     }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Configures a [`CsrfLayer`]. How long a token is valid is the session layer's to say
-/// ([`Builder::csrf_lifetime`](crate::Builder::csrf_lifetime)), since handlers verify tokens too.
+/// ([`RedisSessionLayerBuilder::csrf_lifetime`](crate::RedisSessionLayerBuilder::csrf_lifetime)), since handlers verify tokens too.
 #[must_use]
 pub struct CsrfBuilder {
     rules: Rules,

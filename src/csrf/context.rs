@@ -3,7 +3,7 @@
 use crate::{
     context::SessionContext,
     csrf::{
-        error::{CsrfError, CsrfFault},
+        error::{CsrfError, CsrfErrorKind},
         token::{Claim, CsrfKey, CsrfToken},
     },
     error::Error,
@@ -57,17 +57,17 @@ impl SessionContext {
     /// # Errors
     ///
     /// `Refused` tells what is wrong with it: `Missing` if it is empty, `Malformed`, `Foreign`, or
-    /// `Expired` after [`Builder::csrf_lifetime`](crate::Builder::csrf_lifetime). `Session` if the
+    /// `Expired` after [`RedisSessionLayerBuilder::csrf_lifetime`](crate::RedisSessionLayerBuilder::csrf_lifetime). `Session` if the
     /// session could not be loaded: the token may be right or not.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// use tower_redis_session::CsrfFault;
+    /// use tower_redis_session::CsrfErrorKind;
     ///
     /// let token = session.csrf_token().await?;
     /// assert!(session.verify_csrf(token.as_str()).await.is_ok());
     /// let refused = session.verify_csrf("").await.unwrap_err();
-    /// assert_eq!(refused.fault(), Some(CsrfFault::Missing));
+    /// assert_eq!(refused.kind(), Some(CsrfErrorKind::Missing));
     /// # Ok(()) });
     /// ```
     pub async fn verify_csrf(&self, token: impl AsRef<[u8]>) -> Result<(), CsrfError> {
@@ -81,7 +81,7 @@ impl SessionContext {
         // Fails closed: without an answer of the store no token is right.
         let key = self.read(|state| key(session, state)).await??;
         let (now, lifetime) = (session.backend.clock.now(), session.backend.rules.csrf_lifetime);
-        key.ok_or(CsrfFault::Foreign)?.verify(&claim, now, lifetime)?;
+        key.ok_or(CsrfErrorKind::Foreign)?.verify(&claim, now, lifetime)?;
         Ok(())
     }
 }

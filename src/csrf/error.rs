@@ -10,15 +10,15 @@ use crate::error::Error;
 ///
 /// ```
 /// # tower_redis_session::testing::handle(|session| async move {
-/// use tower_redis_session::CsrfFault;
+/// use tower_redis_session::CsrfErrorKind;
 ///
 /// let refused = session.verify_csrf("not a token").await.unwrap_err();
-/// assert_eq!(refused.fault(), Some(CsrfFault::Malformed));
+/// assert_eq!(refused.kind(), Some(CsrfErrorKind::Malformed));
 /// # Ok(()) });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum CsrfFault {
+pub enum CsrfErrorKind {
     /// No token came.
     Missing,
     /// What came is no token.
@@ -36,13 +36,13 @@ pub enum CsrfFault {
     Incomplete,
 }
 
-impl CsrfFault {
+impl CsrfErrorKind {
     /// The HTTP status that fits (RFC 9110 section 15.5): 403, 413 for too large, 408 for
     /// incomplete.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfFault;
-    /// assert_eq!(CsrfFault::Missing.status(), 403);
+    /// # use tower_redis_session::CsrfErrorKind;
+    /// assert_eq!(CsrfErrorKind::Missing.status(), 403);
     /// ```
     #[must_use]
     pub const fn status(self) -> StatusCode {
@@ -54,7 +54,7 @@ impl CsrfFault {
     }
 }
 
-impl fmt::Display for CsrfFault {
+impl fmt::Display for CsrfErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => "no csrf token came",
@@ -68,14 +68,14 @@ impl fmt::Display for CsrfFault {
     }
 }
 
-impl StdError for CsrfFault {}
+impl StdError for CsrfErrorKind {}
 
 /// Why a request does not pass. Never holds a secret: safe to log.
 ///
 /// ```
-/// use tower_redis_session::{CsrfError, CsrfFault};
+/// use tower_redis_session::{CsrfError, CsrfErrorKind};
 ///
-/// let refused = CsrfError::from(CsrfFault::Expired);
+/// let refused = CsrfError::from(CsrfErrorKind::Expired);
 /// assert_eq!(refused.to_string(), "the csrf token is expired");
 /// assert_eq!(refused.response::<String>().status(), 403);
 /// ```
@@ -83,7 +83,7 @@ impl StdError for CsrfFault {}
 #[non_exhaustive]
 pub enum CsrfError {
     /// The request did not prove that it comes from a page of this session.
-    Refused(CsrfFault),
+    Refused(CsrfErrorKind),
     /// The session could not be loaded, so nothing is known of the token.
     Session(Error),
 }
@@ -93,17 +93,17 @@ impl CsrfError {
     ///
     /// ```
     /// # use tower_redis_session::{CsrfError, Error};
-    /// assert_eq!(CsrfError::from(Error::unavailable("down")).fault(), None);
+    /// assert_eq!(CsrfError::from(Error::unavailable("down")).kind(), None);
     /// ```
     #[must_use]
-    pub fn fault(&self) -> Option<CsrfFault> {
+    pub fn kind(&self) -> Option<CsrfErrorKind> {
         match self {
             Self::Refused(fault) => Some(*fault),
             Self::Session(_) => None,
         }
     }
 
-    /// The HTTP status that fits: [`CsrfFault::status`] or [`Error::status`].
+    /// The HTTP status that fits: [`CsrfErrorKind::status`] or [`Error::status`].
     ///
     /// ```
     /// # use tower_redis_session::{CsrfError, Error};
@@ -121,8 +121,8 @@ impl CsrfError {
     /// `Retry-After` with a 503, an empty body.
     ///
     /// ```
-    /// # use tower_redis_session::{CsrfError, CsrfFault};
-    /// let response = CsrfError::from(CsrfFault::Missing).response::<String>();
+    /// # use tower_redis_session::{CsrfError, CsrfErrorKind};
+    /// let response = CsrfError::from(CsrfErrorKind::Missing).response::<String>();
     /// assert_eq!(response.status(), 403);
     /// ```
     #[must_use]
@@ -138,8 +138,8 @@ impl CsrfError {
     }
 }
 
-impl From<CsrfFault> for CsrfError {
-    fn from(fault: CsrfFault) -> Self {
+impl From<CsrfErrorKind> for CsrfError {
+    fn from(fault: CsrfErrorKind) -> Self {
         Self::Refused(fault)
     }
 }

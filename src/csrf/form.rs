@@ -3,14 +3,14 @@
 
 use percent_encoding::percent_decode;
 
-use crate::csrf::error::CsrfFault;
+use crate::csrf::error::CsrfErrorKind;
 
 /// The value of the field `name`. More than one is no answer: whoever reads the form after us might
 /// take another than we did.
-pub(crate) fn field(form: &[u8], name: &str) -> Result<Vec<u8>, CsrfFault> {
+pub(crate) fn field(form: &[u8], name: &str) -> Result<Vec<u8>, CsrfErrorKind> {
     let mut values = form.split(|byte| *byte == b'&').filter_map(|pair| value(pair, name));
-    let value = values.next().ok_or(CsrfFault::Missing)?;
-    if values.next().is_some() { Err(CsrfFault::Malformed) } else { Ok(value) }
+    let value = values.next().ok_or(CsrfErrorKind::Missing)?;
+    if values.next().is_some() { Err(CsrfErrorKind::Malformed) } else { Ok(value) }
 }
 
 fn value(pair: &[u8], name: &str) -> Option<Vec<u8>> {
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn the_field_is_found_by_its_exact_name_once() {
-        let missing = Err(CsrfFault::Missing);
+        let missing = Err(CsrfErrorKind::Missing);
         for (name, form, found) in [
             ("alone", "t=abc", Ok("abc")),
             ("among others", "a=1&t=abc&b=2", Ok("abc")),
@@ -54,8 +54,8 @@ mod tests {
             ("in the value of another", "a=t=abc", missing),
             ("white space before", "+t=abc", missing),
             ("a semicolon separates nothing", "a=1;t=abc", missing),
-            ("twice", "t=abc&t=abc", Err(CsrfFault::Malformed)),
-            ("twice, once escaped", "t=abc&%74=xyz", Err(CsrfFault::Malformed)),
+            ("twice", "t=abc&t=abc", Err(CsrfErrorKind::Malformed)),
+            ("twice, once escaped", "t=abc&%74=xyz", Err(CsrfErrorKind::Malformed)),
         ] {
             let found = found.map(|value: &str| value.as_bytes().to_vec());
             assert_eq!(field(form.as_bytes(), "t"), found, "{name}");

@@ -25,7 +25,7 @@ mod token;
 
 pub use crate::csrf::body::CsrfBody;
 pub use crate::csrf::builder::CsrfBuilder;
-pub use crate::csrf::error::{CsrfError, CsrfFault};
+pub use crate::csrf::error::{CsrfError, CsrfErrorKind};
 pub use crate::csrf::future::CsrfFuture;
 pub use crate::csrf::layer::CsrfLayer;
 pub use crate::csrf::service::CsrfService;

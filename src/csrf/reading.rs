@@ -12,7 +12,7 @@ use http_body::Body;
 use pin_project::pin_project;
 use tokio::time::{Sleep, sleep};
 
-use crate::csrf::{error::CsrfFault, rules::Rules};
+use crate::csrf::{error::CsrfErrorKind, rules::Rules};
 
 /// A form that is being read.
 #[pin_project]
@@ -41,29 +41,29 @@ impl<B: Body> Reading<B> {
         self: Pin<&mut Self>,
         rules: &Rules,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Form, CsrfFault>> {
+    ) -> Poll<Result<Form, CsrfErrorKind>> {
         let mut this = self.project();
         let max = u64::try_from(rules.max_form_size).unwrap_or(u64::MAX);
         if this.timer.is_none() {
             // What is announced to be too large is not even begun.
             if this.body.size_hint().lower() > max {
-                return Poll::Ready(Err(CsrfFault::TooLarge));
+                return Poll::Ready(Err(CsrfErrorKind::TooLarge));
             }
             this.timer.set(Some(sleep(rules.form_timeout)));
         }
         // First, so that a form that trickles in without end is no exception.
         if this.timer.as_mut().as_pin_mut().is_some_and(|timer| timer.poll(context).is_ready()) {
-            return Poll::Ready(Err(CsrfFault::Incomplete));
+            return Poll::Ready(Err(CsrfErrorKind::Incomplete));
         }
         loop {
             let Some(frame) = ready!(this.body.as_mut().poll_frame(context)) else {
                 let data = std::mem::take(this.data).freeze();
                 return Poll::Ready(Ok(Form { data, trailers: this.trailers.take() }));
             };
-            let Ok(frame) = frame else { return Poll::Ready(Err(CsrfFault::Incomplete)) };
+            let Ok(frame) = frame else { return Poll::Ready(Err(CsrfErrorKind::Incomplete)) };
             match frame.into_data() {
                 Ok(data) if data.remaining() > rules.max_form_size - this.data.len() => {
-                    return Poll::Ready(Err(CsrfFault::TooLarge));
+                    return Poll::Ready(Err(CsrfErrorKind::TooLarge));
                 }
                 Ok(data) => this.data.put(data),
                 Err(frame) => *this.trailers = frame.into_trailers().ok(),

@@ -12,7 +12,7 @@ use crate::{
     context::{SessionContext, place::requested_place},
     csrf::{
         body::CsrfBody,
-        error::{CsrfError, CsrfFault},
+        error::{CsrfError, CsrfErrorKind},
     },
     error::{Error, ErrorKind},
     transport::{cross_site::is_from_elsewhere, origin::Origin},
@@ -78,14 +78,14 @@ impl Rules {
             return Judgement::Pass;
         }
         if is_from_elsewhere(parts, self.same_site, &self.trusted) {
-            return Judgement::Refuse(CsrfFault::CrossSite.into());
+            return Judgement::Refuse(CsrfErrorKind::CrossSite.into());
         }
         let mut tokens = parts.headers.get_all(&self.header).iter();
         match (tokens.next(), tokens.next()) {
             (Some(token), None) => Judgement::Verify(session.clone(), token.clone()),
-            (Some(_), Some(_)) => Judgement::Refuse(CsrfFault::Malformed.into()),
+            (Some(_), Some(_)) => Judgement::Refuse(CsrfErrorKind::Malformed.into()),
             (None, _) if has_form(&parts.headers) => Judgement::Read(session.clone()),
-            (None, _) => Judgement::Refuse(CsrfFault::Missing.into()),
+            (None, _) => Judgement::Refuse(CsrfErrorKind::Missing.into()),
         }
     }
 
@@ -96,7 +96,7 @@ impl Rules {
     }
 
     pub(super) fn refuse<B>(&self, error: &CsrfError, parts: &Parts) -> Response<CsrfBody<B>> {
-        match error.fault() {
+        match error.kind() {
             Some(fault) => tracing::debug!(%fault, "csrf refused"),
             None => tracing::debug!(%error, "csrf not judged"),
         }
@@ -120,9 +120,9 @@ fn has_form(headers: &HeaderMap) -> bool {
 }
 
 fn plain(error: &CsrfError) -> Response<Bytes> {
-    let text = match error.fault() {
-        Some(CsrfFault::TooLarge) => "the form is too large\n",
-        Some(CsrfFault::Incomplete) => "the form did not arrive in time\n",
+    let text = match error.kind() {
+        Some(CsrfErrorKind::TooLarge) => "the form is too large\n",
+        Some(CsrfErrorKind::Incomplete) => "the form did not arrive in time\n",
         // Not which fault it is: the page cannot help it, and others need not know.
         Some(_) => "the request could not be verified: reload the page and try again\n",
         None => "the session could not be loaded: try again\n",

@@ -17,7 +17,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::{
-    clock::timestamp::Timestamp, csrf::error::CsrfFault, error::Error, session::token::Token,
+    clock::timestamp::Timestamp, csrf::error::CsrfErrorKind, error::Error, session::token::Token,
 };
 
 const HEAD_LEN: usize = 24;
@@ -104,15 +104,15 @@ impl CsrfKey {
         claim: &Claim,
         now: Timestamp,
         lifetime: Duration,
-    ) -> Result<(), CsrfFault> {
-        let mac = self.mac(&claim.head).ok_or(CsrfFault::Foreign)?;
+    ) -> Result<(), CsrfErrorKind> {
+        let mac = self.mac(&claim.head).ok_or(CsrfErrorKind::Foreign)?;
         // In constant time. Before the time is looked at: only what is ours is expired.
-        mac.verify_slice(&claim.mac).map_err(|_| CsrfFault::Foreign)?;
+        mac.verify_slice(&claim.mac).map_err(|_| CsrfErrorKind::Foreign)?;
         let issued = claim.issued();
         if issued.saturating_since(now) > CLOCK_SKEW {
-            return Err(CsrfFault::Foreign);
+            return Err(CsrfErrorKind::Foreign);
         }
-        if now.saturating_since(issued) >= lifetime { Err(CsrfFault::Expired) } else { Ok(()) }
+        if now.saturating_since(issued) >= lifetime { Err(CsrfErrorKind::Expired) } else { Ok(()) }
     }
 
     fn mac(&self, head: &[u8]) -> Option<Hmac<Sha256>> {
@@ -129,18 +129,18 @@ pub(crate) struct Claim {
 
 impl Claim {
     /// Reads the one exact form: 75 characters of canonical, unpadded base64url.
-    pub(crate) fn parse(text: &[u8]) -> Result<Self, CsrfFault> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, CsrfErrorKind> {
         if text.is_empty() {
-            return Err(CsrfFault::Missing);
+            return Err(CsrfErrorKind::Missing);
         }
         let mut bytes = [0; LEN];
         if text.len() != TEXT_LEN
             || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok() != Some(LEN)
         {
-            return Err(CsrfFault::Malformed);
+            return Err(CsrfErrorKind::Malformed);
         }
-        let (head, mac) = bytes.split_first_chunk().ok_or(CsrfFault::Malformed)?;
-        Ok(Self { head: *head, mac: mac.try_into().map_err(|_| CsrfFault::Malformed)? })
+        let (head, mac) = bytes.split_first_chunk().ok_or(CsrfErrorKind::Malformed)?;
+        Ok(Self { head: *head, mac: mac.try_into().map_err(|_| CsrfErrorKind::Malformed)? })
     }
 
     fn issued(&self) -> Timestamp {

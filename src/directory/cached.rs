@@ -25,7 +25,7 @@ use crate::{
     },
     error::Error,
     sync::single_flight::Loaders,
-    telemetry::status::StoreStatus,
+    telemetry::health::BackendHealth,
 };
 
 pub(super) mod builder;
@@ -71,7 +71,7 @@ mod times;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let config = RedisConfig::at("127.0.0.1", 1);
+/// # let config = RedisConfig::from_host("127.0.0.1", 1);
 /// // Nothing listens there: the source answers.
 /// let directory = CachedDirectory::builder(Accounts, config).build()?;
 /// assert_eq!(directory.user("alice").await?.unwrap().role, "member");
@@ -96,7 +96,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// # use tower_redis_session::{CachedDirectory, Directory, RedisConfig, testing::Accounts};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let redis = RedisConfig::at("127.0.0.1", 1);
+    /// # let redis = RedisConfig::from_host("127.0.0.1", 1);
     /// let directory = CachedDirectory::builder(Accounts, redis).build()?;
     /// assert_eq!(directory.source().settings("bob").await?, None);
     /// # Ok(())
@@ -119,7 +119,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// # use tower_redis_session::{CachedDirectory, ErrorKind, RedisConfig, testing::Accounts};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let redis = RedisConfig::at("127.0.0.1", 1);
+    /// # let redis = RedisConfig::from_host("127.0.0.1", 1);
     /// let directory = CachedDirectory::builder(Accounts, redis).build()?;
     /// assert_eq!(directory.check().await.unwrap_err().kind(), ErrorKind::Unavailable);
     /// # Ok(())
@@ -133,13 +133,13 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     ///
     /// ```
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
-    /// # let redis = RedisConfig::at("127.0.0.1", 1);
+    /// # let redis = RedisConfig::from_host("127.0.0.1", 1);
     /// let directory = CachedDirectory::builder(Accounts, redis).build()?;
     /// assert!(directory.status().answers);
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
-    pub fn status(&self) -> StoreStatus {
+    pub fn status(&self) -> BackendHealth {
         self.inner.cache.status()
     }
 }

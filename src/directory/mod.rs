@@ -25,4 +25,4 @@ pub use crate::directory::cached::{
 pub use crate::directory::contract::Directory;
 pub use crate::directory::credentials::Credentials;
 pub use crate::directory::info::{PlatformInfo, UserInfo};
-pub use crate::directory::session::Standing;
+pub use crate::directory::session::UserValidation;

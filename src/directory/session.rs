@@ -9,7 +9,7 @@ use crate::{
 /// What became of a session that was [checked](SessionContext::validate_user).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Standing {
+pub enum UserValidation {
     /// The session is good, and this is its user.
     User(UserInfo),
     /// The session is good, and nobody is signed in.
@@ -115,24 +115,24 @@ impl SessionContext {
     ///
     /// ```
     /// # use tower_redis_session::testing::Accounts;
-    /// use tower_redis_session::Standing;
+    /// use tower_redis_session::UserValidation;
     ///
     /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("mallory", None).await?;
     /// session.save().await?;
-    /// assert_eq!(session.validate_user(&Accounts).await?, Standing::Ended);
+    /// assert_eq!(session.validate_user(&Accounts).await?, UserValidation::Ended);
     /// assert_eq!(session.user_id().await?, None);
     /// # Ok(()) });
     /// ```
-    pub async fn validate_user(&self, directory: &impl Directory) -> Result<Standing, Error> {
+    pub async fn validate_user(&self, directory: &impl Directory) -> Result<UserValidation, Error> {
         self.validate().await?;
-        let Some(user_id) = self.user_id().await? else { return Ok(Standing::Anonymous) };
+        let Some(user_id) = self.user_id().await? else { return Ok(UserValidation::Anonymous) };
         if let Some(user) = active_user(directory, &user_id).await? {
-            return Ok(Standing::User(user));
+            return Ok(UserValidation::User(user));
         }
         self.logout().await?;
         tracing::info!("the session of a user who is not active any more has been ended");
-        Ok(Standing::Ended)
+        Ok(UserValidation::Ended)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         variables::{Lookup, Variables},
     },
     error::ConfigError,
-    layer::{RedisSessionLayer, builder::Builder},
+    layer::{RedisSessionLayer, builder::RedisSessionLayerBuilder},
     request::client::DeviceConfig,
     transport::cookie::CookieConfig,
 };
@@ -44,7 +44,7 @@ use crate::{
 /// | `SESSION_DEVICES` | `true`: the device behind each session is noted | `false` |
 /// | `SESSION_TRUSTED_PROXIES` | networks, by commas: see `DeviceConfig::trusted_proxies` | none |
 /// | `SESSION_STORE_BUDGET_MS` | whole milliseconds | `1000` |
-/// | `SESSION_STRICT` | `true`: see `DurableBuilder::strict` | `false` |
+/// | `SESSION_STRICT` | `true`: see `DurableStoreBuilder::strict` | `false` |
 ///
 /// With `redis` alone sessions live and die with Redis. With `durable`, the same as `redis` with a
 /// `SESSION_DATABASE_URL`, the database keeps them and Redis makes them fast: nobody is signed out
@@ -58,9 +58,9 @@ use crate::{
 /// set, another variable of Redis or a `SESSION_DATABASE_URL` is an error.
 ///
 /// ```
-/// use tower_redis_session::Config;
+/// use tower_redis_session::EnvConfig;
 ///
-/// let config = Config::from_lookup(|name| match name {
+/// let config = EnvConfig::from_lookup(|name| match name {
 ///     "SESSION_STORAGE" => Some("memory".into()),
 ///     "SESSION_IDLE_TIMEOUT" => Some("1800".into()),
 ///     _ => None,
@@ -70,7 +70,7 @@ use crate::{
 /// # Ok::<(), tower_redis_session::ConfigError>(())
 /// ```
 #[derive(Clone)]
-pub struct Config {
+pub struct EnvConfig {
     storage: Storage,
     cookie: CookieConfig,
     idle_timeout: Option<Duration>,
@@ -82,7 +82,7 @@ pub struct Config {
     budget: Option<Duration>,
 }
 
-impl Config {
+impl EnvConfig {
     /// Reads the variables of this process. A name that nobody reads and that is near to one above
     /// is a warning in the log, with the likely name.
     ///
@@ -91,8 +91,8 @@ impl Config {
     /// The first variable with a bad value, and what is wrong with it; never a secret.
     ///
     /// ```
-    /// # use tower_redis_session::Config;
-    /// let config = Config::from_env()?;
+    /// # use tower_redis_session::EnvConfig;
+    /// let config = EnvConfig::from_env()?;
     /// # drop(config);
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
@@ -116,8 +116,8 @@ impl Config {
     /// As for [`from_env`](Self::from_env).
     ///
     /// ```
-    /// # use tower_redis_session::Config;
-    /// let error = Config::from_lookup(|_| Some("oops".into())).unwrap_err();
+    /// # use tower_redis_session::EnvConfig;
+    /// let error = EnvConfig::from_lookup(|_| Some("oops".into())).unwrap_err();
     /// assert_eq!(error.setting(), "SESSION_STORAGE");
     /// ```
     pub fn from_lookup(
@@ -145,8 +145,8 @@ impl Config {
     /// The name of the storage: `memory`, `redis`, `database`, or `redis and database`.
     ///
     /// ```
-    /// # use tower_redis_session::Config;
-    /// assert_eq!(Config::from_lookup(|_| None)?.storage(), "memory");
+    /// # use tower_redis_session::EnvConfig;
+    /// assert_eq!(EnvConfig::from_lookup(|_| None)?.storage(), "memory");
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     pub fn storage(&self) -> &'static str {
@@ -156,11 +156,11 @@ impl Config {
     /// The Redis that is configured, if one is: for a `CachedDirectory` beside the sessions.
     ///
     /// ```
-    /// # use tower_redis_session::Config;
+    /// # use tower_redis_session::EnvConfig;
     /// let only_redis = |name: &str| (name == "SESSION_STORAGE").then(|| "redis".to_owned());
-    /// let config = Config::from_lookup(only_redis)?;
+    /// let config = EnvConfig::from_lookup(only_redis)?;
     /// assert!(config.redis().is_some());
-    /// assert!(Config::from_lookup(|_| None)?.redis().is_none());
+    /// assert!(EnvConfig::from_lookup(|_| None)?.redis().is_none());
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[cfg(feature = "redis")]
@@ -176,8 +176,8 @@ impl Config {
     /// The variable whose value contradicts another.
     ///
     /// ```
-    /// # use tower_redis_session::Config;
-    /// assert!(Config::from_lookup(|_| None)?.layer().is_ok());
+    /// # use tower_redis_session::EnvConfig;
+    /// assert!(EnvConfig::from_lookup(|_| None)?.layer().is_ok());
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     pub fn layer(&self) -> Result<RedisSessionLayer, ConfigError> {
@@ -192,13 +192,13 @@ impl Config {
     /// The variable with an address that cannot be used.
     ///
     /// ```
-    /// # use tower_redis_session::Config;
-    /// let builder = Config::from_lookup(|_| None)?.builder()?;
+    /// # use tower_redis_session::EnvConfig;
+    /// let builder = EnvConfig::from_lookup(|_| None)?.builder()?;
     /// let layer = builder.max_record_size(16 * 1024).build()?;
     /// # drop(layer);
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
-    pub fn builder(&self) -> Result<Builder, ConfigError> {
+    pub fn builder(&self) -> Result<RedisSessionLayerBuilder, ConfigError> {
         let mut builder = self.storage.builder().map_err(by_variable)?.cookie(self.cookie.clone());
         if let Some(idle) = self.idle_timeout {
             builder = builder.idle_timeout(idle);
@@ -284,9 +284,9 @@ fn by_variable(error: ConfigError) -> ConfigError {
     error.named(variable)
 }
 
-impl fmt::Debug for Config {
+impl fmt::Debug for EnvConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
+        f.debug_struct("EnvConfig")
             .field("storage", &self.storage)
             .field("cookie", &self.cookie)
             .field("idle_timeout", &self.idle_timeout)

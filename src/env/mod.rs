@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `config` | `Config`: the variables, and the layer they make |
+//! | `config` | `EnvConfig`: the variables, and the layer they make |
 //! | `names` | the names of all variables, and which one somebody may have meant |
 //! | `storage` | which store |
 //! | `variables` | variables as texts, numbers and switches |
@@ -12,4 +12,4 @@ mod names;
 mod storage;
 mod variables;
 
-pub use crate::env::config::Config;
+pub use crate::env::config::EnvConfig;

@@ -12,7 +12,7 @@ use crate::store::redis::{RedisConfig, RedisStore};
 use crate::{
     env::variables::{Lookup, Variables},
     error::ConfigError,
-    layer::{RedisSessionLayer, builder::Builder},
+    layer::{RedisSessionLayer, builder::RedisSessionLayerBuilder},
     store::memory::MemoryStore,
 };
 
@@ -113,7 +113,7 @@ impl Storage {
         }
     }
 
-    pub(super) fn builder(&self) -> Result<Builder, ConfigError> {
+    pub(super) fn builder(&self) -> Result<RedisSessionLayerBuilder, ConfigError> {
         Ok(match self {
             Self::Memory => RedisSessionLayer::builder(MemoryStore::new()),
             #[cfg(feature = "redis")]
@@ -257,7 +257,7 @@ fn redis_by_parts<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, Co
     };
     let no_port = || ConfigError::new("REDIS_PORT", "is not a port, 1 to 65535");
     let port = u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(no_port)?;
-    let mut redis = RedisConfig::at(host, port);
+    let mut redis = RedisConfig::from_host(host, port);
     if let Some(database) = variables.number("REDIS_DB")? {
         let no_database = |_| ConfigError::new("REDIS_DB", "is not the number of a database");
         redis = redis.database(i64::try_from(database).map_err(no_database)?);

@@ -1,7 +1,7 @@
 use crate::env::config::*;
 
-fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    Config::from_lookup(|name| {
+fn read(variables: &[(&str, &str)]) -> Result<EnvConfig, ConfigError> {
+    EnvConfig::from_lookup(|name| {
         variables.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned())
     })
 }
@@ -213,7 +213,7 @@ fn every_variable_that_is_read_has_its_name_in_the_list() {
     let read = std::cell::RefCell::new(std::collections::BTreeSet::new());
     for storage in ["redis", "durable", "database", "memory", ""] {
         for url in ["", "redis://h"] {
-            let _ = Config::from_lookup(|name| {
+            let _ = EnvConfig::from_lookup(|name| {
                 let _ = read.borrow_mut().insert(name);
                 match name {
                     "SESSION_STORAGE" => Some(storage.to_owned()),

@@ -13,7 +13,7 @@ use http::{
 use crate::{
     context::{SessionContext, place::requested_place},
     guard::{
-        denied::{Denied, DeniedReason},
+        denied::{Denied, DeniedKind},
         next::{escaped, safe_next},
     },
 };
@@ -46,10 +46,6 @@ enum Way {
     Redirect,
     Negotiate,
 }
-
-/// An answer by a function of the application's.
-#[derive(Clone)]
-pub struct DenyBy<F>(pub(super) F);
 
 impl DenyWith {
     /// JSON for everybody.
@@ -99,11 +95,11 @@ impl DenyWith {
 
     /// Where the client can get what it lacks.
     fn way_on(&self, denied: &Denied) -> Option<&str> {
-        match denied.reason() {
-            DeniedReason::Unauthenticated | DeniedReason::Expired | DeniedReason::Stale => {
+        match denied.kind() {
+            DeniedKind::Unauthenticated | DeniedKind::Expired | DeniedKind::Stale => {
                 self.login.as_deref()
             }
-            DeniedReason::NoPlatform => self.chooser.as_deref(),
+            DeniedKind::NoPlatform => self.chooser.as_deref(),
             _ => None,
         }
     }
@@ -136,12 +132,13 @@ impl<B: From<String>> Deny<B> for DenyWith {
     }
 }
 
-impl<F, B> Deny<B> for DenyBy<F>
+/// By a function of the application's.
+impl<F, B> Deny<B> for F
 where
     F: Fn(&Denied, &Parts) -> Response<B> + Clone,
 {
     fn deny(&self, denied: &Denied, request: &Parts) -> Response<B> {
-        (self.0)(denied, request)
+        self(denied, request)
     }
 }
 
@@ -183,7 +180,7 @@ fn json(
     let mut said = serde_json::Map::new();
     let _ = said.insert("error".to_owned(), denied.code().into());
     if let Some(page) = way_on {
-        let name = if denied.reason() == DeniedReason::NoPlatform { "platforms" } else { "login" };
+        let name = if denied.kind() == DeniedKind::NoPlatform { "platforms" } else { "login" };
         let _ = said.insert(name.to_owned(), page.into());
     }
     let mut response = Response::new(serde_json::Value::Object(said).to_string());
@@ -202,10 +199,4 @@ fn json(
         let _ = headers.insert(RETRY_AFTER, wait.as_secs().max(1).into());
     }
     response
-}
-
-impl<F> std::fmt::Debug for DenyBy<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DenyBy(..)")
-    }
 }

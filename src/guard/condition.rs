@@ -5,7 +5,7 @@ use std::{fmt, future::Future, time::Duration};
 use crate::{
     context::SessionContext,
     error::Error,
-    guard::denied::{Denied, DeniedReason},
+    guard::denied::{Denied, DeniedKind},
 };
 
 /// Something that a session has or has not.
@@ -39,11 +39,11 @@ pub struct Role<F> {
 
 /// A condition of the application's own.
 #[derive(Clone)]
-pub struct That<F>(pub(super) F);
+pub struct Predicate<F>(pub(super) F);
 
 impl Condition for Session {
     async fn check(&self, session: SessionContext) -> Result<(), Denied> {
-        session.snapshot().await.map(|_| ()).map_err(Denied::by)
+        session.snapshot().await.map(|_| ()).map_err(Denied::from)
     }
 }
 
@@ -56,9 +56,9 @@ impl Condition for User {
 impl Condition for Platform {
     async fn check(&self, session: SessionContext) -> Result<(), Denied> {
         let _ = signed_in(&session).await?;
-        match session.platform_id().await.map_err(Denied::by)? {
+        match session.platform_id().await.map_err(Denied::from)? {
             Some(_) => Ok(()),
-            None => Err(Denied::new(DeniedReason::NoPlatform)),
+            None => Err(Denied::new(DeniedKind::NoPlatform)),
         }
     }
 }
@@ -66,8 +66,8 @@ impl Condition for Platform {
 impl Condition for Fresh {
     async fn check(&self, session: SessionContext) -> Result<(), Denied> {
         let _ = signed_in(&session).await?;
-        let fresh = session.is_fresh(self.0).await.map_err(Denied::by)?;
-        if fresh { Ok(()) } else { Err(Denied::new(DeniedReason::Stale)) }
+        let fresh = session.is_fresh(self.0).await.map_err(Denied::from)?;
+        if fresh { Ok(()) } else { Err(Denied::new(DeniedKind::Stale)) }
     }
 }
 
@@ -85,26 +85,26 @@ where
     async fn check(&self, session: SessionContext) -> Result<(), Denied> {
         let user = signed_in(&session).await?;
         // Fails closed: who cannot be asked for a role has none.
-        let found = (self.lookup)(user).await.map_err(Denied::by)?;
+        let found = (self.lookup)(user).await.map_err(Denied::from)?;
         let has = found.is_some_and(|found| *found == *self.role);
-        if has { Ok(()) } else { Err(Denied::new(DeniedReason::Forbidden)) }
+        if has { Ok(()) } else { Err(Denied::new(DeniedKind::Forbidden)) }
     }
 }
 
-impl<F, Fut> Condition for That<F>
+impl<F, Fut> Condition for Predicate<F>
 where
     F: Fn(SessionContext) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<bool, Error>> + Send + 'static,
 {
     async fn check(&self, session: SessionContext) -> Result<(), Denied> {
         let _ = signed_in(&session).await?;
-        let holds = (self.0)(session).await.map_err(Denied::by)?;
-        if holds { Ok(()) } else { Err(Denied::new(DeniedReason::Forbidden)) }
+        let holds = (self.0)(session).await.map_err(Denied::from)?;
+        if holds { Ok(()) } else { Err(Denied::new(DeniedKind::Forbidden)) }
     }
 }
 
 async fn signed_in(session: &SessionContext) -> Result<String, Denied> {
-    session.signed_in().await.map_err(Denied::by)
+    session.signed_in().await.map_err(Denied::from)
 }
 
 impl<F> fmt::Debug for Role<F> {
@@ -113,8 +113,8 @@ impl<F> fmt::Debug for Role<F> {
     }
 }
 
-impl<F> fmt::Debug for That<F> {
+impl<F> fmt::Debug for Predicate<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("That(..)")
+        f.write_str("Predicate(..)")
     }
 }

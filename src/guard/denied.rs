@@ -1,22 +1,29 @@
 //! Why a request does not go on.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use http::StatusCode;
 
 use crate::error::{Error, ErrorKind};
 
-/// A request that does not go on.
+/// Why a request was denied: a condition that it does not meet, or an error of its session.
+///
+/// ```
+/// # use tower_redis_session::{Error, ErrorKind, guard::{Denied, DeniedKind}};
+/// let denied = Denied::from(Error::new(ErrorKind::Expired, "its time is over"));
+/// assert_eq!(denied.kind(), DeniedKind::Expired);
+/// assert_eq!(denied.to_string(), "the session has expired");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Denied {
-    reason: DeniedReason,
+    reason: DeniedKind,
     error: Option<Error>,
 }
 
 /// What a request lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum DeniedReason {
+pub enum DeniedKind {
     /// Nobody is signed in, or there is no session: 401.
     Unauthenticated,
     /// There was a session, and its time is over: 401.
@@ -37,52 +44,30 @@ impl Denied {
     /// For a reason that is no error.
     ///
     /// ```
-    /// # use tower_redis_session::guard::{Denied, DeniedReason};
-    /// assert_eq!(Denied::new(DeniedReason::Forbidden).status(), 403);
+    /// # use tower_redis_session::guard::{Denied, DeniedKind};
+    /// assert_eq!(Denied::new(DeniedKind::Forbidden).status(), 403);
     /// ```
     #[must_use]
-    pub const fn new(reason: DeniedReason) -> Self {
+    pub const fn new(reason: DeniedKind) -> Self {
         Self { reason, error: None }
-    }
-
-    /// For an error of the session.
-    ///
-    /// ```
-    /// # use tower_redis_session::{Error, ErrorKind, guard::{Denied, DeniedReason}};
-    /// let denied = Denied::by(Error::new(ErrorKind::Expired, "its time is over"));
-    /// assert_eq!(denied.reason(), DeniedReason::Expired);
-    /// ```
-    #[must_use]
-    pub fn by(error: Error) -> Self {
-        let reason = match error.kind() {
-            // What cannot be read, or be told apart, opens nothing, and a new sign-in is the way
-            // on.
-            ErrorKind::Absent | ErrorKind::Revoked | ErrorKind::Corrupt | ErrorKind::Ambiguous => {
-                DeniedReason::Unauthenticated
-            }
-            ErrorKind::Expired => DeniedReason::Expired,
-            _ if error.status() == StatusCode::SERVICE_UNAVAILABLE => DeniedReason::Unavailable,
-            _ => DeniedReason::Failed,
-        };
-        Self { reason, error: Some(error) }
     }
 
     /// What is missing.
     ///
     /// ```
-    /// # use tower_redis_session::guard::{Denied, DeniedReason};
-    /// assert_eq!(Denied::new(DeniedReason::Stale).reason(), DeniedReason::Stale);
+    /// # use tower_redis_session::guard::{Denied, DeniedKind};
+    /// assert_eq!(Denied::new(DeniedKind::Stale).kind(), DeniedKind::Stale);
     /// ```
     #[must_use]
-    pub const fn reason(&self) -> DeniedReason {
+    pub const fn kind(&self) -> DeniedKind {
         self.reason
     }
 
     /// The error that it comes from, if it comes from one: for the log, not for the client.
     ///
     /// ```
-    /// # use tower_redis_session::guard::{Denied, DeniedReason};
-    /// assert!(Denied::new(DeniedReason::Stale).error().is_none());
+    /// # use tower_redis_session::guard::{Denied, DeniedKind};
+    /// assert!(Denied::new(DeniedKind::Stale).error().is_none());
     /// ```
     #[must_use]
     pub const fn error(&self) -> Option<&Error> {
@@ -92,18 +77,18 @@ impl Denied {
     /// The status that says so (RFC 9110 section 15).
     ///
     /// ```
-    /// # use tower_redis_session::guard::{Denied, DeniedReason};
-    /// assert_eq!(Denied::new(DeniedReason::Unauthenticated).status(), 401);
+    /// # use tower_redis_session::guard::{Denied, DeniedKind};
+    /// assert_eq!(Denied::new(DeniedKind::Unauthenticated).status(), 401);
     /// ```
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.reason {
-            DeniedReason::Unauthenticated | DeniedReason::Expired | DeniedReason::Stale => {
+            DeniedKind::Unauthenticated | DeniedKind::Expired | DeniedKind::Stale => {
                 StatusCode::UNAUTHORIZED
             }
-            DeniedReason::Forbidden | DeniedReason::NoPlatform => StatusCode::FORBIDDEN,
-            DeniedReason::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            DeniedReason::Failed => {
+            DeniedKind::Forbidden | DeniedKind::NoPlatform => StatusCode::FORBIDDEN,
+            DeniedKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            DeniedKind::Failed => {
                 self.error().map_or(StatusCode::INTERNAL_SERVER_ERROR, Error::status)
             }
         }
@@ -112,23 +97,59 @@ impl Denied {
     /// A word for clients that read no prose; it stays what it is.
     ///
     /// ```
-    /// # use tower_redis_session::guard::{Denied, DeniedReason};
-    /// assert_eq!(Denied::new(DeniedReason::NoPlatform).code(), "platform_required");
+    /// # use tower_redis_session::guard::{Denied, DeniedKind};
+    /// assert_eq!(Denied::new(DeniedKind::NoPlatform).code(), "platform_required");
     /// ```
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self.reason {
-            DeniedReason::Unauthenticated => "unauthenticated",
-            DeniedReason::Expired => "session_expired",
-            DeniedReason::Stale => "reauthentication_required",
-            DeniedReason::Forbidden => "forbidden",
-            DeniedReason::NoPlatform => "platform_required",
-            DeniedReason::Unavailable => "unavailable",
-            DeniedReason::Failed => "session_failed",
+            DeniedKind::Unauthenticated => "unauthenticated",
+            DeniedKind::Expired => "session_expired",
+            DeniedKind::Stale => "reauthentication_required",
+            DeniedKind::Forbidden => "forbidden",
+            DeniedKind::NoPlatform => "platform_required",
+            DeniedKind::Unavailable => "unavailable",
+            DeniedKind::Failed => "session_failed",
         }
     }
 
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        (self.reason == DeniedReason::Unavailable).then_some(Duration::from_secs(1))
+        (self.reason == DeniedKind::Unavailable).then_some(Duration::from_secs(1))
+    }
+}
+
+impl From<Error> for Denied {
+    fn from(error: Error) -> Self {
+        let reason = match error.kind() {
+            // What cannot be read, or be told apart, opens nothing, and a new sign-in is the way
+            // on.
+            ErrorKind::Absent | ErrorKind::Revoked | ErrorKind::Corrupt | ErrorKind::Ambiguous => {
+                DeniedKind::Unauthenticated
+            }
+            ErrorKind::Expired => DeniedKind::Expired,
+            _ if error.status() == StatusCode::SERVICE_UNAVAILABLE => DeniedKind::Unavailable,
+            _ => DeniedKind::Failed,
+        };
+        Self { reason, error: Some(error) }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.reason {
+            DeniedKind::Unauthenticated => "nobody is signed in",
+            DeniedKind::Expired => "the session has expired",
+            DeniedKind::Stale => "the sign-in is too long ago",
+            DeniedKind::Forbidden => "the user lacks a permission",
+            DeniedKind::NoPlatform => "no platform is chosen",
+            DeniedKind::Unavailable => "the session store is unavailable",
+            DeniedKind::Failed => "the session cannot be used",
+        })
+    }
+}
+
+impl std::error::Error for Denied {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.as_ref().map(|error| error as _)
     }
 }

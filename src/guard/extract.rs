@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     guard::{
         answer::told_as_json,
-        denied::{Denied, DeniedReason},
+        denied::{Denied, DeniedKind},
         service::no_layer,
     },
 };
@@ -75,12 +75,12 @@ pub struct OnPlatform {
 /// Why an extractor gave nothing.
 ///
 /// ```
-/// use tower_redis_session::guard::{DeniedReason, Rejection, SignedIn};
+/// use tower_redis_session::guard::{DeniedKind, Rejection, SignedIn};
 ///
 /// async fn greeting(visitor: Result<SignedIn, Rejection>) -> Result<String, Rejection> {
 ///     match visitor {
 ///         Ok(SignedIn { user, .. }) => Ok(format!("hello, {user}")),
-///         Err(rejection) if rejection.denied().reason() == DeniedReason::Unauthenticated => {
+///         Err(rejection) if rejection.denied().kind() == DeniedKind::Unauthenticated => {
 ///             Ok("hello, stranger".to_owned())
 ///         }
 ///         Err(rejection) => Err(rejection),
@@ -109,6 +109,18 @@ impl Rejection {
     }
 }
 
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.denied.fmt(f)
+    }
+}
+
+impl std::error::Error for Rejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.denied.source()
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for SessionContext {
     type Rejection = Rejection;
 
@@ -125,7 +137,7 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
         let session = SessionContext::from_request_parts(parts, state).await?;
         match session.signed_in().await {
             Ok(user) => Ok(Self { session, user }),
-            Err(error) => Err(Rejection { denied: Denied::by(error), session: Some(session) }),
+            Err(error) => Err(Rejection { denied: Denied::from(error), session: Some(session) }),
         }
     }
 }
@@ -137,8 +149,8 @@ impl<S: Sync> FromRequestParts<S> for OnPlatform {
         let SignedIn { session, user } = SignedIn::from_request_parts(parts, state).await?;
         let denied = match session.platform_id().await {
             Ok(Some(platform)) => return Ok(Self { session, user, platform }),
-            Ok(None) => Denied::new(DeniedReason::NoPlatform),
-            Err(error) => Denied::by(error),
+            Ok(None) => Denied::new(DeniedKind::NoPlatform),
+            Err(error) => Denied::from(error),
         };
         Err(Rejection { denied, session: Some(session) })
     }

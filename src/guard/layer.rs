@@ -8,8 +8,8 @@ use crate::{
     context::SessionContext,
     error::Error,
     guard::{
-        answer::{DenyBy, DenyWith},
-        condition::{Condition, Fresh, Platform, Role, Session, That, User},
+        answer::DenyWith,
+        condition::{Condition, Fresh, Platform, Predicate, Role, Session, User},
         service::RequireService,
     },
 };
@@ -30,7 +30,7 @@ impl RequireLayer<Session> {
     /// ```
     #[must_use]
     pub fn session() -> Self {
-        Self::of(Session)
+        Self::new(Session)
     }
 }
 
@@ -39,11 +39,11 @@ impl RequireLayer<User> {
     ///
     /// ```
     /// # use tower_redis_session::guard::{DenyWith, RequireLayer};
-    /// let guard = RequireLayer::user().deny_with(DenyWith::json());
+    /// let guard = RequireLayer::user().on_denied(DenyWith::json());
     /// ```
     #[must_use]
     pub fn user() -> Self {
-        Self::of(User)
+        Self::new(User)
     }
 }
 
@@ -53,11 +53,11 @@ impl RequireLayer<Platform> {
     /// ```
     /// # use tower_redis_session::guard::{DenyWith, RequireLayer};
     /// let deny = DenyWith::negotiate("/login").platform_chooser("/platforms");
-    /// let guard = RequireLayer::platform().deny_with(deny);
+    /// let guard = RequireLayer::platform().on_denied(deny);
     /// ```
     #[must_use]
     pub fn platform() -> Self {
-        Self::of(Platform)
+        Self::new(Platform)
     }
 }
 
@@ -72,7 +72,7 @@ impl RequireLayer<Fresh> {
     /// ```
     #[must_use]
     pub fn fresh(within: Duration) -> Self {
-        Self::of(Fresh(within))
+        Self::new(Fresh(within))
     }
 }
 
@@ -92,27 +92,27 @@ impl<F> RequireLayer<Role<F>> {
         F: Fn(String) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Option<String>, Error>> + Send + 'static,
     {
-        Self::of(Role::new(role.into(), lookup))
+        Self::new(Role::new(role.into(), lookup))
     }
 }
 
-impl<F> RequireLayer<That<F>> {
+impl<F> RequireLayer<Predicate<F>> {
     /// Somebody is signed in, and `holds` says so. An error is answered as that of the session's
     /// own.
     ///
     /// ```
     /// # use tower_redis_session::{SessionContext, guard::RequireLayer};
-    /// let guard = RequireLayer::that(|session: SessionContext| async move {
+    /// let guard = RequireLayer::require_fn(|session: SessionContext| async move {
     ///     Ok(session.get::<bool>("terms accepted").await?.unwrap_or(false))
     /// });
     /// ```
     #[must_use]
-    pub fn that<Fut>(holds: F) -> Self
+    pub fn require_fn<Fut>(holds: F) -> Self
     where
         F: Fn(SessionContext) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<bool, Error>> + Send + 'static,
     {
-        Self::of(That(holds))
+        Self::new(Predicate(holds))
     }
 }
 
@@ -121,40 +121,33 @@ impl<C: Condition> RequireLayer<C> {
     ///
     /// ```
     /// # use tower_redis_session::guard::{RequireLayer, User};
-    /// let guard = RequireLayer::of(User);
+    /// let guard = RequireLayer::new(User);
     /// ```
     #[must_use]
-    pub fn of(condition: C) -> Self {
+    pub fn new(condition: C) -> Self {
         Self { condition, deny: DenyWith::negotiate("/login") }
     }
 }
 
 impl<C, A> RequireLayer<C, A> {
-    /// Answers in another way: JSON, a redirect, whichever the client takes.
-    ///
-    /// ```
-    /// # use tower_redis_session::guard::{DenyWith, RequireLayer};
-    /// let guard = RequireLayer::session().deny_with(DenyWith::redirect("/start"));
-    /// ```
-    #[must_use]
-    pub fn deny_with(self, deny: DenyWith) -> RequireLayer<C> {
-        RequireLayer { condition: self.condition, deny }
-    }
-
-    /// Answers by a function of yours: from why, and from the head of the request.
+    /// Sets the response to a request that is denied: a [`DenyWith`] (JSON, a redirect, whichever
+    /// the client accepts), or a function of the reason and of the head of the request. Defaults to
+    /// JSON.
     ///
     /// ```
     /// # use http::{Response, request::Parts};
-    /// # use tower_redis_session::guard::{Denied, RequireLayer};
-    /// let guard = RequireLayer::user().deny_by(|denied: &Denied, _: &Parts| {
+    /// # use tower_redis_session::guard::{Denied, DenyWith, RequireLayer};
+    /// let guard = RequireLayer::session().on_denied(DenyWith::redirect("/start"));
+    ///
+    /// let guard = RequireLayer::user().on_denied(|denied: &Denied, _: &Parts| {
     ///     let mut response = Response::new("not you".to_owned());
     ///     *response.status_mut() = denied.status();
     ///     response
     /// });
     /// ```
     #[must_use]
-    pub fn deny_by<F>(self, deny: F) -> RequireLayer<C, DenyBy<F>> {
-        RequireLayer { condition: self.condition, deny: DenyBy(deny) }
+    pub fn on_denied<D>(self, deny: D) -> RequireLayer<C, D> {
+        RequireLayer { condition: self.condition, deny }
     }
 }
 

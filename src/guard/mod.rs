@@ -63,9 +63,9 @@ mod service;
 
 pub use crate::context::place::requested_place;
 pub(crate) use crate::guard::answer::told_as_json;
-pub use crate::guard::answer::{Deny, DenyBy, DenyWith};
-pub use crate::guard::condition::{Condition, Fresh, Platform, Role, Session, That, User};
-pub use crate::guard::denied::{Denied, DeniedReason};
+pub use crate::guard::answer::{Deny, DenyWith};
+pub use crate::guard::condition::{Condition, Fresh, Platform, Predicate, Role, Session, User};
+pub use crate::guard::denied::{Denied, DeniedKind};
 #[cfg(feature = "axum")]
 pub use crate::guard::extract::{OnPlatform, Rejection, SignedIn};
 pub use crate::guard::layer::RequireLayer;

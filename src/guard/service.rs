@@ -65,7 +65,7 @@ where
 
 pub(super) fn no_layer() -> Denied {
     tracing::error!("a guard stands outside of the session layer: every request is refused");
-    Denied::by(Error::new(ErrorKind::Invalid, "there is no session layer around this guard"))
+    Denied::from(Error::new(ErrorKind::Invalid, "there is no session layer around this guard"))
 }
 
 /// Boxed, once a guarded request: the futures of async functions have no name.

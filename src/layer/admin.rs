@@ -8,7 +8,7 @@ use crate::{
         page::{SessionCursor, SessionPage},
         token::SessionId,
     },
-    telemetry::{report::Report, status::Status},
+    telemetry::{health::Health, report::Report},
 };
 
 impl<A> RedisSessionLayer<A> {
@@ -22,7 +22,7 @@ impl<A> RedisSessionLayer<A> {
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> Health {
         self.backend.store.status()
     }
 

@@ -78,9 +78,12 @@ impl<B: Body + Default> Default for SessionBody<B> {
     }
 }
 
-impl<B: Body> Body for SessionBody<B> {
+impl<B> Body for SessionBody<B>
+where
+    B: Body<Error: Into<Box<dyn StdError + Send + Sync>>>,
+{
     type Data = B::Data;
-    type Error = BodyError<B::Error>;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
@@ -119,7 +122,8 @@ impl<B: Body> Body for SessionBody<B> {
                 *this.waiting = Some(Box::new(Waiting { commit, frame }));
                 continue;
             }
-            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Inner)));
+            let failed = |error: B::Error| BodyError::Inner(error.into());
+            return Poll::Ready(frame.map(|frame| frame.map_err(failed)));
         }
     }
 
@@ -172,14 +176,14 @@ impl<B: Body> fmt::Debug for SessionBody<B> {
 /// Why a [`SessionBody`] ended early.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum BodyError<E> {
+pub enum BodyError {
     /// The handler's body failed.
-    Inner(E),
+    Inner(Box<dyn StdError + Send + Sync>),
     /// What the stream changed in the session could not be stored.
     Session(Error),
 }
 
-impl<E: fmt::Display> fmt::Display for BodyError<E> {
+impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inner(error) => error.fmt(f),
@@ -188,15 +192,11 @@ impl<E: fmt::Display> fmt::Display for BodyError<E> {
     }
 }
 
-// Not `std::error::Error`, so that this conversion may take in inner errors that are not either,
-// such as another boxed one.
-impl<E: Into<Box<dyn StdError + Send + Sync>>> From<BodyError<E>>
-    for Box<dyn StdError + Send + Sync>
-{
-    fn from(error: BodyError<E>) -> Self {
-        match error {
-            BodyError::Inner(error) => error.into(),
-            BodyError::Session(error) => error.into(),
+impl StdError for BodyError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Inner(error) => error.source(),
+            Self::Session(error) => error.source(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-#[cfg(feature = "sealed")]
-use crate::sealing::records::PlainRecords;
+#[cfg(feature = "encryption")]
+use crate::sealing::records::UnsealedRecords;
 use crate::{
     layer::RedisSessionLayer,
     request::client::DeviceConfig,
@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Configures a [`RedisSessionLayer`].
 #[must_use]
-pub struct Builder {
+pub struct RedisSessionLayerBuilder {
     store: Box<dyn Store>,
     transport: Transport,
     idle: Duration,
@@ -33,8 +33,8 @@ pub struct Builder {
     csrf_lifetime: Duration,
     renewal_grace: Duration,
     session_kind: Option<String>,
-    #[cfg(feature = "sealed")]
-    seal: Option<PlainRecords>,
+    #[cfg(feature = "encryption")]
+    seal: Option<UnsealedRecords>,
 }
 
 impl RedisSessionLayer {
@@ -44,12 +44,12 @@ impl RedisSessionLayer {
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
     /// assert!(RedisSessionLayer::builder(MemoryStore::new()).build().is_ok());
     /// ```
-    pub fn builder(store: impl Store) -> Builder {
-        Builder::new(Box::new(store))
+    pub fn builder(store: impl Store) -> RedisSessionLayerBuilder {
+        RedisSessionLayerBuilder::new(Box::new(store))
     }
 }
 
-impl Builder {
+impl RedisSessionLayerBuilder {
     fn new(store: Box<dyn Store>) -> Self {
         Self {
             store,
@@ -66,7 +66,7 @@ impl Builder {
             csrf_lifetime: 60 * MINUTE,
             renewal_grace: Duration::from_secs(10),
             session_kind: None,
-            #[cfg(feature = "sealed")]
+            #[cfg(feature = "encryption")]
             seal: None,
         }
     }
@@ -254,20 +254,20 @@ impl Builder {
     /// same.
     ///
     /// ```
-    /// # use tower_redis_session::{MemoryStore, PlainRecords, RedisSessionLayer};
+    /// # use tower_redis_session::{MemoryStore, UnsealedRecords, RedisSessionLayer};
     /// let builder = RedisSessionLayer::builder(MemoryStore::new());
-    /// assert!(builder.seal_records(PlainRecords::Accepted).build().is_ok());
+    /// assert!(builder.seal_records(UnsealedRecords::Accept).build().is_ok());
     /// ```
-    #[cfg(feature = "sealed")]
-    pub fn seal_records(mut self, plain: PlainRecords) -> Self {
+    #[cfg(feature = "encryption")]
+    pub fn seal_records(mut self, plain: UnsealedRecords) -> Self {
         self.seal = Some(plain);
         self
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for RedisSessionLayerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("RedisSessionLayerBuilder")
             .field("transport", &self.transport)
             .field("idle_timeout", &self.idle)
             .field("absolute_timeout", &self.absolute)

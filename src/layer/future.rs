@@ -16,7 +16,7 @@ use pin_project::{pin_project, pinned_drop};
 use crate::{
     error::Error,
     layer::{
-        answer::{Answer, PlainAnswer},
+        answer::{ErrorResponse, PlainErrorResponse},
         body::SessionBody,
         response::{decorate, has_failed},
     },
@@ -28,7 +28,7 @@ use crate::{
 /// An untouched request passes through without a box, a command or a header.
 #[must_use = "futures do nothing unless polled"]
 #[pin_project(PinnedDrop)]
-pub struct ResponseFuture<F: Future, A = PlainAnswer> {
+pub struct ResponseFuture<F: Future, A = PlainErrorResponse> {
     #[pin]
     inner: F,
     session: Option<Arc<RequestSession>>,
@@ -52,7 +52,7 @@ impl<F, B, E, A> Future for ResponseFuture<F, A>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
-    A: Answer<B>,
+    A: ErrorResponse<B>,
 {
     type Output = Result<Response<SessionBody<B>>, E>;
 
@@ -95,7 +95,7 @@ fn finish<B: Body>(
     response: Response<B>,
     committed: Result<(), Error>,
     session: Arc<RequestSession>,
-    answer: &impl Answer<B>,
+    answer: &impl ErrorResponse<B>,
 ) -> Response<SessionBody<B>> {
     let touched = session.is_accessed().then(|| Arc::clone(&session));
     let mut response = match committed {

@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::{
     context::SessionContext,
     layer::{
-        answer::{Answer, PlainAnswer},
+        answer::{ErrorResponse, PlainErrorResponse},
         body::SessionBody,
         future::ResponseFuture,
     },
@@ -21,7 +21,7 @@ use crate::{
 
 /// The service that [`RedisSessionLayer`](crate::RedisSessionLayer) makes.
 #[derive(Clone)]
-pub struct RedisSessionService<S, A = PlainAnswer> {
+pub struct RedisSessionService<S, A = PlainErrorResponse> {
     inner: S,
     backend: Arc<Backend>,
     answer: A,
@@ -37,7 +37,7 @@ impl<S, A, ReqBody, ResBody> Service<Request<ReqBody>> for RedisSessionService<S
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     ResBody: http_body::Body,
-    A: Answer<ResBody>,
+    A: ErrorResponse<ResBody>,
 {
     type Response = Response<SessionBody<ResBody>>;
     type Error = S::Error;

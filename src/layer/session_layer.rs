@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use crate::{
     error::Error,
     layer::{
-        answer::{AnswerWith, PlainAnswer},
+        answer::{ErrorResponseWith, PlainErrorResponse},
         service::RedisSessionService,
     },
     request::shared::Backend,
@@ -31,14 +31,14 @@ use crate::{
 /// # Ok::<(), tower_redis_session::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct RedisSessionLayer<A = PlainAnswer> {
+pub struct RedisSessionLayer<A = PlainErrorResponse> {
     pub(super) backend: Arc<Backend>,
     answer: A,
 }
 
 impl RedisSessionLayer {
     pub(crate) fn new(backend: Arc<Backend>) -> Self {
-        Self { backend, answer: PlainAnswer }
+        Self { backend, answer: PlainErrorResponse }
     }
 }
 
@@ -57,11 +57,11 @@ impl<A> RedisSessionLayer<A> {
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
-    pub fn on_error<F, B>(self, answer: F) -> RedisSessionLayer<AnswerWith<F>>
+    pub fn on_error<F, B>(self, answer: F) -> RedisSessionLayer<ErrorResponseWith<F>>
     where
         F: Fn(&Error) -> http::Response<B>,
     {
-        RedisSessionLayer { backend: self.backend, answer: AnswerWith(Arc::new(answer)) }
+        RedisSessionLayer { backend: self.backend, answer: ErrorResponseWith(Arc::new(answer)) }
     }
 
     /// Creates the tables of a store in a database, or brings them up to this version: at start,

@@ -131,7 +131,7 @@ impl RequestSession {
             let deleted = self.backend.store.delete(&id).await?;
             self.state().has_ended(id);
             if deleted || tried {
-                self.backend.events.emit(Event::Destroyed(id));
+                self.backend.events.emit(Event::Destroyed { id });
             }
         }
         self.let_go(CookieChange::Remove);
@@ -144,7 +144,7 @@ impl RequestSession {
         loop {
             let Some(id) = self.state().twins.last().copied() else { return Ok(()) };
             if self.backend.store.delete(&id).await? {
-                self.backend.events.emit(Event::Destroyed(id));
+                self.backend.events.emit(Event::Destroyed { id });
             }
             self.state().twins.retain(|other| *other != id);
         }

@@ -30,7 +30,7 @@ struct Opened {
 impl Opened {
     fn take_moved(&mut self, found: Found, backend: &Backend, now: Timestamp) {
         if !found.moved.is_some_and(|moved| moved.is_within(MOVED_KEPT, now)) {
-            return backend.events.emit(Event::Rejected(found.id));
+            return backend.events.emit(Event::UnknownToken { id: found.id });
         }
         self.presence = Presence::Moved;
         if self.before_move.is_none() {
@@ -41,9 +41,9 @@ impl Opened {
     fn take(&mut self, found: Found, backend: &Backend, now: Timestamp) -> Result<(), Error> {
         let (Found { id, token, record, .. }, events) = (found, &backend.events);
         match record {
-            Ok(None) => events.emit(Event::Rejected(id)),
+            Ok(None) => events.emit(Event::UnknownToken { id }),
             Ok(Some(record)) if record.deadlines.is_over(now) => {
-                events.emit(Event::Expired(id));
+                events.emit(Event::Expired { id });
                 self.presence = Presence::Expired;
             }
             Ok(Some(_)) if self.held.is_some() => {
@@ -55,7 +55,7 @@ impl Opened {
             }
             Err(error) if error.is_unreadable() => {
                 tracing::error!(session.id = %id, error = %error, "session record unreadable");
-                events.emit(Event::Corrupt(id));
+                events.emit(Event::Corrupt { id });
                 self.presence = Presence::Unreadable(error);
                 self.twins.push(id);
             }

@@ -26,7 +26,7 @@ use crate::{
         shared::Backend,
         state::{AtomicStage, Held, Stage, State},
     },
-    session::{changes::plan, device::Device, record::Activity, token::SessionId},
+    session::{changes::plan, device::Device, record::Touch, token::SessionId},
 };
 
 /// One request's session. The layer, the handler's handles, the response future and the body
@@ -153,7 +153,7 @@ impl RequestSession {
                 self.settle([Found::of(&self.backend, presented, loaded).await?])
             }
             _ => {
-                let loaded = store.load_each(&ids).instrument(span).await;
+                let loaded = store.load_many(&ids).instrument(span).await;
                 let loaded = loaded.inspect_err(|error| {
                     tracing::warn!(error = %Causes(error), "session load failed");
                 })?;
@@ -204,14 +204,14 @@ impl RequestSession {
     }
 
     /// The activity of this request, if it is one and worth writing down.
-    pub(crate) fn due_use(&self) -> Option<(Held, Activity)> {
+    pub(crate) fn due_use(&self) -> Option<(Held, Touch)> {
         // Not in one expression: the lock would be held for as long as it.
         let used = self.state().used();
         used.and_then(|_| self.due_touch())
     }
 
     /// The activity that is worth writing down, if nothing else is.
-    pub(crate) fn due_touch(&self) -> Option<(Held, Activity)> {
+    pub(crate) fn due_touch(&self) -> Option<(Held, Touch)> {
         let held = self.state().held.clone()?;
         let (now, policy) = (self.backend.clock.now(), &self.backend.rules.policy);
         if held.record.deadlines.is_over(now) || held.heir.is_some() {

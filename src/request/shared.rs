@@ -5,8 +5,8 @@ use std::{borrow::Cow, fmt, future::Future, num::NonZeroU32, sync::Arc, time::Du
 
 use tokio_util::task::TaskTracker;
 
-#[cfg(feature = "sealed")]
-use crate::sealing::records::{self, PlainRecords};
+#[cfg(feature = "encryption")]
+use crate::sealing::records::{self, UnsealedRecords};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind},
@@ -37,8 +37,8 @@ pub(crate) struct Rules {
     pub(crate) csrf_lifetime: Duration,
     /// For how long what a session was is read under its old id.
     pub(crate) renewal_grace: Duration,
-    #[cfg(feature = "sealed")]
-    pub(crate) seal: Option<PlainRecords>,
+    #[cfg(feature = "encryption")]
+    pub(crate) seal: Option<UnsealedRecords>,
 }
 
 pub(crate) struct Backend {
@@ -61,7 +61,7 @@ pub(crate) struct Backend {
 
 impl Backend {
     pub(crate) fn new(store: Box<dyn Store>, rules: Rules) -> Arc<Self> {
-        let (clock, acknowledgement) = (store.clock(), store.acknowledgement());
+        let (clock, acknowledgement) = (store.clock(), store.ack_delay());
         let events = store.events();
         let cookie_echo = CookieEcho::new(rules.transport.needs_tls());
         Arc::new(Self {
@@ -79,7 +79,7 @@ impl Backend {
     }
 
     /// The record that was found under `id`, with its content open.
-    #[cfg(feature = "sealed")]
+    #[cfg(feature = "encryption")]
     pub(crate) fn open(
         &self,
         token: &Token,
@@ -87,13 +87,13 @@ impl Backend {
         record: Record,
     ) -> Result<Record, Error> {
         // Fails closed: a record that was made up in the store would be a plain one.
-        if record.sealed.is_none() && self.rules.seal == Some(PlainRecords::Refused) {
+        if record.sealed.is_none() && self.rules.seal == Some(UnsealedRecords::Reject) {
             return Err(Error::new(ErrorKind::Corrupt, "the record is not sealed"));
         }
         records::open(token, id, record)
     }
 
-    #[cfg(not(feature = "sealed"))]
+    #[cfg(not(feature = "encryption"))]
     pub(crate) fn open(&self, _: &Token, _: &SessionId, record: Record) -> Result<Record, Error> {
         match record.sealed {
             Some(_) => Err(Error::new(ErrorKind::Unsupported, "the record is sealed")),
@@ -102,7 +102,7 @@ impl Backend {
     }
 
     /// `record` as it is to be stored.
-    #[cfg(feature = "sealed")]
+    #[cfg(feature = "encryption")]
     pub(crate) fn closed<'a>(
         &self,
         token: &Token,
@@ -115,7 +115,7 @@ impl Backend {
         }
     }
 
-    #[cfg(not(feature = "sealed"))]
+    #[cfg(not(feature = "encryption"))]
     pub(crate) fn closed<'a>(
         &self,
         _: &Token,

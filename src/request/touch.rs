@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::{
     error::{Causes, Error},
     request::{RequestSession, shared::Backend, state::Held},
-    session::record::Activity,
+    session::record::Touch,
 };
 
 impl RequestSession {
     /// Writes the activity down without anybody waiting for it.
-    pub(crate) fn touch_later(&self, held: &Held, activity: Activity) {
+    pub(crate) fn touch_later(&self, held: &Held, activity: Touch) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let Some(turn) = self.backend.touching.begin(held.id) else { return };
         let (backend, held) = (Arc::clone(&self.backend), held.clone());
@@ -25,11 +25,7 @@ impl RequestSession {
 }
 
 /// Writes the activity down; answers whether the record took it.
-pub(crate) async fn touch(
-    backend: &Backend,
-    held: &Held,
-    activity: Activity,
-) -> Result<bool, Error> {
+pub(crate) async fn touch(backend: &Backend, held: &Held, activity: Touch) -> Result<bool, Error> {
     let touch = backend.store.touch(&held.id, held.record.version, activity);
     backend.within(backend.rules.budget, touch).await
 }

@@ -47,7 +47,7 @@ impl Backend {
         let (backend, user) = (Arc::clone(self), user.to_owned());
         Carried::new(self.tracker.track_future(async move {
             let count = backend.store.revoke_all(&user, keep.as_ref()).await?;
-            backend.events.emit(Event::RevokedAll(count));
+            backend.events.emit(Event::RevokedAll { count });
             Ok(count)
         }))
     }
@@ -100,13 +100,13 @@ impl Backend {
             if record.moved_to().is_some() {
                 let ended = self.store.delete(id).await?;
                 if ended {
-                    self.events.emit(Event::Revoked(*id));
+                    self.events.emit(Event::Revoked { id: *id });
                 }
                 return Ok(ended);
             }
-            found = match self.store.delete_if(id, record.version()).await? {
+            found = match self.store.delete_version(id, record.version()).await? {
                 SaveOutcome::Saved => {
-                    self.events.emit(Event::Revoked(*id));
+                    self.events.emit(Event::Revoked { id: *id });
                     return Ok(true);
                 }
                 SaveOutcome::Conflict(current) => Some(current),
@@ -143,7 +143,7 @@ impl Backend {
     /// Whether it had one; `None` if it has moved to another id, or is about to. At the version
     /// that was seen, so that nothing else of the session is lost; again, if somebody was faster.
     async fn clear_platform(&self, user: &str, id: &SessionId) -> Result<Option<bool>, Error> {
-        let mut found = match self.store.peek(id).await {
+        let mut found = match self.store.inspect(id).await {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(None),
             // It opens nothing, and holds up no other.

@@ -56,7 +56,7 @@ struct Key {
 /// Why something could not be opened; see [`KeyRing::open`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Unopened {
+pub enum UnsealError {
     /// It is no sealed thing at all.
     Malformed,
     /// Sealed under a key that is not on the ring.
@@ -130,14 +130,14 @@ impl KeyRing {
     /// What is wrong with it; no part of it is answered then.
     ///
     /// ```
-    /// # use tower_redis_session::{KeyRing, Unopened};
+    /// # use tower_redis_session::{KeyRing, UnsealError};
     /// let old = KeyRing::new([("a", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")])?;
     /// let new = KeyRing::new([("b", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8")])?;
     /// let sealed = old.seal(&[b"here"], b"a secret")?;
-    /// assert_eq!(new.open(&[b"here"], &sealed), Err(Unopened::UnknownKey));
+    /// assert_eq!(new.open(&[b"here"], &sealed), Err(UnsealError::UnknownKey));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn open(&self, place: &[&[u8]], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+    pub fn open(&self, place: &[&[u8]], sealed: &[u8]) -> Result<Vec<u8>, UnsealError> {
         self.open_in(APPLICATION, place, sealed)
     }
 
@@ -166,14 +166,14 @@ impl KeyRing {
         domain: &[u8],
         place: &[&[u8]],
         sealed: &[u8],
-    ) -> Result<Vec<u8>, Unopened> {
-        let (length, rest) = sealed.split_first().ok_or(Unopened::Malformed)?;
-        let (id, rest) = rest.split_at_checked((*length).into()).ok_or(Unopened::Malformed)?;
-        let (nonce, rest) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Unopened::Malformed)?;
-        let key = self.key(id).ok_or(Unopened::UnknownKey)?;
+    ) -> Result<Vec<u8>, UnsealError> {
+        let (length, rest) = sealed.split_first().ok_or(UnsealError::Malformed)?;
+        let (id, rest) = rest.split_at_checked((*length).into()).ok_or(UnsealError::Malformed)?;
+        let (nonce, rest) = rest.split_first_chunk::<NONCE_LEN>().ok_or(UnsealError::Malformed)?;
+        let key = self.key(id).ok_or(UnsealError::UnknownKey)?;
         let associated = associated(domain, &key.id, place);
         let payload = Payload { msg: rest, aad: &associated };
-        key.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Unopened::Refused)
+        key.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| UnsealError::Refused)
     }
 
     fn key(&self, id: &[u8]) -> Option<&Key> {
@@ -210,7 +210,7 @@ fn associated(domain: &[u8], id: &str, place: &[&[u8]]) -> Vec<u8> {
     associated
 }
 
-impl fmt::Display for Unopened {
+impl fmt::Display for UnsealError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "what is sealed is cut short",
@@ -220,7 +220,7 @@ impl fmt::Display for Unopened {
     }
 }
 
-impl std::error::Error for Unopened {}
+impl std::error::Error for UnsealError {}
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@
 //! | `key_ring` | the keys, and their rotation |
 //! | `records` | records that only the client's token opens |
 
-#[cfg(feature = "sealed")]
+#[cfg(feature = "encryption")]
 pub(crate) mod key_ring;
-#[cfg(feature = "sealed")]
+#[cfg(feature = "encryption")]
 pub(crate) mod records;

@@ -30,12 +30,12 @@ const NONCE_LEN: usize = 24;
 /// What a layer that seals its records makes of one that is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum PlainRecords {
+pub enum UnsealedRecords {
     /// It is read, and sealed at its next write: for as long as there are records from before
     /// sealing was turned on. Whoever can write to the store can still make up a session meanwhile.
-    Accepted,
+    Accept,
     /// It counts as corrupt: no session, and an event.
-    Refused,
+    Reject,
 }
 
 /// `record` as it is to be stored under the id of `token`.

@@ -45,7 +45,7 @@ pub struct Record {
 ///
 /// [`Store::touch`]: crate::Store::touch
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Activity {
+pub struct Touch {
     /// When the session was last used.
     pub last_activity: Timestamp,
     /// When it ends without further activity.
@@ -54,7 +54,7 @@ pub struct Activity {
     pub end: Timestamp,
 }
 
-impl Activity {
+impl Touch {
     /// How far it moved the idle deadline.
     pub(crate) fn idle(&self) -> Duration {
         self.idle_deadline.saturating_since(self.last_activity)
@@ -103,24 +103,24 @@ impl Record {
     }
 
     /// When it was last used, and when it ends.
-    pub(crate) fn activity(&self) -> Activity {
+    pub(crate) fn activity(&self) -> Touch {
         let Self { last_activity, deadlines, .. } = self;
         let (last_activity, idle_deadline) = (*last_activity, deadlines.idle_deadline);
-        Activity { last_activity, idle_deadline, end: deadlines.end() }
+        Touch { last_activity, idle_deadline, end: deadlines.end() }
     }
 
     /// Writes a touch down: what [`Store::touch`](crate::Store::touch) has to do to its record.
     /// Answers false, and changes nothing, if the record is as recent already.
     ///
     /// ```
-    /// # use tower_redis_session::{Activity, Record, Timestamp};
+    /// # use tower_redis_session::{Touch, Record, Timestamp};
     /// # let mut record = Record::example();
     /// let later = Timestamp::from_millis(record.end().as_millis() + 1);
-    /// let activity = Activity { last_activity: later, idle_deadline: later, end: later };
+    /// let activity = Touch { last_activity: later, idle_deadline: later, end: later };
     /// assert!(record.touch(activity));
     /// assert!(!record.touch(activity));
     /// ```
-    pub fn touch(&mut self, activity: Activity) -> bool {
+    pub fn touch(&mut self, activity: Touch) -> bool {
         let newer = self.deadlines.idle_deadline < activity.idle_deadline;
         if newer {
             self.last_activity = activity.last_activity;
@@ -169,7 +169,7 @@ impl Record {
         self.created
     }
 
-    #[cfg(all(feature = "sealed", any(test, fuzzing)))]
+    #[cfg(all(feature = "encryption", any(test, fuzzing)))]
     pub(crate) fn is_sealed(&self) -> bool {
         self.sealed.is_some()
     }
@@ -195,7 +195,7 @@ impl Record {
     }
 
     /// The same record with its content sealed.
-    #[cfg(feature = "sealed")]
+    #[cfg(feature = "encryption")]
     pub(crate) fn closed(&self, sealed: Box<[u8]>) -> Self {
         let (platform, values) = (None, Values::default());
         let (user, device) = (self.user.clone(), self.device.clone());

@@ -13,14 +13,14 @@ use http_body::{Body, Frame, SizeHint};
 use crate::session_api::stream::Events;
 
 /// The body of the [session API](super)'s answers.
-pub struct ApiBody(Kind);
+pub struct SessionApiBody(Kind);
 
 enum Kind {
     Text(Option<Bytes>),
     Events(Box<Events>),
 }
 
-impl ApiBody {
+impl SessionApiBody {
     pub(super) fn text(text: String) -> Self {
         Self(Kind::Text(Some(text.into())))
     }
@@ -35,20 +35,20 @@ impl ApiBody {
 }
 
 /// Empty, for layers outside that answer in the place of the API.
-impl Default for ApiBody {
+impl Default for SessionApiBody {
     fn default() -> Self {
         Self(Kind::Text(None))
     }
 }
 
 /// For answers that stand in the place of the API's, such as a guard's.
-impl From<String> for ApiBody {
+impl From<String> for SessionApiBody {
     fn from(text: String) -> Self {
         Self::text(text)
     }
 }
 
-impl Body for ApiBody {
+impl Body for SessionApiBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -79,8 +79,8 @@ impl Body for ApiBody {
     }
 }
 
-impl fmt::Debug for ApiBody {
+impl fmt::Debug for SessionApiBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiBody(..)")
+        f.write_str("SessionApiBody(..)")
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     session::{page::SessionCursor, token::SessionId},
     session_api::{
         SessionApi,
-        body::ApiBody,
+        body::SessionApiBody,
         route::Route,
         snapshot_json::{listed, shown},
         stream::{self, Events},
@@ -27,14 +27,14 @@ use crate::{
 /// Sessions of a page whose size the query does not say.
 const PAGE: usize = 100;
 
-type Answered = Result<Response<ApiBody>, Error>;
+type Answered = Result<Response<SessionApiBody>, Error>;
 
 impl SessionApi {
     pub(super) async fn answer(
         &self,
         head: &Parts,
         session: Option<SessionContext>,
-    ) -> Response<ApiBody> {
+    ) -> Response<SessionApiBody> {
         let route = route(head);
         let Some(session) = session else {
             tracing::error!("the session api stands outside of the session layer");
@@ -45,7 +45,7 @@ impl SessionApi {
         }
         // To listen is none either, also where a guard in front has loaded the session.
         if matches!(route, Route::State | Route::Validate | Route::Sessions | Route::Events) {
-            session.only_looks();
+            session.mark_passive();
         }
         let answered = match route {
             Route::State => state(&session).await,
@@ -65,7 +65,7 @@ impl SessionApi {
         answered.unwrap_or_else(|error| refused(&session, error))
     }
 
-    fn events(&self, session: SessionContext) -> Response<ApiBody> {
+    fn events(&self, session: SessionContext) -> Response<SessionApiBody> {
         let ends = Instant::now() + self.life;
         // By what the cookies say: the session is not loaded before the head, since to listen is no
         // activity.
@@ -79,11 +79,11 @@ impl SessionApi {
                 (stream::TOO_MANY, stream::RETRY_MILLIS_ENDED)
             };
             let said = json!({ "reason": reason });
-            return streamed(ApiBody::once(stream::told("unavailable", &said, retry)));
+            return streamed(SessionApiBody::once(stream::told("unavailable", &said, retry)));
         };
         let over = self.streams.over.clone();
         let events = Events::new(session, (self.interval, ends), place, over);
-        streamed(ApiBody::events(events))
+        streamed(SessionApiBody::events(events))
     }
 }
 
@@ -105,7 +105,7 @@ fn is_forged(head: &Parts, session: &SessionContext) -> bool {
     !judged && if is_ambient { is_from_elsewhere(head, false, &[]) } else { says_cross_site(head) }
 }
 
-fn streamed(body: ApiBody) -> Response<ApiBody> {
+fn streamed(body: SessionApiBody) -> Response<SessionApiBody> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -138,7 +138,7 @@ async fn heartbeat(session: &SessionContext) -> Answered {
     let (request, mut extended) = (&session.session, false);
     if let Some((held, activity)) = request.due_touch() {
         // Not once more when the head leaves.
-        session.only_looks();
+        session.mark_passive();
         let touched = touch(&request.backend, &held, activity);
         extended = request.within_budget(touched).await?;
         if extended {
@@ -187,28 +187,28 @@ async fn revoke_others(session: &SessionContext) -> Answered {
     Ok(ok(json!({ "revoked": session.revoke_others().await? })))
 }
 
-fn ok(said: Value) -> Response<ApiBody> {
+fn ok(said: Value) -> Response<SessionApiBody> {
     with_status(StatusCode::OK, &said)
 }
 
-fn told(status: StatusCode, code: &'static str) -> Response<ApiBody> {
+fn told(status: StatusCode, code: &'static str) -> Response<SessionApiBody> {
     with_status(status, &json!({ "error": code }))
 }
 
-fn not_allowed(methods: &'static str) -> Response<ApiBody> {
+fn not_allowed(methods: &'static str) -> Response<SessionApiBody> {
     let mut response = told(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
     let _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     response
 }
 
-fn refused(session: &SessionContext, error: Error) -> Response<ApiBody> {
-    let mut response = told_as_json(&Denied::by(error), Some(session)).map(ApiBody::text);
+fn refused(session: &SessionContext, error: Error) -> Response<SessionApiBody> {
+    let mut response = told_as_json(&Denied::from(error), Some(session)).map(SessionApiBody::text);
     let _ = response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-fn with_status(status: StatusCode, said: &Value) -> Response<ApiBody> {
-    let mut response = Response::new(ApiBody::text(said.to_string()));
+fn with_status(status: StatusCode, said: &Value) -> Response<SessionApiBody> {
+    let mut response = Response::new(SessionApiBody::text(said.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

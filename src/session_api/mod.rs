@@ -57,7 +57,7 @@
 // | `snapshot_json` | a session and a list of sessions as JSON |
 // | `stream` | server-sent events |
 // | `places` | how many streams there may be, in all and for each client |
-// | `body` | `ApiBody`: a text, or the stream |
+// | `body` | `SessionApiBody`: a text, or the stream |
 
 mod body;
 mod endpoints;
@@ -67,5 +67,5 @@ mod service;
 mod snapshot_json;
 mod stream;
 
-pub use crate::session_api::body::ApiBody;
-pub use crate::session_api::service::{ApiFuture, SessionApi};
+pub use crate::session_api::body::SessionApiBody;
+pub use crate::session_api::service::{SessionApi, SessionApiFuture};

@@ -9,7 +9,7 @@ use tower_service::Service;
 use crate::{
     context::SessionContext,
     session_api::{
-        body::ApiBody,
+        body::SessionApiBody,
         places::{Limits, Places},
     },
 };
@@ -137,12 +137,13 @@ impl Streams {
 }
 
 /// The answer under way.
-pub type ApiFuture = Pin<Box<dyn Future<Output = Result<Response<ApiBody>, Infallible>> + Send>>;
+pub type SessionApiFuture =
+    Pin<Box<dyn Future<Output = Result<Response<SessionApiBody>, Infallible>> + Send>>;
 
 impl<B> Service<Request<B>> for SessionApi {
-    type Response = Response<ApiBody>;
+    type Response = Response<SessionApiBody>;
     type Error = Infallible;
-    type Future = ApiFuture;
+    type Future = SessionApiFuture;
 
     fn poll_ready(
         &mut self,

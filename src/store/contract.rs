@@ -7,16 +7,16 @@ use crate::{
     error::Error,
     session::{
         page::{self, SessionCursor},
-        record::{Activity, Record},
+        record::{Record, Touch},
         token::SessionId,
     },
     store::{
-        login::{self, Login},
+        login::{self, LoginWrite},
         outcome::{Expected, SaveOutcome},
     },
     telemetry::{
         events::Events,
-        status::{Serving, Status},
+        health::{Health, Serving},
     },
 };
 
@@ -31,7 +31,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 ///
 /// The contract:
 ///
-/// - **Fenced.** A save, a renewal, a `delete_if` and a touch change a record only at the version
+/// - **Fenced.** A save, a renewal, a `delete_version` and a touch change a record only at the version
 ///   they expect; to compare and to write is one atomic step, across all processes that share the
 ///   store.
 /// - **Final.** After `delete` has answered, no save, renewal or touch that started earlier creates
@@ -67,7 +67,7 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// Those of [`load`](Self::load).
-    fn peek<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+    fn inspect<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         self.load(id)
     }
 
@@ -77,7 +77,7 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// Those of [`load`](Self::load), each in its place, or one for all.
-    fn load_each<'a>(
+    fn load_many<'a>(
         &'a self,
         ids: &'a [SessionId],
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
@@ -146,7 +146,7 @@ pub trait Store: Send + Sync + 'static {
         &'a self,
         id: &'a SessionId,
         version: u64,
-        activity: Activity,
+        activity: Touch,
     ) -> StoreFuture<'a, bool>;
 
     /// Removes whatever is under `id`, readable or not; of a session that has moved, whatever is
@@ -163,7 +163,11 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// Those of [`load`](Self::load), and then nothing was removed.
-    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome>;
+    fn delete_version<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: u64,
+    ) -> StoreFuture<'a, SaveOutcome>;
 
     /// The user's epoch: another number after every [`revoke_all`](Self::revoke_all). One round
     /// trip. The default keeps none.
@@ -171,7 +175,7 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// Those of [`load`](Self::load).
-    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
         let _ = user;
         Box::pin(std::future::ready(Err(login::no_users())))
     }
@@ -184,7 +188,7 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// Those of [`load`](Self::load), and then nothing was stored.
-    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(login_by_save(self, login))
     }
 
@@ -264,13 +268,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// How much longer than its work a write may take until it is acknowledged. The layer waits
     /// that long beyond its budget. Zero by default.
-    fn acknowledgement(&self) -> Duration {
+    fn ack_delay(&self) -> Duration {
         Duration::ZERO
     }
 
     /// How the store does, as far as it has noticed. Asks nobody.
-    fn status(&self) -> Status {
-        Status::of(Serving::Other)
+    fn status(&self) -> Health {
+        Health::new(Serving::Other)
     }
 
     /// Where the layer tells of what happens, and the store of what happens to it. The default is
@@ -286,7 +290,7 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// A sign-in in a store that keeps no list of a user's sessions.
-async fn login_by_save<S>(store: &S, login: Login<'_>) -> Result<SaveOutcome, Error>
+async fn login_by_save<S>(store: &S, login: LoginWrite<'_>) -> Result<SaveOutcome, Error>
 where
     S: Store + ?Sized,
 {

@@ -104,7 +104,7 @@ pub(crate) use crate::store::database::write::{
 pub struct DatabaseStore {
     database: Database,
     claimed: OnceCell<()>,
-    health: health::Health,
+    health: health::RequestOutcomes,
     clock_check: ClockCheck,
 }
 
@@ -142,7 +142,7 @@ impl DatabaseStore {
     pub fn with_clock(config: DatabaseConfig, clock: Clock) -> Result<Self, ConfigError> {
         let clock_check = ClockCheck::default();
         let database = Database::new(&config, false, clock_check.correct(clock))?;
-        let (claimed, health) = (OnceCell::new(), health::Health::default());
+        let (claimed, health) = (OnceCell::new(), health::RequestOutcomes::default());
         Ok(Self { database, claimed, health, clock_check })
     }
 

@@ -37,16 +37,16 @@ use crate::{
     error::Error,
     session::{
         page::SessionCursor,
-        record::{Activity, Record},
+        record::{Record, Touch},
         token::SessionId,
     },
     store::{
-        Expected, Login, SaveOutcome, Store, StoreFuture,
+        Expected, LoginWrite, SaveOutcome, Store, StoreFuture,
         database::Write,
         durable::{background::Keeper, engine::Engine},
     },
     sync::carried::Carried,
-    telemetry::{events::Events, status::Status},
+    telemetry::{events::Events, health::Health},
 };
 
 mod activity;
@@ -74,11 +74,11 @@ mod write;
 /// A read costs one round trip to Redis and none to the database, a write one to each. If Redis is
 /// killed, hangs, restarts empty or from an old snapshot, or fails over, reads go to the database
 /// and writes are acknowledged as before. If the database is away, reads go on from Redis for a
-/// while ([`serve_without_database`](crate::DurableBuilder::serve_without_database)) and writes
+/// while ([`max_staleness_without_database`](crate::DurableStoreBuilder::max_staleness_without_database)) and writes
 /// fail.
 ///
 /// A change is seen by its own instance at once, by others at once if Redis took it, else within
-/// one [`lease`](crate::DurableBuilder::lease).
+/// one [`lease`](crate::DurableStoreBuilder::lease).
 ///
 /// Every instance has to use a `DurableStore` on that database: one that writes to the database
 /// alone would not tell Redis. Call [`migrate`](crate::RedisSessionLayer::migrate) at every start:
@@ -108,7 +108,7 @@ mod write;
 /// # What is impossible
 ///
 /// - Of two instances that cannot reach each other's store, either the acknowledgement waits
-///   ([`strict`](crate::DurableBuilder::strict)) or the other may be wrong for one lease.
+///   ([`strict`](crate::DurableStoreBuilder::strict)) or the other may be wrong for one lease.
 /// - With the database away no write and no logout is acknowledged; with both stores away, or the
 ///   database away and another Redis in place of the known one, reads are answered by 503.
 /// - A database that loses commits (an asynchronous failover, a restore from a backup) loses the
@@ -160,7 +160,7 @@ impl Store for DurableStore {
         Box::pin(self.engine().load(id))
     }
 
-    fn peek<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+    fn inspect<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         Box::pin(self.engine().peek(id))
     }
 
@@ -186,7 +186,7 @@ impl Store for DurableStore {
         new: &'a SessionId,
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
-        self.login(Login { old: Some((old, expected)), ..Login::new(new, record) })
+        self.login(LoginWrite { old: Some((old, expected)), ..LoginWrite::new(new, record) })
     }
 
     fn finish_renew<'a>(
@@ -201,11 +201,11 @@ impl Store for DurableStore {
         )
     }
 
-    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
         Box::pin(self.engine().database().epoch_of(user))
     }
 
-    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
         let (limited, write) = (login.limit.is_some(), Write::login(login));
         self.carry(move |engine| async move { engine.login(write, limited).await })
     }
@@ -236,7 +236,7 @@ impl Store for DurableStore {
         &'a self,
         id: &'a SessionId,
         version: u64,
-        activity: Activity,
+        activity: Touch,
     ) -> StoreFuture<'a, bool> {
         Box::pin(self.engine().touch(id, version, activity))
     }
@@ -251,7 +251,11 @@ impl Store for DurableStore {
         })
     }
 
-    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+    fn delete_version<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: u64,
+    ) -> StoreFuture<'a, SaveOutcome> {
         let id = *id;
         self.carry(move |engine| async move {
             engine.end(&id, Write::Delete { id, expected: Some(expected) }).await
@@ -284,11 +288,11 @@ impl Store for DurableStore {
         self.engine.clock()
     }
 
-    fn acknowledgement(&self) -> Duration {
-        self.engine.acknowledgement()
+    fn ack_delay(&self) -> Duration {
+        self.engine.ack_delay()
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> Health {
         self.engine.status()
     }
 }

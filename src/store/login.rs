@@ -10,7 +10,7 @@ use crate::{
 /// A session that belongs to a user and gets a new id: a sign-in, or a renewal of one.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Login<'a> {
+pub struct LoginWrite<'a> {
     /// The session that ends with it, and the version that it has to have.
     pub old: Option<(&'a SessionId, u64)>,
     /// The id that nobody has used yet.
@@ -24,14 +24,14 @@ pub struct Login<'a> {
     pub limit: Option<NonZeroU32>,
 }
 
-impl<'a> Login<'a> {
+impl<'a> LoginWrite<'a> {
     /// A sign-in that begins a session and asks for nothing else.
     ///
     /// ```
-    /// # use tower_redis_session::{Login, Record, SessionId};
+    /// # use tower_redis_session::{LoginWrite, Record, SessionId};
     /// # let record = Record::example();
     /// # let id: SessionId = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse().unwrap();
-    /// assert!(Login::new(&id, &record).limit.is_none());
+    /// assert!(LoginWrite::new(&id, &record).limit.is_none());
     /// ```
     #[must_use]
     pub const fn new(new: &'a SessionId, record: &'a Record) -> Self {

@@ -9,11 +9,11 @@ use crate::{
     clock::Clock,
     error::Error,
     session::{
-        record::{Activity, Record},
+        record::{Record, Touch},
         token::SessionId,
     },
-    store::{Expected, Login, SaveOutcome, Store, StoreFuture, memory::state::State},
-    telemetry::status::{Serving, Status},
+    store::{Expected, LoginWrite, SaveOutcome, Store, StoreFuture, memory::state::State},
+    telemetry::health::{Health, Serving},
 };
 
 mod state;
@@ -112,7 +112,7 @@ impl Store for MemoryStore {
         &'a self,
         id: &'a SessionId,
         version: u64,
-        activity: Activity,
+        activity: Touch,
     ) -> StoreFuture<'a, bool> {
         done(self.state().touch(id, version, activity))
     }
@@ -121,15 +121,19 @@ impl Store for MemoryStore {
         done(self.state().delete(id, self.clock.now()))
     }
 
-    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
-        done(self.state().delete_if(id, expected))
+    fn delete_version<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: u64,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        done(self.state().delete_version(id, expected))
     }
 
-    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
         done(self.state().epoch(user))
     }
 
-    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
         done(self.state().login(login, self.clock.now()))
     }
 
@@ -149,8 +153,8 @@ impl Store for MemoryStore {
         self.clock.clone()
     }
 
-    fn status(&self) -> Status {
-        Status::of(Serving::Memory)
+    fn status(&self) -> Health {
+        Health::new(Serving::Memory)
     }
 }
 

@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `contract` | `Store`: the trait that every store implements |
-//! | `login` | `Login`: the parameters of a sign-in |
+//! | `login` | `LoginWrite`: the parameters of a sign-in |
 //! | `outcome` | `Expected` and `SaveOutcome`: the condition of a write and its result |
 //! | `memory` | `MemoryStore`: the reference model, for tests |
 //! | `redis` | `RedisStore`, and the copies in front of a database |
@@ -26,5 +26,5 @@ mod outcome;
 pub(crate) mod redis;
 
 pub use crate::store::contract::{Store, StoreFuture};
-pub use crate::store::login::Login;
+pub use crate::store::login::LoginWrite;
 pub use crate::store::outcome::{Expected, SaveOutcome};

@@ -12,7 +12,7 @@ pub enum Expected {
 }
 
 /// What became of a [`save`](crate::Store::save), a [`begin_renew`](crate::Store::begin_renew) or a
-/// [`delete_if`](crate::Store::delete_if).
+/// [`delete_version`](crate::Store::delete_version).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SaveOutcome {
@@ -23,7 +23,7 @@ pub enum SaveOutcome {
     /// Nothing was changed: the record that was expected is gone, and stays gone.
     Gone,
     /// Nothing was stored: the new id cannot be used. Draw another and try again.
-    Taken,
+    IdInUse,
     /// Nothing was stored: the user's sessions were revoked since the epoch was read.
     Revoked,
     /// It may have happened, or happen yet: the answer was lost. Carries the cause.

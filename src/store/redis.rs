@@ -26,7 +26,7 @@ use crate::{
     session::{
         moved::{HOPS_MAX, MOVED_KEPT},
         record::{
-            Activity, Record,
+            Record, Touch,
             format::{ACTIVITY_OFFSET, USER_OFFSET},
         },
         token::SessionId,
@@ -121,7 +121,7 @@ impl RedisStore {
         key
     }
 
-    fn life(&self, activity: Activity) -> u64 {
+    fn life(&self, activity: Touch) -> u64 {
         millis(life(activity, &self.clock()))
     }
 
@@ -136,9 +136,9 @@ impl RedisStore {
             Ok(Value::Int(-1)) => {
                 // Our idea of the server's clock is off: the next connection asks it anew.
                 connection.distrust_clocks();
-                Ok(SaveOutcome::Taken)
+                Ok(SaveOutcome::IdInUse)
             }
-            Ok(_) => Ok(SaveOutcome::Taken),
+            Ok(_) => Ok(SaveOutcome::IdInUse),
             Err(lost) => Ok(SaveOutcome::Unknown(lost)),
         }
     }
@@ -195,9 +195,9 @@ impl RedisStore {
             Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
             Ok(Value::Int(-1)) => {
                 connection.distrust_clocks();
-                Ok(SaveOutcome::Taken)
+                Ok(SaveOutcome::IdInUse)
             }
-            Ok(Value::Int(_)) => Ok(SaveOutcome::Taken),
+            Ok(Value::Int(_)) => Ok(SaveOutcome::IdInUse),
             Ok(current) => conflict(current),
             Err(lost) => Ok(SaveOutcome::Unknown(lost)),
         }
@@ -207,7 +207,7 @@ impl RedisStore {
         &self,
         id: &SessionId,
         version: u64,
-        activity: Activity,
+        activity: Touch,
     ) -> Result<bool, Error> {
         let mut call = Script::Touch.call(&[&self.key(id)]);
         call.arg(head(version).as_slice()).arg(value::touch_fields(activity));
@@ -241,7 +241,7 @@ fn conflict(current: Value) -> Result<SaveOutcome, Error> {
 
 /// How long the key of a record lives: until its end, and as long as it may be idle after it.
 /// Never no time at all, which Redis takes for a mistake.
-fn life(activity: Activity, clock: &Clock) -> Duration {
+fn life(activity: Touch, clock: &Clock) -> Duration {
     let kept = activity.idle().min(KEPT_EXPIRED_MAX);
     let life = activity.end.saturating_since(clock.now()).saturating_add(kept);
     life.max(Duration::from_millis(1))

@@ -27,20 +27,20 @@ pub(crate) const NAMES: [&str; 12] = [
 /// Which counter an event moves, and by how much.
 const fn place(event: &Event) -> Option<(usize, u64)> {
     Some(match event {
-        Event::Created(_) => (0, 1),
+        Event::Created { .. } => (0, 1),
         Event::Renewed { .. } => (1, 1),
-        Event::Destroyed(_) => (2, 1),
-        Event::Revoked(_) => (3, 1),
-        Event::RevokedAll(count) => (3, *count),
-        Event::Expired(_) => (4, 1),
-        Event::Rejected(_) => (5, 1),
+        Event::Destroyed { .. } => (2, 1),
+        Event::Revoked { .. } => (3, 1),
+        Event::RevokedAll { count } => (3, *count),
+        Event::Expired { .. } => (4, 1),
+        Event::UnknownToken { .. } => (5, 1),
         Event::Ambiguous => (6, 1),
-        Event::Conflict(_) => (7, 1),
-        Event::Corrupt(_) => (8, 1),
-        Event::Overtaken(_) => (9, 1),
-        Event::FallbackIn { .. } => (10, 1),
-        Event::FallbackOut { .. } => (11, 1),
-        Event::Missed(_) => return None,
+        Event::Conflict { .. } => (7, 1),
+        Event::Corrupt { .. } => (8, 1),
+        Event::EndedDuringRequest { .. } => (9, 1),
+        Event::StoreDown { .. } => (10, 1),
+        Event::StoreUp { .. } => (11, 1),
+        Event::Missed { .. } => return None,
     })
 }
 

@@ -1,13 +1,16 @@
 //! Events in the life of a session.
 
-use crate::{session::token::SessionId, telemetry::status::Serving};
+use crate::{session::token::SessionId, telemetry::health::Serving};
 
 /// One event in the life of a session. Ids are public ones; nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// A session began.
-    Created(SessionId),
+    Created {
+        /// Its public id.
+        id: SessionId,
+    },
     /// A session moved to a new id: somebody signed in, or it was renewed.
     Renewed {
         /// The id that is dead now.
@@ -16,34 +19,61 @@ pub enum Event {
         new: SessionId,
     },
     /// A session was logged out, or was emptied.
-    Destroyed(SessionId),
+    Destroyed {
+        /// Its public id.
+        id: SessionId,
+    },
     /// A session was ended from another one, or by the application.
-    Revoked(SessionId),
+    Revoked {
+        /// Its public id.
+        id: SessionId,
+    },
     /// All sessions of a user were ended, or all but one; so many were alive.
-    RevokedAll(u64),
+    RevokedAll {
+        /// How many sessions.
+        count: u64,
+    },
     /// A client came with a session whose time was over.
-    Expired(SessionId),
+    Expired {
+        /// Its public id.
+        id: SessionId,
+    },
     /// A client came with a well-formed token that opens nothing: it was logged out, has vanished
     /// after its end, or never was.
-    Rejected(SessionId),
+    UnknownToken {
+        /// Its public id.
+        id: SessionId,
+    },
     /// A client came with several live sessions at once; none was used.
     Ambiguous,
     /// Two requests wrote at the same time; the later one builds on the other.
-    Conflict(SessionId),
+    Conflict {
+        /// Its public id.
+        id: SessionId,
+    },
     /// What is stored cannot be read; it counts as no session.
-    Corrupt(SessionId),
+    Corrupt {
+        /// Its public id.
+        id: SessionId,
+    },
     /// A session ended while a request was under way; what that did to it is dropped.
-    Overtaken(SessionId),
+    EndedDuringRequest {
+        /// Its public id.
+        id: SessionId,
+    },
     /// A store is away, and the other one serves.
-    FallbackIn {
+    StoreDown {
         /// The one that is away.
-        away: Serving,
+        store: Serving,
     },
     /// A store that was away is back.
-    FallbackOut {
+    StoreUp {
         /// The one that is back.
-        back: Serving,
+        store: Serving,
     },
     /// The listener was too slow, and so many events are lost to it.
-    Missed(u64),
+    Missed {
+        /// How many events.
+        count: u64,
+    },
 }

@@ -21,10 +21,10 @@ const CAPACITY: usize = 1_024;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let events = Events::default();
-/// events.emit(Event::FallbackIn { away: Serving::Redis }); // Nobody listens.
+/// events.emit(Event::StoreDown { store: Serving::Redis }); // Nobody listens.
 /// let mut heard = events.listen();
-/// events.emit(Event::FallbackOut { back: Serving::Redis });
-/// assert_eq!(heard.next().await, Some(Event::FallbackOut { back: Serving::Redis }));
+/// events.emit(Event::StoreUp { store: Serving::Redis });
+/// assert_eq!(heard.next().await, Some(Event::StoreUp { store: Serving::Redis }));
 /// # }
 /// ```
 #[derive(Clone, Default)]
@@ -90,14 +90,14 @@ impl EventStream {
     /// # async fn main() {
     /// let events = Events::default();
     /// let mut heard = events.listen();
-    /// events.emit(Event::RevokedAll(3));
-    /// assert_eq!(heard.next().await, Some(Event::RevokedAll(3)));
+    /// events.emit(Event::RevokedAll { count: 3 });
+    /// assert_eq!(heard.next().await, Some(Event::RevokedAll { count: 3 }));
     /// # }
     /// ```
     pub async fn next(&mut self) -> Option<Event> {
         match self.0.recv().await {
             Ok(event) => Some(event),
-            Err(RecvError::Lagged(count)) => Some(Event::Missed(count)),
+            Err(RecvError::Lagged(count)) => Some(Event::Missed { count }),
             Err(RecvError::Closed) => None,
         }
     }
@@ -105,23 +105,23 @@ impl EventStream {
 
 fn log(event: &Event) {
     match event {
-        Event::Created(id) => tracing::info!(session.id = %id, "session created"),
+        Event::Created { id } => tracing::info!(session.id = %id, "session created"),
         Event::Renewed { old, new } => {
             tracing::info!(session.id = %new, session.old_id = %old, "session renewed");
         }
-        Event::Destroyed(id) => tracing::info!(session.id = %id, "session destroyed"),
-        Event::Revoked(id) => tracing::info!(session.id = %id, "session revoked"),
-        Event::RevokedAll(count) => tracing::info!(count, "all sessions of a user revoked"),
-        Event::Expired(id) => tracing::debug!(session.id = %id, "session expired"),
-        Event::Rejected(id) => tracing::debug!(session.id = %id, "session id rejected"),
+        Event::Destroyed { id } => tracing::info!(session.id = %id, "session destroyed"),
+        Event::Revoked { id } => tracing::info!(session.id = %id, "session revoked"),
+        Event::RevokedAll { count } => tracing::info!(count, "all sessions of a user revoked"),
+        Event::Expired { id } => tracing::debug!(session.id = %id, "session expired"),
+        Event::UnknownToken { id } => tracing::debug!(session.id = %id, "session id rejected"),
         Event::Ambiguous => tracing::warn!("several live session cookies in one request"),
-        Event::Conflict(id) => tracing::debug!(session.id = %id, "session conflict, rebasing"),
-        Event::Overtaken(id) => {
+        Event::Conflict { id } => tracing::debug!(session.id = %id, "session conflict, rebasing"),
+        Event::EndedDuringRequest { id } => {
             tracing::info!(session.id = %id, "session ended during the request, changes dropped");
         }
         // Told with their cause, where it is known.
-        Event::Corrupt(_) | Event::FallbackIn { .. } | Event::FallbackOut { .. } => {}
-        Event::Missed(_) => {}
+        Event::Corrupt { .. } | Event::StoreDown { .. } | Event::StoreUp { .. } => {}
+        Event::Missed { .. } => {}
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::telemetry::{
     counters::Counters,
-    status::{CopyStatus, Status, StoreStatus},
+    health::{BackendHealth, CacheHealth, Health},
 };
 
 /// How a layer does: for an administrator's page, and for what collects metrics. Made by
@@ -31,12 +31,12 @@ use crate::telemetry::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Report {
-    status: Status,
+    status: Health,
     counts: Vec<(&'static str, u64)>,
 }
 
 impl Report {
-    pub(crate) fn new(status: Status, counters: &Counters) -> Self {
+    pub(crate) fn new(status: Health, counters: &Counters) -> Self {
         Self { status, counts: counters.read().collect() }
     }
 
@@ -49,7 +49,7 @@ impl Report {
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
-    pub const fn status(&self) -> &Status {
+    pub const fn status(&self) -> &Health {
         &self.status
     }
 
@@ -93,8 +93,8 @@ impl Report {
 
     /// In the text format of Prometheus, version 0.0.4: `session_events_total{event}`,
     /// `session_store_up{store}`, `session_store_connections{store}`, `session_ready`, and with a
-    /// database behind Redis `session_copies_believed`, `session_copies_set_aside` and
-    /// `session_journal_rows`.
+    /// database behind Redis `session_copies_trusted`, `session_copies_bypassed` and
+    /// `session_copies_pending`.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -116,9 +116,9 @@ impl Report {
         metrics.family("session_store_connections", "gauge", open);
         metrics.value("session_ready", self.status.is_ready().into());
         if let Some(copies) = &self.status.copies {
-            metrics.value("session_copies_believed", copies.believed.into());
-            metrics.value("session_copies_set_aside", number(copies.set_aside));
-            metrics.value("session_journal_rows", number(copies.journal));
+            metrics.value("session_copies_trusted", copies.trusted.into());
+            metrics.value("session_copies_bypassed", number(copies.bypassed));
+            metrics.value("session_copies_pending", number(copies.pending));
         }
         metrics.0
     }
@@ -152,7 +152,7 @@ fn number(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-fn store(store: &StoreStatus) -> Value {
+fn store(store: &BackendHealth) -> Value {
     json!({
         "answers": store.answers,
         "last_cause": store.last_cause,
@@ -162,14 +162,14 @@ fn store(store: &StoreStatus) -> Value {
     })
 }
 
-fn copies(copies: &CopyStatus) -> Value {
+fn copies(copies: &CacheHealth) -> Value {
     json!({
-        "believed": copies.believed,
-        "asked_seconds_ago": copies.asked.map(|asked| asked.as_secs_f64()),
+        "trusted": copies.trusted,
+        "verified_seconds_ago": copies.verified_ago.map(|ago| ago.as_secs_f64()),
         "generation": copies.generation,
         "incarnation": copies.incarnation,
-        "set_aside": copies.set_aside,
-        "journal": copies.journal,
+        "bypassed": copies.bypassed,
+        "pending": copies.pending,
     })
 }
 
@@ -186,21 +186,21 @@ mod tests {
     use std::time::Duration;
 
     use crate::telemetry::report::*;
-    use crate::telemetry::{counters::NAMES, event::Event, status::Serving};
+    use crate::telemetry::{counters::NAMES, event::Event, health::Serving};
 
-    fn durable() -> Status {
-        let store = |answers, cause: Option<&str>| StoreStatus {
+    fn durable() -> Health {
+        let store = |answers, cause: Option<&str>| BackendHealth {
             answers,
             last_cause: cause.map(str::to_owned),
             connections: 3,
             pool_size: 8,
             clock_ahead: Some(-1_500),
         };
-        Status {
+        Health {
             serving: Serving::Database,
             redis: Some(store(false, Some("gone \"away\"\n"))),
             database: Some(store(true, None)),
-            copies: Some(CopyStatus {
+            copies: Some(CacheHealth {
                 believed: false,
                 asked: Some(Duration::from_millis(1_500)),
                 generation: Some("00000000000000ff".to_owned()),
@@ -216,18 +216,18 @@ mod tests {
         let id = || "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
         let away = Serving::Redis;
         for (at, event) in [
-            Event::Created(id()),
+            Event::Created { id: id() },
             Event::Renewed { old: id(), new: id() },
-            Event::Destroyed(id()),
-            Event::Revoked(id()),
-            Event::Expired(id()),
-            Event::Rejected(id()),
+            Event::Destroyed { id: id() },
+            Event::Revoked { id: id() },
+            Event::Expired { id: id() },
+            Event::UnknownToken { id: id() },
             Event::Ambiguous,
-            Event::Conflict(id()),
-            Event::Corrupt(id()),
-            Event::Overtaken(id()),
-            Event::FallbackIn { away },
-            Event::FallbackOut { back: away },
+            Event::Conflict { id: id() },
+            Event::Corrupt { id: id() },
+            Event::EndedDuringRequest { id: id() },
+            Event::StoreDown { store: away },
+            Event::StoreUp { store: away },
         ]
         .iter()
         .enumerate()
@@ -239,8 +239,8 @@ mod tests {
             assert_eq!(moved, [(at, (NAMES[at], 1))], "{event:?}");
         }
         let counters = Counters::default();
-        counters.count(&Event::RevokedAll(5));
-        counters.count(&Event::Missed(3));
+        counters.count(&Event::RevokedAll { count: 5 });
+        counters.count(&Event::Missed { count: 3 });
         let report = Report::new(durable(), &counters);
         assert_eq!(report.count("revoked"), Some(5));
         assert_eq!(report.counts.iter().map(|(_, count)| count).sum::<u64>(), 5);
@@ -270,9 +270,9 @@ mod tests {
             "session_store_up{store=\"database\"} 1",
             "session_store_connections{store=\"database\"} 3",
             "session_ready 1",
-            "session_copies_believed 0",
-            "session_copies_set_aside 7",
-            "session_journal_rows 9",
+            "session_copies_trusted 0",
+            "session_copies_bypassed 7",
+            "session_copies_pending 9",
         ] {
             assert!(metrics.lines().any(|other| other == line), "{line} in\n{metrics}");
         }

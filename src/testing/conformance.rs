@@ -42,7 +42,7 @@ use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Activity, Error, Expected, Record, SaveOutcome, SessionExpiry, SessionId, Store, Timestamp,
+    Error, Expected, Record, SaveOutcome, SessionExpiry, SessionId, Store, Timestamp, Touch,
     session::{device::Device, expiry::Deadlines, token::Token, values::Values},
 };
 
@@ -55,7 +55,7 @@ mod save;
 mod touch;
 mod users;
 
-const FENCED: &str = "a save, a renewal, a `delete_if` and a touch change a record only at the \
+const FENCED: &str = "a save, a renewal, a `delete_version` and a touch change a record only at the \
     version they expect";
 const FINAL: &str = "after `delete` has answered, nothing is created under that id";
 const KEPT: &str = "a record is loaded as it was saved, every field and every byte";
@@ -188,12 +188,12 @@ impl Subject {
         known(healthy("finish_renew", self.0.finish_renew(old, expected, new).await))
     }
 
-    async fn touch(&self, id: &SessionId, version: u64, activity: Activity) -> bool {
+    async fn touch(&self, id: &SessionId, version: u64, activity: Touch) -> bool {
         healthy("touch", self.0.touch(id, version, activity).await)
     }
 
-    async fn delete_if(&self, id: &SessionId, expected: u64) -> SaveOutcome {
-        known(healthy("delete_if", self.0.delete_if(id, expected).await))
+    async fn delete_version(&self, id: &SessionId, expected: u64) -> SaveOutcome {
+        known(healthy("delete_version", self.0.delete_version(id, expected).await))
     }
 
     async fn delete(&self, id: &SessionId) -> bool {
@@ -221,12 +221,12 @@ fn renewed(record: &Record) -> Record {
 }
 
 /// The same record, used `later`.
-fn active(record: &Record, later: Duration) -> Activity {
+fn active(record: &Record, later: Duration) -> Touch {
     let last_activity = record.last_activity.saturating_add(later);
     let mut deadlines = record.deadlines;
     deadlines.idle_deadline = deadlines.idle_deadline.saturating_add(later);
     let end = deadlines.end();
-    Activity { last_activity, idle_deadline: deadlines.idle_deadline, end }
+    Touch { last_activity, idle_deadline: deadlines.idle_deadline, end }
 }
 
 fn values(text: &[u8]) -> Values {

@@ -154,10 +154,10 @@ impl Script {
             ["verify_csrf", token] => match session.verify_csrf(token).await {
                 Ok(()) => self.say("right"),
                 Err(CsrfError::Session(error)) => return Err(error),
-                Err(error) => self.say(format!("!{:?}", error.fault().unwrap())),
+                Err(error) => self.say(format!("!{:?}", error.kind().unwrap())),
             },
             ["validate"] => session.validate().await?,
-            ["only_looks"] => session.only_looks(),
+            ["mark_passive"] => session.mark_passive(),
             ["touch"] => {
                 let touched = session.touch().await?;
                 self.say(touched.to_string());

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_redis_session::{
-    Builder, RedisConfig, RedisSessionLayer, RedisStore, SessionBody, SessionContext, Store,
+    RedisConfig, RedisSessionLayer, RedisSessionLayerBuilder, RedisStore, SessionBody,
+    SessionContext, Store,
 };
 
 use super::browser::Browser;
@@ -69,7 +70,7 @@ impl Site {
     /// The same with other settings of the layer.
     pub async fn configured(
         redis: &RedisServer,
-        configure: impl FnOnce(Builder) -> Builder,
+        configure: impl FnOnce(RedisSessionLayerBuilder) -> RedisSessionLayerBuilder,
     ) -> Self {
         Self::on(patient(&redis.url()), |builder| {
             configure(builder.budget(Duration::from_secs(15)))
@@ -78,12 +79,18 @@ impl Site {
     }
 
     /// Everything chosen by the test.
-    pub async fn on(redis: RedisConfig, configure: impl FnOnce(Builder) -> Builder) -> Self {
+    pub async fn on(
+        redis: RedisConfig,
+        configure: impl FnOnce(RedisSessionLayerBuilder) -> RedisSessionLayerBuilder,
+    ) -> Self {
         Self::on_store(RedisStore::new(redis).unwrap(), configure).await
     }
 
     /// A site on any store.
-    pub async fn on_store(store: impl Store, configure: impl FnOnce(Builder) -> Builder) -> Self {
+    pub async fn on_store(
+        store: impl Store,
+        configure: impl FnOnce(RedisSessionLayerBuilder) -> RedisSessionLayerBuilder,
+    ) -> Self {
         let layer = configure(RedisSessionLayer::builder(store).renewal_grace(Duration::ZERO))
             .build()
             .unwrap();

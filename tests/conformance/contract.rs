@@ -8,8 +8,8 @@ use std::{
 };
 
 use tower_redis_session::{
-    Activity, Expected, Login, ManualClock, MemoryStore, Record, SaveOutcome, SessionId, Store,
-    StoreFuture, testing::conformance,
+    Expected, LoginWrite, ManualClock, MemoryStore, Record, SaveOutcome, SessionId, Store,
+    StoreFuture, Touch, testing::conformance,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -83,7 +83,7 @@ pub async fn durable(
     test_support::eventually("the store believes redis", async || {
         let nobody = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse().unwrap();
         assert!(store.load(&nobody).await.unwrap().is_none());
-        store.status().copies.is_some_and(|copies| copies.believed)
+        store.status().copies.is_some_and(|copies| copies.trusted)
     })
     .await;
     store
@@ -374,7 +374,7 @@ impl Broken {
             return SaveOutcome::Saved;
         }
         if found.is_some() && !self.is(Breach::CreateOverwrites) {
-            return SaveOutcome::Taken;
+            return SaveOutcome::IdInUse;
         }
         self.put(id, record);
         SaveOutcome::Saved
@@ -428,7 +428,7 @@ impl Broken {
             self.kill(old);
         }
         if self.found(new).is_some() && !self.is(Breach::RenewOverwrites) {
-            return SaveOutcome::Taken;
+            return SaveOutcome::IdInUse;
         }
         if !self.is(Breach::RenewStoresNothing) {
             self.put(new, record);
@@ -473,8 +473,8 @@ impl Broken {
         }
     }
 
-    async fn sign_in(&self, login: Login<'_>) -> SaveOutcome {
-        let Login { old, new, record, epoch, limit, .. } = login;
+    async fn sign_in(&self, login: LoginWrite<'_>) -> SaveOutcome {
+        let LoginWrite { old, new, record, epoch, limit, .. } = login;
         let user = record.user().unwrap();
         let known = self.epochs.lock().unwrap().get(user).copied().unwrap_or_default();
         let revoked = epoch.is_some_and(|epoch| epoch != known);
@@ -546,7 +546,7 @@ impl Broken {
         if self.is(Breach::RevocationMiscounts) { count + 1 } else { count }
     }
 
-    fn touch_now(&self, id: &SessionId, version: u64, activity: Activity) -> bool {
+    fn touch_now(&self, id: &SessionId, version: u64, activity: Touch) -> bool {
         let Some(record) = self.found(id) else {
             if self.is(Breach::TouchCreates) {
                 self.put(id, &Record::example());
@@ -563,7 +563,7 @@ impl Broken {
             Breach::TouchChangesNoActivity => {
                 let last_activity = record.last_activity();
                 touched = record;
-                touched.touch(Activity { last_activity, ..activity });
+                touched.touch(Touch { last_activity, ..activity });
             }
             Breach::TouchMakesAVersion => {
                 let bytes = touched.to_bytes();
@@ -611,7 +611,7 @@ impl Store for Broken {
         })
     }
 
-    fn load_each<'a>(
+    fn load_many<'a>(
         &'a self,
         ids: &'a [SessionId],
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, tower_redis_session::Error>>> {
@@ -666,12 +666,12 @@ impl Store for Broken {
         Box::pin(async move { Ok(self.finish(new, Some(expected))) })
     }
 
-    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
         let epoch = self.epochs.lock().unwrap().get(user).copied().unwrap_or_default();
         Box::pin(async move { Ok(epoch) })
     }
 
-    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(async move { Ok(self.sign_in(login).await) })
     }
 
@@ -691,12 +691,16 @@ impl Store for Broken {
         &'a self,
         id: &'a SessionId,
         version: u64,
-        activity: Activity,
+        activity: Touch,
     ) -> StoreFuture<'a, bool> {
         Box::pin(async move { Ok(self.touch_now(id, version, activity)) })
     }
 
-    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+    fn delete_version<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: u64,
+    ) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(async move {
             let _turn = self.turn().await;
             let found = self.found(id);

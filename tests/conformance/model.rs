@@ -180,7 +180,7 @@ async fn act_on(session: &SessionContext, act: &Act) -> Result<String, Error> {
             session.update(name, add).await?.to_string()
         }
         Act::Clear => session.clear().await.map(|()| String::new())?,
-        Act::Login(user, platform) => {
+        Act::LoginWrite(user, platform) => {
             session.login(user, *platform).await.map(|()| String::new())?
         }
         Act::Logout => session.logout().await.map(|()| String::new())?,
@@ -423,30 +423,30 @@ impl Store for Counted {
         &'a self,
         id: &'a tower_redis_session::SessionId,
         version: u64,
-        activity: tower_redis_session::Activity,
+        activity: tower_redis_session::Touch,
     ) -> StoreFuture<'a, bool> {
         self.0.touch(id, version, activity)
     }
 
-    fn delete_if<'a>(
+    fn delete_version<'a>(
         &'a self,
         id: &'a tower_redis_session::SessionId,
         expected: u64,
     ) -> StoreFuture<'a, tower_redis_session::SaveOutcome> {
-        self.0.delete_if(id, expected)
+        self.0.delete_version(id, expected)
     }
 
     fn delete<'a>(&'a self, id: &'a tower_redis_session::SessionId) -> StoreFuture<'a, bool> {
         self.0.delete(id)
     }
 
-    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        self.0.epoch(user)
+    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        self.0.revocation_epoch(user)
     }
 
     fn login<'a>(
         &'a self,
-        login: tower_redis_session::Login<'a>,
+        login: tower_redis_session::LoginWrite<'a>,
     ) -> StoreFuture<'a, tower_redis_session::SaveOutcome> {
         self.0.login(login)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tower_redis_session::{
-    DatabaseConfig, DurableStore, Login, ManualClock, Record, SessionId, Store,
+    DatabaseConfig, DurableStore, LoginWrite, ManualClock, Record, SessionId, Store,
 };
 
 use crate::two_instances::{
@@ -72,7 +72,7 @@ async fn a_session_is_there_once_it_is_created_whoever_looked_for_it_before() {
     let (id, other): (SessionId, SessionId) = (id("h").parse().unwrap(), id("k").parse().unwrap());
     eventually("it believes redis", async || {
         let _ = store.load(&other).await.unwrap();
-        store.status().copies.unwrap().believed
+        store.status().copies.unwrap().trusted
     })
     .await;
     let record = Record::example();
@@ -82,7 +82,7 @@ async fn a_session_is_there_once_it_is_created_whoever_looked_for_it_before() {
         assert!(store.load(&id).await.unwrap().is_none(), "it is not committed yet");
         duo.let_updates_go().await;
     };
-    let (created, ()) = tokio::join!(store.login(Login::new(&id, &record)), looked);
+    let (created, ()) = tokio::join!(store.login(LoginWrite::new(&id, &record)), looked);
     let _ = created.unwrap();
     assert!(store.load(&id).await.unwrap().is_some(), "created, and nobody there");
 }

@@ -80,7 +80,7 @@ async fn fails(store: &DatabaseStore, name: &str, kind: ErrorKind, secret: &str)
     let started = Instant::now();
     measured("load", started, store.load(&id).await.err());
     let started = Instant::now();
-    measured("load_each", started, store.load_each(&ids).await.err());
+    measured("load_many", started, store.load_many(&ids).await.err());
     let started = Instant::now();
     let saved = store.save(&id, Expected::Absent, &record).await;
     measured("save", started, failure(saved));

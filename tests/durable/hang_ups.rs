@@ -36,11 +36,11 @@ impl Here {
     }
 
     fn set_aside(&self) -> usize {
-        self.layer.status().copies.unwrap().set_aside
+        self.layer.status().copies.unwrap().bypassed
     }
 
     fn believes(&self) -> bool {
-        self.layer.status().copies.unwrap().believed
+        self.layer.status().copies.unwrap().trusted
     }
 
     async fn ask(&self, browser: &Browser, path: &str) -> u16 {

@@ -17,7 +17,7 @@ use test_support::{
     Browser, COOKIE, LogCapture, Monitor, PASSWORD, RedisServer, Site, leak_monitor,
 };
 use tower_redis_session::{
-    Config, DatabaseConfig, DatabaseStore, RedisConfig, RedisStore, Store as _,
+    DatabaseConfig, DatabaseStore, EnvConfig, RedisConfig, RedisStore, Store as _,
 };
 
 /// What visitors do, what goes wrong in it included. The value is never asked for: the application
@@ -224,7 +224,7 @@ async fn what_cannot_be_configured_is_refused_without_a_secret() {
         ("REDIS_PORT", PASSWORD.to_owned()),
         ("SESSION_STORAGE", PASSWORD.to_owned()),
     ] {
-        let read = Config::from_lookup(|wanted| (wanted == name).then(|| value.clone()));
+        let read = EnvConfig::from_lookup(|wanted| (wanted == name).then(|| value.clone()));
         said += &match read {
             Ok(config) => format!("{config:?}"),
             Err(error) => leak_monitor::printed(&error),

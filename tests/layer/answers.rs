@@ -12,7 +12,8 @@ use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_redis_session::{
     CsrfBody, CsrfLayer, Error, ErrorKind, MemoryStore, RedisSessionLayer, SessionBody,
-    SessionContext, Transport, guard::RequireLayer, session_api::ApiBody, session_api::SessionApi,
+    SessionContext, Transport, guard::RequireLayer, session_api::SessionApi,
+    session_api::SessionApiBody,
 };
 
 fn sessions() -> RedisSessionLayer {
@@ -80,7 +81,7 @@ fn is_body<T: Body + Default + Send + Sync + 'static>() {}
 async fn bodies_are_sync_and_have_a_default_where_the_inner_one_has() {
     is_body::<SessionBody<Full<Bytes>>>();
     is_body::<SessionBody<CsrfBody<String>>>();
-    is_body::<ApiBody>();
+    is_body::<SessionApiBody>();
     let text = service_fn(async |_: Request<Full<Bytes>>| {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"text"))))
     });

@@ -5,7 +5,7 @@
 
 use test_support::{Browser, bounded};
 use tokio::{net::TcpListener, sync::oneshot};
-use tower_redis_session::Config;
+use tower_redis_session::EnvConfig;
 
 #[allow(dead_code, reason = "its main is not called")]
 #[path = "../../examples/axum.rs"]
@@ -17,7 +17,7 @@ async fn it_counts_on_a_new_database_and_goes_on_after_a_restart() {
     let file = format!("sqlite:{}", folder.path().join("sessions.db").display());
     // Nobody listens at that port: the database serves behind a Redis that is not there.
     for (storage, redis) in [("database", ""), ("durable", "redis://127.0.0.1:1")] {
-        let config = Config::from_lookup(|name| match name {
+        let config = EnvConfig::from_lookup(|name| match name {
             "SESSION_STORAGE" => Some(storage.to_owned()),
             "SESSION_DATABASE_URL" => Some(file.replace("sessions", storage)),
             "REDIS_URL" => Some(redis.to_owned()),

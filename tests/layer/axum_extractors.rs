@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 use tower_redis_session::{
     Error, ErrorKind, MemoryStore, RedisSessionLayer, SessionContext, Transport,
-    guard::{DeniedReason, OnPlatform, Rejection, SignedIn},
+    guard::{DeniedKind, OnPlatform, Rejection, SignedIn},
 };
 
 async fn login(session: SessionContext) -> Result<&'static str, Error> {
@@ -38,7 +38,7 @@ async fn captions(OnPlatform { user, platform, .. }: OnPlatform) -> String {
 async fn greeting(visitor: Result<SignedIn, Rejection>) -> Result<String, Rejection> {
     match visitor {
         Ok(SignedIn { user, .. }) => Ok(user),
-        Err(refused) if refused.denied().reason() == DeniedReason::Unauthenticated => {
+        Err(refused) if refused.denied().kind() == DeniedKind::Unauthenticated => {
             Ok("stranger".to_owned())
         }
         Err(refused) => Err(refused),

@@ -24,8 +24,8 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
 use tower_redis_session::{
-    CookieConfig, CsrfBody, CsrfError, CsrfFault, CsrfLayer, CsrfService, ErrorKind, ManualClock,
-    MemoryStore, RedisSessionLayer, SameSite, SessionContext, Transport,
+    CookieConfig, CsrfBody, CsrfError, CsrfErrorKind, CsrfLayer, CsrfService, ErrorKind,
+    ManualClock, MemoryStore, RedisSessionLayer, SameSite, SessionContext, Transport,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -40,7 +40,7 @@ fn csrf() -> CsrfLayer {
 }
 
 fn tell(error: &CsrfError, _: &Parts) -> Response<String> {
-    error.response::<()>().map(|()| error.fault().map_or("?".into(), |fault| format!("{fault:?}")))
+    error.response::<()>().map(|()| error.kind().map_or("?".into(), |fault| format!("{fault:?}")))
 }
 
 /// What the handler of these tests got: the body's bytes, its trailers, and in how many frames.
@@ -279,8 +279,8 @@ async fn a_session_whose_token_comes_in_a_header_has_csrf_tokens_too() {
             let token = session.csrf_token().await.unwrap();
             session.verify_csrf(token.as_str()).await.unwrap();
             session.logout().await.unwrap();
-            let fault = session.verify_csrf(token.as_str()).await.unwrap_err().fault();
-            assert_eq!(fault, Some(CsrfFault::Foreign));
+            let fault = session.verify_csrf(token.as_str()).await.unwrap_err().kind();
+            assert_eq!(fault, Some(CsrfErrorKind::Foreign));
             let error = session.csrf_token().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Absent);
             Ok::<_, Infallible>(Response::new(String::new()))

@@ -13,7 +13,7 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
 use tower_redis_session::{
-    MemoryStore, RedisSessionLayer, RedisSessionService, SessionBody, SessionContext,
+    BodyError, MemoryStore, RedisSessionLayer, RedisSessionService, SessionBody, SessionContext,
 };
 
 fn layer() -> RedisSessionLayer {
@@ -37,6 +37,14 @@ struct Odd(Option<&'static [u8]>, std::marker::PhantomPinned);
 /// An error that is no `std::error::Error`.
 #[derive(Debug)]
 struct OddError;
+
+impl std::fmt::Display for OddError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("odd")
+    }
+}
+
+impl std::error::Error for OddError {}
 
 impl Body for Odd {
     type Data = Cursor<&'static [u8]>;
@@ -87,7 +95,7 @@ async fn any_service_and_any_body_will_do_and_the_ready_service_is_the_one_calle
         let body = Odd(None, std::marker::PhantomPinned);
         let response = service.ready().await.unwrap().call(Request::new(body)).await.unwrap();
         let error = Box::pin(response.into_body()).frame().await.unwrap().err().unwrap();
-        assert!(matches!(error, tower_redis_session::BodyError::Inner(OddError)));
+        assert!(matches!(error, BodyError::Inner(error) if error.is::<OddError>()));
     }
 }
 

@@ -7,7 +7,7 @@ use std::{future::Future, pin::Pin};
 
 use test_support::faulty_store::{FaultyStore, Visitor};
 use tower_redis_session::{
-    Builder, CookieConfig, Error, RedisSessionLayer, SessionContext, Transport,
+    CookieConfig, Error, RedisSessionLayer, RedisSessionLayerBuilder, SessionContext, Transport,
 };
 
 type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
@@ -23,7 +23,7 @@ const USER: Handler = |s| Box::pin(async move { Ok(s.user_id().await?.unwrap_or(
 fn layer(
     store: &FaultyStore,
     name: &'static str,
-    set: fn(Builder) -> Builder,
+    set: fn(RedisSessionLayerBuilder) -> RedisSessionLayerBuilder,
 ) -> RedisSessionLayer {
     let transport = Transport::cookie(CookieConfig::new(name));
     set(RedisSessionLayer::builder(store.clone()).transport(transport)).build().unwrap()
@@ -72,13 +72,13 @@ async fn a_token_opens_nothing_of_another_kind() {
 #[tokio::test]
 async fn layers_of_one_kind_open_the_same_sessions() {
     let store = FaultyStore::new();
-    let same = |b: Builder| b.session_kind("site");
+    let same = |b: RedisSessionLayerBuilder| b.session_kind("site");
     let (old, new) = (layer(&store, SHOP, same), layer(&store, ADMIN, same));
     let visitor = signed_in(&old).await;
     assert_eq!(carried_to(&new, &visitor, ADMIN).ask(USER).await.text(), "alice");
     // And not those of a kind that bears the cookie's name, nor of one whose name begins alike.
     for (name, set) in [
-        ("the default", (|b| b) as fn(Builder) -> Builder),
+        ("the default", (|b| b) as fn(RedisSessionLayerBuilder) -> RedisSessionLayerBuilder),
         ("alike", |b| b.session_kind("sit")),
         ("empty", |b| b.session_kind("")),
     ] {

@@ -9,7 +9,7 @@ use std::process::Command;
 use http::{Request, Response};
 use test_support::{Client, LogCapture, serve};
 use tower::{Layer, service_fn};
-use tower_redis_session::{Config, Error, SessionContext};
+use tower_redis_session::{EnvConfig, Error, SessionContext};
 
 const CHILD: &str = "SESSION_TEST_CHILD";
 
@@ -41,7 +41,7 @@ fn print(log: &LogCapture) {
 fn a_misspelt_variable_is_told_with_the_likely_name() {
     if is_child() {
         let (log, _guard) = LogCapture::on_this_thread();
-        println!("kept in {}", Config::from_env().unwrap().storage());
+        println!("kept in {}", EnvConfig::from_env().unwrap().storage());
         return print(&log);
     }
     let name = "a_misspelt_variable_is_told_with_the_likely_name";
@@ -71,7 +71,7 @@ async fn a_cookie_that_does_not_come_back_over_plain_http_is_told_once() {
 
 /// Three visits of a client that sends `Secure` cookies over TLS only, as Python's requests does.
 async fn visit_as_a_program_does() {
-    let layer = Config::from_env().unwrap().layer().unwrap();
+    let layer = EnvConfig::from_env().unwrap().layer().unwrap();
     let visits = service_fn(async |request: Request<hyper::body::Incoming>| {
         let session = request.extensions().get::<SessionContext>().unwrap().clone();
         let visits = session.update("visits", |n: Option<u32>| n.unwrap_or(0) + 1).await?;

@@ -11,10 +11,10 @@ use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_redis_session::{
     Error, MemoryStore, RedisSessionLayer, SessionBody, SessionContext,
-    session_api::{ApiBody, SessionApi},
+    session_api::{SessionApi, SessionApiBody},
 };
 
-type Stream = Response<SessionBody<ApiBody>>;
+type Stream = Response<SessionBody<SessionApiBody>>;
 
 fn get(cookie: &str, path: &str) -> Request<String> {
     Request::get(path).header("cookie", cookie).body(String::new()).unwrap()

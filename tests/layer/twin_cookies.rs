@@ -11,7 +11,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use test_support::faulty_store::{Answered, Failure, Fault, FaultyStore, Op, Visitor, answer};
 use tower_redis_session::{
-    Error, ErrorKind, PlainRecords, RedisSessionLayer, SessionContext, SessionId, Store,
+    Error, ErrorKind, RedisSessionLayer, SessionContext, SessionId, Store, UnsealedRecords,
     guard::RequireLayer,
 };
 
@@ -169,7 +169,7 @@ async fn a_session_that_moves_while_a_sign_in_ends_it_ends_under_its_new_id() {
 /// A layer that seals takes what is not sealed for made up.
 fn sealed(store: &FaultyStore) -> RedisSessionLayer {
     let builder = RedisSessionLayer::builder(store.clone());
-    builder.seal_records(PlainRecords::Refused).build().unwrap()
+    builder.seal_records(UnsealedRecords::Reject).build().unwrap()
 }
 
 #[tokio::test]

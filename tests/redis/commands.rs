@@ -221,7 +221,7 @@ async fn nor_does_anything_cost_more_with_all_that_can_be_turned_on() {
     let redis = RedisServer::start().await;
     let site = Site::configured(&redis, |builder| {
         let builder = builder.sessions_per_user(3).devices(DeviceConfig::new());
-        builder.seal_records(tower_redis_session::PlainRecords::Refused)
+        builder.seal_records(tower_redis_session::UnsealedRecords::Reject)
     })
     .await;
     let _events = site.layer.events();

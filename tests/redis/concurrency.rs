@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use test_support::{Browser, FaultProxy, Mode, RedisServer, ServerProcess, Site, bounded, patient};
-use tower_redis_session::Builder;
+use tower_redis_session::RedisSessionLayerBuilder;
 
 const CLIENTS: usize = 64;
 const INCREMENTS: usize = 2_000;
@@ -17,7 +17,7 @@ const INCREMENTS: usize = 2_000;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_serves_the_same_session() {
     if let Some(redis) = test_support::asked_to_serve() {
-        let long = |builder: Builder| builder.budget(Duration::from_secs(15));
+        let long = |builder: RedisSessionLayerBuilder| builder.budget(Duration::from_secs(15));
         let site = Site::on(patient(&redis), long).await;
         return test_support::announce(site.addr()).await;
     }

@@ -17,7 +17,8 @@ use test_support::{
 };
 use tower_layer::Layer as _;
 use tower_redis_session::{
-    Builder, CsrfBody, CsrfBuilder, CsrfLayer, RedisConfig, RedisSessionLayer, RedisStore,
+    CsrfBody, CsrfBuilder, CsrfLayer, RedisConfig, RedisSessionLayer, RedisSessionLayerBuilder,
+    RedisStore,
 };
 
 const VISITOR: &str = "__Host-session_csrf";
@@ -35,16 +36,17 @@ impl Shop {
 
     async fn configured(
         redis: &RedisServer,
-        sessions: impl FnOnce(Builder) -> Builder,
+        sessions: impl FnOnce(RedisSessionLayerBuilder) -> RedisSessionLayerBuilder,
         csrf: impl FnOnce(CsrfBuilder) -> CsrfBuilder,
     ) -> Self {
-        let sessions = |builder: Builder| sessions(builder.budget(Duration::from_secs(15)));
+        let sessions =
+            |builder: RedisSessionLayerBuilder| sessions(builder.budget(Duration::from_secs(15)));
         Self::on(patient(&redis.url()), sessions, csrf).await
     }
 
     async fn on(
         redis: RedisConfig,
-        sessions: impl FnOnce(Builder) -> Builder,
+        sessions: impl FnOnce(RedisSessionLayerBuilder) -> RedisSessionLayerBuilder,
         csrf: impl FnOnce(CsrfBuilder) -> CsrfBuilder,
     ) -> Self {
         let sessions = sessions(
@@ -53,7 +55,7 @@ impl Shop {
         );
         let csrf = csrf(CsrfLayer::builder().on_refusal(|error, _| {
             let mut response = error.response::<String>();
-            *response.body_mut() = error.fault().map_or("?".into(), |fault| format!("{fault:?}"));
+            *response.body_mut() = error.kind().map_or("?".into(), |fault| format!("{fault:?}"));
             response
         }));
         let inside = Arc::new(Inside::default());
@@ -166,7 +168,7 @@ async fn a_wrong_header_is_not_made_good_by_a_right_field() {
 #[tokio::test]
 async fn a_token_expires() {
     let redis = RedisServer::start().await;
-    let brief = |builder: Builder| builder.csrf_lifetime(Duration::from_millis(1));
+    let brief = |builder: RedisSessionLayerBuilder| builder.csrf_lifetime(Duration::from_millis(1));
     let shop = Shop::configured(&redis, brief, |csrf| csrf).await;
     for (name, begin) in CLIENTS {
         let mut browser = shop.browser().await;
@@ -591,7 +593,7 @@ async fn a_store_that_does_not_answer_is_neither_a_yes_nor_a_no() {
     let limits = RedisConfig::new(redis.url())
         .connect_timeout(Duration::from_secs(2))
         .command_timeout(Duration::from_secs(2));
-    let budget = |builder: Builder| builder.budget(Duration::from_secs(5));
+    let budget = |builder: RedisSessionLayerBuilder| builder.budget(Duration::from_secs(5));
     let shop = Shop::on(limits, budget, |csrf| csrf).await;
     let mut browser = shop.browser().await;
     browser.get("/login:alice").await.expect(200);

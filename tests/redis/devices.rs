@@ -8,7 +8,8 @@ use std::{net::IpAddr, time::Duration};
 use http::{Extensions, Method};
 use test_support::{Browser, RedisServer, Site, names, records};
 use tower_redis_session::{
-    Builder, DeviceConfig, ManualClock, MemoryStore, RedisSessionLayer, SessionContext, SessionId,
+    DeviceConfig, ManualClock, MemoryStore, RedisSessionLayer, RedisSessionLayerBuilder,
+    SessionContext, SessionId,
 };
 
 async fn signed_in(site: &Site, user: &str, label: &str) -> Browser {
@@ -393,7 +394,7 @@ async fn with_a_limit_of_five_fifty_sign_ins_at_once_leave_five() {
 async fn short_sessions_count_while_they_live_and_not_afterwards() {
     let redis = RedisServer::start().await;
     let idle = Duration::from_secs(4);
-    let short = |builder: Builder| builder.sessions_per_user(2).idle_timeout(idle);
+    let short = |builder: RedisSessionLayerBuilder| builder.sessions_per_user(2).idle_timeout(idle);
     let site = Site::configured(&redis, short).await;
     let mut many = Vec::new();
     for _ in 0..3 {
@@ -488,19 +489,19 @@ async fn a_store_without_a_list_says_so() {
             &'a self,
             id: &'a SessionId,
             version: u64,
-            activity: tower_redis_session::Activity,
+            activity: tower_redis_session::Touch,
         ) -> tower_redis_session::StoreFuture<'a, bool> {
             self.0.touch(id, version, activity)
         }
         fn delete<'a>(&'a self, id: &'a SessionId) -> tower_redis_session::StoreFuture<'a, bool> {
             self.0.delete(id)
         }
-        fn delete_if<'a>(
+        fn delete_version<'a>(
             &'a self,
             id: &'a SessionId,
             expected: u64,
         ) -> tower_redis_session::StoreFuture<'a, tower_redis_session::SaveOutcome> {
-            self.0.delete_if(id, expected)
+            self.0.delete_version(id, expected)
         }
     }
     let layer = RedisSessionLayer::builder(Plain(MemoryStore::new())).build().unwrap();

@@ -14,7 +14,7 @@ async fn told(site: &Site, events: &mut EventStream) -> Vec<Event> {
     let mut told = Vec::new();
     loop {
         match bounded("an event", events.next()).await.unwrap() {
-            Event::RevokedAll(count) if count == mark => return told,
+            Event::RevokedAll { count } if count == mark => return told,
             event => told.push(event),
         }
     }
@@ -34,7 +34,7 @@ async fn each_event_is_told_once_and_with_the_public_id() {
 
     browser.get("/insert:a:1").await.expect(200);
     let first = id(&mut browser).await;
-    assert_eq!(told(&site, &mut events).await, [Event::Created(first)]);
+    assert_eq!(told(&site, &mut events).await, [Event::Created { id: first }]);
 
     browser.get("/login:alice").await.expect(200);
     let second = id(&mut browser).await;
@@ -51,7 +51,7 @@ async fn each_event_is_told_once_and_with_the_public_id() {
     browser.get("/insert:d:1").await.expect(200);
     site.gates.open("slow");
     slow.await.unwrap().expect(200);
-    assert_eq!(told(&site, &mut events).await, [Event::Conflict(second)]);
+    assert_eq!(told(&site, &mut events).await, [Event::Conflict { id: second }]);
 
     // One that ends under a request.
     let mut tab = browser.tab().await;
@@ -61,13 +61,13 @@ async fn each_event_is_told_once_and_with_the_public_id() {
     browser.get("/logout").await.expect(200);
     site.gates.open("slow");
     slow.await.unwrap().expect(200);
-    let ended = [Event::Destroyed(second), Event::Overtaken(second)];
+    let ended = [Event::Destroyed { id: second }, Event::EndedDuringRequest { id: second }];
     assert_eq!(told(&site, &mut events).await, ended);
 
     // A cookie of before.
     let mut client = Client::connect(site.addr()).await;
     client.get_with("/user,user,get:a", &format!("{COOKIE}={old}")).await.expect(200);
-    assert_eq!(told(&site, &mut events).await, [Event::Rejected(second)]);
+    assert_eq!(told(&site, &mut events).await, [Event::UnknownToken { id: second }]);
 
     // The same once more, counted.
     let report = site.layer.report();
@@ -106,19 +106,22 @@ async fn revocations_and_what_cannot_be_used_are_told() {
     assert_eq!(told(&site, &mut events).await, [Event::Ambiguous]);
 
     one.get(&format!("/revoke:{second}")).await.expect(200);
-    assert_eq!(told(&site, &mut events).await, [Event::Revoked(second)]);
+    assert_eq!(told(&site, &mut events).await, [Event::Revoked { id: second }]);
 
     let mut set = redis::cmd("SET");
     set.arg(format!("session:0:s:{first}")).arg("torn").arg("KEEPTTL");
     let () = set.query_async(&mut redis.connection().await).await.unwrap();
     one.get("/user,user").await.expect(200);
-    assert_eq!(told(&site, &mut events).await, [Event::Corrupt(first)]);
+    assert_eq!(told(&site, &mut events).await, [Event::Corrupt { id: first }]);
 
     two.get("/login:bob").await.expect(200);
     assert_eq!(site.layer.revoke_all("bob").await.unwrap(), 1);
     let seen = told(&site, &mut events).await;
     assert!(
-        matches!(seen[..], [Event::Rejected(_), Event::Created(_), Event::RevokedAll(1)]),
+        matches!(
+            seen[..],
+            [Event::UnknownToken { .. }, Event::Created { .. }, Event::RevokedAll { count: 1 }]
+        ),
         "{seen:?}"
     );
 }
@@ -135,7 +138,7 @@ async fn an_expired_session_is_told_apart_from_one_that_never_was() {
     while browser.get("/get:a").await.expect(200).text() != "-" {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(told(&site, &mut events).await, [Event::Expired(expired)]);
+    assert_eq!(told(&site, &mut events).await, [Event::Expired { id: expired }]);
 }
 
 #[tokio::test]
@@ -153,8 +156,8 @@ async fn a_listener_that_sleeps_or_panics_holds_up_nobody() {
         browser.get("/logout").await.expect(200);
     }
     assert!(listener.await.is_err());
-    assert_eq!(asleep.next().await, Some(Event::Missed(1_200 - 1_024)));
-    assert!(matches!(asleep.next().await, Some(Event::Created(_) | Event::Destroyed(_))));
+    assert_eq!(asleep.next().await, Some(Event::Missed { count: 1_200 - 1_024 }));
+    assert!(matches!(asleep.next().await, Some(Event::Created { .. } | Event::Destroyed { .. })));
 }
 
 #[tokio::test]
@@ -171,5 +174,5 @@ async fn a_logout_whose_answer_is_lost_is_told_once() {
     let cut = proxy.cut_reply(kill.containing(alice.to_string()));
     browser.get("/logout").await.expect(200);
     assert_eq!(cut.count(), 1, "the first answer was lost");
-    assert_eq!(told(&site, &mut events).await, [Event::Destroyed(alice)]);
+    assert_eq!(told(&site, &mut events).await, [Event::Destroyed { id: alice }]);
 }

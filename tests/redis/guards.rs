@@ -18,7 +18,7 @@ use tower_redis_session::{
     guard::{Denied, DenyWith, RequireLayer},
 };
 
-type Answer = Response<http_body_util::Full<bytes::Bytes>>;
+type ErrorResponse = Response<http_body_util::Full<bytes::Bytes>>;
 
 /// A site with a room behind each guard, and the handler of all tests beside them.
 async fn site(config: RedisConfig, budget: Duration) -> (Running, RedisSessionLayer) {
@@ -33,7 +33,7 @@ async fn site(config: RedisConfig, budget: Duration) -> (Running, RedisSessionLa
                 let answer = handle(request, inside).await.unwrap();
                 let (head, body) = answer.into_parts();
                 let body = body.collect().await.unwrap().to_bytes();
-                return Ok::<Answer, Infallible>(Response::from_parts(head, body.into()));
+                return Ok::<ErrorResponse, Infallible>(Response::from_parts(head, body.into()));
             };
             Ok(enter(room, request).await)
         }
@@ -41,9 +41,9 @@ async fn site(config: RedisConfig, budget: Duration) -> (Running, RedisSessionLa
     (serve(layer.layer(rooms)).await, layer)
 }
 
-async fn enter(room: &str, request: Request<Incoming>) -> Answer {
+async fn enter(room: &str, request: Request<Incoming>) -> ErrorResponse {
     let inner = tower::service_fn(async |_: Request<Incoming>| {
-        Ok::<Answer, Infallible>(Response::new("inside".into()))
+        Ok::<ErrorResponse, Infallible>(Response::new("inside".into()))
     });
     let chooser = || DenyWith::negotiate("/login").platform_chooser("/platforms");
     let role = async |user: String| Ok((user == "alice").then(|| "admin".to_owned()));
@@ -51,7 +51,7 @@ async fn enter(room: &str, request: Request<Incoming>) -> Answer {
         "session" => RequireLayer::session().layer(inner).oneshot(request).await,
         "user" => RequireLayer::user().layer(inner).oneshot(request).await,
         "platform" => {
-            RequireLayer::platform().deny_with(chooser()).layer(inner).oneshot(request).await
+            RequireLayer::platform().on_denied(chooser()).layer(inner).oneshot(request).await
         }
         "fresh" => {
             RequireLayer::fresh(Duration::from_millis(0)).layer(inner).oneshot(request).await
@@ -64,25 +64,26 @@ async fn enter(room: &str, request: Request<Incoming>) -> Answer {
             RequireLayer::role("admin", lookup).layer(inner).oneshot(request).await
         }
         "json" => {
-            RequireLayer::user().deny_with(DenyWith::json()).layer(inner).oneshot(request).await
+            RequireLayer::user().on_denied(DenyWith::json()).layer(inner).oneshot(request).await
         }
         "redirect" => {
             let deny = DenyWith::redirect("/in?lang=en");
-            RequireLayer::user().deny_with(deny).layer(inner).oneshot(request).await
+            RequireLayer::user().on_denied(deny).layer(inner).oneshot(request).await
         }
         "own" => {
             let deny = |denied: &Denied, parts: &Parts| {
-                let mut response = Answer::new(format!("{} {}", denied.code(), parts.uri).into());
+                let mut response =
+                    ErrorResponse::new(format!("{} {}", denied.code(), parts.uri).into());
                 *response.status_mut() = denied.status();
                 response
             };
-            RequireLayer::user().deny_by(deny).layer(inner).oneshot(request).await
+            RequireLayer::user().on_denied(deny).layer(inner).oneshot(request).await
         }
         "that" => {
             let holds =
                 async |session: SessionContext| Ok(session.get::<String>("terms").await?.is_some());
             let holds = move |session| async move { holds(session).await };
-            RequireLayer::that(holds).layer(inner).oneshot(request).await
+            RequireLayer::require_fn(holds).layer(inner).oneshot(request).await
         }
         other => panic!("no such room: {other}"),
     };
@@ -269,7 +270,7 @@ async fn the_service_that_was_polled_ready_is_the_one_that_is_called() {
         let session = request.extensions().get::<SessionContext>().unwrap().clone();
         session.login("alice", None).await.unwrap();
         session.save().await.unwrap();
-        RequireLayer::that(holds).layer(Polled(false)).oneshot(request).await
+        RequireLayer::require_fn(holds).layer(Polled(false)).oneshot(request).await
     });
     let response = layer.layer(entered).oneshot(Request::new(())).await.unwrap();
     assert_eq!(response.status(), 200);

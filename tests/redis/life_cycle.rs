@@ -16,7 +16,7 @@ use test_support::{
     COOKIE, Client, LogCapture, NOBODY, PASSWORD, REMOVED, RedisServer, SESSIONS, Site, bounded,
     names, patient, records, signed_in, token, who,
 };
-use tower_redis_session::{Builder, CookieConfig, ErrorKind, RedisStore};
+use tower_redis_session::{CookieConfig, ErrorKind, RedisSessionLayerBuilder, RedisStore};
 
 // Row 4
 #[tokio::test]
@@ -464,7 +464,7 @@ async fn a_handle_kept_after_the_response_is_closed_and_changes_nothing() {
 async fn what_a_status_means_for_the_commit_is_defined() {
     let redis = RedisServer::start().await;
     for keep in [false, true] {
-        let configure = |builder: Builder| builder.commit_on_server_error(keep);
+        let configure = |builder: RedisSessionLayerBuilder| builder.commit_on_server_error(keep);
         let site = Site::configured(&redis, configure).await;
         for (status, committed) in [
             (200, true),
@@ -496,7 +496,9 @@ async fn the_documented_rights_are_enough_and_no_more_is_asked_for() {
     let redis = RedisServer::start().await;
     let mut connection = redis.connection().await;
     let config = patient(&redis.url());
-    let limited = |builder: Builder| builder.budget(Duration::from_secs(15)).sessions_per_user(1);
+    let limited = |builder: RedisSessionLayerBuilder| {
+        builder.budget(Duration::from_secs(15)).sessions_per_user(1)
+    };
     let site = Site::on(config, limited).await;
     site.layer.check().await.unwrap();
     let mut browser = site.browser().await;
@@ -641,7 +643,7 @@ async fn two_applications_with_two_prefixes_share_a_redis_and_nothing_else() {
     let config = |user: &str, prefix: &str| {
         patient(&redis.url_as(user, PASSWORD, redis.port())).key_prefix(prefix)
     };
-    let long = |builder: Builder| builder.budget(Duration::from_secs(15));
+    let long = |builder: RedisSessionLayerBuilder| builder.budget(Duration::from_secs(15));
     let shop = Site::on(config("shop", "shop:"), long).await;
     let blog = Site::on(config("blog", "blog:"), long).await;
     let browser = signed_in(&shop).await;

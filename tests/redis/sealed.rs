@@ -6,12 +6,12 @@
 use test_support::{Browser, RedisServer, Site, records};
 use tower_redis_session::{
     ErrorKind,
-    PlainRecords::{self, Accepted, Refused},
+    UnsealedRecords::{self, Accept, Reject},
 };
 
 const CANARY: &str = "canary4711";
 
-async fn sealing(redis: &RedisServer, plain: PlainRecords) -> Site {
+async fn sealing(redis: &RedisServer, plain: UnsealedRecords) -> Site {
     Site::configured(redis, |builder| builder.seal_records(plain)).await
 }
 
@@ -32,7 +32,7 @@ async fn set(redis: &RedisServer, key: &str, value: &[u8]) {
 #[tokio::test]
 async fn a_sealed_session_does_all_that_a_plain_one_does_and_shows_nothing() {
     let redis = RedisServer::start().await;
-    let site = sealing(&redis, Refused).await;
+    let site = sealing(&redis, Reject).await;
     let mut browser = site.browser().await;
     for (path, said) in [
         (&*format!("/insert:card:{CANARY},get:card"), CANARY),
@@ -58,7 +58,7 @@ async fn a_sealed_session_does_all_that_a_plain_one_does_and_shows_nothing() {
 #[tokio::test]
 async fn two_writers_of_a_sealed_session_keep_both_changes() {
     let redis = RedisServer::start().await;
-    let (one, two) = (sealing(&redis, Refused).await, sealing(&redis, Refused).await);
+    let (one, two) = (sealing(&redis, Reject).await, sealing(&redis, Reject).await);
     let mut browser = one.browser().await;
     browser.get("/insert:a:0").await.expect(200);
     let mut other = browser.on(two.addr()).await;
@@ -73,7 +73,7 @@ async fn two_writers_of_a_sealed_session_keep_both_changes() {
 #[tokio::test]
 async fn what_was_swapped_put_back_or_changed_in_the_store_is_no_session() {
     let redis = RedisServer::start().await;
-    let site = sealing(&redis, Refused).await;
+    let site = sealing(&redis, Reject).await;
     let (mut alice, mut bob) = (site.browser().await, site.browser().await);
     alice.get(&format!("/login:alice,insert:card:{CANARY}")).await.expect(200);
     bob.get("/login:bob").await.expect(200);
@@ -123,8 +123,8 @@ async fn plain_records_from_before_are_sealed_at_their_next_write_or_refused() {
     let redis = RedisServer::start().await;
     let (plain, rolling, strict) = (
         Site::start(&redis).await,
-        sealing(&redis, Accepted).await,
-        sealing(&redis, Refused).await,
+        sealing(&redis, Accept).await,
+        sealing(&redis, Reject).await,
     );
     let mut browser = plain.browser().await;
     browser.get(&format!("/login:alice,insert:card:{CANARY}")).await.expect(200);
@@ -156,7 +156,7 @@ async fn a_database_keeps_sealed_records_too() {
     let file = folder.path().join("sessions.db");
     let url = format!("sqlite://{}", file.display());
     let store = DatabaseStore::new(DatabaseConfig::new(url)).unwrap();
-    let layer = RedisSessionLayer::builder(store).seal_records(Refused).build().unwrap();
+    let layer = RedisSessionLayer::builder(store).seal_records(Reject).build().unwrap();
     layer.migrate().await.unwrap();
     let handler = tower::service_fn(|request: http::Request<String>| async move {
         let session = request.extensions().get::<SessionContext>().unwrap().clone();
@@ -190,7 +190,7 @@ async fn a_database_keeps_sealed_records_too() {
 #[tokio::test]
 async fn a_platform_that_only_the_client_can_read_cannot_be_cleared_for_it() {
     let redis = RedisServer::start().await;
-    let site = sealing(&redis, Refused).await;
+    let site = sealing(&redis, Reject).await;
     let mut browser = site.browser().await;
     browser.get("/login:alice:11").await.expect(200);
     let refused = site.layer.clear_platform_of("alice").await.unwrap_err();

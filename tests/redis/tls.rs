@@ -163,7 +163,7 @@ fn a_certificate_file_that_cannot_be_used_makes_no_store() {
     }
     RedisStore::new(config(1).ca_file(&good).client_certificate(&good, &key)).unwrap();
     // Without TLS they would protect nothing.
-    RedisStore::new(RedisConfig::at("localhost", 1).ca_file(&good)).unwrap_err();
+    RedisStore::new(RedisConfig::from_host("localhost", 1).ca_file(&good)).unwrap_err();
 }
 
 #[tokio::test]

@@ -266,7 +266,7 @@ fn the_reader_of_this_test_reads_rust() {
         ("use", "use redis::Client;", &["redis"][..]),
         ("group", "use std::{fmt, io};", &["std"]),
         ("nested group", "use crate::{a::{b, c}, cookie::find};", &[]),
-        ("own module", "mod cookie; pub use cookie::Config;", &[]),
+        ("own module", "mod cookie; pub use cookie::EnvConfig;", &[]),
         ("imported module", "use crate::cookie; fn f() { cookie::find() }", &[]),
         ("imported with self", "use crate::cookie::{self, A}; fn f() { cookie::find() }", &[]),
         ("path in code", "fn f() { let x = redis::cmd(); }", &["redis"]),

@@ -6,8 +6,8 @@ use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use minijinja::context;
 use serde::Serialize;
 use tower_redis_session::{
-    CsrfError, CsrfFault, ErrorKind,
-    guard::{Denied, DeniedReason},
+    CsrfError, CsrfErrorKind, ErrorKind,
+    guard::{Denied, DeniedKind},
 };
 
 use crate::{
@@ -62,11 +62,11 @@ struct Refusal<'a> {
 impl Failure {
     /// Nobody is signed in.
     pub(crate) fn sign_in_first() -> Self {
-        Self::Denied(Denied::new(DeniedReason::Unauthenticated))
+        Self::Denied(Denied::new(DeniedKind::Unauthenticated))
     }
 
     pub(crate) fn no_platform() -> Self {
-        Self::Denied(Denied::new(DeniedReason::NoPlatform))
+        Self::Denied(Denied::new(DeniedKind::NoPlatform))
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -102,9 +102,9 @@ impl Failure {
             Self::Database => "unavailable",
             Self::Denied(denied) => denied.code(),
             Self::Csrf(CsrfError::Session(error)) | Self::Session(error) => code_of(error),
-            Self::Csrf(error) => match error.fault() {
-                Some(CsrfFault::TooLarge) => "too_large",
-                Some(CsrfFault::Incomplete) => "timeout",
+            Self::Csrf(error) => match error.kind() {
+                Some(CsrfErrorKind::TooLarge) => "too_large",
+                Some(CsrfErrorKind::Incomplete) => "timeout",
                 _ => "forged",
             },
             Self::Picture(_) => "bad_picture",
@@ -157,7 +157,7 @@ impl Failure {
     /// Where a person gets what is missing.
     fn way_on(&self, parts: &Parts) -> Option<String> {
         match self {
-            Self::Denied(denied) if denied.reason() == DeniedReason::NoPlatform => {
+            Self::Denied(denied) if denied.kind() == DeniedKind::NoPlatform => {
                 Some("/platforms".to_owned())
             }
             Self::AlreadyActive(Some(task)) => Some(format!("/caption_tasks/{task}")),
@@ -173,7 +173,7 @@ impl Failure {
             Self::Busy => Some(Duration::from_secs(5)),
             Self::Database => Some(Duration::from_secs(1)),
             Self::Session(error) => error.retry_after(),
-            Self::Denied(denied) if denied.reason() == DeniedReason::Unavailable => {
+            Self::Denied(denied) if denied.kind() == DeniedKind::Unavailable => {
                 Some(Duration::from_secs(1))
             }
             _ => None,
@@ -237,10 +237,10 @@ impl fmt::Display for Failure {
             Self::Csrf(CsrfError::Session(error)) | Self::Session(error) => {
                 f.write_str(sentence_of(error.status()))
             }
-            Self::Csrf(CsrfError::Refused(CsrfFault::TooLarge)) => {
+            Self::Csrf(CsrfError::Refused(CsrfErrorKind::TooLarge)) => {
                 f.write_str("The form is too large.")
             }
-            Self::Csrf(CsrfError::Refused(CsrfFault::Incomplete)) => {
+            Self::Csrf(CsrfError::Refused(CsrfErrorKind::Incomplete)) => {
                 f.write_str("The form did not arrive completely.")
             }
             Self::Csrf(_) => f.write_str(
@@ -254,10 +254,10 @@ impl fmt::Display for Failure {
 }
 
 fn sentence_for(denied: &Denied) -> &'static str {
-    match denied.reason() {
-        DeniedReason::Expired => "Your session is over. Please sign in again.",
-        DeniedReason::NoPlatform => "Choose a platform first.",
-        DeniedReason::Forbidden => "This is for administrators.",
+    match denied.kind() {
+        DeniedKind::Expired => "Your session is over. Please sign in again.",
+        DeniedKind::NoPlatform => "Choose a platform first.",
+        DeniedKind::Forbidden => "This is for administrators.",
         _ => sentence_of(denied.status()),
     }
 }

@@ -83,8 +83,8 @@ fn guarded(
         }
     };
     let routes = service_fn(move |request| Arc::clone(&app).handle(request));
-    let members = RequireLayer::user().deny_by(deny.clone()).layer(routes.clone());
-    let administrators = RequireLayer::role("admin", role).deny_by(deny).layer(routes.clone());
+    let members = RequireLayer::user().on_denied(deny.clone()).layer(routes.clone());
+    let administrators = RequireLayer::role("admin", role).on_denied(deny).layer(routes.clone());
     service_fn(move |request: Request<Body>| {
         let (routes, members) = (routes.clone(), members.clone());
         let administrators = administrators.clone();

@@ -162,9 +162,9 @@ function followOutage() {
       show("redis", answers(report.redis));
       show("cause", report.redis?.last_cause ?? "-");
       show("database", answers(report.database));
-      show("believed", report.copies?.believed ? "believed" : "not believed");
+      show("trusted", report.copies?.trusted ? "trusted" : "not trusted");
       show("generation", report.copies?.generation ?? "-");
-      show("journal", report.copies?.journal ?? 0);
+      show("journal", report.copies?.pending ?? 0);
       show("fallbacks", report.counts.fallback_in + " and " + report.counts.fallback_out);
     },
   });

@@ -10,7 +10,7 @@ fn key() -> CsrfKey {
     CsrfKey::of_session(&Token::generate().unwrap())
 }
 
-fn verify(key: &CsrfKey, text: &[u8], now: Timestamp) -> Result<(), CsrfFault> {
+fn verify(key: &CsrfKey, text: &[u8], now: Timestamp) -> Result<(), CsrfErrorKind> {
     key.verify(&Claim::parse(text)?, now, HOUR)
 }
 
@@ -67,7 +67,7 @@ fn no_bit_of_it_can_be_another() {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let text = URL_SAFE_NO_PAD.encode(&flipped);
-        assert_eq!(verify(&key, text.as_bytes(), NOW), Err(CsrfFault::Foreign), "bit {bit}");
+        assert_eq!(verify(&key, text.as_bytes(), NOW), Err(CsrfErrorKind::Foreign), "bit {bit}");
     }
 }
 
@@ -75,10 +75,10 @@ fn no_bit_of_it_can_be_another() {
 fn what_is_cut_or_longer_or_written_otherwise_is_malformed() {
     let key = key();
     let text = key.issue(NOW).unwrap().as_str().to_owned();
-    assert_eq!(verify(&key, b"", NOW), Err(CsrfFault::Missing));
+    assert_eq!(verify(&key, b"", NOW), Err(CsrfErrorKind::Missing));
     for len in 1..text.len() {
         let cut = &text.as_bytes()[..len];
-        assert_eq!(verify(&key, cut, NOW), Err(CsrfFault::Malformed), "cut to {len}");
+        assert_eq!(verify(&key, cut, NOW), Err(CsrfErrorKind::Malformed), "cut to {len}");
     }
     let with = |index: usize, byte: u8| {
         let mut text = text.clone().into_bytes();
@@ -98,7 +98,7 @@ fn what_is_cut_or_longer_or_written_otherwise_is_malformed() {
         ("a session's token", b"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".to_vec()),
         ("100,000 bytes", vec![b'A'; 100_000]),
     ] {
-        assert_eq!(verify(&key, &text, NOW), Err(CsrfFault::Malformed), "{name}");
+        assert_eq!(verify(&key, &text, NOW), Err(CsrfErrorKind::Malformed), "{name}");
     }
 }
 
@@ -110,7 +110,7 @@ fn another_key_is_foreign_and_a_visitor_is_no_session() {
     for (name, other) in [("another session", key()), ("the same secret, as a visitor's", visitor)]
     {
         let found = verify(&other, issued.as_str().as_bytes(), NOW);
-        assert_eq!(found, Err(CsrfFault::Foreign), "{name}");
+        assert_eq!(found, Err(CsrfErrorKind::Foreign), "{name}");
     }
 }
 
@@ -118,7 +118,7 @@ fn another_key_is_foreign_and_a_visitor_is_no_session() {
 fn what_is_foreign_is_never_called_expired() {
     let issued = key().issue(NOW).unwrap();
     let late = NOW.saturating_add(HOUR * 24);
-    assert_eq!(verify(&key(), issued.as_str().as_bytes(), late), Err(CsrfFault::Foreign));
+    assert_eq!(verify(&key(), issued.as_str().as_bytes(), late), Err(CsrfErrorKind::Foreign));
 }
 
 #[test]
@@ -128,11 +128,11 @@ fn a_token_lives_to_the_millisecond_and_clocks_may_differ_by_a_minute() {
     for (name, ahead, now, expected) in [
         ("new", Duration::ZERO, NOW, Ok(())),
         ("about to expire", Duration::ZERO, NOW.saturating_add(HOUR - MILLI), Ok(())),
-        ("expired", Duration::ZERO, NOW.saturating_add(HOUR), Err(CsrfFault::Expired)),
-        ("for ever", Duration::ZERO, Timestamp::from_millis(u64::MAX), Err(CsrfFault::Expired)),
+        ("expired", Duration::ZERO, NOW.saturating_add(HOUR), Err(CsrfErrorKind::Expired)),
+        ("for ever", Duration::ZERO, Timestamp::from_millis(u64::MAX), Err(CsrfErrorKind::Expired)),
         ("a minute ahead", minute, NOW, Ok(())),
-        ("more than that", minute + MILLI, NOW, Err(CsrfFault::Foreign)),
-        ("the end of time", Duration::from_millis(u64::MAX), NOW, Err(CsrfFault::Foreign)),
+        ("more than that", minute + MILLI, NOW, Err(CsrfErrorKind::Foreign)),
+        ("the end of time", Duration::from_millis(u64::MAX), NOW, Err(CsrfErrorKind::Foreign)),
     ] {
         let token = issued_ahead(&key, ahead);
         assert_eq!(verify(&key, token.as_str().as_bytes(), now), expected, "{name}");
@@ -162,6 +162,6 @@ proptest! {
         let bytes: Vec<u8> = bytes.iter().flat_map(|two| two.to_be_bytes()).collect();
         let text = URL_SAFE_NO_PAD.encode(&bytes);
         let now = Timestamp::from_millis(now);
-        prop_assert_eq!(verify(&key(), text.as_bytes(), now), Err(CsrfFault::Foreign));
+        prop_assert_eq!(verify(&key(), text.as_bytes(), now), Err(CsrfErrorKind::Foreign));
     }
 }

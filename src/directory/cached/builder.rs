@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-#[cfg(feature = "sealed")]
+#[cfg(feature = "encryption")]
 use crate::sealing::key_ring::KeyRing;
 use crate::{
     directory::{
@@ -56,7 +56,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// ```
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
     /// # use std::time::Duration;
-    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// assert!(builder.time_to_live(Duration::ZERO).build().is_err());
     /// ```
     pub fn time_to_live(mut self, time: Duration) -> Self {
@@ -70,7 +70,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// ```
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
     /// # use std::time::Duration;
-    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// assert!(builder.refresh_ahead(Duration::from_secs(10)).build().is_ok());
     /// ```
     pub fn refresh_ahead(mut self, time: Duration) -> Self {
@@ -87,7 +87,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// ```
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
     /// # use std::time::Duration;
-    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// let error = builder.budget(Duration::ZERO).build().unwrap_err();
     /// assert_eq!(error.setting(), "directory budget");
     /// ```
@@ -103,7 +103,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// ```
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
     /// # use std::time::Duration;
-    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// assert!(builder.loader_lease(Duration::from_secs(20)).build().is_ok());
     /// ```
     pub fn loader_lease(mut self, lease: Duration) -> Self {
@@ -117,7 +117,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// ```
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
     /// # use std::time::Duration;
-    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// assert!(builder.loader_wait(Duration::from_millis(200)).build().is_ok());
     /// ```
     pub fn loader_wait(mut self, wait: Duration) -> Self {
@@ -130,11 +130,11 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// ```
     /// # use tower_redis_session::{CachedDirectory, KeyRing, RedisConfig, testing::Accounts};
     /// let ring: KeyRing = "2026a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
-    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::at("127.0.0.1", 6379));
+    /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// assert!(builder.key_ring(ring).build().is_ok());
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
-    #[cfg(feature = "sealed")]
+    #[cfg(feature = "encryption")]
     pub fn key_ring(mut self, ring: KeyRing) -> Self {
         self.sealing = Sealing::with(ring);
         self

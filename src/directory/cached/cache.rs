@@ -26,7 +26,7 @@ use crate::{
         backoff::Backoff,
         circuit_breaker::{CircuitBreaker, Policy, Retry},
     },
-    telemetry::status::StoreStatus,
+    telemetry::health::BackendHealth,
 };
 
 /// Longest id of a user or a platform, in bytes.
@@ -150,9 +150,9 @@ impl Cache {
         self.entries.check().await
     }
 
-    pub(super) fn status(&self) -> StoreStatus {
+    pub(super) fn status(&self) -> BackendHealth {
         let answers = self.breaker().is_closed();
-        StoreStatus { answers, ..self.entries.status() }
+        BackendHealth { answers, ..self.entries.status() }
     }
 
     fn breaker(&self) -> MutexGuard<'_, CircuitBreaker<Moment>> {

@@ -38,7 +38,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let nothing_there = RedisConfig::at("127.0.0.1", 1);
+    /// # let nothing_there = RedisConfig::from_host("127.0.0.1", 1);
     /// let directory = CachedDirectory::builder(Accounts, nothing_there).build()?;
     /// assert!(!directory.invalidate_user("alice").await);
     /// # Ok(())
@@ -56,7 +56,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let nothing_there = RedisConfig::at("127.0.0.1", 1);
+    /// # let nothing_there = RedisConfig::from_host("127.0.0.1", 1);
     /// let directory = CachedDirectory::builder(Accounts, nothing_there).build()?;
     /// directory.invalidate_platforms("alice").await;
     /// assert_eq!(directory.unconfirmed(), 2);
@@ -73,7 +73,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let nothing_there = RedisConfig::at("127.0.0.1", 1);
+    /// # let nothing_there = RedisConfig::from_host("127.0.0.1", 1);
     /// let directory = CachedDirectory::builder(Accounts, nothing_there).build()?;
     /// assert!(!directory.invalidate_settings("alice").await);
     /// # Ok(())
@@ -97,7 +97,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let nothing_there = RedisConfig::at("127.0.0.1", 1);
+    /// # let nothing_there = RedisConfig::from_host("127.0.0.1", 1);
     /// # async fn set_max_posts(_: u32) -> Result<u32, std::io::Error> { Ok(70) }
     /// let directory = CachedDirectory::builder(Accounts, nothing_there).build()?;
     /// let saved = directory.change("alice", DirectoryPart::Settings, set_max_posts(70)).await;
@@ -122,7 +122,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     ///
     /// ```
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
-    /// # let redis = RedisConfig::at("127.0.0.1", 1);
+    /// # let redis = RedisConfig::from_host("127.0.0.1", 1);
     /// let directory = CachedDirectory::builder(Accounts, redis).build()?;
     /// assert_eq!(directory.unconfirmed(), 0);
     /// # Ok::<(), tower_redis_session::ConfigError>(())

@@ -6,13 +6,13 @@ use crate::directory::cached::{
     entry_id::EntryId,
     envelope::{self, Fault, Kind},
 };
-#[cfg(feature = "sealed")]
-use crate::sealing::key_ring::{CACHE, KeyRing, Unopened};
+#[cfg(feature = "encryption")]
+use crate::sealing::key_ring::{CACHE, KeyRing, UnsealError};
 
 /// Turns what a directory said into what lies in Redis, and back.
 #[derive(Debug, Default)]
 pub(super) struct Sealing {
-    #[cfg(feature = "sealed")]
+    #[cfg(feature = "encryption")]
     ring: Option<KeyRing>,
 }
 
@@ -20,8 +20,8 @@ pub(super) struct Sealing {
 #[derive(Debug)]
 pub(super) enum Unreadable {
     Envelope(Fault),
-    #[cfg(feature = "sealed")]
-    Sealed(Unopened),
+    #[cfg(feature = "encryption")]
+    Sealed(UnsealError),
     /// Fails closed: it should be sealed, and there is nothing to open it with.
     NoKey,
     /// Not of the type that it is kept for.
@@ -29,7 +29,7 @@ pub(super) enum Unreadable {
 }
 
 impl Sealing {
-    #[cfg(feature = "sealed")]
+    #[cfg(feature = "encryption")]
     pub(super) fn with(ring: KeyRing) -> Self {
         Self { ring: Some(ring) }
     }
@@ -64,7 +64,7 @@ impl Sealing {
     }
 }
 
-#[cfg(feature = "sealed")]
+#[cfg(feature = "encryption")]
 impl Sealing {
     fn has_key(&self) -> bool {
         self.ring.is_some()
@@ -83,12 +83,12 @@ impl Sealing {
 }
 
 /// Where it lies: the whole key, and the name under it.
-#[cfg(feature = "sealed")]
+#[cfg(feature = "encryption")]
 fn parts<'a>(entry_id: &'a EntryId, key: &'a str) -> [&'a [u8]; 2] {
     [key.as_bytes(), entry_id.name.as_bytes()]
 }
 
-#[cfg(not(feature = "sealed"))]
+#[cfg(not(feature = "encryption"))]
 #[allow(clippy::unused_self, reason = "the same shape with and without keys")]
 impl Sealing {
     fn has_key(&self) -> bool {
@@ -108,7 +108,7 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Envelope(fault) => fault.fmt(f),
-            #[cfg(feature = "sealed")]
+            #[cfg(feature = "encryption")]
             Self::Sealed(unopened) => unopened.fmt(f),
             Self::NoKey => f.write_str("sealed, and there is no key ring"),
             Self::Payload => f.write_str("not of the type that is asked for"),

@@ -6,13 +6,13 @@ use crate::{
     error::ConfigError,
     layer::{
         RedisSessionLayer,
-        builder::{Builder, MINUTE},
+        builder::{MINUTE, RedisSessionLayerBuilder},
     },
     request::shared::{Backend, Rules},
     session::{changes::plan::Policy, expiry::SessionExpiry, moved::MOVED_KEPT, token::TokenKind},
 };
 
-impl Builder {
+impl RedisSessionLayerBuilder {
     /// The layer. Connects nothing.
     ///
     /// # Errors
@@ -60,14 +60,14 @@ impl Builder {
             devices: self.devices,
             csrf_lifetime: self.csrf_lifetime,
             renewal_grace: self.renewal_grace,
-            #[cfg(feature = "sealed")]
+            #[cfg(feature = "encryption")]
             seal: self.seal,
         };
         Ok(RedisSessionLayer::new(Backend::new(self.store, rules)))
     }
 }
 
-impl Builder {
+impl RedisSessionLayerBuilder {
     fn check_bounds(&self) -> Result<(), ConfigError> {
         if !(256..=16 * 1024 * 1024).contains(&self.max_record_size) {
             return Err(ConfigError::new("max record size", "is not between 256 bytes and 16 MiB"));

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::layer::builder::Builder;
+use crate::layer::builder::RedisSessionLayerBuilder;
 
-impl Builder {
+impl RedisSessionLayerBuilder {
     /// For how long after a renewal or a sign-in a request with the old token still reads what the
     /// session was before: requests that the client sent before it knew the new token. Default
     /// 10 s, at most a minute; zero for not at all.

@@ -60,7 +60,7 @@ impl RequestSession {
     /// The cookie stays: the client may have a newer one by now, and whoever ended the session has
     /// taken it away.
     pub(super) async fn overtaken(&self, held: Held, changes: &Changes) -> Result<bool, Error> {
-        self.backend.events.emit(Event::Overtaken(held.id));
+        self.backend.events.emit(Event::EndedDuringRequest { id: held.id });
         let goes_on = changes.signs_in();
         let loaded = self.backend.store.load(&held.id).await;
         let moved = match Found::of(&self.backend, (held.id, held.token), loaded).await {
@@ -91,7 +91,7 @@ impl RequestSession {
     /// The session has moved: what this request did to it is dropped.
     pub(super) fn drop_after_move(&self, held: Option<&Held>) {
         if let Some(held) = held {
-            self.backend.events.emit(Event::Overtaken(held.id));
+            self.backend.events.emit(Event::EndedDuringRequest { id: held.id });
         }
         self.state().lose();
     }
@@ -118,7 +118,7 @@ impl RequestSession {
 
     /// What another has written meanwhile, to build on.
     pub(super) fn hold_instead(&self, held: Held, current: Record) -> Result<(), Error> {
-        self.backend.events.emit(Event::Conflict(held.id));
+        self.backend.events.emit(Event::Conflict { id: held.id });
         let current = self.backend.open(&held.token, &held.id, current)?;
         self.hold(held.id, held.token, current);
         Ok(())

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, ErrorKind},
     request::shared::Backend,
     session::{record::Record, token::SessionId},
-    store::{Expected, Login, SaveOutcome},
+    store::{Expected, LoginWrite, SaveOutcome},
     sync::backoff::{Attempts, Backoff},
 };
 
@@ -80,7 +80,7 @@ pub(super) async fn delete_settled(
     let mut lost = None;
     let mut attempts = attempts();
     while attempts.again().await {
-        match (backend.store.delete_if(id, expected).await, lost.is_some()) {
+        match (backend.store.delete_version(id, expected).await, lost.is_some()) {
             (Ok(SaveOutcome::Unknown(cause)), _) => lost = Some(cause),
             (Ok(outcome), _) => return known(outcome),
             (Err(error), false) => return Err(error),
@@ -92,7 +92,10 @@ pub(super) async fn delete_settled(
 
 /// Stores the record of a user under a fresh id. Repeated under the same one, which nobody else
 /// knows: another would take a second place among the user's sessions.
-pub(super) async fn login_settled(backend: &Backend, login: Login<'_>) -> Result<Settled, Error> {
+pub(super) async fn login_settled(
+    backend: &Backend,
+    login: LoginWrite<'_>,
+) -> Result<Settled, Error> {
     let cause = match backend.store.login(login).await? {
         SaveOutcome::Unknown(cause) => cause,
         outcome => return known(outcome),
@@ -119,11 +122,11 @@ pub(super) async fn login_settled(backend: &Backend, login: Login<'_>) -> Result
 pub(super) async fn renew_settled(
     backend: &Backend,
     (old, expected): (&SessionId, u64),
-    login: Login<'_>,
+    login: LoginWrite<'_>,
 ) -> Result<Settled, Error> {
-    let Login { new, record, .. } = login;
+    let LoginWrite { new, record, .. } = login;
     let renew = || match record.user() {
-        Some(_) => backend.store.login(Login { old: Some((old, expected)), ..login }),
+        Some(_) => backend.store.login(LoginWrite { old: Some((old, expected)), ..login }),
         None => backend.store.begin_renew(old, expected, new, record),
     };
     let cause = match renew().await? {
@@ -145,7 +148,7 @@ pub(super) async fn renew_settled(
             Ok(SaveOutcome::Conflict(now)) => return Ok(Settled::Conflict(now)),
             Ok(SaveOutcome::Gone) => return gone_or_moved(backend, new).await,
             Ok(SaveOutcome::Revoked) => return Err(revoked()),
-            Ok(SaveOutcome::Taken | SaveOutcome::Unknown(_)) | Err(_) => {}
+            Ok(SaveOutcome::IdInUse | SaveOutcome::Unknown(_)) | Err(_) => {}
         }
     }
     Err(unknown(cause))
@@ -162,7 +165,7 @@ pub(super) fn known(outcome: SaveOutcome) -> Result<Settled, Error> {
         SaveOutcome::Saved => Ok(Settled::Saved),
         SaveOutcome::Conflict(current) => Ok(Settled::Conflict(current)),
         SaveOutcome::Gone => Ok(Settled::Gone),
-        SaveOutcome::Taken => Ok(Settled::Taken),
+        SaveOutcome::IdInUse => Ok(Settled::Taken),
         SaveOutcome::Revoked => Err(revoked()),
         SaveOutcome::Unknown(cause) => Err(unknown(cause)),
     }
@@ -174,7 +177,8 @@ const fn attempts() -> Attempts {
 
 /// A write of which nobody knows whether it happened.
 fn unknown(cause: Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "the session store did not confirm the write").because(cause)
+    Error::new(ErrorKind::Unavailable, "the session store did not confirm the write")
+        .with_source(cause)
 }
 
 /// A sign-in that came too late.

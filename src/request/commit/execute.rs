@@ -10,7 +10,7 @@ use crate::{
         state::{CookieChange, Held},
     },
     session::{changes::plan::Plan, record::Record, token::Token},
-    store::{Expected, Login, SaveOutcome},
+    store::{Expected, LoginWrite, SaveOutcome},
     telemetry::event::Event,
 };
 
@@ -51,7 +51,7 @@ impl RequestSession {
             let token = Token::generate()?;
             let id = self.backend.rules.tokens.id(&token);
             let stored = self.backend.closed(&token, &id, &record)?;
-            let login = Login { epoch, limit, ..Login::new(&id, &stored) };
+            let login = LoginWrite { epoch, limit, ..LoginWrite::new(&id, &stored) };
             let created = match record.user() {
                 Some(_) => login_settled(&self.backend, login).await?,
                 None => match store.save(&id, Expected::Absent, &stored).await? {
@@ -64,7 +64,7 @@ impl RequestSession {
                 },
             };
             if matches!(created, Settled::Saved) {
-                self.backend.events.emit(Event::Created(id));
+                self.backend.events.emit(Event::Created { id });
                 drop(stored);
                 let _ = self.hand_out(token, id, record);
                 return Ok(Settled::Saved);
@@ -99,7 +99,7 @@ impl RequestSession {
             let token = Token::generate()?;
             let new = self.backend.rules.tokens.id(&token);
             let stored = self.backend.closed(&token, &new, &record)?;
-            let login = Login { epoch, limit, ..Login::new(&new, &stored) };
+            let login = LoginWrite { epoch, limit, ..LoginWrite::new(&new, &stored) };
             match renew_settled(&self.backend, (&old, expected), login).await? {
                 Settled::Taken => tracing::warn!("a fresh session id was refused"),
                 Settled::Saved => {
@@ -129,7 +129,7 @@ impl RequestSession {
         let settled = delete_settled(&self.backend, &held.id, version).await?;
         match settled {
             Settled::Saved => {
-                self.backend.events.emit(Event::Destroyed(held.id));
+                self.backend.events.emit(Event::Destroyed { id: held.id });
                 self.let_go(CookieChange::Remove);
             }
             // Whoever ended it, it is over, as these changes want it.

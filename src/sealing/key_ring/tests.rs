@@ -50,7 +50,7 @@ fn what_is_cut_short_or_too_long_opens_nothing() {
         assert!(ring.open(&PLACE, tail).is_err(), "the last {length} bytes");
     }
     sealed.push(0);
-    assert_eq!(ring.open(&PLACE, &sealed), Err(Unopened::Refused));
+    assert_eq!(ring.open(&PLACE, &sealed), Err(UnsealError::Refused));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn what_was_moved_to_another_place_does_not_open() {
         ("one part more", &[b"session:d:c:alice", b"12", b""]),
         ("no place", &[]),
     ] {
-        assert_eq!(ring.open(place, &sealed), Err(Unopened::Refused), "{name}");
+        assert_eq!(ring.open(place, &sealed), Err(UnsealError::Refused), "{name}");
     }
 }
 
@@ -76,17 +76,17 @@ fn the_first_key_seals_and_every_key_of_the_ring_opens() {
     let by_both = both.seal(&PLACE, SECRET).unwrap();
     assert_eq!(both.open(&PLACE, &by_old).unwrap(), SECRET);
     assert_eq!(new.open(&PLACE, &by_both).unwrap(), SECRET);
-    assert_eq!(new.open(&PLACE, &by_old), Err(Unopened::UnknownKey));
-    assert_eq!(old.open(&PLACE, &by_both), Err(Unopened::UnknownKey));
+    assert_eq!(new.open(&PLACE, &by_old), Err(UnsealError::UnknownKey));
+    assert_eq!(old.open(&PLACE, &by_both), Err(UnsealError::UnknownKey));
 }
 
 #[test]
 fn another_key_of_the_same_id_or_the_same_key_of_another_id_opens_nothing() {
     let sealed = ring(&[("a", A)]).seal(&PLACE, SECRET).unwrap();
-    assert_eq!(ring(&[("a", B)]).open(&PLACE, &sealed), Err(Unopened::Refused));
+    assert_eq!(ring(&[("a", B)]).open(&PLACE, &sealed), Err(UnsealError::Refused));
     let mut renamed = sealed;
     renamed[1] = b'b';
-    assert_eq!(ring(&[("b", A)]).open(&PLACE, &renamed), Err(Unopened::Refused));
+    assert_eq!(ring(&[("b", A)]).open(&PLACE, &renamed), Err(UnsealError::Refused));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn what_a_cache_has_sealed_does_not_open_for_the_application() {
     let ring = ring(&[("a", A)]);
     let sealed = ring.seal_in(CACHE, &PLACE, SECRET).unwrap();
     assert_eq!(ring.open_in(CACHE, &PLACE, &sealed).unwrap(), SECRET);
-    assert_eq!(ring.open(&PLACE, &sealed), Err(Unopened::Refused));
+    assert_eq!(ring.open(&PLACE, &sealed), Err(UnsealError::Refused));
     let sealed = ring.seal(&PLACE, SECRET).unwrap();
-    assert_eq!(ring.open_in(CACHE, &PLACE, &sealed), Err(Unopened::Refused));
+    assert_eq!(ring.open_in(CACHE, &PLACE, &sealed), Err(UnsealError::Refused));
 }

@@ -9,7 +9,7 @@ use crate::{
         changes::Changes,
         device::Device,
         expiry::{Deadlines, SessionExpiry, touch_throttle},
-        record::{Activity, Record},
+        record::{Record, Touch},
         values::{Tally, Values},
         write_id::WriteId,
     },
@@ -37,7 +37,7 @@ pub(crate) enum Plan {
     /// The store has it already.
     Nothing,
     /// Only the time of the last activity is worth writing down.
-    Touch(Activity),
+    Touch(Touch),
     /// A session begins.
     Create(Record),
     /// The record gets a new version in its place.
@@ -181,14 +181,14 @@ impl Changes {
 }
 
 /// The activity at `now`, if the last one is old enough for it to be written down.
-pub(crate) fn due_touch(base: &Record, now: Timestamp, policy: &Policy) -> Option<Activity> {
+pub(crate) fn due_touch(base: &Record, now: Timestamp, policy: &Policy) -> Option<Touch> {
     let throttle = touch_throttle(base.deadlines.idle, policy.touch_interval);
     if now.saturating_since(base.last_activity) < throttle {
         return None;
     }
     let deadlines = base.deadlines.active(now, policy.touch_interval);
     let idle_deadline = deadlines.idle_deadline;
-    Some(Activity { last_activity: now, idle_deadline, end: deadlines.end() })
+    Some(Touch { last_activity: now, idle_deadline, end: deadlines.end() })
 }
 
 /// A record that was stored under larger bounds may shrink, and be signed in to.

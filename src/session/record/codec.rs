@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-#[cfg(feature = "sealed")]
+#[cfg(feature = "encryption")]
 use crate::{clock::timestamp::Timestamp, session::expiry::Deadlines};
 use crate::{
     error::Error,
@@ -80,7 +80,7 @@ impl Record {
     }
 
     /// The head, without the two times that a touch changes.
-    #[cfg(feature = "sealed")]
+    #[cfg(feature = "encryption")]
     pub(crate) fn append_fixed_head_to(&self, bytes: &mut Vec<u8>) {
         let nothing = Timestamp::from_millis(0);
         let deadlines = Deadlines { idle_deadline: nothing, ..self.deadlines };
@@ -89,7 +89,7 @@ impl Record {
     }
 
     /// What is sealed.
-    #[cfg(feature = "sealed")]
+    #[cfg(feature = "encryption")]
     pub(crate) fn content(&self) -> Vec<u8> {
         let mut content = Vec::new();
         format::encode_content(self, &mut content);
@@ -97,7 +97,7 @@ impl Record {
     }
 
     /// The same record with its content.
-    #[cfg(feature = "sealed")]
+    #[cfg(feature = "encryption")]
     pub(crate) fn opened(mut self, content: Bytes) -> Result<Self, Error> {
         self.sealed = None;
         format::decode_content(&mut self, content)?;

@@ -114,7 +114,7 @@ fn a_touch_overwrites_the_two_fields_at_their_place() {
     let mut bytes = record.to_bytes();
     let (at, deadline) = (Timestamp::from_millis(1_704_067_300_000), record.end());
     let deadline = deadline.saturating_add(Duration::from_secs(100));
-    assert!(record.touch(Activity { last_activity: at, idle_deadline: deadline, end: deadline }));
+    assert!(record.touch(Touch { last_activity: at, idle_deadline: deadline, end: deadline }));
     let fields = [at.as_millis().to_be_bytes(), deadline.as_millis().to_be_bytes()].concat();
     assert_eq!(fields.len(), ACTIVITY_LEN);
     bytes[ACTIVITY_OFFSET..ACTIVITY_OFFSET + ACTIVITY_LEN].copy_from_slice(&fields);
@@ -131,7 +131,7 @@ fn a_touch_that_is_not_later_changes_nothing() {
     ] {
         let mut touched = record.clone();
         let end = Timestamp::from_millis(deadline);
-        let activity = Activity { last_activity: end, idle_deadline: end, end };
+        let activity = Touch { last_activity: end, idle_deadline: end, end };
         assert_eq!(touched.touch(activity), changes, "{name}");
         assert_eq!(touched != record, changes, "{name}");
         assert_eq!(touched.version(), record.version(), "{name}");
@@ -208,7 +208,7 @@ fn the_fuzz_targets_take_what_is_right_and_refuse_what_is_not() {
     assert!(fuzzing::token(token.as_bytes()) && !fuzzing::token(b"x"));
     assert!(fuzzing::session_id_parse(token) && !fuzzing::session_id_parse("x"));
     let record = Record::example().to_bytes();
-    #[cfg(feature = "sealed")]
+    #[cfg(feature = "encryption")]
     for (name, made_up) in
         [("made_up", true), ("short", true), ("../record_decode/signed_in", false)]
     {

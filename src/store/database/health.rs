@@ -15,7 +15,7 @@ use crate::{
 const POLICY: Policy = Policy { threshold: 3, retry: Retry::After(Duration::from_secs(5)) };
 
 #[derive(Debug, Default)]
-pub(super) struct Health(Mutex<State>);
+pub(super) struct RequestOutcomes(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -23,7 +23,7 @@ struct State {
     last_cause: Option<Error>,
 }
 
-impl Health {
+impl RequestOutcomes {
     /// A request was answered, or was not.
     pub(super) fn said(&self, error: Option<&Error>, now: Instant) {
         let away = |error: &&Error| {
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_few_failures_in_a_row_and_no_bad_record_mean_that_it_does_not_answer() {
-        let (health, now) = (Health::default(), Instant::now());
+        let (health, now) = (RequestOutcomes::default(), Instant::now());
         let (down, corrupt) =
             (Error::unavailable("down"), Error::new(ErrorKind::Corrupt, "not a record"));
         for error in [&down, &down, &corrupt, &down, &down] {
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn where_nobody_asks_it_is_not_held_against_it_for_ever() {
-        let (health, now) = (Health::default(), Instant::now());
+        let (health, now) = (RequestOutcomes::default(), Instant::now());
         for _ in 0..3 {
             health.said(Some(&Error::unavailable("down")), now);
         }

@@ -51,7 +51,7 @@ pub(crate) async fn begin(first: Write, steps: &impl Steps) -> Result<(SaveOutco
             (Ok(Written::Done { .. }), _) => return Ok((SaveOutcome::Saved, false)),
             // Nobody else knows the new id: what is there is of the attempt that was lost.
             (Ok(Written::Taken), true) => return Ok((SaveOutcome::Saved, true)),
-            (Ok(Written::Taken), false) => SaveOutcome::Taken,
+            (Ok(Written::Taken), false) => SaveOutcome::IdInUse,
             (Ok(Written::Conflict(current)), _) => SaveOutcome::Conflict(current),
             (Ok(Written::Gone), _) => SaveOutcome::Gone,
             (Ok(Written::Revoked), _) => SaveOutcome::Revoked,

@@ -7,18 +7,18 @@ use crate::{
     error::Error,
     session::{
         page::SessionCursor,
-        record::{Activity, Record},
+        record::{Record, Touch},
         token::SessionId,
     },
     store::{
-        Expected, Login, SaveOutcome, Store, StoreFuture,
+        Expected, LoginWrite, SaveOutcome, Store, StoreFuture,
         database::{
             DatabaseStore, renewal,
             row::Row,
             write::{Terms, Write, WriteFault, Written},
         },
     },
-    telemetry::status::{Serving, Status, StoreStatus},
+    telemetry::health::{BackendHealth, Health, Serving},
 };
 
 impl Store for DatabaseStore {
@@ -31,7 +31,7 @@ impl Store for DatabaseStore {
         })
     }
 
-    fn peek<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+    fn inspect<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         Box::pin(async move {
             let row = self.clock_check.beside(&self.database, self.database.read(id)).await;
             self.health.said(row.as_ref().err(), Instant::now());
@@ -42,7 +42,7 @@ impl Store for DatabaseStore {
         })
     }
 
-    fn load_each<'a>(
+    fn load_many<'a>(
         &'a self,
         ids: &'a [SessionId],
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
@@ -84,7 +84,7 @@ impl Store for DatabaseStore {
         new: &'a SessionId,
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
-        let login = Login { old: Some((old, expected)), ..Login::new(new, record) };
+        let login = LoginWrite { old: Some((old, expected)), ..LoginWrite::new(new, record) };
         self.login(login)
     }
 
@@ -97,11 +97,11 @@ impl Store for DatabaseStore {
         Box::pin(renewal::finish(old, Some(expected), new, self))
     }
 
-    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
         Box::pin(self.database.epoch_of(user))
     }
 
-    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(async move { Ok(renewal::begin(Write::login(login), self).await?.0) })
     }
 
@@ -137,7 +137,7 @@ impl Store for DatabaseStore {
         &'a self,
         id: &'a SessionId,
         version: u64,
-        activity: Activity,
+        activity: Touch,
     ) -> StoreFuture<'a, bool> {
         let write = Write::Touch { id: *id, version, activity };
         Box::pin(async move {
@@ -154,7 +154,11 @@ impl Store for DatabaseStore {
         })
     }
 
-    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+    fn delete_version<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: u64,
+    ) -> StoreFuture<'a, SaveOutcome> {
         let write = Write::Delete { id: *id, expected: Some(expected) };
         Box::pin(async move { outcome(self.write(write).await) })
     }
@@ -170,17 +174,17 @@ impl Store for DatabaseStore {
         })
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> Health {
         let (connections, _) = self.database.pool();
-        let database = StoreStatus {
+        let database = BackendHealth {
             answers: self.health.answers(Instant::now()) && !self.database.is_starved(),
             last_cause: self.health.last_cause(),
             connections,
             pool_size: self.database.pool_size(),
             clock_ahead: self.clock_check.ahead(),
         };
-        let serving = if database.answers { Serving::Database } else { Serving::Nothing };
-        Status { database: Some(database), ..Status::of(serving) }
+        let serving = if database.answers { Serving::Database } else { Serving::None };
+        Health { database: Some(database), ..Health::new(serving) }
     }
 
     fn clock(&self) -> Clock {
@@ -193,7 +197,7 @@ fn outcome(result: Result<Written, WriteFault>) -> Result<SaveOutcome, Error> {
         Ok(Written::Done { .. }) => Ok(SaveOutcome::Saved),
         Ok(Written::Conflict(current)) => Ok(SaveOutcome::Conflict(current)),
         Ok(Written::Gone) => Ok(SaveOutcome::Gone),
-        Ok(Written::Taken) => Ok(SaveOutcome::Taken),
+        Ok(Written::Taken) => Ok(SaveOutcome::IdInUse),
         Ok(Written::Revoked) => Ok(SaveOutcome::Revoked),
         Err(WriteFault::Unknown(error)) => Ok(SaveOutcome::Unknown(error)),
         Err(WriteFault::Refused(error)) => Err(error),

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use crate::{
     ManualClock,
-    session::{record::Activity, token::Token},
+    session::{record::Touch, token::Token},
     store::{Store as _, database::*},
 };
 
@@ -324,9 +324,9 @@ async fn the_first_write_without_a_cache_disowns_what_a_cache_holds() {
     .await;
 }
 
-fn later() -> Activity {
+fn later() -> Touch {
     let end = Record::example().end().saturating_add(Duration::from_secs(86_400));
-    Activity { last_activity: end, idle_deadline: end, end }
+    Touch { last_activity: end, idle_deadline: end, end }
 }
 
 /// What ends an overload does not wait behind it.

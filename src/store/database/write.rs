@@ -7,11 +7,11 @@ use crate::clock::timestamp::Timestamp;
 use crate::{
     error::Error,
     session::{
-        record::{Activity, Record},
+        record::{Record, Touch},
         token::SessionId,
     },
     store::{
-        Login,
+        LoginWrite,
         database::row::{Epoch, millis},
     },
 };
@@ -35,7 +35,7 @@ pub(crate) enum Write {
     /// take a place among a user's sessions.
     Abandon { old: SessionId, new: SessionId },
     /// A later end and no new version; `Gone` if there is nothing to change.
-    Touch { id: SessionId, version: u64, activity: Activity },
+    Touch { id: SessionId, version: u64, activity: Touch },
     /// Another epoch for the user, and kills all that is alive of theirs but `keep` and who takes
     /// over from it. `Done` also tells of what is dead already and still in the journal: who killed
     /// it may not have told Redis.
@@ -139,8 +139,8 @@ impl Written {
 
 impl Write {
     /// A sign-in as the first step of a renewal, or of a session of its own.
-    pub(crate) fn login(login: Login<'_>) -> Self {
-        let Login { new, epoch, limit, .. } = login;
+    pub(crate) fn login(login: LoginWrite<'_>) -> Self {
+        let LoginWrite { new, epoch, limit, .. } = login;
         let (record, terms) = (login.record.clone(), Terms { epoch, limit });
         match login.old {
             Some((old, expected)) => Self::Begin { old: *old, expected, new: *new, record, terms },

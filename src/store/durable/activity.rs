@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     session::{
         expiry::touch_throttle,
-        record::{Activity, Record},
+        record::{Record, Touch},
         token::SessionId,
     },
     store::{
@@ -29,7 +29,7 @@ impl Engine {
         &self,
         id: &SessionId,
         version: u64,
-        activity: Activity,
+        activity: Touch,
     ) -> Result<bool, Error> {
         let idle = activity.idle_deadline.saturating_since(activity.last_activity);
         let interval = self.touch_interval(idle);
@@ -63,7 +63,7 @@ impl Engine {
         &self,
         id: &SessionId,
         version: u64,
-        activity: (Activity, bool),
+        activity: (Touch, bool),
     ) -> Result<Option<Touched>, Fault> {
         if !self.stores.redis().is_closed() {
             return Ok(None);

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::{
     error::{Causes, Error},
     store::durable::breaker::{Breaker, Transition},
-    telemetry::{event::Event, events::Events, status::Serving},
+    telemetry::{event::Event, events::Events, health::Serving},
 };
 
 /// The breakers of both stores.
@@ -42,19 +42,19 @@ impl Stores {
         match transition {
             Some(Transition::Opened) => {
                 tracing::warn!(cause, "{name} is away, sessions are served by {serving}");
-                self.events.emit(Event::FallbackIn { away });
+                self.events.emit(Event::StoreDown { store: away });
             }
             Some(Transition::Refuses) => {
                 tracing::warn!(cause, "{name} refuses, changed sessions are served by {serving}");
-                self.events.emit(Event::FallbackIn { away });
+                self.events.emit(Event::StoreDown { store: away });
             }
             Some(Transition::Obeys) => {
                 tracing::info!("{name} takes changes again");
-                self.events.emit(Event::FallbackOut { back: away });
+                self.events.emit(Event::StoreUp { store: away });
             }
             Some(Transition::Closed(after)) => {
                 tracing::info!(?after, "{name} is back");
-                self.events.emit(Event::FallbackOut { back: away });
+                self.events.emit(Event::StoreUp { store: away });
             }
             None => {}
         }

@@ -17,7 +17,7 @@ use crate::{
         durable::{authority::Reason, engine::Engine, journal, trust::Learned},
         redis::client::greet::Greeter as _,
     },
-    telemetry::status::Serving,
+    telemetry::health::Serving,
 };
 
 /// Keeps one task running for a store, and ends it with the store.

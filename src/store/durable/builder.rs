@@ -27,7 +27,7 @@ use crate::{
 /// # Ok::<(), tower_redis_session::ConfigError>(())
 /// ```
 #[must_use]
-pub struct DurableBuilder {
+pub struct DurableStoreBuilder {
     redis: RedisConfig,
     database: DatabaseConfig,
     clock: Clock,
@@ -45,12 +45,12 @@ impl DurableStore {
     /// let store = DurableStore::builder(redis, DatabaseConfig::new("sqlite:sessions.db")).build();
     /// assert!(store.is_ok());
     /// ```
-    pub fn builder(redis: RedisConfig, database: DatabaseConfig) -> DurableBuilder {
-        DurableBuilder::new(redis, database)
+    pub fn builder(redis: RedisConfig, database: DatabaseConfig) -> DurableStoreBuilder {
+        DurableStoreBuilder::new(redis, database)
     }
 }
 
-impl DurableBuilder {
+impl DurableStoreBuilder {
     fn new(redis: RedisConfig, database: DatabaseConfig) -> Self {
         Self {
             redis,
@@ -116,10 +116,10 @@ impl DurableBuilder {
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
     /// # use std::time::Duration;
     /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
-    /// let builder = DurableStore::builder(redis, database).serve_without_database(Duration::ZERO);
+    /// let builder = DurableStore::builder(redis, database).max_staleness_without_database(Duration::ZERO);
     /// assert!(builder.build().is_ok());
     /// ```
-    pub fn serve_without_database(mut self, time: Duration) -> Self {
+    pub fn max_staleness_without_database(mut self, time: Duration) -> Self {
         self.parameters.stretch = time;
         self
     }
@@ -160,9 +160,9 @@ impl DurableBuilder {
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
     /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
-    /// assert!(DurableStore::builder(redis, database).readers(0).build().is_err());
+    /// assert!(DurableStore::builder(redis, database).max_database_reads(0).build().is_err());
     /// ```
-    pub fn readers(mut self, readers: usize) -> Self {
+    pub fn max_database_reads(mut self, readers: usize) -> Self {
         self.parameters.readers = readers;
         self
     }
@@ -243,9 +243,9 @@ impl DurableBuilder {
     }
 }
 
-impl fmt::Debug for DurableBuilder {
+impl fmt::Debug for DurableStoreBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DurableBuilder")
+        f.debug_struct("DurableStoreBuilder")
             .field("redis", &self.redis)
             .field("database", &self.database)
             .field("parameters", &self.parameters)

@@ -16,7 +16,7 @@ use crate::{
 /// For how long it is written down that there is nothing.
 const ABSENT_KEPT: Duration = Duration::from_secs(10);
 impl Engine {
-    /// Activity is written to the copy or, where Redis does not take it, to the database: what is
+    /// Touch is written to the copy or, where Redis does not take it, to the database: what is
     /// over by both is over, with no allowance for activity that nobody has heard of.
     pub(super) async fn load_over(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let row = self.row(id).await?;

@@ -31,7 +31,7 @@ use crate::{
         },
     },
     sync::single_flight::Loaders,
-    telemetry::status::Serving,
+    telemetry::health::Serving,
 };
 
 pub(super) struct Engine {
@@ -110,7 +110,7 @@ impl Engine {
 
     /// How much longer than the work itself an acknowledgement may take: twice, since a sign-in may
     /// end others in its first step, and the session that it replaces in its second.
-    pub(super) fn acknowledgement(&self) -> Duration {
+    pub(super) fn ack_delay(&self) -> Duration {
         if self.parameters.strict { self.parameters.lease * 2 } else { Duration::ZERO }
     }
 

@@ -1,14 +1,14 @@
-//! Status of both stores and of the copies, as last seen by requests.
+//! Health of both stores and of the copies, as last seen by requests.
 
 use crate::{
     clock::compared::Whose,
     error::Causes,
     store::durable::{breaker::Breaker, engine::Engine},
-    telemetry::status::{CopyStatus, Serving, Status, StoreStatus},
+    telemetry::health::{BackendHealth, CacheHealth, Health, Serving},
 };
 
 impl Engine {
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Health {
         let now = self.now();
         let ahead = |whose| self.compared.ahead(whose).filter(|_| self.clock().is_real());
         let redis = store_status(&self.stores.redis(), self.cache.size(), ahead(Whose::Redis));
@@ -16,21 +16,21 @@ impl Engine {
         let database = store_status(&self.stores.database(), pool, ahead(Whose::Database));
         let trust = self.authority.trust();
         let (set_aside, journal) = trust.counts();
-        let copies = CopyStatus {
-            believed: trust.holds(now),
-            asked: trust.age(now),
+        let copies = CacheHealth {
+            trusted: trust.holds(now),
+            verified_ago: trust.age(now),
             generation: trust.epoch().map(|epoch| format!("{:016x}", epoch.generation)),
             incarnation: trust.epoch().map(|epoch| epoch.incarnation.to_string()),
-            set_aside,
-            journal,
+            bypassed: set_aside,
+            pending: journal,
         };
         let alone = !database.answers && trust.outlasts(now, self.parameters.stretch);
-        let serving = match (redis.answers && (copies.believed || alone), database.answers) {
+        let serving = match (redis.answers && (copies.trusted || alone), database.answers) {
             (true, _) => Serving::Redis,
             (false, true) => Serving::Database,
-            (false, false) => Serving::Nothing,
+            (false, false) => Serving::None,
         };
-        Status { serving, redis: Some(redis), database: Some(database), copies: Some(copies) }
+        Health { serving, redis: Some(redis), database: Some(database), copies: Some(copies) }
     }
 }
 
@@ -38,8 +38,8 @@ fn store_status(
     breaker: &Breaker,
     (connections, pool_size): (u32, u32),
     clock_ahead: Option<i64>,
-) -> StoreStatus {
+) -> BackendHealth {
     let last_cause = breaker.last_cause().map(|error| Causes(error).to_string());
     let answers = breaker.is_closed();
-    StoreStatus { answers, last_cause, connections, pool_size, clock_ahead }
+    BackendHealth { answers, last_cause, connections, pool_size, clock_ahead }
 }

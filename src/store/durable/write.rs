@@ -34,7 +34,7 @@ impl Engine {
         let write = Write::Create { id: *id, record: record.clone(), terms };
         match self.commit(write).await {
             Ok(Done { written: Written::Done { .. }, .. }) => Ok(SaveOutcome::Saved),
-            Ok(_) => Ok(SaveOutcome::Taken),
+            Ok(_) => Ok(SaveOutcome::IdInUse),
             Err(fault) => fault.into_outcome(),
         }
     }

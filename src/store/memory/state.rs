@@ -6,10 +6,10 @@ use crate::{
     clock::timestamp::Timestamp,
     session::{
         moved::{HOPS_MAX, MOVED_KEPT},
-        record::{Activity, Record},
+        record::{Record, Touch},
         token::SessionId,
     },
-    store::{Expected, Login, SaveOutcome},
+    store::{Expected, LoginWrite, SaveOutcome},
 };
 
 /// How many writes pass between two sweeps of records that have ended.
@@ -35,7 +35,7 @@ impl State {
     ) -> SaveOutcome {
         match (self.records.get(id), expected) {
             (None, Expected::Version(_)) => return SaveOutcome::Gone,
-            (Some(_), Expected::Absent) => return SaveOutcome::Taken,
+            (Some(_), Expected::Absent) => return SaveOutcome::IdInUse,
             (Some(current), Expected::Version(version)) if current.version() != version => {
                 return SaveOutcome::Conflict(current.clone());
             }
@@ -45,7 +45,7 @@ impl State {
         SaveOutcome::Saved
     }
 
-    pub(super) fn delete_if(&mut self, id: &SessionId, expected: u64) -> SaveOutcome {
+    pub(super) fn delete_version(&mut self, id: &SessionId, expected: u64) -> SaveOutcome {
         match self.records.get(id) {
             None => return SaveOutcome::Gone,
             Some(current) if current.version() != expected => {
@@ -73,7 +73,7 @@ impl State {
             Some(_) => {}
         }
         if self.records.contains_key(new) {
-            return SaveOutcome::Taken;
+            return SaveOutcome::IdInUse;
         }
         if let Some(before) = self.records.remove(old) {
             self.moved.insert(*old, before.moved(*new, now));
@@ -100,8 +100,8 @@ impl State {
         self.records.remove(&id).is_some()
     }
 
-    pub(super) fn login(&mut self, login: Login<'_>, now: Timestamp) -> SaveOutcome {
-        let Login { old, new, record, epoch, limit } = login;
+    pub(super) fn login(&mut self, login: LoginWrite<'_>, now: Timestamp) -> SaveOutcome {
+        let LoginWrite { old, new, record, epoch, limit } = login;
         let user = record.user().unwrap_or_default();
         if epoch.is_some_and(|epoch| epoch != self.epoch(user)) {
             return SaveOutcome::Revoked;
@@ -154,7 +154,7 @@ impl State {
         alive
     }
 
-    pub(super) fn touch(&mut self, id: &SessionId, version: u64, activity: Activity) -> bool {
+    pub(super) fn touch(&mut self, id: &SessionId, version: u64, activity: Touch) -> bool {
         let record = self.records.get_mut(id).filter(|record| record.version() == version);
         record.is_some_and(|record| record.touch(activity))
     }

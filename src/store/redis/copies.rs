@@ -24,7 +24,7 @@ use crate::{
     error::{ConfigError, Error},
     session::{
         expiry::touch_throttle,
-        record::{Activity, Record},
+        record::{Record, Touch},
         token::SessionId,
     },
     store::redis::{
@@ -225,7 +225,7 @@ impl Keys {
 
     /// A copy outlives its session by as much as the activity in the database may be behind, so
     /// that a session whose copy says so is over, and one without a copy may have been used since.
-    fn life(&self, activity: Activity) -> u64 {
+    fn life(&self, activity: Touch) -> u64 {
         let behind = touch_throttle(activity.idle(), self.lag);
         let end = activity.end.saturating_since(self.clock.now());
         millis(end.saturating_add(behind).max(life(activity, &self.clock)))

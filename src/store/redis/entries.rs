@@ -20,7 +20,7 @@ use crate::{
         },
         millis,
     },
-    telemetry::status::StoreStatus,
+    telemetry::health::BackendHealth,
 };
 
 /// The entries in one Redis.
@@ -149,7 +149,7 @@ impl Entries {
         check(&self.connections, &self.prefix, &self.prefix).await
     }
 
-    pub(crate) fn status(&self) -> StoreStatus {
+    pub(crate) fn status(&self) -> BackendHealth {
         self.connections.status()
     }
 }

@@ -7,15 +7,15 @@ use crate::{
     error::Error,
     session::{
         page::SessionCursor,
-        record::{Activity, Record},
+        record::{Record, Touch},
         token::SessionId,
     },
     store::{
-        Expected, Login, SaveOutcome, Store, StoreFuture,
+        Expected, LoginWrite, SaveOutcome, Store, StoreFuture,
         outcome::clocks_differ,
         redis::{KEY_TAIL, RedisStore, client::check, record},
     },
-    telemetry::status::{Serving, Status},
+    telemetry::health::{Health, Serving},
 };
 
 impl Store for RedisStore {
@@ -27,7 +27,7 @@ impl Store for RedisStore {
         })
     }
 
-    fn load_each<'a>(
+    fn load_many<'a>(
         &'a self,
         ids: &'a [SessionId],
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
@@ -50,7 +50,7 @@ impl Store for RedisStore {
     ) -> StoreFuture<'a, SaveOutcome> {
         match expected {
             // Listed with the user, however it was made.
-            Expected::Absent if record.user().is_some() => self.login(Login::new(id, record)),
+            Expected::Absent if record.user().is_some() => self.login(LoginWrite::new(id, record)),
             Expected::Absent => Box::pin(self.create(id, record)),
             Expected::Version(version) => Box::pin(self.replace(id, version, record)),
         }
@@ -64,7 +64,8 @@ impl Store for RedisStore {
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
         match record.user() {
-            Some(_) => self.login(Login { old: Some((old, expected)), ..Login::new(new, record) }),
+            Some(_) => self
+                .login(LoginWrite { old: Some((old, expected)), ..LoginWrite::new(new, record) }),
             None => Box::pin(self.move_to(old, expected, new, record)),
         }
     }
@@ -73,7 +74,7 @@ impl Store for RedisStore {
         &'a self,
         id: &'a SessionId,
         version: u64,
-        activity: Activity,
+        activity: Touch,
     ) -> StoreFuture<'a, bool> {
         Box::pin(self.touch_key(id, version, activity))
     }
@@ -89,15 +90,19 @@ impl Store for RedisStore {
         })
     }
 
-    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+    fn delete_version<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: u64,
+    ) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(self.remove(id, expected))
     }
 
-    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
         Box::pin(self.user_epoch(user))
     }
 
-    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(self.login_user(login))
     }
 
@@ -122,10 +127,10 @@ impl Store for RedisStore {
         Box::pin(self.revoke_user(user, keep))
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> Health {
         let redis = self.connections.status();
-        let serving = if redis.answers { Serving::Redis } else { Serving::Nothing };
-        Status { redis: Some(redis), ..Status::of(serving) }
+        let serving = if redis.answers { Serving::Redis } else { Serving::None };
+        Health { redis: Some(redis), ..Health::new(serving) }
     }
 
     fn check(&self) -> StoreFuture<'_, ()> {

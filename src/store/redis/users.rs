@@ -13,13 +13,13 @@ use crate::{
     session::{
         page::{self, SessionCursor},
         record::{
-            Activity, Record,
+            Record, Touch,
             format::{ACTIVITY_OFFSET, HEAD_MAX},
         },
         token::SessionId,
     },
     store::{
-        Login, SaveOutcome, Store as _,
+        LoginWrite, SaveOutcome, Store as _,
         outcome::dated_well,
         redis::{
             CREATE_DEADLINE, KEPT_EXPIRED_MAX, RedisStore, TOMBSTONE,
@@ -45,8 +45,8 @@ impl RedisStore {
         Ok(epoch.map_err(|_| value::corrupt())?.unwrap_or_default())
     }
 
-    pub(super) async fn login_user(&self, login: Login<'_>) -> Result<SaveOutcome, Error> {
-        let Login { old, new, record, .. } = login;
+    pub(super) async fn login_user(&self, login: LoginWrite<'_>) -> Result<SaveOutcome, Error> {
+        let LoginWrite { old, new, record, .. } = login;
         let number = |number: Option<u64>| number.map(|number| number.to_string());
         let connection = self.connections.get().await?;
         if old.is_none() {
@@ -75,10 +75,10 @@ impl RedisStore {
             Ok(Value::Int(-1)) => {
                 // Our idea of the server's clock is off: the next connection asks it anew.
                 connection.distrust_clocks();
-                Ok(SaveOutcome::Taken)
+                Ok(SaveOutcome::IdInUse)
             }
             Ok(Value::Int(-3)) => Ok(SaveOutcome::Revoked),
-            Ok(Value::Int(_)) => Ok(SaveOutcome::Taken),
+            Ok(Value::Int(_)) => Ok(SaveOutcome::IdInUse),
             Ok(current) => conflict(current),
             Err(lost) => Ok(SaveOutcome::Unknown(lost)),
         }
@@ -175,7 +175,7 @@ impl RedisStore {
         let deadlines = &record.deadlines;
         let open = deadlines.idle.saturating_add(INDEX_LIFE);
         let end = deadlines.absolute_deadline;
-        let until = |end| life(Activity { end, ..record.activity() }, &self.clock());
+        let until = |end| life(Touch { end, ..record.activity() }, &self.clock());
         millis(end.map_or(open, until).max(DAY))
     }
 }

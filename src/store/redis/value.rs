@@ -7,7 +7,7 @@ use crate::{
     clock::timestamp::Timestamp,
     error::{Error, ErrorKind},
     session::{
-        record::{Activity, Record, format::ACTIVITY_LEN},
+        record::{Record, Touch, format::ACTIVITY_LEN},
         token::{SessionId, TEXT_LEN},
     },
 };
@@ -121,7 +121,7 @@ fn version(hex: &[u8]) -> Option<u64> {
 }
 
 /// The part of the envelope that a touch changes.
-pub(super) fn touch_fields(activity: Activity) -> Vec<u8> {
+pub(super) fn touch_fields(activity: Touch) -> Vec<u8> {
     let mut fields = Vec::with_capacity(ACTIVITY_LEN);
     fields.extend_from_slice(&activity.last_activity.as_millis().to_be_bytes());
     fields.extend_from_slice(&activity.idle_deadline.as_millis().to_be_bytes());

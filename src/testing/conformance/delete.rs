@@ -29,7 +29,7 @@ async fn a_deleted_record_stays_gone(store: &Subject) {
         format!("to renew what was deleted has to be Gone, and was {outcome:?}")
     });
     let later = active(&record, Duration::from_secs(60));
-    let outcome = store.delete_if(&id, 1).await;
+    let outcome = store.delete_version(&id, 1).await;
     demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
         format!("to delete what was deleted, at its version, has to be Gone, and was {outcome:?}")
     });
@@ -55,27 +55,27 @@ async fn delete_if_needs_the_version(store: &Subject) {
     let second = next(&first, "second");
     let _ = store.save(&id, Expected::Version(1), &second).await;
     for (name, expected) in [("before", 1), ("after", 3)] {
-        let outcome = store.delete_if(&id, expected).await;
+        let outcome = store.delete_version(&id, expected).await;
         let current = match &outcome {
             SaveOutcome::Conflict(current) => Some(current),
             _ => None,
         };
         demand(current == Some(&second), FENCED, || {
-            format!("`delete_if` at the version {name} has to be a Conflict: {outcome:?}")
+            format!("`delete_version` at the version {name} has to be a Conflict: {outcome:?}")
         });
-        store.holds(&id, Some(&second), FENCED, "`delete_if` at another version").await;
+        store.holds(&id, Some(&second), FENCED, "`delete_version` at another version").await;
     }
-    let outcome = store.delete_if(&id, 2).await;
+    let outcome = store.delete_version(&id, 2).await;
     demand(matches!(outcome, SaveOutcome::Saved), FENCED, || {
-        format!("`delete_if` at the version that is there: {outcome:?}")
+        format!("`delete_version` at the version that is there: {outcome:?}")
     });
-    store.holds(&id, None, FINAL, "`delete_if`").await;
+    store.holds(&id, None, FINAL, "`delete_version`").await;
     let outcome = store.save(&id, Expected::Version(2), &next(&second, "late")).await;
     demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
-        format!("to save what `delete_if` removed has to be Gone, and was {outcome:?}")
+        format!("to save what `delete_version` removed has to be Gone, and was {outcome:?}")
     });
-    let outcome = store.delete_if(&fresh_id(), 1).await;
+    let outcome = store.delete_version(&fresh_id(), 1).await;
     demand(matches!(outcome, SaveOutcome::Gone), FENCED, || {
-        format!("`delete_if` where nothing is has to be Gone, and was {outcome:?}")
+        format!("`delete_version` where nothing is has to be Gone, and was {outcome:?}")
     });
 }

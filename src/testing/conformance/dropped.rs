@@ -29,7 +29,7 @@ async fn a_dropped_create(store: &Subject, polls: usize) {
     let outcome = store.save(&id, Expected::Absent, &second).await;
     let winner = match &outcome {
         SaveOutcome::Saved => Some(&second),
-        SaveOutcome::Taken => Some(&first),
+        SaveOutcome::IdInUse => Some(&first),
         _ => None,
     };
     demand(winner.is_some(), HALF, || format!("a create after a dropped one: {outcome:?}"));
@@ -106,12 +106,12 @@ async fn a_dropped_delete(store: &Subject, polls: usize) {
 async fn a_dropped_delete_if(store: &Subject, polls: usize) {
     let (id, first) = store.stored("first").await;
     let second = next(&first, "second");
-    poll_and_drop(polls, store.0.delete_if(&id, 1)).await;
+    poll_and_drop(polls, store.0.delete_version(&id, 1)).await;
     let outcome = store.save(&id, Expected::Version(1), &second).await;
     let left = match &outcome {
         SaveOutcome::Saved => Some(&second),
         SaveOutcome::Gone => None,
         _ => return demand(false, HALF, || format!("a save after a dropped delete: {outcome:?}")),
     };
-    store.holds(&id, left, HALF, "a `delete_if` that was dropped, and a save,").await;
+    store.holds(&id, left, HALF, "a `delete_version` that was dropped, and a save,").await;
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    Login, Record, SaveOutcome, SessionCursor, SessionId,
+    LoginWrite, Record, SaveOutcome, SessionCursor, SessionId,
     testing::conformance::{
         BY_USER, LISTED, Subject, demand, fresh_id, healthy, renewed, show, users::a_user,
     },
@@ -44,12 +44,12 @@ async fn one_can_be_kept(store: &Subject) {
     let user = a_user();
     let (kept, record) = store.signed_in(&user, 5, None).await;
     let (other, _) = store.signed_in(&user, 0, None).await;
-    let epoch = store.epoch(&user).await;
+    let epoch = store.revocation_epoch(&user).await;
     let count = healthy("revoke_all", store.0.revoke_all(&user, Some(&kept)).await);
     demand(count == 1, BY_USER, || format!("one session ended, and it told of {count}"));
     store.holds(&kept, Some(&record), BY_USER, "a revocation of all others").await;
     store.holds(&other, None, BY_USER, "a revocation of all but one").await;
-    let now = store.epoch(&user).await;
+    let now = store.revocation_epoch(&user).await;
     demand(now != epoch, BY_USER, || format!("the epoch has to be another, and is {now} still"));
     let listed = store.listed(&user).await;
     demand(listed == [kept], LISTED, || format!("one was kept, and {} are", listed.len()));
@@ -69,7 +69,7 @@ async fn who_is_kept_may_be_moving(store: &Subject) {
     let user = a_user();
     let (old, record) = store.signed_in(&user, 5, None).await;
     let (new, moved) = (fresh_id(), renewed(&record));
-    let login = Login { old: Some((&old, 1)), ..Login::new(&new, &moved) };
+    let login = LoginWrite { old: Some((&old, 1)), ..LoginWrite::new(&new, &moved) };
     let _ = healthy("login", store.0.login(login).await);
     if store.load(&old).await.is_none() {
         return;
@@ -88,13 +88,13 @@ async fn the_end_of_the_old_is_the_end_of_the_new(store: &Subject) {
     for conditional in [false, true] {
         let (old, record) = store.signed_in(&a_user(), 5, None).await;
         let (new, moved) = (fresh_id(), renewed(&record));
-        let login = Login { old: Some((&old, 1)), ..Login::new(&new, &moved) };
+        let login = LoginWrite { old: Some((&old, 1)), ..LoginWrite::new(&new, &moved) };
         let _ = healthy("login", store.0.login(login).await);
         if store.load(&old).await.is_none() {
             return;
         }
         if conditional {
-            let ended = store.delete_if(&old, 1).await;
+            let ended = store.delete_version(&old, 1).await;
             demand(matches!(ended, SaveOutcome::Saved), BY_USER, || {
                 format!("to end it: {ended:?}")
             });

@@ -63,7 +63,7 @@ async fn one_of_many_creates(store: &Subject) {
     let answers = answers.await;
     let winner = exactly_one(&answers, ABSENT, "creates of one id at once");
     store.holds(&id, winner, ABSENT, "many creates").await;
-    let taken = answers.iter().filter(|(outcome, _)| matches!(outcome, SaveOutcome::Taken));
+    let taken = answers.iter().filter(|(outcome, _)| matches!(outcome, SaveOutcome::IdInUse));
     demand(taken.count() == WRITERS - 1, ABSENT, || "every other create has to be Taken".into());
 }
 
@@ -165,18 +165,18 @@ async fn a_save_and_a_delete_of_its_version_exclude_each_other(store: &Subject) 
         let second = next(&first, "second");
         let (saver, deleter, save) = (store.clone(), store.clone(), second.clone());
         let save = async move { saver.save(&id, Expected::Version(1), &save).await };
-        let delete = async move { deleter.delete_if(&id, 1).await };
+        let delete = async move { deleter.delete_version(&id, 1).await };
         let (save, delete) = both(save, delete, round % 2 == 0).await;
         let left = match (&save, &delete) {
             (SaveOutcome::Saved, SaveOutcome::Conflict(_)) => Some(&second),
             (SaveOutcome::Gone, SaveOutcome::Saved) => None,
             _ => {
                 return demand(false, FENCED, || {
-                    format!("a save and a `delete_if` of one version: {save:?} and {delete:?}")
+                    format!("a save and a `delete_version` of one version: {save:?} and {delete:?}")
                 });
             }
         };
-        store.holds(&id, left, FENCED, "a save and a `delete_if` of one version").await;
+        store.holds(&id, left, FENCED, "a save and a `delete_version` of one version").await;
     }
 }
 

@@ -63,7 +63,7 @@ async fn what_has_moved_is_told_of(store: &Subject) {
     });
     let same = before.as_ref().is_some_and(|before| before.version == record.version);
     demand(told && same, MOVED, || format!("under the old id there is {}", show(&before)));
-    let each = healthy("load_each", store.0.load_each(&[old, new]).await);
+    let each = healthy("load_many", store.0.load_many(&[old, new]).await);
     let told: Vec<_> = each.into_iter().map(|one| healthy("one of several", one)).collect();
     let fair = matches!(told.as_slice(), [Some(one), Some(other)]
         if one.moved_to() == Some(&new) && *other == moved);
@@ -96,7 +96,7 @@ async fn the_new_id_has_to_be_free(store: &Subject) {
     let (old, record) = store.stored("first").await;
     let (taken, other) = store.stored("other").await;
     let outcome = store.begin(&old, 1, &taken, &renewed(&record)).await;
-    demand(matches!(outcome, SaveOutcome::Taken), RENEW, || {
+    demand(matches!(outcome, SaveOutcome::IdInUse), RENEW, || {
         format!("to renew onto a record has to be Taken, and was {outcome:?}")
     });
     store.holds(&old, Some(&record), RENEW, "a renewal onto a record, under the old id,").await;
@@ -191,7 +191,7 @@ async fn what_ended_between_the_steps_has_ended(store: &Subject) {
     for conditional in [false, true] {
         let (old, _, new, moved) = begun(store).await;
         let ended = if conditional {
-            matches!(store.delete_if(&old, 1).await, SaveOutcome::Saved)
+            matches!(store.delete_version(&old, 1).await, SaveOutcome::Saved)
         } else {
             // A store with one step has nothing there any more, and deletes nothing.
             let there = store.load(&old).await.is_some();

@@ -44,7 +44,7 @@ async fn a_record_is_kept_as_it_is(store: &Subject) {
 async fn a_record_is_created_once(store: &Subject) {
     let (id, first) = store.stored("first").await;
     let outcome = store.save(&id, Expected::Absent, &store.record("second")).await;
-    demand(matches!(outcome, SaveOutcome::Taken), ABSENT, || {
+    demand(matches!(outcome, SaveOutcome::IdInUse), ABSENT, || {
         format!("to create over a record has to be Taken, and was {outcome:?}")
     });
     store.holds(&id, Some(&first), ABSENT, "a second create").await;
@@ -84,11 +84,11 @@ async fn several_come_in_order(store: &Subject) {
     let (one, first) = store.stored("first").await;
     let (two, second) = store.stored("second").await;
     let ids = [two, fresh_id(), one, fresh_id(), two];
-    let found = healthy("load_each", store.0.load_each(&ids).await);
-    let found: Vec<_> = found.into_iter().map(|one| healthy("load_each", one)).collect();
+    let found = healthy("load_many", store.0.load_many(&ids).await);
+    let found: Vec<_> = found.into_iter().map(|one| healthy("load_many", one)).collect();
     let expected = [Some(second.clone()), None, Some(first), None, Some(second)];
     demand(found == expected, IN_ORDER, || format!("{found:?}, not {expected:?}"));
-    let found = healthy("load_each", store.0.load_each(&[one]).await);
+    let found = healthy("load_many", store.0.load_many(&[one]).await);
     demand(found.len() == 1, IN_ORDER, || format!("{} answers for one id", found.len()));
 }
 

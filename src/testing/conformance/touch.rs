@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Activity, Expected, SaveOutcome,
+    Expected, SaveOutcome, Touch,
     testing::conformance::{FENCED, Subject, TOUCH, active, demand, fresh_id, next},
 };
 
@@ -32,7 +32,7 @@ async fn activity_is_written_in_place(store: &Subject) {
 
 async fn no_end_moves_back(store: &Subject) {
     let (id, record) = store.stored("first").await;
-    let earlier = Activity {
+    let earlier = Touch {
         last_activity: record.last_activity,
         idle_deadline: record.created,
         end: record.created,

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
-    ErrorKind, Expected, Login, Record, SaveOutcome, SessionId,
+    ErrorKind, Expected, LoginWrite, Record, SaveOutcome, SessionId,
     testing::conformance::{BY_USER, Subject, demand, fresh_id, healthy, known, next, renewed},
 };
 
@@ -25,10 +25,10 @@ impl Subject {
     /// A store may keep no list of users, if it says so and promises nothing that needs one.
     pub(super) async fn keeps_users(&self) -> bool {
         let refused = |error: &crate::Error| error.kind() == ErrorKind::Misconfigured;
-        let Err(error) = self.0.epoch("nobody").await else { return true };
+        let Err(error) = self.0.revocation_epoch("nobody").await else { return true };
         demand(refused(&error), BY_USER, || format!("to ask for an epoch: {error:?}"));
         let (id, record) = (fresh_id(), self.record("limited"));
-        let login = Login { limit: NonZeroU32::new(1), ..Login::new(&id, &record) };
+        let login = LoginWrite { limit: NonZeroU32::new(1), ..LoginWrite::new(&id, &record) };
         let said = self.0.login(login).await;
         demand(said.as_ref().is_err_and(refused), BY_USER, || {
             format!("a limit without a list of users has to be refused: {said:?}")
@@ -47,7 +47,7 @@ impl Subject {
         Record { user: Some(user.into()), created, ..self.record("of a user") }
     }
 
-    async fn login(&self, login: Login<'_>) -> SaveOutcome {
+    async fn login(&self, login: LoginWrite<'_>) -> SaveOutcome {
         known(healthy("login", self.0.login(login).await))
     }
 
@@ -60,7 +60,7 @@ impl Subject {
     ) -> (SessionId, Record) {
         let (id, record) = (fresh_id(), self.record_of(user, Duration::from_secs(ago)));
         let limit = limit.and_then(NonZeroU32::new);
-        let outcome = self.login(Login { limit, ..Login::new(&id, &record) }).await;
+        let outcome = self.login(LoginWrite { limit, ..LoginWrite::new(&id, &record) }).await;
         demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || {
             format!("to sign in under a fresh id: {outcome:?}")
         });
@@ -71,8 +71,8 @@ impl Subject {
         healthy("revoke_all", self.0.revoke_all(user, None).await)
     }
 
-    pub(super) async fn epoch(&self, user: &str) -> u64 {
-        healthy("epoch", self.0.epoch(user).await)
+    pub(super) async fn revocation_epoch(&self, user: &str) -> u64 {
+        healthy("epoch", self.0.revocation_epoch(user).await)
     }
 
     async fn alive(&self, ids: &[SessionId]) -> usize {
@@ -96,7 +96,7 @@ async fn all_end_and_nobody_elses(store: &Subject) {
         ids.push(store.signed_in(&user, ago, None).await);
     }
     let (elses, record) = store.signed_in(&other, 0, None).await;
-    let epoch = store.epoch(&user).await;
+    let epoch = store.revocation_epoch(&user).await;
     let count = store.revoke_all(&user).await;
     demand(count == 3, BY_USER, || format!("three sessions ended, and it told of {count}"));
     for (id, record) in &ids {
@@ -106,7 +106,7 @@ async fn all_end_and_nobody_elses(store: &Subject) {
             format!("a save after a revocation has to be Gone, and was {late:?}")
         });
         let (new, moved) = (fresh_id(), renewed(record));
-        let login = Login { old: Some((id, 1)), ..Login::new(&new, &moved) };
+        let login = LoginWrite { old: Some((id, 1)), ..LoginWrite::new(&new, &moved) };
         let late = store.login(login).await;
         demand(matches!(late, SaveOutcome::Gone), BY_USER, || {
             format!("a renewal after a revocation has to be Gone, and was {late:?}")
@@ -114,7 +114,7 @@ async fn all_end_and_nobody_elses(store: &Subject) {
         store.holds(&new, None, BY_USER, "a renewal after a revocation").await;
     }
     store.holds(&elses, Some(&record), BY_USER, "a revocation of another user").await;
-    let now = store.epoch(&user).await;
+    let now = store.revocation_epoch(&user).await;
     demand(now != epoch, BY_USER, || format!("the epoch has to be another, and is {now} still"));
     let again = store.revoke_all(&user).await;
     demand(again == 0, BY_USER, || format!("nothing was left, and it told of {again}"));
@@ -122,10 +122,10 @@ async fn all_end_and_nobody_elses(store: &Subject) {
 
 async fn an_epoch_of_before_opens_nothing(store: &Subject) {
     let user = a_user();
-    let before = store.epoch(&user).await;
+    let before = store.revocation_epoch(&user).await;
     store.revoke_all(&user).await;
     let (id, record) = (fresh_id(), store.record_of(&user, Duration::ZERO));
-    let login = Login { epoch: Some(before), ..Login::new(&id, &record) };
+    let login = LoginWrite { epoch: Some(before), ..LoginWrite::new(&id, &record) };
     let outcome = store.login(login).await;
     demand(matches!(outcome, SaveOutcome::Revoked), BY_USER, || {
         format!("a login with an epoch of before has to be Revoked, and was {outcome:?}")
@@ -134,14 +134,14 @@ async fn an_epoch_of_before_opens_nothing(store: &Subject) {
     let anonymous = Record { user: None, ..store.record("anonymous") };
     let old = fresh_id();
     store.create(old, &anonymous).await;
-    let outcome = store.login(Login { old: Some((&old, 1)), ..login }).await;
+    let outcome = store.login(LoginWrite { old: Some((&old, 1)), ..login }).await;
     demand(matches!(outcome, SaveOutcome::Revoked), BY_USER, || {
         format!("the same from an anonymous session has to be Revoked, and was {outcome:?}")
     });
     store.holds(&old, Some(&anonymous), BY_USER, "a login that was refused").await;
     store.holds(&id, None, BY_USER, "a login that was refused").await;
-    let now = Some(store.epoch(&user).await);
-    let outcome = store.login(Login { epoch: now, ..login }).await;
+    let now = Some(store.revocation_epoch(&user).await);
+    let outcome = store.login(LoginWrite { epoch: now, ..login }).await;
     demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || {
         format!("a login with the epoch of now has to be Saved, and was {outcome:?}")
     });
@@ -151,7 +151,7 @@ async fn a_renewal_moves_in_the_list(store: &Subject) {
     let user = a_user();
     let (old, record) = store.signed_in(&user, 0, None).await;
     let (new, moved) = (fresh_id(), renewed(&record));
-    let login = Login { old: Some((&old, 1)), ..Login::new(&new, &moved) };
+    let login = LoginWrite { old: Some((&old, 1)), ..LoginWrite::new(&new, &moved) };
     let outcome = store.login(login).await;
     demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("to renew: {outcome:?}"));
     let outcome = store.finish(&old, 1, &new).await;
@@ -190,7 +190,7 @@ async fn a_renewal_takes_no_more_room(store: &Subject) {
     let (other, beside) = store.signed_in(&user, 10, Some(2)).await;
     let (new, moved) = (fresh_id(), renewed(&record));
     let limit = NonZeroU32::new(2);
-    let login = Login { old: Some((&old, 1)), limit, ..Login::new(&new, &moved) };
+    let login = LoginWrite { old: Some((&old, 1)), limit, ..LoginWrite::new(&new, &moved) };
     let outcome = store.login(login).await;
     demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("to renew: {outcome:?}"));
     let _ = store.finish(&old, 1, &new).await;
@@ -207,7 +207,7 @@ async fn nor_does_one_that_was_overtaken(store: &Subject) {
     store.create(old, &anonymous).await;
     let (first, second) = (fresh_id(), fresh_id());
     let signed_in = store.record_of(&user, Duration::ZERO);
-    let login = Login { old: Some((&old, 1)), limit, ..Login::new(&first, &signed_in) };
+    let login = LoginWrite { old: Some((&old, 1)), limit, ..LoginWrite::new(&first, &signed_in) };
     let _ = store.login(login).await;
     let written = store.save(&old, Expected::Version(1), &next(&anonymous, "written")).await;
     if !matches!(written, SaveOutcome::Saved) {
@@ -218,7 +218,7 @@ async fn nor_does_one_that_was_overtaken(store: &Subject) {
         format!("to end what was written to since has to be a Conflict, and was {outcome:?}")
     });
     store.holds(&first, None, BY_USER, "a renewal that was overtaken, under the new id,").await;
-    let login = Login { old: Some((&old, 2)), limit, ..Login::new(&second, &signed_in) };
+    let login = LoginWrite { old: Some((&old, 2)), limit, ..LoginWrite::new(&second, &signed_in) };
     let outcome = store.login(login).await;
     demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("once more: {outcome:?}"));
     let _ = store.finish(&old, 2, &second).await;
@@ -229,13 +229,15 @@ async fn nor_does_one_that_was_overtaken(store: &Subject) {
 
 async fn nothing_slips_through_a_race(store: &Subject) {
     let user = a_user();
-    let epoch = store.epoch(&user).await;
+    let epoch = store.revocation_epoch(&user).await;
     let mut logins = Vec::new();
     for _ in 0..16 {
         let (store, user) = (store.clone(), user.clone());
         logins.push(tokio::spawn(async move {
             let (id, record) = (fresh_id(), store.record_of(&user, Duration::ZERO));
-            let _ = store.login(Login { epoch: Some(epoch), ..Login::new(&id, &record) }).await;
+            let _ = store
+                .login(LoginWrite { epoch: Some(epoch), ..LoginWrite::new(&id, &record) })
+                .await;
             id
         }));
     }

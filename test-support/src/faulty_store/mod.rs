@@ -12,8 +12,8 @@ use std::{
 
 use tokio::sync::Semaphore;
 use tower_redis_session::{
-    Activity, Clock, Error, Expected, ManualClock, MemoryStore, Record, SaveOutcome, SessionId,
-    Store, StoreFuture,
+    Clock, Error, Expected, ManualClock, MemoryStore, Record, SaveOutcome, SessionId, Store,
+    StoreFuture, Touch,
 };
 
 mod visit;
@@ -259,12 +259,12 @@ impl Store for FaultyStore {
         self.shared.memory.sessions_of(user)
     }
 
-    fn load_each<'a>(
+    fn load_many<'a>(
         &'a self,
         ids: &'a [SessionId],
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
         self.note(Op::LoadEach);
-        let act = async move { self.shared.memory.load_each(ids).await };
+        let act = async move { self.shared.memory.load_many(ids).await };
         Box::pin(self.call(Op::LoadEach, act, || None, never))
     }
 
@@ -306,19 +306,23 @@ impl Store for FaultyStore {
         &'a self,
         id: &'a SessionId,
         version: u64,
-        activity: Activity,
+        activity: Touch,
     ) -> StoreFuture<'a, bool> {
         self.note(Op::Touch);
         let act = async move { self.shared.memory.touch(id, version, activity).await };
         Box::pin(self.call(Op::Touch, act, || None, never))
     }
 
-    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
+    fn delete_version<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: u64,
+    ) -> StoreFuture<'a, SaveOutcome> {
         self.note(Op::DeleteIf);
-        let act = async move { self.shared.memory.delete_if(id, expected).await };
+        let act = async move { self.shared.memory.delete_version(id, expected).await };
         let (shared, id) = (Arc::clone(&self.shared), *id);
         let later = move || -> Late {
-            Box::pin(async move { drop(shared.memory.delete_if(&id, expected).await) })
+            Box::pin(async move { drop(shared.memory.delete_version(&id, expected).await) })
         };
         Box::pin(self.call(Op::DeleteIf, act, unknown, later))
     }

@@ -13,6 +13,14 @@ use tower_redis_session::{Error, RedisSessionLayer, SessionContext};
 #[derive(Debug, PartialEq)]
 pub struct Failure;
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the service fails")
+    }
+}
+
+impl std::error::Error for Failure {}
+
 /// What came back.
 #[derive(Debug)]
 pub struct Answered {
@@ -65,7 +73,7 @@ impl Visitor {
         F: FnOnce(SessionContext) -> Fut,
         Fut: Future<Output = Result<Response<B>, E>>,
         B: Body<Data = Bytes>,
-        B::Error: std::fmt::Debug,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
         E: std::fmt::Debug,
     {
         let answered = answer(&self.layer, self.request(), handler).await.unwrap();
@@ -121,7 +129,7 @@ where
     F: FnOnce(SessionContext) -> Fut,
     Fut: Future<Output = Result<Response<B>, E>>,
     B: Body<Data = Bytes>,
-    B::Error: std::fmt::Debug,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut handler = Some(handler);
     let inner = tower::service_fn(move |request: Request<()>| {

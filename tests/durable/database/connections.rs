@@ -183,7 +183,7 @@ async fn never_more_connections_than_the_pool_may_have_with_poll_and_listener() 
             assert!(saved.into_iter().all(|saved| saved), "{size}");
         }
         eventually("the copies are believed", async || {
-            store.status().copies.is_some_and(|copies| copies.believed)
+            store.status().copies.is_some_and(|copies| copies.trusted)
         })
         .await;
         // A few polls, after the first of which somebody listens.

@@ -153,7 +153,7 @@ async fn a_damaged_row_is_the_error_of_that_row_only() {
     let _ = sqlx::query(damage).bind(bad.to_string()).execute(&mut own).await.unwrap();
     let error = store.load(&bad).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    let found = store.load_each(&[bad, good]).await.unwrap();
+    let found = store.load_many(&[bad, good]).await.unwrap();
     assert!(found[0].is_err() && found[1].as_ref().unwrap().is_some());
     let error = failure(store.save(&bad, Expected::Version(1), &next(2)).await).unwrap();
     assert_eq!(error.kind(), ErrorKind::Corrupt);

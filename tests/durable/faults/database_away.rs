@@ -180,7 +180,7 @@ async fn without_time_to_serve_without_a_database_reads_are_refused_after_the_le
             }
             reader.get("/say:hello").await.expect(200);
             let status = instance.status().await;
-            assert_eq!(status.serving, "nothing", "{status:?}");
+            assert_eq!(status.serving, "none", "{status:?}");
             assert!(status.redis && !status.database && !status.believed, "{status:?}");
         }
         scene.end(Away::Way(gate)).await;
@@ -283,7 +283,7 @@ async fn with_both_away_requests_are_refused_in_time_and_either_brings_them_back
                 eventually("it says so", async || {
                     let _ = keeper.get("/get:n").await;
                     let status = instance.status().await;
-                    status.serving == "nothing" && !status.redis && !status.database
+                    status.serving == "none" && !status.redis && !status.database
                 })
                 .await;
             }

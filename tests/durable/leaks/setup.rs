@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tower_redis_session::{
-    Builder, DatabaseConfig, DatabaseStore, DurableStore, RedisStore, Store,
+    DatabaseConfig, DatabaseStore, DurableStore, RedisSessionLayerBuilder, RedisStore, Store,
 };
 
 use test_support::{
@@ -135,7 +135,8 @@ fn file_in(folder: &TempDir) -> DatabaseConfig {
 }
 
 async fn site(store: impl Store) -> Site {
-    let limits = |builder: Builder| builder.budget(LIMIT * 3).max_record_size(4_096);
+    let limits =
+        |builder: RedisSessionLayerBuilder| builder.budget(LIMIT * 3).max_record_size(4_096);
     Site::on_store(store, limits).await
 }
 
@@ -151,7 +152,7 @@ async fn durable(redis: &RedisServer, database: DatabaseConfig) -> (Site, String
     browser.get("/insert:a:1").await;
     eventually("the store believes redis", async || {
         browser.get("/get:a").await;
-        site.layer.status().copies.is_some_and(|copies| copies.believed)
+        site.layer.status().copies.is_some_and(|copies| copies.trusted)
     })
     .await;
     (site, printed)

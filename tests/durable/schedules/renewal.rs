@@ -392,7 +392,7 @@ async fn an_idle_session_ends_by_its_copy_and_later_only_where_activity_may_be_l
     duo.evict(&lost_id).await;
     duo.evict(&looked_at_id).await;
     eventually("a copy made by who only looks", async || {
-        let passive = looked_at.tab().await.get("/only_looks,user").await.expect(200).text();
+        let passive = looked_at.tab().await.get("/mark_passive,user").await.expect(200).text();
         assert!(passive.ends_with("alice"), "{passive}");
         duo.is_in_redis(&looked_at_id).await
     })

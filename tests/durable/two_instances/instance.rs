@@ -256,9 +256,9 @@ pub fn layer(settings: &Settings, hooks: &Hooks) -> RedisSessionLayer {
         .poll_timeout(millis(settings.poll_timeout))
         .lease(millis(settings.lease))
         .redis_timeout(millis(settings.redis_timeout))
-        .serve_without_database(millis(settings.stretch))
+        .max_staleness_without_database(millis(settings.stretch))
         .journal_limit(settings.journal_limit)
-        .readers(settings.readers)
+        .max_database_reads(settings.readers)
         .hooks(hooks);
     if settings.strict {
         store = store.strict();
@@ -319,13 +319,13 @@ fn status(layer: &RedisSessionLayer) -> Status {
     let (redis, database) = (status.redis.unwrap(), status.database.unwrap());
     Status {
         serving: status.serving.to_string(),
-        believed: copies.believed,
+        believed: copies.trusted,
         redis: redis.answers,
         database: database.answers,
         generation: copies.generation.unwrap_or_default(),
         incarnation: copies.incarnation.unwrap_or_default(),
-        set_aside: copies.set_aside,
-        journal: copies.journal,
+        set_aside: copies.bypassed,
+        journal: copies.pending,
         redis_cause: redis.last_cause.unwrap_or_default(),
         clock_ahead: [redis.clock_ahead, database.clock_ahead],
         database_cause: database.last_cause.unwrap_or_default(),

@@ -7,8 +7,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use http::{Request, Response};
 use tower::{Layer, ServiceExt};
 use tower_redis_session::{
-    Activity, Expected, Login, MemoryStore, Record, SaveOutcome, SessionContext, SessionId, Store,
-    StoreFuture,
+    Expected, LoginWrite, MemoryStore, Record, SaveOutcome, SessionContext, SessionId, Store,
+    StoreFuture, Touch,
 };
 
 use super::visitors::durable;
@@ -267,7 +267,7 @@ impl Store for Clashing {
         })
     }
 
-    fn login<'a>(&'a self, login: Login<'a>) -> StoreFuture<'a, SaveOutcome> {
+    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(async move {
             self.occupy(login.new, login.record).await;
             self.inner.login(login).await
@@ -278,7 +278,7 @@ impl Store for Clashing {
         &'a self,
         id: &'a SessionId,
         version: u64,
-        activity: Activity,
+        activity: Touch,
     ) -> StoreFuture<'a, bool> {
         self.inner.touch(id, version, activity)
     }
@@ -287,12 +287,16 @@ impl Store for Clashing {
         self.inner.delete(id)
     }
 
-    fn delete_if<'a>(&'a self, id: &'a SessionId, expected: u64) -> StoreFuture<'a, SaveOutcome> {
-        self.inner.delete_if(id, expected)
+    fn delete_version<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: u64,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        self.inner.delete_version(id, expected)
     }
 
-    fn epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        self.inner.epoch(user)
+    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        self.inner.revocation_epoch(user)
     }
 
     fn revoke_all<'a>(

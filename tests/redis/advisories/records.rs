@@ -166,10 +166,10 @@ async fn rustsec_2017_0006_no_length_is_believed_before_its_bytes_are_there() {
 /// encrypted, so whoever could write to the store made up sessions.
 #[tokio::test]
 async fn cve_2026_39324_what_does_not_open_is_never_read_in_another_way() {
-    use tower_redis_session::PlainRecords;
+    use tower_redis_session::UnsealedRecords;
 
     let redis = RedisServer::start().await;
-    for plain in [PlainRecords::Accepted, PlainRecords::Refused] {
+    for plain in [UnsealedRecords::Accept, UnsealedRecords::Reject] {
         let site = Site::configured(&redis, |builder| builder.seal_records(plain)).await;
         let mut browser = signed_in(&site).await;
         let (key, sealed) = records(&redis).await.pop().unwrap();

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tower_layer::Layer as _;
 use tower_redis_session::{
-    Directory as _, Error, RedisSessionLayer, RedisStore, SessionContext, Standing, UserInfo,
+    Directory as _, Error, RedisSessionLayer, RedisStore, SessionContext, UserInfo, UserValidation,
 };
 
 use super::source::{Cached, Source, patient_cache};
@@ -74,7 +74,7 @@ async fn act(step: &str, session: &SessionContext, directory: &Cached) -> Result
         }
         ("switch", id) => session.switch_platform(directory, id).await?.name,
         ("validate", _) => match session.validate_user(directory).await? {
-            Standing::User(user) => show(user),
+            UserValidation::User(user) => show(user),
             other => format!("{other:?}"),
         },
         other => panic!("no such step: {other:?}"),
@@ -179,7 +179,7 @@ async fn an_anonymous_session_is_good_and_nobodys() {
         let session = request.extensions().get::<SessionContext>().unwrap();
         session.insert("cart", "tea").await?;
         session.save().await?;
-        assert_eq!(session.validate_user(source).await?, Standing::Anonymous);
+        assert_eq!(session.validate_user(source).await?, UserValidation::Anonymous);
         assert_eq!(session.user_info(source).await?, None);
         Ok::<_, Error>(Response::new(String::new()))
     });

@@ -53,7 +53,7 @@ pub(crate) fn events(app: &Arc<App>, parts: &Parts) -> Result<Answer, Failure> {
     let _ = found(app)?;
     let session = session(parts)?;
     // To listen is no activity.
-    session.only_looks();
+    session.mark_passive();
     let place = app.streams.clone().try_acquire_owned().map_err(|_| Failure::Busy)?;
     let (ending, app) = (app.ending.clone().cancelled_owned(), app.clone());
     let state = (app, session, place, 0_u32);

@@ -98,7 +98,7 @@ pub(crate) async fn events(app: &App, parts: &Parts, id: &str) -> Result<Answer,
     let visitor = Visitor::of(app, parts).await?;
     let _ = found(&app.data, &visitor.user.id, id).await?;
     // To listen is no activity.
-    visitor.session.only_looks();
+    visitor.session.mark_passive();
     let place = app.streams.clone().try_acquire_owned().map_err(|_| Failure::Busy)?;
     let watch = Watch {
         data: app.data.clone(),

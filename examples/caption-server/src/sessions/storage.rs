@@ -2,7 +2,7 @@
 
 use std::env;
 
-use tower_redis_session::{Config, ConfigError};
+use tower_redis_session::{ConfigError, EnvConfig};
 
 /// Kept across restarts without any server beside this one.
 const EMBEDDED: &str = "sqlite:caption_server.db";
@@ -21,14 +21,14 @@ const CHOICES: [&str; 9] = [
 ];
 
 /// `outage` is the address of the Redis of the demonstration.
-pub(crate) fn config(outage: Option<String>) -> Result<Config, ConfigError> {
+pub(crate) fn config(outage: Option<String>) -> Result<EnvConfig, ConfigError> {
     let told = |name: &str| {
         let value = env::var(name).unwrap_or_default();
         // Kubernetes tells of a service named `redis` by `REDIS_PORT=tcp://..`.
         !value.is_empty() && !value.starts_with("tcp://")
     };
     let somewhere = CHOICES.into_iter().any(told);
-    Config::from_lookup(|name| match (name, &outage) {
+    EnvConfig::from_lookup(|name| match (name, &outage) {
         ("REDIS_URL", Some(url)) => Some(url.clone()),
         ("SESSION_STORAGE", Some(_)) => Some("redis".to_owned()),
         ("SESSION_DATABASE_URL", Some(_)) => {

@@ -93,7 +93,7 @@ fn file_in(folder: &TempDir) -> DatabaseConfig {
     DatabaseConfig::new(format!("sqlite:{}", folder.path().join("sessions.db").display()))
 }
 
-fn devices(builder: tower_redis_session::Builder) -> RedisSessionLayer {
+fn devices(builder: tower_redis_session::RedisSessionLayerBuilder) -> RedisSessionLayer {
     builder.devices(tower_redis_session::DeviceConfig::new()).build().unwrap()
 }
 

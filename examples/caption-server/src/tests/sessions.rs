@@ -8,7 +8,7 @@ use super::*;
 async fn without_redis() -> (Site, Browser) {
     // Bound and dropped, so the port is one where nobody listens.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let store = RedisStore::new(RedisConfig::at("127.0.0.1", port)).unwrap();
+    let store = RedisStore::new(RedisConfig::from_host("127.0.0.1", port)).unwrap();
     let sessions = RedisSessionLayer::builder(store).build().unwrap();
     let site = Site::with(Setup { sessions, ..Setup::default() }).await;
     let mut browser = site.browser();

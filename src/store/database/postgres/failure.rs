@@ -167,7 +167,7 @@ impl Failure {
         let closed = error.to_string().contains("SSLRequest: 0x00");
         if foreign && !closed {
             let text = "what answers is not a postgresql server";
-            return Self::refused(Error::new(Misconfigured, text).because(error));
+            return Self::refused(Error::new(Misconfigured, text).with_source(error));
         }
         Self::refused(typed(error))
     }
@@ -229,7 +229,7 @@ pub(super) fn typed(error: sqlx::Error) -> Error {
         }
         (None, _) => Error::unavailable("postgresql is unavailable"),
     };
-    typed.because(error)
+    typed.with_source(error)
 }
 
 fn row(state: &str) -> Option<&'static Answer> {

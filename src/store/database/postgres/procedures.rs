@@ -116,7 +116,7 @@ fn executed(rows: &[PgRow], count: usize) -> Result<Executed, WriteFault> {
     let row = rows.first().ok_or_else(|| WriteFault::Unknown(corrupt()))?;
     // Committed by now; an answer that cannot be read leaves open what came of each write.
     let outcomes = outcomes(row, count);
-    let outcomes = outcomes.map_err(|error| WriteFault::Unknown(corrupt().because(error)))?;
+    let outcomes = outcomes.map_err(|error| WriteFault::Unknown(corrupt().with_source(error)))?;
     Ok(Executed { outcomes, epoch: epoch(row) })
 }
 

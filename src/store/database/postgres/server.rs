@@ -41,11 +41,11 @@ pub(super) struct Server {
     /// Without: not every pooler takes them.
     plain: PgConnectOptions,
     timeout: Duration,
-    standing: Standing,
+    standing: UserValidation,
 }
 
 /// What is known of connections, in microseconds since the start.
-struct Standing {
+struct UserValidation {
     started: Instant,
     /// What was made up to then is closed.
     condemned: AtomicU64,
@@ -67,7 +67,7 @@ impl Server {
         let options = options.disable_statement_logging().extra_float_digits(None);
         let plain = options.application_name(&name);
         let options = with_limits(plain.clone(), timeout);
-        Ok(Arc::new(Self { options, plain, timeout, standing: Standing::new() }))
+        Ok(Arc::new(Self { options, plain, timeout, standing: UserValidation::new() }))
     }
 
     pub(super) fn address(&self) -> &PgConnectOptions {
@@ -216,7 +216,7 @@ impl Server {
     }
 }
 
-impl Standing {
+impl UserValidation {
     fn new() -> Self {
         Self {
             started: Instant::now(),
@@ -241,7 +241,7 @@ impl Standing {
     }
 }
 
-impl Drop for Standing {
+impl Drop for UserValidation {
     fn drop(&mut self) {
         for (_, task) in self.runtimes.get_mut().unwrap_or_else(PoisonError::into_inner) {
             task.abort();

@@ -44,7 +44,7 @@ pub(super) fn typed(error: sqlx::Error) -> Error {
         NOTADB => misconfigured("the file is not a sqlite database"),
         _ => unavailable("the database is unavailable"),
     };
-    typed.because(error)
+    typed.with_source(error)
 }
 
 /// The primary code: the last eight bits of the extended one.

@@ -51,7 +51,7 @@ pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConn
         return Err(Error::new(ErrorKind::Misconfigured, text));
     }
     options.connect().await.map_err(|error| match path.try_exists() {
-        Ok(false) => no_file().because(error),
+        Ok(false) => no_file().with_source(error),
         _ => typed(error),
     })
 }
@@ -70,7 +70,7 @@ pub(super) fn create(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
             let text = "the database file cannot be made";
-            Err(Error::new(ErrorKind::Misconfigured, text).because(error))
+            Err(Error::new(ErrorKind::Misconfigured, text).with_source(error))
         }
     }
 }

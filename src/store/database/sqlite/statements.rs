@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     session::{
         moved::HOPS_MAX,
-        record::{Activity, Record},
+        record::{Record, Touch},
         token::SessionId,
     },
     store::database::{
@@ -133,7 +133,7 @@ pub(super) async fn touch(
     connection: &mut SqliteConnection,
     id: &SessionId,
     version: u64,
-    activity: Activity,
+    activity: Touch,
     times: Times,
 ) -> Outcome {
     let query = "UPDATE trs_sessions SET last_activity = ?1, idle_deadline = ?2, ends = ?3 \

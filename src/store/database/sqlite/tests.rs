@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use crate::{
     ManualClock,
     session::{
-        record::{Activity, Record},
+        record::{Record, Touch},
         token::{SessionId, Token},
     },
     store::database::{
@@ -52,7 +52,7 @@ async fn on_a_full_disk_who_is_active_stays_and_who_leaves_is_gone() {
         for (place, id) in ids.iter().enumerate() {
             let later = Duration::from_secs(1 + place as u64);
             let end = Record::example().end().saturating_add(later);
-            let activity = Activity { last_activity: end, idle_deadline: end, end };
+            let activity = Touch { last_activity: end, idle_deadline: end, end };
             let touch = Write::Touch { id: *id, version: 1, activity };
             let touched = execute(&sqlite, touch).await;
             assert!(matches!(touched, Ok(Written::Done { .. })), "{place}: {touched:?}");

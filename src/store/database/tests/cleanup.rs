@@ -43,7 +43,7 @@ async fn an_instance_whose_clock_is_hours_off_removes_nothing_and_nothing_of_its
             let save = Write::Save { id: alive, expected: 1, record: next };
             assert!(matches!(written(save).await, Written::Done { .. }), "{ahead}");
             let end = record.end().saturating_add(Duration::from_secs(1));
-            let activity = Activity { last_activity: end, idle_deadline: end, end };
+            let activity = Touch { last_activity: end, idle_deadline: end, end };
             let touch = Write::Touch { id: touched, version: 1, activity };
             assert!(matches!(written(touch).await, Written::Done { .. }), "{ahead}");
             let _ = written(Write::Delete { id: dead, expected: None }).await;

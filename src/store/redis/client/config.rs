@@ -61,9 +61,9 @@ impl RedisConfig {
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
-    /// assert!(RedisStore::new(RedisConfig::at("127.0.0.1", 6379).database(1)).is_ok());
+    /// assert!(RedisStore::new(RedisConfig::from_host("127.0.0.1", 6379).database(1)).is_ok());
     /// ```
-    pub fn at(host: impl Into<String>, port: u16) -> Self {
+    pub fn from_host(host: impl Into<String>, port: u16) -> Self {
         Self::with_place(Place::Tcp { host: host.into(), port })
     }
 
@@ -88,7 +88,7 @@ impl RedisConfig {
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
-    /// let store = RedisStore::new(RedisConfig::at("redis.example", 6380).tls());
+    /// let store = RedisStore::new(RedisConfig::from_host("redis.example", 6380).tls());
     /// assert_eq!(store.is_ok(), cfg!(feature = "tls"));
     /// ```
     pub fn tls(mut self) -> Self {
@@ -133,7 +133,7 @@ impl RedisConfig {
     ///
     /// ```
     /// # use tower_redis_session::RedisConfig;
-    /// let config = RedisConfig::at("127.0.0.1", 6379).username("sessions").password("secret");
+    /// let config = RedisConfig::from_host("127.0.0.1", 6379).username("sessions").password("secret");
     /// # drop(config);
     /// ```
     pub fn username(mut self, username: impl Into<String>) -> Self {
@@ -145,7 +145,7 @@ impl RedisConfig {
     ///
     /// ```
     /// # use tower_redis_session::RedisConfig;
-    /// let config = RedisConfig::at("127.0.0.1", 6379).password("secret");
+    /// let config = RedisConfig::from_host("127.0.0.1", 6379).password("secret");
     /// assert!(!format!("{config:?}").contains("secret"));
     /// ```
     pub fn password(mut self, password: impl Into<String>) -> Self {
@@ -157,7 +157,7 @@ impl RedisConfig {
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
-    /// assert!(RedisStore::new(RedisConfig::at("127.0.0.1", 6379).database(-1)).is_err());
+    /// assert!(RedisStore::new(RedisConfig::from_host("127.0.0.1", 6379).database(-1)).is_err());
     /// ```
     pub fn database(mut self, database: i64) -> Self {
         self.database = Some(database);
@@ -170,7 +170,7 @@ impl RedisConfig {
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
-    /// let config = RedisConfig::at("127.0.0.1", 6379);
+    /// let config = RedisConfig::from_host("127.0.0.1", 6379);
     /// assert!(RedisStore::new(config.clone().key_prefix("shop:")).is_ok());
     /// assert!(RedisStore::new(config.key_prefix("shop:*")).is_err());
     /// ```
@@ -184,7 +184,7 @@ impl RedisConfig {
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
-    /// assert!(RedisStore::new(RedisConfig::at("127.0.0.1", 6379).pool_size(0)).is_err());
+    /// assert!(RedisStore::new(RedisConfig::from_host("127.0.0.1", 6379).pool_size(0)).is_err());
     /// ```
     pub fn pool_size(mut self, connections: u32) -> Self {
         self.limits.pool_size = connections;
@@ -197,7 +197,7 @@ impl RedisConfig {
     /// ```
     /// # use tower_redis_session::RedisConfig;
     /// # use std::time::Duration;
-    /// let config = RedisConfig::at("redis", 6379).connect_timeout(Duration::from_millis(100));
+    /// let config = RedisConfig::from_host("redis", 6379).connect_timeout(Duration::from_millis(100));
     /// # drop(config);
     /// ```
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -211,7 +211,7 @@ impl RedisConfig {
     /// ```
     /// # use tower_redis_session::RedisConfig;
     /// # use std::time::Duration;
-    /// let config = RedisConfig::at("redis", 6379).command_timeout(Duration::from_millis(100));
+    /// let config = RedisConfig::from_host("redis", 6379).command_timeout(Duration::from_millis(100));
     /// # drop(config);
     /// ```
     pub fn command_timeout(mut self, timeout: Duration) -> Self {

@@ -14,14 +14,16 @@ use tokio::task::AbortHandle;
 
 use crate::{
     error::Error,
-    store::redis::client::{failure::Failure, health::Health, incarnation::Peer, script::Call},
+    store::redis::client::{
+        failure::Failure, health::ConnectionHealth, incarnation::Peer, script::Call,
+    },
 };
 
 /// One multiplexed connection.
 #[derive(Clone)]
 pub(in crate::store::redis) struct Connection {
     pub(in crate::store::redis) inner: MultiplexedConnection,
-    pub(in crate::store::redis) health: Arc<Health>,
+    pub(in crate::store::redis) health: Arc<ConnectionHealth>,
     pub(in crate::store::redis) asked_time: Instant,
     pub(in crate::store::redis) server_millis: u64,
     /// Who it leads to, where a store asks for that.

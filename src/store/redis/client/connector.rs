@@ -27,7 +27,7 @@ use crate::{
         endpoint::{Endpoint, Stream},
         failure::Failure,
         greet::Greeter,
-        health::Health,
+        health::ConnectionHealth,
         incarnation::{Incarnation, Peer, silent},
         limits::Limits,
         script::Script,
@@ -117,7 +117,7 @@ impl Connector {
     }
 
     async fn dial(&self) -> Result<Connection, Error> {
-        let health = Arc::new(Health::new(&self.generation));
+        let health = Arc::new(ConnectionHealth::new(&self.generation));
         let mut connection = self.over(self.endpoint.connect().await?, health).await?;
         self.sign_in(&mut connection).await?;
         // Together with who is there; each alone, since of a pipeline the library tells the cause
@@ -138,7 +138,7 @@ impl Connector {
     async fn over(
         &self,
         stream: Box<dyn Stream>,
-        health: Arc<Health>,
+        health: Arc<ConnectionHealth>,
     ) -> Result<Connection, Error> {
         let config = AsyncConnectionConfig::new()
             .set_pipeline_buffer_size(PIPELINE)
@@ -206,7 +206,7 @@ pub(in crate::store::redis) fn named(error: Error, command: &str) -> Error {
     if error.kind() != ErrorKind::Misconfigured {
         return error;
     }
-    Error::new(error.kind(), format!("{error} ({command})")).because(error)
+    Error::new(error.kind(), format!("{error} ({command})")).with_source(error)
 }
 
 /// One section of `INFO`.
@@ -220,7 +220,7 @@ pub(in crate::store::redis) async fn section(
 
 /// Marks a connection when nobody drives it any longer: the server has closed it, or the runtime
 /// that it was opened on is gone. No command has to find that out.
-struct Ended(Arc<Health>);
+struct Ended(Arc<ConnectionHealth>);
 
 impl Drop for Ended {
     fn drop(&mut self) {

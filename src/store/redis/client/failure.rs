@@ -98,5 +98,5 @@ fn typed(error: RedisError, refusal: Option<&Refusal>) -> Error {
         }
         _ => Error::new(ErrorKind::Unavailable, "redis is unavailable"),
     };
-    typed.because(error)
+    typed.with_source(error)
 }

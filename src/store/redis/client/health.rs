@@ -14,7 +14,7 @@ const SILENCE_MAX: Duration = Duration::from_millis(100);
 
 /// Shared by all clones of a connection.
 #[derive(Debug)]
-pub(in crate::store::redis) struct Health {
+pub(in crate::store::redis) struct ConnectionHealth {
     broken: AtomicBool,
     /// Raised when a connection is lost: what cut one has most likely cut the others, and only
     /// use would find out. Shared by all connections of a store.
@@ -31,7 +31,7 @@ pub(in crate::store::redis) struct Health {
     in_flight: AtomicUsize,
 }
 
-impl Health {
+impl ConnectionHealth {
     pub(in crate::store::redis) fn set_broken(&self) {
         self.broken.store(true, Ordering::Release);
     }
@@ -80,7 +80,7 @@ impl Health {
     }
 }
 
-impl Health {
+impl ConnectionHealth {
     /// A connection of the generation that is current before it is opened.
     pub(in crate::store::redis) fn new(generation: &Arc<AtomicU64>) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl Health {
 /// A command whose answer is waited for.
 #[derive(Debug)]
 pub(in crate::store::redis) struct Waiting<'a> {
-    health: &'a Health,
+    health: &'a ConnectionHealth,
     answered: bool,
 }
 
@@ -132,8 +132,8 @@ mod tests {
     const SOON: Duration = Duration::from_millis(1_050);
     const LATE: Duration = Duration::from_millis(1_100);
 
-    fn abandoned_at_one_second() -> Health {
-        let health = Health::new(&Arc::default());
+    fn abandoned_at_one_second() -> ConnectionHealth {
+        let health = ConnectionHealth::new(&Arc::default());
         health.abandon(Duration::from_secs(1));
         assert!(!health.is_broken(), "one who leaves proves nothing");
         health
@@ -151,10 +151,10 @@ mod tests {
     #[test]
     fn a_lost_connection_takes_the_others_of_its_generation_along_and_no_later_one() {
         let generation = Arc::default();
-        let (one, two) = (Health::new(&generation), Health::new(&generation));
+        let (one, two) = (ConnectionHealth::new(&generation), ConnectionHealth::new(&generation));
         one.set_all_broken();
         assert!(one.is_broken() && two.is_broken());
-        let later = Health::new(&generation);
+        let later = ConnectionHealth::new(&generation);
         two.set_all_broken();
         assert!(!later.is_broken());
     }

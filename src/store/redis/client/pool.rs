@@ -23,7 +23,7 @@ use crate::{
         places::{Alive, Keeper, Places},
         script::Script,
     },
-    telemetry::status::StoreStatus,
+    telemetry::health::BackendHealth,
 };
 
 /// How long requests may wait for a connection before the store tells that it is not ready.
@@ -140,11 +140,11 @@ impl Connections {
     }
 
     /// How many are open, and why the last attempt to open one failed.
-    pub(in crate::store::redis) fn status(&self) -> StoreStatus {
+    pub(in crate::store::redis) fn status(&self) -> BackendHealth {
         let now = Instant::now();
         let (away, last_cause) = self.0.attempts.last(now);
         let (connections, late) = (self.0.alive(), self.0.waits().are_late(now));
-        StoreStatus {
+        BackendHealth {
             answers: connections > 0 || !(away || late),
             last_cause,
             connections,

@@ -137,7 +137,7 @@ fn refused(error: io::Error) -> Error {
         Some(rustls::Error::InvalidMessage(_)) => "what answers does not speak TLS",
         _ => return Error::unavailable(error),
     };
-    Error::new(ErrorKind::Misconfigured, text).because(error)
+    Error::new(ErrorKind::Misconfigured, text).with_source(error)
 }
 
 impl fmt::Debug for Tls {

@@ -10,7 +10,7 @@ use crate::{
     clock::timestamp::Timestamp,
     error::ErrorKind,
     session::{
-        record::{Activity, Record, format::ACTIVITY_OFFSET},
+        record::{Record, Touch, format::ACTIVITY_OFFSET},
         token::SessionId,
         write_id::WriteId,
     },
@@ -123,7 +123,7 @@ impl Link {
         generation: u64,
         id: &SessionId,
         version: u64,
-        (activity, stored): (Activity, bool),
+        (activity, stored): (Touch, bool),
     ) -> Result<Option<Touched>, Fault> {
         let mut call = Script::CopyTouch.call(&[&self.keys.key(generation, id)]);
         call.arg(head(version).as_slice()).arg(value::touch_fields(activity));

@@ -13,15 +13,15 @@ use std::{fmt, time::Duration};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Status {
+pub struct Health {
     /// Who answers reads.
     pub serving: Serving,
     /// Redis, if the store uses it.
-    pub redis: Option<StoreStatus>,
+    pub redis: Option<BackendHealth>,
     /// The database, if the store uses one.
-    pub database: Option<StoreStatus>,
+    pub database: Option<BackendHealth>,
     /// What is believed of the copies in Redis, if a database keeps the records.
-    pub copies: Option<CopyStatus>,
+    pub copies: Option<CacheHealth>,
 }
 
 /// The store that answers reads.
@@ -35,7 +35,7 @@ pub enum Serving {
     /// The database.
     Database,
     /// None: requests that need their session are answered by 503.
-    Nothing,
+    None,
     /// A store of the application's own that does not tell.
     Other,
 }
@@ -43,7 +43,7 @@ pub enum Serving {
 /// One of the stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct StoreStatus {
+pub struct BackendHealth {
     /// Whether requests ask it: false from a few failures in a row until a probe is answered, or
     /// where nobody probes for some seconds.
     pub answers: bool,
@@ -61,44 +61,44 @@ pub struct StoreStatus {
 /// What is believed of the copies in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CopyStatus {
+pub struct CacheHealth {
     /// Whether they are believed at all: the database was asked not longer than a lease ago.
-    pub believed: bool,
+    pub trusted: bool,
     /// How long ago the database was asked.
-    pub asked: Option<Duration>,
+    pub verified_ago: Option<Duration>,
     /// The generation in the keys, 16 hex digits: a new one starts without copies.
     pub generation: Option<String>,
     /// The Redis that the generation was made for: run id, replication id, number of the database
     /// and prefix of the keys.
     pub incarnation: Option<String>,
     /// Sessions that are read from the database, since Redis may have missed a change of them.
-    pub set_aside: usize,
+    pub bypassed: usize,
     /// How many changes were in the journal when the database was asked.
-    pub journal: usize,
+    pub pending: usize,
 }
 
-impl Status {
+impl Health {
     /// Of a store that has nothing to tell but who it is.
     ///
     /// ```
-    /// # use tower_redis_session::{Serving, Status};
-    /// assert!(Status::of(Serving::Other).redis.is_none());
+    /// # use tower_redis_session::{Serving, Health};
+    /// assert!(Health::new(Serving::Other).redis.is_none());
     /// ```
     #[must_use]
-    pub const fn of(serving: Serving) -> Self {
+    pub const fn new(serving: Serving) -> Self {
         Self { serving, redis: None, database: None, copies: None }
     }
 
     /// Whether requests are served at all: for a readiness probe.
     ///
     /// ```
-    /// # use tower_redis_session::{Serving, Status};
-    /// assert!(Status::of(Serving::Memory).is_ready());
-    /// assert!(!Status::of(Serving::Nothing).is_ready());
+    /// # use tower_redis_session::{Serving, Health};
+    /// assert!(Health::new(Serving::Memory).is_ready());
+    /// assert!(!Health::new(Serving::None).is_ready());
     /// ```
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.serving != Serving::Nothing
+        self.serving != Serving::None
     }
 }
 
@@ -108,7 +108,7 @@ impl fmt::Display for Serving {
             Self::Memory => "memory",
             Self::Redis => "redis",
             Self::Database => "database",
-            Self::Nothing => "nothing",
+            Self::None => "none",
             Self::Other => "other",
         })
     }
