@@ -201,12 +201,12 @@ mod tests {
             redis: Some(store(false, Some("gone \"away\"\n"))),
             database: Some(store(true, None)),
             copies: Some(CacheHealth {
-                believed: false,
-                asked: Some(Duration::from_millis(1_500)),
+                trusted: false,
+                verified_ago: Some(Duration::from_millis(1_500)),
                 generation: Some("00000000000000ff".to_owned()),
                 incarnation: None,
-                set_aside: 7,
-                journal: 9,
+                bypassed: 7,
+                pending: 9,
             }),
         }
     }
@@ -255,8 +255,8 @@ mod tests {
         assert_eq!(read["redis"]["last_cause"], "gone \"away\"\n");
         assert_eq!(read["redis"]["answers"], false);
         assert_eq!(read["database"]["last_cause"], Value::Null);
-        assert_eq!(read["copies"]["asked_seconds_ago"], 1.5);
-        assert_eq!(read["copies"]["journal"], 9);
+        assert_eq!(read["copies"]["verified_seconds_ago"], 1.5);
+        assert_eq!(read["copies"]["pending"], 9);
         assert_eq!(read["counts"]["created"], 0);
     }
 

@@ -180,7 +180,7 @@ async fn act_on(session: &SessionContext, act: &Act) -> Result<String, Error> {
             session.update(name, add).await?.to_string()
         }
         Act::Clear => session.clear().await.map(|()| String::new())?,
-        Act::LoginWrite(user, platform) => {
+        Act::Login(user, platform) => {
             session.login(user, *platform).await.map(|()| String::new())?
         }
         Act::Logout => session.logout().await.map(|()| String::new())?,
