@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use test_support::{RedisServer, patient};
 use tower_redis_session::{
-    DatabaseConfig, DatabaseStore, Login, Record, RedisStore, SessionId, Store,
+    DatabaseConfig, DatabaseStore, LoginWrite, Record, RedisStore, SessionId, Store,
 };
 
 const SESSIONS: usize = 10_000;
@@ -52,7 +52,7 @@ async fn measure(name: &str, store: &dyn Store, only: Option<usize>) {
     store.revoke_all(user, None).await.unwrap();
     let first = if only.is_some() { SESSIONS } else { 0 };
     for number in first..first + count {
-        store.login(Login::new(&id(number), &record)).await.unwrap();
+        store.login(LoginWrite::new(&id(number), &record)).await.unwrap();
     }
     let (mut gets, mut lists) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

@@ -47,7 +47,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<String>, Error> {
             let body = Limited::new(body, 1024).collect().await;
             if body.is_ok_and(|body| body.to_bytes() == PASSWORD) {
                 // The session keeps its values and gets a new id.
-                session.login("alice", None).await?;
+                session.login("alice").await?;
             } else {
                 *response.status_mut() = StatusCode::FORBIDDEN;
             }

@@ -52,7 +52,7 @@
 //!
 //! ```
 //! # tower_redis_session::testing::handle(|session| async move {
-//! # session.login("alice", None).await?;
+//! # session.login("alice").await?;
 //! session.logout().await?;
 //! let response = http::Response::builder()
 //!     .header("clear-site-data", r#""cache", "storage""#)
@@ -94,7 +94,7 @@
 //!   sleeps.
 //! - Your own: implement [`Store`], whose contract the `testing` feature checks.
 //!
-//! [`RedisSessionLayer::status`] tells how the store does, [`RedisSessionLayer::report`] this and
+//! [`RedisSessionLayer::health`] tells how the store does, [`RedisSessionLayer::report`] this and
 //! how often what has happened, as JSON and as metrics.
 //!
 //! # Users, platforms and settings

@@ -15,7 +15,7 @@ impl SessionContext {
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.user_id().await?, None);
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
     /// # Ok(()) });
     /// ```
@@ -27,7 +27,8 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", Some("pixelfed-1")).await?;
+    /// session.login("alice").await?;
+    /// session.set_platform("pixelfed-1").await?;
     /// assert_eq!(session.platform_id().await?.as_deref(), Some("pixelfed-1"));
     /// # Ok(()) });
     /// ```
@@ -35,7 +36,8 @@ impl SessionContext {
         self.read(|state| Ok(state.changes.platform(state.base()?))).await?
     }
 
-    /// Signs `user` in, with an active platform or none. Buffered; when it is stored the session
+    /// Signs `user` in, without an active platform ([`set_platform`](Self::set_platform) is a step
+    /// of its own). Buffered; when it is stored the session
     /// gets a new id, the old one is dead in the same step, and the absolute time starts afresh.
     ///
     /// The values of an anonymous session, or of the same user's, stay; those of another user go,
@@ -45,31 +47,23 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `Invalid` for an empty user or platform, or one above 1,024 bytes; `TooLarge` as in
+    /// `Invalid` for an empty user, or one above 1,024 bytes; `TooLarge` as in
     /// [`insert`](Self::insert); `Closed` after the head.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("cart", &["tea"]).await?;
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// assert_eq!(session.keys().await?, ["cart"]);
     /// # Ok(()) });
     /// ```
-    pub async fn login(&self, user: &str, platform: Option<&str>) -> Result<(), Error> {
-        self.sign_in(user, platform, None).await
+    pub async fn login(&self, user: &str) -> Result<(), Error> {
+        self.sign_in(user, None).await
     }
 
     /// The same, if the user's epoch is still this one when it is stored.
-    pub(crate) async fn sign_in(
-        &self,
-        user: &str,
-        platform: Option<&str>,
-        epoch: Option<u64>,
-    ) -> Result<(), Error> {
+    pub(crate) async fn sign_in(&self, user: &str, epoch: Option<u64>) -> Result<(), Error> {
         check_name("user", user)?;
-        if let Some(platform) = platform {
-            check_name("platform", platform)?;
-        }
         let backend = &self.session.backend;
         let login = |state: &mut State| {
             state.may_set_cookie()?;
@@ -79,7 +73,7 @@ impl SessionContext {
                 if stranger {
                     changes.forget_values();
                 }
-                changes.login(user, platform);
+                changes.login(user, None);
                 changes.hold_login_to(epoch);
             })?;
             // Something that cannot be read, or several sessions at once, locks nobody out: the
@@ -133,7 +127,7 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.logout().await?;
     /// assert_eq!(session.user_id().await?, None);
     /// # Ok(()) });
@@ -167,7 +161,7 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.set_platform("mastodon-1").await?;
     /// assert_eq!(session.platform_id().await?.as_deref(), Some("mastodon-1"));
     /// # Ok(()) });
@@ -182,7 +176,8 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", Some("mastodon-1")).await?;
+    /// session.login("alice").await?;
+    /// session.set_platform("mastodon-1").await?;
     /// assert!(session.clear_platform().await?);
     /// assert!(!session.clear_platform().await?);
     /// # Ok(()) });

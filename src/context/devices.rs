@@ -22,7 +22,7 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.save().await?;
     /// assert_eq!(session.sessions().await?[0].created_at, session.created_at().await?.unwrap());
     /// # Ok(()) });
@@ -45,7 +45,7 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.save().await?;
     /// let mut next = None;
     /// loop {
@@ -79,7 +79,7 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.save().await?;
     /// let id = session.sessions().await?[0].id;
     /// assert!(session.revoke(&id).await?);
@@ -106,7 +106,7 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.save().await?;
     /// assert_eq!(session.revoke_others().await?, 0);
     /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
@@ -130,7 +130,7 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.logout_everywhere().await?;
     /// assert_eq!(session.user_id().await?, None);
     /// # Ok(()) });
@@ -164,7 +164,7 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.set_label(Some("Phone")).await?;
     /// assert!(session.set_label(Some("")).await.is_err());
     /// # Ok(()) });

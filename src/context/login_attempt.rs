@@ -43,7 +43,7 @@ impl SessionContext {
     /// # fn is_right(_: &str) -> bool { true }
     /// let attempt = session.begin_login("alice").await?;
     /// if is_right("the password") {
-    ///     session.finish_login(attempt, None).await?;
+    ///     session.finish_login(attempt).await?;
     /// }
     /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
     /// # Ok(()) });
@@ -67,18 +67,14 @@ impl SessionContext {
     /// use tower_redis_session::ErrorKind;
     ///
     /// let attempt = session.begin_login("alice").await?;
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.logout_everywhere().await?;
-    /// let refused = session.finish_login(attempt, None).await.unwrap_err();
+    /// let refused = session.finish_login(attempt).await.unwrap_err();
     /// assert_eq!(refused.kind(), ErrorKind::Revoked);
     /// # Ok(()) });
     /// ```
-    pub async fn finish_login(
-        &self,
-        attempt: LoginAttempt,
-        platform: Option<&str>,
-    ) -> Result<(), Error> {
-        self.sign_in(&attempt.user, platform, Some(attempt.epoch)).await?;
+    pub async fn finish_login(&self, attempt: LoginAttempt) -> Result<(), Error> {
+        self.sign_in(&attempt.user, Some(attempt.epoch)).await?;
         let saved = self.save().await;
         if saved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Revoked) {
             // Fails closed: the response must not try it again.

@@ -12,7 +12,7 @@ use crate::{
 ///
 /// ```
 /// # tower_redis_session::testing::handle(|session| async move {
-/// session.login("alice", None).await?;
+/// session.login("alice").await?;
 /// session.save().await?;
 /// let snapshot = session.snapshot().await?;
 /// assert_eq!(snapshot.user_id.as_deref(), Some("alice"));
@@ -105,7 +105,7 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.mark_passive();
     /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
     /// # Ok(()) });
@@ -148,7 +148,7 @@ impl SessionContext {
     /// # tower_redis_session::testing::handle(|session| async move {
     /// let within = Duration::from_secs(5 * 60);
     /// assert!(!session.is_fresh(within).await?);
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// assert!(session.is_fresh(within).await?);
     /// # Ok(()) });
     /// ```
@@ -215,7 +215,7 @@ impl SessionContext {
     /// # use tower_redis_session::SessionExpiry;
     /// # use std::time::Duration;
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// let month = Duration::from_secs(30 * 86_400);
     /// session.set_expiry(SessionExpiry::new(month).absolute(month)).await?;
     /// # Ok(()) });

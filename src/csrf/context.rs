@@ -34,7 +34,7 @@ impl SessionContext {
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
     /// let before = session.csrf_token().await?;
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// let after = session.csrf_token().await?;
     /// assert!(session.verify_csrf(before.as_str()).await.is_err());
     /// assert!(session.verify_csrf(after.as_str()).await.is_ok());

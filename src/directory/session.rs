@@ -30,7 +30,7 @@ impl SessionContext {
     /// # use tower_redis_session::testing::Accounts;
     /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.user_info(&Accounts).await?, None);
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// assert_eq!(session.user_info(&Accounts).await?.unwrap().role, "member");
     /// # Ok(()) });
     /// ```
@@ -50,7 +50,7 @@ impl SessionContext {
     /// ```
     /// # use tower_redis_session::testing::Accounts;
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// assert_eq!(session.platform_info(&Accounts).await?.unwrap().id, "12");
     /// # Ok(()) });
     /// ```
@@ -79,7 +79,7 @@ impl SessionContext {
     /// ```
     /// # use tower_redis_session::{ErrorKind, testing::Accounts};
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.switch_platform(&Accounts, "11").await?;
     /// assert_eq!(session.platform_info(&Accounts).await?.unwrap().id, "11");
     /// let refused = session.switch_platform(&Accounts, "21").await.unwrap_err();
@@ -118,7 +118,7 @@ impl SessionContext {
     /// use tower_redis_session::UserValidation;
     ///
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// session.login("mallory", None).await?;
+    /// session.login("mallory").await?;
     /// session.save().await?;
     /// assert_eq!(session.validate_user(&Accounts).await?, UserValidation::Ended);
     /// assert_eq!(session.user_id().await?, None);

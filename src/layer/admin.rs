@@ -18,12 +18,12 @@ impl<A> RedisSessionLayer<A> {
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// assert!(layer.status().is_ready());
+    /// assert!(layer.health().is_ready());
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
-    pub fn status(&self) -> Health {
-        self.backend.store.status()
+    pub fn health(&self) -> Health {
+        self.backend.store.health()
     }
 
     /// The same with how often what has happened since this process began. Asks nobody.
@@ -36,7 +36,7 @@ impl<A> RedisSessionLayer<A> {
     /// ```
     #[must_use]
     pub fn report(&self) -> Report {
-        Report::new(self.status(), self.backend.events.counters())
+        Report::new(self.health(), self.backend.events.counters())
     }
 
     /// All live sessions of a user, the latest sign-in first: for an administrator's page. Costs

@@ -63,7 +63,7 @@ impl SessionExpiry {
     /// # use std::time::Duration;
     /// # tower_redis_session::testing::handle(|session| async move {
     /// let month = Duration::from_secs(30 * 86_400);
-    /// session.login("alice", None).await?;
+    /// session.login("alice").await?;
     /// session.set_expiry(SessionExpiry::new(month).absolute(month).remembered()).await?;
     /// # Ok(()) });
     /// ```

@@ -9,7 +9,7 @@ use crate::{
 ///
 /// ```
 /// # tower_redis_session::testing::handle(|session| async move {
-/// session.login("alice", None).await?;
+/// session.login("alice").await?;
 /// session.set_label(Some("Work laptop")).await?;
 /// session.save().await?;
 /// let sessions = session.sessions().await?;

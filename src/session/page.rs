@@ -12,7 +12,7 @@ use crate::{
 ///
 /// ```
 /// # tower_redis_session::testing::handle(|session| async move {
-/// session.login("alice", None).await?;
+/// session.login("alice").await?;
 /// session.save().await?;
 /// let page = session.sessions_page(None, 20).await?;
 /// assert_eq!((page.sessions.len(), page.next), (1, None));

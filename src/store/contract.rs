@@ -273,7 +273,7 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// How the store does, as far as it has noticed. Asks nobody.
-    fn status(&self) -> Health {
+    fn health(&self) -> Health {
         Health::new(Serving::Other)
     }
 

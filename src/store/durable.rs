@@ -292,8 +292,8 @@ impl Store for DurableStore {
         self.engine.ack_delay()
     }
 
-    fn status(&self) -> Health {
-        self.engine.status()
+    fn health(&self) -> Health {
+        self.engine.health()
     }
 }
 

@@ -153,7 +153,7 @@ impl Store for MemoryStore {
         self.clock.clone()
     }
 
-    fn status(&self) -> Health {
+    fn health(&self) -> Health {
         Health::new(Serving::Memory)
     }
 }

@@ -15,13 +15,13 @@ pub(crate) const NAMES: [&str; 12] = [
     "destroyed",
     "revoked",
     "expired",
-    "rejected",
+    "unknown_token",
     "ambiguous",
     "conflict",
     "corrupt",
-    "overtaken",
-    "fallback_in",
-    "fallback_out",
+    "ended_during_request",
+    "store_down",
+    "store_up",
 ];
 
 /// Which counter an event moves, and by how much.

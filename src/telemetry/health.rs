@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer, Serving};
 ///
 /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-/// assert_eq!(layer.status().serving, Serving::Memory);
+/// assert_eq!(layer.health().serving, Serving::Memory);
 /// # Ok::<(), tower_redis_session::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use crate::telemetry::{
 /// put a [guard](crate::guard) or a port of its own in front.
 ///
 /// Each instance counts what passed through it, from 0 at its start. The counts are: `created`,
-/// `renewed`, `destroyed`, `revoked`, `expired`, `rejected`, `ambiguous`, `conflict`, `corrupt`,
-/// `overtaken`, `fallback_in` and `fallback_out`, each as [`Event`](crate::Event) says.
+/// `renewed`, `destroyed`, `revoked`, `expired`, `unknown_token`, `ambiguous`, `conflict`, `corrupt`,
+/// `ended_during_request`, `store_down` and `store_up`, each as [`Event`](crate::Event) says.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -45,11 +45,11 @@ impl Report {
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, Serving};
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// assert_eq!(layer.report().status().serving, Serving::Memory);
+    /// assert_eq!(layer.report().health().serving, Serving::Memory);
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
-    pub const fn status(&self) -> &Health {
+    pub const fn health(&self) -> &Health {
         &self.status
     }
 
@@ -265,7 +265,7 @@ mod tests {
         let metrics = Report::new(durable(), &Counters::default()).to_metrics();
         for line in [
             "# TYPE session_events_total counter",
-            "session_events_total{event=\"fallback_out\"} 0",
+            "session_events_total{event=\"store_up\"} 0",
             "session_store_up{store=\"redis\"} 0",
             "session_store_up{store=\"database\"} 1",
             "session_store_connections{store=\"database\"} 3",

@@ -136,12 +136,15 @@ impl Script {
             }
             ["clear"] => session.clear().await?,
             ["save"] => session.save().await?,
-            ["login", user] => session.login(user, None).await?,
-            ["login", user, platform] => session.login(user, Some(platform)).await?,
+            ["login", user] => session.login(user).await?,
+            ["login", user, platform] => {
+                session.login(user).await?;
+                session.set_platform(platform).await?;
+            }
             ["begin_login", user] => self.attempt = Some(session.begin_login(user).await?),
             ["finish_login"] => {
                 let attempt = self.attempt.take().expect("begun before");
-                session.finish_login(attempt, None).await?;
+                session.finish_login(attempt).await?;
             }
             ["logout"] => session.logout().await?,
             ["logout_everywhere"] => session.logout_everywhere().await?,

@@ -57,7 +57,7 @@ impl Held {
                 session.update("sum", more).await.map(drop)
             }
             Op::Renew => session.renew().await,
-            Op::Login => session.login("alice", None).await,
+            Op::Login => session.login("alice").await,
             Op::Logout => session.logout().await,
             Op::Revoke => match &self.first_id {
                 Some(id) => self.layer.revoke("alice", id).await.map(drop),
@@ -237,7 +237,7 @@ async fn begin(
             let session = request.extensions().get::<SessionContext>().unwrap();
             session.insert("basket", "a book").await.unwrap();
             if signed_in {
-                session.login("alice", None).await.unwrap();
+                session.login("alice").await.unwrap();
             }
             session.save().await.unwrap();
             *into.lock().unwrap() = session.id().await.unwrap();

@@ -83,7 +83,7 @@ pub async fn durable(
     test_support::eventually("the store believes redis", async || {
         let nobody = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse().unwrap();
         assert!(store.load(&nobody).await.unwrap().is_none());
-        store.status().copies.is_some_and(|copies| copies.trusted)
+        store.health().copies.is_some_and(|copies| copies.trusted)
     })
     .await;
     store

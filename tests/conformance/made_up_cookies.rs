@@ -16,7 +16,7 @@ async fn ask(layer: &RedisSessionLayer, act: &'static str, cookies: &str) -> Opt
     let service = layer.layer(tower::service_fn(move |request: Request<()>| async move {
         let session = request.extensions().get::<SessionContext>().unwrap();
         match act {
-            "login" => session.login("alice", None).await.unwrap(),
+            "login" => session.login("alice").await.unwrap(),
             "look and logout" => {
                 let _ = session.user_id().await.unwrap();
                 session.logout().await.unwrap();

@@ -181,7 +181,11 @@ async fn act_on(session: &SessionContext, act: &Act) -> Result<String, Error> {
         }
         Act::Clear => session.clear().await.map(|()| String::new())?,
         Act::Login(user, platform) => {
-            session.login(user, *platform).await.map(|()| String::new())?
+            session.login(user).await?;
+            if let Some(platform) = platform {
+                session.set_platform(platform).await?;
+            }
+            String::new()
         }
         Act::Logout => session.logout().await.map(|()| String::new())?,
         Act::LogoutEverywhere => session.logout_everywhere().await.map(|()| String::new())?,

@@ -72,7 +72,7 @@ async fn a_session_is_there_once_it_is_created_whoever_looked_for_it_before() {
     let (id, other): (SessionId, SessionId) = (id("h").parse().unwrap(), id("k").parse().unwrap());
     eventually("it believes redis", async || {
         let _ = store.load(&other).await.unwrap();
-        store.status().copies.unwrap().trusted
+        store.health().copies.unwrap().trusted
     })
     .await;
     let record = Record::example();

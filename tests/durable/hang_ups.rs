@@ -36,11 +36,11 @@ impl Here {
     }
 
     fn set_aside(&self) -> usize {
-        self.layer.status().copies.unwrap().bypassed
+        self.layer.health().copies.unwrap().bypassed
     }
 
     fn believes(&self) -> bool {
-        self.layer.status().copies.unwrap().trusted
+        self.layer.health().copies.unwrap().trusted
     }
 
     async fn ask(&self, browser: &Browser, path: &str) -> u16 {

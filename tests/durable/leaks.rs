@@ -78,13 +78,13 @@ async fn live(site: &Site, browser: &mut Browser, paths: &[&str]) {
 /// Everything of the public interface that can be printed.
 async fn print_everything(setup: &Setup) {
     let layer = &setup.site.layer;
-    let mut printed = format!("{layer:?} {:?} {}", layer.status(), setup.printed);
+    let mut printed = format!("{layer:?} {:?} {}", layer.health(), setup.printed);
     for handle in setup.site.kept() {
         printed += &format!("{handle:?} {handle:#?}");
         // Of a response that was sent: each answers an error.
         let errors = [
             handle.insert("late", VALUE).await.err(),
-            handle.login("mallory", None).await.err(),
+            handle.login("mallory").await.err(),
             handle.logout().await.err(),
             handle.get::<u64>("secret").await.err(),
             handle.begin_login("mallory").await.err(),

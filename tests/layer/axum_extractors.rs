@@ -18,7 +18,7 @@ use tower_redis_session::{
 };
 
 async fn login(session: SessionContext) -> Result<&'static str, Error> {
-    session.login("alice", None).await?;
+    session.login("alice").await?;
     Ok("welcome")
 }
 

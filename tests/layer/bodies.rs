@@ -146,7 +146,7 @@ async fn a_stream_begins_no_session_and_changes_no_id() {
                 for error in [
                     s.insert("n", &5).await.err(),
                     s.update("n", |_: Option<u32>| 5).await.err(),
-                    s.login("alice", None).await.err(),
+                    s.login("alice").await.err(),
                     s.renew().await.err(),
                 ] {
                     said.push(error.map_or("ok".to_owned(), |error| format!("{:?}", error.kind())));
@@ -308,7 +308,7 @@ impl Act {
                 s.insert("n", &2).await?;
                 s.save().await
             }
-            Self::Login => s.login("alice", None).await,
+            Self::Login => s.login("alice").await,
             Self::Logout => s.logout().await,
         }
     }

@@ -139,7 +139,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "login",
-            |s| Box::pin(async move { s.login("alice", None).await.map(|()| String::new()) }),
+            |s| Box::pin(async move { s.login("alice").await.map(|()| String::new()) }),
             Op::Renew,
             true,
             ("-,-", 1),
@@ -148,7 +148,7 @@ fn cases() -> Vec<Case> {
             "login and save",
             |s| {
                 Box::pin(async move {
-                    s.login("alice", None).await?;
+                    s.login("alice").await?;
                     s.save().await?;
                     Ok(String::new())
                 })
@@ -178,7 +178,7 @@ fn cases() -> Vec<Case> {
         ),
         new(
             "first login",
-            |s| Box::pin(async move { s.login("alice", None).await.map(|()| String::new()) }),
+            |s| Box::pin(async move { s.login("alice").await.map(|()| String::new()) }),
             true,
         ),
         new(
@@ -248,7 +248,7 @@ async fn a_new_session_after_a_logout_is_never_beside_the_old_one() {
         let store = FaultyStore::new();
         let layer = layer_on(&store);
         let mut visitor = Visitor::new(&layer);
-        visitor.ask(|s| async move { s.login("alice", None).await.map(|()| "".into()) }).await;
+        visitor.ask(|s| async move { s.login("alice").await.map(|()| "".into()) }).await;
         store.yields(true);
         store.calls();
         let ended = visit_and_leave(
@@ -257,7 +257,7 @@ async fn a_new_session_after_a_logout_is_never_beside_the_old_one() {
             |s| {
                 Box::pin(async move {
                     s.logout().await?;
-                    s.login("bob", None).await?;
+                    s.login("bob").await?;
                     Ok(String::new())
                 })
             },
@@ -471,7 +471,7 @@ async fn a_load_under_way_does_not_bring_back_what_was_logged_out() {
     let store = FaultyStore::new();
     let layer = layer_on(&store);
     let mut visitor = Visitor::new(&layer);
-    visitor.ask(|s| async move { s.login("alice", None).await.map(|()| "".into()) }).await;
+    visitor.ask(|s| async move { s.login("alice").await.map(|()| "".into()) }).await;
     let gate = test_support::faulty_store::Gate::new();
     store.fault(Op::Load, Fault::After(gate.clone()));
     let seen = visitor.ask(move |s| async move {
@@ -524,7 +524,7 @@ async fn a_handle_kept_after_the_response_is_closed() {
             ("update", kept.update("n", |_: Option<u32>| 2).await.err()),
             ("clear", kept.clear().await.err()),
             ("save", kept.save().await.err()),
-            ("login", kept.login("alice", None).await.err()),
+            ("login", kept.login("alice").await.err()),
             ("logout", kept.logout().await.err()),
             ("destroy", kept.destroy().await.err()),
             ("renew", kept.renew().await.err()),

@@ -275,7 +275,7 @@ async fn a_session_whose_token_comes_in_a_header_has_csrf_tokens_too() {
     let service =
         builder.build().unwrap().layer(tower::service_fn(|request: Request<()>| async move {
             let session = request.extensions().get::<SessionContext>().unwrap();
-            session.login("alice", None).await.unwrap();
+            session.login("alice").await.unwrap();
             let token = session.csrf_token().await.unwrap();
             session.verify_csrf(token.as_str()).await.unwrap();
             session.logout().await.unwrap();

@@ -51,7 +51,7 @@ async fn a_browser_with_several_live_sessions_is_sent_to_sign_in() {
     for _ in 0..2 {
         let sign_in = service_fn(async |request: Request<()>| {
             let session = request.extensions().get::<SessionContext>().unwrap();
-            session.login("alice", None).await.unwrap();
+            session.login("alice").await.unwrap();
             Ok::<_, Infallible>(Response::new(String::new()))
         });
         let response = layer.layer(sign_in).oneshot(Request::new(())).await.unwrap();
@@ -75,7 +75,7 @@ async fn to_listen_behind_a_guard_is_no_activity() {
     let layer = RedisSessionLayer::builder(store).build().unwrap();
     let sign_in = service_fn(async |request: Request<()>| {
         let session = request.extensions().get::<SessionContext>().unwrap();
-        session.login("alice", None).await.unwrap();
+        session.login("alice").await.unwrap();
         Ok::<_, Infallible>(Response::new(String::new()))
     });
     let response = layer.layer(sign_in).oneshot(Request::new(())).await.unwrap();

@@ -159,7 +159,7 @@ async fn an_expiry_without_an_absolute_end_keeps_that_of_the_layer() {
     let builder = RedisSessionLayer::builder(store.clone()).absolute_timeout(DAY);
     let mut visitor = Visitor::new(&builder.build().unwrap());
     let login = visitor.ask(|s| async move {
-        s.login("alice", None).await?;
+        s.login("alice").await?;
         s.set_expiry(SessionExpiry::new(DAY)).await.map(|()| "".into())
     });
     assert_eq!(login.await.status(), 200);

@@ -102,7 +102,7 @@ async fn an_exempt_path_is_the_one_that_was_asked_for_and_no_other() {
 async fn the_session_api_works_wherever_it_is_nested() {
     let sign_in = async |request: Request<Body>| {
         let session = request.extensions().get::<SessionContext>().unwrap();
-        session.login("alice", None).await.unwrap();
+        session.login("alice").await.unwrap();
     };
     for at in ["/sessions", "/api/session", "/state"] {
         let app = Router::new()

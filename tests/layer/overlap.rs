@@ -39,7 +39,7 @@ pub(crate) const START: Handler =
 const ALICE: Handler = |s| {
     Box::pin(async move {
         s.insert("n", &1).await?;
-        s.login("alice", None).await?;
+        s.login("alice").await?;
         Ok(String::new())
     })
 };
@@ -61,9 +61,8 @@ const REMOVE_N: Handler = |s| Box::pin(async move { Ok(s.remove("n").await?.to_s
 const CLEAR: Handler = |s| Box::pin(async move { s.clear().await.map(|()| "cleared".into()) });
 const RENEW: Handler = |s| Box::pin(async move { s.renew().await.map(|()| "renewed".into()) });
 pub(crate) const LOGIN: Handler =
-    |s| Box::pin(async move { s.login("alice", None).await.map(|()| "in".into()) });
-const LOGIN_BOB: Handler =
-    |s| Box::pin(async move { s.login("bob", None).await.map(|()| "in".into()) });
+    |s| Box::pin(async move { s.login("alice").await.map(|()| "in".into()) });
+const LOGIN_BOB: Handler = |s| Box::pin(async move { s.login("bob").await.map(|()| "in".into()) });
 pub(crate) const LOGOUT: Handler =
     |s| Box::pin(async move { s.logout().await.map(|()| "out".into()) });
 const PLATFORM: Handler =

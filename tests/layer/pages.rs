@@ -15,7 +15,7 @@ use tower_redis_session::{
 async fn signed_in(layer: &RedisSessionLayer, number: usize) -> String {
     let service = layer.layer(service_fn(async |request: Request<String>| {
         let session = request.extensions().get::<SessionContext>().unwrap();
-        session.login("alice", None).await?;
+        session.login("alice").await?;
         Ok::<_, Error>(Response::new(String::new()))
     }));
     let mut cookie = String::new();

@@ -29,8 +29,7 @@ use test_support::faulty_store::{
 type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
 type Handler = fn(SessionContext) -> Handled;
 
-const LOGIN: Handler =
-    |s| Box::pin(async move { s.login("alice", None).await.map(|()| "in".into()) });
+const LOGIN: Handler = |s| Box::pin(async move { s.login("alice").await.map(|()| "in".into()) });
 const LOGOUT: Handler = |s| Box::pin(async move { s.logout().await.map(|()| "out".into()) });
 const RENEW: Handler = |s| Box::pin(async move { s.renew().await.map(|()| "renewed".into()) });
 const COUNT: Handler = |s| {

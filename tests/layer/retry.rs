@@ -68,7 +68,8 @@ fn handler(
                 session.insert("whole", &1).await.unwrap();
                 return Ok(Response::new(String::new()));
             }
-            session.login("admin", Some("p")).await.unwrap();
+            session.login("admin").await.unwrap();
+            session.set_platform("p").await.unwrap();
             session.insert("half", &1).await.unwrap();
             session.remove("before").await.unwrap();
             let response = Response::builder();
@@ -231,7 +232,7 @@ async fn a_sign_in_that_is_taken_back_opens_no_way_around_two_live_sessions() {
         cookies.push(cookie(&layer.layer(begin).oneshot(request("")).await.unwrap()));
     }
     let attempt = SavepointLayer::new().layer(service_fn(async |request: Request<String>| {
-        session_of(&request).login("alice", None).await.unwrap();
+        session_of(&request).login("alice").await.unwrap();
         Ok::<_, Infallible>(Response::builder().status(500).body(String::new()).unwrap())
     }));
     let handler = service_fn(move |request: Request<String>| {

@@ -17,7 +17,7 @@ async fn a_second_sign_in_takes_nothing_from_a_session_that_was_logged_out_meanw
         let second = visitor.ask(move |s| async move {
             assert_eq!(s.keys().await?, ["n"], "what has moved is read for a while");
             held.pass().await;
-            s.login("alice", None).await.map(|()| "in".into())
+            s.login("alice").await.map(|()| "in".into())
         });
         let meanwhile = async {
             gate.arrived().await;

@@ -16,8 +16,7 @@ type Handler = fn(SessionContext) -> Handled;
 const SHOP: &str = "__Host-shop";
 const ADMIN: &str = "__Host-admin";
 
-const LOGIN: Handler =
-    |s| Box::pin(async move { s.login("alice", None).await.map(|()| "in".into()) });
+const LOGIN: Handler = |s| Box::pin(async move { s.login("alice").await.map(|()| "in".into()) });
 const USER: Handler = |s| Box::pin(async move { Ok(s.user_id().await?.unwrap_or("-".into())) });
 
 fn layer(

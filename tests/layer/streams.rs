@@ -23,7 +23,7 @@ fn get(cookie: &str, path: &str) -> Request<String> {
 async fn sign_in(layer: &RedisSessionLayer, user: &'static str) -> String {
     let service = layer.layer(service_fn(move |request: Request<String>| async move {
         let session = request.extensions().get::<SessionContext>().unwrap();
-        session.login(user, None).await?;
+        session.login(user).await?;
         Ok::<_, Error>(Response::new(String::new()))
     }));
     let response = service.oneshot(get("", "/")).await.unwrap();

@@ -19,7 +19,7 @@ fn layer_on(store: &FaultyStore) -> RedisSessionLayer {
 
 async fn alice_on(store: &FaultyStore) -> Visitor {
     let mut visitor = Visitor::new(&layer_on(store));
-    let login = visitor.ask(|s| async move { s.login("alice", None).await.map(|()| "".into()) });
+    let login = visitor.ask(|s| async move { s.login("alice").await.map(|()| "".into()) });
     assert_eq!(login.await.status(), 200);
     store.calls();
     visitor
@@ -100,7 +100,7 @@ async fn a_login_whose_save_was_dropped_or_failed_does_not_survive_a_logout() {
         let mut visitor = alice_on(&store).await;
         let shared = store.clone();
         let answered = visitor.ask(|s| async move {
-            s.login("admin", None).await?;
+            s.login("admin").await?;
             let gate = match dropped {
                 true => shared.hold(Op::Renew),
                 false => fail_at_a_gate(&shared, Op::Renew),
@@ -131,7 +131,7 @@ async fn a_logout_ends_the_session_that_another_task_is_about_to_begin_or_renew(
             if signed_in { alice_on(&store).await } else { Visitor::new(&layer_on(&store)) };
         let gate = store.hold(op);
         let answered = visitor.ask(|s| async move {
-            s.login("admin", None).await?;
+            s.login("admin").await?;
             let save = saving(&s);
             gate.arrived().await;
             let mut logout = pin!(s.logout());
@@ -200,7 +200,7 @@ async fn the_head_waits_for_a_login_that_a_task_is_storing_and_hands_out_its_id(
         let gate = store.hold(op);
         let answered = visitor.ask(|s| async move {
             let storing = async move {
-                s.login("admin", None).await?;
+                s.login("admin").await?;
                 s.save().await
             };
             told.send(tokio::spawn(storing)).unwrap();

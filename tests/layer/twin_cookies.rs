@@ -18,10 +18,8 @@ use tower_redis_session::{
 type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;
 type Handler = fn(SessionContext) -> Handled;
 
-const LOGIN: Handler =
-    |s| Box::pin(async move { s.login("alice", None).await.map(|()| "in".into()) });
-const LOGIN_BOB: Handler =
-    |s| Box::pin(async move { s.login("bob", None).await.map(|()| "in".into()) });
+const LOGIN: Handler = |s| Box::pin(async move { s.login("alice").await.map(|()| "in".into()) });
+const LOGIN_BOB: Handler = |s| Box::pin(async move { s.login("bob").await.map(|()| "in".into()) });
 const LOGOUT: Handler = |s| Box::pin(async move { s.logout().await.map(|()| "out".into()) });
 const RENEW: Handler = |s| Box::pin(async move { s.renew().await.map(|()| "renewed".into()) });
 const USER: Handler = |s| Box::pin(async move { Ok(s.user_id().await?.unwrap_or("-".into())) });
@@ -271,7 +269,7 @@ async fn nobody_is_signed_in_beside_a_session_that_could_not_be_ended() {
     // Once more, also within one request.
     store.fault(Op::Delete, Fault::Fails);
     let answered = both.ask(|s| async move {
-        s.login("alice", None).await?;
+        s.login("alice").await?;
         assert_eq!(s.save().await.unwrap_err().kind(), ErrorKind::Unavailable);
         s.save().await.map(|()| "in".into())
     });

@@ -61,7 +61,7 @@ async fn the_latest_sign_in_comes_first() {
     for label in ["first", "second", "third"] {
         let handler = tower::service_fn(move |request: http::Request<()>| async move {
             let session = request.extensions().get::<SessionContext>().unwrap().clone();
-            session.login("alice", None).await.unwrap();
+            session.login("alice").await.unwrap();
             session.set_label(Some(label)).await.unwrap();
             Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
         });
@@ -597,8 +597,7 @@ async fn a_session_that_is_still_served_is_in_the_list() {
         .build()
         .unwrap();
     layer.migrate().await.unwrap();
-    let cookie =
-        ask(&layer, "a=b", async |session| session.login("alice", None).await.unwrap()).await;
+    let cookie = ask(&layer, "a=b", async |session| session.login("alice").await.unwrap()).await;
     // Idle by what the database was told, which is not of all that happened since.
     clock.advance(Duration::from_secs(630));
     ask(&layer, &cookie.unwrap(), async |session| {

@@ -76,14 +76,14 @@ async fn each_event_is_told_once_and_with_the_public_id() {
         ("renewed", 1),
         ("conflict", 1),
         ("destroyed", 1),
-        ("overtaken", 1),
-        ("rejected", 1),
+        ("ended_during_request", 1),
+        ("unknown_token", 1),
         ("revoked", 0),
         ("corrupt", 0),
     ] {
         assert_eq!(report.count(name), Some(count), "{name}");
     }
-    assert!(report.status().redis.as_ref().unwrap().answers);
+    assert!(report.health().redis.as_ref().unwrap().answers);
 }
 
 #[tokio::test]

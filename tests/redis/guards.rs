@@ -268,7 +268,7 @@ async fn the_service_that_was_polled_ready_is_the_one_that_is_called() {
     let holds = |session: SessionContext| async move { session.validate().await.map(|_| true) };
     let entered = tower::service_fn(move |request: Request<()>| async move {
         let session = request.extensions().get::<SessionContext>().unwrap().clone();
-        session.login("alice", None).await.unwrap();
+        session.login("alice").await.unwrap();
         session.save().await.unwrap();
         RequireLayer::require_fn(holds).layer(Polled(false)).oneshot(request).await
     });

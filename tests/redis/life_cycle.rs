@@ -446,7 +446,7 @@ async fn a_handle_kept_after_the_response_is_closed_and_changes_nothing() {
             handle.insert("late", "1").await.err(),
             handle.update("late", |_: Option<u64>| 1).await.err(),
             handle.save().await.err(),
-            handle.login("mallory", None).await.err(),
+            handle.login("mallory").await.err(),
             handle.logout().await.err(),
             handle.get::<String>("cart").await.err(),
         ];

@@ -42,7 +42,7 @@ async fn a_runtime_that_ends_while_it_connects_takes_no_place_with_it() {
         });
         let (first, second) = bounded("the last runtimes", served).await.unwrap();
         assert!(first.unwrap().is_none() && second.unwrap().is_none());
-        assert!(store.status().is_ready());
+        assert!(store.health().is_ready());
         assert!(store.load(&id()).await.unwrap().is_none());
     }
 }
@@ -61,7 +61,7 @@ async fn an_attempt_for_more_connections_that_is_dropped_takes_no_place_with_it(
     for load in &mut stuck[..256] {
         assert!(futures_util::poll!(load.as_mut()).is_pending());
     }
-    let open = || store.status().redis.unwrap().connections;
+    let open = || store.health().redis.unwrap().connections;
     let (for_other, other_id) = (Arc::clone(&store), id);
     let other = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -99,7 +99,7 @@ async fn a_runtime_that_nobody_drives_while_it_connects_is_waited_for_once() {
         let stopped = stopped.await.unwrap();
         let _ = bounded("the first one", store.load(&id())).await;
         assert!(store.load(&id()).await.unwrap().is_none(), "{yields}");
-        assert!(store.status().is_ready(), "{yields}");
+        assert!(store.health().is_ready(), "{yields}");
         stopped.shutdown_background();
         assert!(store.load(&id()).await.unwrap().is_none(), "{yields}");
     }
@@ -111,21 +111,21 @@ async fn a_store_whose_requests_wait_for_a_connection_is_not_ready() {
     let proxy = FaultProxy::start(redis.addr()).await;
     let store = RedisStore::new(patient(&redis.url_at(proxy.port()))).unwrap();
     let layer = RedisSessionLayer::builder(store).budget(Duration::from_secs(15)).build().unwrap();
-    assert!(layer.status().is_ready(), "nobody has asked yet");
+    assert!(layer.health().is_ready(), "nobody has asked yet");
     proxy.set(Mode::BlackHole);
     let waits = {
         let layer = layer.clone();
         tokio::spawn(async move { layer.sessions_of("alice").await })
     };
-    eventually("that it is not ready", async || !layer.status().is_ready()).await;
+    eventually("that it is not ready", async || !layer.health().is_ready()).await;
     // The attempt goes on, also when nobody waits for it any longer.
     waits.abort();
     assert!(waits.await.unwrap_err().is_cancelled());
-    assert!(!layer.status().is_ready());
+    assert!(!layer.health().is_ready());
     proxy.set(Mode::Refuse);
     proxy.set(Mode::Pass);
     eventually("a connection", async || layer.sessions_of("alice").await.is_ok()).await;
-    assert!(layer.status().is_ready());
+    assert!(layer.health().is_ready());
 }
 
 #[tokio::test]

@@ -121,11 +121,8 @@ async fn what_was_swapped_put_back_or_changed_in_the_store_is_no_session() {
 #[tokio::test]
 async fn plain_records_from_before_are_sealed_at_their_next_write_or_refused() {
     let redis = RedisServer::start().await;
-    let (plain, rolling, strict) = (
-        Site::start(&redis).await,
-        sealing(&redis, Accept).await,
-        sealing(&redis, Reject).await,
-    );
+    let (plain, rolling, strict) =
+        (Site::start(&redis).await, sealing(&redis, Accept).await, sealing(&redis, Reject).await);
     let mut browser = plain.browser().await;
     browser.get(&format!("/login:alice,insert:card:{CANARY}")).await.expect(200);
     let mut at_strict = browser.on(strict.addr()).await;
@@ -161,7 +158,7 @@ async fn a_database_keeps_sealed_records_too() {
     let handler = tower::service_fn(|request: http::Request<String>| async move {
         let session = request.extensions().get::<SessionContext>().unwrap().clone();
         session.insert("card", CANARY).await.unwrap();
-        session.login("alice", None).await.unwrap();
+        session.login("alice").await.unwrap();
         Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
     });
     let service = tower_layer::Layer::layer(&layer, handler);

@@ -387,7 +387,7 @@ async fn a_heartbeat_passes_a_csrf_layer_with_its_token_and_not_without() {
     let csrf = CsrfLayer::new();
     let page = tower::service_fn(async |request: Request<Full<bytes::Bytes>>| {
         let session = request.extensions().get::<SessionContext>().unwrap().clone();
-        session.login("alice", None).await.unwrap();
+        session.login("alice").await.unwrap();
         let token = session.csrf_token().await.unwrap();
         Ok::<_, Infallible>(Response::new(token.as_str().to_owned()))
     });

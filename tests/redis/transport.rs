@@ -128,7 +128,7 @@ async fn two_layers_in_one_process_never_see_each_other() {
         let session = request.extensions().get::<SessionContext>().unwrap().clone();
         let user = request.uri().path().trim_start_matches('/').to_owned();
         if !user.is_empty() {
-            session.login(&user, None).await.unwrap();
+            session.login(&user).await.unwrap();
         }
         let said = session.user_id().await.unwrap().unwrap_or_default();
         Ok::<_, std::convert::Infallible>(http::Response::new(said))

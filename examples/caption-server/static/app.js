@@ -165,7 +165,7 @@ function followOutage() {
       show("trusted", report.copies?.trusted ? "trusted" : "not trusted");
       show("generation", report.copies?.generation ?? "-");
       show("journal", report.copies?.pending ?? 0);
-      show("fallbacks", report.counts.fallback_in + " and " + report.counts.fallback_out);
+      show("fallbacks", report.counts.store_down + " and " + report.counts.store_up);
     },
   });
 }

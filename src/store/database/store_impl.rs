@@ -174,7 +174,7 @@ impl Store for DatabaseStore {
         })
     }
 
-    fn status(&self) -> Health {
+    fn health(&self) -> Health {
         let (connections, _) = self.database.pool();
         let database = BackendHealth {
             answers: self.health.answers(Instant::now()) && !self.database.is_starved(),

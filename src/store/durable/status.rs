@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl Engine {
-    pub(super) fn status(&self) -> Health {
+    pub(super) fn health(&self) -> Health {
         let now = self.now();
         let ahead = |whose| self.compared.ahead(whose).filter(|_| self.clock().is_real());
         let redis = store_status(&self.stores.redis(), self.cache.size(), ahead(Whose::Redis));

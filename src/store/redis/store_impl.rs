@@ -127,7 +127,7 @@ impl Store for RedisStore {
         Box::pin(self.revoke_user(user, keep))
     }
 
-    fn status(&self) -> Health {
+    fn health(&self) -> Health {
         let redis = self.connections.status();
         let serving = if redis.answers { Serving::Redis } else { Serving::None };
         Health { redis: Some(redis), ..Health::new(serving) }

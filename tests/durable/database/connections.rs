@@ -116,7 +116,7 @@ async fn a_locked_table_holds_no_more_connections_than_there_may_be_and_they_wai
             });
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
-        was_ready &= store.status().is_ready();
+        was_ready &= store.health().is_ready();
     }
     assert!(!was_ready, "it is not ready while requests wait for connections that do not come");
     let mut refused = 0;
@@ -128,7 +128,7 @@ async fn a_locked_table_holds_no_more_connections_than_there_may_be_and_they_wai
     assert!(store.load(&id).await.unwrap().is_some());
     eventually("it is ready again", async || {
         let _ = store.load(&id).await;
-        store.status().is_ready()
+        store.health().is_ready()
     })
     .await;
     let holds = lock(&database, 2.0).await;
@@ -183,12 +183,12 @@ async fn never_more_connections_than_the_pool_may_have_with_poll_and_listener() 
             assert!(saved.into_iter().all(|saved| saved), "{size}");
         }
         eventually("the copies are believed", async || {
-            store.status().copies.is_some_and(|copies| copies.trusted)
+            store.health().copies.is_some_and(|copies| copies.trusted)
         })
         .await;
         // A few polls, after the first of which somebody listens.
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let told = store.status().database.unwrap();
+        let told = store.health().database.unwrap();
         assert!(watcher.most() <= u64::from(size), "{} of {size}", watcher.most());
         assert!(told.connections <= told.pool_size, "{told:?}");
     }
@@ -287,7 +287,7 @@ async fn reads_are_served_while_the_clock_of_the_database_cannot_be_asked() {
         assert!(loads.into_iter().all(|found| found.unwrap().is_some()));
     }
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    assert_eq!(store.status().database.unwrap().clock_ahead, None);
+    assert_eq!(store.health().database.unwrap().clock_ahead, None);
     lock.abort();
 }
 

@@ -77,7 +77,7 @@ async fn a_durable_store_behind_a_pooler_polls_and_does_not_listen() {
     let store = Arc::new(store);
     let _ = store.load(&super::fresh()).await.unwrap();
     eventually("the copies are believed", async || {
-        store.status().copies.is_some_and(|copies| copies.trusted)
+        store.health().copies.is_some_and(|copies| copies.trusted)
     })
     .await;
 }

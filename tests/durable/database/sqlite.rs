@@ -189,7 +189,7 @@ async fn the_old_way_in_is_the_same_store() {
         service_fn(async |request: Request<()>| {
             let session = request.extensions().get::<SessionContext>().unwrap().clone();
             if request.uri().path() == "/login" {
-                session.login("alice", None).await?;
+                session.login("alice").await?;
             }
             Ok::<_, Error>(Response::new(session.user_id().await?.unwrap_or_default()))
         })
@@ -213,7 +213,8 @@ async fn to_clear_a_platform_in_the_middle_of_a_renewal_signs_nobody_out() {
     let layer = RedisSessionLayer::builder(patient(&url).await).build().unwrap();
     let sign_in = service_fn(async |request: Request<()>| {
         let session = request.extensions().get::<SessionContext>().unwrap().clone();
-        session.login("alice", Some("11")).await?;
+        session.login("alice").await?;
+        session.set_platform("11").await?;
         Ok::<_, Error>(Response::new(String::new()))
     });
     let _ = layer.layer(sign_in).oneshot(Request::new(())).await.unwrap();

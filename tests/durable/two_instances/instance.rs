@@ -314,7 +314,7 @@ async fn control(order: &str, hooks: &Hooks, gates: &Gates, layer: &RedisSession
 }
 
 fn status(layer: &RedisSessionLayer) -> Status {
-    let status = layer.status();
+    let status = layer.health();
     let copies = status.copies.expect("a store with copies");
     let (redis, database) = (status.redis.unwrap(), status.database.unwrap());
     Status {

@@ -120,7 +120,8 @@ async fn cve_2011_4136_no_name_that_a_user_chooses_is_the_key_of_a_session() {
             let name = name.clone();
             async move {
                 let session = request.extensions().get::<SessionContext>().unwrap();
-                session.login(&name, Some(&name)).await.unwrap();
+                session.login(&name).await.unwrap();
+                session.set_platform(&name).await.unwrap();
                 session.insert(&name, &name).await.unwrap();
                 Ok::<_, std::convert::Infallible>(Response::new(String::new()))
             }

@@ -59,7 +59,7 @@ async fn act(step: &str, session: &SessionContext, directory: &Cached) -> Result
     let show = |user: UserInfo| format!("{} {}", user.id, user.role);
     Ok(match step.split_once(':').unwrap_or((step, "")) {
         ("login", user) => {
-            session.login(user, None).await?;
+            session.login(user).await?;
             String::new()
         }
         ("set_platform", id) => {

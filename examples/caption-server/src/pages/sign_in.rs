@@ -65,7 +65,7 @@ pub(crate) async fn submit(app: &App, parts: &Parts, body: Body) -> Result<Answe
         return wrong(app, parts, next, name).await;
     }
     // The session gets a new id, so one that was planted before is worth nothing.
-    session.finish_login(attempt, None).await?;
+    session.finish_login(attempt).await?;
     if fields.get("remember").is_some() {
         let expiry = SessionExpiry::new(REMEMBERED_IDLE).absolute(REMEMBERED).remembered();
         session.set_expiry(expiry).await?;

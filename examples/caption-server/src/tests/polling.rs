@@ -70,7 +70,7 @@ async fn act(session: &SessionContext, what: &str, amid: Duration) -> Result<Str
     tokio::time::sleep(amid).await;
     match what {
         "renew" => session.renew().await.map(|()| "renewed".to_owned()),
-        "login" => session.login("alice", None).await.map(|()| "in".to_owned()),
+        "login" => session.login("alice").await.map(|()| "in".to_owned()),
         "logout" => session.logout().await.map(|()| "out".to_owned()),
         // As behind a guard: between a logout and a sign-in nothing begins a session of its own.
         "write" | "update" if user.is_none() => Ok("-".to_owned()),
