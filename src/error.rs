@@ -74,7 +74,7 @@ impl Error {
         Self { kind, text: text.into(), source: None }
     }
 
-    /// A store's word that it cannot be reached, with the true cause.
+    /// An `Unavailable` error with its cause.
     ///
     /// ```
     /// # use tower_redis_session::{Error, ErrorKind};

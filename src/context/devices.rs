@@ -1,4 +1,4 @@
-//! What else a user has: the list of sessions, and the ways to end them.
+//! Listing and revoking a user's sessions.
 
 use crate::{
     context::SessionContext,
@@ -160,7 +160,8 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `Invalid` for an empty label or a longer one; `Absent` and its kin without a session.
+    /// `Invalid` for an empty label or a longer one; `Absent`, `Expired` or `Ambiguous` without a
+    /// session; `Unavailable`.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

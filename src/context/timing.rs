@@ -1,4 +1,4 @@
-//! Since when a session lives, for how long, and whether it still does.
+//! Timestamps and expiry of a session.
 
 use crate::{
     clock::timestamp::Timestamp,
@@ -100,8 +100,8 @@ impl SessionContext {
         self.read(|state| Ok(state.base()?.map(|record| record.end()))).await?
     }
 
-    /// This request is no activity: what a page asks by itself, again and again, keeps no session
-    /// alive. A change is activity all the same, and so is [`touch`](Self::touch).
+    /// Marks this request as passive: it does not extend the idle timeout. For polling by scripts. A
+    /// change still counts as activity, and so does [`touch`](Self::touch).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -123,7 +123,7 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `Unavailable` and its kin.
+    /// Those of [`user_id`](Self::user_id).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

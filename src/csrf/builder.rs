@@ -156,8 +156,8 @@ impl CsrfBuilder {
         self
     }
 
-    /// Answers what is refused by `refusal`, from why, and from the head of the request: JSON, a
-    /// page, a redirect to a fresh form. Defaults to [`CsrfError::response`] with a line of plain
+    /// Builds the response to a rejected request from the error and the request head: JSON, a page,
+    /// a redirect to a fresh form. Defaults to [`CsrfError::response`] with a line of plain
     /// text that does not tell the fault.
     ///
     /// ```

@@ -6,7 +6,7 @@ use tower_layer::Layer;
 
 use crate::csrf::{rules::Rules, service::CsrfService};
 
-/// Refuses requests that another site's page made in a visitor's name. Stands inside of a
+/// Rejects cross-site request forgery. Apply it inside of a
 /// [`RedisSessionLayer`](crate::RedisSessionLayer).
 ///
 /// Safe methods (`GET`, `HEAD`, `OPTIONS`, `TRACE`; RFC 9110 section 9.2.1) pass. Of any other

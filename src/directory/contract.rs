@@ -82,7 +82,7 @@ pub trait Directory: Send + Sync {
         user_id: &str,
     ) -> impl Future<Output = Result<Option<Self::Settings>, Error>> + Send;
 
-    /// What opens a platform of a user, `None` if there is nothing, or no such platform of theirs.
+    /// Credentials for one of the user's platforms, `None` if there are none, or no such platform.
     fn credentials(
         &self,
         user_id: &str,

@@ -1,4 +1,4 @@
-//! What opens a platform: a secret that is hard to print by mistake.
+//! Credentials of a platform; redacted in `Debug`.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Which store, by the variables.
+//! Chooses the store from the environment.
 
 #[cfg(feature = "redis")]
 use std::{net::IpAddr, time::Duration};

@@ -1,4 +1,4 @@
-//! What a client is told whose request does not go on.
+//! Responses to denied requests.
 
 use std::borrow::Cow;
 
@@ -20,13 +20,13 @@ use crate::{
 
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
-/// Makes the answer to a request that does not go on.
+/// Builds the response to a denied request.
 pub trait Deny<B>: Clone {
-    /// The answer in the place of the inner service's.
+    /// The response, in place of the inner service's.
     fn deny(&self, denied: &Denied, request: &Parts) -> Response<B>;
 }
 
-/// Ready answers: JSON, a redirect, or whichever the client takes.
+/// Ready-made responses: JSON, a redirect, or whichever the client accepts.
 ///
 /// JSON is `{"error":"unauthenticated"}` with the [code](Denied::code), and `"login"` where one can
 /// sign in. A redirect is 303 See Other (RFC 9110 section 15.4.4) to the login page, with the place
@@ -48,7 +48,7 @@ enum Way {
 }
 
 impl DenyWith {
-    /// JSON for everybody.
+    /// Responds with JSON.
     ///
     /// ```
     /// # use tower_redis_session::guard::DenyWith;
@@ -59,7 +59,7 @@ impl DenyWith {
         Self { way: Way::Json, login: None, chooser: None }
     }
 
-    /// To the page `login` with everybody who could go on from there.
+    /// Redirects to the login page `login` where a sign-in helps.
     ///
     /// ```
     /// # use tower_redis_session::guard::DenyWith;
@@ -70,7 +70,7 @@ impl DenyWith {
         Self { way: Way::Redirect, login: Some(login.into()), chooser: None }
     }
 
-    /// Browsers that ask for a page are redirected, all others get JSON.
+    /// Redirects browsers that ask for a page; responds to all others with JSON.
     ///
     /// ```
     /// # use tower_redis_session::guard::DenyWith;

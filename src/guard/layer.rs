@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Lets only requests on whose session meets a condition.
+/// Rejects requests whose session does not meet a condition.
 #[derive(Clone)]
 pub struct RequireLayer<C, A = DenyWith> {
     condition: C,

@@ -1,4 +1,4 @@
-//! Guards: services that only requests reach which have what they need.
+//! Route guards: middleware that rejects requests whose session does not meet a condition.
 //!
 //! A guard stands inside of [`RedisSessionLayer`](crate::RedisSessionLayer), and guards can stand
 //! in each other. It asks before the request goes on, and answers in its place: browsers are sent

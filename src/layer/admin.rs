@@ -130,10 +130,9 @@ impl<A> RedisSessionLayer<A> {
         self.backend.within(budget, self.backend.revoke_all_surely(user, None)).await
     }
 
-    /// Takes the active platform out of every session of a user; answers how many had one. Nobody
-    /// is signed out, and nothing else of a session changes, but that an activity of the same
-    /// moment may not be written down. A request under way that chooses a platform still does.
-    /// Takes a budget for the list and at most one for each session.
+    /// Clears the active platform in every session of a user and returns how many had one. Users stay
+    /// signed in; a concurrent activity update may be lost. A concurrent request that chooses a
+    /// platform still does. Takes a budget for the list and at most one for each session.
     ///
     /// # Errors
     ///

@@ -32,7 +32,7 @@ pub(crate) struct State {
     pub(crate) cookie: CookieChange,
     /// The secret of a client without a session, which CSRF tokens are bound to then.
     pub(crate) visitor: Visitor,
-    /// Sessions that were told to end and of which the store has not confirmed it.
+    /// Sessions whose deletion the store has not confirmed yet.
     pub(crate) ending: Vec<Ending>,
     /// Other sessions that the cookies of this request open, or might: a sign-in ends them.
     pub(crate) twins: Vec<SessionId>,

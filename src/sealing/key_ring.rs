@@ -1,4 +1,4 @@
-//! The keys that what lies in a store is sealed with, and their rotation.
+//! Encryption keys for data at rest, and their rotation.
 
 use std::{fmt, str::FromStr};
 

@@ -43,7 +43,7 @@ impl SessionApi {
         if !route.is_safe() && is_forged(head, &session) {
             return told(StatusCode::FORBIDDEN, "cross_site");
         }
-        // To listen is none either, also where a guard in front has loaded the session.
+        // Subscribing to events is not activity, even if a guard has loaded the session.
         if matches!(route, Route::State | Route::Validate | Route::Sessions | Route::Events) {
             session.mark_passive();
         }

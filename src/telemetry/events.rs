@@ -12,8 +12,8 @@ use crate::telemetry::{counters::Counters, event::Event};
 /// Events that a slow listener may be behind.
 const CAPACITY: usize = 1_024;
 
-/// Where a layer and its store tell of what happens. Counts it, and costs no more until somebody
-/// listens.
+/// The event sink of a layer and its store. Counts every event; broadcasts once there is a
+/// listener.
 ///
 /// ```
 /// use tower_redis_session::{Event, Events, Serving};

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-/// How a layer's store does just now, as far as requests have noticed: nothing is asked for it.
+/// Health of the store as last seen by requests. Performs no I/O.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer, Serving};
@@ -14,17 +14,17 @@ use std::{fmt, time::Duration};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Who answers reads.
+    /// The store that serves reads.
     pub serving: Serving,
     /// Redis, if the store uses it.
     pub redis: Option<BackendHealth>,
     /// The database, if the store uses one.
     pub database: Option<BackendHealth>,
-    /// What is believed of the copies in Redis, if a database keeps the records.
+    /// The copies in Redis, if a database keeps the records.
     pub copies: Option<CacheHealth>,
 }
 
-/// The store that answers reads.
+/// The store that serves reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Serving {
@@ -34,9 +34,9 @@ pub enum Serving {
     Redis,
     /// The database.
     Database,
-    /// None: requests that need their session are answered by 503.
+    /// No store: requests that need their session get 503.
     None,
-    /// A store of the application's own that does not tell.
+    /// A store of the application's own that does not report its health.
     Other,
 }
 
@@ -58,13 +58,13 @@ pub struct BackendHealth {
     pub clock_ahead: Option<i64>,
 }
 
-/// What is believed of the copies in Redis.
+/// Health of the copies in Redis, behind which a database keeps the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheHealth {
-    /// Whether they are believed at all: the database was asked not longer than a lease ago.
+    /// Whether copies are read at all: the database was polled not longer than a lease ago.
     pub trusted: bool,
-    /// How long ago the database was asked.
+    /// How long ago the database was polled.
     pub verified_ago: Option<Duration>,
     /// The generation in the keys, 16 hex digits: a new one starts without copies.
     pub generation: Option<String>,
@@ -78,7 +78,7 @@ pub struct CacheHealth {
 }
 
 impl Health {
-    /// Of a store that has nothing to tell but who it is.
+    /// Health of a store that reports nothing but its kind.
     ///
     /// ```
     /// # use tower_redis_session::{Serving, Health};

@@ -12,8 +12,8 @@ use crate::{
 const ATTEMPTS: u8 = 4;
 
 impl DatabaseStore {
-    /// Disowns what a cache holds of this database: it does not learn of the writes from here on,
-    /// and must not be believed when it is turned on again.
+    /// Invalidates all cached copies of this database: the cache does not learn of the writes from
+    /// here on, and must not be trusted when it is turned on again.
     pub(super) async fn claim(&self) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
             let epoch = self.database.epoch().await?;

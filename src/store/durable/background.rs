@@ -1,4 +1,4 @@
-//! What goes on in the background: asking both stores how they are, and what Redis has missed.
+//! Background task: health probes and journal polling.
 //!
 //! Specified in `docs/protocol.md`, section 3.10.
 

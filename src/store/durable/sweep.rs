@@ -1,4 +1,4 @@
-//! Finishing what nobody finished: Redis is told of every change in the journal.
+//! Journal sweeper: replays changes that Redis may have missed.
 //!
 //! Specified in `docs/protocol.md`, section 3.11.
 

@@ -1,4 +1,4 @@
-//! What a user has, in Redis alone: an index of sessions, and an epoch.
+//! Per-user session index and revocation epoch (Redis without a database).
 //!
 //! Under `{prefix}u:{user}` stands a hash from the ids of sessions to the time of their sign-in,
 //! with the epoch beside them.

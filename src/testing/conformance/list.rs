@@ -1,4 +1,4 @@
-//! What else a user has: the list of sessions, and all of it ended but one.
+//! Listing a user's sessions, and revoking all but one.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The question at start: is it there, is it Redis, will it do all that sessions need?
+//! Start-up check: reachable, a Redis server, and able to do all that sessions need.
 
 use redis::{Cmd, FromRedisValue as _, Value};
 
