@@ -1,6 +1,9 @@
 //! A point in time that ages are counted from: pure.
 
-#![cfg_attr(not(feature = "_database"), allow(dead_code, reason = "for the durable store"))]
+#![cfg_attr(
+    not(all(feature = "redis", feature = "_database")),
+    allow(dead_code, reason = "for stores with a clock")
+)]
 
 use std::time::Duration;
 

@@ -54,6 +54,7 @@ pub struct Touch {
     pub end: Timestamp,
 }
 
+#[cfg(feature = "redis")]
 impl Touch {
     /// How far it moved the idle deadline.
     pub(crate) fn idle(&self) -> Duration {
@@ -103,6 +104,7 @@ impl Record {
     }
 
     /// When it was last used, and when it ends.
+    #[cfg(feature = "redis")]
     pub(crate) fn activity(&self) -> Touch {
         let Self { last_activity, deadlines, .. } = self;
         let (last_activity, idle_deadline) = (*last_activity, deadlines.idle_deadline);

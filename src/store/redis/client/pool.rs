@@ -81,8 +81,9 @@ impl Connections {
     /// A connection to send over; waits only if there is none, until one is made or an attempt to
     /// make one fails.
     pub(in crate::store::redis) async fn get(&self) -> Result<Connection, Error> {
-        if let Some(connection) = self.0.any() {
-            return Ok(connection);
+        // Under the lock, which costs less than a handle of one's own.
+        if let Some(open) = self.0.places.read().unwrap_or_else(PoisonError::into_inner).any() {
+            return Ok(open);
         }
         let limit = self.0.connector.limits.connect_timeout.saturating_mul(2);
         let connected = tokio::time::timeout(limit, self.connected()).await;
@@ -161,11 +162,6 @@ impl Connections {
 }
 
 impl Shared {
-    /// Under the lock, which costs less than a handle of one's own.
-    fn any(&self) -> Option<Connection> {
-        self.places.read().unwrap_or_else(PoisonError::into_inner).any()
-    }
-
     fn places(&self) -> Arc<Places> {
         Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner))
     }
