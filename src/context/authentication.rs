@@ -86,8 +86,8 @@ impl SessionContext {
 
     /// Gives the session a new id when it is stored: after a change of privilege. Values and
     /// absolute end stay. Nothing is written under the old id any more; it is read for a while, as
-    /// [`renewal_grace`](crate::RedisSessionLayerBuilder::renewal_grace) says. Nothing happens without a session, or
-    /// if another request has renewed it.
+    /// [`renewal_grace`](crate::RedisSessionLayerBuilder::renewal_grace) says. Nothing happens
+    /// without a session, or if another request has renewed it.
     ///
     /// # Errors
     ///

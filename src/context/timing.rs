@@ -100,8 +100,8 @@ impl SessionContext {
         self.read(|state| Ok(state.base()?.map(|record| record.end()))).await?
     }
 
-    /// Marks this request as passive: it does not extend the idle timeout. For polling by scripts. A
-    /// change still counts as activity, and so does [`touch`](Self::touch).
+    /// Marks this request as passive: it does not extend the idle timeout. For polling by scripts.
+    /// A change still counts as activity, and so does [`touch`](Self::touch).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

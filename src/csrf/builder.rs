@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// Configures a [`CsrfLayer`]. How long a token is valid is the session layer's to say
-/// ([`RedisSessionLayerBuilder::csrf_lifetime`](crate::RedisSessionLayerBuilder::csrf_lifetime)), since handlers verify tokens too.
+/// ([`RedisSessionLayerBuilder::csrf_lifetime`](crate::RedisSessionLayerBuilder::csrf_lifetime)),
+/// since handlers verify tokens too.
 #[must_use]
 pub struct CsrfBuilder {
     rules: Rules,

@@ -57,8 +57,9 @@ impl SessionContext {
     /// # Errors
     ///
     /// `Refused` tells what is wrong with it: `Missing` if it is empty, `Malformed`, `Foreign`, or
-    /// `Expired` after [`RedisSessionLayerBuilder::csrf_lifetime`](crate::RedisSessionLayerBuilder::csrf_lifetime). `Session` if the
-    /// session could not be loaded: the token may be right or not.
+    /// `Expired` after
+    /// [`RedisSessionLayerBuilder::csrf_lifetime`](crate::RedisSessionLayerBuilder::csrf_lifetime).
+    /// `Session` if the session could not be loaded: the token may be right or not.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

@@ -130,9 +130,9 @@ impl<A> RedisSessionLayer<A> {
         self.backend.within(budget, self.backend.revoke_all_surely(user, None)).await
     }
 
-    /// Clears the active platform in every session of a user and returns how many had one. Users stay
-    /// signed in; a concurrent activity update may be lost. A concurrent request that chooses a
-    /// platform still does. Takes a budget for the list and at most one for each session.
+    /// Clears the active platform in every session of a user and returns how many had one. Users
+    /// stay signed in; a concurrent activity update may be lost. A concurrent request that chooses
+    /// a platform still does. Takes a budget for the list and at most one for each session.
     ///
     /// # Errors
     ///

@@ -96,9 +96,7 @@ where
                 let frame = this.waiting.take().and_then(|waiting| waiting.frame);
                 if let Err(error) = committed {
                     *this.ended = true;
-                    if let Some(session) = this.session {
-                        session.close();
-                    }
+                    this.session.as_ref().inspect(|session| session.close());
                     return Poll::Ready(Some(Err(BodyError::Session(error))));
                 }
                 if frame.is_some() {

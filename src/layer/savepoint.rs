@@ -53,7 +53,8 @@ use crate::{
 /// [`save`](SessionContext::save), [`update`](SessionContext::update) or
 /// [`logout`](SessionContext::logout), stays. Attempts have to come one after the other: of two at
 /// the same time the changes are one heap. With
-/// [`commit_on_server_error`](crate::RedisSessionLayerBuilder::commit_on_server_error) an answer is no failure.
+/// [`commit_on_server_error`](crate::RedisSessionLayerBuilder::commit_on_server_error) an answer is
+/// no failure.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SavepointLayer(());
 

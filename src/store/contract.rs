@@ -31,9 +31,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 ///
 /// The contract:
 ///
-/// - **Fenced.** A save, a renewal, a `delete_version` and a touch change a record only at the version
-///   they expect; to compare and to write is one atomic step, across all processes that share the
-///   store.
+/// - **Fenced.** A save, a renewal, a `delete_version` and a touch change a record only at the
+///   version they expect; to compare and to write is one atomic step, across all processes that
+///   share the store.
 /// - **Final.** After `delete` has answered, no save, renewal or touch that started earlier creates
 ///   anything under that id.
 /// - **Bounded.** Every future ends by itself. The layer bounds it too and drops it then; a dropped
@@ -163,11 +163,7 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// Those of [`load`](Self::load), and then nothing was removed.
-    fn delete_version<'a>(
-        &'a self,
-        id: &'a SessionId,
-        expected: u64,
-    ) -> StoreFuture<'a, SaveOutcome>;
+    fn delete_version<'a>(&'a self, id: &'a SessionId, at: u64) -> StoreFuture<'a, SaveOutcome>;
 
     /// The user's epoch: another number after every [`revoke_all`](Self::revoke_all). One round
     /// trip. The default keeps none.

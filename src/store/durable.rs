@@ -73,9 +73,8 @@ mod write;
 ///
 /// A read costs one round trip to Redis and none to the database, a write one to each. If Redis is
 /// killed, hangs, restarts empty or from an old snapshot, or fails over, reads go to the database
-/// and writes are acknowledged as before. If the database is away, reads go on from Redis for a
-/// while ([`max_staleness_without_database`](crate::DurableStoreBuilder::max_staleness_without_database)) and writes
-/// fail.
+/// and writes are acknowledged as before. If the database is away, reads go on from Redis [for a
+/// while](crate::DurableStoreBuilder::max_staleness_without_database), and writes fail.
 ///
 /// A change is seen by its own instance at once, by others at once if Redis took it, else within
 /// one [`lease`](crate::DurableStoreBuilder::lease).
@@ -251,14 +250,10 @@ impl Store for DurableStore {
         })
     }
 
-    fn delete_version<'a>(
-        &'a self,
-        id: &'a SessionId,
-        expected: u64,
-    ) -> StoreFuture<'a, SaveOutcome> {
+    fn delete_version<'a>(&'a self, id: &'a SessionId, at: u64) -> StoreFuture<'a, SaveOutcome> {
         let id = *id;
         self.carry(move |engine| async move {
-            engine.end(&id, Write::Delete { id, expected: Some(expected) }).await
+            engine.end(&id, Write::Delete { id, expected: Some(at) }).await
         })
     }
 

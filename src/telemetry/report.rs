@@ -16,8 +16,9 @@ use crate::telemetry::{
 /// put a [guard](crate::guard) or a port of its own in front.
 ///
 /// Each instance counts what passed through it, from 0 at its start. The counts are: `created`,
-/// `renewed`, `destroyed`, `revoked`, `expired`, `unknown_token`, `ambiguous`, `conflict`, `corrupt`,
-/// `ended_during_request`, `store_down` and `store_up`, each as [`Event`](crate::Event) says.
+/// `renewed`, `destroyed`, `revoked`, `expired`, `unknown_token`, `ambiguous`, `conflict`,
+/// `corrupt`, `ended_during_request`, `store_down` and `store_up`, each as [`Event`](crate::Event)
+/// says.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};

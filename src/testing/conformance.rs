@@ -55,8 +55,8 @@ mod save;
 mod touch;
 mod users;
 
-const FENCED: &str = "a save, a renewal, a `delete_version` and a touch change a record only at the \
-    version they expect";
+const FENCED: &str = "a save, a renewal, a `delete_version` and a touch change a record only at \
+    the version they expect";
 const FINAL: &str = "after `delete` has answered, nothing is created under that id";
 const KEPT: &str = "a record is loaded as it was saved, every field and every byte";
 const HALF: &str = "a dropped future may have happened or not, and leaves nothing half-written";

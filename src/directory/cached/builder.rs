@@ -50,7 +50,8 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
         Self { source, redis, times, refresh_ahead: None, sealing: Sealing::default() }
     }
 
-    /// Time to live of an entry: the maximum staleness without invalidation. From 1 second to 1 day, the same on all instances. Defaults to 5 minutes.
+    /// Time to live of an entry: the maximum staleness without invalidation. From 1 second to 1
+    /// day, the same on all instances. Defaults to 5 minutes.
     ///
     /// ```
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};

@@ -116,7 +116,8 @@ impl DurableStoreBuilder {
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
     /// # use std::time::Duration;
     /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
-    /// let builder = DurableStore::builder(redis, database).max_staleness_without_database(Duration::ZERO);
+    /// let builder = DurableStore::builder(redis, database);
+    /// let builder = builder.max_staleness_without_database(Duration::ZERO);
     /// assert!(builder.build().is_ok());
     /// ```
     pub fn max_staleness_without_database(mut self, time: Duration) -> Self {

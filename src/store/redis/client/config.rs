@@ -133,7 +133,7 @@ impl RedisConfig {
     ///
     /// ```
     /// # use tower_redis_session::RedisConfig;
-    /// let config = RedisConfig::from_host("127.0.0.1", 6379).username("sessions").password("secret");
+    /// let config = RedisConfig::from_host("redis", 6379).username("sessions").password("secret");
     /// # drop(config);
     /// ```
     pub fn username(mut self, username: impl Into<String>) -> Self {
@@ -197,7 +197,8 @@ impl RedisConfig {
     /// ```
     /// # use tower_redis_session::RedisConfig;
     /// # use std::time::Duration;
-    /// let config = RedisConfig::from_host("redis", 6379).connect_timeout(Duration::from_millis(100));
+    /// let config = RedisConfig::from_host("redis", 6379);
+    /// let config = config.connect_timeout(Duration::from_millis(100));
     /// # drop(config);
     /// ```
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -211,7 +212,8 @@ impl RedisConfig {
     /// ```
     /// # use tower_redis_session::RedisConfig;
     /// # use std::time::Duration;
-    /// let config = RedisConfig::from_host("redis", 6379).command_timeout(Duration::from_millis(100));
+    /// let config = RedisConfig::from_host("redis", 6379);
+    /// let config = config.command_timeout(Duration::from_millis(100));
     /// # drop(config);
     /// ```
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
