@@ -135,12 +135,12 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
     /// # let redis = RedisConfig::from_host("127.0.0.1", 1);
     /// let directory = CachedDirectory::builder(Accounts, redis).build()?;
-    /// assert!(directory.status().answers);
+    /// assert!(directory.health().answers);
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
-    pub fn status(&self) -> BackendHealth {
-        self.inner.cache.status()
+    pub fn health(&self) -> BackendHealth {
+        self.inner.cache.health()
     }
 }
 

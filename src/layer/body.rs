@@ -96,7 +96,9 @@ where
                 let frame = this.waiting.take().and_then(|waiting| waiting.frame);
                 if let Err(error) = committed {
                     *this.ended = true;
-                    this.session.as_ref().inspect(|session| session.close());
+                    if let Some(session) = this.session {
+                        session.close();
+                    }
                     return Poll::Ready(Some(Err(BodyError::Session(error))));
                 }
                 if frame.is_some() {
@@ -120,8 +122,7 @@ where
                 *this.waiting = Some(Box::new(Waiting { commit, frame }));
                 continue;
             }
-            let failed = |error: B::Error| BodyError::Inner(error.into());
-            return Poll::Ready(frame.map(|frame| frame.map_err(failed)));
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::inner)));
         }
     }
 
@@ -179,6 +180,12 @@ pub enum BodyError {
     Inner(Box<dyn StdError + Send + Sync>),
     /// What the stream changed in the session could not be stored.
     Session(Error),
+}
+
+impl BodyError {
+    fn inner(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Inner(error.into())
+    }
 }
 
 impl fmt::Display for BodyError {

@@ -15,6 +15,9 @@ fn soon_idle(settings: &mut Settings) {
 async fn nobody_is_lost(right: &Instance, wrong: &Instance, before: &[Browser], name: &str) {
     let mut all: Vec<_> = Vec::new();
     for browser in before {
+        // The first that it is asked at all.
+        let reply = wrong.with_cookies_of(browser).await.get("/user").await.expect(200);
+        assert!(reply.text() == "alice" && reply.set_cookies().is_empty(), "{name}: {reply:?}");
         all.push(right.with_cookies_of(browser).await);
     }
     for instance in [wrong, right] {

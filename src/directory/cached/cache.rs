@@ -150,9 +150,9 @@ impl Cache {
         self.entries.check().await
     }
 
-    pub(super) fn status(&self) -> BackendHealth {
+    pub(super) fn health(&self) -> BackendHealth {
         let answers = self.breaker().is_closed();
-        BackendHealth { answers, ..self.entries.status() }
+        BackendHealth { answers, ..self.entries.health() }
     }
 
     fn breaker(&self) -> MutexGuard<'_, CircuitBreaker<Moment>> {

@@ -5,15 +5,14 @@
 
 use std::{
     future::Future,
-    pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Notify, time::timeout};
+use tokio::{runtime::Handle, sync::watch, time::timeout};
 
 use crate::{
     clock::{
@@ -37,8 +36,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 const WAIT: Duration = Duration::from_millis(250);
 
 /// What is known of the database's clock; nothing of one that is this machine's, as a file's is.
-/// Clones are one.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct ClockCheck(Arc<Inner>);
 
 #[derive(Default)]
@@ -46,11 +44,8 @@ struct Inner {
     compared: Compared,
     /// In milliseconds since boot.
     due: AtomicI64,
-    is_looking: AtomicBool,
-    /// One was not answered: nobody waits for the next.
-    failed: AtomicBool,
-    /// A look has ended.
-    looked: Notify,
+    /// Whether a look has ended, answered or not: nobody waits for another one.
+    looked: watch::Sender<bool>,
 }
 
 impl ClockCheck {
@@ -113,26 +108,20 @@ impl ClockCheck {
             let next = now.saturating_add(if is_known { INTERVAL } else { INTERVAL_UNKNOWN });
             let ours = self.0.due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed);
             if let (Ok(_), Ok(runtime)) = (ours, Handle::try_current()) {
-                let look = Look::begin(&self.0);
-                let database = database.clone();
+                let (inner, database) = (Arc::clone(&self.0), database.clone());
                 drop(runtime.spawn(async move {
-                    if look.0.look(&database).await.is_err() {
-                        look.0.failed.store(true, Ordering::Relaxed);
-                    }
+                    let _ = inner.look(&database).await;
+                    let _ = inner.looked.send_replace(true);
                 }));
             }
         }
         is_known
     }
 
-    /// For the look that is under way, if there is one.
+    /// For the first look.
     async fn wait(&self) {
-        let mut looked = pin!(self.0.looked.notified());
-        let _ = looked.as_mut().enable();
-        let looks = self.0.is_looking.load(Ordering::Acquire);
-        if looks && !self.0.failed.load(Ordering::Relaxed) {
-            let _ = timeout(WAIT, looked).await;
-        }
+        let mut looked = self.0.looked.subscribe();
+        let _ = timeout(WAIT, looked.wait_for(|looked| *looked)).await;
     }
 }
 
@@ -142,23 +131,6 @@ impl Inner {
         let polled = timeout(LIMIT, database.poll(0)).await.unwrap_or_else(|_| Err(late()))?;
         self.compared.note(Whose::Database, polled.now, asked);
         Ok(())
-    }
-}
-
-/// A look under way; a runtime that ends drops it.
-struct Look(Arc<Inner>);
-
-impl Look {
-    fn begin(inner: &Arc<Inner>) -> Self {
-        inner.is_looking.store(true, Ordering::Release);
-        Self(Arc::clone(inner))
-    }
-}
-
-impl Drop for Look {
-    fn drop(&mut self) {
-        self.0.is_looking.store(false, Ordering::Release);
-        self.0.looked.notify_waiters();
     }
 }
 

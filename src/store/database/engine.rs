@@ -13,7 +13,7 @@ use crate::{
     store::database::{
         config::{Address, DatabaseConfig},
         row::{Epoch, Polled, Row, Snapshot, heads},
-        write::{Batch, Executed, Failed, Purged, WriteFault},
+        write::{Batch, Executed, Failed, Purged, Write, WriteFault},
     },
 };
 
@@ -76,7 +76,17 @@ impl Engine {
         Ok(rows.into_iter().map(Option::transpose).collect())
     }
 
+    /// On a full disk once more for those who leave or stay, in the room that is kept for them.
     pub(super) async fn execute(&self, batch: &Batch, now: Timestamp) -> Result<Executed, Failed> {
+        let failed = match each!(self, engine => engine.execute(batch, now).await) {
+            Err(failed) if each!(self, engine => engine.is_full(failed.fault.error())) => failed,
+            result => return result,
+        };
+        if !batch.writes.iter().all(Write::makes_room) {
+            // Each alone: some may do without a new page.
+            return Err(Failed { for_one: true, ..failed });
+        }
+        each!(self, engine => engine.make_room().await)?;
         each!(self, engine => engine.execute(batch, now).await)
     }
 
@@ -116,7 +126,10 @@ impl Engine {
     /// Removes up to `limit` rows that ended longer ago than `kept`, and as many of users whom
     /// nothing older guards: by the database's clock.
     pub(super) async fn purge(&self, kept: Duration, limit: i64) -> Result<Purged, Error> {
-        each!(self, engine => engine.purge(kept, limit).await)
+        let purged = each!(self, engine => engine.purge(kept, limit).await)?;
+        // Of no interest on a disk that is still full.
+        let _ = each!(self, engine => engine.reserve().await);
+        Ok(purged)
     }
 
     pub(super) fn pool(&self) -> (u32, u32) {

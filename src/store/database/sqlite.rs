@@ -33,7 +33,7 @@ use crate::{
             failure::{is_busy, is_full, is_rolled_back, typed},
             pool::Pool,
         },
-        write::{Batch, Executed, Failed, Purged, Times, Write, WriteFault},
+        write::{Batch, Executed, Failed, Purged, Times, WriteFault},
     },
 };
 
@@ -94,20 +94,6 @@ impl Sqlite {
     }
 
     pub(super) async fn execute(&self, batch: &Batch, now: Timestamp) -> Result<Executed, Failed> {
-        match self.execute_once(batch, now).await {
-            Err(failed) if is_full(failed.fault.error()) => {
-                if !batch.writes.iter().all(Write::makes_room) {
-                    // Each alone: some may do without a new page.
-                    return Err(Failed { for_one: true, ..failed });
-                }
-                self.make_room().await?;
-                self.execute_once(batch, now).await
-            }
-            result => result,
-        }
-    }
-
-    async fn execute_once(&self, batch: &Batch, now: Timestamp) -> Result<Executed, Failed> {
         let transaction = self.begin().await.map_err(WriteFault::Refused)?;
         let written = transaction
             .run(async |connection| {
@@ -148,12 +134,11 @@ impl Sqlite {
             transaction.run(async |connection| maintenance::purge(connection, kept, limit).await);
         let (transaction, purged) = purged.await?;
         transaction.commit().await.map_err(WriteFault::into_error)?.end();
-        // Of no interest on a disk that is still full.
-        let _ = self.reserve().await;
         Ok(purged)
     }
 
-    async fn reserve(&self) -> Result<(), Error> {
+    /// Takes the room again that was given up.
+    pub(super) async fn reserve(&self) -> Result<(), Error> {
         let reserved =
             self.begin().await?.run(async |connection| maintenance::reserve(connection).await);
         let (transaction, ()) = reserved.await?;
@@ -161,8 +146,14 @@ impl Sqlite {
         Ok(())
     }
 
+    /// Whether no page was left for it.
+    #[allow(clippy::unused_self, reason = "the same shape as the other database")]
+    pub(super) fn is_full(&self, error: &Error) -> bool {
+        is_full(error)
+    }
+
     /// For those who leave, on a full disk.
-    async fn make_room(&self) -> Result<(), WriteFault> {
+    pub(super) async fn make_room(&self) -> Result<(), WriteFault> {
         let made = async {
             let mut writer = self.writer.lock().await;
             let mut connection = open::connect(&self.writing).await?;

@@ -38,6 +38,15 @@ impl Subject {
         (id, record)
     }
 
+    /// A session that has moved: its old id and its new one.
+    async fn moved(&self) -> (SessionId, SessionId) {
+        let ((old, record), new) = (self.created().await, fresh());
+        let begin = Write::Begin { old, expected: 1, new, record, terms: Terms::default() };
+        let _ = self.written(begin).await;
+        let _ = self.written(Write::Finish { old, expected: Some(1), new }).await;
+        (old, new)
+    }
+
     async fn written(&self, write: Write) -> Written {
         self.database.write(write).await.unwrap().written
     }
@@ -201,11 +210,7 @@ async fn a_renewal_that_another_finishes_takes_over_what_was_written_since() {
 #[tokio::test]
 async fn a_second_delete_by_the_old_id_tells_of_the_dead_session_again() {
     on_each(async |subject| {
-        let (old, record) = subject.created().await;
-        let new = fresh();
-        let begin = Write::Begin { old, expected: 1, new, record, terms: Terms::default() };
-        let _ = subject.written(begin).await;
-        let _ = subject.written(Write::Finish { old, expected: Some(1), new }).await;
+        let (old, new) = subject.moved().await;
         for (version, counted) in [(Some(2), true), (None, false)] {
             let written = subject.written(Write::Delete { id: old, expected: None }).await;
             assert_eq!(written.has_ended(), counted, "a session ends once");

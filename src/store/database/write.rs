@@ -171,7 +171,6 @@ impl Write {
     }
 }
 
-#[cfg(feature = "sqlite")]
 impl Write {
     /// Whether it ends a session or keeps one alive, which has to go on when nothing new fits.
     pub(super) fn makes_room(&self) -> bool {

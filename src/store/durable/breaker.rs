@@ -89,8 +89,7 @@ impl Breaker {
         cause: Error,
         now: Moment,
     ) -> Option<Transition> {
-        let busy = self.answered.is_some_and(|at| at.as_millis() > asked.as_millis());
-        if busy { None } else { self.fail(cause, now) }
+        if self.answered > Some(asked) { None } else { self.fail(cause, now) }
     }
 
     /// A probe was not answered: no reason to let requests find that out.

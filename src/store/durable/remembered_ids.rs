@@ -78,8 +78,7 @@ impl FreshIds {
 }
 
 /// Ids of sessions that this instance has judged to be over, by their copy and their row: what it
-/// has shown as over it does not show alive again when the copy is gone.
-/// Until when each of them stays.
+/// has shown as over it does not show alive again when the copy is gone. With the time until when.
 #[derive(Debug, Default)]
 pub(super) struct OverIds(Mutex<HashMap<SessionId, Moment>>);
 

@@ -149,7 +149,7 @@ impl Entries {
         check(&self.connections, &self.prefix, &self.prefix).await
     }
 
-    pub(crate) fn status(&self) -> BackendHealth {
+    pub(crate) fn health(&self) -> BackendHealth {
         self.connections.status()
     }
 }

@@ -268,17 +268,9 @@ async fn reads_are_served_while_the_clock_of_the_database_cannot_be_asked() {
     maker.migrate().await.unwrap();
     let id = fresh();
     assert!(failure(maker.save(&id, Expected::Absent, &Record::example()).await).is_none());
-    let held = database.clone();
-    let lock = tokio::spawn(async move {
-        let text = "BEGIN; LOCK TABLE trs_cache IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(6)";
-        let _ = held.try_sql(text).await;
-    });
-    eventually("the lock", async || {
-        let query = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' \
-            AND relation = 'trs_cache'::regclass";
-        database.sql(query).await == "1"
-    })
-    .await;
+    let mut holder = PgConnection::connect(&database.url()).await.unwrap();
+    let lock = sqlx::raw_sql("BEGIN; LOCK TABLE trs_cache IN ACCESS EXCLUSIVE MODE");
+    lock.execute(&mut holder).await.unwrap();
     let config = DatabaseConfig::new(database.url()).pool_size(4).timeout(Duration::from_secs(4));
     let store = DatabaseStore::new(config).unwrap();
     let start = Instant::now();
@@ -288,7 +280,7 @@ async fn reads_are_served_while_the_clock_of_the_database_cannot_be_asked() {
     }
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert_eq!(store.health().database.unwrap().clock_ahead, None);
-    lock.abort();
+    holder.close().await.unwrap();
 }
 
 fn slow_to_connect(proxy: &Arc<PgProxy>) -> tokio::task::JoinHandle<()> {

@@ -401,9 +401,14 @@ struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     fn mount() -> Self {
+        Self::mount_for(0)
+    }
+
+    /// For a user of the system, by number.
+    fn mount_for(owner: u32) -> Self {
         let folder = tempfile::Builder::new().prefix("small-disk-").tempdir().unwrap().keep();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=2m,mode=777", "tmpfs"])
+            .args(["-t", "tmpfs", "-o", &format!("size=2m,mode=777,uid={owner}"), "tmpfs"])
             .arg(&folder)
             .status()
             .unwrap();
@@ -413,7 +418,8 @@ impl SmallDisk {
 
     fn fill(&self) {
         use std::io::Write as _;
-        let mut file = std::fs::File::create(self.0.join("padding")).unwrap();
+        let mut options = std::fs::File::options();
+        let mut file = options.create(true).append(true).open(self.0.join("padding")).unwrap();
         let block = [1; 4096];
         while file.write_all(&block).is_ok() {}
     }
@@ -452,6 +458,63 @@ async fn a_full_disk_stops_no_read_and_no_write_is_acknowledged() {
     let left = leaver.tab().await;
     leaver.get("/logout").await.expect(200);
     assert!(is_dead(&duo.a, &left).await && is_dead(&duo.b, &left).await, "who leaves is gone");
+    disk.empty();
+    are_right_again(&duo, &mut bystanders, &writer, writes, "after a full disk").await;
+}
+
+/// The tables on a disk that fills up; the log of the server is elsewhere, without which it stops.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "mounts a file system, which only root may"]
+async fn a_full_disk_of_postgresql_stops_no_read_and_who_leaves_is_gone() {
+    use std::os::unix::fs::MetadataExt as _;
+    let server = PostgresServer::builder().setting("default_tablespace", "small").start().await;
+    let disk = SmallDisk::mount_for(server.folder().metadata().unwrap().uid());
+    let place = disk.0.join("tables");
+    std::fs::create_dir(&place).unwrap();
+    std::os::unix::fs::chown(&place, Some(server.folder().metadata().unwrap().uid()), None)
+        .unwrap();
+    let made = format!("CREATE TABLESPACE small LOCATION '{}'", place.display());
+    server.maintenance().sql(&made).await;
+    let duo = TwoInstances::beside(RedisServer::start().await, &server, hasty).await;
+    // What the test writes is compressed to nothing otherwise.
+    let as_it_is = "ALTER TABLE trs_sessions ALTER COLUMN body SET STORAGE EXTERNAL";
+    duo.database.sql(as_it_is).await;
+    let mut bystanders = Bystanders::of(&duo, 6).await;
+    bystanders.live_on(&duo, "before").await;
+    let mut many = Vec::new();
+    for number in 0..120 {
+        let mut browser = duo.a.browser().await;
+        let user = if number % 2 == 0 { "bob" } else { "carol" };
+        browser.get(&format!("/fill:x:900,update:n,login:{user}")).await.expect(200);
+        many.push(browser);
+    }
+    let mut writer = bystanders.leavers.pop().unwrap();
+    // So that those who leave need pages.
+    for table in ["trs_sessions", "trs_journal", "trs_users"] {
+        duo.database.sql(&format!("VACUUM FULL {table}")).await;
+    }
+    disk.fill();
+    let mut left = Vec::new();
+    for browser in many.iter_mut().step_by(2) {
+        left.push(browser.tab().await);
+        browser.get("/logout").await.expect(200);
+    }
+    assert_eq!(many[1].get("/revoke_others").await.expect(200).text(), "59");
+    for browser in left.iter().chain(many.iter().skip(3).step_by(2)) {
+        assert!(is_dead(&duo.a, browser).await && is_dead(&duo.b, browser).await);
+    }
+    let refused = server.log().matches("No space left on device").count();
+    assert!(refused > 0, "nobody needed the room that is kept");
+    // What was kept is free for anybody now.
+    disk.fill();
+    let mut writes = 0;
+    let start = Instant::now();
+    while start.elapsed() < 3 * duo.lease() {
+        bystanders.read(&duo, "a full disk").await;
+        // What is there already may have room for small writes yet.
+        is_refused(&duo, &mut writer, "/fill:x:60000,update:n", "a full disk").await;
+        writes += 1;
+    }
     disk.empty();
     are_right_again(&duo, &mut bystanders, &writer, writes, "after a full disk").await;
 }

@@ -359,37 +359,35 @@ async fn a_touch_of_the_version_before() {
     duo.is_at_rest().await;
 }
 
-const IDLE: Duration = Duration::from_secs(40);
-/// What activity in the database may be behind: a twentieth of the idle timeout.
-const LAG: Duration = Duration::from_secs(2);
+/// As it is by default: an hour of idle time and a minute of the touch interval, in milliseconds.
+const END: u64 = 3_660_000;
+/// What activity in the database may be behind: a twentieth of that.
+const LAG: u64 = END / 20;
+/// Past the end, and within that.
+const PAST: u64 = END + LAG / 4;
 
 /// Schedule 35.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_session_ends_by_its_copy_and_later_only_where_activity_may_be_lost() {
-    let settings = |settings: &mut Settings| {
-        settings.idle = IDLE.as_secs();
-        settings.touch_interval = 20;
-        // More than may count.
-        settings.database_touch_interval = Some(300_000);
-    };
+    // More than may count.
+    let settings = |settings: &mut Settings| settings.database_touch_interval = Some(300_000);
     let duo = TwoInstances::with(settings).await;
     let (left, left_id) = duo.settled().await;
     let (lost, lost_id) = duo.settled().await;
     let (active, active_id) = duo.settled().await;
     let (looked_at, looked_at_id) = duo.settled().await;
-    let last = Instant::now();
-    // The last request whose activity only the database was told of.
-    let later = format!(
-        "UPDATE trs_sessions SET last_activity = last_activity + 60000, \
-        idle_deadline = idle_deadline + 60000, ends = ends + 60000 WHERE id = '{active_id}'"
-    );
-    assert_eq!(duo.database.sql(&later).await.trim(), "");
-    // The last activity of this one is too early for the database, and lost with the copy.
-    sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(looked_at.tab().await.get("/user").await.expect(200).text(), "alice");
-    sleep((IDLE - Duration::from_secs(2)).saturating_sub(last.elapsed())).await;
-    assert!(duo.is_in_redis(&left_id).await && duo.is_in_redis(&active_id).await);
+    // As long as the row alone would be judged otherwise, and no longer than five minutes.
+    let life = duo.life_of_copy(&left_id).await;
+    assert!((END + LAG - 60_000..=END + 300_000).contains(&life), "{life}");
+
+    duo.age_row(&left_id, PAST).await;
+    duo.age_copy(&left_id, PAST).await;
+    duo.age_row(&lost_id, PAST).await;
     duo.evict(&lost_id).await;
+    // The last request, of which only the database was told.
+    duo.age_copy(&active_id, PAST).await;
+    // The last activity of this one was lost with its copy, and who only looked made another.
+    duo.age_row(&looked_at_id, PAST - LAG / 2).await;
     duo.evict(&looked_at_id).await;
     eventually("a copy made by who only looks", async || {
         let passive = looked_at.tab().await.get("/mark_passive,user").await.expect(200).text();
@@ -397,29 +395,17 @@ async fn an_idle_session_ends_by_its_copy_and_later_only_where_activity_may_be_l
         duo.is_in_redis(&looked_at_id).await
     })
     .await;
+    duo.age_row(&looked_at_id, LAG / 2).await;
+    duo.age_copy(&looked_at_id, LAG / 2).await;
 
-    // Past the touch interval, and within what the database may be behind.
-    sleep((IDLE + Duration::from_millis(100)).saturating_sub(last.elapsed())).await;
     for instance in [&duo.a, &duo.b] {
         assert!(is_dead(instance, &left).await, "idle by its copy and its row");
         assert!(!is_dead(instance, &lost).await, "used since, for all that anybody knows");
         assert!(!is_dead(instance, &active).await, "used since, as the database knows");
         assert!(!is_dead(instance, &looked_at).await, "used since, as the copy before knew");
     }
-    assert!(last.elapsed() < IDLE + LAG, "the machine is too slow for this");
     duo.is_copied(&mut active.tab().await).await;
-    // As long as the row alone would be judged otherwise, and no longer than it may be idle.
-    let mut connection = duo.redis.connection().await;
-    for (key, _) in duo.redis.dump().await {
-        if key.ends_with(&left_id) {
-            let left: i64 =
-                redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.unwrap();
-            let left = last.elapsed() + Duration::from_millis(left.try_into().unwrap());
-            assert!((IDLE + LAG..=2 * IDLE + LAG).contains(&left), "{left:?}");
-        }
-    }
     duo.evict(&left_id).await;
     assert!(is_dead(&duo.a, &left).await && is_dead(&duo.b, &left).await, "and stays so");
-
     duo.is_at_rest().await;
 }

@@ -236,18 +236,18 @@ async fn meanwhile(browser: &Browser, path: &'static str) -> JoinHandle<Option<R
 }
 
 fn login_script() -> Matching {
-    let script = redis::Script::new(include_str!(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/src/store/redis/lua/login.lua"
-    )));
+    let script = redis::Script::new(concat!(
+        include_str!("../../../src/store/redis/lua/shared/records.lua"),
+        include_str!("../../../src/store/redis/lua/login.lua")
+    ));
     Matching::script(script.get_hash())
 }
 
 fn revocation_script() -> Matching {
-    let script = redis::Script::new(include_str!(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/src/store/redis/lua/revoke_all.lua"
-    )));
+    let script = redis::Script::new(concat!(
+        include_str!("../../../src/store/redis/lua/shared/records.lua"),
+        include_str!("../../../src/store/redis/lua/revoke_all.lua")
+    ));
     Matching::script(script.get_hash())
 }
 

@@ -33,6 +33,42 @@ impl TwoInstances {
         self.copy(id).await.is_some_and(|value| value.first() == Some(&b'R'))
     }
 
+    /// As if the session had been used so many milliseconds earlier, as its row tells.
+    pub async fn age_row(&self, id: &str, millis: u64) {
+        let earlier = format!(
+            "UPDATE trs_sessions SET last_activity = last_activity - {millis}, \
+            idle_deadline = idle_deadline - {millis}, ends = ends - {millis} WHERE id = '{id}'"
+        );
+        assert_eq!(self.database.sql(&earlier).await.trim(), "");
+    }
+
+    /// The same of its copy: of its activity, and of what it says that the row has.
+    pub async fn age_copy(&self, id: &str, millis: u64) {
+        let (key, mut copy) = self.entry_of_copy(id).await;
+        // Version, then the fixed fields of the record; what the row has stands at the end.
+        for place in [29, 37, copy.len() - 8] {
+            let field = &mut copy[place..place + 8];
+            let earlier = u64::from_be_bytes(field.try_into().unwrap()) - millis;
+            field.copy_from_slice(&earlier.to_be_bytes());
+        }
+        let mut set = redis::cmd("SET");
+        set.arg(&key).arg(&copy).arg("KEEPTTL");
+        let () = set.query_async(&mut self.redis.connection().await).await.unwrap();
+    }
+
+    /// How long the copy lies there yet, in milliseconds.
+    pub async fn life_of_copy(&self, id: &str) -> u64 {
+        let (key, _) = self.entry_of_copy(id).await;
+        let mut connection = self.redis.connection().await;
+        redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.unwrap()
+    }
+
+    async fn entry_of_copy(&self, id: &str) -> (String, Vec<u8>) {
+        let dump = self.redis.dump().await;
+        let is_its = |(key, value): &(String, Vec<u8>)| key.ends_with(id) && value[0] == b'R';
+        dump.into_iter().find(is_its).expect("a copy")
+    }
+
     /// A new generation for the same Redis, as an operator orders it.
     pub async fn bump(&self) {
         let bump = "SELECT trs_bump_1(generation, seq + 1, generation + 1, incarnation) \

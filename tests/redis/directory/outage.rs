@@ -78,10 +78,10 @@ async fn the_source_answers_within_the_budget_and_a_dead_redis_costs_few_calls_t
         }
         // Each one would take a minute.
         assert!(start.elapsed() < 10 * BUDGET + SLACK, "{way:?}: {:?}", start.elapsed());
-        assert!(!scene.cache.status().answers, "{way:?}");
+        assert!(!scene.cache.health().answers, "{way:?}");
         scene.bring_back(way).await;
         scene.is_cached().await;
-        assert!(scene.cache.status().answers, "{way:?}");
+        assert!(scene.cache.health().answers, "{way:?}");
         assert!(log.contains("redis is away") && log.contains("redis is back"), "{way:?}");
     }
 }
@@ -218,7 +218,7 @@ async fn a_full_redis_keeps_nothing_and_forgets_what_is_invalidated() {
             assert_eq!(bounded("the source", posts(&cache)).await, 70, "{version}");
             assert_eq!(source.asked("settings"), count, "{version}");
         }
-        assert!(cache.status().answers, "{version}");
+        assert!(cache.health().answers, "{version}");
         redis.make_room().await;
         assert_eq!((posts(&cache).await, posts(&cache).await), (70, 70), "{version}");
         assert_eq!(source.asked("settings"), 7, "{version}");
@@ -235,7 +235,7 @@ async fn a_redis_that_became_a_replica_is_left_alone() {
     eventually("to be left alone", async || {
         assert_eq!(posts(&scene.cache).await, 70);
         assert_eq!(scene.cache.settings("bob").await.unwrap(), None);
-        !scene.cache.status().answers
+        !scene.cache.health().answers
     })
     .await;
     let _ = command(&scene.redis, &[b"REPLICAOF", b"NO", b"ONE"]).await;

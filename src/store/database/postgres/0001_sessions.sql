@@ -50,6 +50,42 @@ CREATE TABLE trs_cache (
     incarnation text NOT NULL
 );
 
+-- Room for those who leave while the disk is full: given up then, and taken again with a purge. Neither
+-- an index nor values out of line: to truncate either takes a page first.
+CREATE TABLE trs_reserve (
+    room name NOT NULL
+);
+
+-- Takes the room, 128 KiB, if nobody has it.
+CREATE FUNCTION trs_reserve_1()
+RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM trs_reserve) THEN
+        LOCK TABLE trs_reserve IN EXCLUSIVE MODE;
+        INSERT INTO trs_reserve (room)
+        SELECT '' FROM generate_series(1, 1400) WHERE NOT EXISTS (SELECT FROM trs_reserve);
+    END IF;
+END;
+$$;
+
+SELECT trs_reserve_1();
+
+-- Gives it up. Only the owner of a table may truncate it.
+CREATE FUNCTION trs_make_room_1()
+RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    TRUNCATE trs_reserve;
+END;
+$$;
+
 -- 64 bits of two random UUIDs; no extension is needed for it.
 INSERT INTO trs_cache (one, seq, generation, incarnation)
 VALUES (1, 0, ('x' || md5(gen_random_uuid()::text || gen_random_uuid()::text))::bit(64)::bigint, '');

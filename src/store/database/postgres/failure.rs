@@ -216,6 +216,12 @@ fn is_answer(error: &sqlx::Error) -> bool {
     )
 }
 
+/// Whether no page was left for it.
+pub(super) fn is_full(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    cause.and_then(state).is_some_and(|state| state == "53100")
+}
+
 pub(super) fn typed(error: sqlx::Error) -> Error {
     let row = state(&error).and_then(|state| row(&state));
     let typed = match (row, &error) {

@@ -11,6 +11,7 @@ use crate::{
         postgres::{
             Postgres,
             batch::{Lines, outcomes},
+            failure::is_full,
             server::limits,
         },
         row::{Epoch, corrupt, millis, moved_kept},
@@ -108,6 +109,26 @@ impl Postgres {
             count.map_or(0, i64::cast_unsigned)
         };
         Ok(Purged { sessions: count(0), users: count(1) })
+    }
+}
+
+impl Postgres {
+    /// Whether no page was left for it.
+    #[allow(clippy::unused_self, reason = "the same shape as the other database")]
+    pub(in crate::store::database) fn is_full(&self, error: &Error) -> bool {
+        is_full(error)
+    }
+
+    /// For those who leave, on a full disk.
+    pub(in crate::store::database) async fn make_room(&self) -> Result<(), WriteFault> {
+        let make = || self.server.statement("SELECT trs_make_room_1()");
+        Ok(self.tell(self.watch(), make).await.map(drop)?)
+    }
+
+    /// Takes the room again that was given up.
+    pub(in crate::store::database) async fn reserve(&self) -> Result<(), Error> {
+        let reserve = || self.server.statement("SELECT trs_reserve_1()");
+        self.tell(self.watch(), reserve).await.map(drop).map_err(|failure| failure.error)
     }
 }
 

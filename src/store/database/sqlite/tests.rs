@@ -12,6 +12,7 @@ use crate::{
     },
     store::database::{
         DatabaseConfig, Terms, Write, Written,
+        engine::Engine,
         sqlite::*,
         write::{Batch, Executed},
     },
@@ -23,10 +24,10 @@ fn create(id: SessionId, user: &str) -> Write {
     Write::Create { id, record, terms: Terms::default() }
 }
 
-async fn execute(sqlite: &Sqlite, write: Write) -> Result<Written, Failed> {
+async fn execute(engine: &Engine, write: Write) -> Result<Written, Failed> {
     let batch = Batch { writes: vec![write], clears: Vec::new() };
     let Executed { mut outcomes, .. } =
-        sqlite.execute(&batch, ManualClock::new().clock().now()).await?;
+        engine.execute(&batch, ManualClock::new().clock().now()).await?;
     Ok(outcomes.remove(0).unwrap())
 }
 
@@ -39,6 +40,7 @@ async fn on_a_full_disk_who_is_active_stays_and_who_leaves_is_gone() {
         let mut sqlite = Sqlite::new(&url, &config, journal).unwrap();
         sqlite.migrate().await.unwrap();
         sqlite.writing = sqlite.writing.pragma("max_page_count", "120");
+        let sqlite = Engine::Sqlite(Box::new(sqlite));
         let mut ids = Vec::new();
         let error = loop {
             let id = Token::generate().unwrap().id();
@@ -72,7 +74,8 @@ async fn on_a_full_disk_who_is_active_stays_and_who_leaves_is_gone() {
         let purged = sqlite.purge(Duration::ZERO, 10_000).await.unwrap();
         assert!(purged.sessions >= ids.len() as u64, "{purged:?}");
         let reserve = sqlx::query("SELECT count(*) FROM trs_reserve");
-        let count: i64 = sqlite.ask(reserve).await.unwrap()[0].get(0);
+        let Engine::Sqlite(file) = &sqlite else { unreachable!() };
+        let count: i64 = file.ask(reserve).await.unwrap()[0].get(0);
         assert_eq!(count, 1, "and room is kept for the next time");
         let again = execute(&sqlite, create(Token::generate().unwrap().id(), "user")).await;
         assert!(matches!(again, Ok(Written::Done { .. })), "{again:?}");

@@ -1,6 +1,8 @@
 //! What is removed from the database, when, and by whose clock.
 
-use crate::store::database::tests::*;
+use std::num::NonZeroU32;
+
+use crate::{clock::timestamp::Timestamp, store::database::tests::*};
 
 #[tokio::test]
 async fn purge_removes_what_is_over_for_long_and_nothing_else() {
@@ -98,11 +100,7 @@ async fn of_a_session_that_is_over_nothing_is_kept_that_it_held() {
 #[tokio::test]
 async fn purge_empties_what_has_moved_for_longer_than_it_is_read_and_keeps_the_rest_of_it() {
     on_each(async |subject| {
-        let (old, record) = subject.created().await;
-        let new = fresh();
-        let begin = Write::Begin { old, expected: 1, new, record, terms: Terms::default() };
-        let _ = subject.written(begin).await;
-        let _ = subject.written(Write::Finish { old, expected: Some(1), new }).await;
+        let (old, new) = subject.moved().await;
         let left = "SELECT count(*) FROM trs_sessions WHERE NOT alive AND length(body) > 0";
         // As if so much time had gone by at the database.
         for (passes, expected) in [
@@ -148,6 +146,47 @@ async fn a_user_is_forgotten_when_their_epoch_guards_nothing_and_no_sign_in_slip
         let _ = subject.written(revoke).await;
         assert!(matches!(subject.written(login(began)).await, Written::Revoked));
         assert!(matches!(subject.written(login(between)).await, Written::Revoked));
+    })
+    .await;
+}
+
+/// One that is over for longer than activity may be late takes no place from one that is not.
+#[tokio::test]
+async fn the_limit_counts_by_the_allowance_that_reads_have() {
+    on_each(async |subject| {
+        let (mut older, younger, newest) = (Record::example(), Record::example(), fresh());
+        older.created = Timestamp::from_millis(older.created.as_millis() - 1_000);
+        let (active, idle) = (fresh(), fresh());
+        for (id, record) in [(active, older), (idle, younger)] {
+            let _ = subject.written(Write::Create { id, record, terms: Terms::default() }).await;
+        }
+        // An hour of idle time: for three minutes more it may have been used.
+        let over = "UPDATE trs_sessions SET ends = ends - (SELECT min(idle_deadline) - \
+            min(last_activity) FROM trs_sessions) - 240000 \
+            WHERE created = (SELECT max(created) FROM trs_sessions)";
+        let _ = subject.sql(over).await;
+        let terms = Terms { epoch: None, limit: NonZeroU32::new(2) };
+        let write = Write::Create { id: newest, record: Record::example(), terms };
+        let _ = subject.written(write).await;
+        let alive = subject.rows(&[active, idle, newest]).await;
+        let alive: Vec<_> = alive.into_iter().map(|row| row.is_some_and(|row| row.1)).collect();
+        assert_eq!(alive, [true, false, true]);
+    })
+    .await;
+}
+
+/// For those who leave, should the disk be full another time.
+#[tokio::test]
+async fn a_purge_takes_the_room_again_that_was_given_up() {
+    on_each(async |subject| {
+        let rows = async || subject.sql("SELECT count(*) FROM trs_reserve").await;
+        let reserved = rows().await;
+        assert!(reserved > 0);
+        let _ = subject.sql("DELETE FROM trs_reserve").await;
+        for _ in 0..2 {
+            let _ = subject.database.purge(Duration::ZERO).await.unwrap();
+            assert_eq!(rows().await, reserved, "once");
+        }
     })
     .await;
 }

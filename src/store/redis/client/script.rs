@@ -1,4 +1,4 @@
-//! The scripts: one a file, each known to the server by its SHA-1.
+//! The scripts: one a file, and what two of them share; each known to the server by its SHA-1.
 
 use std::sync::LazyLock;
 
@@ -66,9 +66,10 @@ impl Script {
 
     fn source(self) -> &'static Source {
         macro_rules! source {
-            ($file:literal) => {{
-                static SOURCE: LazyLock<Source> =
-                    LazyLock::new(|| Source::new(include_str!(concat!("../lua/", $file))));
+            ($($file:literal),+) => {{
+                static SOURCE: LazyLock<Source> = LazyLock::new(|| {
+                    Source::new(concat!($(include_str!(concat!("../lua/", $file))),+))
+                });
                 &SOURCE
             }};
         }
@@ -76,8 +77,8 @@ impl Script {
             Self::Create => source!("create.lua"),
             Self::Save => source!("save.lua"),
             Self::Renew => source!("renew.lua"),
-            Self::Login => source!("login.lua"),
-            Self::RevokeAll => source!("revoke_all.lua"),
+            Self::Login => source!("shared/records.lua", "login.lua"),
+            Self::RevokeAll => source!("shared/records.lua", "revoke_all.lua"),
             Self::Heads => source!("heads.lua"),
             Self::Kill => source!("kill.lua"),
             Self::Touch => source!("touch.lua"),

@@ -11,30 +11,6 @@
 -- another; else the old record as it is now.
 local index, prefix = KEYS[1], ARGV[8]
 
--- The first byte of a record; nothing of what is no string. Any other error is the script's: who may
--- not look does not know that nothing is there.
-local function kind(key)
-  local first = redis.pcall('GETRANGE', key, 0, 0)
-  if type(first) == 'string' then
-    return first
-  end
-  if string.find(first.err, 'WRONGTYPE', 1, true) then
-    return ''
-  end
-  return redis.call('GETRANGE', key, 0, 0)
-end
-
--- A record stays as long as it may be idle after its end, at most ARGV[13].
-local function alive(key)
-  local activity = redis.call('GETRANGE', key, ARGV[14], ARGV[14] + 15)
-  local kept = tonumber(ARGV[13])
-  if #activity == 16 then
-    local last, deadline = struct.unpack('>I8>I8', activity)
-    kept = math.min(kept, deadline - last)
-  end
-  return redis.call('PTTL', key) > kept
-end
-
 local function finish(id)
   local key = prefix .. id
   redis.call('DEL', key)
@@ -84,7 +60,7 @@ else
   local entries = redis.call('HGETALL', index)
   for i = 1, #entries, 2 do
     local id = entries[i]
-    if look(id) and alive(prefix .. id) then
+    if look(id) and alive(prefix .. id, ARGV[13], ARGV[14]) then
       others[#others + 1] = { tonumber(entries[i + 1]), id }
     end
   end

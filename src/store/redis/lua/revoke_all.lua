@@ -8,30 +8,6 @@
 local entries = redis.call('HGETALL', KEYS[1])
 local epoch, count, kept, others = 0, 0, false, {}
 
--- The first byte of a record; nothing of what is no string. Any other error is the script's: who may
--- not look does not know that nothing is there.
-local function kind(key)
-  local first = redis.pcall('GETRANGE', key, 0, 0)
-  if type(first) == 'string' then
-    return first
-  end
-  if string.find(first.err, 'WRONGTYPE', 1, true) then
-    return ''
-  end
-  return redis.call('GETRANGE', key, 0, 0)
-end
-
--- A record stays as long as it may be idle after its end, at most ARGV[4].
-local function alive(key)
-  local activity = redis.call('GETRANGE', key, ARGV[6], ARGV[6] + 15)
-  local kept = tonumber(ARGV[4])
-  if #activity == 16 then
-    local last, deadline = struct.unpack('>I8>I8', activity)
-    kept = math.min(kept, deadline - last)
-  end
-  return redis.call('PTTL', key) > kept
-end
-
 -- All that is looked at comes before the first change.
 for i = 1, #entries, 2 do
   if entries[i] == 'epoch' then
@@ -41,7 +17,7 @@ for i = 1, #entries, 2 do
   else
     local key = ARGV[1] .. entries[i]
     local first = kind(key)
-    if first == 'R' and alive(key) then
+    if first == 'R' and alive(key, ARGV[4], ARGV[6]) then
       count = count + 1
     end
     others[#others + 1] = { entries[i], first }
