@@ -168,7 +168,8 @@ async fn after_a_stall_all_is_as_it_was_within_two_leases() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_asked_for_too_much_is_not_away() {
     let site = Site::with(|settings| settings.database_timeout = 600).await;
-    let browsers = site.signed_in(64).await;
+    // Twice as many as it has time for: 160 that wait for one of 80 a second wait for 2 s.
+    let browsers = site.signed_in(160).await;
     let before = site.instance.logs().await;
     assert_eq!(turns(&before, "the database"), [""; 0]);
     // Eight connections answer eighty a second.

@@ -36,17 +36,19 @@ async fn cve_2025_49844_no_script_is_made_of_what_a_client_sends() {
             assert!(!text.contains(CANARY));
         }
     }
-    assert!(loads > sources.len() / 2, "{loads}");
+    assert!(loads > sources.len() / 4, "{loads}");
     assert!(seen.iter().any(|command| command.mentions(CANARY.as_bytes())), "it was sent as data");
 }
 
+/// Each file, and each with the part that some share before it.
 fn lua_files() -> Vec<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/redis/lua");
+    let shared = std::fs::read_to_string(folder.join("shared/records.lua")).unwrap();
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let lua = files.filter(|path| path.extension().is_some_and(|end| end == "lua"));
     let sources: Vec<_> = lua.map(|path| std::fs::read_to_string(path).unwrap()).collect();
     assert!(sources.len() > 5, "{sources:?}");
-    sources
+    sources.into_iter().flat_map(|source| [format!("{shared}{source}"), source]).collect()
 }
 
 /// Redis CVE-2025-21605 let one who had not signed in take all memory, CVE-2026-23479 and others
