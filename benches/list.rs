@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use test_support::{RedisServer, patient};
 use tower_redis_session::{
-    DatabaseConfig, DatabaseStore, LoginWrite, Record, RedisStore, SessionId, Store,
+    DatabaseConfig, DatabaseStore, RedisStore, SessionId,
+    store::{LoginWrite, Record, Store},
 };
 
 const SESSIONS: usize = 10_000;

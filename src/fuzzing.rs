@@ -48,7 +48,7 @@ pub fn sealed(version: u64, bytes: &[u8]) -> bool {
     let Some(token) = Token::parse(&[b'A'; 43]) else { return false };
     let Ok(record) = Record::from_bytes(version, bytes.to_vec().into()) else { return false };
     let made_up = record.is_sealed();
-    let opened = crate::sealing::records::open(&token, &token.id(), record);
+    let opened = crate::encryption::records::open(&token, &token.id(), record);
     assert!(!made_up || opened.is_err(), "nobody seals without the token");
     made_up
 }

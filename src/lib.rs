@@ -22,6 +22,20 @@
 //! # }
 //! ```
 //!
+//! # Modules
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`csrf`] | protection against cross-site request forgery |
+//! | [`guard`] | rejects requests without a session, a user, a role; axum extractors |
+//! | [`session_api`] | the session's state as JSON and server-sent events, for pages and scripts |
+//! | [`directory`] | the application's users, and a cache of them in Redis |
+//! | [`telemetry`] | events, health, counters |
+//! | `encryption` | records that only the client's token opens; key ring |
+//! | [`context`] | what the handle's methods return |
+//! | [`layer`] | the middleware's parts, savepoints, clients' addresses |
+//! | [`store`], [`clock`] | for authors of stores and for tests |
+//!
 //! # Life of a request
 //!
 //! 1. The layer inserts the handle and calls the inner service at once. Nothing is parsed.
@@ -64,9 +78,10 @@
 //!
 //! # Forged requests
 //!
-//! Browsers send cookies with whatever page makes them send a request. [`CsrfLayer`], inside of
-//! this layer, lets only those pass that come from a page of the session: by `Sec-Fetch-Site` or
-//! `Origin`, and by a token of [`SessionContext::csrf_token`].
+//! Browsers send cookies with whatever page makes them send a request.
+//! [`CsrfLayer`](csrf::CsrfLayer), inside of this layer, lets only those pass that come from a page
+//! of the session: by `Sec-Fetch-Site` or `Origin`, and by a token of
+//! [`SessionContext::csrf_token`].
 //!
 //! # Stores
 //!
@@ -90,21 +105,22 @@
 //!   ```
 //! - [`RedisStore`]: Redis alone. Sessions live as long as Redis keeps them.
 //! - `DatabaseStore`: a SQLite file or PostgreSQL alone.
-//! - [`MemoryStore`]: for tests, with a [`ManualClock`] so that they need neither servers nor
-//!   sleeps.
-//! - Your own: implement [`Store`], whose contract the `testing` feature checks.
+//! - [`MemoryStore`]: for tests, with a [`ManualClock`](clock::ManualClock) so that they need
+//!   neither servers nor sleeps.
+//! - Your own: implement [`Store`](store::Store), whose contract the `testing` feature checks.
 //!
 //! [`RedisSessionLayer::health`] tells how the store does, [`RedisSessionLayer::report`] this and
 //! how often what has happened, as JSON and as metrics.
 //!
 //! # Users, platforms and settings
 //!
-//! Implement [`Directory`] over whatever keeps your users, and a session can tell [who its user
-//! is](SessionContext::user_info) and [which platform is active](SessionContext::platform_info),
-//! [switch it](SessionContext::switch_platform), and [end when its user is deactivated or
-//! deleted](SessionContext::validate_user). `CachedDirectory` (feature `redis`) keeps the answers
-//! in Redis: one loader at a time, no old value after a change, the source's own answer when Redis
-//! is away, and credentials only as ciphertext (feature `encryption`).
+//! Implement [`Directory`](directory::Directory) over whatever keeps your users, and a session can
+//! tell [who its user is](SessionContext::user_info) and [which platform is
+//! active](SessionContext::platform_info), [switch it](SessionContext::switch_platform), and [end
+//! when its user is deactivated or deleted](SessionContext::validate_user). `CachedDirectory`
+//! (feature `redis`) keeps the answers in Redis: one loader at a time, no old value after a change,
+//! the source's own answer when Redis is away, and credentials only as ciphertext (feature
+//! `encryption`).
 //!
 //! # Deployment caveats
 //!
@@ -112,7 +128,8 @@
 //!   what changes state.
 //! - Needs a tokio runtime with its timer; the layer's waits are bounded by it.
 //! - What calls the inner service again, such as a retry layer, belongs outside of this layer, or
-//!   has a [`SavepointLayer`] inside of it: a failed attempt would leave its changes to the next.
+//!   has a [`SavepointLayer`](layer::SavepointLayer) inside of it: a failed attempt would leave its
+//!   changes to the next.
 //! - Put a time-out layer outside of this one: hyper drops a handler whose client is gone, and a
 //!   handler that is dropped changes nothing.
 //! - Call [`RedisSessionLayer::shutdown`] after the server has drained its connections.
@@ -150,7 +167,7 @@
 //! | `update_session_activity` | [`SessionContext::touch`] |
 //! | `get_current_user_info` | [`SessionContext::user_info`] |
 //! | `get_current_platform_info`, `ensure_platform` | [`SessionContext::platform_info`] |
-//! | `get_user_settings` | [`Directory::settings`] |
+//! | `get_user_settings` | [`Directory::settings`](directory::Directory::settings) |
 //! | `get_session_created_at` | [`SessionContext::created_at`] |
 //! | `get_session_last_activity` | [`SessionContext::last_activity`] |
 //! | `DatabaseSessionMiddleware` | `DatabaseSessionLayer`, or rather a `DurableStore` |
@@ -158,21 +175,22 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod clock;
-mod context;
-mod csrf;
-mod directory;
+pub mod clock;
+pub mod context;
+pub mod csrf;
+pub mod directory;
+#[cfg(feature = "encryption")]
+pub mod encryption;
 mod env;
 mod error;
 pub mod guard;
-mod layer;
+pub mod layer;
 mod request;
-mod sealing;
 mod session;
 pub mod session_api;
-mod store;
+pub mod store;
 mod sync;
-mod telemetry;
+pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod transport;
@@ -181,64 +199,23 @@ mod transport;
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use clock::{Clock, ManualClock, timestamp::Timestamp};
-pub use context::{SessionContext, login_attempt::LoginAttempt, timing::SessionSnapshot};
-pub use csrf::{
-    CsrfBody, CsrfBuilder, CsrfError, CsrfErrorKind, CsrfFuture, CsrfLayer, CsrfService, CsrfToken,
-};
-#[cfg(feature = "redis")]
-pub use directory::{CachedDirectory, CachedDirectoryBuilder, DirectoryPart};
-pub use directory::{
-    Credentials, Directory, PlatformInfo, UserInfo, UserValidation, active_platform,
-};
+pub use clock::timestamp::Timestamp;
+pub use context::handle::SessionContext;
 pub use env::EnvConfig;
 pub use error::{ConfigError, Error, ErrorKind};
-#[cfg(feature = "_database")]
-#[allow(deprecated, reason = "deprecated for its users")]
-pub use layer::database_layer::DatabaseSessionLayer;
-pub use layer::{
-    RedisSessionLayer,
-    answer::{ErrorResponse, ErrorResponseWith, PlainErrorResponse},
-    body::{BodyError, SessionBody},
-    builder::RedisSessionLayerBuilder,
-    future::ResponseFuture,
-    savepoint::{SavepointFuture, SavepointLayer, SavepointService},
-    service::RedisSessionService,
-};
-pub use request::client::{DeviceConfig, PeerAddress};
-#[cfg(feature = "encryption")]
-pub use sealing::{
-    key_ring::{KeyRing, UnsealError},
-    records::UnsealedRecords,
-};
-pub use session::{
-    expiry::SessionExpiry,
-    info::SessionInfo,
-    page::{SessionCursor, SessionPage},
-    record::{Record, Touch},
-    token::SessionId,
-};
+pub use layer::{builder::RedisSessionLayerBuilder, session_layer::RedisSessionLayer};
+pub use session::{expiry::SessionExpiry, token::SessionId};
 #[cfg(feature = "_database")]
 pub use store::database::{DatabaseConfig, DatabaseStore};
 #[cfg(all(feature = "redis", feature = "_database"))]
 pub use store::durable::{DurableStore, builder::DurableStoreBuilder};
+pub use store::memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use store::redis::{RedisConfig, RedisStore};
-pub use store::{Expected, LoginWrite, SaveOutcome, Store, StoreFuture, memory::MemoryStore};
-pub use telemetry::{
-    event::Event,
-    events::{EventStream, Events},
-    health::{BackendHealth, CacheHealth, Health, Serving},
-    report::Report,
-};
 pub use transport::{
     Transport,
     cookie::{CookieConfig, SameSite},
 };
-
-/// The former name of [`session_api`].
-#[doc(hidden)]
-pub use session_api as state_api;
 
 /// Places where this crate's own tests hold a store or move its clock.
 #[cfg(feature = "_hooks")]

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tower_layer::Layer as _;
 use tower_redis_session::{
     DatabaseConfig, DatabaseStore, DurableStore, Error, RedisConfig, RedisSessionLayer, RedisStore,
-    SessionContext, Store,
+    SessionContext, store::Store,
 };
 
 use test_support::{Running, serve};

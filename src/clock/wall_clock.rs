@@ -15,7 +15,7 @@ use crate::clock::timestamp::Timestamp;
 /// Tells the time to a store and to the layer above it.
 ///
 /// ```
-/// use tower_redis_session::Clock;
+/// use tower_redis_session::clock::Clock;
 ///
 /// assert!(Clock::system().now().as_millis() > 1_700_000_000_000);
 /// ```
@@ -35,7 +35,7 @@ impl Clock {
     /// The system's wall clock.
     ///
     /// ```
-    /// # use tower_redis_session::Clock;
+    /// # use tower_redis_session::clock::Clock;
     /// let clock = Clock::system();
     /// assert!(clock.now() <= clock.now());
     /// ```
@@ -61,7 +61,7 @@ impl Clock {
     /// The time now.
     ///
     /// ```
-    /// # use tower_redis_session::ManualClock;
+    /// # use tower_redis_session::clock::ManualClock;
     /// let manual = ManualClock::new();
     /// assert_eq!(manual.clock().now(), manual.clock().now());
     /// ```
@@ -81,7 +81,7 @@ impl Clock {
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_redis_session::{ManualClock, MemoryStore};
+/// use tower_redis_session::{MemoryStore, clock::ManualClock};
 ///
 /// let clock = ManualClock::new();
 /// let store = MemoryStore::with_clock(clock.clock());
@@ -95,7 +95,7 @@ impl ManualClock {
     /// A clock at 2024-01-01T00:00:00Z.
     ///
     /// ```
-    /// # use tower_redis_session::ManualClock;
+    /// # use tower_redis_session::clock::ManualClock;
     /// assert_eq!(ManualClock::new().clock().now().to_string(), "2024-01-01T00:00:00Z");
     /// ```
     pub fn new() -> Self {
@@ -105,7 +105,7 @@ impl ManualClock {
     /// Moves the time forward for every [`Clock`] of this one; whole milliseconds.
     ///
     /// ```
-    /// # use tower_redis_session::ManualClock;
+    /// # use tower_redis_session::clock::ManualClock;
     /// # use std::time::Duration;
     /// let manual = ManualClock::new();
     /// let before = manual.clock().now();
@@ -121,7 +121,7 @@ impl ManualClock {
     /// The clock to hand to a store.
     ///
     /// ```
-    /// # use tower_redis_session::{ManualClock, MemoryStore};
+    /// # use tower_redis_session::{MemoryStore, clock::ManualClock};
     /// let store = MemoryStore::with_clock(ManualClock::new().clock());
     /// # drop(store);
     /// ```

@@ -1,21 +1,45 @@
-//! `SessionContext`: the handle that a handler finds in the request extensions.
+//! What the methods of [`SessionContext`] return: a snapshot of the session, the
+//! list of a user's sessions, a sign-in in two steps.
 //!
-//! | file | holds |
-//! |---|---|
-//! | `handle` | the type, its id, `save` |
-//! | `values` | get, insert, remove, update, keys, clear |
-//! | `authentication` | login, logout, renewal, user and platform |
-//! | `login_attempt` | a sign-in that fails if the user's sessions are revoked meanwhile |
-//! | `timing` | timestamps, expiry, validation |
-//! | `devices` | listing and revoking the user's sessions |
-//! | `place` | path and query that the client asked for |
+//! ```
+//! # tower_redis_session::testing::handle(|session| async move {
+//! session.login("alice").await?;
+//! session.save().await?;
+//! let snapshot = session.snapshot().await?;
+//! assert_eq!(snapshot.user_id.as_deref(), Some("alice"));
+//! for device in session.sessions().await? {
+//!     println!("{} since {}", device.id, device.created_at);
+//! }
+//! # Ok(())
+//! # });
+//! ```
+
+// | file | holds |
+// |---|---|
+// | `handle` | the type, its id, `save` |
+// | `values` | get, insert, remove, update, keys, clear |
+// | `authentication` | login, logout, renewal, user and platform |
+// | `live_session` | `LiveSession`: the session of a connection that outlives its request |
+// | `login_attempt` | a sign-in that fails if the user's sessions are revoked meanwhile |
+// | `timing` | timestamps, expiry, validation |
+// | `devices` | listing and revoking the user's sessions |
+// | `place` | path and query that the client asked for |
 
 pub(crate) mod authentication;
 pub(crate) mod devices;
-mod handle;
+pub(crate) mod handle;
+pub(crate) mod live_session;
 pub(crate) mod login_attempt;
 pub(crate) mod place;
 pub(crate) mod timing;
 mod values;
 
-pub use crate::context::handle::SessionContext;
+pub(crate) use crate::context::handle::SessionContext;
+pub use crate::request::watched::{EndReason, SessionEnd};
+pub use crate::{
+    context::{live_session::LiveSession, login_attempt::LoginAttempt, timing::SessionSnapshot},
+    session::{
+        info::SessionInfo,
+        page::{SessionCursor, SessionPage},
+    },
+};

@@ -11,7 +11,7 @@ use crate::context::SessionContext;
 /// session layer remembers what it was given, and axum's router what it was (crate feature `axum`),
 /// where the layer stands inside of it. Elsewhere what the request has now.
 ///
-/// For a closure of [`CsrfBuilder::exempt`](crate::CsrfBuilder::exempt), or an answer of
+/// For a closure of [`CsrfBuilder::exempt`](crate::csrf::CsrfBuilder::exempt), or an answer of
 /// [`RequireLayer`](crate::guard::RequireLayer) that is the application's own.
 ///
 /// ```

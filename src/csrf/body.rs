@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
-/// The body of a request or of a response that went through [`CsrfLayer`](crate::CsrfLayer).
+/// The body of a request or of a response that went through [`CsrfLayer`](crate::csrf::CsrfLayer).
 ///
 /// Of a request: as it came, frame by frame; or, if the layer had to read a form for its token, the
 /// same bytes and trailers again. Of a response: the inner service's, or the text of a refusal.

@@ -28,7 +28,7 @@ impl CsrfLayer {
     /// Starts the configuration of a layer.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfLayer;
+    /// # use tower_redis_session::csrf::CsrfLayer;
     /// assert!(CsrfLayer::builder().build().is_ok());
     /// ```
     pub fn builder() -> CsrfBuilder {
@@ -44,7 +44,7 @@ impl CsrfBuilder {
     /// The header that scripts send the token in. Defaults to `x-csrf-token`.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfLayer;
+    /// # use tower_redis_session::csrf::CsrfLayer;
     /// let header = http::HeaderName::from_static("x-xsrf-token");
     /// assert!(CsrfLayer::builder().header(header).build().is_ok());
     /// ```
@@ -56,7 +56,7 @@ impl CsrfBuilder {
     /// The field that forms send the token in. Defaults to `csrf_token`.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfLayer;
+    /// # use tower_redis_session::csrf::CsrfLayer;
     /// assert!(CsrfLayer::builder().field("authenticity").build().is_ok());
     /// assert!(CsrfLayer::builder().field("").build().is_err());
     /// ```
@@ -70,7 +70,7 @@ impl CsrfBuilder {
     /// 128 bytes to 16 MiB. Defaults to 64 KiB.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfLayer;
+    /// # use tower_redis_session::csrf::CsrfLayer;
     /// assert!(CsrfLayer::builder().max_form_size(1024 * 1024).build().is_ok());
     /// ```
     pub fn max_form_size(mut self, bytes: usize) -> Self {
@@ -82,7 +82,7 @@ impl CsrfBuilder {
     /// From 1 ms. Defaults to 30 seconds.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfLayer;
+    /// # use tower_redis_session::csrf::CsrfLayer;
     /// # use std::time::Duration;
     /// assert!(CsrfLayer::builder().form_timeout(Duration::from_secs(5)).build().is_ok());
     /// ```
@@ -97,7 +97,7 @@ impl CsrfBuilder {
     /// token all the same. Defaults to none.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfLayer;
+    /// # use tower_redis_session::csrf::CsrfLayer;
     /// let layer = CsrfLayer::builder().trusted_origins(["https://app.example.org"]).build();
     /// assert!(layer.is_ok());
     /// let layer = CsrfLayer::builder().trusted_origins(["https://app.example.org/"]).build();
@@ -116,7 +116,7 @@ impl CsrfBuilder {
     /// sends `Origin` alone still has to be a trusted one. Defaults to off.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfLayer;
+    /// # use tower_redis_session::csrf::CsrfLayer;
     /// assert!(CsrfLayer::builder().allow_same_site().build().is_ok());
     /// ```
     pub fn allow_same_site(mut self) -> Self {
@@ -130,7 +130,7 @@ impl CsrfBuilder {
     /// it, and no other spelling of it. Defaults to none; each call adds one.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfLayer;
+    /// # use tower_redis_session::csrf::CsrfLayer;
     /// assert!(CsrfLayer::builder().exempt_path("/webhook").build().is_ok());
     /// assert!(CsrfLayer::builder().exempt_path("webhook").build().is_err());
     /// ```
@@ -145,7 +145,7 @@ impl CsrfBuilder {
     /// adds one.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfLayer;
+    /// # use tower_redis_session::csrf::CsrfLayer;
     /// let builder = CsrfLayer::builder().exempt(|parts| parts.uri.path().starts_with("/hooks/"));
     /// assert!(builder.build().is_ok());
     /// ```
@@ -163,7 +163,7 @@ impl CsrfBuilder {
     ///
     /// ```
     /// # use http::request::Parts;
-    /// # use tower_redis_session::{CsrfError, CsrfLayer};
+    /// # use tower_redis_session::csrf::{CsrfError, CsrfLayer};
     /// let layer = CsrfLayer::builder()
     ///     .on_refusal(|error: &CsrfError, _: &Parts| {
     ///         error.response::<()>().map(|()| format!("{{\"error\":\"{error}\"}}"))
@@ -188,7 +188,7 @@ impl CsrfBuilder {
     /// The first setting that is out of its range or malformed.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfLayer;
+    /// # use tower_redis_session::csrf::CsrfLayer;
     /// let error = CsrfLayer::builder().max_form_size(0).build().unwrap_err();
     /// assert_eq!(error.setting(), "max form size");
     /// ```

@@ -50,8 +50,8 @@ impl SessionContext {
         key.issue(session.backend.clock.now())
     }
 
-    /// Verifies a token by hand: where [`CsrfLayer`](crate::CsrfLayer) does not look, as in the
-    /// parts of a `multipart/form-data` body. One store round trip at most, that of the first
+    /// Verifies a token by hand: where [`CsrfLayer`](crate::csrf::CsrfLayer) does not look, as in
+    /// the parts of a `multipart/form-data` body. One store round trip at most, that of the first
     /// touch; none for text that is no token.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl SessionContext {
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
-    /// use tower_redis_session::CsrfErrorKind;
+    /// use tower_redis_session::csrf::CsrfErrorKind;
     ///
     /// let token = session.csrf_token().await?;
     /// assert!(session.verify_csrf(token.as_str()).await.is_ok());

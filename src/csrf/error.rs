@@ -10,7 +10,7 @@ use crate::error::Error;
 ///
 /// ```
 /// # tower_redis_session::testing::handle(|session| async move {
-/// use tower_redis_session::CsrfErrorKind;
+/// use tower_redis_session::csrf::CsrfErrorKind;
 ///
 /// let refused = session.verify_csrf("not a token").await.unwrap_err();
 /// assert_eq!(refused.kind(), Some(CsrfErrorKind::Malformed));
@@ -41,7 +41,7 @@ impl CsrfErrorKind {
     /// incomplete.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfErrorKind;
+    /// # use tower_redis_session::csrf::CsrfErrorKind;
     /// assert_eq!(CsrfErrorKind::Missing.status(), 403);
     /// ```
     #[must_use]
@@ -73,7 +73,7 @@ impl StdError for CsrfErrorKind {}
 /// Why a request does not pass. Never holds a secret: safe to log.
 ///
 /// ```
-/// use tower_redis_session::{CsrfError, CsrfErrorKind};
+/// use tower_redis_session::csrf::{CsrfError, CsrfErrorKind};
 ///
 /// let refused = CsrfError::from(CsrfErrorKind::Expired);
 /// assert_eq!(refused.to_string(), "the csrf token is expired");
@@ -92,7 +92,7 @@ impl CsrfError {
     /// What is wrong with the request; `None` if it could not be judged.
     ///
     /// ```
-    /// # use tower_redis_session::{CsrfError, Error};
+    /// # use tower_redis_session::{Error, csrf::CsrfError};
     /// assert_eq!(CsrfError::from(Error::unavailable("down")).kind(), None);
     /// ```
     #[must_use]
@@ -106,7 +106,7 @@ impl CsrfError {
     /// The HTTP status that fits: [`CsrfErrorKind::status`] or [`Error::status`].
     ///
     /// ```
-    /// # use tower_redis_session::{CsrfError, Error};
+    /// # use tower_redis_session::{Error, csrf::CsrfError};
     /// assert_eq!(CsrfError::from(Error::unavailable("down")).status(), 503);
     /// ```
     #[must_use]
@@ -121,7 +121,7 @@ impl CsrfError {
     /// `Retry-After` with a 503, an empty body.
     ///
     /// ```
-    /// # use tower_redis_session::{CsrfError, CsrfErrorKind};
+    /// # use tower_redis_session::csrf::{CsrfError, CsrfErrorKind};
     /// let response = CsrfError::from(CsrfErrorKind::Missing).response::<String>();
     /// assert_eq!(response.status(), 403);
     /// ```

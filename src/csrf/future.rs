@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// The future of [`CsrfService`](crate::CsrfService).
+/// The future of [`CsrfService`](crate::csrf::CsrfService).
 ///
 /// What passes by its head alone is not boxed; what is verified is.
 #[must_use = "futures do nothing unless polled"]

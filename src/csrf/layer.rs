@@ -20,12 +20,12 @@ use crate::csrf::{rules::Rules, service::CsrfService};
 ///    `x-csrf-token`, or else in the field `csrf_token` of an `application/x-www-form-urlencoded`
 ///    body. The body is read for that, up to 64 KiB, and handed to the inner service as it came.
 ///    Other bodies are not looked into: a page with `multipart/form-data` sends the header, or its
-///    handler is [exempt](crate::CsrfBuilder::exempt_path) and calls
+///    handler is [exempt](crate::csrf::CsrfBuilder::exempt_path) and calls
 ///    [`verify_csrf`](crate::SessionContext::verify_csrf).
 ///
 /// What does not pass is answered with 403; 413 and 408 for a form that is too large or too slow;
 /// 503 where the store does not tell whose session it is. The event `csrf refused` has the fault,
-/// and [`on_refusal`](crate::CsrfBuilder::on_refusal) makes the answer yours.
+/// and [`on_refusal`](crate::csrf::CsrfBuilder::on_refusal) makes the answer yours.
 ///
 /// Where the session layer's tokens come in a header ([`Transport`](crate::Transport)), everything
 /// passes: browsers send nothing by themselves there, so nothing can be forged. That an
@@ -38,7 +38,7 @@ use crate::csrf::{rules::Rules, service::CsrfService};
 /// use http::{Method, Request, Response};
 /// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 /// use tower_redis_session::{
-///     CsrfBody, CsrfLayer, Error, MemoryStore, RedisSessionLayer, SessionContext,
+///     Error, MemoryStore, RedisSessionLayer, SessionContext, csrf::{CsrfBody, CsrfLayer},
 /// };
 ///
 /// async fn guestbook(request: Request<CsrfBody<String>>) -> Result<Response<String>, Error> {
@@ -78,8 +78,8 @@ use crate::csrf::{rules::Rules, service::CsrfService};
 /// - `GET` must change nothing. Upgrades to WebSocket are `GET`s and pass: check their `Origin`.
 ///   What rewrites methods (`X-HTTP-Method-Override`) belongs outside of this layer.
 /// - A proxy has to pass on the `Host` that the browser sent, or the service's own origin has to be
-///   among the [trusted ones](crate::CsrfBuilder::trusted_origins). Where `Origin` decides, `http`
-///   and `https` of one host are told apart by port alone, so let encrypted sites send HSTS.
+///   among the [trusted ones](crate::csrf::CsrfBuilder::trusted_origins). Where `Origin` decides,
+///   `http` and `https` of one host are told apart by port alone, so let encrypted sites send HSTS.
 /// - Keep the prefix `__Host-` of the session's cookie: without it whoever holds a sibling host can
 ///   plant a visitor's cookie, and so forge what visitors without a session send, as a login.
 /// - A page that is open during a login, a renewal or a logout holds a token that is over: let the
@@ -94,7 +94,7 @@ impl CsrfLayer {
     /// With the defaults, and no exemption.
     ///
     /// ```
-    /// # use tower_redis_session::CsrfLayer;
+    /// # use tower_redis_session::csrf::CsrfLayer;
     /// let layer = CsrfLayer::new();
     /// assert!(format!("{layer:?}").contains("x-csrf-token"));
     /// ```

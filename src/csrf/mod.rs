@@ -1,15 +1,33 @@
-//! Protection against cross-site request forgery.
+//! Protection against cross-site request forgery (CSRF): [`CsrfLayer`] rejects requests that
+//! another site's page made in a visitor's name.
 //!
-//! | file | holds |
-//! |---|---|
-//! | `layer` | `CsrfLayer`, and what it asks of a request |
-//! | `builder` | its configuration, and `CsrfLayer::builder` |
-//! | `service`, `future`, `body` | the middleware |
-//! | `rules` | what the head of a request has to bring: origin, token |
-//! | `reading`, `form` | the token's field in a form |
-//! | `token` | the token: issued and verified |
-//! | `context` | `SessionContext::csrf_token` and `verify_csrf` |
-//! | `error` | why a request is rejected |
+//! Apply it inside of [`RedisSessionLayer`](crate::RedisSessionLayer); pages send the token of
+//! [`SessionContext::csrf_token`](crate::SessionContext::csrf_token) in a form field or a header.
+//!
+//! ```
+//! use tower::{ServiceBuilder, service_fn};
+//! use tower_redis_session::{Error, MemoryStore, RedisSessionLayer, csrf::{CsrfBody, CsrfLayer}};
+//!
+//! let service = ServiceBuilder::new()
+//!     .layer(RedisSessionLayer::builder(MemoryStore::new()).build()?)
+//!     .layer(CsrfLayer::new())
+//!     .service(service_fn(async |_: http::Request<CsrfBody<String>>| {
+//!         Ok::<_, Error>(http::Response::new(String::new()))
+//!     }));
+//! # drop(service);
+//! # Ok::<(), tower_redis_session::ConfigError>(())
+//! ```
+
+// | file | holds |
+// |---|---|
+// | `layer` | `CsrfLayer`, and what it asks of a request |
+// | `builder` | its configuration, and `CsrfLayer::builder` |
+// | `service`, `future`, `body` | the middleware |
+// | `rules` | what the head of a request has to bring: origin, token |
+// | `reading`, `form` | the token's field in a form |
+// | `token` | the token: issued and verified |
+// | `context` | `SessionContext::csrf_token` and `verify_csrf` |
+// | `error` | why a request is rejected |
 
 mod body;
 mod builder;

@@ -20,7 +20,7 @@ use crate::{
     transport::cross_site::Judged,
 };
 
-/// The service that [`CsrfLayer`](crate::CsrfLayer) makes.
+/// The service that [`CsrfLayer`](crate::csrf::CsrfLayer) makes.
 #[derive(Clone)]
 pub struct CsrfService<S> {
     inner: S,

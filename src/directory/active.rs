@@ -6,7 +6,7 @@ use crate::directory::info::PlatformInfo;
 /// active ones count, so one that was chosen and is not active any more is passed over.
 ///
 /// ```
-/// use tower_redis_session::{active_platform, PlatformInfo};
+/// use tower_redis_session::directory::{PlatformInfo, active_platform};
 ///
 /// let platform = |id: &str, default| PlatformInfo {
 ///     id: id.into(),

@@ -67,7 +67,7 @@ mod times;
 ///
 /// ```
 /// # use tower_redis_session::testing::Accounts;
-/// use tower_redis_session::{CachedDirectory, Directory, RedisConfig};
+/// use tower_redis_session::{RedisConfig, directory::{CachedDirectory, Directory}};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -93,7 +93,9 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// What the cache is in front of.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, Directory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{
+    /// #     RedisConfig, directory::{CachedDirectory, Directory}, testing::Accounts,
+    /// # };
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let redis = RedisConfig::from_host("127.0.0.1", 1);
@@ -116,7 +118,9 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// refuses one.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, ErrorKind, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{
+    /// #     ErrorKind, RedisConfig, directory::CachedDirectory, testing::Accounts,
+    /// # };
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let redis = RedisConfig::from_host("127.0.0.1", 1);
@@ -132,7 +136,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// How Redis does, as far as calls have noticed. Asks nobody.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// # let redis = RedisConfig::from_host("127.0.0.1", 1);
     /// let directory = CachedDirectory::builder(Accounts, redis).build()?;
     /// assert!(directory.health().answers);

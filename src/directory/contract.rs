@@ -27,7 +27,7 @@ use crate::{
 /// is never taken for "no such user".
 ///
 /// ```
-/// use tower_redis_session::{Credentials, Directory, Error, PlatformInfo, UserInfo};
+/// use tower_redis_session::{Error, directory::{Credentials, Directory, PlatformInfo, UserInfo}};
 ///
 /// struct Accounts;
 ///

@@ -6,7 +6,7 @@ use std::fmt;
 /// is compared with nothing.
 ///
 /// ```
-/// use tower_redis_session::Credentials;
+/// use tower_redis_session::directory::Credentials;
 ///
 /// let token = Credentials::new("mQ3x..");
 /// assert_eq!(token.expose(), "mQ3x..");
@@ -19,7 +19,7 @@ impl Credentials {
     /// Several secrets in one, such as a token and the key of a client, go in as JSON.
     ///
     /// ```
-    /// # use tower_redis_session::Credentials;
+    /// # use tower_redis_session::directory::Credentials;
     /// let both = Credentials::new(r#"{"id":"app","secret":"mQ3x.."}"#);
     /// assert!(both.expose().starts_with('{'));
     /// ```
@@ -30,7 +30,7 @@ impl Credentials {
     /// The secret itself, to be sent to the platform and to nobody else.
     ///
     /// ```
-    /// # use tower_redis_session::Credentials;
+    /// # use tower_redis_session::directory::Credentials;
     /// assert_eq!(Credentials::new("mQ3x..").expose().len(), 6);
     /// ```
     #[must_use]

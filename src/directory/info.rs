@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 /// A user. Serializes under the names of its fields, and holds no secret.
 ///
 /// ```
-/// use tower_redis_session::UserInfo;
+/// use tower_redis_session::directory::UserInfo;
 ///
 /// let alice = UserInfo {
 ///     id: "7".into(),
@@ -32,10 +32,10 @@ pub struct UserInfo {
 }
 
 /// An account of a user on a server of their choice. Serializes under the names of its fields, and
-/// holds no secret: what opens it are [`Credentials`](crate::Credentials).
+/// holds no secret: what opens it are [`Credentials`](crate::directory::Credentials).
 ///
 /// ```
-/// use tower_redis_session::PlatformInfo;
+/// use tower_redis_session::directory::PlatformInfo;
 ///
 /// let photos = PlatformInfo {
 ///     id: "12".into(),

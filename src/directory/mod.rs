@@ -1,13 +1,30 @@
-//! The users of an application: accounts, platforms, settings.
+//! The users of an application: accounts, platforms, settings, credentials.
 //!
-//! | file | holds |
-//! |---|---|
-//! | `contract` | `Directory`: the trait that the application implements |
-//! | `info` | `UserInfo` and `PlatformInfo` |
-//! | `credentials` | a platform's credentials, redacted in `Debug` |
-//! | `active` | which platform is the active one |
-//! | `session` | a session's user, platform and standing |
-//! | `cached` | `CachedDirectory`: a cache in Redis in front of a directory |
+//! Implement [`Directory`] over whatever keeps your users, and a session can tell [who its user
+//! is](crate::SessionContext::user_info), [which platform is
+//! active](crate::SessionContext::platform_info), and [end when the user is deactivated or
+//! deleted](crate::SessionContext::validate_user). `CachedDirectory` (feature `redis`) caches the
+//! answers in Redis.
+//!
+//! ```
+//! use tower_redis_session::{directory::UserValidation, testing::Accounts};
+//!
+//! # tower_redis_session::testing::handle(|session| async move {
+//! session.login("alice").await?;
+//! let user = session.user_info(&Accounts).await?;
+//! assert_eq!(user.map(|user| user.username).as_deref(), Some("alice"));
+//! # Ok(())
+//! # });
+//! ```
+
+// | file | holds |
+// |---|---|
+// | `contract` | `Directory`: the trait that the application implements |
+// | `info` | `UserInfo` and `PlatformInfo` |
+// | `credentials` | a platform's credentials, redacted in `Debug` |
+// | `active` | which platform is the active one |
+// | `session` | a session's user, platform and standing |
+// | `cached` | `CachedDirectory`: a cache in Redis in front of a directory |
 
 mod active;
 #[cfg(feature = "redis")]

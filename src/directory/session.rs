@@ -115,7 +115,7 @@ impl SessionContext {
     ///
     /// ```
     /// # use tower_redis_session::testing::Accounts;
-    /// use tower_redis_session::UserValidation;
+    /// use tower_redis_session::directory::UserValidation;
     ///
     /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("mallory").await?;

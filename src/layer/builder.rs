@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 #[cfg(feature = "encryption")]
-use crate::sealing::records::UnsealedRecords;
+use crate::encryption::records::UnsealedRecords;
 use crate::{
     layer::RedisSessionLayer,
     request::client::DeviceConfig,
@@ -32,6 +32,7 @@ pub struct RedisSessionLayerBuilder {
     devices: Option<DeviceConfig>,
     csrf_lifetime: Duration,
     renewal_grace: Duration,
+    watch_interval: Duration,
     session_kind: Option<String>,
     #[cfg(feature = "encryption")]
     seal: Option<UnsealedRecords>,
@@ -65,6 +66,7 @@ impl RedisSessionLayerBuilder {
             devices: None,
             csrf_lifetime: 60 * MINUTE,
             renewal_grace: Duration::from_secs(10),
+            watch_interval: Duration::from_secs(1),
             session_kind: None,
             #[cfg(feature = "encryption")]
             seal: None,
@@ -212,7 +214,7 @@ impl RedisSessionLayerBuilder {
     /// address is personal data.
     ///
     /// ```
-    /// # use tower_redis_session::{DeviceConfig, MemoryStore, RedisSessionLayer};
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, layer::DeviceConfig};
     /// let builder = RedisSessionLayer::builder(MemoryStore::new());
     /// assert!(builder.devices(DeviceConfig::new()).build().is_ok());
     /// ```
@@ -254,7 +256,7 @@ impl RedisSessionLayerBuilder {
     /// same.
     ///
     /// ```
-    /// # use tower_redis_session::{MemoryStore, UnsealedRecords, RedisSessionLayer};
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, encryption::UnsealedRecords};
     /// let builder = RedisSessionLayer::builder(MemoryStore::new());
     /// assert!(builder.seal_records(UnsealedRecords::Accept).build().is_ok());
     /// ```

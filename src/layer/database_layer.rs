@@ -27,7 +27,7 @@ use crate::{
 /// # #[cfg(feature = "sqlite")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use tower_redis_session::{DatabaseConfig, DatabaseSessionLayer};
+/// use tower_redis_session::{DatabaseConfig, layer::DatabaseSessionLayer};
 ///
 /// let database = DatabaseConfig::new("sqlite:sessions.db");
 /// # let folder = tempfile::tempdir()?;
@@ -57,7 +57,7 @@ impl DatabaseSessionLayer {
     ///
     /// ```
     /// # #![allow(deprecated)]
-    /// # use tower_redis_session::{DatabaseConfig, DatabaseSessionLayer};
+    /// # use tower_redis_session::{DatabaseConfig, layer::DatabaseSessionLayer};
     /// assert!(DatabaseSessionLayer::new(DatabaseConfig::new("http://host")).is_err());
     /// ```
     pub fn new(database: DatabaseConfig) -> Result<Self, ConfigError> {
@@ -72,7 +72,7 @@ impl DatabaseSessionLayer {
     ///
     /// ```
     /// # #![allow(deprecated)]
-    /// # use tower_redis_session::{DatabaseConfig, DatabaseSessionLayer};
+    /// # use tower_redis_session::{DatabaseConfig, layer::DatabaseSessionLayer};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let folder = tempfile::tempdir()?;

@@ -23,7 +23,7 @@ use crate::{
     request::{RequestSession, commit::Commit, state::Stage},
 };
 
-/// The future of [`RedisSessionService`](crate::RedisSessionService).
+/// The future of [`RedisSessionService`](crate::layer::RedisSessionService).
 ///
 /// An untouched request passes through without a box, a command or a header.
 #[must_use = "futures do nothing unless polled"]

@@ -1,17 +1,30 @@
-//! The Tower layer.
+//! The middleware's parts: service, response future and body, the response to a failed commit,
+//! [`SavepointLayer`] for retries, and how a client's address is found.
 //!
-//! | file | holds |
-//! |---|---|
-//! | `session_layer` | `RedisSessionLayer`: migration, check, events, shutdown |
-//! | `admin` | its status and report; the sessions of a user, for an administrator |
-//! | `builder` | its configuration, and `RedisSessionLayer::builder` |
-//! | `service` | puts the handle into the request |
-//! | `future` | commits before the head of the response leaves |
-//! | `body` | commits what a streaming body changes |
-//! | `savepoint` | `SavepointLayer`: attempts that leave nothing when they fail |
-//! | `response` | `Set-Cookie`, `Vary`, `Cache-Control` and what is read in its place |
-//! | `answer` | the response to a failed commit |
-//! | `database_layer` | the deprecated `DatabaseSessionLayer` |
+//! [`RedisSessionLayer`] and its builder are in the crate's root.
+//!
+//! ```
+//! use tower_redis_session::{MemoryStore, RedisSessionLayer, layer::DeviceConfig};
+//!
+//! // Behind one proxy that appends to `X-Forwarded-For`.
+//! let devices = DeviceConfig::new().trusted_proxies(["10.0.0.0/8".parse()?]);
+//! let sessions = RedisSessionLayer::builder(MemoryStore::new()).devices(devices).build()?;
+//! # drop(sessions);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+// | file | holds |
+// |---|---|
+// | `session_layer` | `RedisSessionLayer`: migration, check, events, shutdown |
+// | `admin` | its status and report; the sessions of a user, for an administrator |
+// | `builder` | its configuration, and `RedisSessionLayer::builder` |
+// | `service` | puts the handle into the request |
+// | `future` | commits before the head of the response leaves |
+// | `body` | commits what a streaming body changes |
+// | `savepoint` | `SavepointLayer`: attempts that leave nothing when they fail |
+// | `response` | `Set-Cookie`, `Vary`, `Cache-Control` and what is read in its place |
+// | `answer` | the response to a failed commit |
+// | `database_layer` | the deprecated `DatabaseSessionLayer` |
 
 mod admin;
 pub(crate) mod answer;
@@ -23,6 +36,19 @@ pub(crate) mod future;
 pub(crate) mod response;
 pub(crate) mod savepoint;
 pub(crate) mod service;
-mod session_layer;
+pub(crate) mod session_layer;
 
-pub use crate::layer::session_layer::RedisSessionLayer;
+#[cfg(feature = "_database")]
+#[allow(deprecated, reason = "deprecated for its users")]
+pub use crate::layer::database_layer::DatabaseSessionLayer;
+pub(crate) use crate::layer::session_layer::RedisSessionLayer;
+pub use crate::{
+    layer::{
+        answer::{ErrorResponse, ErrorResponseWith, PlainErrorResponse},
+        body::{BodyError, SessionBody},
+        future::ResponseFuture,
+        savepoint::{SavepointFuture, SavepointLayer, SavepointService},
+        service::RedisSessionService,
+    },
+    request::client::{DeviceConfig, PeerAddress},
+};

@@ -25,7 +25,7 @@ use crate::{
 /// ```
 /// use http::{Request, Response};
 /// use tower::{ServiceBuilder, retry::{Policy, RetryLayer}, service_fn};
-/// use tower_redis_session::{Error, MemoryStore, RedisSessionLayer, SavepointLayer};
+/// use tower_redis_session::{Error, MemoryStore, RedisSessionLayer, layer::SavepointLayer};
 ///
 /// # #[derive(Clone)]
 /// # struct Twice;
@@ -76,7 +76,7 @@ impl SavepointLayer {
     /// A savepoint for each call.
     ///
     /// ```
-    /// # use tower_redis_session::SavepointLayer;
+    /// # use tower_redis_session::layer::SavepointLayer;
     /// let layer = SavepointLayer::new();
     /// ```
     #[must_use]

@@ -143,6 +143,7 @@ impl<A> RedisSessionLayer<A> {
     /// # }
     /// ```
     pub async fn shutdown(&self) {
+        self.backend.watches.shut_down();
         let tracker = &self.backend.tracker;
         let _ = tracker.close();
         // One whose owner neither polls nor drops it is not waited for longer than it may take.

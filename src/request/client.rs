@@ -31,7 +31,7 @@ pub struct PeerAddress(pub SocketAddr);
 /// header is believed only where the connection comes from a proxy that was declared trusted.
 ///
 /// ```
-/// use tower_redis_session::{DeviceConfig, MemoryStore, RedisSessionLayer};
+/// use tower_redis_session::{MemoryStore, RedisSessionLayer, layer::DeviceConfig};
 ///
 /// let devices = DeviceConfig::new().trusted_proxies(["10.0.0.0/8".parse()?]);
 /// let layer = RedisSessionLayer::builder(MemoryStore::new()).devices(devices).build()?;
@@ -50,7 +50,7 @@ impl DeviceConfig {
     /// Addresses of connections, and no proxy.
     ///
     /// ```
-    /// # use tower_redis_session::DeviceConfig;
+    /// # use tower_redis_session::layer::DeviceConfig;
     /// assert_eq!(format!("{:?}", DeviceConfig::new()), "DeviceConfig { trusted: [], .. }");
     /// ```
     pub fn new() -> Self {
@@ -63,7 +63,7 @@ impl DeviceConfig {
     /// itself can write whatever it likes in front of that. Defaults to none.
     ///
     /// ```
-    /// # use tower_redis_session::DeviceConfig;
+    /// # use tower_redis_session::layer::DeviceConfig;
     /// let devices = DeviceConfig::new().trusted_proxies(["192.0.2.7/32".parse()?]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -77,7 +77,7 @@ impl DeviceConfig {
     ///
     /// ```
     /// use std::net::SocketAddr;
-    /// # use tower_redis_session::DeviceConfig;
+    /// # use tower_redis_session::layer::DeviceConfig;
     /// #[derive(Clone)]
     /// struct ConnectInfo(SocketAddr);
     ///

@@ -1,6 +1,27 @@
-//! The lines of one header, kept while the request itself is the handler's.
+//! Where the tokens of a request come from: the lines of one header, kept while the request itself
+//! is the handler's, or a connection that outlives its request.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::session::token::Token;
+
+/// What a request presents to be recognised by.
+pub(crate) enum Credentials {
+    Lines(HeaderLines),
+    /// The token that a connection was opened with.
+    Token(Token),
+}
+
+impl Credentials {
+    /// The header lines that may hold a token.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        let lines = match self {
+            Self::Lines(lines) => Some(lines),
+            Self::Token(_) => None,
+        };
+        lines.into_iter().flat_map(HeaderLines::iter)
+    }
+}
 
 /// Almost always none or one, and then without an allocation.
 pub(crate) struct HeaderLines {
@@ -14,7 +35,7 @@ impl HeaderLines {
         Self { first: lines.next(), rest: lines.collect() }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.first.iter().chain(&self.rest).map(HeaderValue::as_bytes)
     }
 }

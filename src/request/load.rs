@@ -6,6 +6,7 @@ use crate::{
     request::{
         RequestSession,
         found::Found,
+        header_lines::Credentials,
         shared::Backend,
         state::{Held, Presence},
     },
@@ -103,7 +104,11 @@ impl RequestSession {
     /// The ids of the well-formed tokens that came with the request, each once.
     pub(crate) fn presented(&self) -> Vec<(SessionId, Token)> {
         let mut presented: Vec<(SessionId, Token)> = Vec::new();
-        for token in self.backend.rules.transport.tokens(self.lines.iter()) {
+        let tokens = match &self.credentials {
+            Credentials::Lines(_) => self.backend.rules.transport.tokens(self.credentials.lines()),
+            Credentials::Token(token) => vec![token.clone()],
+        };
+        for token in tokens {
             let id = self.backend.rules.tokens.id(&token);
             if presented.iter().all(|(known, _)| *known != id) {
                 presented.push((id, token));

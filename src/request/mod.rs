@@ -6,7 +6,9 @@
 //! | `shared` | `Backend`: what all requests of a layer share |
 //! | `state` | what the request knows of its session, and has done to it |
 //! | `savepoint` | what was buffered before an attempt that may fail |
-//! | `header_lines` | the header lines that may hold a token |
+//! | `watched` | the sessions that live connections watch |
+//! | `watch` | one watch, and the task that asks the store for all |
+//! | `header_lines` | where the tokens of a request come from |
 //! | `found` | what the store has for a token, and what a session was before it moved |
 //! | `load` | which of the store's answers is the session |
 //! | `commit` | apply, rebase on conflict, confirm |
@@ -35,5 +37,7 @@ pub(crate) mod update;
 pub(crate) mod user_sessions;
 pub(crate) mod visitor;
 pub(crate) mod visitor_cookie;
+pub(crate) mod watch;
+pub(crate) mod watched;
 
 pub(crate) use crate::request::request_session::RequestSession;

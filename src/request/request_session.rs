@@ -22,19 +22,23 @@ use crate::{
         client::{ClientHead, DeviceConfig},
         cookie_echo::PlainClient,
         found::Found,
-        header_lines::HeaderLines,
+        header_lines::{Credentials, HeaderLines},
         shared::Backend,
         state::{AtomicStage, Held, Stage, State},
     },
-    session::{changes::plan, device::Device, record::Touch, token::SessionId},
+    session::{
+        changes::plan,
+        device::Device,
+        record::Touch,
+        token::{SessionId, Token},
+    },
 };
 
 /// One request's session. The layer, the handler's handles, the response future and the body
 /// share it.
 pub(crate) struct RequestSession {
     pub(crate) backend: Arc<Backend>,
-    /// The header lines that may hold a token.
-    pub(crate) lines: HeaderLines,
+    pub(crate) credentials: Credentials,
     /// Path and query before any router has seen them. Shares the bytes that the server has read.
     pub(crate) asked: Option<PathAndQuery>,
     client_head: Option<Box<ClientHead>>,
@@ -57,13 +61,30 @@ pub(crate) struct Accessed {
 impl RequestSession {
     pub(crate) fn new<B>(backend: Arc<Backend>, request: &Request<B>) -> Arc<Self> {
         let (headers, rules) = (request.headers(), &backend.rules);
-        let lines = HeaderLines::of(headers, rules.transport.request_header());
+        let credentials =
+            Credentials::Lines(HeaderLines::of(headers, rules.transport.request_header()));
         let capture = |devices: &DeviceConfig| devices.capture(headers, request.extensions());
         let client_head = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
         let asked = request.uri().path_and_query().cloned();
         let plain_client = backend.cookie_echo.client(request);
         let (stage, accessed) = (AtomicStage::default(), OnceLock::new());
-        Arc::new(Self { backend, lines, asked, client_head, plain_client, stage, accessed })
+        Arc::new(Self { backend, credentials, asked, client_head, plain_client, stage, accessed })
+    }
+
+    /// A turn of a connection that outlives its request: the same session, loaded anew. It has no
+    /// head left that could carry a cookie.
+    pub(crate) fn of_connection(backend: Arc<Backend>, token: Token) -> Arc<Self> {
+        let stage = AtomicStage::default();
+        stage.set(Stage::Streaming);
+        Arc::new(Self {
+            backend,
+            credentials: Credentials::Token(token),
+            asked: None,
+            client_head: None,
+            plain_client: PlainClient::default(),
+            stage,
+            accessed: OnceLock::new(),
+        })
     }
 
     /// The device that the request comes from, as far as the layer notes it.

@@ -6,11 +6,11 @@ use std::{borrow::Cow, fmt, future::Future, num::NonZeroU32, sync::Arc, time::Du
 use tokio_util::task::TaskTracker;
 
 #[cfg(feature = "encryption")]
-use crate::sealing::records::{self, UnsealedRecords};
+use crate::encryption::records::{self, UnsealedRecords};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind},
-    request::{client::DeviceConfig, cookie_echo::CookieEcho},
+    request::{client::DeviceConfig, cookie_echo::CookieEcho, watched::Watches},
     session::{
         changes::plan::Policy,
         record::Record,
@@ -37,6 +37,8 @@ pub(crate) struct Rules {
     pub(crate) csrf_lifetime: Duration,
     /// For how long what a session was is read under its old id.
     pub(crate) renewal_grace: Duration,
+    /// How often the store is asked whether watched sessions are still there.
+    pub(crate) watch_interval: Duration,
     #[cfg(feature = "encryption")]
     pub(crate) seal: Option<UnsealedRecords>,
 }
@@ -57,6 +59,7 @@ pub(crate) struct Backend {
     pub(crate) write_ids: WriteIds,
     pub(crate) events: Events,
     pub(crate) cookie_echo: CookieEcho,
+    pub(crate) watches: Watches,
 }
 
 impl Backend {
@@ -75,6 +78,7 @@ impl Backend {
             write_ids: WriteIds::default(),
             events,
             cookie_echo,
+            watches: Watches::default(),
         })
     }
 

@@ -63,7 +63,7 @@ pub(crate) fn visitor_header(
 fn sent(session: &RequestSession) -> Vec<Token> {
     let mut sent: Vec<(SessionId, Token)> = Vec::new();
     if let Some(cookie) = session.backend.rules.transport.visitor_cookie() {
-        for token in cookie::find(session.lines.iter(), cookie.name()) {
+        for token in cookie::find(session.credentials.lines(), cookie.name()) {
             let id = session.backend.rules.tokens.id(&token);
             if sent.iter().all(|(known, _)| *known != id) {
                 sent.push((id, token));

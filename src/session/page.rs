@@ -31,7 +31,7 @@ pub struct SessionPage {
 /// stand in an address.
 ///
 /// ```
-/// use tower_redis_session::SessionCursor;
+/// use tower_redis_session::context::SessionCursor;
 ///
 /// let text = "1704067200000.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 /// let cursor: SessionCursor = text.parse()?;
@@ -49,7 +49,7 @@ impl SessionCursor {
     /// Behind this session.
     ///
     /// ```
-    /// # use tower_redis_session::{Record, SessionCursor, SessionId};
+    /// # use tower_redis_session::{SessionId, context::SessionCursor, store::Record};
     /// # let id: SessionId = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
     /// # let record = Record::example();
     /// assert_eq!(*SessionCursor::new(record.created(), id).id(), id);
@@ -63,7 +63,7 @@ impl SessionCursor {
     /// When that session was signed in to.
     ///
     /// ```
-    /// # use tower_redis_session::SessionCursor;
+    /// # use tower_redis_session::context::SessionCursor;
     /// let cursor: SessionCursor = "7.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
     /// assert_eq!(cursor.created().as_millis(), 7);
     /// # Ok::<(), tower_redis_session::Error>(())
@@ -77,7 +77,7 @@ impl SessionCursor {
     /// stands first.
     ///
     /// ```
-    /// # use tower_redis_session::SessionCursor;
+    /// # use tower_redis_session::context::SessionCursor;
     /// let cursor: SessionCursor = "7.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
     /// assert_eq!(cursor.id().as_bytes()[1], 1);
     /// # Ok::<(), tower_redis_session::Error>(())

@@ -17,7 +17,7 @@ pub(crate) mod format;
 /// and the values. Opaque but for what a store needs.
 ///
 /// ```
-/// use tower_redis_session::Record;
+/// use tower_redis_session::store::Record;
 ///
 /// assert!(Record::from_bytes(1, "not a record".into()).is_err());
 /// ```
@@ -43,7 +43,7 @@ pub struct Record {
 
 /// What a touch changes in a record and nothing else: the two times of [`Store::touch`].
 ///
-/// [`Store::touch`]: crate::Store::touch
+/// [`Store::touch`]: crate::store::Store::touch
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Touch {
     /// When the session was last used.
@@ -66,7 +66,7 @@ impl Record {
     /// The record version: 1 at creation, one more at every stored change.
     ///
     /// ```
-    /// # let record = tower_redis_session::Record::example();
+    /// # let record = tower_redis_session::store::Record::example();
     /// assert_eq!(record.version(), 1);
     /// ```
     pub fn version(&self) -> u64 {
@@ -76,7 +76,7 @@ impl Record {
     /// When the session ends if nothing happens: a store may forget the record then.
     ///
     /// ```
-    /// # let record = tower_redis_session::Record::example();
+    /// # let record = tower_redis_session::store::Record::example();
     /// assert!(record.end() > record.last_activity());
     /// ```
     pub fn end(&self) -> Timestamp {
@@ -86,7 +86,7 @@ impl Record {
     /// When the session was last used, as far as it was written down.
     ///
     /// ```
-    /// # let record = tower_redis_session::Record::example();
+    /// # let record = tower_redis_session::store::Record::example();
     /// assert_eq!(record.last_activity().as_millis(), 1_704_067_200_000);
     /// ```
     pub fn last_activity(&self) -> Timestamp {
@@ -96,7 +96,7 @@ impl Record {
     /// The user that signed in, for stores that keep an index.
     ///
     /// ```
-    /// # let record = tower_redis_session::Record::example();
+    /// # let record = tower_redis_session::store::Record::example();
     /// assert_eq!(record.user(), Some("alice"));
     /// ```
     pub fn user(&self) -> Option<&str> {
@@ -111,11 +111,11 @@ impl Record {
         Touch { last_activity, idle_deadline, end: deadlines.end() }
     }
 
-    /// Writes a touch down: what [`Store::touch`](crate::Store::touch) has to do to its record.
-    /// Answers false, and changes nothing, if the record is as recent already.
+    /// Writes a touch down: what [`Store::touch`](crate::store::Store::touch) has to do to its
+    /// record. Answers false, and changes nothing, if the record is as recent already.
     ///
     /// ```
-    /// # use tower_redis_session::{Touch, Record, Timestamp};
+    /// # use tower_redis_session::{Timestamp, store::{Record, Touch}};
     /// # let mut record = Record::example();
     /// let later = Timestamp::from_millis(record.end().as_millis() + 1);
     /// let activity = Touch { last_activity: later, idle_deadline: later, end: later };
@@ -135,7 +135,7 @@ impl Record {
     /// the new id and the time of the move.
     ///
     /// ```
-    /// # use tower_redis_session::{Record, SessionId};
+    /// # use tower_redis_session::{SessionId, store::Record};
     /// # let id: SessionId = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse().unwrap();
     /// let record = Record::example();
     /// let at = record.last_activity();
@@ -150,7 +150,7 @@ impl Record {
     /// old one: it opens nothing by itself.
     ///
     /// ```
-    /// assert!(tower_redis_session::Record::example().moved_to().is_none());
+    /// assert!(tower_redis_session::store::Record::example().moved_to().is_none());
     /// ```
     pub fn moved_to(&self) -> Option<&SessionId> {
         self.moved.as_deref().map(|moved| &moved.to)
@@ -164,7 +164,7 @@ impl Record {
     /// When the session was created: its first write, or its last login.
     ///
     /// ```
-    /// # let record = tower_redis_session::Record::example();
+    /// # let record = tower_redis_session::store::Record::example();
     /// assert!(record.created() <= record.last_activity());
     /// ```
     pub fn created(&self) -> Timestamp {

@@ -135,6 +135,41 @@ impl FromStr for SessionId {
     }
 }
 
+/// What [`as_bytes`](SessionId::as_bytes) returns, read back from a store.
+///
+/// ```
+/// # use tower_redis_session::SessionId;
+/// let id = SessionId::from([7; 32]);
+/// assert_eq!(SessionId::from(*id.as_bytes()), id);
+/// ```
+impl From<[u8; LEN]> for SessionId {
+    fn from(bytes: [u8; LEN]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// The same from a column of bytes; `Invalid` if there are not 32.
+///
+/// ```
+/// # use tower_redis_session::SessionId;
+/// assert!(SessionId::try_from([7; 32].as_slice()).is_ok());
+/// assert!(SessionId::try_from([7; 16].as_slice()).is_err());
+/// ```
+impl TryFrom<&[u8]> for SessionId {
+    type Error = Error;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
+        let bytes = <[u8; LEN]>::try_from(bytes);
+        bytes.map(Self).map_err(|_| Error::new(ErrorKind::Invalid, "not the bytes of a session id"))
+    }
+}
+
+impl AsRef<[u8]> for SessionId {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; TEXT_LEN];

@@ -38,15 +38,15 @@
 //!
 //! # Deployment caveat
 //!
-//! Put a [`CsrfLayer`](crate::CsrfLayer) in front of it, as of everything that changes state. What
-//! that has let through by its token is answered. Without one it refuses a change that a browser
-//! says comes from another origin, by `Sec-Fetch-Site` or else by `Origin`, sibling hosts of the
-//! same site too; where the token comes in a header, only `Sec-Fetch-Site: cross-site`. When a
-//! session gets a new id, by a sign-in or a renewal in another tab, streams of the old id end; a
+//! Put a [`CsrfLayer`](crate::csrf::CsrfLayer) in front of it, as of everything that changes state.
+//! What that has let through by its token is answered. Without one it refuses a change that a
+//! browser says comes from another origin, by `Sec-Fetch-Site` or else by `Origin`, sibling hosts
+//! of the same site too; where the token comes in a header, only `Sec-Fetch-Site: cross-site`. When
+//! a session gets a new id, by a sign-in or a renewal in another tab, streams of the old id end; a
 //! browser's `EventSource` comes back by itself, with the new cookie, and hears the state as it is.
 //! A session has a [share](SessionApi::streams_per_session) of the streams, and so has a
-//! [user](SessionApi::streams_per_user): one more is told `unavailable`, and when to come back.
-//! A graceful stop of the server waits for open streams: call
+//! [user](SessionApi::streams_per_user): one more is told `unavailable`, and when to come back. A
+//! graceful stop of the server waits for open streams: call
 //! [`end_streams`](SessionApi::end_streams) before it.
 
 // | file | holds |

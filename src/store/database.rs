@@ -132,7 +132,9 @@ impl DatabaseStore {
     /// ```
     /// # #[cfg(feature = "sqlite")]
     /// # {
-    /// # use tower_redis_session::{DatabaseConfig, DatabaseStore, ManualClock, Store};
+    /// # use tower_redis_session::{
+    /// #     DatabaseConfig, DatabaseStore, clock::ManualClock, store::Store,
+    /// # };
     /// let manual = ManualClock::new();
     /// let store = DatabaseStore::with_clock(DatabaseConfig::new("sqlite:x.db"), manual.clock())?;
     /// assert_eq!(store.clock().now(), manual.clock().now());

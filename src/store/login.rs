@@ -28,7 +28,7 @@ impl<'a> LoginWrite<'a> {
     /// A sign-in that begins a session and asks for nothing else.
     ///
     /// ```
-    /// # use tower_redis_session::{LoginWrite, Record, SessionId};
+    /// # use tower_redis_session::{SessionId, store::{LoginWrite, Record}};
     /// # let record = Record::example();
     /// # let id: SessionId = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse().unwrap();
     /// assert!(LoginWrite::new(&id, &record).limit.is_none());

@@ -48,7 +48,7 @@ impl MemoryStore {
     /// An empty store on a clock of the caller's; the layer above uses the same.
     ///
     /// ```
-    /// # use tower_redis_session::{ManualClock, MemoryStore, Store};
+    /// # use tower_redis_session::{MemoryStore, clock::ManualClock, store::Store};
     /// let manual = ManualClock::new();
     /// let store = MemoryStore::with_clock(manual.clock());
     /// assert_eq!(store.clock().now(), manual.clock().now());

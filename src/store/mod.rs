@@ -1,14 +1,29 @@
-//! Where records live: the contract of a store, and the stores.
+//! Where session records live: the [`Store`] trait, for authors of stores.
 //!
-//! | file | holds |
-//! |---|---|
-//! | `contract` | `Store`: the trait that every store implements |
-//! | `login` | `LoginWrite`: the parameters of a sign-in |
-//! | `outcome` | `Expected` and `SaveOutcome`: the condition of a write and its result |
-//! | `memory` | `MemoryStore`: the reference model, for tests |
-//! | `redis` | `RedisStore`, and the copies in front of a database |
-//! | `database` | `DatabaseStore` on SQLite or PostgreSQL |
-//! | `durable` | `DurableStore`: a database with Redis in front |
+//! The stores themselves, `DurableStore`, [`RedisStore`](crate::RedisStore), `DatabaseStore` and
+//! [`MemoryStore`](crate::MemoryStore), are in the crate's root. Whoever writes one implements
+//! [`Store`] and runs `testing::conformance` (feature `testing`) against it.
+//!
+//! ```
+//! use tower_redis_session::{MemoryStore, SessionId, store::Store};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), tower_redis_session::Error> {
+//! let store = MemoryStore::new();
+//! assert!(store.load(&SessionId::from([7; 32])).await?.is_none());
+//! # Ok(())
+//! # }
+//! ```
+
+// | file | holds |
+// |---|---|
+// | `contract` | `Store`: the trait that every store implements |
+// | `login` | `LoginWrite`: the parameters of a sign-in |
+// | `outcome` | `Expected` and `SaveOutcome`: the condition of a write and its result |
+// | `memory` | `MemoryStore`: the reference model, for tests |
+// | `redis` | `RedisStore`, and the copies in front of a database |
+// | `database` | `DatabaseStore` on SQLite or PostgreSQL |
+// | `durable` | `DurableStore`: a database with Redis in front |
 
 mod contract;
 #[cfg(feature = "_database")]
@@ -27,4 +42,7 @@ pub(crate) mod redis;
 
 pub use crate::store::contract::{Store, StoreFuture};
 pub use crate::store::login::LoginWrite;
-pub use crate::store::outcome::{Expected, SaveOutcome};
+pub use crate::{
+    session::record::{Record, Touch},
+    store::outcome::{Expected, SaveOutcome},
+};

@@ -2,7 +2,7 @@
 
 use crate::{error::Error, session::record::Record};
 
-/// What the store has to hold for a [`save`](crate::Store::save) to happen.
+/// What the store has to hold for a [`save`](crate::store::Store::save) to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// Nothing under this id: the record is created, never adopted or overwritten.
@@ -11,8 +11,9 @@ pub enum Expected {
     Version(u64),
 }
 
-/// What became of a [`save`](crate::Store::save), a [`begin_renew`](crate::Store::begin_renew) or a
-/// [`delete_version`](crate::Store::delete_version).
+/// What became of a [`save`](crate::store::Store::save), a
+/// [`begin_renew`](crate::store::Store::begin_renew) or a
+/// [`delete_version`](crate::store::Store::delete_version).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SaveOutcome {

@@ -16,7 +16,7 @@ const CAPACITY: usize = 1_024;
 /// listener.
 ///
 /// ```
-/// use tower_redis_session::{Event, Events, Serving};
+/// use tower_redis_session::telemetry::{Event, Events, Serving};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
@@ -40,7 +40,7 @@ impl Events {
     /// Tells everybody who listens, and the log. Waits for nobody.
     ///
     /// ```
-    /// # use tower_redis_session::{Event, Events};
+    /// # use tower_redis_session::telemetry::{Event, Events};
     /// Events::default().emit(Event::Ambiguous);
     /// ```
     pub fn emit(&self, event: Event) {
@@ -55,7 +55,7 @@ impl Events {
     /// All events from now on, to everybody who listens.
     ///
     /// ```
-    /// # use tower_redis_session::{Event, Events};
+    /// # use tower_redis_session::telemetry::{Event, Events};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let events = Events::default();
@@ -85,7 +85,7 @@ impl EventStream {
     /// Cancellation safety: no event is lost to a dropped wait.
     ///
     /// ```
-    /// # use tower_redis_session::{Event, Events};
+    /// # use tower_redis_session::telemetry::{Event, Events};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let events = Events::default();

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 /// Health of the store as last seen by requests. Performs no I/O.
 ///
 /// ```
-/// use tower_redis_session::{MemoryStore, RedisSessionLayer, Serving};
+/// use tower_redis_session::{MemoryStore, RedisSessionLayer, telemetry::Serving};
 ///
 /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
 /// assert_eq!(layer.health().serving, Serving::Memory);
@@ -81,7 +81,7 @@ impl Health {
     /// Health of a store that reports nothing but its kind.
     ///
     /// ```
-    /// # use tower_redis_session::{Serving, Health};
+    /// # use tower_redis_session::telemetry::{Health, Serving};
     /// assert!(Health::new(Serving::Other).redis.is_none());
     /// ```
     #[must_use]
@@ -92,7 +92,7 @@ impl Health {
     /// Whether requests are served at all: for a readiness probe.
     ///
     /// ```
-    /// # use tower_redis_session::{Serving, Health};
+    /// # use tower_redis_session::telemetry::{Health, Serving};
     /// assert!(Health::new(Serving::Memory).is_ready());
     /// assert!(!Health::new(Serving::None).is_ready());
     /// ```

@@ -1,15 +1,32 @@
-//! What an operator can see: events, counters, status.
+//! What an operator can see: events as they happen, the health of the stores, counters as JSON and
+//! as metrics.
 //!
-//! | file | holds |
-//! |---|---|
-//! | `event` | `Event`: what happens to sessions and stores |
-//! | `events` | the stream of events, and the log |
-//! | `counters` | how often each event has happened |
-//! | `health` | `Health`: how the stores do |
-//! | `report` | status and counters as JSON and as metrics |
+//! ```
+//! use tower_redis_session::{MemoryStore, RedisSessionLayer, telemetry::Serving};
+//!
+//! let sessions = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+//! assert_eq!(sessions.health().serving, Serving::Memory);
+//! println!("{}", sessions.report().to_metrics());
+//! # Ok::<(), tower_redis_session::ConfigError>(())
+//! ```
+
+// | file | holds |
+// |---|---|
+// | `event` | `Event`: what happens to sessions and stores |
+// | `events` | the stream of events, and the log |
+// | `counters` | how often each event has happened |
+// | `health` | `Health`: how the stores do |
+// | `report` | status and counters as JSON and as metrics |
 
 pub(crate) mod counters;
 pub(crate) mod event;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod report;
+
+pub use crate::telemetry::{
+    event::Event,
+    events::{EventStream, Events},
+    health::{BackendHealth, CacheHealth, Health, Serving},
+    report::Report,
+};

@@ -17,8 +17,8 @@ use crate::telemetry::{
 ///
 /// Each instance counts what passed through it, from 0 at its start. The counts are: `created`,
 /// `renewed`, `destroyed`, `revoked`, `expired`, `unknown_token`, `ambiguous`, `conflict`,
-/// `corrupt`, `ended_during_request`, `store_down` and `store_up`, each as [`Event`](crate::Event)
-/// says.
+/// `corrupt`, `ended_during_request`, `store_down` and `store_up`, each as
+/// [`Event`](crate::telemetry::Event) says.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -44,7 +44,7 @@ impl Report {
     /// How the store did.
     ///
     /// ```
-    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, Serving};
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, telemetry::Serving};
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
     /// assert_eq!(layer.report().health().serving, Serving::Memory);
     /// # Ok::<(), tower_redis_session::ConfigError>(())

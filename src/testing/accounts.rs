@@ -1,6 +1,9 @@
 //! The users in the documentation's examples.
 
-use crate::{Credentials, Directory, Error, PlatformInfo, UserInfo};
+use crate::{
+    Error,
+    directory::{Credentials, Directory, PlatformInfo, UserInfo},
+};
 
 /// Alice, with two platforms, of which the second is her default, and settings of hers; bob, who
 /// has nothing; and mallory, who was deactivated.

@@ -42,8 +42,9 @@ use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Error, Expected, Record, SaveOutcome, SessionExpiry, SessionId, Store, Timestamp, Touch,
+    Error, SessionExpiry, SessionId, Timestamp,
     session::{device::Device, expiry::Deadlines, token::Token, values::Values},
+    store::{Expected, Record, SaveOutcome, Store, Touch},
 };
 
 mod delete;

@@ -4,9 +4,9 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `conformance` | the contract of [`Store`](crate::Store), checked sentence by sentence |
+//! | `conformance` | the contract of [`Store`](crate::store::Store), checked sentence by sentence |
 //! | `handler` | runs a handler behind the layer on a memory store |
-//! | `accounts` | a [`Directory`](crate::Directory) of three users |
+//! | `accounts` | a [`Directory`](crate::directory::Directory) of three users |
 //! | `sample_record` | a record to store |
 
 mod accounts;

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use crate::{
-    ManualClock, Record, SessionExpiry,
+    SessionExpiry,
+    clock::ManualClock,
     session::{expiry::Deadlines, values::Values},
+    store::Record,
 };
 
 impl Record {
     /// A signed-in session of 2024-01-01, for examples and for tests of stores.
     ///
     /// ```
-    /// let record = tower_redis_session::Record::example();
+    /// let record = tower_redis_session::store::Record::example();
     /// assert_eq!(record.created().to_string(), "2024-01-01T00:00:00Z");
     /// ```
     #[must_use]

@@ -11,7 +11,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use serde_json::Value;
 use tower_redis_session::{
-    CsrfError, Error, ErrorKind, LoginAttempt, SessionContext, SessionExpiry,
+    Error, ErrorKind, SessionContext, SessionExpiry, context::LoginAttempt, csrf::CsrfError,
 };
 
 use super::leak_monitor;

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_redis_session::{
-    RedisConfig, RedisSessionLayer, RedisSessionLayerBuilder, RedisStore, SessionBody,
-    SessionContext, Store,
+    RedisConfig, RedisSessionLayer, RedisSessionLayerBuilder, RedisStore, SessionContext,
+    layer::SessionBody, store::Store,
 };
 
 use super::browser::Browser;

@@ -8,8 +8,10 @@ use std::{
 };
 
 use tower_redis_session::{
-    Expected, LoginWrite, ManualClock, MemoryStore, Record, SaveOutcome, SessionId, Store,
-    StoreFuture, Touch, testing::conformance,
+    MemoryStore, SessionId,
+    clock::ManualClock,
+    store::{Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch},
+    testing::conformance,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use http::{Request, Response, header};
 use tower::{Layer, ServiceExt};
-use tower_redis_session::{MemoryStore, RedisSessionLayer, SessionContext, Store};
+use tower_redis_session::{MemoryStore, RedisSessionLayer, SessionContext, store::Store};
 
 const NAME: &str = "__Host-session";
 

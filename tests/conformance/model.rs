@@ -21,7 +21,9 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use tokio::runtime::Runtime;
 use tower::{Layer, Service};
 use tower_redis_session::{
-    Error, ManualClock, MemoryStore, RedisSessionLayer, SessionContext, Store, StoreFuture,
+    Error, MemoryStore, RedisSessionLayer, SessionContext,
+    clock::ManualClock,
+    store::{Store, StoreFuture},
 };
 
 mod rules;
@@ -400,16 +402,16 @@ impl Store for Counted {
     fn load<'a>(
         &'a self,
         id: &'a tower_redis_session::SessionId,
-    ) -> StoreFuture<'a, Option<tower_redis_session::Record>> {
+    ) -> StoreFuture<'a, Option<tower_redis_session::store::Record>> {
         self.0.load(id)
     }
 
     fn save<'a>(
         &'a self,
         id: &'a tower_redis_session::SessionId,
-        expected: tower_redis_session::Expected,
-        record: &'a tower_redis_session::Record,
-    ) -> StoreFuture<'a, tower_redis_session::SaveOutcome> {
+        expected: tower_redis_session::store::Expected,
+        record: &'a tower_redis_session::store::Record,
+    ) -> StoreFuture<'a, tower_redis_session::store::SaveOutcome> {
         self.0.save(id, expected, record)
     }
 
@@ -418,8 +420,8 @@ impl Store for Counted {
         old: &'a tower_redis_session::SessionId,
         expected: u64,
         new: &'a tower_redis_session::SessionId,
-        record: &'a tower_redis_session::Record,
-    ) -> StoreFuture<'a, tower_redis_session::SaveOutcome> {
+        record: &'a tower_redis_session::store::Record,
+    ) -> StoreFuture<'a, tower_redis_session::store::SaveOutcome> {
         self.0.begin_renew(old, expected, new, record)
     }
 
@@ -427,7 +429,7 @@ impl Store for Counted {
         &'a self,
         id: &'a tower_redis_session::SessionId,
         version: u64,
-        activity: tower_redis_session::Touch,
+        activity: tower_redis_session::store::Touch,
     ) -> StoreFuture<'a, bool> {
         self.0.touch(id, version, activity)
     }
@@ -436,7 +438,7 @@ impl Store for Counted {
         &'a self,
         id: &'a tower_redis_session::SessionId,
         expected: u64,
-    ) -> StoreFuture<'a, tower_redis_session::SaveOutcome> {
+    ) -> StoreFuture<'a, tower_redis_session::store::SaveOutcome> {
         self.0.delete_version(id, expected)
     }
 
@@ -450,8 +452,8 @@ impl Store for Counted {
 
     fn login<'a>(
         &'a self,
-        login: tower_redis_session::LoginWrite<'a>,
-    ) -> StoreFuture<'a, tower_redis_session::SaveOutcome> {
+        login: tower_redis_session::store::LoginWrite<'a>,
+    ) -> StoreFuture<'a, tower_redis_session::store::SaveOutcome> {
         self.0.login(login)
     }
 
@@ -463,7 +465,7 @@ impl Store for Counted {
         self.0.revoke_all(user, keep)
     }
 
-    fn clock(&self) -> tower_redis_session::Clock {
+    fn clock(&self) -> tower_redis_session::clock::Clock {
         self.0.clock()
     }
 }

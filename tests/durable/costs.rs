@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use tower_redis_session::{
-    DatabaseConfig, DurableStore, LoginWrite, ManualClock, Record, SessionId, Store,
+    DatabaseConfig, DurableStore, SessionId,
+    clock::ManualClock,
+    store::{LoginWrite, Record, Store},
 };
 
 use crate::two_instances::{

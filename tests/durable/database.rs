@@ -11,8 +11,9 @@ use std::{
 };
 
 use tower_redis_session::{
-    DatabaseConfig, DatabaseStore, Error, ErrorKind, Expected, ManualClock, Record, SaveOutcome,
-    SessionId, Store,
+    DatabaseConfig, DatabaseStore, Error, ErrorKind, SessionId,
+    clock::ManualClock,
+    store::{Expected, Record, SaveOutcome, Store},
 };
 
 /// The limit of the stores that meet a fault.

@@ -17,7 +17,7 @@ use test_support::{
     Browser, COOKIE, LogCapture, Monitor, PASSWORD, RedisServer, Site, leak_monitor,
 };
 use tower_redis_session::{
-    DatabaseConfig, DatabaseStore, EnvConfig, RedisConfig, RedisStore, Store as _,
+    DatabaseConfig, DatabaseStore, EnvConfig, RedisConfig, RedisStore, store::Store as _,
 };
 
 /// What visitors do, what goes wrong in it included. The value is never asked for: the application

@@ -11,9 +11,11 @@ use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_redis_session::{
-    CsrfBody, CsrfLayer, Error, ErrorKind, MemoryStore, RedisSessionLayer, SessionBody,
-    SessionContext, Transport, guard::RequireLayer, session_api::SessionApi,
-    session_api::SessionApiBody,
+    Error, ErrorKind, MemoryStore, RedisSessionLayer, SessionContext, Transport,
+    csrf::{CsrfBody, CsrfLayer},
+    guard::RequireLayer,
+    layer::SessionBody,
+    session_api::{SessionApi, SessionApiBody},
 };
 
 fn sessions() -> RedisSessionLayer {

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tower::Layer;
-use tower_redis_session::{BodyError, Error, ErrorKind, RedisSessionLayer, SessionContext};
+use tower_redis_session::{Error, ErrorKind, RedisSessionLayer, SessionContext, layer::BodyError};
 
 use test_support::faulty_store::{Failure, Fault, FaultyStore, Op, Visitor, answer, session_of};
 

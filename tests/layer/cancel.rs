@@ -15,7 +15,9 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use tower::{Layer, Service};
-use tower_redis_session::{Error, ErrorKind, ManualClock, RedisSessionLayer, SessionContext};
+use tower_redis_session::{
+    Error, ErrorKind, RedisSessionLayer, SessionContext, clock::ManualClock,
+};
 
 use test_support::faulty_store::{Fault, FaultyStore, Op, Visitor, full, session_of};
 

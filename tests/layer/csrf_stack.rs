@@ -24,8 +24,9 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
 use tower_redis_session::{
-    CookieConfig, CsrfBody, CsrfError, CsrfErrorKind, CsrfLayer, CsrfService, ErrorKind,
-    ManualClock, MemoryStore, RedisSessionLayer, SameSite, SessionContext, Transport,
+    CookieConfig, ErrorKind, MemoryStore, RedisSessionLayer, SameSite, SessionContext, Transport,
+    clock::ManualClock,
+    csrf::{CsrfBody, CsrfError, CsrfErrorKind, CsrfLayer, CsrfService},
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";

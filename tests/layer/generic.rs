@@ -13,7 +13,8 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
 use tower_redis_session::{
-    BodyError, MemoryStore, RedisSessionLayer, RedisSessionService, SessionBody, SessionContext,
+    MemoryStore, RedisSessionLayer, SessionContext,
+    layer::{BodyError, RedisSessionService, SessionBody},
 };
 
 fn layer() -> RedisSessionLayer {

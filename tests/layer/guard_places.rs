@@ -9,9 +9,10 @@ use std::convert::Infallible;
 use http::{Request, Response, header};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_redis_session::{
-    ManualClock, MemoryStore, RedisSessionLayer, SessionContext, Transport,
+    MemoryStore, RedisSessionLayer, SessionContext, Transport,
+    clock::ManualClock,
     guard::{RequireLayer, safe_next},
-    state_api::SessionApi,
+    session_api::SessionApi,
 };
 
 fn layer() -> RedisSessionLayer {

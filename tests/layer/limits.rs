@@ -8,7 +8,8 @@ use http::{Request, Response};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 use tower_redis_session::{
-    Error, ErrorKind, ManualClock, MemoryStore, RedisSessionLayer, SessionContext, SessionExpiry,
+    Error, ErrorKind, MemoryStore, RedisSessionLayer, SessionContext, SessionExpiry,
+    clock::ManualClock,
 };
 
 use test_support::faulty_store::{FaultyStore, Op, Visitor, session_of};

@@ -10,8 +10,10 @@ use axum::{Router, body::Body, routing};
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_redis_session::{
-    CsrfLayer, MemoryStore, RedisSessionLayer, SessionContext, guard::RequireLayer,
-    guard::requested_place, session_api::SessionApi,
+    MemoryStore, RedisSessionLayer, SessionContext,
+    csrf::CsrfLayer,
+    guard::{RequireLayer, requested_place},
+    session_api::SessionApi,
 };
 
 fn sessions() -> RedisSessionLayer {

@@ -3,7 +3,9 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use tower_redis_session::{Error, ErrorKind, ManualClock, RedisSessionLayer, SessionContext};
+use tower_redis_session::{
+    Error, ErrorKind, RedisSessionLayer, SessionContext, clock::ManualClock,
+};
 
 use test_support::faulty_store::{Answered, Fault, FaultyStore, Gate, Op, Visitor};
 

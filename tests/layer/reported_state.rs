@@ -19,7 +19,8 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::{Layer, ServiceExt};
 use tower_redis_session::{
-    BodyError, Error, ErrorKind, Event, RedisSessionLayer, SessionContext, SessionId,
+    Error, ErrorKind, RedisSessionLayer, SessionContext, SessionId, layer::BodyError,
+    telemetry::Event,
 };
 
 use test_support::faulty_store::{

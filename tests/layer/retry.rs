@@ -20,7 +20,7 @@ use tower::{
     service_fn,
 };
 use tower_redis_session::{
-    Error, ErrorKind, MemoryStore, RedisSessionLayer, SavepointLayer, SessionContext,
+    Error, ErrorKind, MemoryStore, RedisSessionLayer, SessionContext, layer::SavepointLayer,
 };
 
 #[derive(Clone)]

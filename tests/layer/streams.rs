@@ -1,5 +1,5 @@
-//! Streams of events: a session and a user have a share of them each, and nobody takes the places of
-//! all others.
+//! Streams of events: a session and a user have a share of them each, and nobody takes the places
+//! of all others.
 //!
 //! To see these fail: count by process alone; give a place back while its stream goes on; keep it
 //! when the stream has ended.
@@ -10,7 +10,8 @@ use http::{Request, Response, header};
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_redis_session::{
-    Error, MemoryStore, RedisSessionLayer, SessionBody, SessionContext,
+    Error, MemoryStore, RedisSessionLayer, SessionContext,
+    layer::SessionBody,
     session_api::{SessionApi, SessionApiBody},
 };
 

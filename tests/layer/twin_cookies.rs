@@ -11,8 +11,8 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use test_support::faulty_store::{Answered, Failure, Fault, FaultyStore, Op, Visitor, answer};
 use tower_redis_session::{
-    Error, ErrorKind, RedisSessionLayer, SessionContext, SessionId, Store, UnsealedRecords,
-    guard::RequireLayer,
+    Error, ErrorKind, RedisSessionLayer, SessionContext, SessionId, encryption::UnsealedRecords,
+    guard::RequireLayer, store::Store,
 };
 
 type Handled = Pin<Box<dyn Future<Output = Result<String, Error>> + Send>>;

@@ -14,8 +14,8 @@ use test_support::{
     Interceptor, PASSWORD, Part, RedisServer, Request, Resp, Site, Wire, documented, patient,
 };
 use tower_redis_session::{
-    CachedDirectory, DatabaseConfig, DurableStore, Error, ErrorKind, RedisConfig, RedisStore,
-    Store as _, testing::Accounts,
+    DatabaseConfig, DurableStore, Error, ErrorKind, RedisConfig, RedisStore,
+    directory::CachedDirectory, store::Store as _, testing::Accounts,
 };
 
 /// Checks each key against those that are declared, as some servers do.

@@ -16,7 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
-use tower_redis_session::{ErrorKind, RedisConfig, RedisStore, SessionId, Store as _};
+use tower_redis_session::{ErrorKind, RedisConfig, RedisStore, SessionId, store::Store as _};
 
 /// A server that says what it is told to.
 struct Says {

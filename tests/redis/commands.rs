@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use http::Method;
-use tower_redis_session::DeviceConfig;
+use tower_redis_session::layer::DeviceConfig;
 
 use test_support::{
     Browser, COOKIE, Client, Command, Monitor, RedisServer, Site, eventually, names,
@@ -221,7 +221,7 @@ async fn nor_does_anything_cost_more_with_all_that_can_be_turned_on() {
     let redis = RedisServer::start().await;
     let site = Site::configured(&redis, |builder| {
         let builder = builder.sessions_per_user(3).devices(DeviceConfig::new());
-        builder.seal_records(tower_redis_session::UnsealedRecords::Reject)
+        builder.seal_records(tower_redis_session::encryption::UnsealedRecords::Reject)
     })
     .await;
     let _events = site.layer.events();

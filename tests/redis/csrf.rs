@@ -17,8 +17,8 @@ use test_support::{
 };
 use tower_layer::Layer as _;
 use tower_redis_session::{
-    CsrfBody, CsrfBuilder, CsrfLayer, RedisConfig, RedisSessionLayer, RedisSessionLayerBuilder,
-    RedisStore,
+    RedisConfig, RedisSessionLayer, RedisSessionLayerBuilder, RedisStore,
+    csrf::{CsrfBody, CsrfBuilder, CsrfLayer},
 };
 
 const VISITOR: &str = "__Host-session_csrf";

@@ -8,8 +8,8 @@ use std::{net::IpAddr, time::Duration};
 use http::{Extensions, Method};
 use test_support::{Browser, RedisServer, Site, names, records};
 use tower_redis_session::{
-    DeviceConfig, ManualClock, MemoryStore, RedisSessionLayer, RedisSessionLayerBuilder,
-    SessionContext, SessionId,
+    MemoryStore, RedisSessionLayer, RedisSessionLayerBuilder, SessionContext, SessionId,
+    clock::ManualClock, layer::DeviceConfig,
 };
 
 async fn signed_in(site: &Site, user: &str, label: &str) -> Browser {
@@ -466,19 +466,21 @@ async fn nobody_is_revived_by_64_requests_that_were_under_way_when_all_ended() {
 #[tokio::test]
 async fn a_store_without_a_list_says_so() {
     struct Plain(MemoryStore);
-    impl tower_redis_session::Store for Plain {
+    impl tower_redis_session::store::Store for Plain {
         fn load<'a>(
             &'a self,
             id: &'a SessionId,
-        ) -> tower_redis_session::StoreFuture<'a, Option<tower_redis_session::Record>> {
+        ) -> tower_redis_session::store::StoreFuture<'a, Option<tower_redis_session::store::Record>>
+        {
             self.0.load(id)
         }
         fn save<'a>(
             &'a self,
             id: &'a SessionId,
-            expected: tower_redis_session::Expected,
-            record: &'a tower_redis_session::Record,
-        ) -> tower_redis_session::StoreFuture<'a, tower_redis_session::SaveOutcome> {
+            expected: tower_redis_session::store::Expected,
+            record: &'a tower_redis_session::store::Record,
+        ) -> tower_redis_session::store::StoreFuture<'a, tower_redis_session::store::SaveOutcome>
+        {
             self.0.save(id, expected, record)
         }
         fn begin_renew<'a>(
@@ -486,26 +488,31 @@ async fn a_store_without_a_list_says_so() {
             old: &'a SessionId,
             expected: u64,
             new: &'a SessionId,
-            record: &'a tower_redis_session::Record,
-        ) -> tower_redis_session::StoreFuture<'a, tower_redis_session::SaveOutcome> {
+            record: &'a tower_redis_session::store::Record,
+        ) -> tower_redis_session::store::StoreFuture<'a, tower_redis_session::store::SaveOutcome>
+        {
             self.0.begin_renew(old, expected, new, record)
         }
         fn touch<'a>(
             &'a self,
             id: &'a SessionId,
             version: u64,
-            activity: tower_redis_session::Touch,
-        ) -> tower_redis_session::StoreFuture<'a, bool> {
+            activity: tower_redis_session::store::Touch,
+        ) -> tower_redis_session::store::StoreFuture<'a, bool> {
             self.0.touch(id, version, activity)
         }
-        fn delete<'a>(&'a self, id: &'a SessionId) -> tower_redis_session::StoreFuture<'a, bool> {
+        fn delete<'a>(
+            &'a self,
+            id: &'a SessionId,
+        ) -> tower_redis_session::store::StoreFuture<'a, bool> {
             self.0.delete(id)
         }
         fn delete_version<'a>(
             &'a self,
             id: &'a SessionId,
             expected: u64,
-        ) -> tower_redis_session::StoreFuture<'a, tower_redis_session::SaveOutcome> {
+        ) -> tower_redis_session::store::StoreFuture<'a, tower_redis_session::store::SaveOutcome>
+        {
             self.0.delete_version(id, expected)
         }
     }

@@ -13,7 +13,10 @@ use std::time::Duration;
 use redis::Value;
 use source::{Source, TOKEN, patient_cache, platform, posts, settings, user};
 use test_support::{LogCapture, RedisServer, RespProxy, bounded, eventually, patient};
-use tower_redis_session::{CachedDirectory, Directory, DirectoryPart, ErrorKind};
+use tower_redis_session::{
+    ErrorKind,
+    directory::{CachedDirectory, Directory, DirectoryPart},
+};
 
 pub const SETTINGS_KEY: &str = "session:d:s:alice";
 /// An end that is far away.

@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use test_support::{COOKIE, Client, Matching, RedisServer, RespProxy, Site, bounded, patient};
-use tower_redis_session::{Event, EventStream, SessionId};
+use tower_redis_session::{
+    SessionId,
+    telemetry::{Event, EventStream},
+};
 
 /// All that was told so far: a mark of the test's own ends it.
 async fn told(site: &Site, events: &mut EventStream) -> Vec<Event> {

@@ -58,7 +58,7 @@ mod revival;
 /// Records that only the cookie opens.
 mod sealed;
 /// The session API: what pages and scripts are told, how other tabs hear of it.
-mod state_api;
+mod session_api;
 /// TLS to Redis verifies, and never falls back to plain.
 mod tls;
 /// Clients without cookies: the token in a header, by the same rules.

@@ -8,7 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use test_support::{FaultProxy, Mode, RedisServer, Site, bounded, eventually, patient, signed_in};
-use tower_redis_session::{RedisConfig, RedisSessionLayer, RedisStore, SessionId, Store as _};
+use tower_redis_session::{
+    RedisConfig, RedisSessionLayer, RedisStore, SessionId, store::Store as _,
+};
 
 fn id() -> SessionId {
     "A".repeat(43).parse().unwrap()

@@ -6,7 +6,7 @@
 use test_support::{Browser, RedisServer, Site, records};
 use tower_redis_session::{
     ErrorKind,
-    UnsealedRecords::{self, Accept, Reject},
+    encryption::UnsealedRecords::{self, Accept, Reject},
 };
 
 const CANARY: &str = "canary4711";

@@ -3,7 +3,7 @@ use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 use test_support::RedisServer;
-use tower_redis_session::{Error, ErrorKind, RedisConfig, RedisStore, Store as _};
+use tower_redis_session::{Error, ErrorKind, RedisConfig, RedisStore, store::Store as _};
 
 /// The TLS port of a server, for the child process of the last test.
 const TRUSTED_PORT: &str = "SESSION_TEST_TRUSTED_PORT";

@@ -19,12 +19,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sync", &["clock"]),
     ("session", &["clock", "error"]),
     ("telemetry", &["session"]),
-    ("sealing", &["error", "session"]),
+    ("encryption", &["error", "session"]),
     ("transport", &["error", "session"]),
     ("store", &["clock", "error", "session", "sync", "telemetry"]),
     (
         "request",
-        &["clock", "error", "sealing", "session", "store", "sync", "telemetry", "transport"],
+        &["clock", "error", "encryption", "session", "store", "sync", "telemetry", "transport"],
     ),
     ("context", &["clock", "error", "request", "session"]),
     (
@@ -34,7 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "context",
             "error",
             "request",
-            "sealing",
+            "encryption",
             "session",
             "store",
             "telemetry",
@@ -45,12 +45,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("csrf", &["clock", "context", "error", "request", "session", "transport"]),
     (
         "directory",
-        &["clock", "context", "error", "sealing", "session", "store", "sync", "telemetry"],
+        &["clock", "context", "error", "encryption", "session", "store", "sync", "telemetry"],
     ),
     ("session_api", &["context", "error", "guard", "request", "session", "transport"]),
     ("env", &["error", "layer", "request", "store", "transport"]),
     ("testing", &["clock", "context", "directory", "error", "layer", "session", "store"]),
-    ("fuzzing", &["clock", "csrf", "sealing", "session", "transport"]),
+    ("fuzzing", &["clock", "csrf", "encryption", "session", "transport"]),
 ];
 
 /// Rooms that stand apart at the end of the picture.

@@ -6,7 +6,8 @@ use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use minijinja::context;
 use serde::Serialize;
 use tower_redis_session::{
-    CsrfError, CsrfErrorKind, ErrorKind,
+    ErrorKind,
+    csrf::{CsrfError, CsrfErrorKind},
     guard::{Denied, DeniedKind},
 };
 

@@ -6,7 +6,9 @@ use http::{HeaderValue, Request, Response, header, request::Parts};
 use http_body_util::BodyExt;
 use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _, service_fn};
 use tower_redis_session::{
-    ConfigError, CsrfError, CsrfLayer, Directory as _, Error, RedisSessionLayer,
+    ConfigError, Error, RedisSessionLayer,
+    csrf::{CsrfError, CsrfLayer},
+    directory::Directory as _,
     guard::{Denied, RequireLayer},
 };
 

@@ -14,7 +14,7 @@ use hyper_util::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use tower_redis_session::{KeyRing, MemoryStore, RedisConfig, RedisSessionLayer};
+use tower_redis_session::{MemoryStore, RedisConfig, RedisSessionLayer, encryption::KeyRing};
 
 use crate::{
     app::App,

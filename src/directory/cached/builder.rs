@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 #[cfg(feature = "encryption")]
-use crate::sealing::key_ring::KeyRing;
+use crate::encryption::key_ring::KeyRing;
 use crate::{
     directory::{
         Directory,
@@ -29,7 +29,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// the Redis' key prefix and `d:`.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// let redis = RedisConfig::new("redis://127.0.0.1/0");
     /// assert!(CachedDirectory::builder(Accounts, redis).build().is_ok());
     /// ```
@@ -54,7 +54,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// day, the same on all instances. Defaults to 5 minutes.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// # use std::time::Duration;
     /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// assert!(builder.time_to_live(Duration::ZERO).build().is_err());
@@ -68,7 +68,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// than the time to live; zero for not at all. Defaults to a fifth of the time to live.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// # use std::time::Duration;
     /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// assert!(builder.refresh_ahead(Duration::from_secs(10)).build().is_ok());
@@ -85,7 +85,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// three failures in a row Redis is left alone, and one call a second tries.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// # use std::time::Duration;
     /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// let error = builder.budget(Duration::ZERO).build().unwrap_err();
@@ -101,7 +101,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// to 5 seconds.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// # use std::time::Duration;
     /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// assert!(builder.loader_lease(Duration::from_secs(20)).build().is_ok());
@@ -115,7 +115,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// it, and the answer not kept. No more than the loader's lease counts. Defaults to 1 second.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// # use std::time::Duration;
     /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// assert!(builder.loader_wait(Duration::from_millis(200)).build().is_ok());
@@ -128,7 +128,9 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// The keys that credentials are sealed with. Defaults to none: credentials are not kept then.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, KeyRing, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{
+    /// #     RedisConfig, directory::CachedDirectory, encryption::KeyRing, testing::Accounts,
+    /// # };
     /// let ring: KeyRing = "2026a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse()?;
     /// let builder = CachedDirectory::builder(Accounts, RedisConfig::from_host("127.0.0.1", 6379));
     /// assert!(builder.key_ring(ring).build().is_ok());
@@ -147,7 +149,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
     /// The first setting that is out of its range, or what is wrong with the Redis.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// let builder = CachedDirectory::builder(Accounts, RedisConfig::new("http://host"));
     /// assert!(builder.build().is_err());
     /// ```

@@ -35,7 +35,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// until then; the change itself is none the worse for it.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let nothing_there = RedisConfig::from_host("127.0.0.1", 1);
@@ -53,7 +53,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// with it.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let nothing_there = RedisConfig::from_host("127.0.0.1", 1);
@@ -70,7 +70,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// The settings of the user changed; as [`invalidate_user`](Self::invalidate_user).
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let nothing_there = RedisConfig::from_host("127.0.0.1", 1);
@@ -92,8 +92,8 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// the source: the cache holds nothing that a write could start from.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
-    /// use tower_redis_session::DirectoryPart;
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
+    /// use tower_redis_session::directory::DirectoryPart;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -121,7 +121,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     /// and the moments after it.
     ///
     /// ```
-    /// # use tower_redis_session::{CachedDirectory, RedisConfig, testing::Accounts};
+    /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
     /// # let redis = RedisConfig::from_host("127.0.0.1", 1);
     /// let directory = CachedDirectory::builder(Accounts, redis).build()?;
     /// assert_eq!(directory.unconfirmed(), 0);

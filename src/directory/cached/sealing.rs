@@ -7,7 +7,7 @@ use crate::directory::cached::{
     envelope::{self, Fault, Kind},
 };
 #[cfg(feature = "encryption")]
-use crate::sealing::key_ring::{CACHE, KeyRing, UnsealError};
+use crate::encryption::key_ring::{CACHE, KeyRing, UnsealError};
 
 /// Turns what a directory said into what lies in Redis, and back.
 #[derive(Debug, Default)]

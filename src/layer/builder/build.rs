@@ -8,7 +8,10 @@ use crate::{
         RedisSessionLayer,
         builder::{MINUTE, RedisSessionLayerBuilder},
     },
-    request::shared::{Backend, Rules},
+    request::{
+        shared::{Backend, Rules},
+        watched::INTERVALS,
+    },
     session::{changes::plan::Policy, expiry::SessionExpiry, moved::MOVED_KEPT, token::TokenKind},
 };
 
@@ -60,6 +63,7 @@ impl RedisSessionLayerBuilder {
             devices: self.devices,
             csrf_lifetime: self.csrf_lifetime,
             renewal_grace: self.renewal_grace,
+            watch_interval: self.watch_interval,
             #[cfg(feature = "encryption")]
             seal: self.seal,
         };
@@ -77,6 +81,9 @@ impl RedisSessionLayerBuilder {
         }
         if self.renewal_grace > MOVED_KEPT {
             return Err(ConfigError::new("renewal grace", "is above 1 minute"));
+        }
+        if !INTERVALS.contains(&self.watch_interval) {
+            return Err(ConfigError::new("watch interval", "is not between 10 ms and 1 hour"));
         }
         Ok(())
     }

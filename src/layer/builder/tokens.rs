@@ -1,4 +1,4 @@
-//! Which tokens open a session, and for how long an old one does.
+//! Which tokens open a session, for how long an old one does, and how live ones are watched.
 
 use std::time::Duration;
 
@@ -37,6 +37,22 @@ impl RedisSessionLayerBuilder {
     /// ```
     pub fn session_kind(mut self, name: impl Into<String>) -> Self {
         self.session_kind = Some(name.into());
+        self
+    }
+
+    /// How often the store is asked whether the sessions of live connections
+    /// ([`SessionContext::live`](crate::SessionContext::live)) are still there: the longest that
+    /// such a connection outlives its session when that was ended on another instance. 10 ms to 1
+    /// hour. Defaults to 1 second. Asks nothing while there is no live session.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # use std::time::Duration;
+    /// let builder = RedisSessionLayer::builder(MemoryStore::new());
+    /// assert!(builder.watch_interval(Duration::from_millis(200)).build().is_ok());
+    /// ```
+    pub fn watch_interval(mut self, interval: Duration) -> Self {
+        self.watch_interval = interval;
         self
     }
 }

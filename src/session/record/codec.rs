@@ -19,7 +19,7 @@ impl Record {
     /// allocates no more than the user, the platform and a reference to `bytes`.
     ///
     /// ```
-    /// # use tower_redis_session::{ErrorKind, Record};
+    /// # use tower_redis_session::{ErrorKind, store::Record};
     /// let error = Record::from_bytes(1, "TRS\u{7}...".into()).unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::Unsupported);
     /// ```
@@ -30,7 +30,7 @@ impl Record {
     /// The versioned envelope: all of the record but its version.
     ///
     /// ```
-    /// # use tower_redis_session::Record;
+    /// # use tower_redis_session::store::Record;
     /// # let record = Record::example();
     /// let again = Record::from_bytes(record.version(), record.to_bytes().into())?;
     /// assert_eq!(again, record);
@@ -50,7 +50,7 @@ impl Record {
     /// Those of [`from_bytes`](Self::from_bytes).
     ///
     /// ```
-    /// # use tower_redis_session::Record;
+    /// # use tower_redis_session::store::Record;
     /// let bytes = Record::example().to_bytes();
     /// let head = Record::head_from_bytes(1, bytes.into())?;
     /// assert_eq!(head.user(), Some("alice"));

@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use crate::{
-    ManualClock,
+    clock::ManualClock,
     session::{record::Touch, token::Token},
     store::{Store as _, database::*},
 };

@@ -201,7 +201,7 @@ impl DurableStoreBuilder {
     /// A clock of the caller's, for tests; the layer above uses the same.
     ///
     /// ```
-    /// # use tower_redis_session::{DatabaseConfig, DurableStore, ManualClock, RedisConfig};
+    /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig, clock::ManualClock};
     /// # let (redis, database) = (RedisConfig::new("redis://h"), DatabaseConfig::new("sqlite:s"));
     /// let clock = ManualClock::new().clock();
     /// assert!(DurableStore::builder(redis, database).clock(clock).build().is_ok());

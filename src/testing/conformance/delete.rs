@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Expected, SaveOutcome,
+    store::{Expected, SaveOutcome},
     testing::conformance::{
         DELETE, FENCED, FINAL, Subject, active, demand, fresh_id, next, renewed,
     },

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    Expected, SaveOutcome,
+    store::{Expected, SaveOutcome},
     testing::conformance::{HALF, Subject, active, demand, fresh_id, next, poll_and_drop, renewed},
 };
 

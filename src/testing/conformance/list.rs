@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    LoginWrite, Record, SaveOutcome, SessionCursor, SessionId,
+    SessionId,
+    context::SessionCursor,
+    store::{LoginWrite, Record, SaveOutcome},
     testing::conformance::{
         BY_USER, LISTED, Subject, demand, fresh_id, healthy, renewed, show, users::a_user,
     },

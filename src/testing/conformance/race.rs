@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::{
-    Expected, SaveOutcome,
+    store::{Expected, SaveOutcome},
     testing::conformance::{
         ABSENT, FENCED, FINAL, RENEW, Subject, active, demand, fresh_id, next, renewed,
     },

@@ -1,7 +1,8 @@
 //! Renewals, one after the other, and what happens between the steps of one.
 
 use crate::{
-    Expected, Record, SaveOutcome, SessionId,
+    SessionId,
+    store::{Expected, Record, SaveOutcome},
     testing::conformance::{
         AGAIN, DELETE, FENCED, MOVED, RENEW, Subject, active, demand, fresh_id, healthy, next,
         renewed, show,

@@ -1,8 +1,9 @@
 //! Loads, creates and saves, one after the other.
 
 use crate::{
-    Expected, Record, SaveOutcome, Timestamp,
+    Timestamp,
     session::values::Values,
+    store::{Expected, Record, SaveOutcome},
     testing::conformance::{
         ABSENT, FENCED, FORGETFUL, IN_ORDER, KEPT, Subject, demand, fresh_id, healthy, next, values,
     },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Expected, SaveOutcome, Touch,
+    store::{Expected, SaveOutcome, Touch},
     testing::conformance::{FENCED, Subject, TOUCH, active, demand, fresh_id, next},
 };
 

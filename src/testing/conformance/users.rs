@@ -3,7 +3,8 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
-    ErrorKind, Expected, LoginWrite, Record, SaveOutcome, SessionId,
+    ErrorKind, SessionId,
+    store::{Expected, LoginWrite, Record, SaveOutcome},
     testing::conformance::{BY_USER, Subject, demand, fresh_id, healthy, known, next, renewed},
 };
 

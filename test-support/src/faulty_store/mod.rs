@@ -12,8 +12,9 @@ use std::{
 
 use tokio::sync::Semaphore;
 use tower_redis_session::{
-    Clock, Error, Expected, ManualClock, MemoryStore, Record, SaveOutcome, SessionId, Store,
-    StoreFuture, Touch,
+    Error, MemoryStore, SessionId,
+    clock::{Clock, ManualClock},
+    store::{Expected, Record, SaveOutcome, Store, StoreFuture, Touch},
 };
 
 mod visit;

@@ -12,8 +12,9 @@ use test_support::{
 };
 use tokio::task::JoinSet;
 use tower_redis_session::{
-    DatabaseConfig, DatabaseStore, DurableStore, ErrorKind, Expected, ManualClock, Record,
-    RedisConfig, Store,
+    DatabaseConfig, DatabaseStore, DurableStore, ErrorKind, RedisConfig,
+    clock::ManualClock,
+    store::{Expected, Record, Store},
 };
 
 use super::{at_the_time_of_the_records, create, failure, fresh, hasty, patient};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use test_support::{PgBouncer, PostgresServer, RedisServer, eventually};
 use tower_redis_session::{
-    DatabaseConfig, DatabaseStore, DurableStore, RedisConfig, Store, testing::conformance,
+    DatabaseConfig, DatabaseStore, DurableStore, RedisConfig, store::Store, testing::conformance,
 };
 
 use super::{config, create, patient, save_together};

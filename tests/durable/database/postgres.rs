@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use test_support::{FaultProxy, PostgresServer, eventually};
-use tower_redis_session::{ErrorKind, Expected, Record, SaveOutcome, Store, testing::conformance};
+use tower_redis_session::{
+    ErrorKind,
+    store::{Expected, Record, SaveOutcome, Store},
+    testing::conformance,
+};
 
 use super::{create, fails, failure, fresh, hasty, next, patient, save_together};
 

@@ -8,10 +8,11 @@ use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 #[allow(deprecated, reason = "for those who still have it")]
-use tower_redis_session::DatabaseSessionLayer;
+use tower_redis_session::layer::DatabaseSessionLayer;
 use tower_redis_session::{
-    DatabaseConfig, Error, ErrorKind, Expected, Record, RedisSessionLayer, SaveOutcome,
-    SessionContext, Store, testing::conformance,
+    DatabaseConfig, Error, ErrorKind, RedisSessionLayer, SessionContext,
+    store::{Expected, Record, SaveOutcome, Store},
+    testing::conformance,
 };
 
 use super::{create, fails, failure, fresh, hasty, next, patient, save_together};

@@ -12,7 +12,9 @@ use crate::two_instances::{AnyDatabase, Settings, SqliteFile, TwoInstances, hast
 use test_support::{
     Browser, DURABLE, FaultProxy, Gate, Matching, Mode, RedisServer, Site, bounded, eventually,
 };
-use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig, Serving, Store as _};
+use tower_redis_session::{
+    DatabaseConfig, DurableStore, RedisConfig, store::Store as _, telemetry::Serving,
+};
 
 /// The reads of single sessions.
 const READ: &str = "FROM trs_sessions WHERE id = $1";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tower_redis_session::{
-    DatabaseConfig, DatabaseStore, DurableStore, RedisSessionLayerBuilder, RedisStore, Store,
+    DatabaseConfig, DatabaseStore, DurableStore, RedisSessionLayerBuilder, RedisStore, store::Store,
 };
 
 use test_support::{

@@ -13,7 +13,8 @@ use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_redis_session::hooks::Hooks;
 use tower_redis_session::{
-    DatabaseConfig, DatabaseStore, DurableStore, RedisConfig, RedisSessionLayer, RedisStore, Store,
+    DatabaseConfig, DatabaseStore, DurableStore, RedisConfig, RedisSessionLayer, RedisStore,
+    store::Store,
 };
 use tracing::Level;
 

@@ -7,8 +7,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use http::{Request, Response};
 use tower::{Layer, ServiceExt};
 use tower_redis_session::{
-    Expected, LoginWrite, MemoryStore, Record, SaveOutcome, SessionContext, SessionId, Store,
-    StoreFuture, Touch,
+    MemoryStore, SessionContext, SessionId,
+    store::{Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch},
 };
 
 use super::visitors::durable;

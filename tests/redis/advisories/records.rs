@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tower_redis_session::{ErrorKind, MemoryStore, Record, RedisSessionLayer};
+use tower_redis_session::{ErrorKind, MemoryStore, RedisSessionLayer, store::Record};
 
 use super::visitors::durable;
 use test_support::{
@@ -166,7 +166,7 @@ async fn rustsec_2017_0006_no_length_is_believed_before_its_bytes_are_there() {
 /// encrypted, so whoever could write to the store made up sessions.
 #[tokio::test]
 async fn cve_2026_39324_what_does_not_open_is_never_read_in_another_way() {
-    use tower_redis_session::UnsealedRecords;
+    use tower_redis_session::encryption::UnsealedRecords;
 
     let redis = RedisServer::start().await;
     for plain in [UnsealedRecords::Accept, UnsealedRecords::Reject] {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tower_redis_session::{
-    Clock, DatabaseConfig, DatabaseStore, DurableStore, ManualClock, MemoryStore, Store as _,
+    DatabaseConfig, DatabaseStore, DurableStore, MemoryStore,
+    clock::{Clock, ManualClock},
+    store::Store as _,
 };
 
 use test_support::{NOBODY, RedisServer, Site, eventually, patient, who};

@@ -4,7 +4,10 @@ use std::future::pending;
 use std::time::{Duration, Instant};
 
 use futures_util::{future::join_all, poll};
-use tower_redis_session::{CachedDirectory, Directory, DirectoryPart, RedisConfig};
+use tower_redis_session::{
+    RedisConfig,
+    directory::{CachedDirectory, Directory, DirectoryPart},
+};
 
 use super::source::{Cached, Source, patient_cache, posts, settings};
 use super::{SETTINGS_KEY, command, kept, log_of_this_test, secrets};

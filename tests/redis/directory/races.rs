@@ -7,7 +7,7 @@ use futures_util::future::{join_all, select};
 use super::source::{Source, patient_cache, posts};
 use super::{SETTINGS_KEY, command, kept, secrets};
 use test_support::{Gate, Matching, RedisServer, RespProxy, bounded, eventually};
-use tower_redis_session::Directory;
+use tower_redis_session::directory::Directory;
 
 fn taking() -> Matching {
     let script = redis::Script::new(include_str!(concat!(

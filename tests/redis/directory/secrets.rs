@@ -1,6 +1,6 @@
 //! Credentials lie in Redis as ciphertext or not at all, and what does not open is never used.
 
-use tower_redis_session::{Directory, KeyRing};
+use tower_redis_session::{directory::Directory, encryption::KeyRing};
 
 use super::source::{Cached, Source, TOKEN, patient_cache};
 use super::{kept, log_of_this_test, plant};

@@ -8,7 +8,8 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tower_layer::Layer as _;
 use tower_redis_session::{
-    Directory as _, Error, RedisSessionLayer, RedisStore, SessionContext, UserInfo, UserValidation,
+    Error, RedisSessionLayer, RedisStore, SessionContext,
+    directory::{Directory as _, UserInfo, UserValidation},
 };
 
 use super::source::{Cached, Source, patient_cache};

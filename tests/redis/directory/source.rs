@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use tower_redis_session::{
-    CachedDirectory, CachedDirectoryBuilder, Credentials, Directory, Error, PlatformInfo, UserInfo,
+    Error,
+    directory::{
+        CachedDirectory, CachedDirectoryBuilder, Credentials, Directory, PlatformInfo, UserInfo,
+    },
 };
 
 use std::time::Duration;

@@ -260,9 +260,9 @@ pub const ROWS: &[Row] = &[
         number: 62,
         must: "Records can be sealed: encrypted and bound to their id and version.",
         tests: &[
-            "src/sealing/records/tests.rs::no_bit_of_it_can_be_another",
-            "src/sealing/records/tests.rs::another_session_opens_nothing",
-            "src/sealing/records/tests.rs::nor_what_stands_open_beside_it",
+            "src/encryption/records/tests.rs::no_bit_of_it_can_be_another",
+            "src/encryption/records/tests.rs::another_session_opens_nothing",
+            "src/encryption/records/tests.rs::nor_what_stands_open_beside_it",
             "tests/redis/sealed.rs::\
              what_was_swapped_put_back_or_changed_in_the_store_is_no_session",
             "tests/redis/sealed.rs::\

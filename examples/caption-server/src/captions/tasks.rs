@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_redis_session::PlatformInfo;
+use tower_redis_session::directory::PlatformInfo;
 
 use crate::{
     captions::{

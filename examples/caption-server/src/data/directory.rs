@@ -1,8 +1,8 @@
 //! The database as the directory of the crate, with a cache in Redis where there is a Redis.
 
 use tower_redis_session::{
-    CachedDirectory, ConfigError, Credentials, Directory, DirectoryPart, Error, PlatformInfo,
-    RedisConfig, UserInfo,
+    ConfigError, Error, RedisConfig,
+    directory::{CachedDirectory, Credentials, Directory, DirectoryPart, PlatformInfo, UserInfo},
 };
 
 use super::{Data, DataError};

@@ -4,7 +4,7 @@
 use std::{fs, io, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use tower_redis_session::KeyRing;
+use tower_redis_session::encryption::KeyRing;
 
 /// The ring of `told` (`id:key,id:key`), else that of the file.
 pub(crate) fn ring(told: Option<&str>, file: &Path) -> Result<KeyRing, String> {

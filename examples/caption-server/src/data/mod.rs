@@ -8,7 +8,7 @@ use sqlx::{
     any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
     migrate::{Migration, MigrationType, Migrator},
 };
-use tower_redis_session::{ErrorKind, KeyRing};
+use tower_redis_session::{ErrorKind, encryption::KeyRing};
 
 use crate::failure::Failure;
 

@@ -9,7 +9,7 @@ use argon2::{
 };
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
-use tower_redis_session::UserInfo;
+use tower_redis_session::directory::UserInfo;
 
 use crate::failure::Failure;
 

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use sqlx::{Row as _, any::AnyRow};
-use tower_redis_session::{Credentials, PlatformInfo};
+use tower_redis_session::directory::{Credentials, PlatformInfo};
 
 use super::{Data, DataError, is_taken, new_id, now};
 

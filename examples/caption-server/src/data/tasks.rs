@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use sqlx::{Row as _, any::AnyRow};
-use tower_redis_session::PlatformInfo;
+use tower_redis_session::directory::PlatformInfo;
 
 use super::{Data, DataError, is_taken, new_id, now};
 use crate::captions::settings::Settings;

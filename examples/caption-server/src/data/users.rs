@@ -1,7 +1,7 @@
 //! Who may sign in.
 
 use sqlx::{Row as _, any::AnyRow};
-use tower_redis_session::UserInfo;
+use tower_redis_session::directory::UserInfo;
 
 use super::{Data, DataError};
 

@@ -3,7 +3,7 @@
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use minijinja::{Value, context, value::Serde};
 use serde::Serialize;
-use tower_redis_session::{DirectoryPart, UserInfo};
+use tower_redis_session::directory::{DirectoryPart, UserInfo};
 
 use crate::{
     app::App,

@@ -9,7 +9,7 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
-use tower_redis_session::{Directory as _, DirectoryPart, PlatformInfo};
+use tower_redis_session::directory::{Directory as _, DirectoryPart, PlatformInfo};
 
 use crate::{
     app::App,

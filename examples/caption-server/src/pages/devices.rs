@@ -2,7 +2,7 @@
 
 use http::{StatusCode, request::Parts};
 use minijinja::{Value, context};
-use tower_redis_session::{SessionId, SessionInfo};
+use tower_redis_session::{SessionId, context::SessionInfo};
 
 use crate::{
     app::App,

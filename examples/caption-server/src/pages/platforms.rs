@@ -2,7 +2,7 @@
 
 use http::{StatusCode, request::Parts};
 use minijinja::{Value, context, value::Serde};
-use tower_redis_session::DirectoryPart;
+use tower_redis_session::directory::DirectoryPart;
 
 use crate::{
     app::App,

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode, request::Parts};
 use serde::Serialize;
-use tower_redis_session::{Directory as _, PlatformInfo};
+use tower_redis_session::directory::{Directory as _, PlatformInfo};
 
 use crate::{
     app::App,

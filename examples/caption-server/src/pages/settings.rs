@@ -3,7 +3,7 @@
 use http::{Method, StatusCode, request::Parts};
 use minijinja::{context, value::Serde};
 use serde::Serialize;
-use tower_redis_session::DirectoryPart;
+use tower_redis_session::directory::DirectoryPart;
 
 use crate::{
     app::App,

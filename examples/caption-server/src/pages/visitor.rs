@@ -2,7 +2,9 @@
 
 use http::{Method, request::Parts};
 use tower_redis_session::{
-    CsrfToken, Directory as _, PlatformInfo, SessionContext, UserInfo, active_platform,
+    SessionContext,
+    csrf::CsrfToken,
+    directory::{Directory as _, PlatformInfo, UserInfo, active_platform},
 };
 
 use crate::{app::App, failure::Failure, pages::templates::Frame};

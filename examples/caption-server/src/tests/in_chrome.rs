@@ -94,7 +94,7 @@ fn file_in(folder: &TempDir) -> DatabaseConfig {
 }
 
 fn devices(builder: tower_redis_session::RedisSessionLayerBuilder) -> RedisSessionLayer {
-    builder.devices(tower_redis_session::DeviceConfig::new()).build().unwrap()
+    builder.devices(tower_redis_session::layer::DeviceConfig::new()).build().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

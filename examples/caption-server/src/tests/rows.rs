@@ -3,7 +3,9 @@
 
 use serde_json::json;
 use test_support::{PATIENCE, RedisServer, bounded};
-use tower_redis_session::{DatabaseConfig, Directory as _, DurableStore, ManualClock, RedisStore};
+use tower_redis_session::{
+    DatabaseConfig, DurableStore, RedisStore, clock::ManualClock, directory::Directory as _,
+};
 
 use super::{captioning::gated, *};
 

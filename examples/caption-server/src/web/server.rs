@@ -17,7 +17,7 @@ use tokio::{
 };
 use tower::{Service, ServiceExt};
 
-use tower_redis_session::PeerAddress;
+use tower_redis_session::layer::PeerAddress;
 
 use crate::web::Body;
 

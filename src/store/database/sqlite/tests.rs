@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 
 use crate::{
-    ManualClock,
+    clock::ManualClock,
     session::{
         record::{Record, Touch},
         token::{SessionId, Token},

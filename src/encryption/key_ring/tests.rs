@@ -1,4 +1,4 @@
-use crate::sealing::key_ring::*;
+use crate::encryption::key_ring::*;
 
 const A: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const B: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";

@@ -36,7 +36,7 @@ const APPLICATION: &[u8] = b"tower-redis-session/key-ring/application/1";
 /// error.
 ///
 /// ```
-/// use tower_redis_session::KeyRing;
+/// use tower_redis_session::encryption::KeyRing;
 ///
 /// let ring: KeyRing = "2026b:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8,\
 ///                      2026a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
@@ -75,7 +75,7 @@ impl KeyRing {
     /// a key in the text.
     ///
     /// ```
-    /// # use tower_redis_session::KeyRing;
+    /// # use tower_redis_session::encryption::KeyRing;
     /// assert!(KeyRing::new([("a", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")]).is_ok());
     /// assert!(KeyRing::new([("a", "too short")]).is_err());
     /// ```
@@ -112,7 +112,7 @@ impl KeyRing {
     /// `Unavailable` if the operating system gives no randomness.
     ///
     /// ```
-    /// # use tower_redis_session::KeyRing;
+    /// # use tower_redis_session::encryption::KeyRing;
     /// let ring = KeyRing::new([("a", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")])?;
     /// let sealed = ring.seal(&[b"platforms.token", b"7"], b"an access token")?;
     /// assert_eq!(ring.open(&[b"platforms.token", b"7"], &sealed)?, b"an access token");
@@ -130,7 +130,7 @@ impl KeyRing {
     /// What is wrong with it; no part of it is answered then.
     ///
     /// ```
-    /// # use tower_redis_session::{KeyRing, UnsealError};
+    /// # use tower_redis_session::encryption::{KeyRing, UnsealError};
     /// let old = KeyRing::new([("a", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")])?;
     /// let new = KeyRing::new([("b", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8")])?;
     /// let sealed = old.seal(&[b"here"], b"a secret")?;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     clock::timestamp::Timestamp,
-    sealing::records::*,
+    encryption::records::*,
     session::{device::Device, values::Values},
 };
 
@@ -107,7 +107,7 @@ fn a_touch_leaves_it_sealed() {
     let (token, record) = (Token::generate().unwrap(), filled());
     let mut sealed = stored(&token, &record);
     let later = record.end().saturating_add(std::time::Duration::from_secs(9));
-    let activity = crate::Touch { last_activity: later, idle_deadline: later, end: later };
+    let activity = crate::store::Touch { last_activity: later, idle_deadline: later, end: later };
     assert!(sealed.touch(activity));
     let opened = open(&token, &token.id(), sealed).unwrap();
     assert_eq!((opened.values, opened.last_activity), (record.values, later));

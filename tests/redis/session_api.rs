@@ -16,10 +16,12 @@ use test_support::{
 };
 use tower::{Layer, ServiceExt};
 use tower_redis_session::{
-    CsrfLayer, ManualClock, MemoryStore, RedisConfig, RedisSessionLayer, RedisSessionLayerBuilder,
-    RedisStore, SessionContext, Transport,
+    MemoryStore, RedisConfig, RedisSessionLayer, RedisSessionLayerBuilder, RedisStore,
+    SessionContext, Transport,
+    clock::ManualClock,
+    csrf::CsrfLayer,
     guard::RequireLayer,
-    state_api::{SessionApi, SessionApiBody},
+    session_api::{SessionApi, SessionApiBody},
 };
 
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -499,7 +501,8 @@ async fn to_listen_is_no_activity_and_an_end_by_time_is_told_as_such() {
 #[tokio::test]
 async fn a_sealed_session_is_watched_too() {
     let redis = RedisServer::start().await;
-    let sealed = well(&redis).seal_records(tower_redis_session::UnsealedRecords::Reject);
+    let sealed =
+        well(&redis).seal_records(tower_redis_session::encryption::UnsealedRecords::Reject);
     let site = over(sealed.build().unwrap(), SessionApi::new().interval(INTERVAL)).await;
     let mut browser = Browser::new(site.addr).await;
     browser.get("/login:alice:mastodon").await.expect(200);
@@ -578,7 +581,7 @@ async fn a_guard_can_stand_around_it() {
     let layer = RedisSessionLayer::builder(MemoryStore::new()).build().unwrap();
     let guarded = layer.layer(RequireLayer::user().layer(SessionApi::new()));
     let request = Request::get("/api/session/sessions").body(()).unwrap();
-    let response: Response<tower_redis_session::SessionBody<SessionApiBody>> =
+    let response: Response<tower_redis_session::layer::SessionBody<SessionApiBody>> =
         guarded.oneshot(request).await.unwrap();
     assert_eq!(response.status(), 401);
     let body = response.into_body().collect().await.unwrap().to_bytes();

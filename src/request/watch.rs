@@ -1,0 +1,166 @@
+//! Watching sessions for their end: one task asks the store for all that are watched.
+
+use std::{mem, sync::Arc};
+
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    clock::timestamp::Timestamp,
+    error::Causes,
+    request::{shared::Backend, watched::EndReason},
+    session::token::SessionId,
+    telemetry::{event::Event, events::EventStream},
+};
+
+/// Sessions that one question asks the store for.
+const BATCH: usize = 128;
+/// Between two questions for all sessions that events ask for, in parts of the interval.
+const EARLIEST: u32 = 10;
+
+/// One session that is watched until this is dropped.
+pub(crate) struct Watch {
+    backend: Arc<Backend>,
+    id: SessionId,
+    told: watch::Receiver<Option<EndReason>>,
+}
+
+impl Backend {
+    /// Watches the session under `id`, which ends at `ends` as far as is known.
+    pub(crate) fn watch(self: &Arc<Self>, id: SessionId, ends: Timestamp) -> Watch {
+        let told = self.watches.enter(id, ends);
+        Watch { backend: Arc::clone(self), id, told }
+    }
+
+    /// Sees to it that somebody asks for what is watched, on the runtime of the caller.
+    fn poll_watches(self: &Arc<Self>) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if !mem::replace(&mut self.watches.lock().polled, true) {
+            let turn = PollTurn { backend: Arc::clone(self), over: false };
+            let events = self.events.listen();
+            let _ = runtime.spawn(async move { turn.poll(events).await });
+        }
+    }
+}
+
+impl Watch {
+    /// Why the session is over, once it is.
+    ///
+    /// Cancellation safety: nothing is lost with a dropped wait.
+    pub(crate) async fn ended(&self) -> EndReason {
+        let mut told = self.told.clone();
+        let watches = &self.backend.watches;
+        loop {
+            if let Some(reason) = *told.borrow_and_update() {
+                return reason;
+            }
+            self.backend.poll_watches();
+            // The task that asks may have gone with its runtime: somebody else takes its turn.
+            let patience = self.backend.rules.watch_interval.saturating_mul(2);
+            tokio::select! {
+                biased;
+                () = watches.shutdown.cancelled() => return EndReason::Shutdown,
+                _ = told.changed() => {}
+                () = tokio::time::sleep(patience) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.backend.watches.leave(self.id);
+    }
+}
+
+/// The task that asks for all. Its turn ends with it, however it ends.
+struct PollTurn {
+    backend: Arc<Backend>,
+    /// Nothing is watched any more, and the next watch begins a turn of its own.
+    over: bool,
+}
+
+impl Drop for PollTurn {
+    fn drop(&mut self) {
+        if !self.over {
+            self.backend.watches.lock().polled = false;
+        }
+    }
+}
+
+impl PollTurn {
+    async fn poll(mut self, mut events: EventStream) {
+        let backend = Arc::clone(&self.backend);
+        let (watches, interval) = (&backend.watches, backend.rules.watch_interval);
+        let mut next = Instant::now() + interval;
+        let mut asked = Instant::now();
+        loop {
+            let ids = tokio::select! {
+                biased;
+                () = watches.shutdown.cancelled() => return,
+                () = watches.idle.notified() => None,
+                () = tokio::time::sleep_until(next) => None,
+                event = events.next() => match event.map(|event| ended_by(&event)) {
+                    Some(Hint::One(id)) if watches.is_watched(&id) => Some(vec![id]),
+                    Some(Hint::Any) => {
+                        next = next.min(asked + interval / EARLIEST);
+                        continue;
+                    }
+                    Some(_) => continue,
+                    None => return,
+                },
+            };
+            if let Some(ids) = ids {
+                self.ask(&ids).await;
+                continue;
+            }
+            self.over = watches.is_over();
+            if self.over {
+                return;
+            }
+            let ids = watches.ids();
+            asked = Instant::now();
+            self.ask(&ids).await;
+            next = Instant::now() + interval;
+        }
+    }
+
+    async fn ask(&self, ids: &[SessionId]) {
+        for batch in ids.chunks(BATCH) {
+            let backend = &self.backend;
+            let load = backend.store.load_many(batch);
+            let loaded = backend.within(backend.rules.budget, load).await;
+            let now = backend.clock.now();
+            match loaded {
+                Ok(loaded) => {
+                    for (id, loaded) in batch.iter().zip(&loaded) {
+                        backend.watches.take(id, loaded, now);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(error = %Causes(&error), "watched sessions are not known");
+                    let loaded = Err(error);
+                    batch.iter().for_each(|id| backend.watches.take(id, &loaded, now));
+                }
+            }
+        }
+    }
+}
+
+/// Which session an event may have ended.
+enum Hint {
+    One(SessionId),
+    Any,
+    None,
+}
+
+fn ended_by(event: &Event) -> Hint {
+    match event {
+        Event::Destroyed { id }
+        | Event::Revoked { id }
+        | Event::Expired { id }
+        | Event::EndedDuringRequest { id } => Hint::One(*id),
+        Event::Renewed { old, .. } => Hint::One(*old),
+        Event::RevokedAll { .. } | Event::Missed { .. } => Hint::Any,
+        _ => Hint::None,
+    }
+}

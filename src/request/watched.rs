@@ -1,0 +1,163 @@
+//! The sessions that live connections of this process watch, and what became of them.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::RangeInclusive,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::timestamp::Timestamp,
+    error::Error,
+    session::{record::Record, token::SessionId},
+};
+
+/// The shortest and the longest time between two questions.
+pub(crate) const INTERVALS: RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(3_600);
+
+/// Why a session is over for a connection that was opened with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// It was logged out, revoked or deleted, here or on another instance.
+    Ended,
+    /// Its idle or absolute timeout has passed.
+    Expired,
+    /// It lives on under another id, after a sign-in, a renewal or a switch of its client's: the
+    /// client has a new cookie and may connect again.
+    Moved,
+    /// The store has bytes for it that cannot be read.
+    Unreadable,
+    /// [`RedisSessionLayer::shutdown`](crate::RedisSessionLayer::shutdown) was called.
+    Shutdown,
+}
+
+/// The end of a session, from [`LiveSession::ended`](crate::context::LiveSession::ended).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct SessionEnd {
+    /// Why it is over.
+    pub reason: EndReason,
+    /// The session's public id.
+    pub id: SessionId,
+    /// The user that was signed in.
+    pub user_id: Option<String>,
+}
+
+/// The sessions that are watched in this process.
+#[derive(Default)]
+pub(crate) struct Watches {
+    watched: Mutex<Watched>,
+    pub(super) shutdown: CancellationToken,
+    /// Nothing is watched any more.
+    pub(super) idle: Notify,
+}
+
+#[derive(Default)]
+pub(super) struct Watched {
+    sessions: HashMap<SessionId, Entered>,
+    /// Whether a task asks for them.
+    pub(super) polled: bool,
+}
+
+struct Entered {
+    holders: usize,
+    /// The end as the store last told it: past it nobody keeps a session whose store is away.
+    ends: Timestamp,
+    told: watch::Sender<Option<EndReason>>,
+}
+
+impl Watches {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Watched> {
+        // Nothing under this lock can panic halfway.
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a session that ends at `ends` as far as is known.
+    pub(super) fn enter(
+        &self,
+        id: SessionId,
+        ends: Timestamp,
+    ) -> watch::Receiver<Option<EndReason>> {
+        match self.lock().sessions.entry(id) {
+            Entry::Occupied(mut entry) => {
+                let entered = entry.get_mut();
+                entered.holders += 1;
+                entered.ends = entered.ends.max(ends);
+                entered.told.subscribe()
+            }
+            Entry::Vacant(entry) => {
+                let (told, receiver) = watch::channel(None);
+                let _ = entry.insert(Entered { holders: 1, ends, told });
+                receiver
+            }
+        }
+    }
+
+    /// One of those who entered it leaves.
+    pub(super) fn leave(&self, id: SessionId) {
+        let mut watched = self.lock();
+        if let Entry::Occupied(mut entry) = watched.sessions.entry(id) {
+            entry.get_mut().holders -= 1;
+            if entry.get().holders == 0 {
+                let _ = entry.remove();
+            }
+        }
+        if watched.sessions.is_empty() {
+            watched.sessions.shrink_to_fit();
+            self.idle.notify_one();
+        }
+    }
+
+    /// Whether nothing is watched any more; then nobody polls from now on.
+    pub(super) fn is_over(&self) -> bool {
+        let mut watched = self.lock();
+        watched.polled = !watched.sessions.is_empty();
+        !watched.polled
+    }
+
+    /// Ends every wait: the process is about to end.
+    pub(crate) fn shut_down(&self) {
+        self.shutdown.cancel();
+    }
+
+    pub(super) fn ids(&self) -> Vec<SessionId> {
+        let watched = self.lock();
+        let open = |entered: &Entered| entered.told.borrow().is_none();
+        watched.sessions.iter().filter(|(_, entered)| open(entered)).map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn is_watched(&self, id: &SessionId) -> bool {
+        self.lock().sessions.contains_key(id)
+    }
+
+    /// Takes in what the store has under `id`; nothing is known if it did not answer.
+    pub(super) fn take(
+        &self,
+        id: &SessionId,
+        loaded: &Result<Option<Record>, Error>,
+        now: Timestamp,
+    ) {
+        let mut watched = self.lock();
+        let Some(entered) = watched.sessions.get_mut(id) else { return };
+        let reason = match loaded {
+            Ok(None) => EndReason::Ended,
+            Ok(Some(record)) if record.moved_to().is_some() => EndReason::Moved,
+            Ok(Some(record)) if record.deadlines.is_over(now) => EndReason::Expired,
+            Ok(Some(record)) => {
+                entered.ends = record.end();
+                return;
+            }
+            Err(error) if error.is_unreadable() => EndReason::Unreadable,
+            // Fails closed: who cannot be asked for is not kept beyond the end that was known.
+            Err(_) if entered.ends < now => EndReason::Expired,
+            Err(_) => return,
+        };
+        let _ = entered.told.send_replace(Some(reason));
+    }
+}
