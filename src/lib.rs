@@ -43,13 +43,13 @@
 //!    secret in it, and loads: one round trip, at most once.
 //! 3. Changes are buffered as data. When the handler is done they are applied to the record and
 //!    saved if its version is still the one that was loaded. If it is not, they are applied to the
-//!    fresh record, name by name; if the session has ended, they are dropped.
+//!    fresh record, key by key; if the session has ended, they are dropped.
 //! 4. The head leaves, with `Set-Cookie` only if something about the cookie changed, and
 //!    `Vary: Cookie` if the session was looked at.
 //! 5. What a streaming body changes is saved before its last frame. Then the handle is closed.
 //!
-//! [`update`](SessionContext::update), [`save`](SessionContext::save) and
-//! [`logout`](SessionContext::logout) act at once instead.
+//! [`update`](SessionContext::update), [`take_once`](SessionContext::take_once),
+//! [`save`](SessionContext::save) and [`logout`](SessionContext::logout) act at once instead.
 //!
 //! # Which errors to expect
 //!
@@ -204,7 +204,7 @@ pub use context::handle::SessionContext;
 pub use env::EnvConfig;
 pub use error::{ConfigError, Error, ErrorKind};
 pub use layer::{builder::RedisSessionLayerBuilder, session_layer::RedisSessionLayer};
-pub use session::{expiry::SessionExpiry, token::SessionId};
+pub use session::{expiry::SessionExpiry, key::Key, token::SessionId};
 #[cfg(feature = "_database")]
 pub use store::database::{DatabaseConfig, DatabaseStore};
 #[cfg(all(feature = "redis", feature = "_database"))]

@@ -17,8 +17,8 @@ use crate::{
 /// Cheap to clone; clones are one session. Lazy: the first method that needs the record loads it,
 /// in one round trip, once; a request that asks for nothing costs nothing. What `insert`, `remove`
 /// and the like change is buffered, seen by this request at once, and stored before the head of
-/// the response leaves; if two requests of a session overlap, both keep their changes, name by
-/// name.
+/// the response leaves; if two requests of a session overlap, both keep their changes, key by
+/// key.
 ///
 /// Every method can fail with `Unavailable` (the store did not answer; nothing is known and the
 /// cookie stays) and `Closed` (the response is over). Where a method says nothing else, that is

@@ -8,7 +8,10 @@ use crate::{
     context::SessionContext,
     error::Error,
     request::{RequestSession, shared::Backend, watch::Watch, watched::SessionEnd},
-    session::token::{SessionId, Token},
+    session::{
+        key::AsKey,
+        token::{SessionId, Token},
+    },
 };
 
 /// The session of a connection that outlives its request, from [`SessionContext::live`]: a
@@ -191,10 +194,10 @@ impl LiveSession {
     /// # Ok(())
     /// # });
     /// ```
-    pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+    pub async fn get<T: DeserializeOwned>(&self, key: impl AsKey<T>) -> Result<Option<T>, Error> {
         self.request(async |session: SessionContext| {
             let _ = session.record().await?;
-            session.get(name).await
+            session.get(key).await
         })
         .await
     }
@@ -213,12 +216,12 @@ impl LiveSession {
     /// # Ok(())
     /// # });
     /// ```
-    pub async fn update<T, F>(&self, name: &str, change: F) -> Result<T, Error>
+    pub async fn update<T, F>(&self, key: impl AsKey<T>, change: F) -> Result<T, Error>
     where
         T: Serialize + DeserializeOwned,
         F: FnMut(Option<T>) -> T,
     {
-        self.request(async |session: SessionContext| session.update(name, change).await).await
+        self.request(async |session: SessionContext| session.update(key, change).await).await
     }
 
     /// Asks the store whether the session is still there. No activity.

@@ -17,7 +17,7 @@
 // | file | holds |
 // |---|---|
 // | `handle` | the type, its id, `save` |
-// | `values` | get, insert, remove, update, keys, clear |
+// | `values` | get, insert, remove, take, update, keys, clear |
 // | `authentication` | login, logout, renewal, user and platform |
 // | `live_session` | `LiveSession`: the session of a connection that outlives its request |
 // | `login_attempt` | a sign-in that fails if the user's sessions are revoked meanwhile |
@@ -40,6 +40,7 @@ pub use crate::{
     context::{live_session::LiveSession, login_attempt::LoginAttempt, timing::SessionSnapshot},
     session::{
         info::SessionInfo,
+        key::{AnyKey, AsKey, InsertKey},
         page::{SessionCursor, SessionPage},
     },
 };

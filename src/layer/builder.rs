@@ -142,8 +142,8 @@ impl RedisSessionLayerBuilder {
 
     /// The time that load, commit and whatever fails between them may add to a request, waiting
     /// for a connection included; past it the answer is 503. Calls that act at once (`update`,
-    /// `save`, `destroy`) and succeed do not count, but none takes longer. From 1 ms to 1 minute.
-    /// Defaults to 1 second.
+    /// `take_once`, `save`, `logout`) and succeed do not count, but none takes longer. From 1 ms to
+    /// 1 minute. Defaults to 1 second.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

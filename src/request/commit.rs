@@ -38,6 +38,15 @@ pub(crate) enum Applied {
     Moved,
 }
 
+/// What becomes of one value.
+#[derive(Debug)]
+pub(crate) enum Edit {
+    Keep,
+    Put(Bytes),
+    /// It is removed, and whoever saves that has it.
+    Take,
+}
+
 /// A commit that goes on by itself once it has begun.
 pub(crate) type Commit = Carried<Result<(), Error>>;
 
@@ -93,7 +102,7 @@ impl RequestSession {
         name: &str,
         turn: Option<KeyedGuard<'_, SessionId>>,
         fresh: bool,
-        mut edit: impl FnMut(Option<&[u8]>) -> Result<Bytes, Error>,
+        mut edit: impl FnMut(Option<&[u8]>) -> Result<Edit, Error>,
     ) -> Result<Applied, Error> {
         let own = {
             let mut state = self.state();
@@ -103,9 +112,12 @@ impl RequestSession {
         let mut guard = Restore { session: self, changes: Some(own) };
         let Some(own) = &guard.changes else { return Ok(Applied::Done) };
         let changes = |base: Option<&Record>| {
-            let json = edit(own.get(base, name).as_deref())?;
             let mut changes = own.clone();
-            changes.insert(name, json);
+            match edit(own.get(base, name).as_deref())? {
+                Edit::Keep => {}
+                Edit::Put(json) => changes.insert(name, json),
+                Edit::Take => changes.take(name),
+            }
             Ok(Cow::Owned(changes))
         };
         let applied = self.apply(changes, turn, fresh).await?;

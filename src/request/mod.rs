@@ -13,6 +13,7 @@
 //! | `load` | which of the store's answers is the session |
 //! | `commit` | apply, rebase on conflict, confirm |
 //! | `update` | load, change and save one value at once |
+//! | `take` | returning a value and removing it, buffered or at once |
 //! | `touch` | writing activity down |
 //! | `end` | ending a session |
 //! | `visitor` | the secret of a client without a session |
@@ -32,6 +33,7 @@ mod request_session;
 pub(crate) mod savepoint;
 pub(crate) mod shared;
 pub(crate) mod state;
+pub(crate) mod take;
 pub(crate) mod touch;
 pub(crate) mod update;
 pub(crate) mod user_sessions;

@@ -1,39 +1,68 @@
 //! `update`: load, change, save, and again if somebody was faster.
 
-use std::pin::pin;
+use std::{future::Future, pin::pin};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument as _;
 
 use crate::{
     error::{Causes, Error},
-    request::{RequestSession, commit::Applied},
-    session::json::{decode, encode},
+    request::{
+        RequestSession,
+        commit::{Applied, Edit},
+    },
+    session::{json::encode, key::AsKey, token::SessionId},
+    sync::keyed_lock::KeyedGuard,
 };
 
+/// The turn among this process' writers of one session.
+pub(super) type Turn<'a> = KeyedGuard<'a, SessionId>;
+
 impl RequestSession {
-    pub(crate) async fn update<T, F>(&self, name: &str, change: F) -> Result<T, Error>
+    pub(crate) async fn update<T, F>(&self, key: impl AsKey<T>, mut change: F) -> Result<T, Error>
     where
         T: Serialize + DeserializeOwned,
         F: FnMut(Option<T>) -> T,
     {
-        let update = pin!(async {
+        // Cancellation safety: dropped here, the change may have happened or not, and what this
+        // request knows of the record is old. The next save meets a conflict and rebases.
+        let update = async {
+            let mut stored = None;
+            let edit = |base: Option<&[u8]>| {
+                let value = change(read(&key, base)?);
+                let json = encode(&value)?;
+                stored = Some(value);
+                Ok(Edit::Put(json))
+            };
+            let (turn, fresh) = self.begin_edit().await?;
+            self.state().writable()?;
+            match self.commit_edit(key.text(), turn, fresh, edit).await? {
+                Applied::Done => stored.ok_or_else(Error::absent),
+                Applied::Gone => Err(Error::ended()),
+                Applied::Moved => Err(Error::moved()),
+            }
+        };
+        self.in_turn(update).await
+    }
+
+    /// One store operation of this request at a time, within its budget.
+    pub(super) async fn in_turn<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let work = pin!(async {
             let _turn = self.accessed().operation_lock.lock().await;
-            self.update_in_turn(name, change).await
+            work.await
         });
         let span = tracing::debug_span!("session_update");
-        self.within_budget(update).instrument(span).await.inspect_err(|error| {
+        self.within_budget(work).instrument(span).await.inspect_err(|error| {
             tracing::warn!(error = %Causes(error), "session update failed");
         })
     }
 
-    // Cancellation safety: dropped here, the change may have happened or not, and what this
-    // request knows of the record is old. The next save meets a conflict and rebases.
-    async fn update_in_turn<T, F>(&self, name: &str, mut change: F) -> Result<T, Error>
-    where
-        T: Serialize + DeserializeOwned,
-        F: FnMut(Option<T>) -> T,
-    {
+    /// Loads what an edit builds on. Returns the turn among this process' writers, and whether the
+    /// record was loaded just now.
+    pub(super) async fn begin_edit(&self) -> Result<(Option<Turn<'_>>, bool), Error> {
         self.flush_first().await?;
         // In turn before the load: what is loaded then is what the save will find, unless another
         // process comes in between.
@@ -43,25 +72,10 @@ impl RequestSession {
             None => None,
         };
         self.load().await?;
-        {
-            let state = self.state();
-            state.writable()?;
-            if state.has_moved() {
-                return Err(Error::moved());
-            }
+        if self.state().has_moved() {
+            return Err(Error::moved());
         }
-        let mut stored = None;
-        let edit = |base: Option<&[u8]>| {
-            let value = change(base.map(decode).transpose()?);
-            let json = encode(&value)?;
-            stored = Some(value);
-            Ok(json)
-        };
-        match self.commit_edit(name, turn, held.is_none(), edit).await? {
-            Applied::Done => stored.ok_or_else(Error::absent),
-            Applied::Gone => Err(Error::ended()),
-            Applied::Moved => Err(Error::moved()),
-        }
+        Ok((turn, held.is_none()))
     }
 
     /// Stores first what no single name can be saved without: a login, a renewal, a clear, the end
@@ -80,4 +94,12 @@ impl RequestSession {
             Applied::Moved => Err(Error::moved()),
         }
     }
+}
+
+/// The value that is there, as `key` reads it.
+pub(crate) fn read<T: DeserializeOwned>(
+    key: &impl AsKey<T>,
+    base: Option<&[u8]>,
+) -> Result<Option<T>, Error> {
+    Ok(base.map(|json| key.read(json)).transpose()?.flatten())
 }

@@ -20,6 +20,9 @@ pub(crate) struct Changes {
     /// All values that were there go before `edits` come.
     cleared: bool,
     edits: Edits,
+    /// A value was taken: also an empty record is saved, for of a deletion nobody can tell
+    /// afterwards whose it was.
+    taken: bool,
     /// What the edits come to, as far as it is known: see `check_insert`.
     tally: Option<Tally>,
     login: Option<Login>,
@@ -44,6 +47,12 @@ impl Changes {
 
     pub(crate) fn remove(&mut self, name: &str) {
         self.edit(name, None);
+    }
+
+    /// Removes it for the one writer that succeeds.
+    pub(crate) fn take(&mut self, name: &str) {
+        self.remove(name);
+        self.taken = true;
     }
 
     fn edit(&mut self, name: &str, edit: Option<Bytes>) {

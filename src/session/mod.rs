@@ -5,6 +5,7 @@
 //! | `token` | the secret in the cookie, and the public id derived from it |
 //! | `record` | what a store keeps of a session; `format` and `codec` are its bytes |
 //! | `values` | names and JSON texts |
+//! | `key` | `Key`, a name with its type and with what older values are read as |
 //! | `json` | encoding and decoding of values: the limit of nesting, no number but finite ones |
 //! | `device` | address, user agent and label of a sign-in |
 //! | `expiry` | idle and absolute deadlines |
@@ -19,6 +20,7 @@ pub(crate) mod device;
 pub(crate) mod expiry;
 pub(crate) mod info;
 pub(crate) mod json;
+pub(crate) mod key;
 pub(crate) mod moved;
 pub(crate) mod page;
 pub(crate) mod record;

@@ -19,3 +19,5 @@ mod contract;
 mod made_up_cookies;
 /// Random histories on every store against a model of the layer.
 mod model;
+/// Of 64 requests that take a value at once one gets it.
+mod takes;

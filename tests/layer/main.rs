@@ -52,3 +52,5 @@ mod streams;
 mod tasks;
 /// Several cookies of our name in one request, and what a sign-in leaves of their sessions.
 mod twin_cookies;
+/// Typed keys, values of an older shape, values that are taken.
+mod values;

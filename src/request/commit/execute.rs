@@ -124,7 +124,7 @@ impl RequestSession {
     }
 
     /// Ends a session that has nothing left, unless somebody put something in meanwhile.
-    async fn end_emptied(&self, held: &Held) -> Result<Settled, Error> {
+    pub(crate) async fn end_emptied(&self, held: &Held) -> Result<Settled, Error> {
         let version = held.record.version;
         let settled = delete_settled(&self.backend, &held.id, version).await?;
         match settled {

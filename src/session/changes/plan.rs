@@ -83,7 +83,7 @@ impl Changes {
             return self.plan_create(now, policy, writer);
         };
         let record = self.applied(base, now, policy, writer);
-        if record.is_vacant() {
+        if record.is_vacant() && !self.taken {
             return Ok(Plan::Destroy);
         }
         let moves = self.moves();

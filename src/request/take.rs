@@ -1,0 +1,76 @@
+//! Taking a value: buffered, and at once so that of all who try one gets it.
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    error::{Causes, Error},
+    request::{
+        RequestSession,
+        commit::{Applied, Edit},
+        state::State,
+        update::read,
+    },
+    session::key::AsKey,
+};
+
+impl State {
+    /// Returns the value and removes it, buffered.
+    pub(crate) fn take<T>(&mut self, key: &impl AsKey<T>) -> Result<Option<T>, Error>
+    where
+        T: DeserializeOwned,
+    {
+        let json = self.changes.get(self.base()?, key.text());
+        let value = read(key, json.as_deref())?;
+        if value.is_some() {
+            self.writable()?;
+            self.changes.remove(key.text());
+        }
+        Ok(value)
+    }
+}
+
+impl RequestSession {
+    /// Takes the value out of the store. Who saves the record without it has it.
+    pub(crate) async fn take_once<T>(&self, key: impl AsKey<T>) -> Result<Option<T>, Error>
+    where
+        T: DeserializeOwned,
+    {
+        // Cancellation safety: dropped here, the value may be gone, and nobody has it.
+        self.in_turn(async {
+            let (turn, fresh) = self.begin_edit().await?;
+            {
+                let mut state = self.state();
+                if state.held.is_none() {
+                    return state.take(&key);
+                }
+            }
+            let mut taken = None;
+            let edit = |base: Option<&[u8]>| {
+                taken = read(&key, base)?;
+                Ok(if taken.is_some() { Edit::Take } else { Edit::Keep })
+            };
+            match self.commit_edit(key.text(), turn, fresh, edit).await? {
+                Applied::Done => self.end_if_empty().await,
+                // With the session the value has gone.
+                Applied::Gone => taken = None,
+                Applied::Moved => return Err(Error::moved()),
+            }
+            Ok(taken)
+        })
+        .await
+    }
+
+    /// Ends the session if the value was all that it had. The value is out of the store by now: a
+    /// failure here leaves an empty record until its time is over.
+    async fn end_if_empty(&self) {
+        let held = {
+            let state = self.state();
+            state.held.clone().filter(|held| held.record.is_vacant() && state.changes.is_empty())
+        };
+        if let Some(held) = held
+            && let Err(error) = self.end_emptied(&held).await
+        {
+            tracing::warn!(error = %Causes(&error), "an empty session is left in the store");
+        }
+    }
+}

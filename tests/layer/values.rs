@@ -1,0 +1,256 @@
+//! What is kept in sessions: typed keys, values of an older shape, values that are taken.
+
+use serde::{Deserialize, Serialize};
+use test_support::faulty_store::{Fault, FaultyStore, Op, Visitor};
+use tower_redis_session::{Error, ErrorKind, Key, RedisSessionLayer, SessionContext};
+
+use crate::overlap::{Handled, START, look, visitor_with};
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Cart {
+    items: Vec<String>,
+}
+
+const CART: Key<Cart> = Key::new("cart");
+const COUNT: Key<u32> = Key::new("count");
+const NAME: Key<String> = Key::new("name");
+/// An earlier release stored a list.
+const MIGRATED: Key<Cart, Vec<String>> = Key::new("cart").migrate(|items| Cart { items });
+const LENIENT: Key<Cart> = Key::new("cart").lenient();
+
+/// Runs `work` with the handle of one request on `store`, for the session in the jar.
+async fn within<F, Fut>(visitor: &mut Visitor, work: F)
+where
+    F: FnOnce(SessionContext) -> Fut,
+    Fut: Future<Output = Result<(), Error>>,
+{
+    let answered = visitor.ask(move |s| async move { work(s).await.map(|()| String::new()) });
+    let answered = answered.await;
+    assert_eq!(answered.status(), 200, "{answered:?}");
+}
+
+fn visitor() -> (FaultyStore, Visitor) {
+    let store = FaultyStore::new();
+    let layer = RedisSessionLayer::builder(store.clone()).build().unwrap();
+    (store, Visitor::new(&layer))
+}
+
+#[tokio::test]
+async fn a_typed_key_says_the_type_and_a_text_says_the_same_value() {
+    let (_, mut visitor) = visitor();
+    within(&mut visitor, async |s: SessionContext| {
+        s.insert(CART, &Cart { items: vec!["tea".into()] }).await?;
+        s.insert(COUNT, &1).await?;
+        s.insert(NAME, "anna").await?;
+        s.insert(NAME, &format!("an{}", "na")).await?;
+        assert_eq!(s.update(COUNT, |n| n.unwrap_or(0) + 1).await?, 2);
+        let grown = s.update(CART, |cart| {
+            let mut cart = cart.unwrap_or_default();
+            cart.items.push("milk".into());
+            cart
+        });
+        assert_eq!(grown.await?.items, ["tea", "milk"]);
+        Ok(())
+    })
+    .await;
+    within(&mut visitor, async |s: SessionContext| {
+        assert_eq!(s.get(CART).await?.unwrap().items, ["tea", "milk"]);
+        assert_eq!(s.get::<Cart>("cart").await?, s.get(CART).await?);
+        let owned = String::from("count");
+        let count: Option<u64> = s.get(&owned).await?;
+        assert_eq!(count, Some(2));
+        assert_eq!(s.get(NAME).await?.as_deref(), Some("anna"));
+        assert_eq!(s.keys().await?, [CART.as_str(), COUNT.as_str(), NAME.as_str()]);
+        assert!(s.remove(COUNT).await? && !s.remove("count").await?);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_is_refused() {
+    let (_, mut visitor) = visitor();
+    within(&mut visitor, async |s: SessionContext| {
+        let refused = |error: Error| error.kind() == ErrorKind::Invalid;
+        let empty: Key<u32> = Key::new("");
+        assert!(s.insert(empty, &1).await.is_err_and(refused));
+        assert!(s.update(empty, |_| 1).await.is_err_and(refused));
+        assert!(s.insert(&"n".repeat(65_536), &1).await.is_err_and(refused));
+        assert!(s.get(empty).await?.is_none() && !s.remove(empty).await?);
+        assert!(s.take(empty).await?.is_none() && s.take_once(empty).await?.is_none());
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lenient_read_of_an_older_shape_fails_nowhere_and_deletes_nothing() {
+    let (store, mut visitor) = visitor();
+    let list = async |s: SessionContext| s.insert("cart", &["tea"]).await;
+    within(&mut visitor, list).await;
+    store.calls();
+    within(&mut visitor, async |s: SessionContext| {
+        for strict in [s.get(CART).await, s.take(CART).await, s.take_once(CART).await] {
+            assert_eq!(strict.unwrap_err().kind(), ErrorKind::Value);
+        }
+        assert_eq!(s.get_or_default(CART).await?, Cart::default());
+        assert_eq!(s.get(LENIENT).await?, None);
+        assert_eq!(s.take(LENIENT).await?, None);
+        assert_eq!(s.take_once(LENIENT).await?, None);
+        assert_eq!(s.get(MIGRATED).await?.unwrap().items, ["tea"]);
+        assert_eq!(s.get_or_default(MIGRATED).await?.items, ["tea"]);
+        Ok(())
+    })
+    .await;
+    assert!(store.calls().iter().all(|op| matches!(op, Op::Load)), "a read writes nothing");
+    within(&mut visitor, async |s: SessionContext| {
+        assert_eq!(s.get::<Vec<String>>("cart").await?.unwrap(), ["tea"]);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_update_builds_on_the_migrated_value_and_stores_the_new_shape() {
+    let (_, mut visitor) = visitor();
+    within(&mut visitor, async |s: SessionContext| s.insert("cart", &["tea"]).await).await;
+    within(&mut visitor, async |s: SessionContext| {
+        let strict = s.update(CART, Option::unwrap_or_default).await;
+        assert_eq!(strict.unwrap_err().kind(), ErrorKind::Value);
+        let more = |cart: Option<Cart>| {
+            let mut cart = cart.unwrap_or_default();
+            cart.items.push("milk".into());
+            cart
+        };
+        assert_eq!(s.update(MIGRATED, more).await?.items, ["tea", "milk"]);
+        assert_eq!(s.get(CART).await?.unwrap().items, ["tea", "milk"]);
+        // Of neither shape: as if there were none.
+        s.insert("cart", &7).await?;
+        assert_eq!(s.get(MIGRATED).await?, None);
+        assert_eq!(s.update(MIGRATED, more).await?.items, ["milk"]);
+        s.insert("cart", &["rye"]).await?;
+        assert_eq!(s.take_once(MIGRATED).await?.unwrap().items, ["rye"]);
+        assert_eq!(s.keys().await?, [""; 0]);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_take_returns_the_value_and_removes_it_with_the_response() {
+    let (store, mut visitor) = visitor();
+    within(&mut visitor, async |s: SessionContext| {
+        s.login("alice").await?;
+        s.insert(NAME, "anna").await?;
+        s.insert(COUNT, &1).await
+    })
+    .await;
+    store.calls();
+    within(&mut visitor, async |s: SessionContext| {
+        assert_eq!(s.take(NAME).await?.as_deref(), Some("anna"));
+        assert_eq!((s.get(NAME).await?, s.take(NAME).await?), (None, None));
+        assert_eq!(s.keys().await?, ["count"]);
+        Ok(())
+    })
+    .await;
+    assert_eq!(store.calls(), [Op::Load, Op::Save]);
+    within(&mut visitor, async |s: SessionContext| {
+        assert_eq!(s.keys().await?, ["count"]);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_take_at_once_sees_what_is_buffered_and_needs_no_session() {
+    let (store, mut visitor) = visitor();
+    within(&mut visitor, async |s: SessionContext| {
+        assert_eq!(s.take_once(COUNT).await?, None);
+        s.insert(COUNT, &1).await?;
+        assert_eq!(s.take_once(COUNT).await?, Some(1));
+        assert_eq!(s.take_once(COUNT).await?, None);
+        Ok(())
+    })
+    .await;
+    assert_eq!((store.calls(), store.len()), (vec![], 0));
+    within(&mut visitor, async |s: SessionContext| s.insert(COUNT, &1).await).await;
+    within(&mut visitor, async |s: SessionContext| {
+        s.insert(COUNT, &2).await?;
+        s.insert(NAME, "anna").await?;
+        assert_eq!(s.take_once(COUNT).await?, Some(2));
+        Ok(())
+    })
+    .await;
+    within(&mut visitor, async |s: SessionContext| {
+        assert_eq!(s.keys().await?, ["name"]);
+        Ok(())
+    })
+    .await;
+}
+
+const TAKE: fn(SessionContext) -> Handled =
+    |s| Box::pin(async move { Ok(format!("{:?}", s.take_once::<u32>("n").await?)) });
+
+#[tokio::test]
+async fn a_take_of_the_last_value_ends_the_session_and_its_cookie() {
+    let store = FaultyStore::new();
+    let mut visitor = visitor_with(&store, START).await;
+    let answered = visitor.ask(TAKE).await;
+    assert_eq!(answered.text(), "Some(1)");
+    assert!(answered.set_cookie().is_some_and(|cookie| cookie.contains("Max-Age=0")));
+    assert_eq!(store.len(), 0);
+
+    // It cannot be deleted just now: the value has gone all the same, and to this request.
+    let mut visitor = visitor_with(&store, START).await;
+    store.fault(Op::DeleteIf, Fault::Fails);
+    assert_eq!(visitor.ask(TAKE).await.text(), "Some(1)");
+    assert_eq!(visitor.ask(TAKE).await.text(), "None");
+}
+
+#[tokio::test]
+async fn a_take_whose_answer_is_lost_gives_the_value_once() {
+    // What the store does, what the request says, what the next one gets.
+    for (name, faults, first, second) in [
+        ("landed", vec![Fault::UnknownAfter], "Some(1)", "None"),
+        ("did not land", vec![Fault::Unknown], "Some(1)", "None"),
+        ("lands later", vec![Fault::UnknownLate, Fault::LandsFirst], "Some(1)", "None"),
+        ("landed, lost again", vec![Fault::UnknownAfter, Fault::Unknown], "Some(1)", "None"),
+    ] {
+        for user in [false, true] {
+            let store = FaultyStore::new();
+            let mut visitor = visitor_with(&store, START).await;
+            if user {
+                within(&mut visitor, async |s: SessionContext| s.login("alice").await).await;
+            }
+            for fault in faults.clone() {
+                store.fault(Op::Save, fault);
+            }
+            assert_eq!(visitor.ask(TAKE).await.text(), first, "{name}, {user}");
+            assert_eq!(store.faults_left(), 0, "{name}");
+            assert_eq!(visitor.ask(TAKE).await.text(), second, "{name}, {user}");
+            let left = if user { "-  alice" } else { "-  -" };
+            assert_eq!(visitor.ask(look).await.text(), left, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_stays_unknown_is_an_error_and_nobody_gets_it_twice() {
+    for landed in [false, true] {
+        let store = FaultyStore::new();
+        let mut visitor = visitor_with(&store, START).await;
+        let faults = store.clone();
+        let twice = |s: SessionContext| async move {
+            let _ = s.keys().await?;
+            faults.fault(Op::Save, if landed { Fault::UnknownAfter } else { Fault::Unknown });
+            (0..4).for_each(|_| faults.fault(Op::Load, Fault::Fails));
+            let lost = s.take_once::<u32>("n").await.unwrap_err();
+            assert_eq!((lost.kind(), faults.faults_left()), (ErrorKind::Unavailable, 0));
+            Ok(format!("{:?}", s.take_once::<u32>("n").await?))
+        };
+        let expected = if landed { "None" } else { "Some(1)" };
+        assert_eq!(visitor.ask(twice).await.text(), expected, "{landed}");
+        assert_eq!(visitor.ask(TAKE).await.text(), "None");
+        assert_eq!(store.len(), 0);
+    }
+}
