@@ -18,6 +18,7 @@
 // |---|---|
 // | `handle` | the type, its id, `save` |
 // | `values` | get, insert, remove, take, update, keys, clear |
+// | `loaded` | synchronous questions: what is presented, what is loaded already |
 // | `authentication` | login, logout, renewal, user and platform |
 // | `live_session` | `LiveSession`: the session of a connection that outlives its request |
 // | `login_attempt` | a sign-in that fails if the user's sessions are revoked meanwhile |
@@ -29,6 +30,7 @@ pub(crate) mod authentication;
 pub(crate) mod devices;
 pub(crate) mod handle;
 pub(crate) mod live_session;
+mod loaded;
 pub(crate) mod login_attempt;
 pub(crate) mod place;
 pub(crate) mod timing;

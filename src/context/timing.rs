@@ -4,7 +4,7 @@ use crate::{
     clock::timestamp::Timestamp,
     context::SessionContext,
     error::{Error, ErrorKind},
-    request::{state::Held, touch::touch},
+    request::{state::State, touch::touch},
     session::{expiry::SessionExpiry, token::SessionId},
 };
 
@@ -36,6 +36,21 @@ pub struct SessionSnapshot {
     pub expires_at: Timestamp,
 }
 
+impl SessionSnapshot {
+    pub(crate) fn of(state: &State) -> Option<Self> {
+        let held = state.held.as_ref()?;
+        let record = &*held.record;
+        Some(Self {
+            id: held.live_id(),
+            user_id: state.changes.user(Some(record)),
+            platform_id: state.changes.platform(Some(record)),
+            created_at: record.created,
+            last_activity: record.last_activity,
+            expires_at: record.end(),
+        })
+    }
+}
+
 impl SessionContext {
     /// All about the session at once, buffered changes of user and platform included.
     ///
@@ -50,19 +65,8 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn snapshot(&self) -> Result<SessionSnapshot, Error> {
-        let record = self.record().await?;
-        self.read(|state| {
-            let id = state.held.as_ref().map(Held::live_id).ok_or_else(Error::absent)?;
-            Ok(SessionSnapshot {
-                id,
-                user_id: state.changes.user(Some(&record)),
-                platform_id: state.changes.platform(Some(&record)),
-                created_at: record.created,
-                last_activity: record.last_activity,
-                expires_at: record.end(),
-            })
-        })
-        .await?
+        let _ = self.record().await?;
+        self.read(|state| SessionSnapshot::of(state).ok_or_else(Error::absent)).await?
     }
 
     /// When the session was created, or signed in to; `None` without a stored session.

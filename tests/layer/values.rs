@@ -1,8 +1,18 @@
-//! What is kept in sessions: typed keys, values of an older shape, values that are taken.
+//! What is kept in sessions: typed keys, values of an older shape, values that are taken; and what
+//! can be asked without a load.
 
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 use test_support::faulty_store::{Fault, FaultyStore, Op, Visitor};
-use tower_redis_session::{Error, ErrorKind, Key, RedisSessionLayer, SessionContext};
+use tower::{ServiceBuilder, ServiceExt as _};
+use tower_redis_session::{
+    Error, ErrorKind, Key, RedisSessionLayer, SessionContext, SessionId, guard::RequireLayer,
+};
 
 use crate::overlap::{Handled, START, look, visitor_with};
 
@@ -253,4 +263,67 @@ async fn what_stays_unknown_is_an_error_and_nobody_gets_it_twice() {
         assert_eq!(visitor.ask(TAKE).await.text(), "None");
         assert_eq!(store.len(), 0);
     }
+}
+
+/// What code that cannot wait sees of a request.
+fn looked_at<B>(request: &Request<B>) -> (Option<SessionId>, Option<String>, bool) {
+    let session = request.extensions().get::<SessionContext>().unwrap();
+    (session.presented_id(), session.loaded_user_id(), session.loaded_snapshot().is_some())
+}
+
+#[tokio::test]
+async fn synchronous_questions_load_nothing_and_leave_no_trace() {
+    let (store, mut visitor) = visitor();
+    within(&mut visitor, async |s: SessionContext| s.login("alice").await).await;
+    let id = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&id);
+    within(&mut visitor, async move |s: SessionContext| {
+        *seen.lock().unwrap() = s.id().await?;
+        assert_eq!(s.presented_id(), s.id().await?);
+        assert_eq!(s.loaded_snapshot(), Some(s.snapshot().await?));
+        s.logout().await?;
+        assert_eq!((s.loaded_user_id(), s.loaded_snapshot()), (None, None));
+        s.login("bob").await?;
+        assert_eq!(s.loaded_user_id().as_deref(), Some("bob"));
+        s.login("alice").await
+    })
+    .await;
+    let id = *id.lock().unwrap();
+    store.calls();
+
+    let looks = Arc::new(Mutex::new(Vec::new()));
+    let look = |looks: &Arc<Mutex<Vec<_>>>| {
+        let looks = Arc::clone(looks);
+        move |request: Request<()>| {
+            looks.lock().unwrap().push(looked_at(&request));
+            request
+        }
+    };
+    let answer = |_: Request<()>| async { Ok::<_, Infallible>(Response::new(String::new())) };
+    let open = ServiceBuilder::new().layer(visitor.layer.clone()).map_request(look(&looks));
+    let response = open.service_fn(answer).oneshot(visitor.request()).await.unwrap();
+    assert!(response.headers().is_empty(), "{:?}", response.headers());
+    assert_eq!(store.calls(), []);
+    let presented = looks.lock().unwrap()[0].0;
+    assert!(presented.is_some() && presented != id, "the logout ended that one");
+    assert_eq!(looks.lock().unwrap()[0], (presented, None, false));
+
+    // Behind a guard the session is loaded.
+    let guarded = ServiceBuilder::new()
+        .layer(visitor.layer.clone())
+        .layer(RequireLayer::user())
+        .map_request(look(&looks));
+    let _ = guarded.service_fn(answer).oneshot(visitor.request()).await.unwrap();
+    assert_eq!(store.calls(), [Op::Load]);
+    assert_eq!(looks.lock().unwrap()[1], (presented, Some("alice".into()), true));
+
+    // What is not well-formed is no session, and what is made up is not verified.
+    for (cookie, there) in [("x", false), ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", true)] {
+        visitor.cookie = Some(format!("__Host-session={cookie}"));
+        let open = ServiceBuilder::new().layer(visitor.layer.clone()).map_request(look(&looks));
+        let _ = open.service_fn(answer).oneshot(visitor.request()).await.unwrap();
+        let (presented, user, loaded) = looks.lock().unwrap().pop().unwrap();
+        assert_eq!((presented.is_some(), user, loaded), (there, None, false), "{cookie}");
+    }
+    assert_eq!(store.calls(), []);
 }
