@@ -210,6 +210,19 @@ async fn a_take_of_the_last_value_ends_the_session_and_its_cookie() {
     assert!(answered.set_cookie().is_some_and(|cookie| cookie.contains("Max-Age=0")));
     assert_eq!(store.len(), 0);
 
+    // As after the way back from an identity provider: what was taken begins nothing, a login does.
+    let mut visitor = visitor_with(&store, START).await;
+    let before = visitor.cookie.clone();
+    let sign_in = async |s: SessionContext| {
+        assert_eq!(s.take_once::<u32>("n").await?, Some(1));
+        s.login("alice").await.map(|()| String::new())
+    };
+    assert_eq!(visitor.ask(sign_in).await.status(), 200);
+    assert!(visitor.cookie.is_some() && visitor.cookie != before);
+    assert_eq!((visitor.ask(look).await.text(), store.len()), ("-  alice", 1));
+    let out = visitor.ask(async |s: SessionContext| s.logout().await.map(|()| String::new()));
+    assert_eq!(out.await.status(), 200);
+
     // It cannot be deleted just now: the value has gone all the same, and to this request.
     let mut visitor = visitor_with(&store, START).await;
     store.fault(Op::DeleteIf, Fault::Fails);
