@@ -9,6 +9,7 @@ use http::{
     },
     request::Parts,
 };
+use http_body::Body;
 
 use crate::{
     context::{SessionContext, place::requested_place},
@@ -20,10 +21,34 @@ use crate::{
 
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
-/// Builds the response to a denied request.
-pub trait Deny<B>: Clone {
+/// Builds the response to a denied request. Implemented by [`DenyWith`], and by functions that
+/// return a response with any body: a `String`, or what the framework makes of a page or a redirect.
+///
+/// ```
+/// use http::{Response, request::Parts};
+/// use tower_redis_session::guard::{Denied, Deny, RequireLayer};
+///
+/// #[derive(Clone)]
+/// struct Page;
+///
+/// impl Deny for Page {
+///     type Body = String;
+///
+///     fn deny(&self, denied: &Denied, _: &Parts) -> Response<String> {
+///         let mut response = Response::new(format!("<h1>{}</h1>", denied.code()));
+///         *response.status_mut() = denied.status();
+///         response
+///     }
+/// }
+///
+/// let guard = RequireLayer::user().on_denied(Page);
+/// ```
+pub trait Deny: Clone {
+    /// The response's body. It need not be the inner service's.
+    type Body: Body;
+
     /// The response, in place of the inner service's.
-    fn deny(&self, denied: &Denied, request: &Parts) -> Response<B>;
+    fn deny(&self, denied: &Denied, request: &Parts) -> Response<Self::Body>;
 }
 
 /// Ready-made responses: JSON, a redirect, or whichever the client accepts.
@@ -105,8 +130,10 @@ impl DenyWith {
     }
 }
 
-impl<B: From<String>> Deny<B> for DenyWith {
-    fn deny(&self, denied: &Denied, request: &Parts) -> Response<B> {
+impl Deny for DenyWith {
+    type Body = String;
+
+    fn deny(&self, denied: &Denied, request: &Parts) -> Response<String> {
         let redirects = match self.way {
             Way::Json => false,
             Way::Redirect => true,
@@ -116,14 +143,14 @@ impl<B: From<String>> Deny<B> for DenyWith {
             self.way_on(denied).filter(|_| redirects).and_then(|page| redirect(page, request));
         let mut response = match redirect {
             Some(location) => {
-                let mut response = Response::new(B::from(String::new()));
+                let mut response = Response::new(String::new());
                 *response.status_mut() = StatusCode::SEE_OTHER;
                 let _ = response.headers_mut().insert(LOCATION, location);
                 response
             }
             None => {
                 let session = request.extensions.get::<SessionContext>();
-                json(denied, self.way_on(denied), session).map(B::from)
+                json(denied, self.way_on(denied), session)
             }
         };
         let headers = response.headers_mut();
@@ -133,10 +160,13 @@ impl<B: From<String>> Deny<B> for DenyWith {
 }
 
 /// By a function of the application's.
-impl<F, B> Deny<B> for F
+impl<F, B> Deny for F
 where
     F: Fn(&Denied, &Parts) -> Response<B> + Clone,
+    B: Body,
 {
+    type Body = B;
+
     fn deny(&self, denied: &Denied, request: &Parts) -> Response<B> {
         self(denied, request)
     }

@@ -131,8 +131,8 @@ impl<C: Condition> RequireLayer<C> {
 
 impl<C, A> RequireLayer<C, A> {
     /// Sets the response to a request that is denied: a [`DenyWith`] (JSON, a redirect, whichever
-    /// the client accepts), or a function of the reason and of the head of the request. Defaults to
-    /// JSON.
+    /// the client accepts), or a function of the reason and of the head of the request, whose
+    /// response may have any body. Defaults to [`DenyWith::negotiate`] with `/login`.
     ///
     /// ```
     /// # use http::{Response, request::Parts};

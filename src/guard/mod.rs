@@ -49,10 +49,12 @@
 // | `condition` | what a request may need: a session, a user, a platform, a role |
 // | `denied` | why a request is rejected |
 // | `answer` | the response to it: JSON, a redirect, whichever the client takes |
+// | `body` | the response's body: the inner service's, or the denial's |
 // | `next` | where to go after a sign-in |
 // | `extract` | extractors of axum |
 
 mod answer;
+mod body;
 mod condition;
 mod denied;
 #[cfg(feature = "axum")]
@@ -64,6 +66,7 @@ mod service;
 pub use crate::context::place::requested_place;
 pub(crate) use crate::guard::answer::told_as_json;
 pub use crate::guard::answer::{Deny, DenyWith};
+pub use crate::guard::body::RequireBody;
 pub use crate::guard::condition::{Condition, Fresh, Platform, Predicate, Role, Session, User};
 pub use crate::guard::denied::{Denied, DeniedKind};
 #[cfg(feature = "axum")]

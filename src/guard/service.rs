@@ -15,7 +15,7 @@ use tower_service::Service;
 use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
-    guard::{answer::Deny, condition::Condition, denied::Denied},
+    guard::{answer::Deny, body::RequireBody, condition::Condition, denied::Denied},
 };
 
 /// Asks before it calls the inner service; made by [`RequireLayer`](crate::guard::RequireLayer).
@@ -36,9 +36,9 @@ impl<S, C, A, ReqBody, ResBody> Service<Request<ReqBody>> for RequireService<S, 
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     C: Condition,
-    A: Deny<ResBody>,
+    A: Deny,
 {
-    type Response = S::Response;
+    type Response = Response<RequireBody<ResBody, A::Body>>;
     type Error = S::Error;
     type Future = RequireFuture<S, ReqBody, A>;
 
@@ -96,15 +96,18 @@ struct Asking<S, B, A> {
 impl<S, ReqBody, ResBody, A> Future for RequireFuture<S, ReqBody, A>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    A: Deny<ResBody>,
+    A: Deny,
 {
-    type Output = Result<S::Response, S::Error>;
+    type Output = Result<Response<RequireBody<ResBody, A::Body>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut stage = self.project().stage;
         loop {
             let asking = match stage.as_mut().project() {
-                StageProjected::Answering(answer) => return answer.poll(context),
+                StageProjected::Answering(answer) => {
+                    let answer = ready!(answer.poll(context));
+                    return Poll::Ready(answer.map(|response| response.map(RequireBody::inner)));
+                }
                 StageProjected::Asking(asking) => asking,
             };
             // Polled again after the end, as no caller may: stays pending rather than panic.
@@ -117,7 +120,8 @@ where
                 Ok(()) => stage.set(Stage::Answering(inner.call(request))),
                 Err(denied) => {
                     tracing::debug!(reason = denied.code(), "request denied");
-                    return Poll::Ready(Ok(deny.deny(&denied, &request.into_parts().0)));
+                    let response = deny.deny(&denied, &request.into_parts().0);
+                    return Poll::Ready(Ok(response.map(RequireBody::denied)));
                 }
             }
         }

@@ -172,7 +172,7 @@ impl<B: Body> fmt::Debug for SessionBody<B> {
     }
 }
 
-/// Why a [`SessionBody`] ended early.
+/// Why a [`SessionBody`] or a [`RequireBody`](crate::guard::RequireBody) ended early.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyError {
@@ -183,7 +183,7 @@ pub enum BodyError {
 }
 
 impl BodyError {
-    fn inner(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub(crate) fn inner(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Inner(error.into())
     }
 }

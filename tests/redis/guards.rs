@@ -9,13 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Method, Request, Response, request::Parts};
+use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use test_support::{Browser, Inside, RedisServer, Reply, Running, handle, patient, serve};
 use tower::{Layer, Service, ServiceExt};
 use tower_redis_session::{
     RedisConfig, RedisSessionLayer, RedisStore, SessionContext,
-    guard::{Denied, DenyWith, RequireLayer},
+    guard::{Condition, Denied, Deny, DenyWith, RequireLayer},
 };
 
 type ErrorResponse = Response<http_body_util::Full<bytes::Bytes>>;
@@ -41,34 +42,35 @@ async fn site(config: RedisConfig, budget: Duration) -> (Running, RedisSessionLa
     (serve(layer.layer(rooms)).await, layer)
 }
 
-async fn enter(room: &str, request: Request<Incoming>) -> ErrorResponse {
+async fn enter_by<C, A>(guard: RequireLayer<C, A>, request: Request<Incoming>) -> ErrorResponse
+where
+    C: Condition,
+    A: Deny<Body: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>>,
+{
     let inner = tower::service_fn(async |_: Request<Incoming>| {
         Ok::<ErrorResponse, Infallible>(Response::new("inside".into()))
     });
+    let (head, body) = guard.layer(inner).oneshot(request).await.unwrap().into_parts();
+    Response::from_parts(head, body.collect().await.unwrap().to_bytes().into())
+}
+
+async fn enter(room: &str, request: Request<Incoming>) -> ErrorResponse {
     let chooser = || DenyWith::negotiate("/login").platform_chooser("/platforms");
     let role = async |user: String| Ok((user == "alice").then(|| "admin".to_owned()));
-    let entered = match room {
-        "session" => RequireLayer::session().layer(inner).oneshot(request).await,
-        "user" => RequireLayer::user().layer(inner).oneshot(request).await,
-        "platform" => {
-            RequireLayer::platform().on_denied(chooser()).layer(inner).oneshot(request).await
-        }
-        "fresh" => {
-            RequireLayer::fresh(Duration::from_millis(0)).layer(inner).oneshot(request).await
-        }
-        "lately" => {
-            RequireLayer::fresh(Duration::from_secs(600)).layer(inner).oneshot(request).await
-        }
+    match room {
+        "session" => enter_by(RequireLayer::session(), request).await,
+        "user" => enter_by(RequireLayer::user(), request).await,
+        "platform" => enter_by(RequireLayer::platform().on_denied(chooser()), request).await,
+        "fresh" => enter_by(RequireLayer::fresh(Duration::from_millis(0)), request).await,
+        "lately" => enter_by(RequireLayer::fresh(Duration::from_secs(600)), request).await,
         "role" => {
             let lookup = move |user| async move { role(user).await };
-            RequireLayer::role("admin", lookup).layer(inner).oneshot(request).await
+            enter_by(RequireLayer::role("admin", lookup), request).await
         }
-        "json" => {
-            RequireLayer::user().on_denied(DenyWith::json()).layer(inner).oneshot(request).await
-        }
+        "json" => enter_by(RequireLayer::user().on_denied(DenyWith::json()), request).await,
         "redirect" => {
             let deny = DenyWith::redirect("/in?lang=en");
-            RequireLayer::user().on_denied(deny).layer(inner).oneshot(request).await
+            enter_by(RequireLayer::user().on_denied(deny), request).await
         }
         "own" => {
             let deny = |denied: &Denied, parts: &Parts| {
@@ -77,17 +79,16 @@ async fn enter(room: &str, request: Request<Incoming>) -> ErrorResponse {
                 *response.status_mut() = denied.status();
                 response
             };
-            RequireLayer::user().on_denied(deny).layer(inner).oneshot(request).await
+            enter_by(RequireLayer::user().on_denied(deny), request).await
         }
         "that" => {
             let holds =
                 async |session: SessionContext| Ok(session.get::<String>("terms").await?.is_some());
             let holds = move |session| async move { holds(session).await };
-            RequireLayer::require_fn(holds).layer(inner).oneshot(request).await
+            enter_by(RequireLayer::require_fn(holds), request).await
         }
         other => panic!("no such room: {other}"),
-    };
-    entered.unwrap()
+    }
 }
 
 async fn open(redis: &RedisServer) -> (Running, RedisSessionLayer) {

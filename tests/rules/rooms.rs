@@ -41,7 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("guard", &["context", "error"]),
+    ("guard", &["context", "error", "layer"]),
     ("csrf", &["clock", "context", "error", "request", "session", "transport"]),
     (
         "directory",

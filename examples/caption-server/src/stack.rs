@@ -1,10 +1,11 @@
 //! The middleware around the routes, from the outside in.
 
-use std::{convert::Infallible, io, sync::Arc};
+use std::{convert::Infallible, error::Error as StdError, io, sync::Arc};
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header, request::Parts};
 use http_body_util::BodyExt;
-use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _, service_fn};
+use tower::{Service, ServiceBuilder, ServiceExt as _, service_fn};
 use tower_redis_session::{
     ConfigError, Error, RedisSessionLayer,
     csrf::{CsrfError, CsrfLayer},
@@ -49,9 +50,7 @@ pub(crate) fn stack(
         // Outermost, so that it sees the answers that the layers below give themselves.
         .layer(LogLayer)
         .map_response(headers::protect)
-        .map_response(|response: Response<_>| {
-            response.map(|body| Body::new(BodyExt::map_err(body, io::Error::other)))
-        })
+        .map_response(boxed)
         // Around the routes alone. It does nothing for a request whose handler leaves the session
         // alone, which is why the style sheet and /healthz need no branch around it.
         .layer(sessions)
@@ -85,8 +84,14 @@ fn guarded(
         }
     };
     let routes = service_fn(move |request| Arc::clone(&app).handle(request));
-    let members = RequireLayer::user().on_denied(deny.clone()).layer(routes.clone());
-    let administrators = RequireLayer::role("admin", role).on_denied(deny).layer(routes.clone());
+    let members = ServiceBuilder::new()
+        .map_response(boxed)
+        .layer(RequireLayer::user().on_denied(deny.clone()))
+        .service(routes.clone());
+    let administrators = ServiceBuilder::new()
+        .map_response(boxed)
+        .layer(RequireLayer::role("admin", role).on_denied(deny))
+        .service(routes.clone());
     service_fn(move |request: Request<Body>| {
         let (routes, members) = (routes.clone(), members.clone());
         let administrators = administrators.clone();
@@ -98,6 +103,15 @@ fn guarded(
             }
         }
     })
+}
+
+/// A response whose body is of the one type that all of them have.
+fn boxed<B>(response: Response<B>) -> Answer
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>>,
+    B: Send + 'static,
+{
+    response.map(|body| Body::new(BodyExt::map_err(body, io::Error::other)))
 }
 
 /// The handler was content, but what it changed could not be saved.
