@@ -22,7 +22,7 @@ use crate::{
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// Builds the response to a denied request. Implemented by [`DenyWith`], and by functions that
-/// return a response with any body: a `String`, or what the framework makes of a page or a redirect.
+/// return a response with any body: a `String`, or what a framework makes of a page or a redirect.
 ///
 /// ```
 /// use http::{Response, request::Parts};

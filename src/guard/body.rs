@@ -8,6 +8,10 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use http::{
+    Method, Response,
+    header::{CONTENT_LENGTH, Entry},
+};
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
@@ -33,9 +37,22 @@ impl<B, D> RequireBody<B, D> {
     pub(super) const fn inner(body: B) -> Self {
         Self(Kind::Inner(body))
     }
+}
 
-    pub(super) const fn denied(body: D) -> Self {
-        Self(Kind::Denied(body))
+impl<B, D: Body> RequireBody<B, D> {
+    /// To `HEAD` the head alone (RFC 9110 section 9.3.2): over HTTP/2 hyper sends a body that it is
+    /// given, and clients take that for an error.
+    pub(super) fn instead(mut response: Response<D>, method: &Method) -> Response<Self> {
+        if *method != Method::HEAD {
+            return response.map(|body| Self(Kind::Denied(body)));
+        }
+        let length = response.body().size_hint().exact();
+        if let (Some(length), Entry::Vacant(entry)) =
+            (length, response.headers_mut().entry(CONTENT_LENGTH))
+        {
+            let _ = entry.insert(length.into());
+        }
+        response.map(|_| Self::default())
     }
 }
 

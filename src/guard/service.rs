@@ -120,8 +120,9 @@ where
                 Ok(()) => stage.set(Stage::Answering(inner.call(request))),
                 Err(denied) => {
                     tracing::debug!(reason = denied.code(), "request denied");
-                    let response = deny.deny(&denied, &request.into_parts().0);
-                    return Poll::Ready(Ok(response.map(RequireBody::denied)));
+                    let head = request.into_parts().0;
+                    let response = deny.deny(&denied, &head);
+                    return Poll::Ready(Ok(RequireBody::instead(response, &head.method)));
                 }
             }
         }

@@ -1,0 +1,28 @@
+//! The session layer with every layer of tower and tower-http around it, between its parts and
+//! inside of it. [`README.md`](../../README.md) has the table.
+//!
+//! To see these fail: take `Default` from a body, or `Clone` from a service; leave a part of the
+//! size hint of an inner body out; say of a body that is held back that it has ended.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the report"
+)]
+
+/// A client over HTTP/1.1 and HTTP/2.
+mod client;
+/// The handler, the guard, and what a server asks of a stack.
+mod stack;
+/// The walk of a client through each cell, and the table.
+mod table;
+/// Every layer of tower-http.
+mod tower_http_layers;
+/// Every layer of tower.
+mod tower_layers;
+/// What a client does in each cell.
+mod walk;
