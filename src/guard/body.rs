@@ -8,14 +8,11 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{
-    Method, Response,
-    header::{CONTENT_LENGTH, Entry},
-};
+use http::{Method, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
-use crate::layer::BodyError;
+use crate::layer::{BodyError, response::head_only};
 
 /// The body of a response that went through a guard: the inner service's of type `B`, frame by
 /// frame, or that of the [`Deny`](crate::guard::Deny) of type `D`. So a guard fits around any
@@ -40,19 +37,13 @@ impl<B, D> RequireBody<B, D> {
 }
 
 impl<B, D: Body> RequireBody<B, D> {
-    /// To `HEAD` the head alone (RFC 9110 section 9.3.2): over HTTP/2 hyper sends a body that it is
-    /// given, and clients take that for an error.
-    pub(super) fn instead(mut response: Response<D>, method: &Method) -> Response<Self> {
-        if *method != Method::HEAD {
-            return response.map(|body| Self(Kind::Denied(body)));
+    /// The response to a denied request.
+    pub(super) fn instead(response: Response<D>, method: &Method) -> Response<Self> {
+        if *method == Method::HEAD {
+            let length = response.body().size_hint().exact();
+            return head_only(response, length, Self::default());
         }
-        let length = response.body().size_hint().exact();
-        if let (Some(length), Entry::Vacant(entry)) =
-            (length, response.headers_mut().entry(CONTENT_LENGTH))
-        {
-            let _ = entry.insert(length.into());
-        }
-        response.map(|_| Self::default())
+        response.map(|body| Self(Kind::Denied(body)))
     }
 }
 

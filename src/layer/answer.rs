@@ -3,22 +3,28 @@
 use std::sync::Arc;
 
 use http::Response;
+use http_body::Body;
 
 use crate::error::Error;
 
 /// Makes the answer to a failed commit; see `RedisSessionLayer::on_error`.
 ///
-/// A body of `None` is an empty one.
-pub trait ErrorResponse<B>: Clone {
+/// `B` is the body of the handler's responses. A body of `None` is an empty one.
+pub trait ErrorResponse<B: Body>: Clone {
+    /// The response's body. It need not be the handler's, but has its buffers, mostly `Bytes`.
+    type Body: Body<Data = B::Data>;
+
     /// The response that goes out instead of the handler's.
-    fn answer(&self, error: &Error) -> Response<Option<B>>;
+    fn answer(&self, error: &Error) -> Response<Option<Self::Body>>;
 }
 
 /// Answers with [`Error::status`], `Retry-After` and no body.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainErrorResponse;
 
-impl<B> ErrorResponse<B> for PlainErrorResponse {
+impl<B: Body> ErrorResponse<B> for PlainErrorResponse {
+    type Body = B;
+
     fn answer(&self, error: &Error) -> Response<Option<B>> {
         error.head().map(|()| None)
     }
@@ -27,11 +33,15 @@ impl<B> ErrorResponse<B> for PlainErrorResponse {
 /// Answers by a function of the caller's.
 pub struct ErrorResponseWith<F>(pub(crate) Arc<F>);
 
-impl<F, B> ErrorResponse<B> for ErrorResponseWith<F>
+impl<F, B, D> ErrorResponse<B> for ErrorResponseWith<F>
 where
-    F: Fn(&Error) -> Response<B>,
+    F: Fn(&Error) -> Response<D>,
+    B: Body,
+    D: Body<Data = B::Data>,
 {
-    fn answer(&self, error: &Error) -> Response<Option<B>> {
+    type Body = D;
+
+    fn answer(&self, error: &Error) -> Response<Option<D>> {
         (self.0)(error).map(Some)
     }
 }

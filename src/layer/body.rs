@@ -27,11 +27,13 @@ use crate::{
 /// the client sees a broken response and not a whole one.
 ///
 /// The session handle answers `Closed` once the body is gone.
+///
+/// Of a response that replaces the handler's (see
+/// [`on_error`](crate::RedisSessionLayer::on_error)) it is the body of type `D`.
 #[pin_project(PinnedDrop)]
-pub struct SessionBody<B: Body> {
-    /// `None`: an answer without a body took the handler's place.
+pub struct SessionBody<B: Body, D = B> {
     #[pin]
-    inner: Option<B>,
+    inner: Inner<B, D>,
     /// `None`: a layer in between has made an empty answer of its own.
     session: Option<Arc<RequestSession>>,
     waiting: Option<Box<Waiting<B::Data>>>,
@@ -40,27 +42,34 @@ pub struct SessionBody<B: Body> {
     ended: bool,
 }
 
+#[pin_project(project = InnerPin)]
+enum Inner<B, D> {
+    Handler(#[pin] B),
+    Instead(#[pin] D),
+    Empty,
+}
+
 /// A commit, and the last frame that waits for it. Boxed, since hardly any body ever has one.
 struct Waiting<D> {
     commit: Commit,
     frame: Option<Frame<D>>,
 }
 
-impl<B: Body> SessionBody<B> {
+impl<B: Body, D> SessionBody<B, D> {
     pub(crate) fn wrap(response: Response<B>, session: Arc<RequestSession>) -> Response<Self> {
         let length = response.headers().get(CONTENT_LENGTH);
         let promised = length.and_then(|length| length.to_str().ok()?.parse().ok());
         // Servers promise what the body knows of its length.
         let promised = promised.or_else(|| response.body().size_hint().exact());
-        response.map(|inner| Self::new(Some(inner), promised, session))
+        response.map(|inner| Self::new(Inner::Handler(inner), promised, session))
     }
 
     /// A body that is not the handler's.
-    pub(crate) fn instead(inner: Option<B>, session: Arc<RequestSession>) -> Self {
-        Self::new(inner, None, session)
+    pub(crate) fn instead(body: Option<D>, session: Arc<RequestSession>) -> Self {
+        Self::new(body.map_or(Inner::Empty, Inner::Instead), None, session)
     }
 
-    fn new(inner: Option<B>, promised: Option<u64>, session: Arc<RequestSession>) -> Self {
+    fn new(inner: Inner<B, D>, promised: Option<u64>, session: Arc<RequestSession>) -> Self {
         Self { inner, session: Some(session), waiting: None, promised, ended: false }
     }
 
@@ -69,18 +78,18 @@ impl<B: Body> SessionBody<B> {
     }
 }
 
-/// The handler's body as it is by default, for layers outside that answer in its place, as time-out
-/// and CORS layers do.
-impl<B: Body + Default> Default for SessionBody<B> {
+/// Empty, for layers outside that answer in the handler's place, as time-out and CORS layers do.
+impl<B: Body, D> Default for SessionBody<B, D> {
     fn default() -> Self {
-        let (inner, promised) = (Some(B::default()), None);
-        Self { inner, session: None, waiting: None, promised, ended: false }
+        let inner = Inner::Empty;
+        Self { inner, session: None, waiting: None, promised: None, ended: false }
     }
 }
 
-impl<B> Body for SessionBody<B>
+impl<B, D> Body for SessionBody<B, D>
 where
     B: Body<Error: Into<Box<dyn StdError + Send + Sync>>>,
+    D: Body<Data = B::Data, Error: Into<Box<dyn StdError + Send + Sync>>>,
 {
     type Data = B::Data;
     type Error = BodyError;
@@ -105,14 +114,13 @@ where
                     return Poll::Ready(frame.map(Ok));
                 }
             }
-            let (Some(mut inner), false) = (this.inner.as_mut().as_pin_mut(), *this.ended) else {
+            if *this.ended {
                 return Poll::Ready(None);
-            };
-            let frame = ready!(inner.as_mut().poll_frame(context));
-            let last = match &frame {
-                None => true,
-                Some(Err(_)) => false,
-                Some(Ok(frame)) => is_last(frame, &*inner, this.promised),
+            }
+            let (frame, last) = match this.inner.as_mut().project() {
+                InnerPin::Handler(inner) => ready!(poll_inner(inner, this.promised, context)),
+                InnerPin::Instead(inner) => ready!(poll_inner(inner, this.promised, context)),
+                InnerPin::Empty => (None, true),
             };
             *this.ended |= frame.is_none();
             let dirty = this.session.as_ref().filter(|session| last && session.is_dirty());
@@ -122,23 +130,48 @@ where
                 *this.waiting = Some(Box::new(Waiting { commit, frame }));
                 continue;
             }
-            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::inner)));
+            return Poll::Ready(frame);
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        let inner_ended = self.ended || self.inner.as_ref().is_none_or(Body::is_end_stream);
-        inner_ended && self.waiting.is_none() && !self.is_dirty()
+        let inner_ended = match &self.inner {
+            Inner::Handler(inner) => inner.is_end_stream(),
+            Inner::Instead(inner) => inner.is_end_stream(),
+            Inner::Empty => true,
+        };
+        (self.ended || inner_ended) && self.waiting.is_none() && !self.is_dirty()
     }
 
     fn size_hint(&self) -> SizeHint {
         // A frame that is held back, or an error that may come, is not in the inner hint.
         match (&self.inner, &self.waiting) {
-            (None, _) => SizeHint::with_exact(0),
-            (Some(inner), None) => inner.size_hint(),
-            (Some(_), Some(_)) => SizeHint::new(),
+            (Inner::Empty, _) => SizeHint::with_exact(0),
+            (Inner::Handler(inner), None) => inner.size_hint(),
+            (Inner::Instead(inner), None) => inner.size_hint(),
+            (_, Some(_)) => SizeHint::new(),
         }
     }
+}
+
+type Polled<D> = (Option<Result<Frame<D>, BodyError>>, bool);
+
+/// The next frame, and whether it is the last.
+fn poll_inner<B>(
+    mut inner: Pin<&mut B>,
+    promised: &mut Option<u64>,
+    context: &mut Context<'_>,
+) -> Poll<Polled<B::Data>>
+where
+    B: Body<Error: Into<Box<dyn StdError + Send + Sync>>>,
+{
+    let frame = ready!(inner.as_mut().poll_frame(context));
+    let last = match &frame {
+        None => true,
+        Some(Err(_)) => false,
+        Some(Ok(frame)) => is_last(frame, &*inner, promised),
+    };
+    Poll::Ready((frame.map(|frame| frame.map_err(BodyError::inner)), last))
 }
 
 /// Whether the server will ask for no frame after this one: trailers end a message, the body says
@@ -154,7 +187,7 @@ fn is_last<B: Body>(frame: &Frame<B::Data>, inner: &B, promised: &mut Option<u64
 }
 
 #[pinned_drop]
-impl<B: Body> PinnedDrop for SessionBody<B> {
+impl<B: Body, D> PinnedDrop for SessionBody<B, D> {
     fn drop(self: Pin<&mut Self>) {
         let this = self.project();
         let Some(session) = this.session else { return };
@@ -166,7 +199,7 @@ impl<B: Body> PinnedDrop for SessionBody<B> {
     }
 }
 
-impl<B: Body> fmt::Debug for SessionBody<B> {
+impl<B: Body, D> fmt::Debug for SessionBody<B, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionBody").field("ended", &self.ended).finish_non_exhaustive()
     }

@@ -18,7 +18,7 @@ use crate::{
     layer::{
         answer::{ErrorResponse, PlainErrorResponse},
         body::SessionBody,
-        response::{decorate, has_failed},
+        response::{decorate, has_failed, head_only},
     },
     request::{RequestSession, commit::Commit, state::Stage},
 };
@@ -54,7 +54,7 @@ where
     B: Body,
     A: ErrorResponse<B>,
 {
-    type Output = Result<Response<SessionBody<B>>, E>;
+    type Output = Result<Response<SessionBody<B, A::Body>>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -91,12 +91,12 @@ where
 }
 
 /// Makes the response that leaves, of the handler's and of what the commit said.
-fn finish<B: Body>(
+fn finish<B: Body, A: ErrorResponse<B>>(
     response: Response<B>,
     committed: Result<(), Error>,
     session: Arc<RequestSession>,
-    answer: &impl ErrorResponse<B>,
-) -> Response<SessionBody<B>> {
+    answer: &A,
+) -> Response<SessionBody<B, A::Body>> {
     let touched = session.is_accessed().then(|| Arc::clone(&session));
     let mut response = match committed {
         Ok(()) => {
@@ -107,7 +107,12 @@ fn finish<B: Body>(
         // is answered so it is not stored later either.
         Err(error) => {
             session.close();
-            answer.answer(&error).map(|body| SessionBody::instead(body, session))
+            let mut response = answer.answer(&error);
+            if session.is_head {
+                let length = response.body().as_ref().and_then(|body| body.size_hint().exact());
+                response = head_only(response, length, None);
+            }
+            response.map(|body| SessionBody::instead(body, session))
         }
     };
     if let Some(session) = touched {

@@ -4,7 +4,7 @@ use std::mem;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response,
-    header::{CACHE_CONTROL, SET_COOKIE, VARY},
+    header::{CACHE_CONTROL, CONTENT_LENGTH, Entry, SET_COOKIE, VARY},
 };
 
 use crate::{
@@ -21,6 +21,21 @@ pub(crate) fn has_failed<B>(response: &Response<B>) -> bool {
     const FAULTS: [&[u8]; 6] = [b"2", b"4", b"12", b"13", b"14", b"15"];
     let grpc = || response.headers().get(GRPC_STATUS);
     response.status().is_server_error() || grpc().is_some_and(|s| FAULTS.contains(&s.as_bytes()))
+}
+
+/// To `HEAD` the head alone (RFC 9110 section 9.3.2), with the length of the body that is left out.
+/// Over HTTP/2 hyper would send the body, and clients take that for an error.
+pub(crate) fn head_only<B, C>(
+    mut response: Response<B>,
+    length: Option<u64>,
+    empty: C,
+) -> Response<C> {
+    if let (Some(length), Entry::Vacant(entry)) =
+        (length, response.headers_mut().entry(CONTENT_LENGTH))
+    {
+        let _ = entry.insert(length.into());
+    }
+    response.map(|_| empty)
 }
 
 /// Writes into the head what the session has become. Only for a session

@@ -39,7 +39,7 @@ where
     ResBody: http_body::Body,
     A: ErrorResponse<ResBody>,
 {
-    type Response = Response<SessionBody<ResBody>>;
+    type Response = Response<SessionBody<ResBody, A::Body>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, A>;
 

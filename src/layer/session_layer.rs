@@ -44,7 +44,8 @@ impl RedisSessionLayer {
 
 impl<A> RedisSessionLayer<A> {
     /// Answers a failed commit by `answer` instead of a bare 503: JSON, a page, a redirect. The
-    /// body is of the inner service's type. `answer` sees the error and not the request: to tell
+    /// body may be of any type whose buffers are the inner service's, mostly `Bytes`: a `String`,
+    /// or what a framework makes of a page. `answer` sees the error and not the request: to tell
     /// browsers from API clients, give each its own layer, or one body that serves both.
     ///
     /// ```

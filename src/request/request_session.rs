@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, uri::PathAndQuery};
+use http::{Method, Request, uri::PathAndQuery};
 use tokio::{
     sync::{Mutex, OnceCell},
     time::Instant,
@@ -42,6 +42,7 @@ pub(crate) struct RequestSession {
     /// Path and query before any router has seen them. Shares the bytes that the server has read.
     pub(crate) asked: Option<PathAndQuery>,
     client_head: Option<Box<ClientHead>>,
+    pub(crate) is_head: bool,
     pub(crate) plain_client: PlainClient,
     stage: AtomicStage,
     /// Made by the first touch: a request without one carries little, and locks nothing.
@@ -67,8 +68,18 @@ impl RequestSession {
         let client_head = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
         let asked = request.uri().path_and_query().cloned();
         let plain_client = backend.cookie_echo.client(request);
+        let is_head = request.method() == Method::HEAD;
         let (stage, accessed) = (AtomicStage::default(), OnceLock::new());
-        Arc::new(Self { backend, credentials, asked, client_head, plain_client, stage, accessed })
+        Arc::new(Self {
+            backend,
+            credentials,
+            asked,
+            client_head,
+            is_head,
+            plain_client,
+            stage,
+            accessed,
+        })
     }
 
     /// A turn of a connection that outlives its request: the same session, loaded anew. It has no
@@ -81,6 +92,7 @@ impl RequestSession {
             credentials: Credentials::Token(token),
             asked: None,
             client_head: None,
+            is_head: false,
             plain_client: PlainClient::default(),
             stage,
             accessed: OnceLock::new(),

@@ -2,12 +2,14 @@
 
 use std::{convert::Infallible, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
+use http_body::Body as _;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use crate::{
     context::SessionContext,
+    layer::response::head_only,
     session_api::{
         body::SessionApiBody,
         places::{Limits, Places},
@@ -156,7 +158,14 @@ impl<B> Service<Request<B>> for SessionApi {
         let (head, _) = request.into_parts();
         let session = head.extensions.get::<SessionContext>().cloned();
         let api = self.clone();
-        Box::pin(async move { Ok(api.answer(&head, session).await) })
+        Box::pin(async move {
+            let response = api.answer(&head, session).await;
+            if head.method != Method::HEAD {
+                return Ok(response);
+            }
+            let length = response.body().size_hint().exact();
+            Ok(head_only(response, length, SessionApiBody::default()))
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tower::Layer;
@@ -464,4 +464,42 @@ async fn a_failed_commit_takes_the_place_of_the_response() {
     assert_eq!(response.status(), 503);
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "Unavailable");
+}
+
+/// A body of the handler's that cannot be made of a text, as that of a file server.
+struct Opaque;
+
+impl Body for Opaque {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_a_failed_commit_has_a_body_of_its_own_and_for_head_none() {
+    let store = FaultyStore::new();
+    let layer = layer_on(&store);
+    let visitor = visitor_with_n(&store, &layer).await;
+    let layer = layer.on_error(|error: &Error| error.response::<()>().map(|()| "no".to_owned()));
+    for (method, text) in [(Method::GET, "no"), (Method::HEAD, "")] {
+        store.fault(Op::Save, Fault::Fails);
+        let inner = tower::service_fn(|request: http::Request<()>| async move {
+            session_of(&request).insert("n", &2).await.unwrap();
+            Ok::<_, Infallible>(Response::new(Opaque))
+        });
+        let mut request = visitor.request();
+        *request.method_mut() = method.clone();
+        let response = tower::ServiceExt::oneshot(layer.layer(inner), request).await.unwrap();
+        assert_eq!(response.status(), 503);
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        assert_eq!(length.map(|length| length == "2"), (method == Method::HEAD).then_some(true));
+        assert_eq!(response.body().is_end_stream(), method == Method::HEAD);
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), text);
+    }
 }

@@ -47,7 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "directory",
         &["clock", "context", "error", "encryption", "session", "store", "sync", "telemetry"],
     ),
-    ("session_api", &["context", "error", "guard", "request", "session", "transport"]),
+    ("session_api", &["context", "error", "guard", "layer", "request", "session", "transport"]),
     ("env", &["error", "layer", "request", "store", "transport"]),
     ("testing", &["clock", "context", "directory", "error", "layer", "session", "store"]),
     ("fuzzing", &["clock", "csrf", "encryption", "session", "transport"]),
