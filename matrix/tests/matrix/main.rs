@@ -16,6 +16,8 @@
 
 /// A client over HTTP/1.1 and HTTP/2.
 mod client;
+/// tonic, with an interceptor and a guard.
+mod grpc;
 /// The handler, the guard, and what a server asks of a stack.
 mod stack;
 /// The walk of a client through each cell, and the table.
