@@ -16,8 +16,14 @@
 
 /// A client over HTTP/1.1 and HTTP/2.
 mod client;
+/// Extractors of axum behind the CSRF layer.
+mod extractors;
+/// Guards around files.
+mod files;
 /// tonic, with an interceptor and a guard.
 mod grpc;
+/// Responses that are not the handler's.
+mod in_place;
 /// The handler, the guard, and what a server asks of a stack.
 mod stack;
 /// The walk of a client through each cell, and the table.
@@ -26,5 +32,7 @@ mod table;
 mod tower_http_layers;
 /// Every layer of tower.
 mod tower_layers;
+/// `Default`, `Sync`, `Unpin` and the like, of each public type.
+mod traits;
 /// What a client does in each cell.
 mod walk;
