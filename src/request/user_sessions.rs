@@ -48,6 +48,7 @@ impl Backend {
         Carried::new(self.tracker.track_future(async move {
             let count = backend.store.revoke_all(&user, keep.as_ref()).await?;
             backend.events.emit(Event::RevokedAll { count });
+            backend.watches.hint(&user);
             Ok(count)
         }))
     }

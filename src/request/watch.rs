@@ -14,9 +14,6 @@ use crate::{
 
 /// Sessions that one question asks the store for.
 const BATCH: usize = 128;
-/// Between two questions for all sessions that events ask for, in parts of the interval.
-const EARLIEST: u32 = 10;
-
 /// One session that is watched until this is dropped.
 pub(crate) struct Watch {
     backend: Arc<Backend>,
@@ -26,8 +23,13 @@ pub(crate) struct Watch {
 
 impl Backend {
     /// Watches the session under `id`, which ends at `ends` as far as is known.
-    pub(crate) fn watch(self: &Arc<Self>, id: SessionId, ends: Timestamp) -> Watch {
-        let told = self.watches.enter(id, ends);
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        id: SessionId,
+        user: Option<&str>,
+        ends: Timestamp,
+    ) -> Watch {
+        let told = self.watches.enter(id, user, ends);
         Watch { backend: Arc::clone(self), id, told }
     }
 
@@ -92,19 +94,15 @@ impl PollTurn {
         let backend = Arc::clone(&self.backend);
         let (watches, interval) = (&backend.watches, backend.rules.watch_interval);
         let mut next = Instant::now() + interval;
-        let mut asked = Instant::now();
         loop {
             let ids = tokio::select! {
                 biased;
                 () = watches.shutdown.cancelled() => return,
                 () = watches.idle.notified() => None,
                 () = tokio::time::sleep_until(next) => None,
+                () = watches.hint.notified() => Some(watches.take_hinted()),
                 event = events.next() => match event.map(|event| ended_by(&event)) {
-                    Some(Hint::One(id)) if watches.is_watched(&id) => Some(vec![id]),
-                    Some(Hint::Any) => {
-                        next = next.min(asked + interval / EARLIEST);
-                        continue;
-                    }
+                    Some(Some(id)) if watches.is_watched(&id) => Some(vec![id]),
                     Some(_) => continue,
                     None => return,
                 },
@@ -118,7 +116,6 @@ impl PollTurn {
                 return;
             }
             let ids = watches.ids();
-            asked = Instant::now();
             self.ask(&ids).await;
             next = Instant::now() + interval;
         }
@@ -146,21 +143,14 @@ impl PollTurn {
     }
 }
 
-/// Which session an event may have ended.
-enum Hint {
-    One(SessionId),
-    Any,
-    None,
-}
-
-fn ended_by(event: &Event) -> Hint {
+/// The session that an event may have ended. A revocation of all hints by the user's name.
+fn ended_by(event: &Event) -> Option<SessionId> {
     match event {
         Event::Destroyed { id }
         | Event::Revoked { id }
         | Event::Expired { id }
-        | Event::EndedDuringRequest { id } => Hint::One(*id),
-        Event::Renewed { old, .. } => Hint::One(*old),
-        Event::RevokedAll { .. } | Event::Missed { .. } => Hint::Any,
-        _ => Hint::None,
+        | Event::EndedDuringRequest { id } => Some(*id),
+        Event::Renewed { old, .. } => Some(*old),
+        _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    mem,
     ops::RangeInclusive,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -56,6 +57,8 @@ pub(crate) struct Watches {
     pub(super) shutdown: CancellationToken,
     /// Nothing is watched any more.
     pub(super) idle: Notify,
+    /// Some are to be asked for before their time.
+    pub(super) hint: Notify,
 }
 
 #[derive(Default)]
@@ -63,10 +66,13 @@ pub(super) struct Watched {
     sessions: HashMap<SessionId, Entered>,
     /// Whether a task asks for them.
     pub(super) polled: bool,
+    /// Those that are to be asked for before their time.
+    hinted: Vec<SessionId>,
 }
 
 struct Entered {
     holders: usize,
+    user: Option<Box<str>>,
     /// The end as the store last told it: past it nobody keeps a session whose store is away.
     ends: Timestamp,
     told: watch::Sender<Option<EndReason>>,
@@ -82,6 +88,7 @@ impl Watches {
     pub(super) fn enter(
         &self,
         id: SessionId,
+        user: Option<&str>,
         ends: Timestamp,
     ) -> watch::Receiver<Option<EndReason>> {
         match self.lock().sessions.entry(id) {
@@ -93,7 +100,7 @@ impl Watches {
             }
             Entry::Vacant(entry) => {
                 let (told, receiver) = watch::channel(None);
-                let _ = entry.insert(Entered { holders: 1, ends, told });
+                let _ = entry.insert(Entered { holders: 1, user: user.map(Box::from), ends, told });
                 receiver
             }
         }
@@ -112,6 +119,21 @@ impl Watches {
             watched.sessions.shrink_to_fit();
             self.idle.notify_one();
         }
+    }
+
+    /// Some of the user's sessions may have ended just now.
+    pub(crate) fn hint(&self, user: &str) {
+        let mut watched = self.lock();
+        let Watched { sessions, hinted, .. } = &mut *watched;
+        let theirs = sessions.iter().filter(|(_, entered)| entered.user.as_deref() == Some(user));
+        hinted.extend(theirs.map(|(id, _)| *id));
+        if !hinted.is_empty() {
+            self.hint.notify_one();
+        }
+    }
+
+    pub(super) fn take_hinted(&self) -> Vec<SessionId> {
+        mem::take(&mut self.lock().hinted)
     }
 
     /// Whether nothing is watched any more; then nobody polls from now on.

@@ -30,6 +30,8 @@ mod guard_places;
 mod hyper_example;
 /// One budget bounds all waits of a request; nobody moves an end; no clock goes back.
 mod limits;
+/// A session in a connection that outlives its request.
+mod live;
 /// What a router strips from a path is known all the same.
 mod nested;
 /// Two requests of one session in every order, and writes whose answer is lost.

@@ -152,6 +152,10 @@ impl RequestSession {
 
     /// Answers what the client was to be told of before.
     pub(super) fn hand_out(&self, token: Token, id: SessionId, record: Record) -> CookieChange {
+        if let (Some(_), Some(user)) = (self.backend.rules.sessions_per_user, record.user()) {
+            // The oldest of too many ended in the same step.
+            self.backend.watches.hint(user);
+        }
         self.hold(id, token.clone(), record);
         mem::replace(&mut self.state().cookie, CookieChange::Set(token))
     }

@@ -260,6 +260,15 @@ impl Store for FaultyStore {
         self.shared.memory.sessions_of(user)
     }
 
+    /// Never at fault.
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        self.shared.memory.revoke_all(user, keep)
+    }
+
     fn load_many<'a>(
         &'a self,
         ids: &'a [SessionId],
