@@ -9,8 +9,9 @@ use crate::csrf::{rules::Rules, service::CsrfService};
 /// Rejects cross-site request forgery. Apply it inside of a
 /// [`RedisSessionLayer`](crate::RedisSessionLayer).
 ///
-/// Safe methods (`GET`, `HEAD`, `OPTIONS`, `TRACE`; RFC 9110 section 9.2.1) pass. Of any other
-/// request two things are asked, the cheap one first:
+/// Safe methods (`GET`, `HEAD`, `OPTIONS`, `TRACE`; RFC 9110 section 9.2.1) pass, except those that
+/// open a WebSocket: for them the first of two questions decides. Of any other request both are
+/// asked, the cheap one first:
 ///
 /// 1. That no other site sent it, as the browser tells: `Sec-Fetch-Site` is `same-origin` or
 ///    `none`; where it is missing, `Origin` is the service's own, by `Host` or the request's

@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, header::CONTENT_TYPE, request::Parts,
+    HeaderMap, HeaderName, HeaderValue, Method, Response,
+    header::{CONTENT_TYPE, UPGRADE},
+    request::Parts,
     uri::PathAndQuery,
 };
 
@@ -65,7 +67,8 @@ impl Default for Rules {
 
 impl Rules {
     pub(super) fn judge(&self, parts: &Parts) -> Judgement {
-        if is_safe(&parts.method) || self.is_exempt(parts) {
+        let is_handshake = is_websocket(parts);
+        if is_safe(&parts.method) && !is_handshake || self.is_exempt(parts) {
             return Judgement::Pass;
         }
         let Some(session) = parts.extensions.get::<SessionContext>() else {
@@ -79,6 +82,10 @@ impl Rules {
         }
         if is_from_elsewhere(parts, self.same_site, &self.trusted) {
             return Judgement::Refuse(CsrfErrorKind::CrossSite.into());
+        }
+        // A page's script cannot add a header to it, and browsers always say which page asks.
+        if is_handshake {
+            return Judgement::Pass;
         }
         let mut tokens = parts.headers.get_all(&self.header).iter();
         match (tokens.next(), tokens.next()) {
@@ -111,6 +118,16 @@ impl Rules {
 /// listed here, so that no library's opinion of newer ones opens the door.
 fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
+}
+
+/// Whether a WebSocket is to be opened: RFC 6455 section 4.1, or RFC 8441 section 4 (`CONNECT`,
+/// which no page can send otherwise). What is said over it is as good as any unsafe request.
+fn is_websocket(parts: &Parts) -> bool {
+    let words = |value: &HeaderValue| {
+        let mut words = value.as_bytes().split(|byte| *byte == b',');
+        words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    };
+    parts.method == Method::CONNECT || parts.headers.get_all(UPGRADE).iter().any(words)
 }
 
 fn has_form(headers: &HeaderMap) -> bool {

@@ -95,29 +95,27 @@ impl PollTurn {
         let (watches, interval) = (&backend.watches, backend.rules.watch_interval);
         let mut next = Instant::now() + interval;
         loop {
-            let ids = tokio::select! {
+            let hinted = tokio::select! {
                 biased;
                 () = watches.shutdown.cancelled() => return,
-                () = watches.idle.notified() => None,
+                () = watches.idle.notified() => Some(Vec::new()),
                 () = tokio::time::sleep_until(next) => None,
                 () = watches.hint.notified() => Some(watches.take_hinted()),
                 event = events.next() => match event.map(|event| ended_by(&event)) {
-                    Some(Some(id)) if watches.is_watched(&id) => Some(vec![id]),
-                    Some(_) => continue,
+                    Some(id) => Some(id.into_iter().filter(|id| watches.is_watched(id)).collect()),
                     None => return,
                 },
             };
-            if let Some(ids) = ids {
-                self.ask(&ids).await;
-                continue;
-            }
             self.over = watches.is_over();
             if self.over {
                 return;
             }
-            let ids = watches.ids();
-            self.ask(&ids).await;
-            next = Instant::now() + interval;
+            if let Some(hinted) = hinted {
+                self.ask(&hinted).await;
+            } else {
+                self.ask(&watches.ids()).await;
+                next = Instant::now() + interval;
+            }
         }
     }
 

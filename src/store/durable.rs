@@ -3,7 +3,7 @@
 //! A **journal** row stands in the database for every change that Redis may have missed. Only the
 //! holder of a **lease** may create a copy, so nothing late brings a session back. A **generation**
 //! in every key is bound to one life of one Redis process. An instance that could not ask the
-//! database for a while **stops believing** Redis. Specified in `docs/protocol.md`.
+//! database for a while **distrusts** Redis. Specified in `docs/protocol.md`.
 //!
 //! | file | holds |
 //! |---|---|
@@ -11,6 +11,7 @@
 //! | `parameters` | poll interval, lease and the other parameters, and their bounds |
 //! | `engine` | what the parts share |
 //! | `load` | read: a trusted copy, else the row, and a new copy |
+//! | `load_many` | read several at once |
 //! | `write` | write: commit to the database, then update Redis |
 //! | `push` | update or delete the copy in Redis after a commit |
 //! | `renew` | move a session to a new id; revoke all of a user |
@@ -26,9 +27,6 @@
 //! | `availability` | log lines and events when a store goes away or comes back |
 //! | `status` | status of both stores and of the copies |
 //! | `hooks` | points where tests hold the store (feature `_hooks`) |
-
-#[cfg(feature = "_hooks")]
-pub(crate) mod hooks;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -57,8 +55,11 @@ mod breaker;
 pub(crate) mod builder;
 mod ended;
 mod engine;
+#[cfg(feature = "_hooks")]
+pub(crate) mod hooks;
 mod journal;
 mod load;
+mod load_many;
 mod parameters;
 mod push;
 mod remembered_ids;
@@ -80,8 +81,8 @@ mod write;
 /// one [`lease`](crate::DurableStoreBuilder::lease).
 ///
 /// Every instance has to use a `DurableStore` on that database: one that writes to the database
-/// alone would not tell Redis. Call [`migrate`](crate::RedisSessionLayer::migrate) at every start:
-/// it creates the tables that are missing.
+/// alone would not tell Redis. [`migrate`](crate::RedisSessionLayer::migrate) at every start
+/// creates the tables.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -161,6 +162,13 @@ impl Store for DurableStore {
 
     fn inspect<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         Box::pin(self.engine().peek(id))
+    }
+
+    fn load_many<'a>(
+        &'a self,
+        ids: &'a [SessionId],
+    ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
+        Box::pin(self.engine().load_many(ids))
     }
 
     fn save<'a>(
@@ -252,9 +260,8 @@ impl Store for DurableStore {
 
     fn delete_version<'a>(&'a self, id: &'a SessionId, at: u64) -> StoreFuture<'a, SaveOutcome> {
         let id = *id;
-        self.carry(move |engine| async move {
-            engine.end(&id, Write::Delete { id, expected: Some(at) }).await
-        })
+        let write = Write::Delete { id, expected: Some(at) };
+        self.carry(move |engine| async move { engine.end(&id, write).await })
     }
 
     fn migrate(&self) -> StoreFuture<'_, ()> {
@@ -266,13 +273,7 @@ impl Store for DurableStore {
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {
-        Box::pin(async move {
-            let fills = self.engine.tracker.clone();
-            let _ = fills.close();
-            let _ = tokio::time::timeout(self.engine.parameters.redis_timeout, fills.wait()).await;
-            self.engine.database().flush().await;
-            Ok(())
-        })
+        Box::pin(self.engine.close())
     }
 
     fn events(&self) -> Events {

@@ -24,6 +24,8 @@ mod hang_ups;
 mod healthy;
 /// Tokens, values and passwords stay where they belong, whatever fails.
 mod leaks;
+/// Sessions of connections that outlive their request, on every store.
+mod live;
 /// Faults that a seed chooses, and a checker of what the clients saw.
 mod nemesis;
 /// The numbered schedules of the protocol, by mechanism.

@@ -270,6 +270,40 @@ async fn where_tokens_come_in_a_header_nothing_can_be_forged() {
     }
 }
 
+/// Browsers send cookies with the handshake of a WebSocket, whatever page asks for it, and no script
+/// can add a token there.
+#[tokio::test]
+async fn a_websocket_is_opened_by_the_pages_of_this_service_alone() {
+    let own = ("origin", "https://shop.example");
+    let sibling = ("origin", "https://a.shop.example");
+    let upgrade = |value| ("upgrade", value);
+    for (name, method, headers, status) in [
+        ("its own page", "GET", vec![upgrade("websocket"), own], 200),
+        ("no browser", "GET", vec![upgrade("websocket")], 200),
+        ("a sibling host", "GET", vec![upgrade("websocket"), sibling], 403),
+        ("another site", "GET", vec![upgrade("websocket"), ("origin", "https://evil.test")], 403),
+        (
+            "by the browser",
+            "GET",
+            vec![upgrade("websocket"), ("sec-fetch-site", "cross-site")],
+            403,
+        ),
+        ("in other letters", "GET", vec![upgrade("h2c, WebSocket"), sibling], 403),
+        ("another protocol", "GET", vec![upgrade("h2c"), sibling], 200),
+        ("over HTTP/2", "CONNECT", vec![own], 200),
+        ("over HTTP/2, a sibling host", "CONNECT", vec![sibling], 403),
+        ("no socket", "POST", vec![own], 403),
+    ] {
+        let service = sessions().layer(csrf().layer(tower::service_fn(page::<Empty<Bytes>>)));
+        let mut request = Request::builder().method(method).uri("/").header("host", "shop.example");
+        for (header, value) in headers {
+            request = request.header(header, value);
+        }
+        let response = service.oneshot(request.body(Empty::new()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_session_whose_token_comes_in_a_header_has_csrf_tokens_too() {
     let builder = RedisSessionLayer::builder(MemoryStore::new()).transport(Transport::bearer());

@@ -142,6 +142,15 @@ impl Engine {
     /// Waits for Redis as long as one request may.
     ///
     /// Cancellation safety: a command that is given up may run yet; every one is harmless late.
+    /// Waits for the copies that are being made, and has the database finish what can wait.
+    pub(super) async fn close(&self) -> Result<(), Error> {
+        let _ = self.tracker.close();
+        let fills = self.tracker.wait();
+        let _ = tokio::time::timeout(self.parameters.redis_timeout, fills).await;
+        self.database().flush().await;
+        Ok(())
+    }
+
     pub(super) async fn within_redis<T, E: From<Error>>(
         &self,
         work: impl Future<Output = Result<T, E>>,

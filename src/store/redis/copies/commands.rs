@@ -15,7 +15,10 @@ use crate::{
         write_id::WriteId,
     },
     store::redis::{
-        client::script::{Call, Script},
+        client::{
+            failure::Failure,
+            script::{Call, Script},
+        },
         copies::{ABSENT, Fault, Found, KEY_TAIL, Lease, Link, Touched},
         value::{self, HEAD_LEN, head},
     },
@@ -27,24 +30,25 @@ const NOT_TAKEN: i64 = 3;
 impl Link {
     /// One round trip.
     pub(crate) async fn get(&mut self, generation: u64, id: &SessionId) -> Result<Found, Fault> {
+        let get = self.get_command(generation, id);
+        found(self.connection.send(&get).await)
+    }
+
+    /// Several copies, in the order of `ids`. By `GET` each, so that a server where it is all that
+    /// may be used will do.
+    pub(crate) async fn get_many(
+        &mut self,
+        generation: u64,
+        ids: &[SessionId],
+    ) -> Result<Vec<Found>, Fault> {
+        let gets: Vec<_> = ids.iter().map(|id| self.get_command(generation, id)).collect();
+        self.connection.send_all(&gets).await?.into_iter().map(found).collect()
+    }
+
+    fn get_command(&self, generation: u64, id: &SessionId) -> Cmd {
         let mut get = Cmd::with_capacity(2, 3 + self.keys.prefix.len() + KEY_TAIL);
         let _ = get.arg("GET").arg(self.keys.key(generation, id));
-        let answer = match self.connection.send(&get).await {
-            Err(failure) if failure.error.kind() == ErrorKind::Corrupt => {
-                return Ok(Found::Unreadable);
-            }
-            answer => answer?,
-        };
-        Ok(match answer {
-            Value::Nil => Found::Nothing,
-            Value::BulkString(bytes) if bytes.first() == Some(&b'L') => Found::Nothing,
-            Value::BulkString(bytes) if bytes == ABSENT => Found::Absent,
-            Value::BulkString(bytes) => match value::decode_copy(bytes.into()) {
-                Ok(Some((record, behind))) => Found::Copy { record, behind },
-                Ok(None) | Err(_) => Found::Unreadable,
-            },
-            _ => Found::Unreadable,
-        })
+        get
     }
 
     /// Takes the lease, if nothing stands under the key.
@@ -145,4 +149,20 @@ impl Link {
     async fn call(&mut self, call: &Call) -> Result<Value, Fault> {
         Ok(self.connection.call(call).await?)
     }
+}
+
+/// What stands under the key of a copy.
+fn found(answer: Result<Value, Failure>) -> Result<Found, Fault> {
+    Ok(match answer {
+        Err(failure) if failure.error.kind() == ErrorKind::Corrupt => Found::Unreadable,
+        Err(failure) => return Err(failure.into()),
+        Ok(Value::Nil) => Found::Nothing,
+        Ok(Value::BulkString(bytes)) if bytes.first() == Some(&b'L') => Found::Nothing,
+        Ok(Value::BulkString(bytes)) if bytes == ABSENT => Found::Absent,
+        Ok(Value::BulkString(bytes)) => match value::decode_copy(bytes.into()) {
+            Ok(Some((record, behind))) => Found::Copy { record, behind },
+            Ok(None) | Err(_) => Found::Unreadable,
+        },
+        Ok(_) => Found::Unreadable,
+    })
 }
