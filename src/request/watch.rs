@@ -39,7 +39,7 @@ impl Backend {
         if !mem::replace(&mut self.watches.lock().polled, true) {
             let turn = PollTurn { backend: Arc::clone(self), over: false };
             let events = self.events.listen();
-            let _ = runtime.spawn(async move { turn.poll(events).await });
+            drop(runtime.spawn(async move { turn.poll(events).await }));
         }
     }
 }

@@ -340,7 +340,7 @@ fn the_end_of_a_runtime_ends_no_watch_of_another() {
     let (_, one) = first.block_on(signed_in(&layer));
     let (_, two) = second.block_on(signed_in(&layer));
     // The task that asks runs on the first.
-    let _ = first.spawn(async move { one.ended().await });
+    drop(first.spawn(async move { one.ended().await }));
     first.block_on(eventually("somebody asks", async || asked(&store) > 0));
     let waiting = second.spawn(async move { two.ended().await.reason });
     drop(first);
