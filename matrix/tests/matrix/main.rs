@@ -1,8 +1,8 @@
 //! The session layer with every layer of tower and tower-http around it, between its parts and
 //! inside of it. [`README.md`](../../README.md) has the table.
 //!
-//! To see these fail: take `Default` from a body, or `Clone` from a service; leave a part of the
-//! size hint of an inner body out; say of a body that is held back that it has ended.
+//! To see these fail: take `Default` from a body; lose the trailers or the size hint of an inner
+//! body; call a clone of the service that was polled ready; give `HEAD` a body.
 
 #![allow(
     missing_docs,

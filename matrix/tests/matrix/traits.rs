@@ -78,6 +78,8 @@ fn bodies_are_what_the_inner_one_is() {
     is_body::<RequireBody<Full<Bytes>, Full<Bytes>>>();
     is_body::<SessionApiBody>();
     is_body::<SessionBody<CsrfBody<RequireBody<SessionApiBody>>>>();
+    is_body_at_least::<SessionBody<ServeFileSystemResponseBody>>();
+    is_body_at_least::<SessionBody<Intercepted<tonic::body::Body>>>();
     is_body_at_least::<SessionBody<CsrfBody<RequireBody<ServeFileSystemResponseBody>>>>();
     is_body_at_least::<SessionBody<CsrfBody<RequireBody<Intercepted<tonic::body::Body>>>>>();
     is_body_at_least::<SessionBody<CsrfBody<RequireBody<axum::body::Body>>>>();
