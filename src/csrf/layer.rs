@@ -78,6 +78,8 @@ use crate::csrf::{rules::Rules, service::CsrfService};
 /// - A script that got into a page sends what it likes: no token helps against that.
 /// - `GET` must change nothing. Upgrades to WebSocket are `GET`s and pass: check their `Origin`.
 ///   What rewrites methods (`X-HTTP-Method-Override`) belongs outside of this layer.
+/// - A layer that decompresses requests belongs outside of this one: a compressed form has no token
+///   that can be read, and is rejected.
 /// - A proxy has to pass on the `Host` that the browser sent, or the service's own origin has to be
 ///   among the [trusted ones](crate::csrf::CsrfBuilder::trusted_origins). Where `Origin` decides,
 ///   `http` and `https` of one host are told apart by port alone, so let encrypted sites send HSTS.

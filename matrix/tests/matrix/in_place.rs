@@ -2,9 +2,14 @@
 
 use std::{convert::Infallible, io::Read as _, time::Duration};
 
+use axum::{
+    Router,
+    response::{IntoResponse as _, Redirect},
+    routing::any,
+};
 use bytes::Bytes;
 use flate2::{Compression, read::GzEncoder};
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{Method, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -16,9 +21,9 @@ use tower_http::{
     limit::RequestBodyLimitLayer, timeout::TimeoutLayer, trace::TraceLayer,
 };
 use tower_redis_session::{
-    RedisSessionLayer, SessionContext,
+    Error, RedisSessionLayer, SessionContext,
     csrf::{CsrfBody, CsrfLayer},
-    guard::RequireLayer,
+    guard::{Denied, RequireLayer},
     layer::SavepointLayer,
     session_api::SessionApi,
 };
@@ -218,5 +223,23 @@ async fn a_compressed_form_is_read_inside_of_its_decompression() {
         let got = client.send(post, bytes).await;
         assert_eq!(got.status, status, "{got:?}");
         assert!(status == 403 || got.body == form, "{got:?}");
+    }
+}
+
+/// What a framework makes of a redirect or a page is as good as a text.
+#[tokio::test]
+async fn a_denial_and_an_outage_are_answered_by_the_frameworks_own_responses() {
+    let sign_in = |_: &Denied, _: &Parts| Redirect::to("/sign-in").into_response();
+    let sorry = |error: &Error| (error.status(), "sorry").into_response();
+    let router = Router::new()
+        .route("/", any("members"))
+        .layer(RequireLayer::user().on_denied(sign_in))
+        .layer(CompressionLayer::new())
+        .layer(sessions().on_error(sorry));
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let mut client = Client::connect(boxed(router.clone()), version).await;
+        let denied = client.send(get("/"), "").await;
+        assert_eq!(denied.status, StatusCode::SEE_OTHER);
+        assert_eq!(denied.headers[header::LOCATION], "/sign-in");
     }
 }
