@@ -1,4 +1,4 @@
-//! Responses that are not the handler's: layers that answer in its place, upgrades, the session API.
+//! Responses that are not the handler's: of layers in its place, of upgrades, of the session API.
 
 use std::{convert::Infallible, io::Read as _, time::Duration};
 
