@@ -2,17 +2,21 @@
 
 use std::{
     fmt,
+    str::FromStr,
     time::{Duration, SystemTime},
 };
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::error::{Error, ErrorKind};
 
 /// The end of the year 9999, the last moment that RFC 3339 can print.
 const LAST: u64 = 253_402_300_799_999;
 
 /// A point in time, in whole milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// `Display` prints RFC 3339. Times before 1970 are 1970, times after the year 9999 its last
+/// `Display` prints RFC 3339, which `FromStr` and serde read too. Times before 1970 are 1970, times after the year 9999 its last
 /// moment: nothing here can overflow or panic.
 ///
 /// ```
@@ -20,6 +24,8 @@ const LAST: u64 = 253_402_300_799_999;
 ///
 /// let time = Timestamp::from_millis(1_700_000_000_123);
 /// assert_eq!(time.to_string(), "2023-11-14T22:13:20.123Z");
+/// assert_eq!("2023-11-14T23:13:20.123+01:00".parse::<Timestamp>()?, time);
+/// # Ok::<(), tower_redis_session::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
@@ -90,6 +96,32 @@ impl fmt::Display for Timestamp {
         let nanos = i128::from(self.0) * 1_000_000;
         let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| fmt::Error)?;
         f.write_str(&time.format(&Rfc3339).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// From RFC 3339, with whatever offset; what is finer than a millisecond is cut.
+impl FromStr for Timestamp {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let time = OffsetDateTime::parse(text, &Rfc3339);
+        let time = time.map_err(|_| Error::new(ErrorKind::Invalid, "not a time of RFC 3339"))?;
+        Ok(SystemTime::from(time).into())
+    }
+}
+
+/// As text, as `Display` prints it.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// From the text that `FromStr` parses.
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 

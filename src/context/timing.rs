@@ -1,5 +1,7 @@
 //! Timestamps and expiry of a session.
 
+use serde::Serialize;
+
 use crate::{
     clock::timestamp::Timestamp,
     context::SessionContext,
@@ -19,7 +21,7 @@ use crate::{
 /// assert!(snapshot.expires_at > snapshot.created_at);
 /// # Ok(()) });
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionSnapshot {
     /// The public id.

@@ -1,6 +1,6 @@
 //! Users and platforms as they are shown.
 
-use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+use serde::{Deserialize, Serialize};
 
 /// A user. Serializes under the names of its fields, and holds no secret.
 ///
@@ -17,7 +17,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 /// let json = serde_json::to_value(&alice).unwrap();
 /// assert_eq!(json["username"], "alice");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct UserInfo {
     /// The id under which sessions know the user.
     pub id: String,
@@ -49,7 +49,7 @@ pub struct UserInfo {
 /// let json = serde_json::to_value(&photos).unwrap();
 /// assert_eq!(json["instance_url"], "https://photos.example.net");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct PlatformInfo {
     /// The id under which sessions know the platform.
     pub id: String,
@@ -65,30 +65,4 @@ pub struct PlatformInfo {
     pub active: bool,
     /// Whether it is the one for those who have chosen none.
     pub default: bool,
-}
-
-impl Serialize for UserInfo {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut user = serializer.serialize_struct("UserInfo", 5)?;
-        user.serialize_field("id", &self.id)?;
-        user.serialize_field("username", &self.username)?;
-        user.serialize_field("email", &self.email)?;
-        user.serialize_field("role", &self.role)?;
-        user.serialize_field("active", &self.active)?;
-        user.end()
-    }
-}
-
-impl Serialize for PlatformInfo {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut platform = serializer.serialize_struct("PlatformInfo", 7)?;
-        platform.serialize_field("id", &self.id)?;
-        platform.serialize_field("name", &self.name)?;
-        platform.serialize_field("kind", &self.kind)?;
-        platform.serialize_field("instance_url", &self.instance_url)?;
-        platform.serialize_field("username", &self.username)?;
-        platform.serialize_field("active", &self.active)?;
-        platform.serialize_field("default", &self.default)?;
-        platform.end()
-    }
 }

@@ -1,8 +1,6 @@
 //! The layer by environment variables.
 
-use std::{env, ffi::OsString, fmt, net::IpAddr, time::Duration};
-
-use ipnet::IpNet;
+use std::{env, ffi::OsString, fmt, time::Duration};
 
 #[cfg(feature = "redis")]
 use crate::store::redis::RedisConfig;
@@ -254,13 +252,8 @@ fn devices<F: Lookup>(variables: &Variables<F>) -> Result<Option<DeviceConfig>, 
     if !noted {
         return Err(ConfigError::new(PROXIES, "is of no use without SESSION_DEVICES"));
     }
-    let network = |text: &str| {
-        let text = text.trim();
-        text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-    };
-    let networks: Result<Vec<IpNet>, _> = list.split(',').map(network).collect();
-    let networks = networks.map_err(|_| ConfigError::new(PROXIES, "is no list of networks"))?;
-    Ok(Some(DeviceConfig::new().trusted_proxies(networks)))
+    let devices = DeviceConfig::new().trusted_proxies(list.split(','));
+    devices.map(Some).map_err(|error| error.named(PROXIES))
 }
 
 /// The same error under the name of the variable that the setting came from.

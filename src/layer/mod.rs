@@ -7,10 +7,10 @@
 //! use tower_redis_session::{MemoryStore, RedisSessionLayer, layer::DeviceConfig};
 //!
 //! // Behind one proxy that appends to `X-Forwarded-For`.
-//! let devices = DeviceConfig::new().trusted_proxies(["10.0.0.0/8".parse()?]);
+//! let devices = DeviceConfig::new().trusted_proxies(["10.0.0.0/8"])?;
 //! let sessions = RedisSessionLayer::builder(MemoryStore::new()).devices(devices).build()?;
 //! # drop(sessions);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok::<(), tower_redis_session::ConfigError>(())
 //! ```
 
 // | file | holds |

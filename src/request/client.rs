@@ -12,7 +12,7 @@ use http::{
 };
 use ipnet::IpNet;
 
-use crate::session::device::Device;
+use crate::{error::ConfigError, session::device::Device};
 
 mod forwarded;
 
@@ -33,9 +33,9 @@ pub struct PeerAddress(pub SocketAddr);
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer, layer::DeviceConfig};
 ///
-/// let devices = DeviceConfig::new().trusted_proxies(["10.0.0.0/8".parse()?]);
+/// let devices = DeviceConfig::new().trusted_proxies(["10.0.0.0/8"])?;
 /// let layer = RedisSessionLayer::builder(MemoryStore::new()).devices(devices).build()?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), tower_redis_session::ConfigError>(())
 /// ```
 #[derive(Clone)]
 #[must_use]
@@ -58,18 +58,33 @@ impl DeviceConfig {
         Self { trusted: Vec::new(), peer: Arc::new(peer) }
     }
 
-    /// Networks of the proxies in front of the service. Where a connection comes from one of them,
+    /// Networks of the proxies in front of the service, as address and length of the prefix (CIDR,
+    /// RFC 4632 section 3.1) or as one address. Where a connection comes from one of them,
     /// `X-Forwarded-For` is read from its end to the first address that is not trusted: the client
     /// itself can write whatever it likes in front of that. Defaults to none.
     ///
+    /// # Errors
+    ///
+    /// The first text that is neither.
+    ///
     /// ```
     /// # use tower_redis_session::layer::DeviceConfig;
-    /// let devices = DeviceConfig::new().trusted_proxies(["192.0.2.7/32".parse()?]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let devices = DeviceConfig::new().trusted_proxies(["192.0.2.7", "2001:db8::/32"])?;
+    /// assert!(devices.trusted_proxies(["192.0.2.0/33"]).is_err());
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
-    pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
-        self.trusted = networks.into_iter().collect();
-        self
+    pub fn trusted_proxies<N: AsRef<str>>(
+        mut self,
+        networks: impl IntoIterator<Item = N>,
+    ) -> Result<Self, ConfigError> {
+        let network = |(place, text): (usize, N)| {
+            let text = text.as_ref().trim();
+            let parsed = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+            let fault = format!("entry {} is not a network", place + 1);
+            parsed.map_err(|_| ConfigError::new("trusted proxies", fault))
+        };
+        self.trusted = networks.into_iter().enumerate().map(network).collect::<Result<_, _>>()?;
+        Ok(self)
     }
 
     /// Where the address of the connection stands, for frameworks with a type of their own, such as

@@ -1,5 +1,7 @@
 //! One row of the list of a user's sessions.
 
+use serde::Serialize;
+
 use crate::{
     clock::timestamp::Timestamp,
     session::{device::Device, record::Record, token::SessionId},
@@ -18,7 +20,7 @@ use crate::{
 /// assert_eq!(sessions[0].label.as_deref(), Some("Work laptop"));
 /// # Ok(()) });
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionInfo {
     /// The public id, for [`SessionContext::revoke`](crate::SessionContext::revoke).

@@ -2,6 +2,8 @@
 
 use std::{cmp::Reverse, fmt, str::FromStr};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use crate::{
     clock::timestamp::Timestamp,
     error::{Error, ErrorKind},
@@ -18,7 +20,7 @@ use crate::{
 /// assert_eq!((page.sessions.len(), page.next), (1, None));
 /// # Ok(()) });
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionPage {
     /// At most as many as were asked for; fewer where some are over that the store still has.
@@ -119,5 +121,20 @@ impl FromStr for SessionCursor {
         let digits = created.bytes().all(|byte| byte.is_ascii_digit());
         let millis = created.parse().ok().filter(|_| digits).ok_or_else(none)?;
         Ok(Self { created: Timestamp::from_millis(millis), id: id.parse().map_err(|_| none())? })
+    }
+}
+
+/// As text, as `Display` prints it.
+impl Serialize for SessionCursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// From the text that `FromStr` parses.
+impl<'de> Deserialize<'de> for SessionCursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }

@@ -1,9 +1,22 @@
 //! Events in the life of a session.
 
+use serde::Serialize;
+
 use crate::{session::token::SessionId, telemetry::health::Serving};
 
 /// One event in the life of a session. Ids are public ones; nothing in it is secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Serializes with its name under `event`:
+///
+/// ```
+/// use tower_redis_session::telemetry::Event;
+///
+/// let json = serde_json::to_string(&Event::RevokedAll { count: 3 })?;
+/// assert_eq!(json, r#"{"event":"revoked_all","count":3}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// A session began.

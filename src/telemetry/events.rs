@@ -2,10 +2,15 @@
 
 use std::{
     fmt,
+    future::poll_fn,
+    pin::Pin,
     sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
 };
 
-use tokio::sync::broadcast::{self, error::RecvError};
+use futures_core::Stream;
+use tokio::sync::broadcast::{self, Receiver, error::RecvError};
+use tokio_util::sync::ReusableBoxFuture;
 
 use crate::telemetry::{counters::Counters, event::Event};
 
@@ -67,7 +72,7 @@ impl Events {
     #[must_use]
     pub fn listen(&self) -> EventStream {
         let sender = self.0.listeners.get_or_init(|| broadcast::Sender::new(CAPACITY));
-        EventStream(sender.subscribe())
+        EventStream::new(sender.subscribe())
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -76,11 +81,17 @@ impl Events {
 }
 
 /// Events as they happen; see [`RedisSessionLayer::events`](crate::RedisSessionLayer::events).
-pub struct EventStream(broadcast::Receiver<Event>);
+///
+/// A [`Stream`] that ends once the layer and its services are gone. A listener that is more than
+/// 1,024 events behind receives [`Event::Missed`] in their place.
+pub struct EventStream(ReusableBoxFuture<'static, (Result<Event, RecvError>, Receiver<Event>)>);
 
 impl EventStream {
-    /// The next event; none once the layer and its services are gone. A listener who is more than
-    /// 1,024 events behind is told of it by [`Event::Missed`].
+    fn new(receiver: Receiver<Event>) -> Self {
+        Self(ReusableBoxFuture::new(receive(receiver)))
+    }
+
+    /// The next event; `None` once the layer and its services are gone.
     ///
     /// Cancellation safety: no event is lost to a dropped wait.
     ///
@@ -95,11 +106,28 @@ impl EventStream {
     /// # }
     /// ```
     pub async fn next(&mut self) -> Option<Event> {
-        match self.0.recv().await {
+        poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+}
+
+/// Owns the receiver while it waits, so that a dropped wait drops no event.
+async fn receive(mut receiver: Receiver<Event>) -> (Result<Event, RecvError>, Receiver<Event>) {
+    let received = receiver.recv().await;
+    (received, receiver)
+}
+
+impl Stream for EventStream {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        let this = self.get_mut();
+        let (received, receiver) = ready!(this.0.poll(context));
+        this.0.set(receive(receiver));
+        Poll::Ready(match received {
             Ok(event) => Some(event),
             Err(RecvError::Lagged(count)) => Some(Event::Missed { count }),
             Err(RecvError::Closed) => None,
-        }
+        })
     }
 }
 

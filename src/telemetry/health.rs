@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use serde::{Serialize, Serializer};
+
 /// Health of the store as last seen by requests. Performs no I/O.
 ///
 /// ```
@@ -11,7 +13,7 @@ use std::{fmt, time::Duration};
 /// assert_eq!(layer.health().serving, Serving::Memory);
 /// # Ok::<(), tower_redis_session::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
     /// The store that serves reads.
@@ -25,7 +27,8 @@ pub struct Health {
 }
 
 /// The store that serves reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Serving {
     /// The memory of this process.
@@ -41,7 +44,7 @@ pub enum Serving {
 }
 
 /// One of the stores.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BackendHealth {
     /// Whether requests ask it: false from a few failures in a row until a probe is answered, or
@@ -59,12 +62,13 @@ pub struct BackendHealth {
 }
 
 /// Health of the copies in Redis, behind which a database keeps the records.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CacheHealth {
     /// Whether copies are read at all: the database was polled not longer than a lease ago.
     pub trusted: bool,
-    /// How long ago the database was polled.
+    /// How long ago the database was polled. Serializes as milliseconds.
+    #[serde(serialize_with = "millis")]
     pub verified_ago: Option<Duration>,
     /// The generation in the keys, 16 hex digits: a new one starts without copies.
     pub generation: Option<String>,
@@ -75,6 +79,11 @@ pub struct CacheHealth {
     pub bypassed: usize,
     /// How many changes were in the journal when the database was asked.
     pub pending: usize,
+}
+
+fn millis<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    let millis = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    millis.serialize(serializer)
 }
 
 impl Health {

@@ -22,6 +22,8 @@ mod bodies;
 mod cancel;
 /// The CSRF layer with bodies of every kind, transports and frameworks.
 mod csrf_stack;
+/// What serialises, and how; streams.
+mod data;
 /// Any inner service, any body, any buffer.
 mod generic;
 /// Where a guard sends a browser, and how a client is asked for its token.

@@ -304,10 +304,8 @@ async fn the_address_is_the_connections_or_what_a_trusted_proxy_says() {
         ("another one is", "192.0.2.1", vec!["10.0.0.0/8"], "192.0.2.1"),
         ("this one is", "10.0.0.1", vec!["10.0.0.0/8"], "203.0.113.9"),
     ] {
-        let trusted: Vec<_> =
-            trusted.iter().map(|network: &&str| network.parse().unwrap()).collect();
-        let devices =
-            DeviceConfig::new().trusted_proxies(trusted).peer_address(connected_from(peer));
+        let devices = DeviceConfig::new().trusted_proxies::<&str>(trusted).unwrap();
+        let devices = devices.peer_address(connected_from(peer));
         let site = Site::configured(&redis, |builder| builder.devices(devices)).await;
         let mut browser = site.browser().await;
         let headers: [(&str, &[u8]); 2] =
