@@ -109,8 +109,9 @@
 //!   neither servers nor sleeps.
 //! - Your own: implement [`Store`](store::Store), whose contract the `testing` feature checks.
 //!
-//! [`RedisSessionLayer::health`] tells how the store does, [`RedisSessionLayer::report`] this and
-//! how often what has happened, as JSON and as metrics.
+//! [`SessionAdmin::health`](layer::SessionAdmin::health) tells how the store does,
+//! [`report`](layer::SessionAdmin::report) this and how often what has happened, as JSON and as
+//! metrics.
 //!
 //! # Users, platforms and settings
 //!
@@ -160,7 +161,7 @@
 //! | `get_current_user_id` | [`SessionContext::user_id`] |
 //! | `get_current_platform_id` | [`SessionContext::platform_id`] |
 //! | `update_session_platform` | [`SessionContext::switch_platform`], [`SessionContext::set_platform`] |
-//! | `clear_session_platform` | [`SessionContext::clear_platform`], [`RedisSessionLayer::clear_platform_of`] |
+//! | `clear_session_platform` | [`SessionContext::clear_platform`], [`SessionAdmin::clear_platform_of`](layer::SessionAdmin::clear_platform_of) |
 //! | `create_user_session` | [`SessionContext::login`] |
 //! | `destroy_current_session` | [`SessionContext::logout`], [`SessionContext::logout_everywhere`] |
 //! | `validate_current_session` | [`SessionContext::validate`], [`SessionContext::validate_user`] |

@@ -38,7 +38,7 @@ impl Site {
 
     /// Waits until reads are served by Redis, where there is one beside a database.
     pub async fn is_well(&self) {
-        while self.layer.health().copies.is_some_and(|copies| !copies.trusted) {
+        while self.layer.admin().health().copies.is_some_and(|copies| !copies.trusted) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -1,24 +1,66 @@
 //! What an operator asks a layer, and what an administrator does to the sessions of a user.
 
+use std::{fmt, sync::Arc};
+
 use crate::{
     error::Error,
     layer::RedisSessionLayer,
+    request::shared::Backend,
     session::{
         info::SessionInfo,
         page::{SessionCursor, SessionPage},
         token::SessionId,
     },
-    telemetry::{health::Health, report::Report},
+    telemetry::{events::EventStream, health::Health, report::Report},
 };
 
+/// What operators and administrators do: health, metrics and events of a layer, and the sessions of
+/// any user. From [`RedisSessionLayer::admin`]; a handle for the state of a status page or an
+/// administrator's handlers, which belong behind a [guard](crate::guard).
+///
+/// Cheap to clone. It has no type parameter, whatever the layer has.
+///
+/// ```
+/// use tower_redis_session::{MemoryStore, RedisSessionLayer};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sessions = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+/// let admin = sessions.admin();
+/// assert!(admin.health().is_ready());
+/// println!("{} sessions of alice ended", admin.revoke_all("alice").await?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SessionAdmin {
+    backend: Arc<Backend>,
+}
+
 impl<A> RedisSessionLayer<A> {
+    /// The handle for operators and administrators.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, layer::SessionAdmin};
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// let admin: SessionAdmin = layer.admin();
+    /// assert!(admin.health().is_ready());
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn admin(&self) -> SessionAdmin {
+        SessionAdmin { backend: Arc::clone(&self.backend) }
+    }
+}
+
+impl SessionAdmin {
     /// How the store does, as far as requests have noticed: who serves, why not another, what is
     /// believed. Asks nobody, so it costs nothing; for a status page and a readiness probe.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// assert!(layer.health().is_ready());
+    /// assert!(layer.admin().health().is_ready());
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
@@ -31,12 +73,36 @@ impl<A> RedisSessionLayer<A> {
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// println!("{}", layer.report().to_json());
+    /// println!("{}", layer.admin().report().to_json());
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
     pub fn report(&self) -> Report {
         Report::new(self.health(), self.backend.events.counters())
+    }
+
+    /// Everything that happens in the lives of this layer's sessions from now on, in this process;
+    /// the same goes to the log by `tracing`. A listener that is slow or panics holds up nobody.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// let mut events = layer.admin().events();
+    /// let listener = tokio::spawn(async move {
+    ///     while let Some(event) = events.next().await {
+    ///         println!("{event:?}");
+    ///     }
+    /// });
+    /// drop(layer);
+    /// listener.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> EventStream {
+        self.backend.events.listen()
     }
 
     /// All live sessions of a user, the latest sign-in first: for an administrator's page. Costs
@@ -51,7 +117,7 @@ impl<A> RedisSessionLayer<A> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// assert!(layer.sessions_of("alice").await?.is_empty());
+    /// assert!(layer.admin().sessions_of("alice").await?.is_empty());
     /// # Ok(())
     /// # }
     /// ```
@@ -71,7 +137,7 @@ impl<A> RedisSessionLayer<A> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// assert!(layer.sessions_page_of("alice", None, 50).await?.sessions.is_empty());
+    /// assert!(layer.admin().sessions_page_of("alice", None, 50).await?.sessions.is_empty());
     /// # Ok(())
     /// # }
     /// ```
@@ -98,7 +164,7 @@ impl<A> RedisSessionLayer<A> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
     /// let id: SessionId = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse()?;
-    /// assert!(!layer.revoke("alice", &id).await?);
+    /// assert!(!layer.admin().revoke("alice", &id).await?);
     /// # Ok(())
     /// # }
     /// ```
@@ -121,7 +187,7 @@ impl<A> RedisSessionLayer<A> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// assert_eq!(layer.revoke_all("alice").await?, 0);
+    /// assert_eq!(layer.admin().revoke_all("alice").await?, 0);
     /// # Ok(())
     /// # }
     /// ```
@@ -145,11 +211,17 @@ impl<A> RedisSessionLayer<A> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// assert_eq!(layer.clear_platform_of("alice").await?, 0);
+    /// assert_eq!(layer.admin().clear_platform_of("alice").await?, 0);
     /// # Ok(())
     /// # }
     /// ```
     pub async fn clear_platform_of(&self, user: &str) -> Result<u64, Error> {
         self.backend.clear_platform_of(user).await
+    }
+}
+
+impl fmt::Debug for SessionAdmin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionAdmin").finish_non_exhaustive()
     }
 }

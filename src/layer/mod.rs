@@ -16,7 +16,7 @@
 // | file | holds |
 // |---|---|
 // | `session_layer` | `RedisSessionLayer`: migration, check, events, shutdown |
-// | `admin` | its status and report; the sessions of a user, for an administrator |
+// | `admin` | `SessionAdmin`: health, report and events; the sessions of any user |
 // | `builder` | its configuration, and `RedisSessionLayer::builder` |
 // | `service` | puts the handle into the request |
 // | `future` | commits before the head of the response leaves |
@@ -44,6 +44,7 @@ pub use crate::layer::database_layer::DatabaseSessionLayer;
 pub(crate) use crate::layer::session_layer::RedisSessionLayer;
 pub use crate::{
     layer::{
+        admin::SessionAdmin,
         answer::{ErrorResponse, ErrorResponseWith, PlainErrorResponse},
         body::{BodyError, SessionBody},
         future::ResponseFuture,

@@ -11,7 +11,6 @@ use crate::{
         service::RedisSessionService,
     },
     request::shared::Backend,
-    telemetry::events::EventStream,
 };
 
 /// Puts a [`SessionContext`](crate::SessionContext) into the extensions of every request, and
@@ -104,30 +103,6 @@ impl<A> RedisSessionLayer<A> {
     /// ```
     pub async fn check(&self) -> Result<(), Error> {
         self.backend.store.check().await
-    }
-
-    /// Everything that happens in the lives of this layer's sessions from now on, in this process;
-    /// the same goes to the log by `tracing`. A listener that is slow or panics holds up nobody.
-    ///
-    /// ```
-    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// let mut events = layer.events();
-    /// let listener = tokio::spawn(async move {
-    ///     while let Some(event) = events.next().await {
-    ///         println!("{event:?}");
-    ///     }
-    /// });
-    /// drop(layer);
-    /// listener.await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn events(&self) -> EventStream {
-        self.backend.events.listen()
     }
 
     /// Waits until every commit that has started is done: after the server has drained its

@@ -80,7 +80,7 @@ impl Events {
     }
 }
 
-/// Events as they happen; see [`RedisSessionLayer::events`](crate::RedisSessionLayer::events).
+/// Events as they happen; see [`SessionAdmin::events`](crate::layer::SessionAdmin::events).
 ///
 /// A [`Stream`] that ends once the layer and its services are gone. A listener that is more than
 /// 1,024 events behind receives [`Event::Missed`] in their place.

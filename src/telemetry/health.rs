@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer, telemetry::Serving};
 ///
 /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-/// assert_eq!(layer.health().serving, Serving::Memory);
+/// assert_eq!(layer.admin().health().serving, Serving::Memory);
 /// # Ok::<(), tower_redis_session::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -5,8 +5,8 @@
 //! use tower_redis_session::{MemoryStore, RedisSessionLayer, telemetry::Serving};
 //!
 //! let sessions = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-//! assert_eq!(sessions.health().serving, Serving::Memory);
-//! println!("{}", sessions.report().to_metrics());
+//! assert_eq!(sessions.admin().health().serving, Serving::Memory);
+//! println!("{}", sessions.admin().report().to_metrics());
 //! # Ok::<(), tower_redis_session::ConfigError>(())
 //! ```
 

@@ -10,7 +10,7 @@ use crate::telemetry::{
 };
 
 /// How a layer does: for an administrator's page, and for what collects metrics. Made by
-/// [`RedisSessionLayer::report`](crate::RedisSessionLayer::report).
+/// [`SessionAdmin::report`](crate::layer::SessionAdmin::report).
 ///
 /// Nothing in it is secret, and nothing names a session or a user; yet it is for operators only, so
 /// put a [guard](crate::guard) or a port of its own in front.
@@ -24,7 +24,7 @@ use crate::telemetry::{
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};
 ///
 /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-/// let report = layer.report();
+/// let report = layer.admin().report();
 /// assert_eq!(report.count("created"), Some(0));
 /// assert!(report.to_json().contains(r#""serving":"memory""#));
 /// assert!(report.to_metrics().contains("session_events_total{event=\"created\"} 0"));
@@ -46,7 +46,7 @@ impl Report {
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, telemetry::Serving};
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// assert_eq!(layer.report().health().serving, Serving::Memory);
+    /// assert_eq!(layer.admin().report().health().serving, Serving::Memory);
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
@@ -59,8 +59,8 @@ impl Report {
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// assert_eq!(layer.report().count("revoked"), Some(0));
-    /// assert_eq!(layer.report().count("forgiven"), None);
+    /// assert_eq!(layer.admin().report().count("revoked"), Some(0));
+    /// assert_eq!(layer.admin().report().count("forgiven"), None);
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
@@ -74,7 +74,7 @@ impl Report {
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// assert!(layer.report().to_json().starts_with('{'));
+    /// assert!(layer.admin().report().to_json().starts_with('{'));
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
@@ -100,7 +100,7 @@ impl Report {
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// assert!(layer.report().to_metrics().contains("\nsession_ready 1\n"));
+    /// assert!(layer.admin().report().to_metrics().contains("\nsession_ready 1\n"));
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]

@@ -60,7 +60,7 @@ impl Held {
             Op::Login => session.login("alice").await,
             Op::Logout => session.logout().await,
             Op::Revoke => match &self.first_id {
-                Some(id) => self.layer.revoke("alice", id).await.map(drop),
+                Some(id) => self.layer.admin().revoke("alice", id).await.map(drop),
                 None => Ok(()),
             },
         }

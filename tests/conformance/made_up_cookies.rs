@@ -37,7 +37,7 @@ async fn counts_only_sessions(store: impl Store, meanwhile: impl FnOnce()) {
     let layer = RedisSessionLayer::builder(store).budget(budget).build().unwrap();
     let made_up = |letter: &str| format!("{NAME}={}A", letter.repeat(42));
     let crowd = format!("{}; {}; {}", made_up("A"), made_up("B"), made_up("C"));
-    let destroyed = || layer.report().count("destroyed").unwrap();
+    let destroyed = || layer.admin().report().count("destroyed").unwrap();
     for act in ["logout", "look and logout", "login"] {
         let _ = ask(&layer, act, &made_up("A")).await;
         let _ = ask(&layer, act, &crowd).await;

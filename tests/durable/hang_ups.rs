@@ -36,11 +36,11 @@ impl Here {
     }
 
     fn set_aside(&self) -> usize {
-        self.layer.health().copies.unwrap().bypassed
+        self.layer.admin().health().copies.unwrap().bypassed
     }
 
     fn believes(&self) -> bool {
-        self.layer.health().copies.unwrap().trusted
+        self.layer.admin().health().copies.unwrap().trusted
     }
 
     async fn ask(&self, browser: &Browser, path: &str) -> u16 {

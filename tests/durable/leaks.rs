@@ -78,7 +78,7 @@ async fn live(site: &Site, browser: &mut Browser, paths: &[&str]) {
 /// Everything of the public interface that can be printed.
 async fn print_everything(setup: &Setup) {
     let layer = &setup.site.layer;
-    let mut printed = format!("{layer:?} {:?} {}", layer.health(), setup.printed);
+    let mut printed = format!("{layer:?} {:?} {}", layer.admin().health(), setup.printed);
     for handle in setup.site.kept() {
         printed += &format!("{handle:?} {handle:#?}");
         // Of a response that was sent: each answers an error.
@@ -94,7 +94,7 @@ async fn print_everything(setup: &Setup) {
             printed += &leak_monitor::printed(&error);
         }
     }
-    for error in [layer.check().await.err(), layer.revoke_all("nobody").await.err()] {
+    for error in [layer.check().await.err(), layer.admin().revoke_all("nobody").await.err()] {
         printed += &error.map(|error| leak_monitor::printed(&error)).unwrap_or_default();
     }
     leak_monitor::said("what is printed", &printed);

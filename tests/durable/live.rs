@@ -119,8 +119,8 @@ async fn what_another_instance_revokes_is_heard_within_one_interval_on_every_sto
             let user = format!("user-{number}");
             // By all three ways of an administrator and of a user elsewhere.
             let ended = match number % 2 {
-                0 => b.revoke(&user, &live.id()).await.unwrap(),
-                _ => b.revoke_all(&user).await.unwrap() == 1,
+                0 => b.admin().revoke(&user, &live.id()).await.unwrap(),
+                _ => b.admin().revoke_all(&user).await.unwrap() == 1,
             };
             assert!(ended, "{name}: {user}");
             let at = Instant::now();
@@ -154,7 +154,7 @@ async fn a_server_that_hangs_ends_nothing_and_what_it_lost_is_over() {
     redis.hang();
     // Asked for several times meanwhile, in vain.
     eventually("a question fails", async || {
-        !layer.health().redis.as_ref().is_some_and(|redis| redis.answers)
+        !layer.admin().health().redis.as_ref().is_some_and(|redis| redis.answers)
     })
     .await;
     assert!(!heard.is_finished());
@@ -173,7 +173,7 @@ async fn many_live_sessions_cost_few_commands() {
         let Some(redis) = &stores.redis else { continue };
         // Nobody asks before the test does.
         let layer = stores.instance(Duration::from_secs(2)).await;
-        let trusted = || layer.health().copies.is_none_or(|copies| copies.trusted);
+        let trusted = || layer.admin().health().copies.is_none_or(|copies| copies.trusted);
         eventually("copies are trusted", async || {
             let _ = live(&layer, "somebody".to_owned()).await;
             trusted()
@@ -187,7 +187,7 @@ async fn many_live_sessions_cost_few_commands() {
         }
         let monitor = redis.monitor().await;
         let heard: Vec<_> = sessions.iter().map(heard).collect();
-        assert_eq!(layer.revoke_all("user-299").await.unwrap(), 1);
+        assert_eq!(layer.admin().revoke_all("user-299").await.unwrap(), 1);
         eventually("a revocation is heard", async || heard[299].is_finished()).await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let seen = monitor.stop().await;

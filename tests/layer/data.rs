@@ -67,7 +67,7 @@ async fn a_page_of_sessions_and_a_snapshot_are_objects() {
     assert_eq!(one["id"], snapshot["id"]);
     assert_eq!(snapshot["user_id"], "alice");
     assert!(one["expires_at"].as_str().unwrap().parse::<Timestamp>().is_ok());
-    let health = serde_json::to_value(layer.health()).unwrap();
+    let health = serde_json::to_value(layer.admin().health()).unwrap();
     assert_eq!(
         health,
         json!({"serving": "memory", "redis": null, "database": null, "copies": null})

@@ -176,7 +176,7 @@ async fn another_device_ends_it_at_once_by_the_list_and_by_the_administrator() {
     let revoked = other.ask(async |session| Ok(session.revoke(&id).await?.to_string()));
     assert_eq!(revoked.await.text(), "true");
     assert_eq!(test_support::bounded("by the user", first).await.unwrap(), EndReason::Ended);
-    assert_eq!(layer.revoke_all("alice").await.unwrap(), 1);
+    assert_eq!(layer.admin().revoke_all("alice").await.unwrap(), 1);
     assert_eq!(test_support::bounded("by an admin", second).await.unwrap(), EndReason::Ended);
 }
 
@@ -191,7 +191,7 @@ async fn what_ends_elsewhere_is_heard_within_one_interval() {
         async move { (live.ended().await, start.elapsed()) }
     });
     tokio::task::yield_now().await;
-    assert!(b.revoke("alice", &live.id()).await.unwrap());
+    assert!(b.admin().revoke("alice", &live.id()).await.unwrap());
     let (end, after) = waiting.await.unwrap();
     assert_eq!(end.reason, EndReason::Ended);
     assert!(after <= 2 * MINUTE + Duration::from_secs(1), "{after:?}");
@@ -284,7 +284,7 @@ async fn all_that_is_watched_is_asked_for_in_few_commands() {
     asked(&store);
     tokio::time::sleep(5 * MINUTE + Duration::from_secs(30)).await;
     assert_eq!(asked(&store), 5 * 3, "128 at a time, each minute");
-    assert_eq!(layer.revoke_all("alice").await.unwrap(), 300);
+    assert_eq!(layer.admin().revoke_all("alice").await.unwrap(), 300);
     for waiting in waiting {
         assert_eq!(waiting.await.unwrap(), EndReason::Ended);
     }
@@ -314,7 +314,7 @@ async fn ten_thousand_that_came_and_went_leave_nothing() {
     let again = live(&mut visitor).await;
     let waiting = tokio::spawn(async move { again.ended().await.reason });
     tokio::task::yield_now().await;
-    let _ = layer.revoke_all("alice").await.unwrap();
+    let _ = layer.admin().revoke_all("alice").await.unwrap();
     assert_eq!(waiting.await.unwrap(), EndReason::Ended);
 }
 
@@ -346,7 +346,7 @@ fn the_end_of_a_runtime_ends_no_watch_of_another() {
     drop(first);
     let sound = RedisSessionLayer::builder(store.sound()).build().unwrap();
     second.block_on(async {
-        let _ = sound.revoke_all("alice").await.unwrap();
+        let _ = sound.admin().revoke_all("alice").await.unwrap();
         let ended = test_support::bounded("the end", waiting).await.unwrap();
         assert_eq!(ended, EndReason::Ended);
     });

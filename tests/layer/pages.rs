@@ -32,10 +32,10 @@ async fn the_pages_of_a_list_are_the_list() {
     let layer = RedisSessionLayer::builder(MemoryStore::new()).build().unwrap();
     let _ = signed_in(&layer, 25).await;
     let whole: BTreeSet<_> =
-        layer.sessions_of("alice").await.unwrap().into_iter().map(|one| one.id).collect();
+        layer.admin().sessions_of("alice").await.unwrap().into_iter().map(|one| one.id).collect();
     let (mut next, mut paged, mut sizes) = (None, Vec::new(), Vec::new());
     loop {
-        let page = layer.sessions_page_of("alice", next.as_ref(), 10).await.unwrap();
+        let page = layer.admin().sessions_page_of("alice", next.as_ref(), 10).await.unwrap();
         sizes.push(page.sessions.len());
         paged.extend(page.sessions);
         next = page.next;
@@ -47,7 +47,7 @@ async fn the_pages_of_a_list_are_the_list() {
     assert!(paged.windows(2).all(|two| two[0].created_at >= two[1].created_at));
     assert_eq!(paged.into_iter().map(|one| one.id).collect::<BTreeSet<_>>(), whole);
     for limit in [0, 1_001] {
-        let error = layer.sessions_page_of("alice", None, limit).await.unwrap_err();
+        let error = layer.admin().sessions_page_of("alice", None, limit).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{limit}");
     }
 }

@@ -266,10 +266,10 @@ async fn a_revocation_of_one_that_has_moved_meanwhile_ends_it_under_its_new_id()
     let mut visitor = alice_on(&store).await;
     let id = visitor.ask(|s| async move { Ok(s.id().await?.unwrap().to_string()) }).await;
     let id: SessionId = id.text().parse().unwrap();
-    let mut events = visitor.layer.events();
+    let mut events = visitor.layer.admin().events();
     let (layer, loaded) = (visitor.layer.clone(), Gate::new());
     store.fault(Op::Load, Fault::After(loaded.clone()));
-    let revoking = tokio::spawn(async move { layer.revoke("alice", &id).await });
+    let revoking = tokio::spawn(async move { layer.admin().revoke("alice", &id).await });
     loaded.arrived().await;
     assert_eq!(visitor.ask(RENEW).await.status(), 200);
     loaded.open();
@@ -281,13 +281,13 @@ async fn a_revocation_of_one_that_has_moved_meanwhile_ends_it_under_its_new_id()
         panic!("its cookie opens nothing")
     };
     let mut visitor = alice_on(&store).await;
-    let mut events = visitor.layer.events();
+    let mut events = visitor.layer.admin().events();
     // What was written to meanwhile has not moved.
     let id = visitor.ask(|s| async move { Ok(s.id().await?.unwrap().to_string()) }).await;
     let id: SessionId = id.text().parse().unwrap();
     let (layer, loaded) = (visitor.layer.clone(), Gate::new());
     store.fault(Op::Load, Fault::After(loaded.clone()));
-    let revoking = tokio::spawn(async move { layer.revoke("alice", &id).await });
+    let revoking = tokio::spawn(async move { layer.admin().revoke("alice", &id).await });
     loaded.arrived().await;
     assert_eq!(visitor.ask(COUNT).await.text(), "1");
     loaded.open();
@@ -304,7 +304,7 @@ async fn to_clear_a_platform_loses_nothing_that_was_written_meanwhile() {
     assert_eq!(visitor.ask(choose).await.status(), 200);
     let (layer, loaded) = (visitor.layer.clone(), Gate::new());
     store.fault(Op::Load, Fault::After(loaded.clone()));
-    let clearing = tokio::spawn(async move { layer.clear_platform_of("alice").await });
+    let clearing = tokio::spawn(async move { layer.admin().clear_platform_of("alice").await });
     loaded.arrived().await;
     assert_eq!(visitor.ask(COUNT).await.text(), "1");
     loaded.open();
@@ -325,7 +325,7 @@ async fn a_session_that_moves_while_platforms_are_cleared_is_found_again() {
     assert_eq!(visitor.ask(choose).await.status(), 200);
     let (layer, loaded) = (visitor.layer.clone(), Gate::new());
     store.fault(Op::Load, Fault::Before(loaded.clone()));
-    let clearing = tokio::spawn(async move { layer.clear_platform_of("alice").await });
+    let clearing = tokio::spawn(async move { layer.admin().clear_platform_of("alice").await });
     loaded.arrived().await;
     assert_eq!(visitor.ask(RENEW).await.status(), 200);
     loaded.open();
@@ -343,7 +343,7 @@ async fn what_ended_is_told_once_however_often_the_logout_was_tried() {
     let store = FaultyStore::new();
     let (mut one, other) = (alice_on(&store).await, alice_on(&store).await);
     one.layer = layer_on(&store);
-    let mut events = one.layer.events();
+    let mut events = one.layer.admin().events();
     one.cookie = Some(format!("{}; {}", one.cookie.unwrap(), other.cookie.unwrap()));
     // The second of two cookies' sessions cannot be deleted at first.
     store.fault(Op::Delete, Fault::FailsAfter);
@@ -368,7 +368,7 @@ async fn a_session_that_two_log_out_at_once_is_told_of_once() {
     let store = FaultyStore::new();
     let mut one = alice_on(&store).await;
     one.layer = layer_on(&store);
-    let (mut other, mut events) = (one.clone(), one.layer.events());
+    let (mut other, mut events) = (one.clone(), one.layer.admin().events());
     let gate = Gate::new();
     let held = gate.clone();
     let first = one.ask(move |s| async move {

@@ -60,11 +60,11 @@ async fn a_token_opens_nothing_of_another_kind() {
     assert_eq!((customer.ask(USER).await.text(), root.ask(USER).await.text()), ("alice", "alice"));
     // The user's list is one.
     for layer in [&shop, &admin] {
-        assert_eq!(layer.sessions_of("alice").await.unwrap().len(), 2);
+        assert_eq!(layer.admin().sessions_of("alice").await.unwrap().len(), 2);
     }
     let id = |s: SessionContext| async move { Ok(s.id().await?.expect("a session").to_string()) };
     let id = root.ask(id).await.text().parse().unwrap();
-    assert!(shop.revoke("alice", &id).await.unwrap());
+    assert!(shop.admin().revoke("alice", &id).await.unwrap());
     assert_eq!(root.ask(USER).await.text(), "-");
 }
 

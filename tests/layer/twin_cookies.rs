@@ -96,7 +96,7 @@ async fn a_sign_in_ends_every_session_that_the_cookies_open() {
         let (one, first) = signed_in(&layer, LOGIN).await;
         let (other, second) = signed_in(&layer, LOGIN).await;
         let (phone, _) = signed_in(&layer, LOGIN).await;
-        let mut events = layer.events();
+        let mut events = layer.admin().events();
         let mut both = together(&[&one, &other]);
         let answered = both.ask(move |s| async move {
             if looks_first {
@@ -109,7 +109,7 @@ async fn a_sign_in_ends_every_session_that_the_cookies_open() {
         assert!(!is_there(&store, &first).await && !is_there(&store, &second).await);
         assert_eq!(user(&phone).await, "alice", "in a third browser");
         assert_eq!(store.len(), 2);
-        assert_eq!(layer.report().count("destroyed"), Some(2));
+        assert_eq!(layer.admin().report().count("destroyed"), Some(2));
         assert!(events.next().await.is_some());
         // The new cookie takes the place of one of the two, or of none, by where they were set.
         for jar in [together(&[&other, &both]), together(&[&both, &one]), both.clone()] {
@@ -140,7 +140,7 @@ async fn a_planted_session_is_over_when_its_victim_signs_in() {
         assert_eq!(seen, if victim_had_one { "-" } else { "bob" }, "for the grace, of before");
         assert_eq!(attacker.clone().ask(RENEW).await.set_cookie(), None);
         assert_eq!(user(&victim).await, "alice");
-        assert!(layer.sessions_of("bob").await.unwrap().is_empty());
+        assert!(layer.admin().sessions_of("bob").await.unwrap().is_empty());
     }
 }
 
@@ -227,7 +227,7 @@ async fn of_a_moved_session_and_a_live_one_the_live_one_is_used_and_the_other_li
         assert_eq!(user(&both).await, "alice");
         assert_eq!(user(&moved).await, "bob", "the heir lives on");
     }
-    assert_eq!(layer.sessions_of("bob").await.unwrap().len(), 1);
+    assert_eq!(layer.admin().sessions_of("bob").await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -294,6 +294,6 @@ async fn a_logout_under_two_live_cookies_ends_both() {
         });
         assert!(answered.await.set_cookie().is_some_and(|line| line.contains("Max-Age=0")));
         assert_eq!((store.len(), user(&phone).await.as_str()), (1, "alice"));
-        assert_eq!(layer.report().count("destroyed"), Some(2));
+        assert_eq!(layer.admin().report().count("destroyed"), Some(2));
     }
 }

@@ -112,7 +112,7 @@ async fn a_server_of_declared_keys_only_is_told_and_never_says_that_nobody_is_th
     for browser in [&mut one, &mut two] {
         assert_eq!(browser.get("/user").await.text(), "alice");
     }
-    assert_eq!(direct.layer.revoke_all("alice").await.unwrap(), 2);
+    assert_eq!(direct.layer.admin().revoke_all("alice").await.unwrap(), 2);
 }
 
 /// A user with the documented rights, and others.

@@ -224,7 +224,7 @@ async fn nor_does_anything_cost_more_with_all_that_can_be_turned_on() {
         builder.seal_records(tower_redis_session::encryption::UnsealedRecords::Reject)
     })
     .await;
-    let _events = site.layer.events();
+    let _events = site.layer.admin().events();
     signed_in(&site).await.get("/sessions,logout").await.expect(200);
     all_cost_what_is_said(&redis, &site).await;
 }

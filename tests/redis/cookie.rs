@@ -4,8 +4,8 @@
 //! removal cookie (row 15) in `revival.rs`.
 //!
 //! To see these fail: read the header by `HeaderValue::to_str`; use the first of two cookies, or
-//! the last header line; leave the others' sessions to a sign-in; insert `Set-Cookie` instead of appending it; set `Vary` only where a
-//! cookie is sent.
+//! the last header line; leave the others' sessions to a sign-in; insert `Set-Cookie` instead of
+//! appending it; set `Vary` only where a cookie is sent.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -93,7 +93,7 @@ async fn a_sign_in_ends_every_session_that_its_cookies_open() {
     let reply = client.get_with("/user,get:cart", &format!("{both}; {new}")).await.expect(200);
     assert_eq!(reply.text(), "alice,-");
     assert_eq!(who(&site, &phone).await, "alice,tea");
-    assert_eq!(site.layer.report().count("destroyed"), Some(2));
+    assert_eq!(site.layer.admin().report().count("destroyed"), Some(2));
 }
 
 // Row 32

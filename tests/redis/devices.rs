@@ -69,7 +69,7 @@ async fn the_latest_sign_in_comes_first() {
         tower::ServiceExt::oneshot(service, http::Request::new(())).await.unwrap();
         clock.advance(Duration::from_millis(1));
     }
-    let listed = layer.sessions_of("alice").await.unwrap();
+    let listed = layer.admin().sessions_of("alice").await.unwrap();
     let labels: Vec<_> = listed.into_iter().map(|info| info.label.unwrap()).collect();
     assert_eq!(labels, ["third", "second", "first"]);
 }
@@ -162,16 +162,16 @@ async fn an_administrator_sees_and_ends_the_sessions_of_a_user() {
     let site = Site::start(&redis).await;
     let (mut laptop, mut phone) =
         (signed_in(&site, "alice", "Laptop").await, signed_in(&site, "alice", "Phone").await);
-    let mut listed = site.layer.sessions_of("alice").await.unwrap();
+    let mut listed = site.layer.admin().sessions_of("alice").await.unwrap();
     listed.sort_by(|one, other| other.label.cmp(&one.label));
     let labels: Vec<_> = listed.iter().map(|info| info.label.clone().unwrap()).collect();
     assert_eq!(labels, ["Phone", "Laptop"]);
     assert!(listed.iter().all(|info| !info.current && info.authenticated_at.is_some()));
-    assert!(!site.layer.revoke("bob", &listed[0].id).await.unwrap());
-    assert!(site.layer.revoke("alice", &listed[0].id).await.unwrap());
+    assert!(!site.layer.admin().revoke("bob", &listed[0].id).await.unwrap());
+    assert!(site.layer.admin().revoke("alice", &listed[0].id).await.unwrap());
     assert_eq!((user(&mut laptop).await, user(&mut phone).await), ("alice".into(), "-".into()));
-    assert_eq!(site.layer.sessions_of("alice").await.unwrap().len(), 1);
-    assert!(site.layer.sessions_of("nobody").await.unwrap().is_empty());
+    assert_eq!(site.layer.admin().sessions_of("alice").await.unwrap().len(), 1);
+    assert!(site.layer.admin().sessions_of("nobody").await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -183,13 +183,13 @@ async fn an_administrator_clears_the_platform_of_a_user_and_nothing_else() {
         (signed_in(&site, "alice", "Phone").await, signed_in(&site, "bob", "Desk").await);
     laptop.get("/set_platform:11,insert:a:1").await.expect(200);
     bob.get("/set_platform:21").await.expect(200);
-    assert_eq!(site.layer.clear_platform_of("alice").await.unwrap(), 1);
+    assert_eq!(site.layer.admin().clear_platform_of("alice").await.unwrap(), 1);
     assert_eq!(laptop.get("/platform,get:a,user").await.expect(200).text(), "-,1,alice");
     assert_eq!(phone.get("/platform,user").await.expect(200).text(), "-,alice");
     assert_eq!(bob.get("/platform").await.expect(200).text(), "21");
     // Once more it finds nothing, and says so; nor is there anything of a stranger's.
-    assert_eq!(site.layer.clear_platform_of("alice").await.unwrap(), 0);
-    assert_eq!(site.layer.clear_platform_of("nobody").await.unwrap(), 0);
+    assert_eq!(site.layer.admin().clear_platform_of("alice").await.unwrap(), 0);
+    assert_eq!(site.layer.admin().clear_platform_of("nobody").await.unwrap(), 0);
     // A choice after it counts.
     phone.get("/set_platform:12").await.expect(200);
     assert_eq!(phone.get("/platform").await.expect(200).text(), "12");
@@ -210,7 +210,7 @@ async fn a_session_that_cannot_be_read_holds_up_no_other_when_platforms_are_clea
     let mut set = redis::cmd("SET");
     set.arg(&key).arg(&value[..value.len() - 2]).arg("KEEPTTL");
     let () = set.query_async(&mut connection).await.unwrap();
-    assert_eq!(site.layer.clear_platform_of("alice").await.unwrap(), 1);
+    assert_eq!(site.layer.admin().clear_platform_of("alice").await.unwrap(), 1);
     assert_eq!(older.get("/platform").await.expect(200).text(), "-");
 }
 
@@ -223,7 +223,7 @@ async fn a_platform_that_was_cleared_under_a_request_stays_cleared() {
     let mut tab = browser.tab().await;
     let slow = tokio::spawn(async move { tab.get("/platform,gate:slow,insert:a:1").await });
     site.gates.arrived("slow").await;
-    assert_eq!(site.layer.clear_platform_of("alice").await.unwrap(), 1);
+    assert_eq!(site.layer.admin().clear_platform_of("alice").await.unwrap(), 1);
     site.gates.open("slow");
     assert_eq!(slow.await.unwrap().expect(200).text(), "11");
     assert_eq!(browser.get("/platform,get:a").await.expect(200).text(), "-,1");
@@ -449,7 +449,7 @@ async fn nobody_is_revived_by_64_requests_that_were_under_way_when_all_ended() {
     for _ in 0..64 {
         site.gates.arrived("go").await;
     }
-    site.layer.revoke_all("alice").await.unwrap();
+    site.layer.admin().revoke_all("alice").await.unwrap();
     for _ in 0..64 {
         site.gates.open("go");
     }
@@ -515,7 +515,7 @@ async fn a_store_without_a_list_says_so() {
         }
     }
     let layer = RedisSessionLayer::builder(Plain(MemoryStore::new())).build().unwrap();
-    let error = layer.sessions_of("alice").await.unwrap_err();
+    let error = layer.admin().sessions_of("alice").await.unwrap_err();
     assert_eq!(error.kind(), tower_redis_session::ErrorKind::Misconfigured);
 }
 
@@ -550,7 +550,7 @@ async fn a_key_of_another_kind_stops_no_sign_in_and_no_revocation() {
         assert_eq!(user(&mut browsers[at]).await, "alice", "{at}");
     }
     break_them().await;
-    assert_eq!(site.layer.revoke_all("alice").await.unwrap(), 4);
+    assert_eq!(site.layer.admin().revoke_all("alice").await.unwrap(), 4);
     for at in [0, 3, 4, 5] {
         assert_eq!(user(&mut browsers[at]).await, "-", "{at}");
     }

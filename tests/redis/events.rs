@@ -13,7 +13,7 @@ use tower_redis_session::{
 
 /// All that was told so far: a mark of the test's own ends it.
 async fn told(site: &Site, events: &mut EventStream) -> Vec<Event> {
-    let mark = site.layer.revoke_all("nobody at all").await.unwrap();
+    let mark = site.layer.admin().revoke_all("nobody at all").await.unwrap();
     let mut told = Vec::new();
     loop {
         match bounded("an event", events.next()).await.unwrap() {
@@ -32,7 +32,7 @@ async fn each_event_is_told_once_and_with_the_public_id() {
     let redis = RedisServer::start().await;
     let site =
         Site::configured(&redis, |builder| builder.idle_timeout(Duration::from_secs(60))).await;
-    let mut events = site.layer.events();
+    let mut events = site.layer.admin().events();
     let mut browser = site.browser().await;
 
     browser.get("/insert:a:1").await.expect(200);
@@ -73,7 +73,7 @@ async fn each_event_is_told_once_and_with_the_public_id() {
     assert_eq!(told(&site, &mut events).await, [Event::UnknownToken { id: second }]);
 
     // The same once more, counted.
-    let report = site.layer.report();
+    let report = site.layer.admin().report();
     for (name, count) in [
         ("created", 1),
         ("renewed", 1),
@@ -97,7 +97,7 @@ async fn revocations_and_what_cannot_be_used_are_told() {
     one.get("/login:alice").await.expect(200);
     two.get("/login:alice").await.expect(200);
     let (first, second) = (id(&mut one).await, id(&mut two).await);
-    let mut events = site.layer.events();
+    let mut events = site.layer.admin().events();
 
     let both = format!(
         "{COOKIE}={}; {COOKIE}={}",
@@ -118,7 +118,7 @@ async fn revocations_and_what_cannot_be_used_are_told() {
     assert_eq!(told(&site, &mut events).await, [Event::Corrupt { id: first }]);
 
     two.get("/login:bob").await.expect(200);
-    assert_eq!(site.layer.revoke_all("bob").await.unwrap(), 1);
+    assert_eq!(site.layer.admin().revoke_all("bob").await.unwrap(), 1);
     let seen = told(&site, &mut events).await;
     assert!(
         matches!(
@@ -136,7 +136,7 @@ async fn an_expired_session_is_told_apart_from_one_that_never_was() {
     let mut browser = site.browser().await;
     let said = browser.get("/insert:a:1,expiry:1:1,save,id").await.expect(200).text();
     let expired: SessionId = said.parse().unwrap();
-    let mut events = site.layer.events();
+    let mut events = site.layer.admin().events();
     // By the record's own time, which nothing hurries.
     while browser.get("/get:a").await.expect(200).text() != "-" {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -148,7 +148,7 @@ async fn an_expired_session_is_told_apart_from_one_that_never_was() {
 async fn a_listener_that_sleeps_or_panics_holds_up_nobody() {
     let redis = RedisServer::start().await;
     let site = Site::start(&redis).await;
-    let (mut asleep, mut panics) = (site.layer.events(), site.layer.events());
+    let (mut asleep, mut panics) = (site.layer.admin().events(), site.layer.admin().events());
     let listener = tokio::spawn(async move {
         let event = panics.next().await;
         panic!("a listener that does not bear {event:?}");
@@ -171,7 +171,7 @@ async fn a_logout_whose_answer_is_lost_is_told_once() {
     let mut browser = site.browser().await;
     browser.get("/login:alice").await.expect(200);
     let alice = id(&mut browser).await;
-    let mut events = site.layer.events();
+    let mut events = site.layer.admin().events();
     let kill = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/redis/lua/kill.lua"));
     let kill = Matching::script(redis::Script::new(kill).get_hash());
     let cut = proxy.cut_reply(kill.containing(alice.to_string()));

@@ -248,7 +248,7 @@ async fn whoever_is_kept_by_a_revocation_on_a_full_redis_can_be_revoked_later() 
     // Again, with nobody to end: the first write of the script is another.
     assert_eq!(kept.get("/revoke_others").await.expect(200).text(), "0");
     redis.make_room().await;
-    assert_eq!(site.layer.revoke_all("alice").await.unwrap(), 1);
+    assert_eq!(site.layer.admin().revoke_all("alice").await.unwrap(), 1);
     assert!(kept.cookie(COOKIE).is_some());
     assert_eq!(kept.get("/user").await.expect(200).text(), "-");
     redis.assert_every_key_has_a_ttl().await;

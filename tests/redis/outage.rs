@@ -515,7 +515,7 @@ async fn whether_the_site_is_ready_can_be_asked_without_asking_redis() {
     let mut browser = scene.site.browser().await;
     browser.get("/insert:a:1").await.expect(200);
     let told = || {
-        let status = scene.site.layer.health();
+        let status = scene.site.layer.admin().health();
         (status.is_ready(), status.redis.expect("a store on Redis tells of it"))
     };
     let (ready, redis) = told();

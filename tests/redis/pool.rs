@@ -113,21 +113,21 @@ async fn a_store_whose_requests_wait_for_a_connection_is_not_ready() {
     let proxy = FaultProxy::start(redis.addr()).await;
     let store = RedisStore::new(patient(&redis.url_at(proxy.port()))).unwrap();
     let layer = RedisSessionLayer::builder(store).budget(Duration::from_secs(15)).build().unwrap();
-    assert!(layer.health().is_ready(), "nobody has asked yet");
+    assert!(layer.admin().health().is_ready(), "nobody has asked yet");
     proxy.set(Mode::BlackHole);
     let waits = {
         let layer = layer.clone();
-        tokio::spawn(async move { layer.sessions_of("alice").await })
+        tokio::spawn(async move { layer.admin().sessions_of("alice").await })
     };
-    eventually("that it is not ready", async || !layer.health().is_ready()).await;
+    eventually("that it is not ready", async || !layer.admin().health().is_ready()).await;
     // The attempt goes on, also when nobody waits for it any longer.
     waits.abort();
     assert!(waits.await.unwrap_err().is_cancelled());
-    assert!(!layer.health().is_ready());
+    assert!(!layer.admin().health().is_ready());
     proxy.set(Mode::Refuse);
     proxy.set(Mode::Pass);
-    eventually("a connection", async || layer.sessions_of("alice").await.is_ok()).await;
-    assert!(layer.health().is_ready());
+    eventually("a connection", async || layer.admin().sessions_of("alice").await.is_ok()).await;
+    assert!(layer.admin().health().is_ready());
 }
 
 #[tokio::test]

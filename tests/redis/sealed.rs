@@ -50,8 +50,8 @@ async fn a_sealed_session_does_all_that_a_plain_one_does_and_shows_nothing() {
     }
     // What revocations and lists need stays readable.
     assert!(records(&redis).await.iter().any(|(_, record)| shows(record, "alice")));
-    assert_eq!(site.layer.sessions_of("alice").await.unwrap().len(), 1);
-    assert_eq!(site.layer.revoke_all("alice").await.unwrap(), 1);
+    assert_eq!(site.layer.admin().sessions_of("alice").await.unwrap().len(), 1);
+    assert_eq!(site.layer.admin().revoke_all("alice").await.unwrap(), 1);
     assert_eq!(browser.get("/user").await.expect(200).text(), "-");
 }
 
@@ -176,7 +176,7 @@ async fn a_database_keeps_sealed_records_too() {
     let request = http::Request::builder().header("cookie", cookie).body(String::new()).unwrap();
     let service = tower_layer::Layer::layer(&layer, handler);
     tower::ServiceExt::oneshot(service, request).await.unwrap();
-    assert_eq!(layer.sessions_of("alice").await.unwrap().len(), 1);
+    assert_eq!(layer.admin().sessions_of("alice").await.unwrap().len(), 1);
     layer.shutdown().await;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
@@ -190,7 +190,7 @@ async fn a_platform_that_only_the_client_can_read_cannot_be_cleared_for_it() {
     let site = sealing(&redis, Reject).await;
     let mut browser = site.browser().await;
     browser.get("/login:alice:11").await.expect(200);
-    let refused = site.layer.clear_platform_of("alice").await.unwrap_err();
+    let refused = site.layer.admin().clear_platform_of("alice").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Misconfigured);
     assert_eq!(browser.get("/platform").await.expect(200).text(), "11");
 }

@@ -160,8 +160,8 @@ async fn two_layers_in_one_process_never_see_each_other() {
     // The token of one under the name of the other opens nothing.
     let crossed = alice.replace("__Host-shop", "__Host-admin");
     assert_eq!(text(two.clone().oneshot(ask("/", &crossed)).await.unwrap()).await, "");
-    assert_eq!(shop.revoke_all("root").await.unwrap(), 0);
-    assert_eq!(admin.revoke_all("alice").await.unwrap(), 0);
-    assert_eq!(shop.sessions_of("alice").await.unwrap().len(), 1);
-    assert_eq!(admin.sessions_of("alice").await.unwrap().len(), 0);
+    assert_eq!(shop.admin().revoke_all("root").await.unwrap(), 0);
+    assert_eq!(admin.admin().revoke_all("alice").await.unwrap(), 0);
+    assert_eq!(shop.admin().sessions_of("alice").await.unwrap().len(), 1);
+    assert_eq!(admin.admin().sessions_of("alice").await.unwrap().len(), 0);
 }

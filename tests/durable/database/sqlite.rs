@@ -202,7 +202,7 @@ async fn the_old_way_in_is_the_same_store() {
     let seen = new.layer(handler()).oneshot(look).await.unwrap();
     assert_eq!(seen.into_body().collect().await.unwrap().to_bytes(), "alice");
     let layer: RedisSessionLayer = old.into();
-    assert_eq!(layer.revoke_all("alice").await.unwrap(), 1);
+    assert_eq!(layer.admin().revoke_all("alice").await.unwrap(), 1);
 }
 
 /// Somebody who is not the client never finishes a renewal: that would end the id that the client
@@ -219,19 +219,19 @@ async fn to_clear_a_platform_in_the_middle_of_a_renewal_signs_nobody_out() {
         Ok::<_, Error>(Response::new(String::new()))
     });
     let _ = layer.layer(sign_in).oneshot(Request::new(())).await.unwrap();
-    let (old, new) = (layer.sessions_of("alice").await.unwrap()[0].id, fresh());
+    let (old, new) = (layer.admin().sessions_of("alice").await.unwrap()[0].id, fresh());
     let record = store.load(&old).await.unwrap().unwrap();
     let version = record.version();
     let heir = Record::from_bytes(1, record.to_bytes().into()).unwrap();
     let begun = store.begin_renew(&old, version, &new, &heir).await.unwrap();
     assert!(matches!(begun, SaveOutcome::Saved), "{begun:?}");
-    let refused = layer.clear_platform_of("alice").await.unwrap_err();
+    let refused = layer.admin().clear_platform_of("alice").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
     assert!(store.load(&old).await.unwrap().is_some(), "the old id is still good");
     let finished = store.finish_renew(&old, version, &new).await.unwrap();
     assert!(matches!(finished, SaveOutcome::Saved), "{finished:?}");
-    assert_eq!(layer.clear_platform_of("alice").await.unwrap(), 1);
-    assert_eq!(layer.clear_platform_of("alice").await.unwrap(), 0);
+    assert_eq!(layer.admin().clear_platform_of("alice").await.unwrap(), 1);
+    assert_eq!(layer.admin().clear_platform_of("alice").await.unwrap(), 0);
 }
 
 #[tokio::test]

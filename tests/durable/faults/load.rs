@@ -358,7 +358,7 @@ async fn a_redis_that_is_too_slow_is_left_once_and_not_once_a_poll() {
     let mut browser = test_support::signed_in(&site).await;
     eventually("a copy that is believed", async || {
         browser.get("/user").await.expect(200);
-        site.layer.health().serving == Serving::Redis
+        site.layer.admin().health().serving == Serving::Redis
     })
     .await;
     proxy.set(Mode::Delay(limit(75)));
@@ -366,8 +366,8 @@ async fn a_redis_that_is_too_slow_is_left_once_and_not_once_a_poll() {
     while start.elapsed() < limit(4_000) {
         assert_eq!(browser.get("/user").await.expect(200).text(), "alice");
     }
-    let left = site.layer.report().count("store_down").unwrap();
+    let left = site.layer.admin().report().count("store_down").unwrap();
     assert!((1..=2).contains(&left), "{left} times");
     proxy.set(Mode::Pass);
-    eventually("its return", async || site.layer.health().serving == Serving::Redis).await;
+    eventually("its return", async || site.layer.admin().health().serving == Serving::Redis).await;
 }

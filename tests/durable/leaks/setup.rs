@@ -152,7 +152,7 @@ async fn durable(redis: &RedisServer, database: DatabaseConfig) -> (Site, String
     browser.get("/insert:a:1").await;
     eventually("the store believes redis", async || {
         browser.get("/get:a").await;
-        site.layer.health().copies.is_some_and(|copies| copies.trusted)
+        site.layer.admin().health().copies.is_some_and(|copies| copies.trusted)
     })
     .await;
     (site, printed)

@@ -315,7 +315,7 @@ async fn control(order: &str, hooks: &Hooks, gates: &Gates, layer: &RedisSession
 }
 
 fn status(layer: &RedisSessionLayer) -> Status {
-    let status = layer.health();
+    let status = layer.admin().health();
     let copies = status.copies.expect("a store with copies");
     let (redis, database) = (status.redis.unwrap(), status.database.unwrap());
     Status {

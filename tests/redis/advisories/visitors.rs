@@ -47,7 +47,7 @@ pub async fn durable(redis: &RedisServer, folder: &TempDir) -> Site {
     let nobody = "A".repeat(43);
     eventually("the store believes redis", async || {
         assert_eq!(who(&site, &nobody).await, NOBODY);
-        site.layer.health().copies.is_some_and(|copies| copies.trusted)
+        site.layer.admin().health().copies.is_some_and(|copies| copies.trusted)
     })
     .await;
     site

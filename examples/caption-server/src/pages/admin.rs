@@ -31,23 +31,23 @@ pub(crate) async fn page(app: &App, parts: &Parts) -> Result<Answer, Failure> {
     let visitor = Visitor::of(app, parts).await?;
     let mut users = Vec::new();
     for user in app.data.users().await? {
-        let sessions = devices::shown(&app.sessions.sessions_of(&user.id).await?);
+        let sessions = devices::shown(&app.sessions.admin().sessions_of(&user.id).await?);
         users.push(context! { sessions, ..Value::from(Serde(&user)) });
     }
-    let report: serde_json::Value =
-        serde_json::from_str(&app.sessions.report().to_json()).map_err(|_| Failure::Internal)?;
+    let report: serde_json::Value = serde_json::from_str(&app.sessions.admin().report().to_json())
+        .map_err(|_| Failure::Internal)?;
     let values = context! { title => "Administration", users, report => Serde(&report) };
     Ok(reply::html(StatusCode::OK, app.pages.render("admin.html", &visitor, values)?))
 }
 
 /// `GET /api/session/report`
 pub(crate) fn report(app: &App) -> Answer {
-    reply::json_text(StatusCode::OK, app.sessions.report().to_json())
+    reply::json_text(StatusCode::OK, app.sessions.admin().report().to_json())
 }
 
 /// `GET /api/session/metrics`
 pub(crate) fn metrics(app: &App) -> Answer {
-    let mut answer = reply::json_text(StatusCode::OK, app.sessions.report().to_metrics());
+    let mut answer = reply::json_text(StatusCode::OK, app.sessions.admin().report().to_metrics());
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let _ = answer.headers_mut().insert(header::CONTENT_TYPE, kind);
     answer
@@ -56,7 +56,7 @@ pub(crate) fn metrics(app: &App) -> Answer {
 /// `POST /admin/users/{id}/clear_platform` and the same below `/api`
 pub(crate) async fn clear_platform(app: &App, parts: &Parts, id: &str) -> Result<Answer, Failure> {
     let user = known(app, id).await?;
-    let sessions = app.sessions.clear_platform_of(id).await?;
+    let sessions = app.sessions.admin().clear_platform_of(id).await?;
     done(parts, sessions, format!("{}: platform cleared in {sessions} sessions", user.username))
         .await
 }
@@ -64,7 +64,7 @@ pub(crate) async fn clear_platform(app: &App, parts: &Parts, id: &str) -> Result
 /// `POST /admin/users/{id}/sign_out`
 pub(crate) async fn sign_out(app: &App, parts: &Parts, id: &str) -> Result<Answer, Failure> {
     let user = known(app, id).await?;
-    let sessions = app.sessions.revoke_all(id).await?;
+    let sessions = app.sessions.admin().revoke_all(id).await?;
     done(parts, sessions, format!("{}: {sessions} sessions ended", user.username)).await
 }
 
@@ -76,7 +76,7 @@ pub(crate) async fn revoke(
     session: &str,
 ) -> Result<Answer, Failure> {
     let user = known(app, id).await?;
-    let sessions = u64::from(app.sessions.revoke(id, &devices::id_of(session)?).await?);
+    let sessions = u64::from(app.sessions.admin().revoke(id, &devices::id_of(session)?).await?);
     done(parts, sessions, format!("{}: {sessions} sessions ended", user.username)).await
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn set_active(
     let set = app.data.set_active(id, active);
     let _ = app.people.change(id, DirectoryPart::User, set).await?;
     // Their sessions end here and not only at their next request.
-    let sessions = if active { 0 } else { app.sessions.revoke_all(id).await? };
+    let sessions = if active { 0 } else { app.sessions.admin().revoke_all(id).await? };
     let what = if active { "may sign in" } else { "may not sign in any more" };
     done(parts, sessions, format!("{} {what}", user.username)).await
 }

@@ -73,7 +73,8 @@ pub(crate) fn events(app: &Arc<App>, parts: &Parts) -> Result<Answer, Failure> {
 
 /// The process and what the session store thinks of it.
 async fn shown(app: &App, outage: &Outage) -> Value {
-    let report = serde_json::from_str(&app.sessions.report().to_json()).unwrap_or(Value::Null);
+    let report =
+        serde_json::from_str(&app.sessions.admin().report().to_json()).unwrap_or(Value::Null);
     json!({ "process": outage.state().await, "report": report })
 }
 
