@@ -13,6 +13,7 @@ use http_body::Body;
 
 use crate::{
     context::{SessionContext, place::requested_place},
+    error::grpc::{grpc_content_type, status_head},
     guard::{
         denied::{Denied, DeniedKind},
         next::{escaped, safe_next},
@@ -58,6 +59,9 @@ pub trait Deny: Clone {
 /// that a `GET` asked for as `next`; see [`safe_next`](crate::guard::safe_next). What no sign-in
 /// can mend is told with its status instead: a role that is missing, a store that does not answer.
 /// Nothing of it is kept by caches.
+///
+/// A gRPC call gets a status without a message in either way: `grpc-status` is the
+/// [code](Denied::grpc_code), `grpc-message` the [word](Denied::code).
 #[derive(Clone, Debug)]
 pub struct DenyWith {
     way: Way,
@@ -134,6 +138,10 @@ impl Deny for DenyWith {
     type Body = String;
 
     fn deny(&self, denied: &Denied, request: &Parts) -> Response<String> {
+        if let Some(content_type) = grpc_content_type(&request.headers) {
+            let head = status_head(denied.grpc_code(), denied.code(), content_type);
+            return head.map(|()| String::new());
+        }
         let redirects = match self.way {
             Way::Json => false,
             Way::Redirect => true,

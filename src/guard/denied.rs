@@ -113,6 +113,23 @@ impl Denied {
         }
     }
 
+    /// The gRPC status code that says so: 16 `UNAUTHENTICATED`, 7 `PERMISSION_DENIED`, 14
+    /// `UNAVAILABLE`, or that of the error.
+    ///
+    /// ```
+    /// # use tower_redis_session::guard::{Denied, DeniedKind};
+    /// assert_eq!(Denied::new(DeniedKind::Unauthenticated).grpc_code(), 16);
+    /// ```
+    #[must_use]
+    pub fn grpc_code(&self) -> i32 {
+        match self.reason {
+            DeniedKind::Unauthenticated | DeniedKind::Expired | DeniedKind::Stale => 16,
+            DeniedKind::Forbidden | DeniedKind::NoPlatform => 7,
+            DeniedKind::Unavailable => 14,
+            DeniedKind::Failed => self.error().map_or(13, Error::grpc_code),
+        }
+    }
+
     pub(super) fn retry_after(&self) -> Option<Duration> {
         (self.reason == DeniedKind::Unavailable).then_some(Duration::from_secs(1))
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::Response;
+use http::{HeaderMap, Response};
 use http_body::Body;
 
-use crate::error::Error;
+use crate::error::{Error, grpc::grpc_content_type};
 
 /// Makes the answer to a failed commit; see `RedisSessionLayer::on_error`.
 ///
@@ -14,19 +14,24 @@ pub trait ErrorResponse<B: Body>: Clone {
     /// The response's body. It need not be the handler's, but has its buffers, mostly `Bytes`.
     type Body: Body<Data = B::Data>;
 
-    /// The response that goes out instead of the handler's.
-    fn answer(&self, error: &Error) -> Response<Option<Self::Body>>;
+    /// The response that goes out instead of the handler's, which had the headers `replaced`.
+    fn answer(&self, error: &Error, replaced: &HeaderMap) -> Response<Option<Self::Body>>;
 }
 
-/// Answers with [`Error::status`], `Retry-After` and no body.
+/// Answers with [`Error::status`], `Retry-After` and no body; in the place of a gRPC response as
+/// [`Error::grpc_response`] does.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainErrorResponse;
 
 impl<B: Body> ErrorResponse<B> for PlainErrorResponse {
     type Body = B;
 
-    fn answer(&self, error: &Error) -> Response<Option<B>> {
-        error.head().map(|()| None)
+    fn answer(&self, error: &Error, replaced: &HeaderMap) -> Response<Option<B>> {
+        let head = match grpc_content_type(replaced) {
+            Some(content_type) => error.grpc_head(content_type),
+            None => error.head(),
+        };
+        head.map(|()| None)
     }
 }
 
@@ -41,7 +46,7 @@ where
 {
     type Body = D;
 
-    fn answer(&self, error: &Error) -> Response<Option<D>> {
+    fn answer(&self, error: &Error, _: &HeaderMap) -> Response<Option<D>> {
         (self.0)(error).map(Some)
     }
 }

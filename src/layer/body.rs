@@ -126,6 +126,9 @@ where
             let dirty = this.session.as_ref().filter(|session| last && session.is_dirty());
             if let Some(session) = dirty {
                 let frame = frame.and_then(Result::ok);
+                if !is_success(session, frame.as_ref()) {
+                    session.state().drop_changes();
+                }
                 let commit = session.commit_surely();
                 *this.waiting = Some(Box::new(Waiting { commit, frame }));
                 continue;
@@ -184,6 +187,12 @@ fn is_last<B: Body>(frame: &Frame<B::Data>, inner: &B, promised: &mut Option<u64
         || inner.is_end_stream()
         || inner.size_hint().exact() == Some(0)
         || *promised == Some(0)
+}
+
+/// Whether trailers, if `frame` is that, report no failure.
+fn is_success<D>(session: &RequestSession, frame: Option<&Frame<D>>) -> bool {
+    let trailers = frame.and_then(Frame::trailers_ref);
+    trailers.is_none_or(|trailers| session.backend.rules.success.reports_success(trailers))
 }
 
 #[pinned_drop]

@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use crate::encryption::records::UnsealedRecords;
 use crate::{
     layer::RedisSessionLayer,
-    request::client::DeviceConfig,
+    request::{client::DeviceConfig, success::Success},
     store::Store,
     transport::{Transport, cookie::CookieConfig},
 };
@@ -26,7 +26,7 @@ pub struct RedisSessionLayerBuilder {
     touch_interval: Duration,
     budget: Duration,
     max_record_size: usize,
-    keep_on_server_error: bool,
+    success: Success,
     sessions_per_user: Option<u32>,
     max_values: usize,
     devices: Option<DeviceConfig>,
@@ -60,7 +60,7 @@ impl RedisSessionLayerBuilder {
             touch_interval: MINUTE,
             budget: Duration::from_secs(1),
             max_record_size: 64 * 1024,
-            keep_on_server_error: false,
+            success: Success::http(),
             sessions_per_user: None,
             max_values: 1_024,
             devices: None,
@@ -169,17 +169,17 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// Commits what a handler changed although it answered with a server error (5xx). Defaults to
-    /// dropping it: a request that failed has changed nothing. What was destroyed or saved
-    /// explicitly stays either way.
+    /// Which responses are a success, and so store what their handler changed. A response that is
+    /// none has changed nothing, but for what was destroyed or saved explicitly. Defaults to
+    /// [`Success::http`]: no status from 500 on. gRPC services take [`Success::grpc`].
     ///
     /// ```
-    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, layer::Success};
     /// let builder = RedisSessionLayer::builder(MemoryStore::new());
-    /// assert!(builder.commit_on_server_error(true).build().is_ok());
+    /// assert!(builder.success(Success::grpc()).build().is_ok());
     /// ```
-    pub fn commit_on_server_error(mut self, commit: bool) -> Self {
-        self.keep_on_server_error = commit;
+    pub fn success(mut self, success: Success) -> Self {
+        self.success = success;
         self
     }
 

@@ -3,7 +3,6 @@
 use std::{
     fmt,
     future::Future,
-    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -18,7 +17,7 @@ use crate::{
     layer::{
         answer::{ErrorResponse, PlainErrorResponse},
         body::SessionBody,
-        response::{decorate, has_failed, head_only},
+        response::{decorate, head_only},
     },
     request::{RequestSession, commit::Commit, state::Stage},
 };
@@ -107,7 +106,7 @@ fn finish<B: Body, A: ErrorResponse<B>>(
         // is answered so it is not stored later either.
         Err(error) => {
             session.close();
-            let mut response = answer.answer(&error);
+            let mut response = answer.answer(&error, response.headers());
             if session.is_head {
                 let length = response.body().as_ref().and_then(|body| body.size_hint().exact());
                 response = head_only(response, length, None);
@@ -131,16 +130,13 @@ fn settle_head<B, E>(
     }
     let backend = &session.backend;
     let keep = match output {
-        Ok(response) => backend.rules.keep_on_server_error || !has_failed(response),
+        Ok(response) => backend.rules.success.is_success(response),
         // Without a response there is nobody to tell a new id.
         Err(_) => false,
     };
     let mut state = session.state();
     if !keep {
-        let dropped = mem::take(&mut state.changes);
-        if !dropped.is_empty() {
-            tracing::debug!("session changes dropped with a server error");
-        }
+        state.drop_changes();
     }
     // A task of the handler's may be storing something just now that the head has to tell.
     if state.is_dirty() || session.accessed().operation_lock.try_lock().is_err() {

@@ -51,5 +51,8 @@ pub use crate::{
         savepoint::{SavepointFuture, SavepointLayer, SavepointService},
         service::RedisSessionService,
     },
-    request::client::{DeviceConfig, PeerAddress},
+    request::{
+        client::{DeviceConfig, PeerAddress},
+        success::Success,
+    },
 };

@@ -12,17 +12,6 @@ use crate::{
     request::{RequestSession, state::CookieChange, visitor_cookie::visitor_header},
 };
 
-/// Whether an answer says that the server has failed: by its status, or in a gRPC answer without
-/// messages by the one of its head, which HTTP calls 200. Those that a client brings about are not
-/// (gRPC status codes, "Library-generated": unknown, deadline exceeded, unimplemented, internal,
-/// unavailable, data loss).
-pub(crate) fn has_failed<B>(response: &Response<B>) -> bool {
-    const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-    const FAULTS: [&[u8]; 6] = [b"2", b"4", b"12", b"13", b"14", b"15"];
-    let grpc = || response.headers().get(GRPC_STATUS);
-    response.status().is_server_error() || grpc().is_some_and(|s| FAULTS.contains(&s.as_bytes()))
-}
-
 /// To `HEAD` the head alone (RFC 9110 section 9.3.2), with the length of the body that is left out.
 /// Over HTTP/2 hyper would send the body, and clients take that for an error.
 pub(crate) fn head_only<B, C>(

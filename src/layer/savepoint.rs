@@ -15,7 +15,6 @@ use tower_service::Service;
 
 use crate::{
     context::SessionContext,
-    layer::response::has_failed,
     request::{RequestSession, savepoint::Savepoint},
 };
 
@@ -48,13 +47,11 @@ use crate::{
 ///
 /// All attempts of a request have one session, and the session layer sees the last answer only.
 /// Without a savepoint a failed attempt's login or insert is stored with what the next one does. An
-/// attempt has failed if it answers as the session layer counts a failure: by a 5xx, a gRPC status
-/// of the server's fault or an error; or if it is dropped. What it has stored itself, by
+/// attempt has failed if its response is no [`Success`](crate::layer::Success) by the session
+/// layer's rule or an error, or if it is dropped. What it has stored itself, by
 /// [`save`](SessionContext::save), [`update`](SessionContext::update) or
 /// [`logout`](SessionContext::logout), stays. Attempts have to come one after the other: of two at
-/// the same time the changes are one heap. With
-/// [`commit_on_server_error`](crate::RedisSessionLayerBuilder::commit_on_server_error) an answer is
-/// no failure.
+/// the same time the changes are one heap.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SavepointLayer(());
 
@@ -126,9 +123,9 @@ where
         let this = self.project();
         let output = ready!(this.inner.poll(context));
         if let Some((session, savepoint)) = this.attempt.take() {
-            let keeps = session.backend.rules.keep_on_server_error;
+            let success = &session.backend.rules.success;
             match &output {
-                Ok(response) if keeps || !has_failed(response) => session.release(savepoint),
+                Ok(response) if success.is_success(response) => session.release(savepoint),
                 _ => session.roll_back(savepoint),
             }
         }

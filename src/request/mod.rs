@@ -5,6 +5,7 @@
 //! | `request_session` | `RequestSession`: what layer, handler and response share |
 //! | `shared` | `Backend`: what all requests of a layer share |
 //! | `state` | what the request knows of its session, and has done to it |
+//! | `success` | which responses commit what the handler changed |
 //! | `savepoint` | what was buffered before an attempt that may fail |
 //! | `watched` | the sessions that live connections watch |
 //! | `watch` | one watch, and the task that asks the store for all |
@@ -33,6 +34,7 @@ mod request_session;
 pub(crate) mod savepoint;
 pub(crate) mod shared;
 pub(crate) mod state;
+pub(crate) mod success;
 pub(crate) mod take;
 pub(crate) mod touch;
 pub(crate) mod update;

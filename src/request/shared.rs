@@ -10,7 +10,7 @@ use crate::encryption::records::{self, UnsealedRecords};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind},
-    request::{client::DeviceConfig, cookie_echo::CookieEcho, watched::Watches},
+    request::{client::DeviceConfig, cookie_echo::CookieEcho, success::Success, watched::Watches},
     session::{
         changes::plan::Policy,
         record::Record,
@@ -31,7 +31,8 @@ pub(crate) struct Rules {
     pub(crate) tokens: TokenKind,
     pub(crate) policy: Policy,
     pub(crate) budget: Duration,
-    pub(crate) keep_on_server_error: bool,
+    /// Which responses commit what the handler changed.
+    pub(crate) success: Success,
     pub(crate) sessions_per_user: Option<NonZeroU32>,
     pub(crate) devices: Option<DeviceConfig>,
     pub(crate) csrf_lifetime: Duration,

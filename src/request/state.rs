@@ -153,6 +153,13 @@ impl State {
         !self.changes.is_empty() || !self.ending.is_empty()
     }
 
+    /// The response is no success: what was buffered is not stored.
+    pub(crate) fn drop_changes(&mut self) {
+        if !mem::take(&mut self.changes).is_empty() {
+            tracing::debug!("session changes dropped with a failed response");
+        }
+    }
+
     /// Notes that a session has to end.
     pub(crate) fn end(&mut self, id: SessionId) {
         if self.ending.iter().all(|ending| ending.id != id) {

@@ -14,7 +14,10 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tower::Layer;
-use tower_redis_session::{Error, ErrorKind, RedisSessionLayer, SessionContext, layer::BodyError};
+use tower_redis_session::{
+    Error, ErrorKind, RedisSessionLayer, SessionContext,
+    layer::{BodyError, Success},
+};
 
 use test_support::faulty_store::{Failure, Fault, FaultyStore, Op, Visitor, answer, session_of};
 
@@ -329,7 +332,8 @@ async fn a_server_error_drops_what_is_buffered_and_keeps_what_was_done() {
         for status in [500, 503, 599] {
             let at = format!("{act:?}, commit on error: {keep}, {status}");
             let store = FaultyStore::new();
-            let builder = RedisSessionLayer::builder(store.clone()).commit_on_server_error(keep);
+            let rule = if keep { Success::always() } else { Success::http() };
+            let builder = RedisSessionLayer::builder(store.clone()).success(rule);
             let layer = builder.build().unwrap();
             let mut visitor = visitor_with_n(&store, &layer).await;
             let answered = visitor.visit(|s| async move {

@@ -26,6 +26,8 @@ mod csrf_stack;
 mod data;
 /// Any inner service, any body, any buffer.
 mod generic;
+/// Which responses are a success, and what gRPC calls are told.
+mod grpc;
 /// Where a guard sends a browser, and how a client is asked for its token.
 mod guard_places;
 /// The example on plain hyper: counts, signs in, and drains at the end.

@@ -19,7 +19,8 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::{Layer, ServiceExt};
 use tower_redis_session::{
-    Error, ErrorKind, RedisSessionLayer, SessionContext, SessionId, layer::BodyError,
+    Error, ErrorKind, RedisSessionLayer, SessionContext, SessionId,
+    layer::{BodyError, Success},
     telemetry::Event,
 };
 
@@ -112,7 +113,7 @@ async fn an_inner_error_never_moves_the_session_to_an_id_that_nobody_is_told() {
     for (name, act) in [("renewal", RENEW), ("login", LOGIN)] {
         let store = FaultyStore::new();
         let mut visitor = alice_on(&store).await;
-        let builder = RedisSessionLayer::builder(store.clone()).commit_on_server_error(true);
+        let builder = RedisSessionLayer::builder(store.clone()).success(Success::always());
         let layer = builder.build().unwrap();
         let failed = answer(&layer, visitor.request(), |s| async move {
             act(s).await.unwrap();

@@ -16,7 +16,9 @@ use test_support::{
     COOKIE, Client, LogCapture, NOBODY, PASSWORD, REMOVED, RedisServer, SESSIONS, Site, bounded,
     names, patient, records, signed_in, token, who,
 };
-use tower_redis_session::{CookieConfig, ErrorKind, RedisSessionLayerBuilder, RedisStore};
+use tower_redis_session::{
+    CookieConfig, ErrorKind, RedisSessionLayerBuilder, RedisStore, layer::Success,
+};
 
 // Row 4
 #[tokio::test]
@@ -464,7 +466,8 @@ async fn a_handle_kept_after_the_response_is_closed_and_changes_nothing() {
 async fn what_a_status_means_for_the_commit_is_defined() {
     let redis = RedisServer::start().await;
     for keep in [false, true] {
-        let configure = |builder: RedisSessionLayerBuilder| builder.commit_on_server_error(keep);
+        let rule = if keep { Success::always() } else { Success::http() };
+        let configure = |builder: RedisSessionLayerBuilder| builder.success(rule);
         let site = Site::configured(&redis, configure).await;
         for (status, committed) in [
             (200, true),

@@ -58,7 +58,7 @@ impl RedisSessionLayerBuilder {
             tokens,
             policy,
             budget: self.budget,
-            keep_on_server_error: self.keep_on_server_error,
+            success: self.success,
             sessions_per_user: limit.flatten(),
             devices: self.devices,
             csrf_lifetime: self.csrf_lifetime,
