@@ -35,6 +35,10 @@ impl Browser {
         }
     }
 
+    pub fn addr(&self) -> SocketAddr {
+        self.client.addr()
+    }
+
     /// [`Browser::on`] the same server.
     pub async fn tab(&self) -> Self {
         self.on(self.client.addr()).await

@@ -14,6 +14,7 @@
 
 mod browser;
 mod child;
+mod example;
 pub mod faulty_store;
 mod free_port;
 mod gate;
@@ -46,6 +47,7 @@ mod visitors;
 
 pub use browser::Browser;
 pub use child::Child;
+pub use example::{Example, walk_example};
 pub use gate::Gates;
 pub use held_requests::{Cut, Held, HeldAll};
 pub use http_client::{Client, Reply, get_h2};
