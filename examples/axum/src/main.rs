@@ -4,19 +4,17 @@
 //! ```text
 //! cargo run -p example-axum          # then open http://127.0.0.1:3000
 //! ```
-//!
-//! `SESSION_STORAGE=redis` keeps sessions in the Redis on this machine; see `EnvConfig`.
 
-use std::{error::Error as StdError, future::ready};
+use std::{collections::HashMap, error::Error as StdError};
 
 use axum::{
     Form, Router,
-    body::{Body, Bytes},
+    body::Body,
     http::StatusCode,
-    response::{Html, Redirect},
+    response::{Html, IntoResponse as _, Redirect, Response},
     routing::{get, post},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{TryStreamExt as _, stream};
 use tokio::net::TcpListener;
 use tower_redis_session::{EnvConfig, Error, SessionContext, csrf::CsrfLayer, guard::RequireLayer};
 
@@ -32,18 +30,15 @@ async fn page(session: SessionContext) -> Result<Html<String>, Error> {
     )))
 }
 
-#[derive(serde::Deserialize)]
-struct SignIn {
-    password: String,
-}
+type Fields = Form<HashMap<String, String>>;
 
-async fn login(session: SessionContext, form: Form<SignIn>) -> Result<Redirect, StatusCode> {
+async fn login(session: SessionContext, Form(fields): Fields) -> Result<Response, Error> {
     // An application compares with the hash that it keeps for each of its users.
-    if form.password != "wonderland" {
-        return Err(StatusCode::FORBIDDEN);
+    if fields.get("password").is_none_or(|password| password != "wonderland") {
+        return Ok(StatusCode::FORBIDDEN.into_response());
     }
-    session.login("alice").await.map_err(|error| error.status())?;
-    Ok(Redirect::to("/"))
+    session.login("alice").await?;
+    Ok(Redirect::to("/").into_response())
 }
 
 async fn logout(session: SessionContext) -> Result<Redirect, Error> {
@@ -52,30 +47,27 @@ async fn logout(session: SessionContext) -> Result<Redirect, Error> {
 }
 
 async fn upload(session: SessionContext, body: Body) -> Body {
-    let totals = body.into_data_stream().scan(0, |total, chunk| {
-        *total += chunk.as_ref().map_or(0, Bytes::len);
-        ready(Some(chunk.map(|_| *total)))
-    });
-    Body::from_stream(totals.and_then(move |total| {
-        let session = session.clone();
-        async move {
-            // Buffered, and stored before the last piece leaves.
-            session.insert("uploaded", &total).await.map_err(axum::Error::new)?;
-            Ok(format!("{total} bytes\n"))
-        }
+    let parts = (session, body.into_data_stream(), 0);
+    Body::from_stream(stream::try_unfold(parts, async |(session, mut pieces, total)| {
+        let Some(piece) = pieces.try_next().await? else { return Ok::<_, axum::Error>(None) };
+        let total = total + piece.len();
+        // Buffered, and stored before the last piece leaves.
+        session.insert("uploaded", &total).await.map_err(axum::Error::new)?;
+        Ok(Some((format!("{total} bytes\n"), (session, pieces, total))))
     }))
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
+    // In memory; with `SESSION_STORAGE=redis` in the Redis on this machine.
     let sessions = EnvConfig::from_env()?.layer()?;
-    let guarded = Router::new().route("/account", get(|| async { "your account\n" }));
+    let account = Router::new().route("/account", get(|| async { "your account\n" }));
     let app = Router::new()
-        .merge(guarded.route_layer(RequireLayer::user()))
         .route("/", get(page))
         .route("/login", post(login))
         .route("/logout", post(logout))
         .route("/upload", post(upload))
+        .merge(account.route_layer(RequireLayer::user()))
         .layer(CsrfLayer::new())
         .layer(sessions);
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned());

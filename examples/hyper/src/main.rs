@@ -5,22 +5,17 @@
 //! cargo run -p example-hyper         # then open http://127.0.0.1:3000
 //! ```
 
-use std::future::ready;
+mod serve;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use http::{Method, Request, Response, StatusCode, header::LOCATION};
+use futures_util::{TryStreamExt as _, stream};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
-use http_body_util::{BodyExt as _, Limited, StreamBody, combinators::UnsyncBoxBody};
-use hyper::body::{Bytes, Incoming};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::{server::conn::auto, service::TowerToHyperService};
-use tokio::net::TcpListener;
+use http_body_util::{BodyExt as _, Limited, StreamBody};
+use hyper::body::Incoming;
+use serve::{Body, failed, respond, serve};
 use tower::{BoxError, Layer as _, ServiceBuilder, ServiceExt as _, service_fn};
-use tower_redis_session::{
-    EnvConfig, SessionContext, csrf::CsrfBody, csrf::CsrfLayer, guard::RequireLayer,
-};
-
-type Body = UnsyncBoxBody<Bytes, BoxError>;
+use tower_redis_session::csrf::{CsrfBody, CsrfLayer};
+use tower_redis_session::{EnvConfig, SessionContext, guard::RequireLayer};
 
 async fn page(session: &SessionContext) -> Result<Response<Body>, BoxError> {
     let visits = session.update("visits", |n: Option<u32>| n.unwrap_or(0) + 1).await?;
@@ -38,29 +33,16 @@ async fn page(session: &SessionContext) -> Result<Response<Body>, BoxError> {
 }
 
 fn upload(session: SessionContext, body: CsrfBody<Incoming>) -> Response<Body> {
-    let totals = body.into_data_stream().scan(0, |total, chunk| {
-        *total += chunk.as_ref().map_or(0, Bytes::len);
-        ready(Some(chunk.map(|_| *total)))
+    let parts = (session, Box::pin(body.into_data_stream()), 0);
+    let totals = stream::try_unfold(parts, async |(session, mut pieces, total)| {
+        let Some(piece) = pieces.try_next().await? else { return Ok::<_, BoxError>(None) };
+        let total = total + piece.len();
+        // Buffered, and stored before the last piece leaves.
+        session.insert("uploaded", &total).await?;
+        let told = Frame::data(format!("{total} bytes\n").into());
+        Ok(Some((told, (session, pieces, total))))
     });
-    Response::new(
-        StreamBody::new(totals.err_into().and_then(move |total| {
-            let session = session.clone();
-            async move {
-                // Buffered, and stored before the last piece leaves.
-                session.insert("uploaded", &total).await?;
-                Ok(Frame::data(format!("{total} bytes\n").into()))
-            }
-        }))
-        .boxed_unsync(),
-    )
-}
-
-fn respond(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
-    let body = http_body_util::Full::new(text.into()).map_err(|never| match never {});
-    let mut response = Response::new(body.boxed_unsync());
-    *response.status_mut() = status;
-    let _ = response.headers_mut().insert(LOCATION, http::HeaderValue::from_static("/"));
-    response
+    Response::new(StreamBody::new(totals).boxed_unsync())
 }
 
 async fn account(_: Request<CsrfBody<Incoming>>) -> Result<Response<Body>, BoxError> {
@@ -72,8 +54,7 @@ async fn answer(request: Request<CsrfBody<Incoming>>) -> Result<Response<Body>, 
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/") => return page(&session).await,
         (&Method::GET, "/account") => {
-            let guarded = RequireLayer::user().layer(service_fn(account));
-            let response = guarded.oneshot(request).await?;
+            let response = RequireLayer::user().layer(service_fn(account)).oneshot(request).await?;
             return Ok(response.map(|body| body.map_err(BoxError::from).boxed_unsync()));
         }
         (&Method::POST, "/login") => {
@@ -93,15 +74,7 @@ async fn answer(request: Request<CsrfBody<Incoming>>) -> Result<Response<Body>, 
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let sessions = EnvConfig::from_env()?.layer()?;
-    let app = ServiceBuilder::new().layer(sessions).layer(CsrfLayer::new()).service_fn(answer);
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned());
-    let listener = TcpListener::bind(address).await?;
-    loop {
-        let (stream, service) = (listener.accept().await?.0, TowerToHyperService::new(app.clone()));
-        let server = auto::Builder::new(TokioExecutor::new());
-        drop(tokio::spawn(
-            async move { server.serve_connection(TokioIo::new(stream), service).await },
-        ));
-    }
+    let app = service_fn(async |request| Ok(answer(request).await.unwrap_or_else(failed)));
+    let layers = ServiceBuilder::new().layer(EnvConfig::from_env()?.layer()?);
+    serve(layers.layer(CsrfLayer::new()).service(app)).await
 }

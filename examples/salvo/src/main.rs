@@ -5,38 +5,33 @@
 //! cargo run -p example-salvo         # then open http://127.0.0.1:3000
 //! ```
 
-use std::{error::Error as StdError, future::ready, io};
+mod session;
+mod upload;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use std::error::Error as StdError;
+
 use http_body_util::BodyExt as _;
 use salvo::http::ReqBody;
 use salvo::prelude::*;
+use session::{failed, session};
 use tower::ServiceBuilder;
 use tower_redis_session::{EnvConfig, Error, SessionContext, csrf, guard::RequireLayer};
 
-/// An error becomes its response: 503 while the store is away.
-fn failed(error: Error) -> StatusError {
-    StatusError::from_code(error.status()).unwrap_or(StatusError::internal_server_error())
-}
-
-fn session(request: &Request) -> Result<SessionContext, StatusError> {
-    let session = request.extensions().get::<SessionContext>().cloned();
-    session.ok_or(StatusError::internal_server_error())
+async fn told(session: &SessionContext) -> Result<String, Error> {
+    let visits = session.update("visits", |n: Option<u32>| n.unwrap_or(0) + 1).await?;
+    let user = session.user_id().await?.unwrap_or("nobody".to_owned());
+    let uploaded = session.get::<usize>("uploaded").await?.unwrap_or(0);
+    let token = session.csrf_token().await?;
+    Ok(format!(
+        r#"<p>visit {visits} of {user}, {uploaded} bytes uploaded</p><form method="post">
+        <input type="hidden" name="csrf_token" value="{token}"><input name="password">
+        <button formaction="/login">Sign in</button><button formaction="/logout">Sign out</button>"#
+    ))
 }
 
 #[handler]
 async fn page(request: &mut Request) -> Result<Text<String>, StatusError> {
-    let session = session(request)?;
-    let visits =
-        session.update("visits", |n: Option<u32>| n.unwrap_or(0) + 1).await.map_err(failed)?;
-    let user = session.user_id().await.map_err(failed)?.unwrap_or("nobody".to_owned());
-    let uploaded = session.get::<usize>("uploaded").await.map_err(failed)?.unwrap_or(0);
-    let token = session.csrf_token().await.map_err(failed)?;
-    Ok(Text::Html(format!(
-        r#"<p>visit {visits} of {user}, {uploaded} bytes uploaded</p><form method="post">
-        <input type="hidden" name="csrf_token" value="{token}"><input name="password">
-        <button formaction="/login">Sign in</button><button formaction="/logout">Sign out</button>"#
-    )))
+    told(&session(request)?).await.map(Text::Html).map_err(failed)
 }
 
 #[handler]
@@ -53,24 +48,6 @@ async fn login(request: &mut Request) -> Result<Redirect, StatusError> {
 async fn logout(request: &mut Request) -> Result<Redirect, StatusError> {
     session(request)?.logout().await.map_err(failed)?;
     Ok(Redirect::other("/"))
-}
-
-#[handler]
-async fn upload(request: &mut Request, response: &mut Response) -> Result<(), StatusError> {
-    let session = session(request)?;
-    let totals = request.take_body().into_data_stream().scan(0, |total, chunk| {
-        *total += chunk.as_ref().map_or(0, |chunk| chunk.len());
-        ready(Some(chunk.map(|_| *total).map_err(io::Error::other)))
-    });
-    response.stream(totals.and_then(move |total| {
-        let session = session.clone();
-        async move {
-            // Buffered, and stored before the last piece leaves.
-            session.insert("uploaded", &total).await.map_err(io::Error::other)?;
-            Ok(format!("{total} bytes\n"))
-        }
-    }));
-    Ok(())
 }
 
 #[handler]
@@ -96,9 +73,8 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .push(Router::with_path("account").hoop(RequireLayer::user().compat()).get(account))
         .push(Router::with_path("login").post(login))
         .push(Router::with_path("logout").post(logout))
-        .push(Router::with_path("upload").post(upload));
+        .push(Router::with_path("upload").post(upload::upload));
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned());
-    let acceptor = TcpListener::new(address).bind().await;
-    Server::new(acceptor).serve(router).await;
+    Server::new(TcpListener::new(address).bind().await).serve(router).await;
     Ok(())
 }

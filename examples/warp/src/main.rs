@@ -5,16 +5,16 @@
 //! cargo run -p example-warp          # then open http://127.0.0.1:3000
 //! ```
 
-use std::{collections::HashMap, error::Error as StdError, future::ready, io};
+mod upload;
 
-use futures_util::{StreamExt, TryStreamExt as _};
+use std::{collections::HashMap, error::Error as StdError};
+
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::{server::conn::auto, service::TowerToHyperService};
-use sync_wrapper::SyncStream;
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 use tower_redis_session::{EnvConfig, Error, ErrorKind, SessionContext, csrf::CsrfLayer};
-use warp::{Buf, Filter, Reply, http::StatusCode, http::Uri, redirect::see_other, reply::Response};
+use warp::{Filter, Reply, http::StatusCode, http::Uri, redirect::see_other, reply::Response};
 
 /// An error becomes its response: 401 without a user, 503 while the store is away.
 fn respond(result: Result<impl Reply, Error>) -> Response {
@@ -56,27 +56,13 @@ async fn logout(session: SessionContext) -> Result<impl Reply, Error> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     let session = warp::ext::get::<SessionContext>();
-    let upload = warp::body::stream().and(session).map(|body, session: SessionContext| {
-        let totals = StreamExt::scan(body, 0, |total, chunk: Result<_, warp::Error>| {
-            *total += chunk.as_ref().map_or(0, Buf::remaining);
-            ready(Some(chunk.map(|_| *total).map_err(io::Error::other)))
-        });
-        warp::reply::stream(SyncStream::new(totals.and_then(move |total| {
-            let session = session.clone();
-            async move {
-                // Buffered, and stored before the last piece leaves.
-                session.insert("uploaded", &total).await.map_err(io::Error::other)?;
-                Ok(format!("{total} bytes\n"))
-            }
-        })))
-    });
     let (get, post) = (warp::get().and(session), warp::post().and(session));
     let form = warp::body::content_length_limit(1024).and(warp::body::form());
     let pages = (warp::path::end().and(get).then(page).map(respond))
         .or(warp::path!("account").and(get).then(account).map(respond))
         .or(warp::path!("login").and(form).and(post).then(login).map(respond))
         .or(warp::path!("logout").and(post).then(logout).map(respond))
-        .or(warp::path!("upload").and(warp::post()).and(upload));
+        .or(warp::path!("upload").and(warp::body::stream()).and(post).map(upload::upload));
     let app = ServiceBuilder::new().layer(EnvConfig::from_env()?.layer()?).layer(CsrfLayer::new());
     let app = TowerToHyperService::new(app.service(warp::service(pages)));
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".to_owned());
