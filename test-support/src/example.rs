@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::browser::Browser;
 use super::child::Child;
 use super::free_port::free_port;
+use super::redis_server::RedisServer;
 use super::{bounded, eventually};
 
 /// A running example.
@@ -52,7 +53,11 @@ impl Example {
 
 /// Counts, signs in, uploads, counts at once and signs out, as a browser would.
 pub async fn walk_example(program: &str) {
-    let example = Example::start(program, &[]).await;
+    // A store that takes its time, so that what comes at once overlaps.
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let example =
+        Example::start(program, &[("SESSION_STORAGE", "redis"), ("REDIS_URL", &url)]).await;
     let mut browser = Browser::new(example.addr()).await;
 
     assert_eq!(visit(&mut browser).await.0, "visit 1 of nobody, 0 bytes uploaded");
@@ -91,7 +96,9 @@ pub async fn walk_example(program: &str) {
     let _ = thief.get("/account").await.expect(401);
     let (told, _) = visit(&mut thief).await;
     assert_eq!(told, "visit 1 of nobody, 0 bytes uploaded", "the old cookie opens nothing");
-    drop(example);
+
+    redis.kill();
+    let _ = browser.get("/").await.expect(503);
 }
 
 fn sign_in(password: &str, token: &str) -> String {

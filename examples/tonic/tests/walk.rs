@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use example_tonic::{account_client::AccountClient, sessions_client::SessionsClient};
 use futures_util::{future::join_all, stream};
-use test_support::{Example, bounded};
+use test_support::{Example, RedisServer, bounded};
 use tokio::sync::mpsc;
 use tonic::{Code, IntoRequest, Request, Response, Status, transport::Channel};
 
@@ -71,7 +71,11 @@ impl Client {
 
 #[tokio::test]
 async fn a_client_signs_in_counts_uploads_and_signs_out() {
-    let example = Example::start(PROGRAM, &[]).await;
+    // A store that takes its time, so that what comes at once overlaps.
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let store = [("SESSION_STORAGE", "redis"), ("REDIS_URL", &url)];
+    let example = Example::start(PROGRAM, &store).await;
     let mut client = Client::of(&example).await;
     assert_eq!((client.visit().await, client.visit().await), (Ok(1), Ok(2)));
     assert_eq!(client.account().await, Err(Code::Unauthenticated), "the guard's answer");
@@ -117,7 +121,8 @@ async fn while_the_store_is_away_every_call_is_unavailable() {
     let nobody = [("SESSION_STORAGE", "redis"), ("REDIS_URL", "redis://127.0.0.1:1")];
     let example = Example::start(PROGRAM, &nobody).await;
     let mut client = Client::of(&example).await;
-    assert_eq!(client.note("short").await, Err(Code::Unavailable), "the commit");
+    let status = client.sessions().note("short".to_owned()).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Unavailable, "unavailable"), "the commit");
     assert_eq!(client.visit().await, Err(Code::Unavailable), "the handler");
     client.token = "A".repeat(43);
     assert_eq!(client.account().await, Err(Code::Unavailable), "the guard");
