@@ -7,8 +7,6 @@ use http::{
     header::{RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-pub(crate) mod grpc;
-
 type Source = Arc<dyn StdError + Send + Sync>;
 
 /// Why a session could not be used. Never holds a secret: safe to log and to print.

@@ -13,11 +13,11 @@ use http_body::Body;
 
 use crate::{
     context::{SessionContext, place::requested_place},
-    error::grpc::{grpc_content_type, status_head},
     guard::{
         denied::{Denied, DeniedKind},
         next::{escaped, safe_next},
     },
+    layer::grpc::{grpc_content_type, status_head},
 };
 
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");

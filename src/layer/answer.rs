@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Response};
 use http_body::Body;
 
-use crate::error::{Error, grpc::grpc_content_type};
+use crate::{error::Error, layer::grpc::grpc_content_type};
 
 /// Makes the answer to a failed commit; see `RedisSessionLayer::on_error`.
 ///

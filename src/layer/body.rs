@@ -126,10 +126,7 @@ where
             let dirty = this.session.as_ref().filter(|session| last && session.is_dirty());
             if let Some(session) = dirty {
                 let frame = frame.and_then(Result::ok);
-                if !is_success(session, frame.as_ref()) {
-                    session.state().drop_changes();
-                }
-                let commit = session.commit_surely();
+                let commit = commit(session, frame.as_ref());
                 *this.waiting = Some(Box::new(Waiting { commit, frame }));
                 continue;
             }
@@ -189,10 +186,14 @@ fn is_last<B: Body>(frame: &Frame<B::Data>, inner: &B, promised: &mut Option<u64
         || *promised == Some(0)
 }
 
-/// Whether trailers, if `frame` is that, report no failure.
-fn is_success<D>(session: &RequestSession, frame: Option<&Frame<D>>) -> bool {
+/// Commits what the stream has changed, but for what stands before trailers that report a failure.
+fn commit<D>(session: &Arc<RequestSession>, frame: Option<&Frame<D>>) -> Commit {
+    let success = &session.backend.rules.success;
     let trailers = frame.and_then(Frame::trailers_ref);
-    trailers.is_none_or(|trailers| session.backend.rules.success.reports_success(trailers))
+    if trailers.is_some_and(|trailers| !success.reports_success(trailers)) {
+        session.state().drop_changes();
+    }
+    session.commit_surely()
 }
 
 #[pinned_drop]

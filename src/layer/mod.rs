@@ -24,6 +24,7 @@
 // | `savepoint` | `SavepointLayer`: attempts that leave nothing when they fail |
 // | `response` | `Set-Cookie`, `Vary`, `Cache-Control` and what is read in its place |
 // | `answer` | the response to a failed commit |
+// | `grpc` | errors as gRPC statuses, and which messages are gRPC's |
 // | `database_layer` | the deprecated `DatabaseSessionLayer` |
 
 mod admin;
@@ -33,6 +34,7 @@ pub(crate) mod builder;
 #[cfg(feature = "_database")]
 pub(crate) mod database_layer;
 pub(crate) mod future;
+pub(crate) mod grpc;
 pub(crate) mod response;
 pub(crate) mod savepoint;
 pub(crate) mod service;

@@ -42,11 +42,11 @@ impl RedisSessionLayer {
 }
 
 impl<A> RedisSessionLayer<A> {
-    /// Answers a failed commit by `answer`: JSON, a page, a redirect. Defaults to a bare 503, and to
-    /// a gRPC status in the place of a gRPC response. The body may be of any type whose buffers are
-    /// the inner service's, mostly `Bytes`: a `String`, or what a framework makes of a page.
-    /// `answer` sees the error and not the request: to tell browsers from API clients, give each its
-    /// own layer, or one body that serves both.
+    /// Answers a failed commit by `answer`: JSON, a page, a redirect. Defaults to a bare 503, and
+    /// to a gRPC status in the place of a gRPC response. The body may be of any type whose buffers
+    /// are the inner service's, mostly `Bytes`: a `String`, or what a framework makes of a page.
+    /// `answer` sees the error and not the request: to tell browsers from API clients, give each
+    /// its own layer, or one body that serves both.
     ///
     /// ```
     /// # use tower_redis_session::{Error, MemoryStore, RedisSessionLayer};
