@@ -16,8 +16,8 @@ const LAST: u64 = 253_402_300_799_999;
 
 /// A point in time, in whole milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// `Display` prints RFC 3339, which `FromStr` and serde read too. Times before 1970 are 1970, times after the year 9999 its last
-/// moment: nothing here can overflow or panic.
+/// `Display` prints RFC 3339, which `FromStr` and serde read too. Times before 1970 are 1970, times
+/// after the year 9999 its last moment: nothing here can overflow or panic.
 ///
 /// ```
 /// use tower_redis_session::Timestamp;
