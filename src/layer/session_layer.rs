@@ -31,7 +31,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct RedisSessionLayer<A = PlainErrorResponse> {
-    pub(super) backend: Arc<Backend>,
+    pub(crate) backend: Arc<Backend>,
     answer: A,
 }
 

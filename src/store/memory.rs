@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -20,7 +20,8 @@ mod state;
 
 /// Sessions in the memory of this process: for tests, development and a single small server.
 ///
-/// Sessions end with the process. With [`with_clock`](Self::with_clock) a test moves time itself.
+/// Sessions end with the process. Clones are one store, for two layers. With
+/// [`with_clock`](Self::with_clock) a test moves time itself.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -29,8 +30,9 @@ mod state;
 /// # drop(layer);
 /// # Ok::<(), tower_redis_session::ConfigError>(())
 /// ```
+#[derive(Clone)]
 pub struct MemoryStore {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     clock: Clock,
 }
 
@@ -54,7 +56,7 @@ impl MemoryStore {
     /// assert_eq!(store.clock().now(), manual.clock().now());
     /// ```
     pub fn with_clock(clock: Clock) -> Self {
-        Self { state: Mutex::default(), clock }
+        Self { state: Arc::default(), clock }
     }
 
     /// How many sessions are alive.

@@ -30,6 +30,8 @@ mod generic;
 mod grpc;
 /// Where a guard sends a browser, and how a client is asked for its token.
 mod guard_places;
+/// The harness for handlers: a client that keeps cookies as a browser does.
+mod harness;
 /// The example on plain hyper: counts, signs in, and drains at the end.
 mod hyper_example;
 /// One budget bounds all waits of a request; nobody moves an end; no clock goes back.
