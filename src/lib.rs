@@ -224,7 +224,12 @@ pub mod hooks {
     pub use crate::store::durable::hooks::Hooks;
 }
 
-/// The README's example, run as a test.
-#[cfg(doctest)]
+/// The README's programs, run as tests.
+#[cfg(all(doctest, feature = "axum", feature = "redis", feature = "_database"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The programs of the cook-book, run as tests.
+#[cfg(all(doctest, feature = "axum", feature = "testing"))]
+#[doc = include_str!("../docs/cook-book.md")]
+struct CookBook;
