@@ -33,7 +33,8 @@ pub enum ErrorKind {
     Absent,
     /// There was a session, and its idle or absolute time is over.
     Expired,
-    /// All sessions of the user were revoked while the user signed in.
+    /// All sessions of the user were revoked while the user signed in; or a guard has ended the
+    /// session, since its user was deactivated or has another stamp.
     Revoked,
     /// What was asked for is not the user's to have.
     Forbidden,

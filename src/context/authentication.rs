@@ -1,5 +1,7 @@
 //! Who is signed in, with which platform; and the ways in and out.
 
+use bytes::Bytes;
+
 use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
@@ -58,11 +60,16 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn login(&self, user: &str) -> Result<(), Error> {
-        self.sign_in(user, None).await
+        self.sign_in(user, None, None).await
     }
 
     /// The same, if the user's epoch is still this one when it is stored.
-    pub(crate) async fn sign_in(&self, user: &str, epoch: Option<u64>) -> Result<(), Error> {
+    pub(crate) async fn sign_in(
+        &self,
+        user: &str,
+        epoch: Option<u64>,
+        stamp: Option<Bytes>,
+    ) -> Result<(), Error> {
         check_name("user", user)?;
         let backend = &self.session.backend;
         let login = |state: &mut State| {
@@ -75,6 +82,9 @@ impl SessionContext {
                 }
                 changes.login(user, None);
                 changes.hold_login_to(epoch);
+                if let Some(json) = stamp {
+                    changes.set_stamp(json);
+                }
             })?;
             // Something that cannot be read, or several sessions at once, locks nobody out: the
             // login begins a session of its own.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    context::{SessionContext, authentication::check_name},
+    context::{SessionContext, authentication::check_name, stamp::encode_stamp},
     error::{Error, ErrorKind},
 };
 
@@ -11,6 +11,7 @@ use crate::{
 pub struct LoginAttempt {
     user: Box<str>,
     epoch: u64,
+    stamp: Option<Box<str>>,
 }
 
 impl LoginAttempt {
@@ -24,6 +25,20 @@ impl LoginAttempt {
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// The same sign-in with a [stamp](SessionContext::set_stamp), stored in the same step.
+    ///
+    /// ```
+    /// # tower_redis_session::testing::handle(|session| async move {
+    /// let attempt = session.begin_login("alice").await?;
+    /// session.finish_login(attempt.with_stamp("changes: 3")).await?;
+    /// assert_eq!(session.stamp().await?.as_deref(), Some("changes: 3"));
+    /// # Ok(()) });
+    /// ```
+    #[must_use]
+    pub fn with_stamp(self, stamp: impl Into<Box<str>>) -> Self {
+        Self { stamp: Some(stamp.into()), ..self }
     }
 }
 
@@ -52,7 +67,7 @@ impl SessionContext {
         check_name("user", user)?;
         let epoch = self.session.backend.store.revocation_epoch(user);
         let epoch = self.session.within_budget(epoch).await?;
-        Ok(LoginAttempt { user: user.into(), epoch })
+        Ok(LoginAttempt { user: user.into(), epoch, stamp: None })
     }
 
     /// The sign-in itself: [`login`](Self::login), stored at once.
@@ -74,7 +89,8 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn finish_login(&self, attempt: LoginAttempt) -> Result<(), Error> {
-        self.sign_in(&attempt.user, Some(attempt.epoch)).await?;
+        let stamp = attempt.stamp.as_deref().map(encode_stamp).transpose()?;
+        self.sign_in(&attempt.user, Some(attempt.epoch), stamp).await?;
         let saved = self.save().await;
         if saved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Revoked) {
             // Fails closed: the response must not try it again.

@@ -24,6 +24,7 @@
 // | `login_attempt` | a sign-in that fails if the user's sessions are revoked meanwhile |
 // | `timing` | timestamps, expiry, validation |
 // | `devices` | listing and revoking the user's sessions |
+// | `stamp` | a text that ends the session when it changes elsewhere |
 // | `place` | path and query that the client asked for |
 
 pub(crate) mod authentication;
@@ -33,6 +34,7 @@ pub(crate) mod live_session;
 mod loaded;
 pub(crate) mod login_attempt;
 pub(crate) mod place;
+mod stamp;
 pub(crate) mod timing;
 mod values;
 

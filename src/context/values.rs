@@ -9,6 +9,7 @@ use crate::{
     session::{
         json::encode,
         key::{AnyKey, AsKey, InsertKey},
+        reserved::is_reserved,
         values::NAME_MAX,
     },
 };
@@ -70,7 +71,7 @@ impl SessionContext {
     ///
     /// `TooLarge` if the record would pass its bound, `Value` if `value` does not become JSON, as
     /// with NaN and the infinities, which JSON has no word for, wherever in it they stand,
-    /// `Invalid` for an empty key or one above 65,535 bytes, `Corrupt`, `Unsupported` and
+    /// `Invalid` for an empty key, one above 65,535 bytes or one that begins with NUL, `Corrupt`, `Unsupported` and
     /// `Ambiguous` where there is something that must not be overwritten, `Closed` for a new
     /// session after the head. Nothing is changed then.
     ///
@@ -233,8 +234,9 @@ impl SessionContext {
 
 fn checked(key: &impl AnyKey) -> Result<&str, Error> {
     let text = key.text();
-    if text.is_empty() || text.len() > NAME_MAX {
-        return Err(Error::new(ErrorKind::Invalid, "a key has 1 to 65,535 bytes"));
+    if text.is_empty() || text.len() > NAME_MAX || is_reserved(text) {
+        let text = "a key has 1 to 65,535 bytes, the first of which is not NUL";
+        return Err(Error::new(ErrorKind::Invalid, text));
     }
     Ok(text)
 }

@@ -155,6 +155,11 @@ impl<D: Directory + 'static> Directory for CachedDirectory<D> {
         self.inner.get::<part::User>(user_id, "").await
     }
 
+    /// From the source, and never kept: a change of the password counts at once.
+    async fn stamp(&self, user_id: &str) -> Result<Option<String>, Error> {
+        self.inner.source.stamp(user_id).await
+    }
+
     async fn platforms(&self, user_id: &str) -> Result<Vec<PlatformInfo>, Error> {
         self.inner.get::<part::Platforms>(user_id, "").await
     }

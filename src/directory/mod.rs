@@ -24,6 +24,7 @@
 // | `credentials` | a platform's credentials, redacted in `Debug` |
 // | `active` | which platform is the active one |
 // | `session` | a session's user, platform and standing |
+// | `guard` | a guard's condition: a user whom the directory still knows |
 // | `cached` | `CachedDirectory`: a cache in Redis in front of a directory |
 
 mod active;
@@ -31,6 +32,7 @@ mod active;
 pub(crate) mod cached;
 mod contract;
 mod credentials;
+mod guard;
 mod info;
 mod session;
 
@@ -41,5 +43,6 @@ pub use crate::directory::cached::{
 };
 pub use crate::directory::contract::Directory;
 pub use crate::directory::credentials::Credentials;
+pub use crate::directory::guard::ValidUser;
 pub use crate::directory::info::{PlatformInfo, UserInfo};
 pub use crate::directory::session::UserValidation;

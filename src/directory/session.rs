@@ -16,6 +16,9 @@ pub enum UserValidation {
     Anonymous,
     /// The user is unknown or was deactivated: the session has been ended.
     Ended,
+    /// The user has another [stamp](Directory::stamp) than at the sign-in, as after a change of the
+    /// password elsewhere: the session has been ended.
+    StampChanged,
 }
 
 impl SessionContext {
@@ -105,7 +108,8 @@ impl SessionContext {
 
     /// Asks the store whether the session is still good, as [`validate`](Self::validate) does, and
     /// the directory whether its user is. The session of a user who is unknown or was deactivated
-    /// ends, at once and in the store.
+    /// ends, at once and in the store. So does one whose [stamp](Self::set_stamp) is not the
+    /// directory's.
     ///
     /// A directory that does not answer ends nothing.
     ///
@@ -127,12 +131,18 @@ impl SessionContext {
     pub async fn validate_user(&self, directory: &impl Directory) -> Result<UserValidation, Error> {
         self.validate().await?;
         let Some(user_id) = self.user_id().await? else { return Ok(UserValidation::Anonymous) };
-        if let Some(user) = active_user(directory, &user_id).await? {
-            return Ok(UserValidation::User(user));
+        let Some(user) = active_user(directory, &user_id).await? else {
+            self.logout().await?;
+            tracing::info!("the session of a user who is not active any more has been ended");
+            return Ok(UserValidation::Ended);
+        };
+        if self.stamp().await?.is_some() {
+            let current = directory.stamp(&user_id).await?;
+            if !self.validate_stamp(current.as_deref()).await? {
+                return Ok(UserValidation::StampChanged);
+            }
         }
-        self.logout().await?;
-        tracing::info!("the session of a user who is not active any more has been ended");
-        Ok(UserValidation::Ended)
+        Ok(UserValidation::User(user))
     }
 }
 

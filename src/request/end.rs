@@ -6,8 +6,9 @@ use crate::{
     error::Error,
     request::{
         RequestSession,
-        state::{CookieChange, Presence, Stage},
+        state::{CookieChange, Held, Presence, Stage},
     },
+    telemetry::event::Event,
 };
 
 impl RequestSession {
@@ -20,6 +21,15 @@ impl RequestSession {
             self.commit_surely().await?;
         }
         Ok(())
+    }
+
+    /// The same, for one whose user has another stamp by now.
+    pub(crate) async fn destroy_with_old_stamp(self: &Arc<Self>) -> Result<(), Error> {
+        let id = self.state().held.as_ref().map(Held::live_id);
+        if let Some(id) = id {
+            self.backend.events.emit(Event::StampChanged { id });
+        }
+        self.destroy().await
     }
 
     /// Forgets the session here and notes what has to go from the store; whether there is any.

@@ -1,6 +1,8 @@
 //! What a request did to its session, as data, and the plan that it makes of a record. Pure: no
 //! clock, no store; the same changes can be applied again to a fresher record.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::{
@@ -8,6 +10,7 @@ use crate::{
     session::{
         expiry::SessionExpiry,
         record::Record,
+        reserved::{STAMP, is_reserved},
         values::{Edits, Tally, Values},
     },
 };
@@ -66,15 +69,22 @@ impl Changes {
         self.forget_values();
     }
 
-    /// Forgets the values that were buffered so far.
+    /// Forgets the application's values that were buffered so far.
     pub(crate) fn forget_values(&mut self) {
-        self.edits.clear();
+        self.edits.retain(|name, _| is_reserved(&**name));
         self.tally = None;
     }
 
     pub(crate) fn login(&mut self, user: &str, platform: Option<&str>) {
         self.login = Some(Login { user: user.into(), epoch: None });
+        self.forget_reserved();
         self.platform = Some(platform.map(Into::into));
+    }
+
+    /// What belongs to a sign-in goes with it.
+    fn forget_reserved(&mut self) {
+        self.edits.retain(|name, _| !is_reserved(&**name));
+        self.tally = None;
     }
 
     /// The sign-in counts only if the user's epoch is still this one; none for any.
@@ -112,9 +122,9 @@ impl Changes {
 
     /// Puts what `earlier` did below what was done since; for a save that did not happen.
     pub(crate) fn restore_below(&mut self, mut earlier: Self) {
-        if self.cleared {
-            earlier.edits.clear();
-        }
+        let (cleared, login) = (self.cleared, self.login.is_some());
+        let is_gone = |name: &str| if is_reserved(name) { login } else { cleared };
+        earlier.edits.retain(|name, _| !is_gone(name));
         earlier.edits.append(&mut self.edits);
         self.edits = earlier.edits;
         self.tally = None;
@@ -151,6 +161,7 @@ impl Changes {
         if self.epoch() == Some(epoch) {
             self.login = None;
             self.platform = None;
+            self.forget_reserved();
         }
     }
 
@@ -166,15 +177,31 @@ impl Changes {
 
     /// The JSON that a handler sees under `name`.
     pub(crate) fn get(&self, base: Option<&Record>, name: &str) -> Option<Bytes> {
+        if is_reserved(name) { None } else { self.get_any(base, name) }
+    }
+
+    /// The same for any name.
+    fn get_any(&self, base: Option<&Record>, name: &str) -> Option<Bytes> {
         match self.edits.get(name) {
             Some(edit) => edit.clone(),
-            None => self.kept(base)?.values.get(name),
+            None => self.kept(base).get(name),
         }
     }
 
     pub(crate) fn names(&self, base: Option<&Record>) -> Vec<String> {
         let values = self.values(base);
-        values.iter().map(|(name, _)| name.to_owned()).collect()
+        let names = values.iter().map(|(name, _)| name);
+        names.filter(|name| !is_reserved(name)).map(str::to_owned).collect()
+    }
+
+    /// Keeps the JSON of the sign-in's stamp.
+    pub(crate) fn set_stamp(&mut self, json: Bytes) {
+        self.insert(STAMP, json);
+    }
+
+    /// The JSON of the sign-in's stamp.
+    pub(crate) fn stamp(&self, base: Option<&Record>) -> Option<Bytes> {
+        self.get_any(base, STAMP)
     }
 
     pub(crate) fn user(&self, base: Option<&Record>) -> Option<String> {
@@ -205,14 +232,20 @@ impl Changes {
     }
 
     fn values(&self, base: Option<&Record>) -> Values {
-        let none = Values::default();
-        self.kept(base).map_or(&none, |base| &base.values).edited(&self.edits)
+        self.kept(base).edited(&self.edits)
     }
 
-    /// The record whose values these changes build on. None after `clear`, and none when somebody
-    /// signs in over the session of somebody else: one user's values never pass to another.
-    fn kept<'a>(&self, base: Option<&'a Record>) -> Option<&'a Record> {
-        self.own(base).filter(|_| !self.cleared)
+    /// The values that these changes build on. None after `clear`, and none when somebody signs in
+    /// over the session of somebody else: one user's values never pass to another. What belongs to
+    /// a sign-in goes with the next one, and not before.
+    fn kept<'a>(&self, base: Option<&'a Record>) -> Cow<'a, Values> {
+        let Some(Record { values, .. }) = self.own(base) else { return Cow::default() };
+        match (self.cleared, self.login.is_some()) {
+            (false, false) => Cow::Borrowed(values),
+            (true, false) => Cow::Owned(values.reserved()),
+            (false, true) => values.without_reserved().map_or(Cow::Borrowed(values), Cow::Owned),
+            (true, true) => Cow::default(),
+        }
     }
 
     fn own<'a>(&self, base: Option<&'a Record>) -> Option<&'a Record> {

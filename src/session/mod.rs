@@ -5,6 +5,7 @@
 //! | `token` | the secret in the cookie, and the public id derived from it |
 //! | `record` | what a store keeps of a session; `format` and `codec` are its bytes |
 //! | `values` | names and JSON texts |
+//! | `reserved` | names of the crate's own values |
 //! | `key` | `Key`, a name with its type and with what older values are read as |
 //! | `json` | encoding and decoding of values: the limit of nesting, no number but finite ones |
 //! | `device` | address, user agent and label of a sign-in |
@@ -24,6 +25,7 @@ pub(crate) mod key;
 pub(crate) mod moved;
 pub(crate) mod page;
 pub(crate) mod record;
+pub(crate) mod reserved;
 pub(crate) mod token;
 pub(crate) mod values;
 pub(crate) mod write_id;

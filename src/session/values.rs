@@ -5,6 +5,8 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use bytes::{Buf, BufMut, Bytes};
 
+use crate::session::reserved::is_reserved;
+
 /// Longest name, in bytes: what the length field holds.
 pub(crate) const NAME_MAX: usize = u16::MAX as usize;
 /// Length fields in front of a name and its value.
@@ -108,6 +110,28 @@ impl Values {
             let (name, value) = entry(&mut rest)?;
             Some((std::str::from_utf8(name).ok()?, value))
         })
+    }
+
+    /// The crate's own values alone.
+    pub(crate) fn reserved(&self) -> Self {
+        let (end, count) = self.reserved_part();
+        Self::indexed(self.bytes.slice(..end), count)
+    }
+
+    /// The application's values alone; none if there are no others.
+    pub(crate) fn without_reserved(&self) -> Option<Self> {
+        let (end, count) = self.reserved_part();
+        (count > 0).then(|| Self::indexed(self.bytes.slice(end..), self.count() - count))
+    }
+
+    /// Length and number of the crate's own values, which stand in front.
+    fn reserved_part(&self) -> (usize, usize) {
+        let (mut rest, mut end, mut count): (&[u8], _, _) = (&self.bytes, 0, 0);
+        while entry(&mut rest).is_some_and(|(name, _)| is_reserved(name)) {
+            end = self.bytes.len() - rest.len();
+            count += 1;
+        }
+        (end, count)
     }
 
     /// These values with `edits` applied, name by name.

@@ -9,7 +9,7 @@ use crate::telemetry::event::Event;
 pub(crate) struct Counters([AtomicU64; NAMES.len()]);
 
 /// In the order of [`place`].
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 13] = [
     "created",
     "renewed",
     "destroyed",
@@ -22,6 +22,7 @@ pub(crate) const NAMES: [&str; 12] = [
     "ended_during_request",
     "store_down",
     "store_up",
+    "stamp_changed",
 ];
 
 /// Which counter an event moves, and by how much.
@@ -40,6 +41,7 @@ const fn place(event: &Event) -> Option<(usize, u64)> {
         Event::EndedDuringRequest { .. } => (9, 1),
         Event::StoreDown { .. } => (10, 1),
         Event::StoreUp { .. } => (11, 1),
+        Event::StampChanged { .. } => (12, 1),
         Event::Missed { .. } => return None,
     })
 }

@@ -46,6 +46,11 @@ pub enum Event {
         /// How many sessions.
         count: u64,
     },
+    /// The stamp of a session's user has changed elsewhere, so the session ends.
+    StampChanged {
+        /// Its public id.
+        id: SessionId,
+    },
     /// A client came with a session whose time was over.
     Expired {
         /// Its public id.

@@ -139,6 +139,9 @@ fn log(event: &Event) {
         }
         Event::Destroyed { id } => tracing::info!(session.id = %id, "session destroyed"),
         Event::Revoked { id } => tracing::info!(session.id = %id, "session revoked"),
+        Event::StampChanged { id } => {
+            tracing::info!(session.id = %id, "the stamp of the session's user has changed");
+        }
         Event::RevokedAll { count } => tracing::info!(count, "all sessions of a user revoked"),
         Event::Expired { id } => tracing::debug!(session.id = %id, "session expired"),
         Event::UnknownToken { id } => tracing::debug!(session.id = %id, "session id rejected"),

@@ -17,7 +17,7 @@ use crate::telemetry::{
 ///
 /// Each instance counts what passed through it, from 0 at its start. The counts are: `created`,
 /// `renewed`, `destroyed`, `revoked`, `expired`, `unknown_token`, `ambiguous`, `conflict`,
-/// `corrupt`, `ended_during_request`, `store_down` and `store_up`, each as
+/// `corrupt`, `ended_during_request`, `store_down`, `store_up` and `stamp_changed`, each as
 /// [`Event`](crate::telemetry::Event) says.
 ///
 /// ```
@@ -229,6 +229,7 @@ mod tests {
             Event::EndedDuringRequest { id: id() },
             Event::StoreDown { store: away },
             Event::StoreUp { store: away },
+            Event::StampChanged { id: id() },
         ]
         .iter()
         .enumerate()

@@ -54,6 +54,8 @@ mod second_sign_in;
 mod session_kinds;
 /// What the environment says, and what the log says about it.
 mod settings;
+/// A session ends when the stamp of its user changes elsewhere.
+mod stamp;
 /// A session and a user have a share each of the streams of events.
 mod streams;
 /// Several tasks of one request act on its session.

@@ -45,7 +45,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("csrf", &["clock", "context", "error", "request", "session", "transport"]),
     (
         "directory",
-        &["clock", "context", "error", "encryption", "session", "store", "sync", "telemetry"],
+        &[
+            "clock",
+            "context",
+            "error",
+            "guard",
+            "encryption",
+            "session",
+            "store",
+            "sync",
+            "telemetry",
+        ],
     ),
     ("session_api", &["context", "error", "guard", "layer", "request", "session", "transport"]),
     ("env", &["error", "layer", "request", "store", "transport"]),

@@ -10,7 +10,7 @@ use crate::{
         device::Device,
         expiry::{Deadlines, SessionExpiry, touch_throttle},
         record::{Record, Touch},
-        values::{Tally, Values},
+        values::Tally,
         write_id::WriteId,
     },
 };
@@ -58,11 +58,10 @@ impl Changes {
         json: &[u8],
         policy: &Policy,
     ) -> Result<(), Error> {
-        let none = Values::default();
-        let values = self.kept(base).map_or(&none, |base| &base.values);
-        let tally = match self.tally.take().filter(|tally| tally.is_over(values)) {
+        let values = self.kept(base);
+        let tally = match self.tally.take().filter(|tally| tally.is_over(&values)) {
             Some(tally) => tally,
-            None => Tally::of(values, &self.edits),
+            None => Tally::of(&values, &self.edits),
         };
         let earlier = self.edits.get(name).map(Option::as_deref);
         let (len, count) = tally.after(earlier, name, Some(json)).size();
@@ -168,7 +167,7 @@ impl Changes {
     /// The policy of a session that somebody signs in to: its own if it was set, with the absolute
     /// time as long as it was.
     fn expiry_at_login(&self, base: &Record, policy: &Policy) -> SessionExpiry {
-        if self.kept(Some(base)).is_none() {
+        if self.cleared || self.own(Some(base)).is_none() {
             return policy.expiry;
         }
         let own = SessionExpiry::new(base.deadlines.idle);

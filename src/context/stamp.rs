@@ -1,0 +1,108 @@
+//! The stamp of a sign-in: a text that ends the session when it changes elsewhere.
+
+use bytes::Bytes;
+
+use crate::{
+    context::SessionContext,
+    error::{Error, ErrorKind},
+    session::json,
+};
+
+/// Longest stamp, in bytes.
+const STAMP_MAX: usize = 128;
+
+/// # Stamps
+///
+/// A stamp stands for what a sign-in rests on: a hash of the stored password hash, or a counter of
+/// password changes. It is stored with the session and compared with the current one. So a session
+/// ends when the password was changed elsewhere, also by a system that knows nothing of sessions.
+///
+/// A session without a stamp is not compared: one that was signed in to before the application
+/// used stamps goes on. [`validate_user`](Self::validate_user) asks a
+/// [`Directory`](crate::directory::Directory) for the current stamp.
+impl SessionContext {
+    /// Stores the stamp of the user who is signed in. Buffered, so that it is stored together with
+    /// a [`login`](Self::login) before it. The next sign-in removes it. Takes room as a value does.
+    ///
+    /// Read the stamp before the password is checked, together with the password hash. After a
+    /// change of the password in this very session, set the new one and [`save`](Self::save) at
+    /// once: a request that compares in between ends the session.
+    ///
+    /// # Errors
+    ///
+    /// `Absent` if nobody is signed in; `Invalid` for an empty stamp or one above 128 bytes;
+    /// `TooLarge` as in [`insert`](Self::insert).
+    ///
+    /// ```
+    /// # tower_redis_session::testing::handle(|session| async move {
+    /// session.login("alice").await?;
+    /// session.set_stamp("changes: 3").await?;
+    /// assert!(session.keys().await?.is_empty());
+    /// assert_eq!(session.stamp().await?.as_deref(), Some("changes: 3"));
+    /// # Ok(()) });
+    /// ```
+    pub async fn set_stamp(&self, stamp: &str) -> Result<(), Error> {
+        let json = encode_stamp(stamp)?;
+        let _ = self.signed_in().await?;
+        self.change(|changes| changes.set_stamp(json)).await
+    }
+
+    /// The stamp that the session was given at its sign-in, or since.
+    ///
+    /// ```
+    /// # tower_redis_session::testing::handle(|session| async move {
+    /// session.login("alice").await?;
+    /// assert_eq!(session.stamp().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn stamp(&self) -> Result<Option<String>, Error> {
+        let json = self.read(|state| Ok(state.changes.stamp(state.base()?))).await??;
+        json.map(|json| json::decode(&json)).transpose()
+    }
+
+    /// Ends the session, at once and in the store, if its stamp is not `current`; returns whether
+    /// it goes on. `None` ends every session that has a stamp. Asks the store only before it ends
+    /// the session: another request may have stored a new stamp.
+    ///
+    /// [`Event::StampChanged`](crate::telemetry::Event::StampChanged) reports it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`validate`](Self::validate) and [`logout`](Self::logout).
+    ///
+    /// ```
+    /// # tower_redis_session::testing::handle(|session| async move {
+    /// session.login("alice").await?;
+    /// session.set_stamp("changes: 3").await?;
+    /// session.save().await?;
+    /// assert!(session.validate_stamp(Some("changes: 3")).await?);
+    /// assert!(!session.validate_stamp(Some("changes: 4")).await?);
+    /// assert_eq!(session.user_id().await?, None);
+    /// # Ok(()) });
+    /// ```
+    pub async fn validate_stamp(&self, current: Option<&str>) -> Result<bool, Error> {
+        if self.is_stamped(current).await? {
+            return Ok(true);
+        }
+        self.validate().await?;
+        if self.is_stamped(current).await? {
+            return Ok(true);
+        }
+        self.session.destroy_with_old_stamp().await?;
+        Ok(false)
+    }
+
+    async fn is_stamped(&self, current: Option<&str>) -> Result<bool, Error> {
+        let own = self.stamp().await?;
+        Ok(own.is_none() || own.as_deref() == current)
+    }
+}
+
+/// A stamp as it is stored.
+pub(super) fn encode_stamp(stamp: &str) -> Result<Bytes, Error> {
+    if stamp.is_empty() || stamp.len() > STAMP_MAX {
+        let text = format!("a stamp has 1 to {STAMP_MAX} bytes");
+        return Err(Error::new(ErrorKind::Invalid, text));
+    }
+    json::encode(stamp)
+}
