@@ -12,7 +12,8 @@ use crate::{
 const NAME_MAX: usize = 1024;
 
 impl SessionContext {
-    /// The user that is signed in, or none.
+    /// The user that is signed in, or none. Where a user is [impersonated](Self::impersonate), that
+    /// user.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -75,7 +76,8 @@ impl SessionContext {
         let login = |state: &mut State| {
             state.may_set_cookie()?;
             let base = state.held.as_ref().map(|held| &*held.record);
-            let stranger = state.changes.user(base).is_some_and(|before| before != user);
+            let stranger = state.changes.impersonator(base).is_some()
+                || state.changes.user(base).is_some_and(|before| before != user);
             state.change(backend, |changes| {
                 if stranger {
                     changes.forget_values();

@@ -120,7 +120,9 @@ impl SessionContext {
 
     /// Ends this session and every other one of its user, at once and in the store; the cookie is
     /// cleared. A session without a user ends alone. Where a [`login`](Self::login) of somebody
-    /// else is not stored yet, the sessions of both end.
+    /// else is not stored yet, the sessions of both end. Where the user is
+    /// [impersonated](Self::impersonate), theirs end and this one, and no other one of the user
+    /// who signed in.
     ///
     /// # Errors
     ///
@@ -147,7 +149,8 @@ impl SessionContext {
         };
         // Whoever is about to be signed in, and who was.
         let user = self.user_id().await?;
-        let other = stored.filter(|stored| user.as_ref() != Some(stored));
+        let impersonates = self.impersonator().await?.is_some();
+        let other = stored.filter(|stored| user.as_ref() != Some(stored) && !impersonates);
         for user in user.into_iter().chain(other) {
             let revoked = self.session.backend.revoke_all_surely(&user, None);
             let _ = self.session.within_budget(revoked).await?;
@@ -160,7 +163,7 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `Invalid` for an empty label or a longer one; `Absent`, `Expired` or `Ambiguous` without a
+    /// `Invalid` for an empty label, a longer one, or one with control characters; `Absent`, `Expired` or `Ambiguous` without a
     /// session; `Unavailable`.
     ///
     /// ```
@@ -171,8 +174,9 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn set_label(&self, label: Option<&str>) -> Result<(), Error> {
-        if label.is_some_and(|label| label.is_empty() || label.len() > LABEL_MAX) {
-            let text = format!("a label has 1 to {LABEL_MAX} bytes");
+        let is_bad = |label: &str| label.is_empty() || label.len() > LABEL_MAX;
+        if label.is_some_and(|label| is_bad(label) || label.contains(char::is_control)) {
+            let text = format!("a label has 1 to {LABEL_MAX} bytes and no control characters");
             return Err(Error::new(ErrorKind::Invalid, text));
         }
         self.require_session().await?;

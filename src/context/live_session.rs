@@ -85,8 +85,8 @@ impl SessionContext {
             return Err(Error::moved());
         }
         let backend = Arc::clone(&self.session.backend);
-        let user_id = held.record.user().map(str::to_owned);
-        let watch = backend.watch(held.id, user_id.as_deref(), held.record.end());
+        let user_id = self.user_id().await?;
+        let watch = backend.watch(held.id, held.record.user(), held.record.end());
         Ok(LiveSession(Arc::new(Live { backend, token: held.token, id: held.id, user_id, watch })))
     }
 }

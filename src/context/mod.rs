@@ -20,6 +20,7 @@
 // | `values` | get, insert, remove, take, update, keys, clear |
 // | `loaded` | synchronous questions: what is presented, what is loaded already |
 // | `authentication` | login, logout, renewal, user and platform |
+// | `impersonation` | acting as another user, and back |
 // | `live_session` | `LiveSession`: the session of a connection that outlives its request |
 // | `login_attempt` | a sign-in that fails if the user's sessions are revoked meanwhile |
 // | `timing` | timestamps, expiry, validation |
@@ -30,6 +31,7 @@
 pub(crate) mod authentication;
 pub(crate) mod devices;
 pub(crate) mod handle;
+mod impersonation;
 pub(crate) mod live_session;
 mod loaded;
 pub(crate) mod login_attempt;

@@ -28,6 +28,9 @@ impl SessionContext {
     /// change of the password in this very session, set the new one and [`save`](Self::save) at
     /// once: a request that compares in between ends the session.
     ///
+    /// Does nothing while a user is [impersonated](Self::impersonate): the stamp is that of the
+    /// user who signed in.
+    ///
     /// # Errors
     ///
     /// `Absent` if nobody is signed in; `Invalid` for an empty stamp or one above 128 bytes;
@@ -44,6 +47,9 @@ impl SessionContext {
     pub async fn set_stamp(&self, stamp: &str) -> Result<(), Error> {
         let json = encode_stamp(stamp)?;
         let _ = self.signed_in().await?;
+        if self.impersonator().await?.is_some() {
+            return Ok(());
+        }
         self.change(|changes| changes.set_stamp(json)).await
     }
 
@@ -63,6 +69,9 @@ impl SessionContext {
     /// Ends the session, at once and in the store, if its stamp is not `current`; returns whether
     /// it goes on. `None` ends every session that has a stamp. Asks the store only before it ends
     /// the session: another request may have stored a new stamp.
+    ///
+    /// While a user is [impersonated](Self::impersonate), `current` is the stamp of the
+    /// [`impersonator`](Self::impersonator).
     ///
     /// [`Event::StampChanged`](crate::telemetry::Event::StampChanged) reports it.
     ///

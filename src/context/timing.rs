@@ -28,6 +28,9 @@ pub struct SessionSnapshot {
     pub id: SessionId,
     /// The user that is signed in.
     pub user_id: Option<String>,
+    /// The user who signed in, where that is not `user_id`:
+    /// [`impersonator`](SessionContext::impersonator).
+    pub impersonator_id: Option<String>,
     /// The active platform.
     pub platform_id: Option<String>,
     /// When the session was created, or signed in to.
@@ -45,6 +48,7 @@ impl SessionSnapshot {
         Some(Self {
             id: held.live_id(),
             user_id: state.changes.user(Some(record)),
+            impersonator_id: state.changes.impersonator(Some(record)),
             platform_id: state.changes.platform(Some(record)),
             created_at: record.created,
             last_activity: record.last_activity,
@@ -125,7 +129,8 @@ impl SessionContext {
     }
 
     /// When the user proved who they are: the time of the last [`login`](Self::login). Neither a
-    /// renewal nor activity changes it. None if nobody is signed in.
+    /// renewal nor activity changes it. None if nobody is signed in, and for a user who is
+    /// [impersonated](Self::impersonate).
     ///
     /// # Errors
     ///
@@ -138,7 +143,7 @@ impl SessionContext {
     /// ```
     pub async fn authenticated_at(&self) -> Result<Option<Timestamp>, Error> {
         let now = self.session.backend.clock.now();
-        self.read(|state| Ok(state.changes.authenticated(state.base()?, now))).await?
+        self.read(|state| Ok(state.changes.proved(state.base()?, now))).await?
     }
 
     /// Whether the user proved who they are no longer ago than `within`: to be asked before what is

@@ -109,7 +109,8 @@ impl SessionContext {
     /// Asks the store whether the session is still good, as [`validate`](Self::validate) does, and
     /// the directory whether its user is. The session of a user who is unknown or was deactivated
     /// ends, at once and in the store. So does one whose [stamp](Self::set_stamp) is not the
-    /// directory's.
+    /// directory's. While a user is [impersonated](Self::impersonate), both have to be good, and
+    /// the stamp is the [`impersonator`](Self::impersonator)'s.
     ///
     /// A directory that does not answer ends nothing.
     ///
@@ -131,13 +132,21 @@ impl SessionContext {
     pub async fn validate_user(&self, directory: &impl Directory) -> Result<UserValidation, Error> {
         self.validate().await?;
         let Some(user_id) = self.user_id().await? else { return Ok(UserValidation::Anonymous) };
-        let Some(user) = active_user(directory, &user_id).await? else {
+        let impersonator = self.impersonator().await?;
+        let mut user = active_user(directory, &user_id).await?;
+        if let Some(actor) = &impersonator
+            && active_user(directory, actor).await?.is_none()
+        {
+            user = None;
+        }
+        let Some(user) = user else {
             self.logout().await?;
             tracing::info!("the session of a user who is not active any more has been ended");
             return Ok(UserValidation::Ended);
         };
         if self.stamp().await?.is_some() {
-            let current = directory.stamp(&user_id).await?;
+            let signed_in = impersonator.unwrap_or(user_id);
+            let current = directory.stamp(&signed_in).await?;
             if !self.validate_stamp(current.as_deref()).await? {
                 return Ok(UserValidation::StampChanged);
             }

@@ -15,6 +15,7 @@ impl RequestSession {
     /// Cancellation safety: dropped here it goes on by itself; failed, the ids stand in `ending`,
     /// and the commit before the head tries again.
     pub(crate) async fn destroy(self: &Arc<Self>) -> Result<(), Error> {
+        self.tell_of_its_end();
         let any = self.begin_to_end()?;
         // What another task of this request is storing right now has to end as well.
         if any || self.accessed().operation_lock.try_lock().is_err() {

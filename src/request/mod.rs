@@ -17,6 +17,7 @@
 //! | `take` | returning a value and removing it, buffered or at once |
 //! | `touch` | writing activity down |
 //! | `end` | ending a session |
+//! | `impersonation` | who acts as whom, as it is reported |
 //! | `visitor` | the secret of a client without a session |
 //! | `visitor_cookie` | the cookie that carries it |
 //! | `user_sessions` | all sessions of one user |
@@ -29,6 +30,7 @@ mod cookie_echo;
 pub(crate) mod end;
 mod found;
 mod header_lines;
+mod impersonation;
 mod load;
 mod request_session;
 pub(crate) mod savepoint;

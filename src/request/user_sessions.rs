@@ -9,6 +9,7 @@ use crate::{
         shared::Backend,
     },
     session::{
+        impersonation::without_platform,
         info::SessionInfo,
         page::{SessionCursor, SessionPage},
         record::Record,
@@ -159,12 +160,16 @@ impl Backend {
                 return Ok(None);
             }
             let over = found.deadlines.is_over(self.clock.now());
-            if over || found.platform.is_none() || found.user() != Some(user) {
+            // Also the one that comes back when an impersonation ends.
+            let values = without_platform(&found.values);
+            let none = found.platform.is_none() && values.is_none();
+            if over || none || found.user() != Some(user) {
                 return Ok(Some(false));
             }
             let writer = self.write_ids.draw()?;
             let version = found.version.saturating_add(1);
-            let without = Record { version, writer, platform: None, ..found };
+            let values = values.unwrap_or_else(|| found.values.clone());
+            let without = Record { version, writer, platform: None, values, ..found };
             found = match save_settled(self, id, &without).await? {
                 Settled::Saved => return Ok(Some(true)),
                 Settled::Conflict(current) => current,

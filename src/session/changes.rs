@@ -9,6 +9,7 @@ use crate::{
     clock::timestamp::Timestamp,
     session::{
         expiry::SessionExpiry,
+        impersonation::{Switch, acting_as},
         record::Record,
         reserved::{STAMP, is_reserved},
         values::{Edits, Tally, Values},
@@ -33,6 +34,7 @@ pub(crate) struct Changes {
     renew: bool,
     expiry: Option<SessionExpiry>,
     label: Option<Option<Box<str>>>,
+    switch: Option<Switch>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +79,7 @@ impl Changes {
 
     pub(crate) fn login(&mut self, user: &str, platform: Option<&str>) {
         self.login = Some(Login { user: user.into(), epoch: None });
+        self.switch = None;
         self.forget_reserved();
         self.platform = Some(platform.map(Into::into));
     }
@@ -104,6 +107,16 @@ impl Changes {
 
     pub(crate) fn set_expiry(&mut self, expiry: SessionExpiry) {
         self.expiry = Some(expiry);
+    }
+
+    /// Begins or ends to act as another user.
+    pub(crate) fn switch(&mut self, switch: Switch) {
+        self.switch = Some(switch);
+    }
+
+    /// The switch did not take place.
+    pub(crate) fn forget_switch(&mut self) {
+        self.switch = None;
     }
 
     pub(crate) fn set_label(&mut self, label: Option<&str>) {
@@ -134,6 +147,7 @@ impl Changes {
         self.platform = self.platform.take().or(earlier.platform);
         self.expiry = self.expiry.take().or(earlier.expiry);
         self.label = self.label.take().or(earlier.label);
+        self.switch = self.switch.take().or(earlier.switch.filter(|_| !login));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -142,13 +156,14 @@ impl Changes {
             || self.login.is_some()
             || self.platform.is_some()
             || self.expiry.is_some()
-            || self.label.is_some())
+            || self.label.is_some()
+            || self.switch.is_some())
             && self.edits.is_empty()
     }
 
     /// Whether the session moves to a new id.
     pub(crate) fn moves(&self) -> bool {
-        self.renew || self.login.is_some()
+        self.renew || self.login.is_some() || self.switch.is_some()
     }
 
     /// The user's epoch that a sign-in has to find.
@@ -204,10 +219,29 @@ impl Changes {
         self.get_any(base, STAMP)
     }
 
+    /// The user that a handler sees.
     pub(crate) fn user(&self, base: Option<&Record>) -> Option<String> {
-        self.user_text(base).map(str::to_owned)
+        self.acting_as(base).or_else(|| self.user_text(base)).map(str::to_owned)
     }
 
+    /// The user who signed in, where that is another one.
+    pub(crate) fn impersonator(&self, base: Option<&Record>) -> Option<String> {
+        self.acting_as(base).and_then(|_| self.user_text(base)).map(str::to_owned)
+    }
+
+    fn acting_as<'a>(&'a self, base: Option<&'a Record>) -> Option<&'a str> {
+        match &self.switch {
+            Some(switch) => switch.user(),
+            None => acting_as(base.filter(|_| !self.signs_in())?),
+        }
+    }
+
+    /// When the user that a handler sees proved who they are: one who is impersonated never did.
+    pub(crate) fn proved(&self, base: Option<&Record>, now: Timestamp) -> Option<Timestamp> {
+        if self.acting_as(base).is_some() { None } else { self.authenticated(base, now) }
+    }
+
+    /// The user who signed in.
     fn user_text<'a>(&'a self, base: Option<&'a Record>) -> Option<&'a str> {
         match &self.login {
             Some(login) => Some(&login.user),
@@ -227,7 +261,10 @@ impl Changes {
     fn platform_text<'a>(&'a self, base: Option<&'a Record>) -> Option<&'a str> {
         match &self.platform {
             Some(platform) => platform.as_deref(),
-            None => base?.platform.as_deref(),
+            None => match &self.switch {
+                Some(switch) => switch.platform(base?),
+                None => base?.platform.as_deref(),
+            },
         }
     }
 
@@ -239,7 +276,11 @@ impl Changes {
     /// over the session of somebody else: one user's values never pass to another. What belongs to
     /// a sign-in goes with the next one, and not before.
     fn kept<'a>(&self, base: Option<&'a Record>) -> Cow<'a, Values> {
-        let Some(Record { values, .. }) = self.own(base) else { return Cow::default() };
+        let Some(own) = self.own(base) else { return Cow::default() };
+        let values = &own.values;
+        if let Some(switch) = &self.switch {
+            return Cow::Owned(switch.values(own));
+        }
         match (self.cleared, self.login.is_some()) {
             (false, false) => Cow::Borrowed(values),
             (true, false) => Cow::Owned(values.reserved()),
@@ -251,7 +292,7 @@ impl Changes {
     fn own<'a>(&self, base: Option<&'a Record>) -> Option<&'a Record> {
         let base = base?;
         let stranger = match (&self.login, &base.user) {
-            (Some(login), Some(user)) => login.user != *user,
+            (Some(login), Some(user)) => login.user != *user || acting_as(base).is_some(),
             _ => false,
         };
         (!stranger).then_some(base)

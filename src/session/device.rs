@@ -8,11 +8,15 @@ const USER_AGENT_MAX: usize = 256;
 /// Longest label, in bytes.
 pub(crate) const LABEL_MAX: usize = 128;
 
+/// Between the label and the user who is impersonated. No label has it.
+const SEPARATOR: char = '\u{1f}';
+
 /// The device of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Device {
     address: Option<Box<str>>,
     user_agent: Option<Box<str>>,
+    /// With the user that the session's user acts as, if there is one, behind a `SEPARATOR`.
     label: Option<Box<str>>,
 }
 
@@ -34,10 +38,19 @@ impl Device {
         (device != Self::default()).then(|| Arc::new(device))
     }
 
-    /// The same device under `label`; none takes it away.
-    pub(crate) fn labelled(device: Option<&Self>, label: Option<&str>) -> Option<Arc<Self>> {
+    /// The same device under `label`, of a session whose user acts as another one; none takes
+    /// either away.
+    pub(crate) fn named(
+        device: Option<&Self>,
+        label: Option<&str>,
+        acting_as: Option<&str>,
+    ) -> Option<Arc<Self>> {
         let Self { address, user_agent, .. } = device.cloned().unwrap_or_default();
-        Self::stored(address, user_agent, label.map(Into::into))
+        let label = match acting_as {
+            Some(user) => Some(format!("{}{SEPARATOR}{user}", label.unwrap_or_default()).into()),
+            None => label.map(Into::into),
+        };
+        Self::stored(address, user_agent, label)
     }
 
     pub(crate) fn address(&self) -> Option<&str> {
@@ -49,6 +62,18 @@ impl Device {
     }
 
     pub(crate) fn label(&self) -> Option<&str> {
+        let label = self.label.as_deref()?;
+        let label = label.split_once(SEPARATOR).map_or(label, |(label, _)| label);
+        Some(label).filter(|label| !label.is_empty())
+    }
+
+    /// The user that the session's user acts as.
+    pub(crate) fn acting_as(&self) -> Option<&str> {
+        self.label.as_deref()?.split_once(SEPARATOR).map(|(_, user)| user)
+    }
+
+    /// Both, as a record has them.
+    pub(crate) fn stored_label(&self) -> Option<&str> {
         self.label.as_deref()
     }
 }
@@ -96,9 +121,14 @@ mod tests {
     #[test]
     fn a_label_leaves_the_rest_and_goes_again() {
         let seen = Device::seen(Some("192.0.2.1".parse().unwrap()), Some(b"agent")).unwrap();
-        let named = Device::labelled(Some(&seen), Some("Phone")).unwrap();
+        let named = Device::named(Some(&seen), Some("Phone"), None).unwrap();
         assert_eq!((named.label(), named.address()), (Some("Phone"), Some("192.0.2.1")));
-        assert_eq!(Device::labelled(Some(&named), None), Some(seen));
-        assert_eq!(Device::labelled(None, None), None);
+        assert_eq!(Device::named(Some(&named), None, None), Some(seen));
+        assert_eq!(Device::named(None, None, None), None);
+        for label in [None, Some("Phone")] {
+            let acting = Device::named(Some(&seen), label, Some("a\u{1f}b")).unwrap();
+            assert_eq!((acting.label(), acting.acting_as()), (label, Some("a\u{1f}b")));
+            assert_eq!(acting.address(), Some("192.0.2.1"));
+        }
     }
 }

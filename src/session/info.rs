@@ -39,6 +39,8 @@ pub struct SessionInfo {
     pub user_agent: Option<String>,
     /// What its owner calls it.
     pub label: Option<String>,
+    /// The user that its user [acts as](crate::SessionContext::impersonate), if there is one.
+    pub acting_as: Option<String>,
     /// Whether it is the one that asks.
     pub current: bool,
 }
@@ -56,6 +58,7 @@ impl SessionInfo {
             address: text(device.and_then(Device::address)),
             user_agent: text(device.and_then(Device::user_agent)),
             label: text(device.and_then(Device::label)),
+            acting_as: text(device.and_then(Device::acting_as)),
             current: current == Some(id),
         }
     }

@@ -11,6 +11,7 @@
 //! | `device` | address, user agent and label of a sign-in |
 //! | `expiry` | idle and absolute deadlines |
 //! | `changes` | what a request did, as data; `plan` makes a record of it |
+//! | `impersonation` | whom a session's user acts as, and what is set aside meanwhile |
 //! | `moved` | where a session is that has moved to a new id |
 //! | `info` | one row of the list of a user's sessions |
 //! | `page` | a part of that list, and a place in it |
@@ -19,6 +20,7 @@
 pub(crate) mod changes;
 pub(crate) mod device;
 pub(crate) mod expiry;
+pub(crate) mod impersonation;
 pub(crate) mod info;
 pub(crate) mod json;
 pub(crate) mod key;

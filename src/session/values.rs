@@ -85,7 +85,7 @@ impl Values {
 
     /// The JSON under `name`; shares the record's bytes.
     pub(crate) fn get(&self, name: &str) -> Option<Bytes> {
-        self.find(name).map(|value| self.bytes.slice_ref(value))
+        self.find(name).map(|value| self.share(value))
     }
 
     /// The same without a share in them.
@@ -110,6 +110,17 @@ impl Values {
             let (name, value) = entry(&mut rest)?;
             Some((std::str::from_utf8(name).ok()?, value))
         })
+    }
+
+    /// A crate's own value. One look tells that there is none at all.
+    pub(crate) fn find_reserved(&self, name: &str) -> Option<&[u8]> {
+        let (first, _) = entry(&mut &*self.bytes)?;
+        if is_reserved(first) { self.find(name) } else { None }
+    }
+
+    /// A share in `value`, which is one of these.
+    pub(crate) fn share(&self, value: &[u8]) -> Bytes {
+        self.bytes.slice_ref(value)
     }
 
     /// The crate's own values alone.

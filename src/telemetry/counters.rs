@@ -9,7 +9,7 @@ use crate::telemetry::event::Event;
 pub(crate) struct Counters([AtomicU64; NAMES.len()]);
 
 /// In the order of [`place`].
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 15] = [
     "created",
     "renewed",
     "destroyed",
@@ -23,6 +23,8 @@ pub(crate) const NAMES: [&str; 13] = [
     "store_down",
     "store_up",
     "stamp_changed",
+    "impersonation_began",
+    "impersonation_ended",
 ];
 
 /// Which counter an event moves, and by how much.
@@ -42,6 +44,8 @@ const fn place(event: &Event) -> Option<(usize, u64)> {
         Event::StoreDown { .. } => (10, 1),
         Event::StoreUp { .. } => (11, 1),
         Event::StampChanged { .. } => (12, 1),
+        Event::ImpersonationBegan { .. } => (13, 1),
+        Event::ImpersonationEnded { .. } => (14, 1),
         Event::Missed { .. } => return None,
     })
 }

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::{session::token::SessionId, telemetry::health::Serving};
 
-/// One event in the life of a session. Ids are public ones; nothing in it is secret.
+/// One event in the life of a session. Ids are public ones; nothing in it is secret. Users are
+/// named only where one acts as another.
 ///
 /// Serializes with its name under `event`:
 ///
@@ -50,6 +51,26 @@ pub enum Event {
     StampChanged {
         /// Its public id.
         id: SessionId,
+    },
+    /// A user acts as another one: [`impersonate`](crate::SessionContext::impersonate).
+    ImpersonationBegan {
+        /// The public id from now on.
+        id: SessionId,
+        /// The user who signed in.
+        actor: String,
+        /// The user who is impersonated.
+        user: String,
+    },
+    /// A user acts as another one no longer: by
+    /// [`end_impersonation`](crate::SessionContext::end_impersonation), or by the logout of a session
+    /// that is loaded. Not reported where the session expires or is revoked.
+    ImpersonationEnded {
+        /// The public id from now on; at a logout that of the session that ends.
+        id: SessionId,
+        /// The user who signed in.
+        actor: String,
+        /// The user who was impersonated.
+        user: String,
     },
     /// A client came with a session whose time was over.
     Expired {

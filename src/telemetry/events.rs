@@ -142,6 +142,12 @@ fn log(event: &Event) {
         Event::StampChanged { id } => {
             tracing::info!(session.id = %id, "the stamp of the session's user has changed");
         }
+        Event::ImpersonationBegan { id, actor, user } => {
+            tracing::info!(session.id = %id, %actor, %user, "impersonation began");
+        }
+        Event::ImpersonationEnded { id, actor, user } => {
+            tracing::info!(session.id = %id, %actor, %user, "impersonation ended");
+        }
         Event::RevokedAll { count } => tracing::info!(count, "all sessions of a user revoked"),
         Event::Expired { id } => tracing::debug!(session.id = %id, "session expired"),
         Event::UnknownToken { id } => tracing::debug!(session.id = %id, "session id rejected"),

@@ -17,7 +17,8 @@ use crate::telemetry::{
 ///
 /// Each instance counts what passed through it, from 0 at its start. The counts are: `created`,
 /// `renewed`, `destroyed`, `revoked`, `expired`, `unknown_token`, `ambiguous`, `conflict`,
-/// `corrupt`, `ended_during_request`, `store_down`, `store_up` and `stamp_changed`, each as
+/// `corrupt`, `ended_during_request`, `store_down`, `store_up`, `stamp_changed`,
+/// `impersonation_began` and `impersonation_ended`, each as
 /// [`Event`](crate::telemetry::Event) says.
 ///
 /// ```
@@ -230,6 +231,8 @@ mod tests {
             Event::StoreDown { store: away },
             Event::StoreUp { store: away },
             Event::StampChanged { id: id() },
+            Event::ImpersonationBegan { id: id(), actor: "root".into(), user: "alice".into() },
+            Event::ImpersonationEnded { id: id(), actor: "root".into(), user: "alice".into() },
         ]
         .iter()
         .enumerate()

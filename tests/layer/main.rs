@@ -34,6 +34,8 @@ mod guard_places;
 mod harness;
 /// The example on plain hyper: counts, signs in, and drains at the end.
 mod hyper_example;
+/// A user acts as another one, and everybody can see who it is.
+mod impersonation;
 /// One budget bounds all waits of a request; nobody moves an end; no clock goes back.
 mod limits;
 /// A session in a connection that outlives its request.

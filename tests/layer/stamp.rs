@@ -29,12 +29,13 @@ impl Directory for Accounts {
     type Settings = ();
 
     async fn user(&self, id: &str) -> Result<Option<UserInfo>, Error> {
-        let (id, username, role) = (id.into(), id.into(), "member".into());
-        Ok(Some(UserInfo { id, username, email: None, role, active: true }))
+        let (username, role, active) = (id.into(), "member".into(), id != "gone");
+        Ok(Some(UserInfo { id: id.into(), username, email: None, role, active }))
     }
 
-    async fn stamp(&self, _: &str) -> Result<Option<String>, Error> {
+    async fn stamp(&self, id: &str) -> Result<Option<String>, Error> {
         match *self.0.lock().unwrap() {
+            _ if id != "alice" => Ok(Some("another's".to_owned())),
             "?" => Err(Error::unavailable("the accounts are away")),
             stamp => Ok(Some(stamp.to_owned()).filter(|stamp| !stamp.is_empty())),
         }
@@ -230,4 +231,18 @@ async fn a_stamp_is_stored_in_the_step_of_the_sign_in() {
     assert_eq!(login.await.status(), 200);
     let stamp = visitor.ask(async |s: SessionContext| Ok(s.stamp().await?.unwrap()));
     assert_eq!(stamp.await.text(), "1");
+}
+
+#[tokio::test]
+async fn the_stamp_of_an_impersonation_is_that_of_who_signed_in() {
+    let site = Site::new();
+    for (user, stamp, outcome) in
+        [("eve", "1", "eve"), ("eve", "2", "StampChanged"), ("gone", "1", "Ended")]
+    {
+        site.accounts.change(stamp);
+        let mut visitor = site.signed_in(Some("1")).await;
+        let acts = async |s: SessionContext| s.impersonate(user).await.map(|()| String::new());
+        assert_eq!(visitor.ask(acts).await.status(), 200);
+        assert_eq!(site.validated(&mut visitor).await, outcome, "{user}, {stamp}");
+    }
 }

@@ -152,11 +152,14 @@ impl Changes {
             Some(label) => label.as_deref(),
             None => self.own(base).and(before).and_then(|device| device.label()),
         };
+        let acting_as = self.acting_as(base);
         let device = if base.is_none() || self.moves() { writer.device.as_ref() } else { before };
-        if device.and_then(|device| device.label()) == label {
+        if device.and_then(|device| device.label()) == label
+            && device.and_then(|device| device.acting_as()) == acting_as
+        {
             return device.cloned();
         }
-        Device::labelled(device.map(Arc::as_ref), label)
+        Device::named(device.map(Arc::as_ref), label, acting_as)
     }
 
     /// The policy that was set, if one was. To leave the absolute end open is not to take it away.

@@ -120,7 +120,7 @@ fn head_texts(record: &Record) -> [Option<&str>; 4] {
         record.user.as_deref(),
         device.and_then(Device::address),
         device.and_then(Device::user_agent),
-        device.and_then(Device::label),
+        device.and_then(Device::stored_label),
     ]
 }
 
