@@ -95,6 +95,24 @@ impl SessionContext {
         *self.session.backend.rules.transport.request_header() == http::header::AUTHORIZATION
     }
 
+    /// Keeps `value` until the request is over.
+    pub(crate) fn remember<T: Send + Sync + 'static>(&self, value: T) -> Arc<T> {
+        let value = Arc::new(value);
+        self.session.remember(Arc::clone(&value) as _);
+        value
+    }
+
+    /// What was kept of that type, if there is one that `is_it`.
+    pub(crate) fn remembered<T: Send + Sync + 'static>(
+        &self,
+        is_it: impl Fn(&T) -> bool,
+    ) -> Option<Arc<T>> {
+        self.session.remembered().into_iter().find_map(|kept| {
+            let kept = kept.downcast::<T>().ok()?;
+            is_it(&kept).then_some(kept)
+        })
+    }
+
     /// Asks for something of the loaded session.
     pub(crate) async fn read<R>(&self, ask: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
         self.session.load().await?;

@@ -10,6 +10,7 @@ use crate::{
     guard::{
         answer::DenyWith,
         condition::{Condition, Fresh, Platform, Predicate, Role, Session, User},
+        permissions::{HasPermissions, Permissions},
         service::RequireService,
     },
 };
@@ -96,6 +97,50 @@ impl<F> RequireLayer<Role<F>> {
     }
 }
 
+impl<F> RequireLayer<HasPermissions<F>> {
+    /// Somebody is signed in who has this permission.
+    ///
+    /// ```
+    /// # use tower_redis_session::guard::{Permissions, RequireLayer};
+    /// # let permissions = Permissions::new(|_: String| async move { Ok(vec![]) });
+    /// let guard = RequireLayer::permission("captions.edit", &permissions);
+    /// ```
+    #[must_use]
+    pub fn permission(name: impl Into<Box<str>>, permissions: &Permissions<F>) -> Self {
+        Self { condition: HasPermissions::new([name], true, permissions), deny: default_deny() }
+    }
+
+    /// Somebody is signed in who has at least one of these permissions. Of no names nobody has one.
+    ///
+    /// ```
+    /// # use tower_redis_session::guard::{Permissions, RequireLayer};
+    /// # let permissions = Permissions::new(|_: String| async move { Ok(vec![]) });
+    /// let guard = RequireLayer::any_of(["captions.edit", "captions.review"], &permissions);
+    /// ```
+    #[must_use]
+    pub fn any_of<N: Into<Box<str>>>(
+        names: impl IntoIterator<Item = N>,
+        permissions: &Permissions<F>,
+    ) -> Self {
+        Self { condition: HasPermissions::new(names, false, permissions), deny: default_deny() }
+    }
+
+    /// Somebody is signed in who has all of these permissions. With no names nobody is let on.
+    ///
+    /// ```
+    /// # use tower_redis_session::guard::{Permissions, RequireLayer};
+    /// # let permissions = Permissions::new(|_: String| async move { Ok(vec![]) });
+    /// let guard = RequireLayer::all_of(["captions.edit", "users.edit"], &permissions);
+    /// ```
+    #[must_use]
+    pub fn all_of<N: Into<Box<str>>>(
+        names: impl IntoIterator<Item = N>,
+        permissions: &Permissions<F>,
+    ) -> Self {
+        Self { condition: HasPermissions::new(names, true, permissions), deny: default_deny() }
+    }
+}
+
 impl<F> RequireLayer<Predicate<F>> {
     /// Somebody is signed in, and `holds` says so. An error is answered as that of the session's
     /// own.
@@ -125,8 +170,12 @@ impl<C: Condition> RequireLayer<C> {
     /// ```
     #[must_use]
     pub fn new(condition: C) -> Self {
-        Self { condition, deny: DenyWith::negotiate("/login") }
+        Self { condition, deny: default_deny() }
     }
+}
+
+fn default_deny() -> DenyWith {
+    DenyWith::negotiate("/login")
 }
 
 impl<C, A> RequireLayer<C, A> {

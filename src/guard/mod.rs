@@ -47,6 +47,7 @@
 // | `layer` | `RequireLayer` |
 // | `service` | the middleware |
 // | `condition` | what a request may need: a session, a user, a platform, a role |
+// | `permissions` | what a user may do, asked for once a request |
 // | `denied` | why a request is rejected |
 // | `answer` | the response to it: JSON, a redirect, whichever the client takes |
 // | `body` | the response's body: the inner service's, or the denial's |
@@ -61,6 +62,7 @@ mod denied;
 mod extract;
 mod layer;
 mod next;
+mod permissions;
 mod service;
 
 pub use crate::context::place::requested_place;
@@ -73,4 +75,5 @@ pub use crate::guard::denied::{Denied, DeniedKind};
 pub use crate::guard::extract::{OnPlatform, Rejection, SignedIn};
 pub use crate::guard::layer::RequireLayer;
 pub use crate::guard::next::safe_next;
+pub use crate::guard::permissions::{HasPermissions, Permissions};
 pub use crate::guard::service::{RequireFuture, RequireService};

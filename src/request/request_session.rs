@@ -1,6 +1,7 @@
 //! The session as one request has it: found and loaded at the first touch, then kept here.
 
 use std::{
+    any::Any,
     fmt,
     future::Future,
     mem,
@@ -57,7 +58,11 @@ pub(crate) struct Accessed {
     /// One store operation of this request at a time.
     pub(crate) operation_lock: Mutex<()>,
     state: StdMutex<State>,
+    /// Kept for those who ask again in the same request.
+    kept: StdMutex<Vec<Kept>>,
 }
+
+pub(crate) type Kept = Arc<dyn Any + Send + Sync>;
 
 impl RequestSession {
     pub(crate) fn new<B>(backend: Arc<Backend>, request: &Request<B>) -> Arc<Self> {
@@ -119,6 +124,14 @@ impl RequestSession {
         let mut state = self.accessed().state.lock().unwrap_or_else(PoisonError::into_inner);
         state.stage = self.stage.get();
         state
+    }
+
+    pub(crate) fn remember(&self, value: Kept) {
+        self.accessed().kept.lock().unwrap_or_else(PoisonError::into_inner).push(value);
+    }
+
+    pub(crate) fn remembered(&self) -> Vec<Kept> {
+        self.accessed().kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the store has something to be told.

@@ -123,7 +123,7 @@ mod tests {
         let seen = Device::seen(Some("192.0.2.1".parse().unwrap()), Some(b"agent")).unwrap();
         let named = Device::named(Some(&seen), Some("Phone"), None).unwrap();
         assert_eq!((named.label(), named.address()), (Some("Phone"), Some("192.0.2.1")));
-        assert_eq!(Device::named(Some(&named), None, None), Some(seen));
+        assert_eq!(Device::named(Some(&named), None, None), Some(seen.clone()));
         assert_eq!(Device::named(None, None, None), None);
         for label in [None, Some("Phone")] {
             let acting = Device::named(Some(&seen), label, Some("a\u{1f}b")).unwrap();

@@ -46,6 +46,8 @@ mod nested;
 mod overlap;
 /// A list of sessions comes in pages.
 mod pages;
+/// Guards by what a user may do, asked for once a request.
+mod permissions;
 /// What handlers and clients are told is what the store has.
 mod reported_state;
 /// What a failed attempt leaves behind under a retry layer: nothing.

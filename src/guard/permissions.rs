@@ -1,0 +1,145 @@
+//! What a user may do, asked for once a request.
+
+use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
+
+use crate::{
+    context::SessionContext,
+    error::Error,
+    guard::{
+        condition::Condition,
+        denied::{Denied, DeniedKind},
+    },
+};
+
+/// Where the application keeps what its users may do: a function of the user's id, called once a
+/// request at most, whoever asks: guards in each other, and handlers by [`of`](Self::of). Clones
+/// are one source; make it once and share it.
+///
+/// A session does not remember permissions: they would outlive what an administrator takes away.
+///
+/// ```
+/// use tower_redis_session::guard::{Permissions, RequireLayer};
+///
+/// let permissions = Permissions::new(|user: String| async move {
+///     Ok(if user == "alice" { vec!["captions.edit".to_owned()] } else { vec![] })
+/// });
+/// let edit = RequireLayer::permission("captions.edit", &permissions);
+/// let either = RequireLayer::any_of(["captions.edit", "captions.review"], &permissions);
+/// let both = RequireLayer::all_of(["captions.edit", "users.edit"], &permissions);
+/// ```
+pub struct Permissions<F>(Arc<F>);
+
+/// The condition of [`RequireLayer::permission`](crate::guard::RequireLayer::permission) and its
+/// like.
+pub struct HasPermissions<F> {
+    names: Arc<[Box<str>]>,
+    all: bool,
+    permissions: Permissions<F>,
+}
+
+/// What the source has said in this request. Holds it, so that no other one has its address.
+struct Asked<F> {
+    source: Arc<F>,
+    user: String,
+    permissions: Arc<BTreeSet<String>>,
+}
+
+impl<F, Fut> Permissions<F>
+where
+    F: Fn(String) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Vec<String>, Error>> + Send + 'static,
+{
+    /// A source that asks `lookup`. Nothing here bounds its wait. An error denies the request: with
+    /// `Unavailable` by 503.
+    ///
+    /// ```
+    /// # use tower_redis_session::guard::Permissions;
+    /// let nobody = Permissions::new(|_user: String| async move { Ok(vec![]) });
+    /// ```
+    #[must_use]
+    pub fn new(lookup: F) -> Self {
+        Self(Arc::new(lookup))
+    }
+
+    /// What the user of `session` may do; nothing if nobody is signed in.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SessionContext::user_id`] and of the source.
+    ///
+    /// ```
+    /// # use tower_redis_session::guard::Permissions;
+    /// # tower_redis_session::testing::handle(|session| async move {
+    /// let permissions = Permissions::new(|user: String| async move { Ok(vec![user]) });
+    /// assert!(permissions.of(&session).await?.is_empty());
+    /// session.login("alice").await?;
+    /// assert!(permissions.of(&session).await?.contains("alice"));
+    /// # Ok(()) });
+    /// ```
+    pub async fn of(&self, session: &SessionContext) -> Result<Arc<BTreeSet<String>>, Error> {
+        let Some(user) = session.user_id().await? else { return Ok(Arc::default()) };
+        let is_it = |asked: &Asked<F>| Arc::ptr_eq(&asked.source, &self.0) && asked.user == user;
+        if let Some(asked) = session.remembered(is_it) {
+            return Ok(Arc::clone(&asked.permissions));
+        }
+        let permissions = Arc::new((self.0)(user.clone()).await?.into_iter().collect());
+        let asked = Asked { source: Arc::clone(&self.0), user, permissions };
+        Ok(Arc::clone(&session.remember(asked).permissions))
+    }
+}
+
+impl<F> HasPermissions<F> {
+    pub(super) fn new<N: Into<Box<str>>>(
+        names: impl IntoIterator<Item = N>,
+        all: bool,
+        permissions: &Permissions<F>,
+    ) -> Self {
+        let names = names.into_iter().map(Into::into).collect();
+        Self { names, all, permissions: permissions.clone() }
+    }
+}
+
+impl<F, Fut> Condition for HasPermissions<F>
+where
+    F: Fn(String) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Vec<String>, Error>> + Send + 'static,
+{
+    async fn check(&self, session: SessionContext) -> Result<(), Denied> {
+        let _ = session.signed_in().await?;
+        // Fails closed: who cannot be asked for permissions has none.
+        let own = self.permissions.of(&session).await?;
+        let has = |name: &Box<str>| own.contains(&**name);
+        let holds = if self.all { self.names.iter().all(has) } else { self.names.iter().any(has) };
+        // Fails closed: of no names all are there, too.
+        let holds = holds && !self.names.is_empty();
+        if holds { Ok(()) } else { Err(Denied::new(DeniedKind::Forbidden)) }
+    }
+}
+
+impl<F> Clone for Permissions<F> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<F> Clone for HasPermissions<F> {
+    fn clone(&self) -> Self {
+        let (names, permissions) = (Arc::clone(&self.names), self.permissions.clone());
+        Self { names, all: self.all, permissions }
+    }
+}
+
+impl<F> fmt::Debug for Permissions<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permissions(..)")
+    }
+}
+
+impl<F> fmt::Debug for HasPermissions<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HasPermissions")
+            .field("names", &self.names)
+            .field("all", &self.all)
+            .finish_non_exhaustive()
+    }
+}
