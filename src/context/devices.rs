@@ -163,8 +163,8 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `Invalid` for an empty label, a longer one, or one with control characters; `Absent`, `Expired` or `Ambiguous` without a
-    /// session; `Unavailable`.
+    /// `Invalid` for an empty label, a longer one, or one with control characters; `Absent`,
+    /// `Expired` or `Ambiguous` without a session; `Unavailable`.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

@@ -71,9 +71,9 @@ impl SessionContext {
     ///
     /// `TooLarge` if the record would pass its bound, `Value` if `value` does not become JSON, as
     /// with NaN and the infinities, which JSON has no word for, wherever in it they stand,
-    /// `Invalid` for an empty key, one above 65,535 bytes or one that begins with NUL, `Corrupt`, `Unsupported` and
-    /// `Ambiguous` where there is something that must not be overwritten, `Closed` for a new
-    /// session after the head. Nothing is changed then.
+    /// `Invalid` for an empty key, one above 65,535 bytes or one that begins with NUL, `Corrupt`,
+    /// `Unsupported` and `Ambiguous` where there is something that must not be overwritten,
+    /// `Closed` for a new session after the head. Nothing is changed then.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

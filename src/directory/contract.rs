@@ -72,8 +72,8 @@ pub trait Directory: Send + Sync {
 
     /// The user's current stamp: a session that was given another one
     /// ([`set_stamp`](crate::SessionContext::set_stamp)) ends when it is
-    /// [validated](crate::SessionContext::validate_user), and so it does with `None`. Only asked for
-    /// a session that has a stamp, and not cached. Defaults to `None`.
+    /// [validated](crate::SessionContext::validate_user), and so it does with `None`. Only asked
+    /// for a session that has a stamp, and not cached. Defaults to `None`.
     fn stamp(&self, _: &str) -> impl Future<Output = Result<Option<String>, Error>> + Send {
         std::future::ready(Ok(None))
     }

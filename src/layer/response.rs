@@ -9,7 +9,10 @@ use http::{
 
 use crate::{
     clock::timestamp::Timestamp,
-    request::{RequestSession, state::CookieChange, visitor_cookie::visitor_header},
+    request::{
+        RequestSession, former_cookie::former_removal, state::CookieChange,
+        visitor_cookie::visitor_header,
+    },
 };
 
 /// To `HEAD` the head alone (RFC 9110 section 9.3.2), with the length of the body that is left out.
@@ -30,14 +33,15 @@ pub(crate) fn head_only<B, C>(
 /// Writes into the head what the session has become. Only for a session
 /// that was asked for.
 pub(crate) fn decorate(headers: &mut HeaderMap, session: &RequestSession) {
-    let (change, visitor) = {
+    let (change, visitor, former) = {
         let mut state = session.state();
+        let former = former_removal(session, &mut state);
         let change = mem::take(&mut state.cookie);
         let visitor = visitor_header(session, &mut state, &change);
-        (change, visitor)
+        (change, visitor, former)
     };
-    let visitor = visitor.map(|value| (SET_COOKIE, value));
-    for (name, value) in handed_out(change, session).into_iter().chain(visitor) {
+    let others = visitor.into_iter().chain(former).map(|value| (SET_COOKIE, value));
+    for (name, value) in handed_out(change, session).into_iter().chain(others) {
         let _ = headers.append(name, value);
         forbid_storing(headers);
     }

@@ -36,6 +36,7 @@ impl RequestSession {
     /// Forgets the session here and notes what has to go from the store; whether there is any.
     fn begin_to_end(&self) -> Result<bool, Error> {
         let mut ids: Vec<_> = self.presented().into_iter().map(|(id, _)| id).collect();
+        ids.extend(self.outdated());
         let mut state = self.state();
         if state.stage == Stage::Closed {
             return Err(Error::closed());

@@ -35,7 +35,7 @@ impl HeaderLines {
         Self { first: lines.next(), rest: lines.collect() }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.first.iter().chain(&self.rest).map(HeaderValue::as_bytes)
     }
 }

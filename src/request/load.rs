@@ -104,10 +104,13 @@ impl RequestSession {
     /// The ids of the well-formed tokens that came with the request, each once.
     pub(crate) fn presented(&self) -> Vec<(SessionId, Token)> {
         let mut presented: Vec<(SessionId, Token)> = Vec::new();
-        let tokens = match &self.credentials {
+        let mut tokens = match &self.credentials {
             Credentials::Lines(_) => self.backend.rules.transport.tokens(self.credentials.lines()),
             Credentials::Token(token) => vec![token.clone()],
         };
+        if tokens.is_empty() {
+            tokens = self.former_tokens();
+        }
         for token in tokens {
             let id = self.backend.rules.tokens.id(&token);
             if presented.iter().all(|(known, _)| *known != id) {

@@ -18,6 +18,7 @@
 //! | `touch` | writing activity down |
 //! | `end` | ending a session |
 //! | `impersonation` | who acts as whom, as it is reported |
+//! | `former_cookie` | the cookie that the session's has taken the place of |
 //! | `visitor` | the secret of a client without a session |
 //! | `visitor_cookie` | the cookie that carries it |
 //! | `user_sessions` | all sessions of one user |
@@ -28,6 +29,7 @@ pub(crate) mod client;
 pub(crate) mod commit;
 mod cookie_echo;
 pub(crate) mod end;
+pub(crate) mod former_cookie;
 mod found;
 mod header_lines;
 mod impersonation;

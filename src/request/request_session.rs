@@ -191,6 +191,9 @@ impl RequestSession {
         } else {
             echo.came_back();
         }
+        if self.backend.rules.transport.successor().is_some() {
+            self.state().twins.extend(self.outdated());
+        }
         match ids.as_slice() {
             [] => Ok(()),
             [id] => {

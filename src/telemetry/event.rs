@@ -62,8 +62,8 @@ pub enum Event {
         user: String,
     },
     /// A user acts as another one no longer: by
-    /// [`end_impersonation`](crate::SessionContext::end_impersonation), or by the logout of a session
-    /// that is loaded. Not reported where the session expires or is revoked.
+    /// [`end_impersonation`](crate::SessionContext::end_impersonation), or by the logout of a
+    /// session that is loaded. Not reported where the session expires or is revoked.
     ImpersonationEnded {
         /// The public id from now on; at a logout that of the session that ends.
         id: SessionId,

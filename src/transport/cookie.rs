@@ -6,6 +6,7 @@ use http::HeaderValue;
 use crate::{error::ConfigError, session::token::Token};
 
 mod attributes;
+mod former;
 mod parse;
 
 pub(crate) use crate::transport::cookie::parse::{TOKENS_MAX, find};
@@ -40,6 +41,7 @@ pub struct CookieConfig {
     http_only: bool,
     partitioned: bool,
     persistent: bool,
+    former: Option<Box<CookieConfig>>,
 }
 
 /// With which requests of other sites the browser sends the cookie (RFC 6265bis section 5.6.7).
@@ -73,6 +75,7 @@ impl CookieConfig {
             http_only: true,
             partitioned: false,
             persistent: false,
+            former: None,
         }
     }
 
@@ -200,7 +203,7 @@ impl CookieConfig {
     /// scripts, and over with the browser.
     pub(crate) fn for_visitors(&self) -> Self {
         let name = format!("{}_csrf", self.name);
-        Self { name, http_only: true, persistent: false, ..self.clone() }
+        Self { name, http_only: true, persistent: false, former: None, ..self.clone() }
     }
 
     pub(crate) fn is_secure(&self) -> bool {

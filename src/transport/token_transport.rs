@@ -144,6 +144,14 @@ impl Transport {
         }
     }
 
+    /// The cookie, if its place was another cookie's.
+    pub(crate) fn successor(&self) -> Option<&CookieConfig> {
+        match &self.0 {
+            Kind::Cookie(cookie) if cookie.has_former() => Some(cookie),
+            _ => None,
+        }
+    }
+
     /// The header that hands `token` out; `max_age` in seconds, for a cookie that is to outlive the
     /// browser's end.
     pub(crate) fn set(

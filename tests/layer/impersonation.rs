@@ -1,8 +1,8 @@
 //! Impersonation: a user acts as another one and comes back, and both names are known meanwhile.
 //!
 //! To see these fail: index the session under the user who is impersonated; leave the values where
-//! they are; leave the platform that is set aside; let `proved` be `authenticated`; let the response
-//! try again what has failed.
+//! they are; leave the platform that is set aside; let `proved` be `authenticated`; let the
+//! response try again what has failed.
 
 use std::time::Duration;
 

@@ -24,6 +24,8 @@ mod cancel;
 mod csrf_stack;
 /// What serialises, and how; streams.
 mod data;
+/// A cookie under its former name, domain or prefix.
+mod former_cookie;
 /// Any inner service, any body, any buffer.
 mod generic;
 /// Which responses are a success, and what gRPC calls are told.

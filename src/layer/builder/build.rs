@@ -13,6 +13,7 @@ use crate::{
         watched::INTERVALS,
     },
     session::{changes::plan::Policy, expiry::SessionExpiry, moved::MOVED_KEPT, token::TokenKind},
+    transport::cookie::CookieConfig,
 };
 
 impl RedisSessionLayerBuilder {
@@ -45,6 +46,11 @@ impl RedisSessionLayerBuilder {
             return Err(ConfigError::new("sessions per user", "is 0: nobody could sign in"));
         }
         check_csrf_lifetime(self.csrf_lifetime)?;
+        let renamed = self.transport.successor().is_some_and(CookieConfig::is_renamed);
+        if renamed && self.session_kind.is_none() {
+            let fault = "is missing: after a change of the cookie's name it is the former name";
+            return Err(ConfigError::new("session kind", fault));
+        }
         let kind = self.session_kind.as_deref().unwrap_or_else(|| self.transport.name());
         let tokens = TokenKind::named(kind);
         let policy = Policy {

@@ -22,7 +22,7 @@ pub(super) fn check(cookie: &CookieConfig) -> Result<(), ConfigError> {
     if cookie.partitioned && !cookie.secure {
         return Err(ConfigError::new("cookie partitioned", "needs Secure"));
     }
-    Ok(())
+    cookie.check_former()
 }
 
 fn name(name: &str) -> Result<(), ConfigError> {

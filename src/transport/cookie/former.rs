@@ -1,0 +1,80 @@
+//! The cookie that this one has taken the place of.
+
+use http::HeaderValue;
+
+use crate::{
+    error::ConfigError,
+    session::token::Token,
+    transport::cookie::{CookieConfig, find},
+};
+
+impl CookieConfig {
+    /// Accepts the session's cookie under a former name, domain, path or prefix as well: for the
+    /// time of a change. `former` is the cookie as it was configured; of it the name counts, and
+    /// what a browser needs to remove it.
+    ///
+    /// A session that is found under the former name alone gets the new cookie with the response,
+    /// and the former one is removed. It keeps its id. Where both come, the new one counts,
+    /// whatever it opens, and the former one is removed; a sign-in or a logout ends its session,
+    /// too. With the setting the former name ends: set it for as long as a session may live.
+    ///
+    /// Tokens belong to a kind of session, by default the cookie's name. After a change of the name
+    /// the layer needs the former name as its
+    /// [`session_kind`](crate::RedisSessionLayerBuilder::session_kind), for good, or does not
+    /// build.
+    ///
+    /// Where the name stays and the domain or path changes, the two cannot be told apart: both open
+    /// their session, and the former one is removed when a sign-in, a renewal or a logout sets or
+    /// removes the new one.
+    ///
+    /// Deployment caveat: for as long as it is accepted, a cookie under a weaker former name can be
+    /// planted by whoever could plant it before.
+    ///
+    /// ```
+    /// use tower_redis_session::{CookieConfig, MemoryStore, RedisSessionLayer, Transport};
+    ///
+    /// let former = CookieConfig::new("sid").domain("example.org");
+    /// let cookie = CookieConfig::new("__Host-session").former(former);
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new())
+    ///     .transport(Transport::cookie(cookie))
+    ///     .session_kind("sid")
+    ///     .build()?;
+    /// # drop(layer);
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    pub fn former(mut self, former: Self) -> Self {
+        self.former = Some(Box::new(former));
+        self
+    }
+
+    pub(super) fn check_former(&self) -> Result<(), ConfigError> {
+        let Some(former) = &self.former else { return Ok(()) };
+        let fault = |fault| Err(ConfigError::new("former cookie", fault));
+        if former.former.is_some() {
+            return fault("has a former one itself");
+        }
+        if (&former.name, &former.domain, &former.path) == (&self.name, &self.domain, &self.path) {
+            return fault("has the name, domain and path of the new one");
+        }
+        former.check().map_err(|error| error.named("former cookie"))
+    }
+
+    pub(crate) fn has_former(&self) -> bool {
+        self.former.is_some()
+    }
+
+    /// Whether the former cookie has another name.
+    pub(crate) fn is_renamed(&self) -> bool {
+        self.former.as_ref().is_some_and(|former| former.name != self.name)
+    }
+
+    /// The tokens that came under the former name.
+    pub(crate) fn former_tokens<'a>(&self, lines: impl Iterator<Item = &'a [u8]>) -> Vec<Token> {
+        let former = self.former.as_ref().filter(|_| self.is_renamed());
+        former.map_or_else(Vec::new, |former| find(lines, &former.name))
+    }
+
+    pub(crate) fn former_removal(&self) -> Option<HeaderValue> {
+        self.former.as_ref()?.removal()
+    }
+}

@@ -1,0 +1,192 @@
+//! A cookie under its former name, domain or prefix: the session goes on under the new one.
+//!
+//! To see these fail: let the former cookie count where both come; do not hand the token out again;
+//! do not remove the former one, or without its domain; let what it opens live through a logout.
+
+use std::convert::Infallible;
+
+use http::{Request, Response, header};
+use test_support::faulty_store::{FaultyStore, session_of};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower_redis_session::{CookieConfig, Error, RedisSessionLayer, SessionContext, Transport};
+
+const NEW: &str = "__Host-session";
+
+fn built(store: &FaultyStore, cookie: CookieConfig) -> RedisSessionLayer {
+    let builder = RedisSessionLayer::builder(store.clone()).session_kind("sid");
+    builder.transport(Transport::cookie(cookie)).build().unwrap()
+}
+
+fn former() -> CookieConfig {
+    CookieConfig::new("sid").domain("example.org").path("/app")
+}
+
+/// The layer before the change, during and after it.
+fn layers() -> (FaultyStore, [RedisSessionLayer; 3]) {
+    let store = FaultyStore::new();
+    let new = CookieConfig::new(NEW);
+    let cookies = [former(), new.clone().former(former()), new];
+    let layers = cookies.map(|cookie| built(&store, cookie));
+    (store, layers)
+}
+
+/// The text of the answer, and its lines of Set-Cookie.
+async fn ask<F, Fut>(layer: &RedisSessionLayer, cookie: &str, work: F) -> (String, Vec<String>)
+where
+    F: Fn(SessionContext) -> Fut + Clone,
+    Fut: Future<Output = Result<String, Error>>,
+{
+    let handler = service_fn(move |request: Request<()>| {
+        let asked = work(session_of(&request));
+        async move { Ok::<_, Infallible>(Response::new(asked.await.unwrap())) }
+    });
+    let request = Request::builder().header(header::COOKIE, cookie).body(()).unwrap();
+    let response = layer.layer(handler).oneshot(request).await.unwrap();
+    let lines = response.headers().get_all(header::SET_COOKIE).iter();
+    let mut lines: Vec<_> = lines.map(|line| line.to_str().unwrap().to_owned()).collect();
+    lines.sort_unstable();
+    if !lines.is_empty() {
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+    }
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap();
+    (String::from_utf8(body.to_bytes().to_vec()).unwrap(), lines)
+}
+
+async fn user(s: SessionContext) -> Result<String, Error> {
+    Ok(s.user_id().await?.unwrap_or("-".into()))
+}
+
+/// The cookie of `user`, signed in.
+async fn signed_in(layer: &RedisSessionLayer, user: &'static str) -> String {
+    let login = move |s: SessionContext| async move {
+        s.login(user).await?;
+        Ok(String::new())
+    };
+    let (_, lines) = ask(layer, "", login).await;
+    lines[0].split(';').next().unwrap().to_owned()
+}
+
+fn is_removal_of_former(line: &str) -> bool {
+    line.starts_with("sid=;")
+        && ["Max-Age=0", "Domain=example.org", "Path=/app"].iter().all(|part| line.contains(part))
+}
+
+#[tokio::test]
+async fn a_session_under_the_former_name_goes_on_under_the_new_one() {
+    let (store, [before, during, after]) = layers();
+    let old = signed_in(&before, "alice").await;
+    let _ = store.calls();
+    let (text, lines) = ask(&during, &old, user).await;
+    assert_eq!(text, "alice");
+    let [new, removal] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(is_removal_of_former(removal), "{removal}");
+    // The same token, so nothing is written and what is under way with the former one goes on.
+    let (name, token) = new.split(';').next().unwrap().split_once('=').unwrap();
+    assert_eq!((name, Some(token)), (NEW, old.strip_prefix("sid=")));
+    assert!(new.contains("Secure") && !new.contains("Domain"), "{new}");
+    assert_eq!(store.calls().len(), 1);
+    let new = format!("{NEW}={token}");
+    for layer in [&during, &after] {
+        assert_eq!(ask(layer, &new, user).await, ("alice".into(), vec![]));
+    }
+    // With the setting the former name ends.
+    assert_eq!(ask(&after, &old, user).await, ("-".into(), vec![]));
+}
+
+#[tokio::test]
+async fn of_both_cookies_the_new_one_counts_whatever_it_opens() {
+    let (store, [before, during, _]) = layers();
+    for (name, new, seen) in [
+        ("a session", signed_in(&during, "bob").await, "bob"),
+        ("nothing", format!("{NEW}={}", "A".repeat(43)), "-"),
+    ] {
+        let old = signed_in(&before, "alice").await;
+        for cookie in [format!("{old}; {new}"), format!("{new}; {old}")] {
+            let (text, lines) = ask(&during, &cookie, user).await;
+            assert_eq!(text, seen, "{name}");
+            assert!(lines.len() == 1 && is_removal_of_former(&lines[0]), "{name}: {lines:?}");
+        }
+        // One that is no token of ours does not count.
+        let (text, _) = ask(&during, &format!("{NEW}=x; {old}"), user).await;
+        assert_eq!(text, "alice", "{name}");
+    }
+    // The same token under both names is one session.
+    let old = signed_in(&before, "alice").await;
+    let both = format!("{old}; {NEW}={}", &old["sid=".len()..]);
+    let count = store.len();
+    let (text, lines) = ask(&during, &both, async |s: SessionContext| {
+        s.insert("cart", &1).await?;
+        s.login("alice").await?;
+        s.save().await?;
+        Ok(s.keys().await?.join(","))
+    })
+    .await;
+    assert_eq!((text.as_str(), lines.len(), store.len()), ("cart", 2, count));
+}
+
+#[tokio::test]
+async fn a_sign_in_and_a_logout_leave_nothing_of_either_cookie() {
+    for login in [true, false] {
+        for both in [true, false] {
+            let (store, [before, during, _]) = layers();
+            let mut cookie = signed_in(&before, "alice").await;
+            if both {
+                cookie = format!("{cookie}; {}", signed_in(&during, "bob").await);
+            }
+            let work = move |s: SessionContext| async move {
+                if login {
+                    s.login("eve").await?
+                } else {
+                    s.logout().await?
+                }
+                Ok(String::new())
+            };
+            let (_, lines) = ask(&during, &cookie, work).await;
+            let [new, removal] = lines.as_slice() else { panic!("{lines:?}") };
+            assert!(new.starts_with(NEW) && is_removal_of_former(removal), "{lines:?}");
+            assert_eq!(new.contains("Max-Age=0"), !login);
+            assert_eq!(store.len(), usize::from(login), "login: {login}, both: {both}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_former_domain_under_the_same_name_is_removed_with_the_next_cookie() {
+    let store = FaultyStore::new();
+    let cookie = CookieConfig::new("sid").former(CookieConfig::new("sid").domain("example.org"));
+    let layer = built(&store, cookie);
+    let before = built(&store, CookieConfig::new("sid").domain("example.org"));
+    let old = signed_in(&before, "alice").await;
+    assert_eq!(ask(&layer, &old, user).await, ("alice".into(), vec![]));
+    let (_, lines) = ask(&layer, &old, async |s: SessionContext| {
+        s.renew().await?;
+        Ok(String::new())
+    })
+    .await;
+    let [removal, new] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(removal.starts_with("sid=;") && removal.contains("Domain=example.org"), "{lines:?}");
+    assert!(!new.contains("Domain") && !new.contains("Max-Age=0"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_former_cookie_that_could_not_work_does_not_build() {
+    let new = || CookieConfig::new(NEW);
+    for (name, cookie, kind, setting) in [
+        ("without a kind", new().former(former()), None, "session kind"),
+        ("itself", new().former(new()), Some("sid"), "former cookie"),
+        ("malformed", new().former(CookieConfig::new("a b")), Some("sid"), "former cookie"),
+        (
+            "a chain",
+            new().former(former().former(CookieConfig::new("older"))),
+            Some("sid"),
+            "former cookie",
+        ),
+    ] {
+        let mut builder = RedisSessionLayer::builder(FaultyStore::new());
+        if let Some(kind) = kind {
+            builder = builder.session_kind(kind);
+        }
+        let error = builder.transport(Transport::cookie(cookie)).build().unwrap_err();
+        assert_eq!(error.setting(), setting, "{name}");
+    }
+}
