@@ -108,8 +108,8 @@ where
         let _ = session.signed_in().await?;
         // Fails closed: who cannot be asked for permissions has none.
         let own = self.permissions.of(&session).await?;
-        let has = |name: &Box<str>| own.contains(&**name);
-        let holds = if self.all { self.names.iter().all(has) } else { self.names.iter().any(has) };
+        let mut names = self.names.iter().map(|name| own.contains(&**name));
+        let holds = if self.all { names.all(|has| has) } else { names.any(|has| has) };
         // Fails closed: of no names all are there, too.
         let holds = holds && !self.names.is_empty();
         if holds { Ok(()) } else { Err(Denied::new(DeniedKind::Forbidden)) }

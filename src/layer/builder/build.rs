@@ -46,11 +46,6 @@ impl RedisSessionLayerBuilder {
             return Err(ConfigError::new("sessions per user", "is 0: nobody could sign in"));
         }
         check_csrf_lifetime(self.csrf_lifetime)?;
-        let renamed = self.transport.successor().is_some_and(CookieConfig::is_renamed);
-        if renamed && self.session_kind.is_none() {
-            let fault = "is missing: after a change of the cookie's name it is the former name";
-            return Err(ConfigError::new("session kind", fault));
-        }
         let kind = self.session_kind.as_deref().unwrap_or_else(|| self.transport.name());
         let tokens = TokenKind::named(kind);
         let policy = Policy {
@@ -90,6 +85,11 @@ impl RedisSessionLayerBuilder {
         }
         if !INTERVALS.contains(&self.watch_interval) {
             return Err(ConfigError::new("watch interval", "is not between 10 ms and 1 hour"));
+        }
+        let renamed = self.transport.successor().is_some_and(CookieConfig::is_renamed);
+        if renamed && self.session_kind.is_none() {
+            let fault = "is missing: after a change of the cookie's name it is the former name";
+            return Err(ConfigError::new("session kind", fault));
         }
         Ok(())
     }
