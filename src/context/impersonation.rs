@@ -21,7 +21,7 @@ const USER_MAX: usize = 256;
 /// | [`authenticated_at`](Self::authenticated_at), [`is_fresh`](Self::is_fresh) | none, and false: that user proved nothing |
 /// | values and platform | begin empty; the administrator's are set aside and come back |
 /// | list of sessions | in the administrator's, with `acting_as`; not in the user's |
-/// | [`revoke_all`](crate::RedisSessionLayer::revoke_all) of the administrator | ends it |
+/// | [`revoke_all`](crate::layer::SessionAdmin::revoke_all) of the administrator | ends it |
 /// | `revoke_all` of the user | does not end it: it is no session of theirs |
 /// | [`logout`](Self::logout) | ends both |
 /// | timeouts | those of the administrator's sign-in |

@@ -75,7 +75,7 @@ async fn seen(visitor: &mut Visitor) -> String {
 }
 
 async fn listed(layer: &RedisSessionLayer, user: &str) -> Vec<(Option<String>, Option<String>)> {
-    let sessions = layer.sessions_of(user).await.unwrap();
+    let sessions = layer.admin().sessions_of(user).await.unwrap();
     sessions.into_iter().map(|one| (one.label, one.acting_as)).collect()
 }
 
@@ -95,7 +95,7 @@ async fn impersonation_and_back_with_a_fresh_id_each_way_and_nothing_of_one_seen
         ("sqlite", built(RedisSessionLayer::builder(database.unwrap()))),
     ] {
         layer.migrate().await.unwrap();
-        let mut events = layer.events();
+        let mut events = layer.admin().events();
         let mut visitor = root(&layer).await;
         assert_eq!(seen(&mut visitor).await, ROOT, "{name}");
         let mut before = visitor.clone();
@@ -176,13 +176,15 @@ async fn what_ends_the_sign_in_ends_the_impersonation() {
         let (mut visitor, mut alice) = (acting(&layer).await, Visitor::new(&layer));
         within(&mut alice, async |s: SessionContext| s.login("alice").await).await;
         let mut elsewhere = root(&layer).await;
-        let mut events = layer.events();
+        let mut events = layer.admin().events();
         let within = async |work| within(&mut visitor.clone(), work).await;
         match name {
             "revoke_all of the administrator" => {
-                assert_eq!(layer.revoke_all("root").await.unwrap(), 2);
+                assert_eq!(layer.admin().revoke_all("root").await.unwrap(), 2);
             }
-            "revoke_all of the user" => assert_eq!(layer.revoke_all("alice").await.unwrap(), 1),
+            "revoke_all of the user" => {
+                assert_eq!(layer.admin().revoke_all("alice").await.unwrap(), 1)
+            }
             other => {
                 within(async move |s: SessionContext| {
                     let _ = s.user_id().await?;
@@ -282,8 +284,8 @@ async fn an_impersonation_that_fails_is_not_tried_again() {
 async fn a_platform_that_was_cleared_does_not_come_back_after_an_impersonation() {
     let layer = memory();
     let mut visitor = acting(&layer).await;
-    assert_eq!(layer.clear_platform_of("root").await.unwrap(), 1);
-    assert_eq!(layer.clear_platform_of("root").await.unwrap(), 0);
+    assert_eq!(layer.admin().clear_platform_of("root").await.unwrap(), 1);
+    assert_eq!(layer.admin().clear_platform_of("root").await.unwrap(), 0);
     within(&mut visitor, async |s: SessionContext| s.end_impersonation().await.map(drop)).await;
     assert_eq!(seen(&mut visitor).await, "root by -, theme, -, true");
 }

@@ -65,7 +65,7 @@ impl Site {
     fn new() -> Self {
         let store = FaultyStore::new();
         let layer = RedisSessionLayer::builder(store.clone()).build().unwrap();
-        let events = layer.events();
+        let events = layer.admin().events();
         Self { store, layer, accounts: Accounts(Arc::new(Mutex::new("1"))), events }
     }
 
@@ -127,7 +127,7 @@ async fn a_stamp_that_changed_elsewhere_ends_the_session() {
     assert_eq!(site.validated(&mut new).await, "StampChanged");
     assert_eq!(site.validated(&mut unstamped).await, "alice");
     assert_eq!((site.told().await, site.store.len()), (1, 1));
-    assert_eq!(site.layer.report().count("stamp_changed"), Some(2));
+    assert_eq!(site.layer.admin().report().count("stamp_changed"), Some(2));
 }
 
 #[tokio::test]

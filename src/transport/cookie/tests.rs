@@ -229,6 +229,7 @@ fn any_config() -> impl Strategy<Value = CookieConfig> {
                 http_only,
                 partitioned,
                 persistent,
+                former: None,
             }
         },
     )
