@@ -1,7 +1,10 @@
-//! Server-side HTTP sessions for any Tower service, kept in Redis, surviving Redis.
+//! Server-side HTTP sessions for any Tower service, kept in Redis, with a database behind it: when
+//! Redis fails, users stay signed in.
 //!
 //! [`RedisSessionLayer`] puts a [`SessionContext`] into the extensions of each request and stores
-//! what the handler changed before the response leaves.
+//! the handler's changes before the response is sent. Recipes are in the [cook-book].
+//!
+//! [cook-book]: https://docs.rs/crate/tower-redis-session/latest/source/docs/cook-book.md
 //!
 //! ```
 //! use http::{Request, Response};
@@ -12,7 +15,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
 //! let service = layer.layer(service_fn(|request: Request<String>| async move {
-//!     let session = request.extensions().get::<SessionContext>().unwrap();
+//!     let session = request.extensions().get::<SessionContext>().expect("the session layer");
 //!     session.insert("theme", "dark").await?;
 //!     Ok::<_, Error>(Response::new("saved".to_owned()))
 //! }));
@@ -35,34 +38,35 @@
 //! | [`context`] | what the handle's methods return |
 //! | [`layer`] | the middleware's parts, savepoints, clients' addresses |
 //! | [`store`], [`clock`] | for authors of stores and for tests |
+//! | `testing` | a client for tests of handlers; the conformance suite for stores |
 //!
 //! # Life of a request
 //!
 //! 1. The layer inserts the handle and calls the inner service at once. Nothing is parsed.
 //! 2. The first method that needs the record finds the cookie, derives the public id from the
-//!    secret in it, and loads: one round trip, at most once.
-//! 3. Changes are buffered as data. When the handler is done they are applied to the record and
-//!    saved if its version is still the one that was loaded. If it is not, they are applied to the
-//!    fresh record, key by key; if the session has ended, they are dropped.
-//! 4. The head leaves, with `Set-Cookie` only if something about the cookie changed, and
-//!    `Vary: Cookie` if the session was looked at.
-//! 5. What a streaming body changes is saved before its last frame. Then the handle is closed.
+//!    secret in it, and loads the record: one round trip, at most once.
+//! 3. Changes are buffered as data. When the handler returns they are applied to the record, which
+//!    is saved if its version is still the one that was loaded. If it is not, they are applied to
+//!    the current record, key by key; if the session has ended, they are dropped.
+//! 4. The head is sent, with `Set-Cookie` only if the cookie changed, and `Vary: Cookie` if the
+//!    session was read.
+//! 5. Changes by a streaming body are saved before its last frame. Then the handle is closed.
 //!
 //! [`update`](SessionContext::update), [`take_once`](SessionContext::take_once),
-//! [`save`](SessionContext::save) and [`logout`](SessionContext::logout) act at once instead.
+//! [`save`](SessionContext::save) and [`logout`](SessionContext::logout) write at once instead.
 //!
-//! # Which errors to expect
+//! # Errors
 //!
-//! [`ErrorKind`] tells an absent session from an expired one, an unreadable one and a store that
-//! does not answer. A store that does not answer is never taken for "no session": methods fail with
-//! `Unavailable`, the ready answer is 503 with `Retry-After`, and the cookie stays as it is. If a
-//! commit fails the layer itself answers so, instead of the handler's response; see
+//! [`ErrorKind`] distinguishes an absent session, an expired one, an unreadable one and a store
+//! that does not answer. A store that does not answer is never treated as "no session": methods
+//! fail with `Unavailable`, whose response is 503 with `Retry-After`, and the cookie is not
+//! changed. If a commit fails, the layer sends this response instead of the handler's; see
 //! [`RedisSessionLayer::on_error`].
 //!
 //! # After a logout
 //!
-//! The browser loses the cookie. It forgets pages, too, and what scripts stored, if the application
-//! says so (W3C Clear Site Data):
+//! The browser deletes the cookie. With `Clear-Site-Data` (W3C) it also deletes cached pages and
+//! what scripts stored:
 //!
 //! ```
 //! # tower_redis_session::testing::handle(|session| async move {
@@ -76,18 +80,17 @@
 //! # });
 //! ```
 //!
-//! # Forged requests
+//! # Cross-site request forgery
 //!
-//! Browsers send cookies with whatever page makes them send a request.
-//! [`CsrfLayer`](csrf::CsrfLayer), inside of this layer, lets only those pass that come from a page
-//! of the session: by `Sec-Fetch-Site` or `Origin`, and by a token of
-//! [`SessionContext::csrf_token`].
+//! Browsers send cookies also with requests that another site's page makes.
+//! [`CsrfLayer`](csrf::CsrfLayer), inside this layer, rejects them: by `Sec-Fetch-Site` or
+//! `Origin`, and by a token of [`SessionContext::csrf_token`].
 //!
 //! # Stores
 //!
-//! - `DurableStore`: a database that keeps every session and Redis that makes reads fast. Redis may
-//!   die in any way, and nobody is signed out. Its docs say what is impossible; the run-book in the
-//!   repository what to do when something breaks.
+//! - `DurableStore`: a database that keeps every session, and Redis for fast reads. Redis may fail
+//!   in any way, and users stay signed in. Its docs say what is impossible; the run-book says what
+//!   to do when something breaks.
 //!
 //!   ```no_run
 //!   # #[cfg(all(feature = "redis", feature = "sqlite"))]
@@ -97,7 +100,7 @@
 //!   let redis = RedisConfig::new("redis://127.0.0.1:6379");
 //!   let store = DurableStore::builder(redis, DatabaseConfig::new("sqlite:sessions.db")).build()?;
 //!   let sessions = RedisSessionLayer::builder(store).build()?;
-//!   sessions.migrate().await?; // creates the tables; at every start
+//!   sessions.migrate().await?; // creates the tables; call it at every start
 //!   # Ok(())
 //!   # }
 //!   # #[cfg(not(all(feature = "redis", feature = "sqlite")))]
@@ -109,36 +112,34 @@
 //!   neither servers nor sleeps.
 //! - Your own: implement [`Store`](store::Store), whose contract the `testing` feature checks.
 //!
-//! [`SessionAdmin::health`](layer::SessionAdmin::health) tells how the store does,
-//! [`report`](layer::SessionAdmin::report) this and how often what has happened, as JSON and as
-//! metrics.
+//! [`SessionAdmin::health`](layer::SessionAdmin::health) returns the health of the store,
+//! [`report`](layer::SessionAdmin::report) adds counters of events, as JSON and as metrics.
 //!
 //! # Users, platforms and settings
 //!
-//! Implement [`Directory`](directory::Directory) over whatever keeps your users, and a session can
-//! tell [who its user is](SessionContext::user_info) and [which platform is
-//! active](SessionContext::platform_info), [switch it](SessionContext::switch_platform), and [end
-//! when its user is deactivated or deleted](SessionContext::validate_user). `CachedDirectory`
-//! (feature `redis`) keeps the answers in Redis: one loader at a time, no old value after a change,
-//! the source's own answer when Redis is away, and credentials only as ciphertext (feature
-//! `encryption`).
+//! Implement [`Directory`](directory::Directory) for the application's users. A session then
+//! returns [its user](SessionContext::user_info) and [the active
+//! platform](SessionContext::platform_info), [switches it](SessionContext::switch_platform), and
+//! [ends when its user is deactivated or deleted](SessionContext::validate_user).
+//! `CachedDirectory` (feature `redis`) caches the entries in Redis: one loader at a time, no stale
+//! value after a change, a fallback to the source when Redis is away, and credentials only as
+//! ciphertext (feature `encryption`).
 //!
 //! # Deployment caveats
 //!
-//! - `SameSite` is not protection against forged requests: check `Origin` or `Sec-Fetch-Site` on
-//!   what changes state.
-//! - Needs a tokio runtime with its timer; the layer's waits are bounded by it.
-//! - What calls the inner service again, such as a retry layer, belongs outside of this layer, or
-//!   has a [`SavepointLayer`](layer::SavepointLayer) inside of it: a failed attempt would leave its
-//!   changes to the next.
-//! - Put a time-out layer outside of this one: hyper drops a handler whose client is gone, and a
-//!   handler that is dropped changes nothing.
+//! - `SameSite` is not sufficient protection against cross-site requests: use `CsrfLayer`.
+//! - A tokio runtime with its timer is required; it bounds the layer's waits.
+//! - A retry layer, or another one that calls the inner service again, belongs outside this layer,
+//!   or needs a [`SavepointLayer`](layer::SavepointLayer) inside it: otherwise the changes of a
+//!   failed attempt are applied by the next one.
+//! - Put a timeout layer outside this one: hyper drops a handler whose client has disconnected, and
+//!   a dropped handler changes nothing.
 //! - Call [`RedisSessionLayer::shutdown`] after the server has drained its connections.
-//! - With Redis alone, a server that restarts from a snapshot, fails over to a replica that lags,
-//!   or evicts keys can bring back a session that was logged out, or lose one. Run it with
-//!   `maxmemory-policy noeviction`. The absolute timeout bounds the harm.
-//! - A stream that changes a session for the first time cannot send a cookie any more: such a
-//!   change is refused with `Closed`.
+//! - With Redis alone, a server that restarts from a snapshot, fails over to a lagging replica, or
+//!   evicts keys can restore a session that was logged out, or lose one. Run it with
+//!   `maxmemory-policy noeviction`. The absolute timeout limits the damage.
+//! - A streaming body cannot send a cookie: a change that would create a session fails with
+//!   `Closed`.
 //!
 //! # Cargo features
 //!
@@ -150,7 +151,7 @@
 //! | `tls` | `rediss://` addresses, TLS to PostgreSQL, by rustls and the system's certificates |
 //! | `encryption` | records that only the client's token opens, `RedisSessionLayerBuilder::seal_records`; `KeyRing` |
 //! | `axum` | [`SessionContext`] and `guard::SignedIn` as arguments of axum's handlers |
-//! | `testing` | the conformance suite for authors of stores |
+//! | `testing` | a client for tests of handlers; the conformance suite for authors of stores |
 //!
 //! # Coming from the session modules of the Python system
 //!

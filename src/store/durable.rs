@@ -105,7 +105,7 @@ mod write;
 /// # fn main() {}
 /// ```
 ///
-/// # What is impossible
+/// # Limits
 ///
 /// - Of two instances that cannot reach each other's store, either the acknowledgement waits
 ///   ([`strict`](crate::DurableStoreBuilder::strict)) or the other may be wrong for one lease.

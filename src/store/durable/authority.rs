@@ -95,7 +95,7 @@ impl Authority {
         match self.database.bump(&from, &to).await {
             Ok(true) => {
                 tracing::warn!(?reason, generation = %format_args!("{:016x}", to.generation),
-                    "redis starts anew, its copies are no longer believed");
+                    "copies in redis invalidated");
                 self.trust().adopt(&to, self.now());
                 self.database.announce().await;
                 Ok(())
