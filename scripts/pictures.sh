@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the pictures of the README anew: the example server in Chromium, its Redis killed on the way.
+# Makes the pictures of docs/caption-server.md: the example server in Chromium, its Redis killed on the way.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -10,6 +10,8 @@
     reason = "test code: a panic is the report"
 )]
 
+/// The documents that users read first: links, length, words.
+mod documents;
 /// The schedules of the protocol, and the tests that force them.
 mod protocol;
 /// Each requirement of the security bar, and the tests that hold it.

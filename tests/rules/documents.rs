@@ -1,0 +1,94 @@
+//! The documents that users read first: their links, their length and their words.
+//!
+//! To see these fail: link `docs/features.md` in the README; put a section before the quick starts;
+//! write "nobody" into one of them.
+
+use std::{fs, path::Path};
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// Targets of `[text](target)`, `[name]: target` and pictures, outside of code.
+fn links(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    let mut found: Vec<_> = prose
+        .flat_map(|part| part.split("](").skip(1))
+        .filter_map(|rest| rest.split(')').next())
+        .collect();
+    found.extend(
+        text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: ")).map(|l| l.1),
+    );
+    found
+}
+
+/// A registry shows the README without the repository's files.
+#[test]
+fn every_link_of_the_readme_resolves_on_a_registry_page() {
+    const SOURCE: &str = "https://docs.rs/crate/tower-redis-session/latest/source/";
+    let (readme, manifest) = (read("README.md"), read("Cargo.toml"));
+    let mut files = 0;
+    for link in links(&readme) {
+        assert!(link.starts_with("https://"), "README.md links {link}");
+        let Some(file) = link.strip_prefix(SOURCE) else { continue };
+        files += 1;
+        assert!(manifest.contains(&format!("\"/{file}\"")), "{file} is not in the package");
+        assert!(!read(file).is_empty());
+    }
+    assert!(files > 0);
+}
+
+/// Two screens: how to add it, two programs, the stores, what is different, the two commands.
+#[test]
+fn the_readme_begins_with_what_a_new_user_needs() {
+    let readme = read("README.md");
+    let start: Vec<_> = readme.lines().take(100).collect();
+    let start = start.join("\n");
+    for part in [
+        "cargo add tower-redis-session",
+        "## Quick start: axum",
+        "## Quick start: hyper",
+        "## Stores",
+        "## What is different",
+        "cargo run -p caption-server",
+        "bash scripts/test.sh",
+    ] {
+        assert!(start.contains(part), "the first 100 lines have no {part:?}");
+    }
+}
+
+/// The words on the right of the table in CONTRIBUTING.md that have no other meaning.
+#[test]
+fn the_first_documents_keep_to_the_word_list() {
+    const AVOIDED: &[&str] = &[
+        "nobody",
+        "somebody",
+        "everybody",
+        "whoever",
+        "meanwhile",
+        "anew",
+        "for ever",
+        "to and fro",
+        "its kin",
+        "believes",
+        "believed",
+        "disowns",
+        "is told",
+    ];
+    let listed = read("CONTRIBUTING.md");
+    let mut found = Vec::new();
+    for name in ["README.md", "SECURITY.md", "docs/run-book.md", "docs/cook-book.md", "src/lib.rs"]
+    {
+        for (at, line) in read(name).lines().enumerate() {
+            let words = line.to_lowercase();
+            let words: Vec<_> =
+                words.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+            let words = format!(" {} ", words.join(" "));
+            for word in AVOIDED.iter().filter(|word| words.contains(&format!(" {word} "))) {
+                found.push(format!("{name}:{}: {word}", at + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "words to avoid: {found:#?}");
+    assert!(listed.contains("| write | not |"));
+}
