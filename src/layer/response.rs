@@ -58,9 +58,9 @@ fn handed_out(change: CookieChange, session: &RequestSession) -> Option<(HeaderN
             let deadlines = state.held.as_ref()?.record.deadlines;
             let rest = |end: Timestamp| end.saturating_since(backend.clock.now()).as_secs();
             let rest = deadlines.absolute_deadline.map(rest);
-            backend.rules.transport.set(&token, rest, deadlines.remembered)
+            backend.rules.transport.set(&token, rest, deadlines.remembered, session.domain)
         }
-        CookieChange::Remove => backend.rules.transport.removal(),
+        CookieChange::Remove => backend.rules.transport.removal(session.domain),
     }
 }
 

@@ -33,6 +33,7 @@ use crate::{
         record::Touch,
         token::{SessionId, Token},
     },
+    transport::cookie::DomainPlace,
 };
 
 /// One request's session. The layer, the handler's handles, the response future and the body
@@ -42,6 +43,8 @@ pub(crate) struct RequestSession {
     pub(crate) credentials: Credentials,
     /// Path and query before any router has seen them. Shares the bytes that the server has read.
     pub(crate) asked: Option<PathAndQuery>,
+    /// Where its cookie belongs.
+    pub(crate) domain: DomainPlace,
     client_head: Option<Box<ClientHead>>,
     pub(crate) is_head: bool,
     pub(crate) plain_client: PlainClient,
@@ -72,6 +75,7 @@ impl RequestSession {
         let capture = |devices: &DeviceConfig| devices.capture(headers, request.extensions());
         let client_head = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
         let asked = request.uri().path_and_query().cloned();
+        let domain = rules.transport.place_of(request);
         let plain_client = backend.cookie_echo.client(request);
         let is_head = request.method() == Method::HEAD;
         let (stage, accessed) = (AtomicStage::default(), OnceLock::new());
@@ -79,6 +83,7 @@ impl RequestSession {
             backend,
             credentials,
             asked,
+            domain,
             client_head,
             is_head,
             plain_client,
@@ -96,6 +101,7 @@ impl RequestSession {
             backend,
             credentials: Credentials::Token(token),
             asked: None,
+            domain: DomainPlace::default(),
             client_head: None,
             is_head: false,
             plain_client: PlainClient::default(),

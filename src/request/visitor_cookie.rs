@@ -49,12 +49,12 @@ pub(crate) fn visitor_header(
     let cookie = || session.backend.rules.transport.visitor_cookie();
     match (&state.visitor, change) {
         (Visitor::New(token), CookieChange::Keep | CookieChange::Remove) => {
-            cookie()?.set(token, None, false)
+            cookie()?.at(session.domain).set(token, None, false)
         }
         (_, CookieChange::Keep) => None,
         (_, CookieChange::Set(_) | CookieChange::Remove) => {
             state.visitor = Visitor::Gone;
-            if sent(session).is_empty() { None } else { cookie()?.removal() }
+            if sent(session).is_empty() { None } else { cookie()?.at(session.domain).removal() }
         }
     }
 }

@@ -6,9 +6,11 @@ use http::HeaderValue;
 use crate::{error::ConfigError, session::token::Token};
 
 mod attributes;
+mod domains;
 mod former;
 mod parse;
 
+pub(crate) use crate::transport::cookie::domains::DomainPlace;
 pub(crate) use crate::transport::cookie::parse::{TOKENS_MAX, find};
 
 /// The browsers' bound on name and value together (RFC 6265bis section 5.6).
@@ -35,6 +37,7 @@ const AGE_MAX: u64 = 34_560_000;
 pub struct CookieConfig {
     name: String,
     domain: Option<String>,
+    domains: Vec<String>,
     path: String,
     same_site: SameSite,
     secure: bool,
@@ -69,6 +72,7 @@ impl CookieConfig {
         Self {
             name: name.into(),
             domain: None,
+            domains: Vec::new(),
             path: "/".into(),
             same_site: SameSite::Lax,
             secure: true,

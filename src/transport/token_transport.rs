@@ -1,7 +1,7 @@
 //! How a client carries its token: in a cookie, or in a header for clients that keep none.
 
 use http::{
-    HeaderName, HeaderValue,
+    HeaderName, HeaderValue, Request,
     header::{
         AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST,
         PROXY_AUTHORIZATION, SET_COOKIE, TRANSFER_ENCODING, VARY,
@@ -11,7 +11,7 @@ use http::{
 use crate::{
     error::ConfigError,
     session::token::Token,
-    transport::cookie::{self, CookieConfig, TOKENS_MAX},
+    transport::cookie::{self, CookieConfig, DomainPlace, TOKENS_MAX},
 };
 
 static COOKIE_HEADER: HeaderName = COOKIE;
@@ -144,6 +144,14 @@ impl Transport {
         }
     }
 
+    /// Which of the cookie's domains `request` is for.
+    pub(crate) fn place_of<B>(&self, request: &Request<B>) -> DomainPlace {
+        match &self.0 {
+            Kind::Cookie(cookie) => cookie.place_of(request),
+            Kind::Header { .. } => DomainPlace::default(),
+        }
+    }
+
     /// The cookie, if its place was another cookie's.
     pub(crate) fn successor(&self) -> Option<&CookieConfig> {
         match &self.0 {
@@ -159,9 +167,12 @@ impl Transport {
         token: &Token,
         max_age: Option<u64>,
         remembered: bool,
+        place: DomainPlace,
     ) -> Option<(HeaderName, HeaderValue)> {
         match &self.0 {
-            Kind::Cookie(cookie) => Some((SET_COOKIE, cookie.set(token, max_age, remembered)?)),
+            Kind::Cookie(cookie) => {
+                Some((SET_COOKIE, cookie.at(place).set(token, max_age, remembered)?))
+            }
             Kind::Header { response, .. } => {
                 let mut value = HeaderValue::try_from(token.encode()).ok()?;
                 value.set_sensitive(true);
@@ -180,9 +191,9 @@ impl Transport {
     }
 
     /// The header that takes the token away.
-    pub(crate) fn removal(&self) -> Option<(HeaderName, HeaderValue)> {
+    pub(crate) fn removal(&self, place: DomainPlace) -> Option<(HeaderName, HeaderValue)> {
         match &self.0 {
-            Kind::Cookie(cookie) => Some((SET_COOKIE, cookie.removal()?)),
+            Kind::Cookie(cookie) => Some((SET_COOKIE, cookie.at(place).removal()?)),
             Kind::Header { response, .. } => Some((response.clone(), HeaderValue::from_static(""))),
         }
     }

@@ -20,6 +20,8 @@ mod axum_extractors;
 mod bodies;
 /// A client that leaves at any moment leaves nothing half-written.
 mod cancel;
+/// The cookie's domain by the host of the request, for tenants.
+mod cookie_domains;
 /// The CSRF layer with bodies of every kind, transports and frameworks.
 mod csrf_stack;
 /// What serialises, and how; streams.

@@ -22,6 +22,7 @@ pub(super) fn check(cookie: &CookieConfig) -> Result<(), ConfigError> {
     if cookie.partitioned && !cookie.secure {
         return Err(ConfigError::new("cookie partitioned", "needs Secure"));
     }
+    cookie.check_domains()?;
     cookie.check_former()
 }
 

@@ -53,6 +53,9 @@ impl CookieConfig {
         if former.former.is_some() {
             return fault("has a former one itself");
         }
+        if !former.domains.is_empty() {
+            return fault("has a list of domains: give the one that is to be removed");
+        }
         if (&former.name, &former.domain, &former.path) == (&self.name, &self.domain, &self.path) {
             return fault("has the name, domain and path of the new one");
         }
