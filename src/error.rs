@@ -1,4 +1,4 @@
-//! What can go wrong: one opaque error with a kind, and one for configuration.
+//! Error types: `Error`, opaque with a kind, and `ConfigError` for settings.
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
@@ -25,46 +25,45 @@ pub struct Error {
     source: Option<Source>,
 }
 
-/// The kinds of [`Error`], as a caller has to tell them apart.
+/// The kinds of [`Error`], for callers to match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// There is no session: no cookie, or none that the store knows.
+    /// There is no session: no cookie, or no record for it in the store.
     Absent,
-    /// There was a session, and its idle or absolute time is over.
+    /// The session's idle or absolute timeout has passed.
     Expired,
     /// All sessions of the user were revoked while the user signed in; or a guard has ended the
     /// session, since its user was deactivated or has another stamp.
     Revoked,
-    /// What was asked for is not the user's to have.
+    /// The user has no right to what was requested.
     Forbidden,
-    /// The store could not be reached in time, or did not tell whether a write happened.
+    /// The store could not be reached in time, or did not report whether a write happened.
     Unavailable,
-    /// The store is there but not as configured: wrong password, a replica, not a Redis.
+    /// The store is reachable but not as configured: wrong password, a replica, not a Redis.
     Misconfigured,
-    /// The stored bytes cannot be read. They are kept as they are until logout or login.
+    /// The stored bytes cannot be decoded. They are kept unchanged until logout or login.
     Corrupt,
-    /// The stored bytes are of a newer version of this crate. They are kept as they are.
+    /// The stored bytes are of a newer version of this crate. They are kept unchanged.
     Unsupported,
-    /// The record would pass the configured bound; what is stored stays as it was.
+    /// The record would exceed the configured limit; the stored record is unchanged.
     TooLarge,
-    /// The handle is used after its response was sent, or the change needs a cookie and the head
-    /// of the response is gone already.
+    /// The handle was used after its response was sent, or the change needs a cookie and the head
+    /// of the response has been sent.
     Closed,
-    /// The session has moved to another id, which the client is being told: to repeat the request
-    /// with its new cookie will do.
+    /// The session has moved to another id, whose cookie is on its way to the client: a retry with
+    /// the new cookie succeeds.
     Moved,
-    /// Several cookies of our name open a session each; none of them is used, until somebody signs
-    /// in.
+    /// Several cookies of the session's name each open a session; none is used until a sign-in.
     Ambiguous,
-    /// A value could not be turned into JSON, or the JSON into the type that was asked for.
+    /// A value could not be serialized to JSON, or the JSON not deserialized to the requested type.
     Value,
-    /// An argument is out of its range; the text says which.
+    /// An argument is out of its range; the text names it.
     Invalid,
 }
 
 impl Error {
-    /// An error of `kind` with a text of the caller's: lower case, no full stop, no secret.
+    /// An error of `kind` with the caller's text: lower case, no full stop, no secret.
     ///
     /// ```
     /// # use tower_redis_session::{Error, ErrorKind};
@@ -100,7 +99,7 @@ impl Error {
         self
     }
 
-    /// What went wrong, to be matched on.
+    /// The kind of the error, to match on.
     ///
     /// ```
     /// # use tower_redis_session::{Error, ErrorKind};
@@ -135,7 +134,7 @@ impl Error {
         }
     }
 
-    /// How long a client should wait before it tries again; `None` where trying again is no use.
+    /// How long a client should wait before it tries again; `None` where a retry cannot help.
     ///
     /// ```
     /// # use tower_redis_session::{Error, ErrorKind};
@@ -147,9 +146,9 @@ impl Error {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1))
     }
 
-    /// The ready answer: [`status`](Self::status), `Retry-After` with a 503, `WWW-Authenticate`
-    /// with a 401 (RFC 9110 section 15.5.2), an empty body. Its scheme is `Session`, by which no
-    /// browser asks for a password.
+    /// The HTTP response for this error: [`status`](Self::status), `Retry-After` with a 503,
+    /// `WWW-Authenticate` with a 401 (RFC 9110 section 15.5.2), an empty body. Its scheme is
+    /// `Session`, for which no browser prompts for a password.
     ///
     /// ```
     /// # use tower_redis_session::Error;
@@ -161,7 +160,7 @@ impl Error {
         self.head().map(|()| B::default())
     }
 
-    /// The status line and headers of an answer to this error.
+    /// The status line and headers of the response to this error.
     pub(crate) fn head(&self) -> http::Response<()> {
         let mut response = http::Response::new(());
         *response.status_mut() = self.status();
@@ -175,7 +174,7 @@ impl Error {
         response
     }
 
-    /// Whether it is about bytes that are there and cannot be read.
+    /// Whether stored bytes exist and cannot be decoded.
     pub(crate) fn is_unreadable(&self) -> bool {
         matches!(self.kind, ErrorKind::Corrupt | ErrorKind::Unsupported)
     }
@@ -196,7 +195,8 @@ impl Error {
         Self::new(ErrorKind::Absent, "there is no session")
     }
 
-    /// The library's own text may quote the value, which may be a secret: only its place is told.
+    /// The library's own text may quote the value, which may be a secret: only its position is
+    /// reported.
     pub(crate) fn value(error: serde_json::Error) -> Self {
         let (what, line, column) = (error.classify(), error.line(), error.column());
         Self::new(ErrorKind::Value, "the value does not fit its type")
@@ -247,8 +247,7 @@ impl fmt::Display for Causes<'_> {
     }
 }
 
-/// A setting that cannot be used: which one, and what is wrong with it. Never the value of a
-/// secret one.
+/// An invalid setting: its name, and what is wrong with it. Never contains the value of a secret.
 ///
 /// ```
 /// use tower_redis_session::CookieConfig;
@@ -275,7 +274,7 @@ impl ConfigError {
         Self { setting: setting.into(), ..self }
     }
 
-    /// The setting at fault: the builder's word for it, or the environment variable's name.
+    /// The invalid setting: its name in the builder, or the name of the environment variable.
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;

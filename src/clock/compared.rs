@@ -1,9 +1,9 @@
-//! This process' clock beside those of the stores, which all instances share.
+//! Comparison of this process' clock with those of the stores, which all instances share.
 //!
-//! A clock that is hours off would end everybody's sessions early, or its own too late. So where it
-//! differs by more than a bound, the time is that of the stores: of three clocks the one in the
-//! middle, of two the store's. It goes on by the boot-time clock from when it was asked, and so a
-//! step of this process' clock is noticed at once.
+//! A clock that is hours off would end all sessions early, or its own too late. So where it differs
+//! by more than a bound, the stores' time counts: of three clocks the median, of two the store's.
+//! Between readings the boot-time clock advances it, so a step of this process' clock is noticed at
+//! once.
 
 #![cfg_attr(not(feature = "redis"), allow(dead_code, reason = "for stores with a clock"))]
 
@@ -18,47 +18,47 @@ use std::{
 
 use crate::clock::{timestamp::Timestamp, uptime::Uptime};
 
-/// A difference of clocks up to which each of them is right, in milliseconds.
+/// Difference in milliseconds up to which clocks count as equal.
 const BOUND: i64 = 2_000;
-/// The largest with which a check passes.
+/// Largest difference in milliseconds with which a check passes.
 const CHECK_BOUND: i64 = 30_000;
 const UNKNOWN: i64 = i64::MIN;
 
-/// Whose clock it is.
+/// The owner of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
     Redis,
     Database,
 }
 
-/// What is known of the stores' clocks. Clones are one.
+/// Readings of the stores' clocks. Clones share one state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Compared(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// Not moved by a test that lets the machine sleep.
+    /// Not moved by a test that simulates suspension.
     uptime: Uptime,
     redis: Reading,
     database: Reading,
-    /// Milliseconds that a test moves this process' own clock by.
+    /// Milliseconds by which a test shifts this process' own clock.
     shifted: AtomicI64,
 }
 
-/// What a clock showed at boot, in milliseconds.
+/// The time of a clock at boot, in milliseconds.
 struct Reading {
     at_boot: AtomicI64,
     is_off: AtomicBool,
 }
 
 impl Compared {
-    /// This process' clock alone.
+    /// The time by this process' clock alone.
     pub(crate) fn own(&self) -> Timestamp {
         let own = millis(SystemTime::now().into());
         timestamp(own.saturating_add(self.0.shifted.load(Ordering::Relaxed)))
     }
 
-    /// The time that sessions are judged by.
+    /// The time by which sessions expire.
     pub(crate) fn now(&self) -> Timestamp {
         let own = self.own();
         let (redis, database) = (self.0.redis.at_boot(), self.0.database.at_boot());
@@ -77,7 +77,7 @@ impl Compared {
         let reading = self.reading(whose);
         reading.at_boot.store(millis(theirs).saturating_sub(middle), Ordering::Relaxed);
         let Some(ahead) = self.ahead(whose) else { return };
-        // Whoever waited long knows no better.
+        // A reply that took long is less precise than what is known.
         let is_off = ahead.saturating_abs() > BOUND.saturating_add(up.saturating_sub(asked) / 2);
         if reading.is_off.swap(is_off, Ordering::Relaxed) == is_off {
             return;
@@ -91,7 +91,7 @@ impl Compared {
         }
     }
 
-    /// Milliseconds since boot, to be noted with what is asked then.
+    /// Milliseconds since boot, to pass to `note` with a later reading.
     pub(crate) fn uptime(&self) -> i64 {
         i64::try_from(self.0.uptime.now().as_millis()).unwrap_or(i64::MAX)
     }
@@ -103,7 +103,7 @@ impl Compared {
         Some(theirs.saturating_sub(millis(self.own())))
     }
 
-    /// The first clock that differs by more than a check lets pass, and by how many seconds.
+    /// The first clock that differs by more than a check allows, and by how many seconds.
     pub(crate) fn beyond_check(&self) -> Option<(Whose, i64)> {
         let far = |whose| {
             let ahead = self.ahead(whose)?;
@@ -112,7 +112,7 @@ impl Compared {
         far(Whose::Database).or_else(|| far(Whose::Redis))
     }
 
-    /// Whether sessions are judged by another time than this process' own.
+    /// Whether sessions expire by another time than this process' own.
     pub(crate) fn differs(&self) -> bool {
         let (own, now) = (millis(self.own()), millis(self.now()));
         own.saturating_sub(now).saturating_abs() > BOUND / 2
@@ -124,7 +124,7 @@ impl Compared {
         [Whose::Redis, Whose::Database].iter().all(|whose| self.ahead(*whose).is_none())
     }
 
-    /// As if this process' own clock stepped, forward or back.
+    /// Simulates a step of this process' own clock, forward or back.
     #[cfg(feature = "_hooks")]
     pub(crate) fn shift(&self, millis: i64) {
         self.0.shifted.store(millis, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl Compared {
     }
 }
 
-/// Own time and what the stores' clocks show, if they were asked.
+/// The time to use, from the own time and the stores' readings, if any.
 fn judge(own: Timestamp, redis: Option<i64>, database: Option<i64>) -> Timestamp {
     let ours = millis(own);
     let known = |time: Option<i64>| time.filter(|time| *time > 0);

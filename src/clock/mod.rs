@@ -16,7 +16,7 @@
 // |---|---|
 // | `wall_clock` | `Clock`: the system's time, or a `ManualClock`'s |
 // | `timestamp` | milliseconds since 1970 |
-// | `compared` | this process' clock beside those of the stores |
+// | `compared` | comparison of this process' clock with the stores' |
 // | `uptime` | the boot-time clock, which goes on while the machine sleeps |
 // | `moment` | a point in time on it |
 

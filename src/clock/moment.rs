@@ -1,4 +1,4 @@
-//! A point in time that ages are counted from: pure.
+//! Monotonic point in time, for ages: pure.
 
 #![cfg_attr(
     not(all(feature = "redis", feature = "_database")),
@@ -20,13 +20,13 @@ impl Moment {
         self.0
     }
 
-    /// So much later.
+    /// This moment plus `time`.
     pub(crate) fn after(self, time: Duration) -> Self {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(millis))
     }
 
-    /// How long ago it was; zero for one that is yet to come.
+    /// Time since this moment; zero if it is in the future.
     pub(crate) const fn age(self, now: Self) -> Duration {
         Duration::from_millis(now.0.saturating_sub(self.0))
     }

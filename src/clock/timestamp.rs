@@ -1,4 +1,4 @@
-//! A point in time as records keep it: whole milliseconds since 1970, UTC.
+//! Timestamp of records: whole milliseconds since 1970, UTC.
 
 use std::{
     fmt,
@@ -16,8 +16,8 @@ const LAST: u64 = 253_402_300_799_999;
 
 /// A point in time, in whole milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// `Display` prints RFC 3339, which `FromStr` and serde read too. Times before 1970 are 1970, times
-/// after the year 9999 its last moment: nothing here can overflow or panic.
+/// `Display` prints RFC 3339, which `FromStr` and serde read too. Times before 1970 are clamped to
+/// 1970, times after the year 9999 to its last millisecond: nothing here can overflow or panic.
 ///
 /// ```
 /// use tower_redis_session::Timestamp;
@@ -99,7 +99,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// From RFC 3339, with whatever offset; what is finer than a millisecond is cut.
+/// From RFC 3339, with any offset; truncated to milliseconds.
 impl FromStr for Timestamp {
     type Err = Error;
 

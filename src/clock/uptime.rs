@@ -1,4 +1,4 @@
-//! The time that ages are counted by: monotonic, and going on while the machine sleeps.
+//! Boot-time clock: monotonic, and advancing while the machine is suspended.
 //!
 //! Specified in `docs/protocol.md`, section 2.3.
 
@@ -6,8 +6,8 @@
 
 use crate::clock::moment::Moment;
 
-/// Tells the moment. A clock that stands still while the machine is suspended would let a process
-/// believe after its sleep what was true before it.
+/// The boot-time clock. A clock that stops during suspension would let a process trust afterwards
+/// what was true before.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Uptime {
     #[cfg(feature = "_hooks")]
@@ -30,7 +30,7 @@ impl Uptime {
         0
     }
 
-    /// As if the machine had slept that long.
+    /// Simulates a suspension of that length.
     #[cfg(feature = "_hooks")]
     pub(crate) fn jump(&self, duration: std::time::Duration) {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

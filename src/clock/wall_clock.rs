@@ -1,4 +1,4 @@
-//! Where "now" comes from: the system, or a test that moves time by hand.
+//! Wall clock: the system's, or a manual one for tests.
 
 use std::{
     sync::{
@@ -12,7 +12,7 @@ use std::{
 use crate::clock::compared::Compared;
 use crate::clock::timestamp::Timestamp;
 
-/// Tells the time to a store and to the layer above it.
+/// The clock of a store and of the layer above it.
 ///
 /// ```
 /// use tower_redis_session::clock::Clock;
@@ -25,7 +25,7 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     System,
-    /// The system's, unless it differs from those of the stores.
+    /// The system's, or the stores' if it differs from them.
     #[cfg(any(feature = "redis", feature = "_database"))]
     Compared(Compared),
     Manual(Arc<AtomicU64>),
@@ -43,7 +43,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// The same beside the clocks of stores. One that is moved by hand stays as it is.
+    /// The same, corrected by the stores' clocks. A manual clock stays as it is.
     #[cfg(any(feature = "redis", feature = "_database"))]
     pub(crate) fn beside(self, compared: &Compared) -> Self {
         match self.0 {
@@ -52,7 +52,7 @@ impl Clock {
         }
     }
 
-    /// Whether it is this process' own, and not one that is moved by hand.
+    /// Whether it is this process' own, and not a manual one.
     #[cfg(feature = "_database")]
     pub(crate) const fn is_real(&self) -> bool {
         !matches!(self.0, Source::Manual(_))
@@ -75,7 +75,7 @@ impl Clock {
     }
 }
 
-/// A clock that stands still until it is told to move: expiry tests without sleeps.
+/// A clock that only [`advance`](Self::advance) moves: expiry tests without sleeps.
 ///
 /// Starts at 2024-01-01T00:00:00Z.
 ///
@@ -102,7 +102,7 @@ impl ManualClock {
         Self(Arc::new(AtomicU64::new(1_704_067_200_000)))
     }
 
-    /// Moves the time forward for every [`Clock`] of this one; whole milliseconds.
+    /// Advances the time of every [`Clock`] made from this one, by whole milliseconds.
     ///
     /// ```
     /// # use tower_redis_session::clock::ManualClock;

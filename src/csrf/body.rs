@@ -1,4 +1,4 @@
-//! The body behind the layer: as it came, or bytes in its place.
+//! Body of requests and responses that went through the layer.
 
 use std::{
     fmt,
@@ -13,9 +13,9 @@ use pin_project::pin_project;
 
 /// The body of a request or of a response that went through [`CsrfLayer`](crate::csrf::CsrfLayer).
 ///
-/// Of a request: as it came, frame by frame; or, if the layer had to read a form for its token, the
-/// same bytes and trailers again. Of a response: the inner service's, or the text of a refusal.
-/// Data are [`Bytes`]: nothing is copied where they were before.
+/// Of a request: the original frames, or, if the layer had to read a form for its token, the same
+/// bytes and trailers again. Of a response: the inner service's body, or the text of a rejection.
+/// Data are [`Bytes`]: where they were before, nothing is copied.
 #[pin_project]
 pub struct CsrfBody<B>(#[pin] Kind<B>);
 
@@ -39,7 +39,7 @@ impl<B> CsrfBody<B> {
     }
 }
 
-/// Empty, for layers outside that answer in the place of what is inside.
+/// Empty, for outer layers that respond in place of the inner service.
 impl<B> Default for CsrfBody<B> {
     fn default() -> Self {
         Self::of(Bytes::new())

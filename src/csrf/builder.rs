@@ -1,4 +1,4 @@
-//! The configuration of a CSRF layer, and its defaults.
+//! Configuration of a CSRF layer, and its defaults.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     transport::origin::Origin,
 };
 
-/// Configures a [`CsrfLayer`]. How long a token is valid is the session layer's to say
+/// Configures a [`CsrfLayer`]. The lifetime of tokens is set on the session layer
 /// ([`RedisSessionLayerBuilder::csrf_lifetime`](crate::RedisSessionLayerBuilder::csrf_lifetime)),
 /// since handlers verify tokens too.
 #[must_use]
@@ -41,7 +41,7 @@ impl CsrfBuilder {
         Self { rules: Rules::default(), origins: Vec::new() }
     }
 
-    /// The header that scripts send the token in. Defaults to `x-csrf-token`.
+    /// The header in which scripts send the token. Defaults to `x-csrf-token`.
     ///
     /// ```
     /// # use tower_redis_session::csrf::CsrfLayer;
@@ -53,7 +53,7 @@ impl CsrfBuilder {
         self
     }
 
-    /// The field that forms send the token in. Defaults to `csrf_token`.
+    /// The field in which forms send the token. Defaults to `csrf_token`.
     ///
     /// ```
     /// # use tower_redis_session::csrf::CsrfLayer;
@@ -65,9 +65,9 @@ impl CsrfBuilder {
         self
     }
 
-    /// The most that is read of a form to find its token, in bytes; a larger one is refused with
-    /// status 413. What has its token in the header is not read, so its size does not matter. From
-    /// 128 bytes to 16 MiB. Defaults to 64 KiB.
+    /// Maximum size of a form that is read to find its token, in bytes; a larger one is rejected
+    /// with status 413. A request with its token in the header is not read, so its size does not
+    /// matter. From 128 bytes to 16 MiB. Defaults to 64 KiB.
     ///
     /// ```
     /// # use tower_redis_session::csrf::CsrfLayer;
@@ -78,8 +78,8 @@ impl CsrfBuilder {
         self
     }
 
-    /// How long a form may take to arrive, if it has to be read; a slower one is refused with 408.
-    /// From 1 ms. Defaults to 30 seconds.
+    /// Timeout for a form to arrive, if it has to be read; a slower one is rejected with 408. At
+    /// least 1 ms. Defaults to 30 seconds.
     ///
     /// ```
     /// # use tower_redis_session::csrf::CsrfLayer;
@@ -91,10 +91,10 @@ impl CsrfBuilder {
         self
     }
 
-    /// Origins besides the service's own whose pages may send requests, as browsers write them:
-    /// `https://app.example.org`, with a port that is not the scheme's usual one. Also the
-    /// service's own, where a proxy does not pass on the `Host` that the browser sent. They need a
-    /// token all the same. Defaults to none.
+    /// Origins besides the service's own whose pages may send requests, in the form that browsers
+    /// send: `https://app.example.org`, with a port that is not the scheme's usual one. Add the
+    /// service's own where a proxy does not pass on the browser's `Host`. Their requests still need
+    /// a token. Defaults to none.
     ///
     /// ```
     /// # use tower_redis_session::csrf::CsrfLayer;
@@ -111,9 +111,9 @@ impl CsrfBuilder {
         self
     }
 
-    /// Lets pages of other hosts of the same site send requests, where the browser says
-    /// `Sec-Fetch-Site: same-site`: for a site whose subdomains are all in the same hands. One that
-    /// sends `Origin` alone still has to be a trusted one. Defaults to off.
+    /// Lets pages of other hosts of the same site send requests, where the browser sends
+    /// `Sec-Fetch-Site: same-site`: for a site whose subdomains all have one owner. A host whose
+    /// browser sends `Origin` alone still has to be a trusted origin. Defaults to off.
     ///
     /// ```
     /// # use tower_redis_session::csrf::CsrfLayer;
@@ -124,10 +124,11 @@ impl CsrfBuilder {
         self
     }
 
-    /// Lets requests for exactly this path pass unverified, whatever their method: a webhook, which
-    /// has a signature of its own. Compared byte by byte with the path that the client [asked
-    /// for](crate::guard::requested_place), with what routers have stripped since, so nothing below
-    /// it, and no other spelling of it. Defaults to none; each call adds one.
+    /// Lets requests for exactly this path pass unverified, whatever their method: a webhook, for
+    /// example, which has a signature of its own. Compared byte by byte with the path that the
+    /// client [requested](crate::guard::requested_place), including what routers have stripped
+    /// since. Paths below it and other spellings do not match. Defaults to none; each call adds
+    /// one.
     ///
     /// ```
     /// # use tower_redis_session::csrf::CsrfLayer;
@@ -139,10 +140,10 @@ impl CsrfBuilder {
         self
     }
 
-    /// Lets requests pass unverified for which `exempt` says so. Whatever a page of another site
-    /// can bring about, such as a header without CORS, is no reason. In a router that strips
-    /// prefixes [`requested_place`](crate::guard::requested_place) tells the whole path. Each call
-    /// adds one.
+    /// Lets requests pass unverified for which `exempt` returns true. Do not decide by anything
+    /// that a page of another site can produce, such as a header without CORS. In a router that
+    /// strips prefixes [`requested_place`](crate::guard::requested_place) returns the whole path.
+    /// Each call adds one.
     ///
     /// ```
     /// # use tower_redis_session::csrf::CsrfLayer;
@@ -158,8 +159,8 @@ impl CsrfBuilder {
     }
 
     /// Builds the response to a rejected request from the error and the request head: JSON, a page,
-    /// a redirect to a fresh form. Defaults to [`CsrfError::response`] with a line of plain
-    /// text that does not tell the fault.
+    /// a redirect to a fresh form. Defaults to [`CsrfError::response`] with a line of plain text
+    /// that does not name the fault.
     ///
     /// ```
     /// # use http::request::Parts;
@@ -181,7 +182,7 @@ impl CsrfBuilder {
         self
     }
 
-    /// The layer.
+    /// Builds the layer.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Issuing and verifying, by the handle of the session.
+//! Issuing and verifying tokens through `SessionContext`.
 
 use crate::{
     context::SessionContext,
@@ -11,24 +11,23 @@ use crate::{
 };
 
 impl SessionContext {
-    /// A token for the forms and scripts of the page that is being made. Each call gives another,
-    /// and all of a session are valid side by side, so tabs do not disturb one another.
+    /// Issues a token for the forms and scripts of a page. Each call returns a new one, and all
+    /// tokens of a session are valid at the same time, so tabs do not interfere.
     ///
-    /// Bound to the session, if a live one came: it dies when the session ends or gets a new id, so
-    /// at each login, logout and renewal. A visitor without a session gets a cookie of its own for
-    /// it, named like the session's with `_csrf` behind it; nothing is stored, and the store is not
-    /// asked. That cookie goes when a session begins or ends.
+    /// Bound to the session, if there is a live one: it becomes invalid when the session ends or
+    /// gets a new id, so at each login, logout and renewal. A visitor without a session gets a
+    /// cookie of its own for it, named like the session's with `_csrf` behind it; nothing is
+    /// stored, and the store is not queried. That cookie is removed when a session begins or ends.
     ///
-    /// What is buffered and will give the session a new id (a login, a renewal, the first value of
-    /// a new session) is stored first, as by [`save`](Self::save), so that the token is one for the
-    /// new id. Ask for it after such changes: one that was issued before them is foreign
-    /// afterwards.
+    /// Buffered changes that give the session a new id (a login, a renewal, the first value of a
+    /// new session) are stored first, as by [`save`](Self::save), so that the token is bound to the
+    /// new id. Call this after such changes: a token issued before them is foreign afterwards.
     ///
     /// # Errors
     ///
     /// Those of [`save`](Self::save) if something has to be stored first. `Unsupported` for a
     /// session that a newer version of this crate has written. `Closed` for a visitor without the
-    /// cookie after the head; `Absent` without a session where tokens come in a header
+    /// cookie once the head is sent; `Absent` without a session where tokens come in a header
     /// ([`Transport::bearer`](crate::Transport::bearer)): nothing can be forged there.
     ///
     /// ```
@@ -42,7 +41,7 @@ impl SessionContext {
     /// ```
     pub async fn csrf_token(&self) -> Result<CsrfToken, Error> {
         if self.read(gets_another_id).await?? {
-            // If the session ended meanwhile its changes are gone, and the token is a visitor's.
+            // If the session ended concurrently its changes are gone, and the token is a visitor's.
             let _ = self.session.commit().await?;
         }
         let session = &self.session;
@@ -50,16 +49,16 @@ impl SessionContext {
         key.issue(session.backend.clock.now())
     }
 
-    /// Verifies a token by hand: where [`CsrfLayer`](crate::csrf::CsrfLayer) does not look, as in
-    /// the parts of a `multipart/form-data` body. One store round trip at most, that of the first
-    /// touch; none for text that is no token.
+    /// Verifies a token in a handler: for places that [`CsrfLayer`](crate::csrf::CsrfLayer) does
+    /// not read, such as the parts of a `multipart/form-data` body. At most one store round trip,
+    /// that of the session's load; none for a malformed token.
     ///
     /// # Errors
     ///
-    /// `Refused` tells what is wrong with it: `Missing` if it is empty, `Malformed`, `Foreign`, or
-    /// `Expired` after
+    /// `Refused` with the fault: `Missing` if it is empty, `Malformed`, `Foreign`, or `Expired`
+    /// after
     /// [`RedisSessionLayerBuilder::csrf_lifetime`](crate::RedisSessionLayerBuilder::csrf_lifetime).
-    /// `Session` if the session could not be loaded: the token may be right or not.
+    /// `Session` if the session could not be loaded: the token may be valid or not.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -79,7 +78,7 @@ impl SessionContext {
 
     async fn verify_claim(&self, claim: Claim) -> Result<(), CsrfError> {
         let session = &self.session;
-        // Fails closed: without an answer of the store no token is right.
+        // Fails closed: without a reply of the store no token is valid.
         let key = self.read(|state| key(session, state)).await??;
         let (now, lifetime) = (session.backend.clock.now(), session.backend.rules.csrf_lifetime);
         key.ok_or(CsrfErrorKind::Foreign)?.verify(&claim, now, lifetime)?;
@@ -87,13 +86,13 @@ impl SessionContext {
     }
 }
 
-/// Whether what is buffered begins a session, or moves it to another id.
+/// Whether the buffered changes begin a session or move it to another id.
 fn gets_another_id(state: &mut State) -> Result<bool, Error> {
     let begins = state.base()?.is_none() && !state.changes.is_empty();
     Ok(begins || state.changes.moves())
 }
 
-/// What the tokens of this request are made with: the session's secret, or else the visitor's.
+/// The key of this request's tokens: from the session's secret, or else the visitor's.
 fn key(session: &RequestSession, state: &State) -> Result<Option<CsrfKey>, Error> {
     if state.base()?.is_some() {
         return Ok(state.held.as_ref().map(|held| CsrfKey::of_session(&held.token)));

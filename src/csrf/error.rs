@@ -1,4 +1,4 @@
-//! Why a request was refused, or could not be judged.
+//! Errors of CSRF verification.
 
 use std::{error::Error as StdError, fmt};
 
@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 
 use crate::error::Error;
 
-/// What is wrong with a request that has to prove where it comes from.
+/// The fault of a rejected request.
 ///
 /// ```
 /// # tower_redis_session::testing::handle(|session| async move {
@@ -19,20 +19,20 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CsrfErrorKind {
-    /// No token came.
+    /// The request has no token.
     Missing,
-    /// What came is no token.
+    /// The token is malformed.
     Malformed,
-    /// The token is this session's, and was issued too long ago.
+    /// The token is this session's, and its lifetime has passed.
     Expired,
-    /// The token is not this session's: of another, of this one before a login, a renewal or a
-    /// logout, or made up.
+    /// The token is not this session's: from another, from before a login, a renewal or a logout,
+    /// or forged.
     Foreign,
-    /// `Sec-Fetch-Site` or `Origin` tells that a page of another site sent it.
+    /// By `Sec-Fetch-Site` or `Origin`, a page of another site sent it.
     CrossSite,
-    /// The form is larger than what is read to find its token.
+    /// The form is larger than the limit for reading its token.
     TooLarge,
-    /// The form broke off, or did not come to its end in time.
+    /// The form broke off, or did not arrive in time.
     Incomplete,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for CsrfErrorKind {
 
 impl StdError for CsrfErrorKind {}
 
-/// Why a request does not pass. Never holds a secret: safe to log.
+/// Why a request was rejected. Never holds a secret: safe to log.
 ///
 /// ```
 /// use tower_redis_session::csrf::{CsrfError, CsrfErrorKind};
@@ -82,14 +82,14 @@ impl StdError for CsrfErrorKind {}
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CsrfError {
-    /// The request did not prove that it comes from a page of this session.
+    /// The request failed verification.
     Refused(CsrfErrorKind),
-    /// The session could not be loaded, so nothing is known of the token.
+    /// The session could not be loaded, so the token was not verified.
     Session(Error),
 }
 
 impl CsrfError {
-    /// What is wrong with the request; `None` if it could not be judged.
+    /// The fault of the request; `None` if it could not be verified.
     ///
     /// ```
     /// # use tower_redis_session::{Error, csrf::CsrfError};
@@ -117,8 +117,8 @@ impl CsrfError {
         }
     }
 
-    /// The ready answer of a handler that verifies by itself: [`status`](Self::status),
-    /// `Retry-After` with a 503, an empty body.
+    /// The response for a handler that verifies by itself: [`status`](Self::status), `Retry-After`
+    /// with a 503, an empty body.
     ///
     /// ```
     /// # use tower_redis_session::csrf::{CsrfError, CsrfErrorKind};

@@ -1,12 +1,12 @@
-//! Finds the token's field in a form, and looks at nothing else of it
+//! Parser for the token's field of a form; reads nothing else of it
 //! (`application/x-www-form-urlencoded`, WHATWG URL section 5.1).
 
 use percent_encoding::percent_decode;
 
 use crate::csrf::error::CsrfErrorKind;
 
-/// The value of the field `name`. More than one is no answer: whoever reads the form after us might
-/// take another than we did.
+/// The value of the field `name`. Several are treated as none: the handler might read another one
+/// than this did.
 pub(crate) fn field(form: &[u8], name: &str) -> Result<Vec<u8>, CsrfErrorKind> {
     let mut values = form.split(|byte| *byte == b'&').filter_map(|pair| value(pair, name));
     let value = values.next().ok_or(CsrfErrorKind::Missing)?;
@@ -16,12 +16,12 @@ pub(crate) fn field(form: &[u8], name: &str) -> Result<Vec<u8>, CsrfErrorKind> {
 fn value(pair: &[u8], name: &str) -> Option<Vec<u8>> {
     let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
     let (key, value) = pair.split_at_checked(end)?;
-    // A longer one cannot be the name, and is not worth its decoding.
+    // A longer key cannot be the name, so it is not decoded.
     let ours = key.len() <= name.len().saturating_mul(3) && decode(key) == name.as_bytes();
     ours.then(|| decode(value.strip_prefix(b"=").unwrap_or(value)))
 }
 
-/// Bytes, not text: the token is compared as it was sent, whatever it decodes to.
+/// Bytes, not text: the token is compared as sent, whether it is UTF-8 or not.
 fn decode(text: &[u8]) -> Vec<u8> {
     let spaced: Vec<u8> =
         text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();

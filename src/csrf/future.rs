@@ -1,4 +1,4 @@
-//! The response future: the form is read, the token verified, the inner service answers.
+//! Response future: reads the form, verifies the token, calls the inner service.
 
 use std::{
     fmt,
@@ -26,7 +26,7 @@ use crate::{
 
 /// The future of [`CsrfService`](crate::csrf::CsrfService).
 ///
-/// What passes by its head alone is not boxed; what is verified is.
+/// A request that passes by its head alone is not boxed; one that is verified is.
 #[must_use = "futures do nothing unless polled"]
 #[pin_project]
 pub struct CsrfFuture<S, B>

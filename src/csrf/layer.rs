@@ -1,4 +1,4 @@
-//! The layer that lets requests pass which prove that they come from a page of this session.
+//! CSRF layer: rejects requests that do not prove to come from a page of this session.
 
 use std::sync::Arc;
 
@@ -10,30 +10,30 @@ use crate::csrf::{rules::Rules, service::CsrfService};
 /// [`RedisSessionLayer`](crate::RedisSessionLayer).
 ///
 /// Safe methods (`GET`, `HEAD`, `OPTIONS`, `TRACE`; RFC 9110 section 9.2.1) pass, except those that
-/// open a WebSocket: for them the first of two questions decides. Of any other request both are
-/// asked, the cheap one first:
+/// open a WebSocket: for them the first of two checks decides. Any other request needs both, the
+/// cheap one first:
 ///
-/// 1. That no other site sent it, as the browser tells: `Sec-Fetch-Site` is `same-origin` or
-///    `none`; where it is missing, `Origin` is the service's own, by `Host` or the request's
-///    target; or `Origin` is a trusted one. `Origin: null` is no origin. Where both headers are
-///    missing it was an old browser, or none, and the token decides alone.
-/// 2. A token of [`SessionContext::csrf_token`](crate::SessionContext::csrf_token): in the header
-///    `x-csrf-token`, or else in the field `csrf_token` of an `application/x-www-form-urlencoded`
-///    body. The body is read for that, up to 64 KiB, and handed to the inner service as it came.
-///    Other bodies are not looked into: a page with `multipart/form-data` sends the header, or its
-///    handler is [exempt](crate::csrf::CsrfBuilder::exempt_path) and calls
+/// 1. No other site sent it, according to the browser: `Sec-Fetch-Site` is `same-origin` or `none`;
+///    where it is missing, `Origin` is the service's own, by `Host` or the request's target; or
+///    `Origin` is a trusted one. `Origin: null` is no origin. If both headers are missing it was an
+///    old browser, or none, and the token decides alone.
+/// 2. It has a token of [`SessionContext::csrf_token`](crate::SessionContext::csrf_token): in the
+///    header `x-csrf-token`, or else in the field `csrf_token` of an
+///    `application/x-www-form-urlencoded` body. The body is read for that, up to 64 KiB, and passed
+///    to the inner service unchanged. Other bodies are not read: a page with `multipart/form-data`
+///    sends the header, or its handler is [exempt](crate::csrf::CsrfBuilder::exempt_path) and calls
 ///    [`verify_csrf`](crate::SessionContext::verify_csrf).
 ///
-/// What does not pass is answered with 403; 413 and 408 for a form that is too large or too slow;
-/// 503 where the store does not tell whose session it is. The event `csrf refused` has the fault,
-/// and [`on_refusal`](crate::csrf::CsrfBuilder::on_refusal) makes the answer yours.
+/// A rejected request gets 403; 413 or 408 for a form that is too large or too slow; 503 where the
+/// store cannot load the session. The log event `csrf refused` has the fault, and
+/// [`on_refusal`](crate::csrf::CsrfBuilder::on_refusal) sets the response.
 ///
 /// Where the session layer's tokens come in a header ([`Transport`](crate::Transport)), everything
-/// passes: browsers send nothing by themselves there, so nothing can be forged. That an
-/// `Authorization` header came along makes no difference elsewhere.
+/// passes: browsers send no such header by themselves, so nothing can be forged. An `Authorization`
+/// header makes no difference elsewhere.
 ///
-/// An unsafe request costs a few boxes, and the session's load that its handler needs anyway; a
-/// visitor without a session costs no store command. Others are passed on at once.
+/// An unsafe request costs a few allocations, and the session's load that its handler needs anyway;
+/// a visitor without a session costs no store command. Others are passed on at once.
 ///
 /// ```
 /// use http::{Method, Request, Response};
@@ -73,28 +73,28 @@ use crate::csrf::{rules::Rules, service::CsrfService};
 ///
 /// # Deployment caveat
 ///
-/// - `SameSite` does not replace this: pages of sibling hosts are of the same site, and send
-///   cookies.
-/// - A script that got into a page sends what it likes: no token helps against that.
-/// - `GET` must change nothing. Upgrades to WebSocket are `GET`s and pass: check their `Origin`.
-///   What rewrites methods (`X-HTTP-Method-Override`) belongs outside of this layer.
-/// - A layer that decompresses requests belongs outside of this one: a compressed form has no token
-///   that can be read, and is rejected.
+/// - `SameSite` does not replace this: pages of sibling hosts are same-site, and send cookies.
+/// - No token helps against a script injected into a page (XSS).
+/// - `GET` must change nothing. Upgrades to WebSocket are `GET`s and pass: check their `Origin`. A
+///   layer that rewrites methods (`X-HTTP-Method-Override`) belongs outside of this one.
+/// - A layer that decompresses requests belongs outside of this one: the token of a compressed form
+///   cannot be read, and the request is rejected.
 /// - A proxy has to pass on the `Host` that the browser sent, or the service's own origin has to be
 ///   among the [trusted ones](crate::csrf::CsrfBuilder::trusted_origins). Where `Origin` decides,
-///   `http` and `https` of one host are told apart by port alone, so let encrypted sites send HSTS.
-/// - Keep the prefix `__Host-` of the session's cookie: without it whoever holds a sibling host can
-///   plant a visitor's cookie, and so forge what visitors without a session send, as a login.
-/// - A page that is open during a login, a renewal or a logout holds a token that is over: let the
-///   answer to a 403 offer it anew. Caches must not give a page with a token to others: responses
-///   that set a cookie have `Cache-Control: no-store`, the rest `Vary: Cookie`.
+///   `http` and `https` of one host differ by port alone, so send HSTS on encrypted sites.
+/// - Keep the prefix `__Host-` of the session's cookie: without it the owner of a sibling host can
+///   plant a visitor's cookie, and so forge requests of visitors without a session, such as a
+///   login.
+/// - A page that is open during a login, a renewal or a logout holds an invalid token: offer a
+///   fresh page in the response to a 403. Caches must not give a page with a token to others:
+///   responses that set a cookie have `Cache-Control: no-store`, the rest `Vary: Cookie`.
 #[derive(Clone, Debug)]
 pub struct CsrfLayer {
     rules: Arc<Rules>,
 }
 
 impl CsrfLayer {
-    /// With the defaults, and no exemption.
+    /// The layer with the defaults and no exemption.
     ///
     /// ```
     /// # use tower_redis_session::csrf::CsrfLayer;

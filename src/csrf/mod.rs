@@ -20,10 +20,10 @@
 
 // | file | holds |
 // |---|---|
-// | `layer` | `CsrfLayer`, and what it asks of a request |
+// | `layer` | `CsrfLayer`, and what it requires of a request |
 // | `builder` | its configuration, and `CsrfLayer::builder` |
 // | `service`, `future`, `body` | the middleware |
-// | `rules` | what the head of a request has to bring: origin, token |
+// | `rules` | checks of a request's head: origin, token |
 // | `reading`, `form` | the token's field in a form |
 // | `token` | the token: issued and verified |
 // | `context` | `SessionContext::csrf_token` and `verify_csrf` |

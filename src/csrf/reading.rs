@@ -1,4 +1,4 @@
-//! Reads a form whole, within a bound of size and of time.
+//! Reader of a whole form, within a limit of size and of time.
 
 use std::{
     future::Future as _,
@@ -14,19 +14,19 @@ use tokio::time::{Sleep, sleep};
 
 use crate::csrf::{error::CsrfErrorKind, rules::Rules};
 
-/// A form that is being read.
+/// A form while it is read.
 #[pin_project]
 pub(super) struct Reading<B> {
     #[pin]
     body: B,
-    /// Begins with the first poll.
+    /// Starts with the first poll.
     #[pin]
     timer: Option<Sleep>,
     data: BytesMut,
     trailers: Option<HeaderMap>,
 }
 
-/// A form to its end.
+/// A complete form.
 pub(super) struct Form {
     pub(super) data: Bytes,
     pub(super) trailers: Option<HeaderMap>,
@@ -45,13 +45,13 @@ impl<B: Body> Reading<B> {
         let mut this = self.project();
         let max = u64::try_from(rules.max_form_size).unwrap_or(u64::MAX);
         if this.timer.is_none() {
-            // What is announced to be too large is not even begun.
+            // A form with a declared size over the limit is not read.
             if this.body.size_hint().lower() > max {
                 return Poll::Ready(Err(CsrfErrorKind::TooLarge));
             }
             this.timer.set(Some(sleep(rules.form_timeout)));
         }
-        // First, so that a form that trickles in without end is no exception.
+        // Checked first, so that a form that trickles in without end times out too.
         if this.timer.as_mut().as_pin_mut().is_some_and(|timer| timer.poll(context).is_ready()) {
             return Poll::Ready(Err(CsrfErrorKind::Incomplete));
         }

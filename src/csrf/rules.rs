@@ -1,4 +1,4 @@
-//! What a request has to bring, by its head alone.
+//! Checks of a request by its head alone.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 type Exempt = dyn Fn(&Parts) -> bool + Send + Sync;
 type Refusal = dyn Fn(&CsrfError, &Parts) -> Response<Bytes> + Send + Sync;
 
-/// What the builder was told, checked.
+/// The builder's settings, validated.
 #[derive(Clone)]
 pub(super) struct Rules {
     pub(super) header: HeaderName,
@@ -39,11 +39,11 @@ pub(super) struct Rules {
     pub(super) refusal: Option<Arc<Refusal>>,
 }
 
-/// What is to be done about a request.
+/// The decision about a request.
 pub(super) enum Judgement {
     Pass,
     Refuse(CsrfError),
-    /// The token came in the header.
+    /// The token is in the header.
     Verify(SessionContext, HeaderValue),
     /// The token is in the form, if there is one.
     Read(SessionContext),
@@ -75,15 +75,15 @@ impl Rules {
             // Fails closed: what cannot be verified does not pass.
             return Judgement::Refuse(without_session_layer().into());
         };
-        // Where nothing is sent unasked nothing can be forged. By the layer's configuration alone:
-        // which headers a request has is up to whoever made it.
+        // Where browsers send no token by themselves nothing can be forged. Decided by the layer's
+        // configuration alone: an attacker may choose a request's headers.
         if !session.session.backend.rules.transport.is_ambient() {
             return Judgement::Pass;
         }
         if is_from_elsewhere(parts, self.same_site, &self.trusted) {
             return Judgement::Refuse(CsrfErrorKind::CrossSite.into());
         }
-        // A page's script cannot add a header to it, and browsers always say which page asks.
+        // A page's script cannot add a header to it, and browsers always send its origin.
         if is_handshake {
             return Judgement::Pass;
         }
@@ -114,14 +114,14 @@ impl Rules {
     }
 }
 
-/// Methods that change nothing (RFC 9110 section 9.2.1), and that servers have always held to it:
-/// listed here, so that no library's opinion of newer ones opens the door.
+/// Safe methods (RFC 9110 section 9.2.1). Listed here, so that a library's classification of newer
+/// ones cannot let requests through.
 fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
 }
 
 /// Whether a WebSocket is to be opened: RFC 6455 section 4.1, or RFC 8441 section 4 (`CONNECT`,
-/// which no page can send otherwise). What is said over it is as good as any unsafe request.
+/// which no page can send otherwise). Its messages count as unsafe requests.
 fn is_websocket(parts: &Parts) -> bool {
     let words = |value: &HeaderValue| {
         let mut words = value.as_bytes().split(|byte| *byte == b',');
@@ -140,7 +140,7 @@ fn plain(error: &CsrfError) -> Response<Bytes> {
     let text = match error.kind() {
         Some(CsrfErrorKind::TooLarge) => "the form is too large\n",
         Some(CsrfErrorKind::Incomplete) => "the form did not arrive in time\n",
-        // Not which fault it is: the page cannot help it, and others need not know.
+        // Does not name the fault: the page cannot mend it, and attackers need not know it.
         Some(_) => "the request could not be verified: reload the page and try again\n",
         None => "the session could not be loaded: try again\n",
     };

@@ -1,5 +1,4 @@
-//! The service: judges a request by its head, and lets the inner one have it at once if that will
-//! do.
+//! The service: checks a request by its head, and passes it on at once if that is enough.
 
 use std::{
     fmt, mem,
@@ -34,7 +33,7 @@ impl<S> CsrfService<S> {
 }
 
 impl<S: Clone> CsrfService<S> {
-    /// The one that said it is ready, for a call that comes later.
+    /// The inner service that reported ready, for a later call.
     fn take_ready(&mut self) -> S {
         let next = self.inner.clone();
         mem::replace(&mut self.inner, next)

@@ -1,5 +1,4 @@
-//! The token: when it was issued, something random, and a proof that both come from whoever knows
-//! the secret of the session.
+//! CSRF token: time of issue, a nonce, and a MAC of both under a key from the session's secret.
 //!
 //! ```text
 //! 0   issued   8 bytes, milliseconds since 1970, big endian
@@ -7,8 +6,8 @@
 //! 24  mac      32 bytes, HMAC-SHA-256 (RFC 2104) of a domain and the 24 bytes before it
 //! ```
 //!
-//! As text 75 characters of unpadded base64url (RFC 4648 section 5). No two tokens are alike, so
-//! that a compressed page tells nothing about the one in it.
+//! As text 75 characters of unpadded base64url (RFC 4648 section 5). No two tokens are equal, so
+//! that the size of a compressed page reveals nothing about its token.
 
 use std::{fmt, time::Duration};
 
@@ -22,21 +21,21 @@ use crate::{
 
 const HEAD_LEN: usize = 24;
 const LEN: usize = HEAD_LEN + 32;
-/// The same as unpadded base64url.
+/// Length as unpadded base64url.
 const TEXT_LEN: usize = 75;
-/// How far the clocks of two servers may be apart.
+/// Allowed difference between the clocks of two servers.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 const SESSION_DOMAIN: &[u8] = b"tower-redis-session/csrf";
 const VISITOR_DOMAIN: &[u8] = b"tower-redis-session/csrf-visitor";
 const MAC_DOMAIN: &[u8] = b"tower-redis-session/csrf-token";
 
-/// Proof that a form or a script is of this session's own pages; made by
+/// Proof that a form or a script belongs to this session's own pages; made by
 /// [`SessionContext::csrf_token`](crate::SessionContext::csrf_token).
 ///
-/// 75 letters, digits, `-` and `_`, so it needs no escaping in HTML, in a header or in a form.
-/// Whoever has it can send one session's requests from elsewhere: it belongs into pages, never
-/// into addresses or logs, and `Debug` does not show it.
+/// 75 letters, digits, `-` and `_`, so it needs no escaping in HTML, in a header or in a form. With
+/// it another site can send requests for this one session: put it into pages, never into URLs or
+/// logs. `Debug` does not show it.
 ///
 /// ```
 /// # tower_redis_session::testing::handle(|session| async move {
@@ -75,7 +74,7 @@ impl fmt::Debug for CsrfToken {
     }
 }
 
-/// What the tokens of one session, or of one visitor without a session, are made with.
+/// The key of the tokens of one session, or of one visitor without a session.
 pub(crate) struct CsrfKey([u8; 32]);
 
 impl CsrfKey {
@@ -97,8 +96,8 @@ impl CsrfKey {
         Ok(CsrfToken(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// Whether it was issued with this key, less than `lifetime` ago. One from more than a minute
-    /// ahead is foreign: no clock of ours has been there.
+    /// Verifies that it was issued with this key, less than `lifetime` ago. One from more than a
+    /// minute in the future is foreign.
     pub(crate) fn verify(
         &self,
         claim: &Claim,
@@ -106,7 +105,7 @@ impl CsrfKey {
         lifetime: Duration,
     ) -> Result<(), CsrfErrorKind> {
         let mac = self.mac(&claim.head).ok_or(CsrfErrorKind::Foreign)?;
-        // In constant time. Before the time is looked at: only what is ours is expired.
+        // In constant time, and before the time is checked: only an authentic token can be expired.
         mac.verify_slice(&claim.mac).map_err(|_| CsrfErrorKind::Foreign)?;
         let issued = claim.issued();
         if issued.saturating_since(now) > CLOCK_SKEW {
@@ -121,7 +120,7 @@ impl CsrfKey {
     }
 }
 
-/// A token as it came, well-formed and not verified.
+/// A received token, well-formed and not verified.
 pub(crate) struct Claim {
     head: [u8; HEAD_LEN],
     mac: [u8; LEN - HEAD_LEN],

@@ -1,4 +1,4 @@
-//! The contract that every store keeps.
+//! The `Store` trait: the contract of every store.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -23,46 +23,45 @@ use crate::{
 /// What a store's methods return: a boxed future, so that a layer can hold any store.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
-/// A place for session records.
+/// Storage of session records.
 ///
-/// One operation carries all correctness: [`save`](Self::save) with an expected version. Whatever
-/// overlaps, a record moves from one version to the next, and a record that is gone stays gone.
+/// Correctness rests on one operation: [`save`](Self::save) with an expected version. However
+/// writes overlap, a record moves from one version to the next, and a deleted record stays deleted.
 /// `testing::conformance` checks an implementation against every sentence here.
 ///
 /// The contract:
 ///
 /// - **Fenced.** A save, a renewal, a `delete_version` and a touch change a record only at the
-///   version they expect; to compare and to write is one atomic step, across all processes that
-///   share the store.
-/// - **Final.** After `delete` has answered, no save, renewal or touch that started earlier creates
+///   version they expect; the comparison and the write are one atomic step, across all processes
+///   that share the store.
+/// - **Final.** After `delete` has returned, no save, renewal or touch that started earlier creates
 ///   anything under that id.
-/// - **Bounded.** Every future ends by itself. The layer bounds it too and drops it then; a dropped
-///   future may have happened or not, and leaves nothing half-written.
-/// - **Honest.** `Err` means that nothing was stored. A write of which that is not known is
+/// - **Bounded.** Every future ends by itself. The layer bounds it too and drops it then; the write
+///   of a dropped future may have happened or not, and is never half done.
+/// - **Honest.** `Err` means that nothing was stored. A write whose outcome is not known is
 ///   [`SaveOutcome::Unknown`].
-/// - **By user.** After `revoke_all` has answered, no session of that user is alive that was signed
-///   in to before; neither a renewal under way brings one through, nor a login that carries an
-///   epoch of before. At rest a user has no more sessions than the last login allowed.
-///   `sessions_of` tells of every one of them.
-/// - **Moved is not ended.** For a minute after a renewal `load` returns under the old id what the
-///   session was, as [moved](Record::moved) to the new one; for every other method nothing is
-///   there, but that `delete` ends the session under the id that it has now.
-/// - **Forgetful.** A record may vanish at any time after its [`end`](Record::end), and does so
-///   soon after without anybody's help. Until then the store may still return it, with a later
-///   idle deadline if activity may have reached it late: the layer asks its own clock.
+/// - **By user.** After `revoke_all` has returned, no earlier session of that user is alive;
+///   neither a concurrent renewal nor a login with an earlier epoch keeps one alive. At rest a user
+///   has no more sessions than the last login allowed. `sessions_of` returns every one of them.
+/// - **Moved is not ended.** For a minute after a renewal `load` returns under the old id the
+///   record before the move, as [moved](Record::moved) to the new one. Every other method finds
+///   nothing there, except that `delete` ends the session under its current id.
+/// - **Forgetful.** A record may vanish at any time after its [`end`](Record::end), and is removed
+///   soon after without a call. Until then the store may still return it, with a later idle
+///   deadline if activity may have reached it late: the layer checks its own clock.
 pub trait Store: Send + Sync + 'static {
-    /// The record under `id`, or `None` if there is none: one round trip. Of a session that has
-    /// moved within the last minute what it was: [`Record::moved_to`] says where it is.
+    /// The record under `id`, or `None` if there is none: one round trip. For a session that moved
+    /// within the last minute, the record before the move, with the new id in [`Record::moved_to`].
     ///
     /// # Errors
     ///
-    /// `Unavailable`, `Misconfigured`, and for bytes that cannot be read `Corrupt` or
-    /// `Unsupported`; those bytes stay.
+    /// `Unavailable`, `Misconfigured`, and for bytes that cannot be decoded `Corrupt` or
+    /// `Unsupported`; the bytes are kept.
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>>;
 
-    /// The record as it stands, for somebody who is not its client; `None` in the middle of a
-    /// renewal too, which stays there: to finish it would end the id that the client may still
-    /// have. The default is [`load`](Self::load), for stores that renew in one step.
+    /// The record for a caller that is not its client. `None` during a renewal too, which is left
+    /// unfinished: to finish it would end the id that the client may still hold. The default is
+    /// [`load`](Self::load), for stores that renew in one step.
     ///
     /// # Errors
     ///
@@ -71,8 +70,8 @@ pub trait Store: Send + Sync + 'static {
         self.load(id)
     }
 
-    /// Several records at once, for a client that sent several cookies; in the order of `ids`.
-    /// One round trip where the store can. The default asks one after the other.
+    /// Several records at once, for a client that sent several cookies; in the order of `ids`. One
+    /// round trip where the store can. The default loads them one by one.
     ///
     /// # Errors
     ///
@@ -90,7 +89,7 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
-    /// Stores `record` under `id` if the store has what `expected` says; one round trip.
+    /// Stores `record` under `id` if the store holds what `expected` states; one round trip.
     ///
     /// # Errors
     ///
@@ -103,7 +102,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'a, SaveOutcome>;
 
     /// Moves a session to a new id: stores `record` under `new`, if `old` has the version
-    /// `expected` and nothing is under `new`. The layer tells the client the new id then, and calls
+    /// `expected` and nothing is under `new`. The layer then sends the client the new id and calls
     /// [`finish_renew`](Self::finish_renew), which ends `old` as [moved](Record::moved). A store
     /// that can do both at once ends `old` here. Either way `old` has ended before `new` is loaded.
     ///
@@ -119,8 +118,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'a, SaveOutcome>;
 
     /// The second step: ends `old`, if it still has the version `expected`, as moved to `new`.
-    /// `Conflict` if it has another, and `Gone` if somebody else ended it: then `new` is removed
-    /// instead. A store with two steps takes this one itself when `new` is loaded before it was, at
+    /// `Conflict` if it has another, and `Gone` if it was ended concurrently: then `new` is
+    /// removed. A store with two steps takes this one itself when `new` is loaded earlier, at
     /// whatever version. The default does nothing, for stores that renew in one step.
     ///
     /// # Errors
@@ -136,8 +135,8 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(SaveOutcome::Saved)))
     }
 
-    /// Writes activity down without a new version, if the record has this `version` and ends
-    /// earlier than `activity` says. Creates nothing; answers whether it changed something.
+    /// Records activity without a new version, if the record has this `version` and ends earlier
+    /// than `activity` says. Creates nothing; returns whether it changed something.
     ///
     /// # Errors
     ///
@@ -149,24 +148,24 @@ pub trait Store: Send + Sync + 'static {
         activity: Touch,
     ) -> StoreFuture<'a, bool>;
 
-    /// Removes whatever is under `id`, readable or not; of a session that has moved, whatever is
-    /// under the id that it has now. Answers whether there was anything; nothing is a success.
+    /// Deletes whatever is under `id`, readable or not; for a session that has moved, whatever is
+    /// under its current id. Returns whether there was anything; nothing is a success.
     ///
     /// # Errors
     ///
-    /// `Unavailable` or `Misconfigured`: it may then be removed or not. To repeat is safe.
+    /// `Unavailable` or `Misconfigured`: it may have been deleted or not. To repeat is safe.
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool>;
 
-    /// Removes the record under `id` if it has the version `expected`: a session that was emptied
-    /// ends, unless somebody put something in meanwhile.
+    /// Deletes the record under `id` if it has the version `expected`: an emptied session ends
+    /// unless a concurrent write added something.
     ///
     /// # Errors
     ///
-    /// Those of [`load`](Self::load), and then nothing was removed.
+    /// Those of [`load`](Self::load), and then nothing was deleted.
     fn delete_version<'a>(&'a self, id: &'a SessionId, at: u64) -> StoreFuture<'a, SaveOutcome>;
 
-    /// The user's epoch: another number after every [`revoke_all`](Self::revoke_all). One round
-    /// trip. The default keeps none.
+    /// The user's revocation epoch: it changes with every [`revoke_all`](Self::revoke_all). One
+    /// round trip. The default keeps none.
     ///
     /// # Errors
     ///
@@ -177,9 +176,9 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// A sign-in, or the renewal of a session with a user: [`save`](Self::save) of a new record, or
-    /// with an `old` session [`begin_renew`](Self::begin_renew), in the same step with the user's
-    /// epoch compared and the oldest of too many sessions ended. `finish_renew` follows as there.
-    /// The default does neither, and refuses a login that asks for it.
+    /// with an `old` session [`begin_renew`](Self::begin_renew). The same step compares the user's
+    /// epoch and ends the oldest sessions over the limit. `finish_renew` follows as there. The
+    /// default does neither, and rejects a login that asks for it.
     ///
     /// # Errors
     ///
@@ -189,8 +188,8 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// Every session of a user, in no order: the record without its content, as
-    /// [`Record::head_from_bytes`] makes it of the first bytes. May tell of some that are over. The
-    /// default keeps no list of them.
+    /// [`Record::head_from_bytes`] decodes it. May include expired ones. The default fails: it
+    /// keeps no list.
     ///
     /// # Errors
     ///
@@ -200,8 +199,8 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(Err(login::no_users())))
     }
 
-    /// At most `limit` of them from behind `after` on: the latest sign-in first, then the id with
-    /// the lesser text. Fewer are the last. The default cuts it out of the whole list.
+    /// At most `limit` of them after the cursor `after`: the latest sign-in first, then by the id's
+    /// text ascending. Fewer than `limit` are the last page. The default reads the whole list.
     ///
     /// # Errors
     ///
@@ -219,8 +218,8 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
-    /// Ends every session of a user but `keep`, and gives the user another epoch; answers how many
-    /// were alive. The default keeps no list of them.
+    /// Ends every session of a user but `keep`, and changes the user's epoch; returns how many were
+    /// alive. The default fails: it keeps no list.
     ///
     /// # Errors
     ///
@@ -234,8 +233,8 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(Err(login::no_users())))
     }
 
-    /// Creates what the store needs, or brings it up to this version. Safe to call at every start,
-    /// and from several processes at once. Does nothing by default.
+    /// Creates the schema, or migrates it to this version. Safe to call at every start, and from
+    /// several processes at once. Does nothing by default.
     ///
     /// # Errors
     ///
@@ -244,42 +243,41 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Asks at start whether the store is there and as configured.
+    /// Start-up check: the store is reachable and as configured.
     ///
     /// # Errors
     ///
-    /// `Unavailable` for a store that may come up later, `Misconfigured` for one that will not do.
+    /// `Unavailable` for a store that may come up later, `Misconfigured` for one that is unusable.
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Finishes what can wait and nobody waits for, before the process ends.
+    /// Finishes deferred background work before the process ends.
     ///
     /// # Errors
     ///
-    /// Whatever is lost with it; nothing that was acknowledged.
+    /// Deferred work was lost; nothing that was acknowledged.
     fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// How much longer than its work a write may take until it is acknowledged. The layer waits
-    /// that long beyond its budget. Zero by default.
+    /// Extra time that a write may take until it is acknowledged. The layer waits that long beyond
+    /// its budget. Zero by default.
     fn ack_delay(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// How the store does, as far as it has noticed. Asks nobody.
+    /// Health of the store as last seen by requests. Performs no I/O.
     fn health(&self) -> Health {
         Health::new(Serving::Other)
     }
 
-    /// Where the layer tells of what happens, and the store of what happens to it. The default is
-    /// of the layer's own.
+    /// The event sink that the layer and the store share. The default is one of the layer's own.
     fn events(&self) -> Events {
         Events::default()
     }
 
-    /// The clock that this store's records live by; the layer uses the same.
+    /// The clock by which records expire; the layer uses the same.
     fn clock(&self) -> Clock {
         Clock::system()
     }

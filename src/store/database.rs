@@ -1,6 +1,6 @@
-//! Records in SQLite or PostgreSQL: every write is fenced by the version in its row.
+//! Database store on SQLite or PostgreSQL: every write is fenced by the version in its row.
 //!
-//! Writes that wait at the same time share one transaction; to read takes one statement.
+//! Concurrent writes share one transaction (group commit); a read is one statement.
 //!
 //! | file | holds |
 //! |---|---|
@@ -9,13 +9,13 @@
 //! | `access` | the operations that both stores use |
 //! | `engine` | SQLite or PostgreSQL |
 //! | `write` | the writes, and their outcomes |
-//! | `row` | rows of the tables, read |
-//! | `group_commit` | writes that wait at the same time share a transaction |
+//! | `row` | decoding of rows |
+//! | `group_commit` | group commit of concurrent writes |
 //! | `renewal` | the two steps of a renewal |
 //! | `takeover` | invalidates all copies when a database store takes over from a durable one |
 //! | `migration` | numbered schema steps |
-//! | `health` | whether the database answers |
-//! | `clock_check` | this process' clock beside the database's |
+//! | `health` | health of the database |
+//! | `clock_check` | comparison of this process' clock with the database's |
 //! | `failure` | errors of both engines |
 //! | `sqlite` | SQLite |
 //! | `postgres` | PostgreSQL |
@@ -61,28 +61,26 @@ pub(crate) use crate::store::database::write::{
 
 /// Sessions in a SQLite file or in PostgreSQL (13 or newer), without a cache in front.
 ///
-/// A session that was acknowledged is on the disk, and one that was logged out stays so, whatever
-/// crashes. Nothing connects before the first use, and a database that goes away and comes back is
-/// used again without a restart. Any wait is bounded by
-/// [`DatabaseConfig::timeout`].
+/// An acknowledged session is on disk, and a logout is permanent, whatever crashes. The first use
+/// opens the first connection, and a database that returns after an outage is used again without a
+/// restart. Every wait is bounded by [`DatabaseConfig::timeout`].
 ///
 /// Call [`migrate`](Self::migrate) once before the first use, and after an update of this crate.
-/// Rows of sessions that are over are removed in the background, from fifteen minutes after their
-/// end, in small batches, while the store is written to.
+/// Rows of ended sessions are deleted in the background, from fifteen minutes after their end, in
+/// small batches, while the store is written to.
 ///
 /// # Deployment caveats
 ///
-/// - Not beside a store that keeps a cache in front of the same database: it would not learn of
-///   what is written here while it runs. One after the other is fine.
+/// - Not beside a store that keeps a cache in front of the same database: it would not see what is
+///   written here while it runs. One after the other is fine.
 /// - SQLite: several processes of one machine may share the file. It does not belong on a network
 ///   file system, and must not be replaced or deleted while a process has it open.
 /// - PostgreSQL behind a pooler that hands out connections by transaction, such as PgBouncer, is
-///   found out and works: no statement is prepared then, which costs the server some time each. A
-///   store with Redis in front hears of changes at its next poll, since LISTEN does not pass. Give
-///   the database user a `statement_timeout`: the pooler keeps ours away from the server for
-///   writes. One warning says so.
-/// - A PostgreSQL that only reads, as after a failover whose name is late, is left at once: each
-///   connection that was made before is closed, and new ones are tried once a second.
+///   detected and works: statements are not prepared then, which costs the server some time each. A
+///   store with Redis in front sees changes at its next poll, since LISTEN does not pass. Give the
+///   database user a `statement_timeout`: the pooler drops ours for writes. One warning is logged.
+/// - A read-only PostgreSQL, as after a failover before DNS is updated, is abandoned at once: every
+///   open connection is closed, and new ones are tried once a second.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -109,11 +107,11 @@ pub struct DatabaseStore {
 }
 
 impl DatabaseStore {
-    /// A store by that configuration. Connects nothing.
+    /// A store with this configuration. Opens no connection.
     ///
     /// # Errors
     ///
-    /// The first setting that cannot be used; never with the address in its text.
+    /// The first invalid setting; its text never contains the address.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DatabaseStore};
@@ -123,7 +121,7 @@ impl DatabaseStore {
         Self::with_clock(config, Clock::system())
     }
 
-    /// The same on a clock of the caller's; the layer above uses the same.
+    /// The same with the given clock; the layer above uses it too.
     ///
     /// # Errors
     ///
@@ -148,14 +146,14 @@ impl DatabaseStore {
         Ok(Self { database, claimed, health, clock_check })
     }
 
-    /// Makes the tables, all named `trs_..`, or brings them up to date; touches nothing else in
-    /// the database. Several processes may do so at the same time. A SQLite file that is not there
-    /// is made, for its owner only.
+    /// Creates or migrates the tables, all named `trs_..`; changes nothing else in the database.
+    /// Safe to run from several processes at once. A missing SQLite file is created, readable by
+    /// its owner only.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, and `Misconfigured` where the rights to make tables are missing or the file
-    /// is no database. Ends by itself within a minute.
+    /// `Unavailable`, and `Misconfigured` where the right to create tables is missing or the file
+    /// is no database. Returns within a minute.
     ///
     /// ```no_run
     /// # use tower_redis_session::{DatabaseConfig, DatabaseStore, Error};
@@ -182,8 +180,8 @@ impl DatabaseStore {
         Ok(written?.written)
     }
 
-    /// The record of a row that is alive, or has moved. A renewal that was not finished is
-    /// finished first: the old id ends before the new one is used.
+    /// The record of a row that is live or has moved. A renewal that was not finished is finished
+    /// first: the old id ends before the new one is used.
     async fn settle(&self, id: &SessionId, row: Row) -> Result<Option<Record>, Error> {
         let Some(old) = row.replaces.filter(|_| row.alive) else {
             return Ok(Some(row.into_record()));

@@ -1,8 +1,8 @@
-//! Redis in front of a database, which is the truth: copies in Redis that prove when to trust them.
+//! Durable store: an authoritative database, and copies in Redis with proof of when to trust them.
 //!
 //! A **journal** row stands in the database for every change that Redis may have missed. Only the
 //! holder of a **lease** may create a copy, so nothing late brings a session back. A **generation**
-//! in every key is bound to one life of one Redis process. An instance that could not ask the
+//! in every key is bound to one run of one Redis process. An instance that could not poll the
 //! database for a while **distrusts** Redis. Specified in `docs/protocol.md`.
 //!
 //! | file | holds |
@@ -69,19 +69,19 @@ mod sweep;
 mod trust;
 mod write;
 
-/// Sessions in a database, with copies in Redis: nobody is signed out when Redis dies, nothing
-/// that was acknowledged is lost, and no logout is undone.
+/// Sessions in a database, with copies in Redis: no user is signed out when Redis fails, no
+/// acknowledged write is lost, and no logout is undone.
 ///
 /// A read costs one round trip to Redis and none to the database, a write one to each. If Redis is
 /// killed, hangs, restarts empty or from an old snapshot, or fails over, reads go to the database
 /// and writes are acknowledged as before. If the database is away, reads go on from Redis [for a
 /// while](crate::DurableStoreBuilder::max_staleness_without_database), and writes fail.
 ///
-/// A change is seen by its own instance at once, by others at once if Redis took it, else within
-/// one [`lease`](crate::DurableStoreBuilder::lease).
+/// A change is visible to its own instance at once, to others at once if Redis accepted it, else
+/// within one [`lease`](crate::DurableStoreBuilder::lease).
 ///
 /// Every instance has to use a `DurableStore` on that database: one that writes to the database
-/// alone would not tell Redis. [`migrate`](crate::RedisSessionLayer::migrate) at every start
+/// alone would not update Redis. [`migrate`](crate::RedisSessionLayer::migrate) at every start
 /// creates the tables.
 ///
 /// ```
@@ -108,22 +108,22 @@ mod write;
 /// # Limits
 ///
 /// - Of two instances that cannot reach each other's store, either the acknowledgement waits
-///   ([`strict`](crate::DurableStoreBuilder::strict)) or the other may be wrong for one lease.
+///   ([`strict`](crate::DurableStoreBuilder::strict)) or the other may serve stale data for one
+///   lease.
 /// - With the database away no write and no logout is acknowledged; with both stores away, or the
-///   database away and another Redis in place of the known one, reads are answered by 503.
-/// - A database that loses commits (an asynchronous failover, a restore from a backup) loses the
-///   truth: sessions of that time come back. Give up the copies then, and end the sessions that are
-///   in doubt; the run-book says how. (A PostgreSQL with `synchronous_commit = off` loses none of
-///   ours: our transactions turn it on. One with `fsync = off` does.)
-/// - A Redis that serves older data under the same run id and replication id cannot be told from
-///   one that does not: virtual machines restored from a memory snapshot, `DEBUG RELOAD`, proxies
-///   that change the server behind one connection, reads from replicas, active-active replication.
-///   Not supported.
-/// - A Redis whose user may not run `INFO` cannot be believed: everything is answered by the
-///   database, and `check()` says so.
-/// - An answer that is lost is unknown: a 503 may have happened.
-/// - A logout stops requests that start later. One that has loaded its session before finishes its
-///   handler; what it changes is dropped.
+///   database away and another Redis in place of the known one, reads return 503.
+/// - A database that loses commits (an asynchronous failover, a restore from a backup) loses
+///   sessions and brings ended ones back. Discard the copies then, and end the sessions in doubt;
+///   the run-book says how. (A PostgreSQL with `synchronous_commit = off` loses none of ours: our
+///   transactions turn it on. One with `fsync = off` does.)
+/// - A Redis that serves older data under the same run id and replication id cannot be detected:
+///   virtual machines restored from a memory snapshot, `DEBUG RELOAD`, proxies that change the
+///   server behind one connection, reads from replicas, active-active replication. Not supported.
+/// - A Redis whose user may not run `INFO` is not trusted: the database serves every read, and
+///   `check()` reports it.
+/// - A lost reply leaves the outcome unknown: a write that returned 503 may have happened.
+/// - A logout stops later requests. One that has loaded its session finishes; its changes are
+///   dropped.
 pub struct DurableStore {
     engine: Arc<Engine>,
     keeper: Keeper,
@@ -134,13 +134,13 @@ impl DurableStore {
         Self { engine: Arc::new(engine), keeper: Keeper::default() }
     }
 
-    /// The store at work; whoever uses it first starts what goes on in the background.
+    /// The engine; the first use starts the background task.
     fn engine(&self) -> &Engine {
         self.keeper.keep(&self.engine);
         &self.engine
     }
 
-    /// Does `work` to its end, also if the caller leaves: a change that is committed and not pushed
+    /// Runs `work` to its end even if the caller is dropped: a change committed and not pushed
     /// would cost others their copies.
     fn carry<'a, T: Send + 'static, W>(
         &'a self,

@@ -1,4 +1,4 @@
-//! What a sign-in asks a store for.
+//! Parameters of a sign-in.
 
 use std::num::NonZeroU32;
 
@@ -11,21 +11,21 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct LoginWrite<'a> {
-    /// The session that ends with it, and the version that it has to have.
+    /// The session that it replaces, and its expected version.
     pub old: Option<(&'a SessionId, u64)>,
-    /// The id that nobody has used yet.
+    /// The new, unused id.
     pub new: &'a SessionId,
-    /// What is stored under it; it has a user.
+    /// The record to store under it; it has a user.
     pub record: &'a Record,
-    /// The user's epoch as it was before the credentials were checked; `None` to ask for none.
+    /// The user's epoch as read before the credentials were checked; `None` skips the check.
     pub epoch: Option<u64>,
-    /// The most sessions that the user may have, this one included: those that were signed in to
-    /// the longest ago end. `None` for as many as there are.
+    /// Maximum number of the user's sessions, this one included: the oldest sign-ins end. `None`
+    /// for no limit.
     pub limit: Option<NonZeroU32>,
 }
 
 impl<'a> LoginWrite<'a> {
-    /// A sign-in that begins a session and asks for nothing else.
+    /// A sign-in that begins a session, without an old one, an epoch or a limit.
     ///
     /// ```
     /// # use tower_redis_session::{SessionId, store::{LoginWrite, Record}};

@@ -1,4 +1,4 @@
-//! The reference model of a store, and the one to test with: no server, no sleep.
+//! In-memory store: the reference model, for tests without a server or sleeps.
 
 use std::{
     fmt,
@@ -21,7 +21,7 @@ mod state;
 /// Sessions in the memory of this process: for tests, development and a single small server.
 ///
 /// Sessions end with the process. Clones are one store, for two layers. With
-/// [`with_clock`](Self::with_clock) a test moves time itself.
+/// [`with_clock`](Self::with_clock) a test controls the time.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -47,7 +47,7 @@ impl MemoryStore {
         Self::with_clock(Clock::system())
     }
 
-    /// An empty store on a clock of the caller's; the layer above uses the same.
+    /// An empty store with the given clock; the layer above uses it too.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, clock::ManualClock, store::Store};
@@ -59,7 +59,7 @@ impl MemoryStore {
         Self { state: Arc::default(), clock }
     }
 
-    /// How many sessions are alive.
+    /// Number of live sessions.
     ///
     /// ```
     /// # use tower_redis_session::MemoryStore;

@@ -1,8 +1,8 @@
-//! Where session records live: the [`Store`] trait, for authors of stores.
+//! Storage of session records: the [`Store`] trait, for authors of stores.
 //!
 //! The stores themselves, `DurableStore`, [`RedisStore`](crate::RedisStore), `DatabaseStore` and
-//! [`MemoryStore`](crate::MemoryStore), are in the crate's root. Whoever writes one implements
-//! [`Store`] and runs `testing::conformance` (feature `testing`) against it.
+//! [`MemoryStore`](crate::MemoryStore), are in the crate's root. To write another, implement
+//! [`Store`] and run `testing::conformance` (feature `testing`) against it.
 //!
 //! ```
 //! use tower_redis_session::{MemoryStore, SessionId, store::Store};

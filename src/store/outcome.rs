@@ -1,8 +1,8 @@
-//! What a write expects, and what became of it.
+//! Precondition and outcome of a write.
 
 use crate::{error::Error, session::record::Record};
 
-/// What the store has to hold for a [`save`](crate::store::Store::save) to happen.
+/// Precondition of a [`save`](crate::store::Store::save).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// Nothing under this id: the record is created, never adopted or overwritten.
@@ -11,29 +11,28 @@ pub enum Expected {
     Version(u64),
 }
 
-/// What became of a [`save`](crate::store::Store::save), a
+/// Outcome of a [`save`](crate::store::Store::save), a
 /// [`begin_renew`](crate::store::Store::begin_renew) or a
 /// [`delete_version`](crate::store::Store::delete_version).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SaveOutcome {
-    /// It is stored; or, asked to be removed, it is.
+    /// The record is stored, or for a deletion deleted.
     Saved,
-    /// Nothing was changed: this record is there instead, at another version.
+    /// Nothing was changed: the store holds this record, at another version.
     Conflict(Record),
-    /// Nothing was changed: the record that was expected is gone, and stays gone.
+    /// Nothing was changed: the expected record is gone, and stays gone.
     Gone,
-    /// Nothing was stored: the new id cannot be used. Draw another and try again.
+    /// Nothing was stored: the new id is taken. Generate another and retry.
     IdInUse,
     /// Nothing was stored: the user's sessions were revoked since the epoch was read.
     Revoked,
-    /// It may have happened, or happen yet: the answer was lost. Carries the cause.
+    /// It may have happened, or may still happen: the reply was lost. Carries the cause.
     Unknown(Error),
 }
 
-/// Fails closed: a session that begins, and was dated before anybody had looked at this process'
-/// clock, which is wrong. It would have ended hours ago, or end hours too late; the next one is
-/// right.
+/// Fails closed: rejects a new session dated by this process' clock before that was compared and
+/// found wrong. It would end hours too early or too late; the next one is right.
 #[cfg(any(feature = "redis", feature = "_database"))]
 pub(super) fn dated_well(
     begun: &Record,
@@ -48,7 +47,7 @@ pub(super) fn dated_well(
     Ok(())
 }
 
-/// What a check says where this process' clock cannot be right.
+/// The error of a check where this process' clock is wrong.
 #[cfg(any(feature = "redis", feature = "_database"))]
 pub(super) fn clocks_differ(whose: crate::clock::compared::Whose, seconds: i64) -> crate::Error {
     let by = seconds.unsigned_abs();

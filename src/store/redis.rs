@@ -1,9 +1,8 @@
-//! Records in Redis, by compare-and-set: every write is one script on one record.
+//! Redis store: compare-and-set, every write is one script on one record.
 //!
 //! A record is a string under `{prefix}{generation}:s:{id}`: `R`, 16 hex digits of record version,
-//! then the envelope. A killed one is `T` for a while, one that has moved `M` with the new id and
-//! what it was. Every key has a TTL, set by the command
-//! that writes it.
+//! then the envelope. A deleted one leaves `T` (a tombstone) for a while, a moved one `M` with the
+//! new id and the record before the move. Every key has a TTL, set by the command that writes it.
 //!
 //! | file | holds |
 //! |---|---|
@@ -59,26 +58,26 @@ pub use crate::store::redis::client::config::RedisConfig;
 const GENERATION: &str = "0";
 /// Characters of an id in a key.
 const KEY_TAIL: usize = 43;
-/// How long after its end a record stays at most, so that a client that comes back soon is told
-/// "expired" and not "absent". The layer never uses it then.
+/// Longest time that a record is kept after its end, so that a client that returns soon gets
+/// "expired" and not "absent". The layer never uses such a record.
 const KEPT_EXPIRED_MAX: Duration = Duration::from_secs(300);
-/// How late a create may reach the server.
+/// Longest delay with which a create may reach the server.
 const CREATE_DEADLINE: Duration = Duration::from_secs(2);
-/// How long a killed record leaves its mark: longer than any create can be late.
+/// Lifetime of a tombstone: longer than any create can be late.
 const TOMBSTONE: Duration = Duration::from_secs(60);
 
 /// Sessions in Redis (6.2 or newer) or Valkey (7.2 or newer).
 ///
-/// Requests share a few connections and send their commands without waiting for each other.
-/// Nothing connects before the first command, and a Redis that goes away and comes back is used
-/// again without a restart. Any wait is bounded by the limits in [`RedisConfig`].
+/// Requests share a few connections and send their commands without waiting for each other. The
+/// first command opens the first connection, and a Redis that returns after an outage is used again
+/// without a restart. Every wait is bounded by the limits in [`RedisConfig`].
 ///
 /// With Redis alone a session lives as long as its key: a server that restarts from an old
 /// snapshot, fails over to a replica that lags, or evicts keys under memory pressure can bring a
 /// session back or lose one.
 ///
-/// A server without memory (`maxmemory` with `noeviction`) takes no new session and no change that
-/// makes one larger; reads, activity, other changes, logout and revocation go on.
+/// A server out of memory (`maxmemory` with `noeviction`) rejects new sessions and changes that
+/// make one larger; reads, activity, other changes, logout and revocation still work.
 ///
 /// ```
 /// use tower_redis_session::{RedisConfig, RedisSessionLayer, RedisStore};
@@ -95,11 +94,11 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// A store by that configuration. Connects nothing.
+    /// A store with this configuration. Opens no connection.
     ///
     /// # Errors
     ///
-    /// The first setting that cannot be used; never with the password in its text.
+    /// The first invalid setting; its text never contains the password.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
@@ -134,7 +133,7 @@ impl RedisStore {
         match self.connections.write_over(connection.clone(), &call).await? {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(-1)) => {
-                // Our idea of the server's clock is off: the next connection asks it anew.
+                // The measured server clock is off: the next connection measures it again.
                 connection.distrust_clocks();
                 Ok(SaveOutcome::IdInUse)
             }
@@ -162,7 +161,7 @@ impl RedisStore {
         replaced(self.connections.write(&call).await?)
     }
 
-    /// Ends what is under `id`: a record at a version, or whatever there is.
+    /// Deletes what is under `id`: a record at a version, or whatever there is.
     fn kill(&self, id: &SessionId, expected: Option<u64>) -> Call {
         let mut call = Script::Kill.call(&[&self.key(id)]);
         call.arg(millis(TOMBSTONE)).arg(id.to_string());
@@ -225,7 +224,7 @@ fn record(value: Value) -> Result<Option<Record>, Error> {
     }
 }
 
-/// The answer of a script that changes the record at one version.
+/// Decodes the reply of a script that changes the record at one version.
 fn replaced(answer: Answer) -> Result<SaveOutcome, Error> {
     match answer {
         Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
@@ -239,8 +238,8 @@ fn conflict(current: Value) -> Result<SaveOutcome, Error> {
     Ok(record(current)?.map_or(SaveOutcome::Gone, SaveOutcome::Conflict))
 }
 
-/// How long the key of a record lives: until its end, and as long as it may be idle after it.
-/// Never no time at all, which Redis takes for a mistake.
+/// TTL of a record's key: until its end, plus its idle timeout or `KEPT_EXPIRED_MAX` if less. Never
+/// zero, which Redis rejects.
 fn life(activity: Touch, clock: &Clock) -> Duration {
     let kept = activity.idle().min(KEPT_EXPIRED_MAX);
     let life = activity.end.saturating_since(clock.now()).saturating_add(kept);

@@ -1,4 +1,4 @@
-//! The configuration of a durable store.
+//! Configuration of a durable store.
 
 use std::{fmt, time::Duration};
 
@@ -62,9 +62,9 @@ impl DurableStoreBuilder {
         }
     }
 
-    /// How often an instance asks the database which sessions Redis may have missed a change of:
-    /// one statement, and one command on each Redis connection. From 10 ms to 1 minute. Defaults to
-    /// 1 s.
+    /// Interval at which an instance polls the journal for sessions whose change Redis may have
+    /// missed: one statement, and one command on each Redis connection. From 10 ms to 1 minute.
+    /// Defaults to 1 s.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
@@ -78,7 +78,7 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// How long one such question may take. From 10 ms to 1 minute. Defaults to 500 ms.
+    /// Timeout of one such poll. From 10 ms to 1 minute. Defaults to 500 ms.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
@@ -92,9 +92,9 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// How long Redis is believed after the database was last asked: the longest time for which
-    /// another instance may not see a change, if Redis missed it. At least the poll interval and
-    /// its time-out together, at most 1 minute. Defaults to 2 s.
+    /// How long Redis is trusted after the last poll of the database: the longest time for which
+    /// another instance may not see a change that Redis missed. At least the poll interval plus its
+    /// timeout, at most 1 minute. Defaults to 2 s.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
@@ -108,9 +108,9 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// How long Redis alone goes on serving reads while the database is away. In that time a logout
-    /// that Redis missed as well is not seen; zero turns it off, and reads are answered by 503 once
-    /// the lease is over. At most 1 day. Defaults to 15 minutes.
+    /// How long Redis alone serves reads while the database is away. During that time a logout that
+    /// Redis missed too is not seen. Zero turns it off: reads return 503 once the lease is over. At
+    /// most 1 day. Defaults to 15 minutes.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
@@ -125,9 +125,9 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// Acknowledges a change only when no instance can miss it any longer: at once if Redis took
-    /// it, else up to one lease after the commit. Any write may then take a lease longer than the
-    /// layer's budget (a sign-in over another session two), and does so only during faults. Off by
+    /// Acknowledges a change only when no instance can miss it any longer: at once if Redis
+    /// accepted it, else up to one lease after the commit. A write may then take one lease longer
+    /// than the layer's budget (a sign-in over another session two), but only during faults. Off by
     /// default.
     ///
     /// ```
@@ -140,8 +140,8 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// How long a request waits for Redis before it asks the database instead; what is left of the
-    /// layer's budget has to do for that. From 1 ms to 1 minute. Defaults to 250 ms.
+    /// How long a request waits for Redis before it reads the database instead, within the rest of
+    /// the layer's budget. From 1 ms to 1 minute. Defaults to 250 ms.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
@@ -155,8 +155,8 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// How many reads of the database may be under way at once, so that a Redis that is away does
-    /// not bring the database down; the others wait their turn. From 1 to 10,000. Defaults to 64.
+    /// Maximum number of concurrent database reads, so that a Redis outage does not overload the
+    /// database; further reads queue. From 1 to 10,000. Defaults to 64.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
@@ -168,10 +168,10 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// How old a session's activity in the database may get before a touch writes it there too. By
-    /// as much an idle session may end later while Redis is away, or has lost its copy; with the
-    /// copy it ends as the layer's touch interval says. At most a twentieth of the session's idle
-    /// timeout counts. At most 10 minutes. Defaults to 5 minutes.
+    /// Minimum interval between writes of a session's activity to the database. An idle session may
+    /// end later by that much while Redis is away or has lost its copy; with a copy the layer's
+    /// touch interval decides. At most a twentieth of the session's idle timeout counts. At most 10
+    /// minutes. Defaults to 5 minutes.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
@@ -185,8 +185,8 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// How many sessions may be set aside one by one before all copies are given up at once. From 1
-    /// to 100,000. Defaults to 1,000.
+    /// Maximum number of sessions whose copies are distrusted one by one; beyond it all copies are
+    /// discarded. From 1 to 100,000. Defaults to 1,000.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
@@ -198,7 +198,7 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// A clock of the caller's, for tests; the layer above uses the same.
+    /// The clock, for tests; the layer above uses the same.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig, clock::ManualClock};
@@ -211,7 +211,7 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// The places where a test holds this store.
+    /// Points where a test holds this store.
     #[cfg(feature = "_hooks")]
     #[doc(hidden)]
     pub fn hooks(mut self, hooks: &crate::store::durable::hooks::Hooks) -> Self {
@@ -219,11 +219,11 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// The store. Connects nothing.
+    /// Builds the store. Opens no connection.
     ///
     /// # Errors
     ///
-    /// The first setting that cannot be used, or that contradicts another.
+    /// The first setting that is invalid or contradicts another.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};

@@ -1,4 +1,4 @@
-//! What a memory store holds: records, epochs, and what sessions were before they moved.
+//! State of a memory store: records, epochs, and records from before a move.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,14 @@ use crate::{
     store::{Expected, LoginWrite, SaveOutcome},
 };
 
-/// How many writes pass between two sweeps of records that have ended.
+/// Writes between two sweeps of ended records.
 const SWEEP_EVERY: usize = 1024;
 
-/// All of it, behind one lock.
+/// The whole state, behind one lock.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) records: HashMap<SessionId, Record>,
-    /// What sessions were under the ids that they have moved away from.
+    /// Records from before a move, under the old ids.
     moved: HashMap<SessionId, Record>,
     epochs: HashMap<Box<str>, u64>,
     writes: usize,
@@ -82,13 +82,13 @@ impl State {
         SaveOutcome::Saved
     }
 
-    /// What is under `id`, or was before it moved.
+    /// The record under `id`, or the one from before it moved.
     pub(super) fn load(&self, id: &SessionId, now: Timestamp) -> Option<Record> {
         let kept = |record: &&Record| record.moved_within(MOVED_KEPT, now);
         self.records.get(id).or_else(|| self.moved.get(id).filter(kept)).cloned()
     }
 
-    /// Removes what is under `id`, or under the one that it has moved to.
+    /// Deletes what is under `id`, or under the id that it has moved to.
     pub(super) fn delete(&mut self, id: &SessionId, now: Timestamp) -> bool {
         let mut id = *id;
         for _ in 0..HOPS_MAX {

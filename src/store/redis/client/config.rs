@@ -1,4 +1,4 @@
-//! Where Redis is and how long to wait for it.
+//! Redis configuration: address, keys, limits.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -46,8 +46,8 @@ enum Place {
 
 impl RedisConfig {
     /// Redis at a URL: `redis://user:password@host:port/database`, with TLS `rediss://` (crate
-    /// feature `tls`), or `unix:///path`. After `?` may stand `db`, `username`, `password` and
-    /// `ssl=true`. Whatever else stands in it is refused; in a password `#` is `%23`, and so on.
+    /// feature `tls`), or `unix:///path`. The query may have `db`, `username`, `password` and
+    /// `ssl=true`; anything else is rejected. In a password `#` is `%23`, and so on.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
@@ -82,8 +82,8 @@ impl RedisConfig {
         }
     }
 
-    /// Encrypts the connection and checks the server's certificate, unless told otherwise against
-    /// the system's authorities; needs the crate feature `tls`. Never falls back. Defaults to what
+    /// Encrypts the connection and checks the server's certificate, by default against the system's
+    /// authorities; needs the crate feature `tls`. Never falls back to plain text. Defaults to what
     /// the URL says.
     ///
     /// ```
@@ -97,7 +97,7 @@ impl RedisConfig {
     }
 
     /// Trusts the authorities whose certificates are in this file (PEM), in place of the system's.
-    /// For TLS only. Read when the store is made and again by each new connection, so that it can
+    /// For TLS only. Read when the store is built and again for each new connection, so that it can
     /// be replaced. Defaults to the system's authorities.
     ///
     /// ```
@@ -110,9 +110,8 @@ impl RedisConfig {
         self
     }
 
-    /// Shows this certificate, with its chain, to a server that asks for one, and proves it by the
-    /// key; both are files in PEM. For TLS only. Read as [`ca_file`](Self::ca_file) is. Defaults
-    /// to none.
+    /// Client certificate with its chain, and its private key, for a server that asks for one; both
+    /// are PEM files. For TLS only. Read as [`ca_file`](Self::ca_file) is. Defaults to none.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
@@ -153,7 +152,7 @@ impl RedisConfig {
         self
     }
 
-    /// The number of the database. Defaults to what the URL says, else to 0.
+    /// The database number. Defaults to what the URL says, else to 0.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
@@ -164,9 +163,9 @@ impl RedisConfig {
         self
     }
 
-    /// What every key starts with; two applications on one Redis need two. 1 to 64 characters of
-    /// printable ASCII without the space and `* ? [ ] { } \`, so that it can stand in an ACL rule.
-    /// Defaults to `session:`.
+    /// Prefix of every key; two applications on one Redis need two. 1 to 64 characters of printable
+    /// ASCII without space and `* ? [ ] { } \`, so that it fits in an ACL rule. Defaults to
+    /// `session:`.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
@@ -179,8 +178,9 @@ impl RedisConfig {
         self
     }
 
-    /// The most connections. All requests share them without waiting for each other, so a few are
-    /// enough. `check()` opens one of its own while it runs. From 1 to 1,024. Defaults to 4.
+    /// Maximum number of connections. All requests share them without waiting for each other, so a
+    /// few are enough. `check()` opens one of its own while it runs. From 1 to 1,024. Defaults to
+    /// 4.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
@@ -191,7 +191,7 @@ impl RedisConfig {
         self
     }
 
-    /// How long an attempt to connect may take, sign-in included. From 1 ms to 1 minute. Defaults
+    /// Timeout of an attempt to connect, authentication included. From 1 ms to 1 minute. Defaults
     /// to 500 ms.
     ///
     /// ```
@@ -206,8 +206,8 @@ impl RedisConfig {
         self
     }
 
-    /// How long the answer to a command may take. Past it the connection is given up. From 1 ms to
-    /// 1 minute. Defaults to 500 ms.
+    /// Timeout of a command. After it the connection is closed. From 1 ms to 1 minute. Defaults to
+    /// 500 ms.
     ///
     /// ```
     /// # use tower_redis_session::RedisConfig;
@@ -235,12 +235,12 @@ impl RedisConfig {
         Ok(prefix)
     }
 
-    /// Where to connect to, and as whom.
+    /// The endpoint and the credentials.
     pub(in crate::store::redis) fn endpoint(&self) -> Result<(Endpoint, Login), ConfigError> {
         let fault = |fault: &'static str| ConfigError::new("redis address", fault);
         let (address, tls, mut login) = match &self.place {
             Place::Url(url) => {
-                // What is wrong is told without the URL, which may hold the password.
+                // The error omits the URL, which may hold the password.
                 let url = address::parse(url).map_err(fault)?;
                 (url.address, url.tls, url.login)
             }
