@@ -12,28 +12,27 @@ use crate::error::{ConfigError, Error};
 
 /// Bytes in a key.
 const KEY_LEN: usize = 32;
-/// Bytes in a nonce: enough of them to be drawn at random without end.
+/// Bytes in a nonce: enough for random nonces without a limit on messages.
 const NONCE_LEN: usize = 24;
 /// Longest id of a key, in bytes.
 const ID_MAX: usize = 32;
-/// Keeps what the crate seals in its caches apart from whatever else is sealed with the same key.
+/// Domain of what the crate seals in its caches, apart from all else sealed with the same key.
 #[cfg(any(test, feature = "redis"))]
 pub(crate) const CACHE: &[u8] = b"tower-redis-session/key-ring/1";
-/// The same for what the application seals.
+/// Domain of what the application seals.
 const APPLICATION: &[u8] = b"tower-redis-session/key-ring/application/1";
 
-/// Keys that seal what lies in a store: the first one seals, all of them open. For the credentials
-/// in a `CachedDirectory`, and for the application's own, in its database.
+/// Encryption keys for data at rest: the first one seals, all of them open. For the credentials in
+/// a `CachedDirectory`, and for the application's own, in its database.
 ///
-/// Sealed is with XChaCha20-Poly1305, a random nonce each time, and bound to the place where it
-/// lies. A key has 32 bytes from a random source, as base64url (RFC 4648 section 5), with or
-/// without its one sign of padding: `openssl rand -base64 32 | tr '+/' '-_'`.
+/// The cipher is XChaCha20-Poly1305 with a random nonce each time; the ciphertext is bound to the
+/// place where it is stored. A key has 32 bytes from a random source, as base64url (RFC 4648
+/// section 5), with or without its one padding character: `openssl rand -base64 32 | tr '+/' '-_'`.
 ///
-/// To change the key: add the new one behind the old on every instance, then move it to the front
-/// on every instance, then leave the old one out: for a cache one time to live later, and for what
-/// the application keeps itself not before every row was opened and sealed anew. What a cache has
-/// sealed under a key that an instance does not have is asked of the source instead, and is no
-/// error.
+/// To rotate the key: add the new one behind the old on every instance, then move it to the front
+/// on every instance, then remove the old one: for a cache one time to live later, for the
+/// application's own data once every row was opened and sealed again. A cache entry sealed under a
+/// key that an instance does not have is loaded from the source instead, without an error.
 ///
 /// ```
 /// use tower_redis_session::encryption::KeyRing;
@@ -53,26 +52,25 @@ struct Key {
     cipher: XChaCha20Poly1305,
 }
 
-/// Why something could not be opened; see [`KeyRing::open`].
+/// Why opening failed; see [`KeyRing::open`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnsealError {
-    /// It is no sealed thing at all.
+    /// It is not in the format of [`KeyRing::seal`].
     Malformed,
     /// Sealed under a key that is not on the ring.
     UnknownKey,
-    /// Changed, moved from another place, or sealed under another key of the same id.
+    /// Modified, moved from another place, or sealed under another key with the same id.
     Refused,
 }
 
 impl KeyRing {
-    /// Keys under their ids, the one that seals first. An id has 1 to 32 printable ASCII characters
-    /// without space, `:` and `,`, and is stored with what it sealed.
+    /// Keys with their ids; the first one seals. An id has 1 to 32 printable ASCII characters
+    /// without space, `:` and `,`, and is stored with what its key sealed.
     ///
     /// # Errors
     ///
-    /// A key or an id that cannot be used, an id that is there twice, or no key at all; never with
-    /// a key in the text.
+    /// An invalid key or id, a duplicate id, or no key at all; the text never contains a key.
     ///
     /// ```
     /// # use tower_redis_session::encryption::KeyRing;
@@ -102,14 +100,13 @@ impl KeyRing {
         if ring.0.is_empty() { Err(fault("there is no key")) } else { Ok(ring) }
     }
 
-    /// Seals for a place that is named by its parts, such as a table, a column and a row's id: what
-    /// is moved to another place does not open there. The answer is the length of the key's id (1
-    /// byte), the id, the nonce (24 bytes), the ciphertext and its tag (16 bytes more than
-    /// `plain`).
+    /// Seals for a place named by its parts, such as a table, a column and a row's id: a ciphertext
+    /// moved to another place does not open there. Returns the length of the key's id (1 byte), the
+    /// id, the nonce (24 bytes), the ciphertext and its tag (16 bytes more than `plain`).
     ///
     /// # Errors
     ///
-    /// `Unavailable` if the operating system gives no randomness.
+    /// `Unavailable` if the operating system's random source fails.
     ///
     /// ```
     /// # use tower_redis_session::encryption::KeyRing;
@@ -127,7 +124,7 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// What is wrong with it; no part of it is answered then.
+    /// The cause; no part of the plain text is returned then.
     ///
     /// ```
     /// # use tower_redis_session::encryption::{KeyRing, UnsealError};
@@ -199,7 +196,7 @@ fn decode(text: &str) -> Option<[u8; KEY_LEN]> {
     (length == KEY_LEN).then_some(bytes)
 }
 
-/// Each part with its length, so that no two lists of parts read the same.
+/// Each part with its length, so that no two lists of parts encode the same.
 fn associated(domain: &[u8], id: &str, place: &[&[u8]]) -> Vec<u8> {
     let mut associated = Vec::new();
     for part in [domain, id.as_bytes()].iter().chain(place) {

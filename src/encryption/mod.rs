@@ -13,7 +13,7 @@
 
 // | file | holds |
 // |---|---|
-// | `key_ring` | the keys, and their rotation |
+// | `key_ring` | `KeyRing`: the keys, and their rotation |
 // | `records` | records that only the client's token opens |
 
 #[cfg(feature = "encryption")]

@@ -1,15 +1,15 @@
-//! Records that only the holder of the token can read: their content is encrypted under a key that
-//! is derived from the token, which no store has.
+//! Sealed records: their content is encrypted under a key derived from the token, which no store
+//! has.
 //!
 //! ```text
 //! 0   nonce        24 bytes, random
 //! 24  ciphertext   of the content, and 16 bytes of tag: XChaCha20-Poly1305
 //! ```
 //!
-//! The associated data are the session's id, the record's version, and the head of the record but
-//! for the two times that a touch changes: what is moved to another session, combined from two
-//! versions, or given to another user does not open. An earlier record that is put back as a whole
-//! does: no store can prove that what it holds is the newest.
+//! The associated data are the session's id, the record's version, and the head of the record
+//! except the two times that a touch changes: a content moved to another session, combined from two
+//! versions, or given to another user does not open. An earlier record restored as a whole does: no
+//! store can prove that it holds the newest.
 
 use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305, XNonce,
@@ -27,18 +27,18 @@ use crate::{
 const KEY_DOMAIN: &[u8] = b"tower-redis-session/seal";
 const NONCE_LEN: usize = 24;
 
-/// What a layer that seals its records makes of one that is not.
+/// How a layer that seals its records treats an unsealed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnsealedRecords {
-    /// It is read, and sealed at its next write: for as long as there are records from before
-    /// sealing was turned on. Whoever can write to the store can still make up a session meanwhile.
+    /// It is read, and sealed at its next write: while there are records from before sealing was
+    /// turned on. Until then a party with write access to the store can still forge a session.
     Accept,
-    /// It counts as corrupt: no session, and an event.
+    /// It counts as corrupt: no session, and an event is emitted.
     Reject,
 }
 
-/// `record` as it is to be stored under the id of `token`.
+/// Seals `record` for storage under the id of `token`.
 pub(crate) fn seal(token: &Token, id: &SessionId, record: &Record) -> Result<Record, Error> {
     let mut nonce = [0; NONCE_LEN];
     // Fails closed: without randomness nothing is stored.
@@ -46,18 +46,18 @@ pub(crate) fn seal(token: &Token, id: &SessionId, record: &Record) -> Result<Rec
     let (content, bound) = (record.content(), bound_to(id, record));
     let payload = Payload { msg: &content, aad: &bound };
     let sealed = cipher(token).encrypt(&XNonce::from(nonce), payload);
-    // It fails for contents of many gigabytes alone, and records are bounded far below that.
+    // It fails only for contents of many gigabytes, and records are bounded far below that.
     let sealed = sealed.map_err(|_| Error::new(ErrorKind::TooLarge, "too much to be sealed"))?;
     Ok(record.closed([nonce.as_slice(), &sealed].concat().into()))
 }
 
-/// The record with its content; as it is if it was never sealed.
+/// Opens the record; returns it unchanged if it was never sealed.
 pub(crate) fn open(token: &Token, id: &SessionId, record: Record) -> Result<Record, Error> {
     let Some(sealed) = &record.sealed else { return Ok(record) };
     let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(unopened)?;
     let bound = bound_to(id, &record);
     let payload = Payload { msg: sealed, aad: &bound };
-    // Fails closed: what does not open is never read in another way.
+    // Fails closed: what does not open is never used.
     let content = cipher(token).decrypt(&XNonce::from(*nonce), payload).map_err(|_| unopened())?;
     record.opened(content.into())
 }

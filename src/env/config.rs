@@ -1,4 +1,4 @@
-//! The layer by environment variables.
+//! Layer configuration from environment variables.
 
 use std::{env, ffi::OsString, fmt, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     transport::cookie::CookieConfig,
 };
 
-/// Where sessions are kept, and how, by environment variables. An empty variable is an unset one.
+/// Storage and settings of the layer from environment variables. An empty variable counts as unset.
 ///
 /// | variable | value | default |
 /// |---|---|---|
@@ -39,21 +39,21 @@ use crate::{
 /// | `SESSION_TOUCH_INTERVAL` | whole seconds | `60` |
 /// | `SESSIONS_PER_USER` | how many at most | no limit |
 /// | `SESSION_CSRF_LIFETIME` | whole seconds | `3600` |
-/// | `SESSION_DEVICES` | `true`: the device behind each session is noted | `false` |
-/// | `SESSION_TRUSTED_PROXIES` | networks, by commas: see `DeviceConfig::trusted_proxies` | none |
+/// | `SESSION_DEVICES` | `true`: records the device of each session | `false` |
+/// | `SESSION_TRUSTED_PROXIES` | comma-separated networks: see `DeviceConfig::trusted_proxies` | none |
 /// | `SESSION_STORE_BUDGET_MS` | whole milliseconds | `1000` |
 /// | `SESSION_STRICT` | `true`: see `DurableStoreBuilder::strict` | `false` |
 ///
-/// With `redis` alone sessions live and die with Redis. With `durable`, the same as `redis` with a
-/// `SESSION_DATABASE_URL`, the database keeps them and Redis makes them fast: nobody is signed out
-/// when Redis dies. A database has to be [migrated](RedisSessionLayer::migrate) once.
+/// With `redis` alone sessions are lost with Redis. With `durable`, the same as `redis` with a
+/// `SESSION_DATABASE_URL`, the database keeps them and Redis caches them: no user is signed out
+/// when Redis fails. A database has to be [migrated](RedisSessionLayer::migrate) once.
 ///
-/// Values are understood to the last character or refused: a number has digits only, a switch is
-/// `true`, `1`, `yes`, `on` or `false`, `0`, `no`, `off` in any case, and white space around a
-/// value is an error; user name and password are taken as they are. A `DATABASE_URL` may be the
-/// application's own and says nothing beside `redis` and `memory`. What Kubernetes sets beside a
-/// service named `redis` (`REDIS_PORT=tcp://..`) says nothing either. If `SESSION_STORAGE` is not
-/// set, another variable of Redis or a `SESSION_DATABASE_URL` is an error.
+/// Values are parsed strictly: a number has digits only, a switch is `true`, `1`, `yes`, `on` or
+/// `false`, `0`, `no`, `off` in any case, and white space around a value is an error; user name and
+/// password are taken verbatim. A `DATABASE_URL` may be the application's own and is ignored with
+/// `redis` and `memory`. What Kubernetes sets for a service named `redis` (`REDIS_PORT=tcp://..`)
+/// is ignored too. If `SESSION_STORAGE` is not set, another variable of Redis or a
+/// `SESSION_DATABASE_URL` is an error.
 ///
 /// ```
 /// use tower_redis_session::EnvConfig;
@@ -81,12 +81,12 @@ pub struct EnvConfig {
 }
 
 impl EnvConfig {
-    /// Reads the variables of this process. A name that nobody reads and that is near to one above
-    /// is a warning in the log, with the likely name.
+    /// Reads the variables of this process. An unknown name that resembles one above is logged as a
+    /// warning, with the likely name.
     ///
     /// # Errors
     ///
-    /// The first variable with a bad value, and what is wrong with it; never a secret.
+    /// The first variable with an invalid value, and what is wrong with it; never a secret.
     ///
     /// ```
     /// # use tower_redis_session::EnvConfig;
@@ -107,7 +107,7 @@ impl EnvConfig {
         }))
     }
 
-    /// The same with the variables from somewhere else: a file, a test.
+    /// The same with variables from another source: a file, a test.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl EnvConfig {
             devices: devices(variables)?,
             budget: variables.number("SESSION_STORE_BUDGET_MS")?.map(Duration::from_millis),
         };
-        // Whatever contradicts itself is told now and not at the first request.
+        // Contradictions are reported now and not at the first request.
         config.layer().map(|_| config)
     }
 
@@ -151,7 +151,7 @@ impl EnvConfig {
         self.storage.name()
     }
 
-    /// The Redis that is configured, if one is: for a `CachedDirectory` beside the sessions.
+    /// The configured Redis, if any: for a `CachedDirectory` beside the sessions.
     ///
     /// ```
     /// # use tower_redis_session::EnvConfig;
@@ -167,7 +167,7 @@ impl EnvConfig {
         self.storage.redis().cloned()
     }
 
-    /// The layer over the configured store. Connects nothing.
+    /// The layer over the configured store. Opens no connection.
     ///
     /// # Errors
     ///
@@ -182,12 +182,12 @@ impl EnvConfig {
         self.builder()?.build().map_err(by_variable)
     }
 
-    /// The same before it is built, for what no variable says: sealed records, a transport, a bound
-    /// of the application's.
+    /// The same before it is built, for settings without a variable: sealed records, a transport, a
+    /// limit.
     ///
     /// # Errors
     ///
-    /// The variable with an address that cannot be used.
+    /// The variable with an invalid address.
     ///
     /// ```
     /// # use tower_redis_session::EnvConfig;
@@ -208,7 +208,7 @@ impl EnvConfig {
             builder = builder.touch_interval(interval);
         }
         if let Some(sessions) = self.sessions_per_user {
-            // Nobody has more sessions than that anyway.
+            // No user has more sessions than that.
             builder = builder.sessions_per_user(sessions.try_into().unwrap_or(u32::MAX));
         }
         if let Some(lifetime) = self.csrf_lifetime {
@@ -256,7 +256,7 @@ fn devices<F: Lookup>(variables: &Variables<F>) -> Result<Option<DeviceConfig>, 
     devices.map(Some).map_err(|error| error.named(PROXIES))
 }
 
-/// The same error under the name of the variable that the setting came from.
+/// The same error, named after the variable that set it.
 fn by_variable(error: ConfigError) -> ConfigError {
     let variable = match error.setting() {
         "cookie name" => "SESSION_COOKIE_NAME",

@@ -2,9 +2,9 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `config` | `EnvConfig`: the variables, and the layer they make |
-//! | `names` | the names of all variables, and which one somebody may have meant |
-//! | `storage` | which store |
+//! | `config` | `EnvConfig`: the variables, and the layer built from them |
+//! | `names` | the names of all variables, and detection of misspelt ones |
+//! | `storage` | the choice of the store |
 //! | `variables` | variables as texts, numbers and switches |
 
 mod config;

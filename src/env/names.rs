@@ -1,4 +1,4 @@
-//! The names of all variables, and which of them somebody may have meant by another.
+//! Names of all variables, and detection of misspelt ones.
 
 /// Every variable that is read.
 pub(super) const NAMES: [&str; 27] = [
@@ -31,7 +31,7 @@ pub(super) const NAMES: [&str; 27] = [
     "SESSION_TRUSTED_PROXIES",
 ];
 
-/// Other words for a setting, further from its name than a slip of the keyboard.
+/// Synonyms of settings, too far from their names to be typing errors.
 const SYNONYMS: [(&str, &str); 8] = [
     ("REDIS_DATABASE", "REDIS_DB"),
     ("REDIS_PASS", "REDIS_PASSWORD"),
@@ -43,16 +43,16 @@ const SYNONYMS: [(&str, &str); 8] = [
     ("SESSION_TTL", "SESSION_IDLE_TIMEOUT"),
 ];
 
-/// What Kubernetes, and Docker before it, puts into the variables of a service named `redis`.
+/// Values that Kubernetes, and Docker before it, sets for a service named `redis`.
 const LINKS: [&str; 3] = ["tcp://", "udp://", "sctp://"];
 
-/// Whether it tells where a service of the cluster is, whatever it is named.
+/// Whether the value is the address of a service of the cluster, whatever its name.
 pub(super) fn is_link(value: &str) -> bool {
     LINKS.iter().any(|scheme| value.starts_with(scheme))
 }
 
-/// The variables that nobody reads although their names are near to ones of ours, each with the
-/// likely one. Not where the likely one is set too: the other is somebody else's then.
+/// Unknown variables whose names resemble known ones, each with the likely one. Not where the
+/// likely one is set too: the other is another program's then.
 pub(super) fn misspelt(variables: &[(String, String)]) -> Vec<(&str, &'static str)> {
     let is_set = |name: &str| variables.iter().any(|(set, value)| set == name && !value.is_empty());
     let mut storage = variables.iter().filter(|(name, _)| name == "SESSION_STORAGE");
@@ -66,7 +66,7 @@ pub(super) fn misspelt(variables: &[(String, String)]) -> Vec<(&str, &'static st
         .collect()
 }
 
-/// `REDIS_SERVICE_HOST`, `REDIS_PORT_6379_TCP_ADDR` and their kin.
+/// `REDIS_SERVICE_HOST`, `REDIS_PORT_6379_TCP_ADDR` and the like.
 fn is_of_a_service(name: &str) -> bool {
     let port = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
     name.contains("_SERVICE_HOST")
@@ -83,13 +83,12 @@ fn likely(name: &str) -> Option<&'static str> {
     let upper = name.to_ascii_uppercase();
     let synonym = SYNONYMS.iter().find(|(other, _)| *other == upper).map(|(_, meant)| *meant);
     let near = ours.map(|ours| (distance(upper.as_bytes(), ours.as_bytes()), ours)).min();
-    // Two slips in a long name, one in a short one: others have `REDIS_DSN`.
+    // Two errors in a long name, one in a short one: other programs have `REDIS_DSN`.
     let near = near.filter(|(slips, ours)| *slips <= if ours.len() > 12 { 2 } else { 1 });
     synonym.or(near.map(|(_, ours)| ours))
 }
 
-/// How many letters are missing, too many, wrong, or in the place of their neighbour: the optimal
-/// string alignment distance.
+/// Letters missing, added, wrong or swapped: the optimal string alignment distance.
 fn distance(one: &[u8], other: &[u8]) -> usize {
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();

@@ -32,13 +32,13 @@ pub(super) enum Storage {
     },
 }
 
-/// Where the database of the sessions is.
+/// The URL of the sessions' database.
 const OWN: &str = "SESSION_DATABASE_URL";
-/// Where an application's database is, by a custom that many share: ours only if somebody asks for
-/// a database and says nothing else.
+/// The URL of an application's database by convention: used only if a database is configured
+/// without a URL of its own.
 const SHARED: &str = "DATABASE_URL";
 
-/// What only makes sense with Redis.
+/// Variables that only make sense with Redis.
 const REDIS: [&str; 11] = [
     "REDIS_URL",
     "REDIS_HOST",
@@ -83,8 +83,7 @@ impl Storage {
             None => {
                 for name in REDIS.iter().chain(&[OWN]) {
                     if variables.own(name)?.is_some() {
-                        // Sessions in memory where a store was meant would be lost at every
-                        // restart.
+                        // Sessions kept in memory by mistake would be lost at every restart.
                         let said = "is not set although a store is: say redis, durable, database \
                                     or memory";
                         return fault(said);
@@ -169,7 +168,7 @@ fn by_redis<F>(_: &Variables<F>, _: Option<String>) -> Result<Storage, ConfigErr
     fault("is redis, which needs the crate feature `redis`")
 }
 
-/// Redis, and in front of a database if there is one.
+/// Redis, in front of a database if one is configured.
 #[cfg(feature = "redis")]
 fn by_redis<F: Lookup>(
     variables: &Variables<F>,
@@ -243,7 +242,8 @@ fn redis_certificates<F: Lookup>(
 #[cfg(feature = "redis")]
 fn redis_by_parts<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError> {
     let host = variables.text("REDIS_HOST")?.unwrap_or_else(|| "127.0.0.1".into());
-    // Not part of one, nor a whole URL: what follows the name would be lost, or asked of the DNS.
+    // Not part of one, nor a whole URL: what follows the name would be lost, or looked up in the
+    // DNS.
     let part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if host.parse::<IpAddr>().is_err() && !host.bytes().all(part) {
         return Err(ConfigError::new(

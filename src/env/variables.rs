@@ -1,5 +1,5 @@
-//! Environment variables as texts, numbers and switches; an empty one is an unset one. What is read
-//! is read to its last character, or refused.
+//! Environment variables as texts, numbers and switches; an empty one counts as unset. Parsing is
+//! strict.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ impl<F: Fn(&'static str) -> Result<Option<String>, ConfigError>> Lookup for F {}
 pub(super) struct Variables<F>(pub(super) F);
 
 impl<F: Lookup> Variables<F> {
-    /// Exactly as it is: what is a secret may have any character in any place.
+    /// Verbatim: a secret may have any character in any place.
     pub(super) fn verbatim(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
         Ok((self.0)(name)?.filter(|value| !value.is_empty()))
     }
 
     pub(super) fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
         let Some(value) = self.verbatim(name)? else { return Ok(None) };
-        // Of a file with other line ends, or of a value that was pasted: nobody means it.
+        // From a file with other line ends, or a pasted value: never intended.
         if value.trim() != value || value.contains(char::is_control) {
             return Err(ConfigError::new(
                 name,
@@ -28,8 +28,8 @@ impl<F: Lookup> Variables<F> {
         Ok(Some(value))
     }
 
-    /// None where Kubernetes says something else by the same name, as it does in every pod beside a
-    /// service that is called `redis`.
+    /// None where Kubernetes sets the same name to an address, as in every pod beside a service
+    /// named `redis`.
     pub(super) fn own(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
         Ok(self.verbatim(name)?.filter(|value| !is_link(value)))
     }
@@ -37,7 +37,7 @@ impl<F: Lookup> Variables<F> {
     pub(super) fn number(&self, name: &'static str) -> Result<Option<u64>, ConfigError> {
         let not_one = || ConfigError::new(name, "is not a whole number of 0 or more");
         let Some(value) = self.text(name)? else { return Ok(None) };
-        // The library would take a sign.
+        // The library would accept a sign.
         let digits = value.bytes().all(|byte| byte.is_ascii_digit());
         value.parse().ok().filter(|_| digits).map(Some).ok_or_else(not_one)
     }

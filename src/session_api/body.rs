@@ -1,4 +1,4 @@
-//! The body of an answer: a text, or a stream of events.
+//! Response body: a text, or a stream of events.
 
 use std::{
     convert::Infallible,
@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::session_api::stream::Events;
 
-/// The body of the [session API](super)'s answers.
+/// The body of the [session API](super)'s responses.
 pub struct SessionApiBody(Kind);
 
 enum Kind {
@@ -34,14 +34,14 @@ impl SessionApiBody {
     }
 }
 
-/// Empty, for layers outside that answer in the place of the API.
+/// Empty, for outer layers that respond in place of the API.
 impl Default for SessionApiBody {
     fn default() -> Self {
         Self(Kind::Text(None))
     }
 }
 
-/// For answers that stand in the place of the API's, such as a guard's.
+/// For responses in place of the API's, such as a guard's.
 impl From<String> for SessionApiBody {
     fn from(text: String) -> Self {
         Self::text(text)

@@ -1,4 +1,4 @@
-//! What each request is answered.
+//! Handlers of the endpoints.
 
 use http::{
     HeaderValue, Response, StatusCode,
@@ -24,7 +24,7 @@ use crate::{
     transport::cross_site::{Judged, is_from_elsewhere, says_cross_site},
 };
 
-/// Sessions of a page whose size the query does not say.
+/// Default page size of the list of sessions.
 const PAGE: usize = 100;
 
 type Answered = Result<Response<SessionApiBody>, Error>;
@@ -67,13 +67,13 @@ impl SessionApi {
 
     fn events(&self, session: SessionContext) -> Response<SessionApiBody> {
         let ends = Instant::now() + self.life;
-        // By what the cookies say: the session is not loaded before the head, since to listen is no
-        // activity.
+        // By the cookies alone: the session is not loaded before the head, since a subscription is
+        // not activity.
         let ids = session.session.presented().into_iter().map(|(id, _)| id);
         let Some(place) = self.streams.places.take(ids, ends) else {
-            // A browser never comes back to a stream whose status was not 200.
+            // A browser never reconnects to a stream whose status was not 200.
             let (reason, retry) = if self.streams.over.is_cancelled() {
-                // To another instance, where this one stops.
+                // Reconnects to another instance, since this one stops.
                 ("stopping", stream::RETRY_MILLIS)
             } else {
                 (stream::TOO_MANY, stream::RETRY_MILLIS_ENDED)
@@ -87,7 +87,7 @@ impl SessionApi {
     }
 }
 
-/// By what a router has left of the path, which may be too little: mounted at `/sessions`, say.
+/// By the rest of the path after routing, which may be too short: mounted at `/sessions`, say.
 fn route(head: &Parts) -> Route {
     match Route::of(&head.method, head.uri.path()) {
         Route::Unknown => requested_place(head)
@@ -96,9 +96,9 @@ fn route(head: &Parts) -> Route {
     }
 }
 
-/// Fails closed: a browser that knows where a request comes from is believed. A CSRF layer in front
-/// has judged by its own settings. Where no browser sends the token by itself a page has to have
-/// it, so only `Sec-Fetch-Site: cross-site` counts.
+/// Fails closed: trusts what the browser reports of a request's origin. A CSRF layer in front has
+/// decided by its own settings. Where browsers send no token by themselves only a page that has it
+/// can, so only `Sec-Fetch-Site: cross-site` counts.
 fn is_forged(head: &Parts, session: &SessionContext) -> bool {
     let judged = head.extensions.get::<Judged>().is_some();
     let is_ambient = session.session.backend.rules.transport.is_ambient();
@@ -109,7 +109,7 @@ fn streamed(body: SessionApiBody) -> Response<SessionApiBody> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // Asks nginx, and what does as it does, to pass events on at once.
+    // Tells nginx and compatible proxies not to buffer events.
     let _ = headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
@@ -137,14 +137,14 @@ async fn heartbeat(session: &SessionContext) -> Answered {
     let mut snapshot = session.snapshot().await?;
     let (request, mut extended) = (&session.session, false);
     if let Some((held, activity)) = request.due_touch() {
-        // Not once more when the head leaves.
+        // The activity is not recorded again with the head.
         session.mark_passive();
         let touched = touch(&request.backend, &held, activity);
         extended = request.within_budget(touched).await?;
         if extended {
             snapshot.expires_at = activity.end;
         } else {
-            // Somebody was faster, or has ended it.
+            // A concurrent request renewed or ended it.
             session.validate().await?;
             snapshot = session.snapshot().await?;
         }
@@ -156,7 +156,7 @@ async fn heartbeat(session: &SessionContext) -> Answered {
     })))
 }
 
-/// All of them, or a page where the query asks for one.
+/// All sessions, or a page if the query asks for one.
 async fn sessions(session: &SessionContext, query: Option<&str>) -> Answered {
     let pairs = || query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
     let value = |wanted: &str| pairs().find(|(name, _)| *name == wanted).map(|(_, value)| value);

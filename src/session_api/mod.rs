@@ -1,24 +1,23 @@
-//! The session's state for pages and their scripts, as a service to be mounted in any router: who
-//! is signed in and for how long, a heartbeat, the list of devices, and a stream that tells other
-//! tabs.
+//! Session API: endpoints for pages and their scripts, as a service for any router. Who is signed
+//! in and until when, a heartbeat, the list of devices, and an event stream for other tabs.
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET state` | who is signed in, since when, until when; 200 also for nobody |
-//! | `POST validate` | asks the store: 200, or 401 with the reason |
+//! | `GET state` | who is signed in, since when, until when; 200 without a session too |
+//! | `POST validate` | checks with the store: 200, or 401 with the reason |
 //! | `POST heartbeat` | counts as activity; the new end |
 //! | `GET sessions` | every session of the user |
-//! | `GET sessions?limit=50&after=..` | a page of them, and as `next` where the next one begins |
+//! | `GET sessions?limit=50&after=..` | a page of them, and the cursor of the next one as `next` |
 //! | `DELETE sessions/{id}`, `POST sessions/{id}/revoke` | ends one of them |
 //! | `POST sessions/revoke-others` | ends all but this one |
 //! | `POST logout`, `POST logout-everywhere` | ends this one, or all |
-//! | `GET events` | server-sent events: `state` at each change, `ended` when this id is dead |
+//! | `GET events` | server-sent events: `state` at each change, `ended` when this id ends |
 //!
-//! Only a heartbeat, and what changes something, is activity: a page that asks for the state again
-//! and again keeps no session alive.
+//! Only a heartbeat and requests that change something are activity: a page that polls the state
+//! keeps no session alive.
 //!
-//! All in JSON, with public ids and no secret, for no cache to keep. Times are RFC 3339. A store
-//! that does not answer is a 503 with `Retry-After` and never looks like "signed out". Only the end
+//! All responses are JSON with public ids and no secret, and must not be cached. Times are RFC
+//! 3339. A store outage is a 503 with `Retry-After` and never looks like "signed out". Only the end
 //! of the path counts, so the service can be nested anywhere below the session layer:
 //!
 //! ```
@@ -39,24 +38,24 @@
 //! # Deployment caveat
 //!
 //! Put a [`CsrfLayer`](crate::csrf::CsrfLayer) in front of it, as of everything that changes state.
-//! What that has let through by its token is answered. Without one it refuses a change that a
-//! browser says comes from another origin, by `Sec-Fetch-Site` or else by `Origin`, sibling hosts
-//! of the same site too; where the token comes in a header, only `Sec-Fetch-Site: cross-site`. When
-//! a session gets a new id, by a sign-in or a renewal in another tab, streams of the old id end; a
-//! browser's `EventSource` comes back by itself, with the new cookie, and hears the state as it is.
-//! A session has a [share](SessionApi::streams_per_session) of the streams, and so has a
-//! [user](SessionApi::streams_per_user): one more is told `unavailable`, and when to come back. A
-//! graceful stop of the server waits for open streams: call
+//! The service accepts what that layer let through. Without one it rejects changes that come from
+//! another origin by `Sec-Fetch-Site` or else by `Origin`, sibling hosts of the same site too;
+//! where the token comes in a header, only `Sec-Fetch-Site: cross-site`. When a session gets a new
+//! id, by a sign-in or a renewal in another tab, streams of the old id end; a browser's
+//! `EventSource` reconnects by itself with the new cookie, and receives the current state. Streams
+//! are limited [per session](SessionApi::streams_per_session) and [per
+//! user](SessionApi::streams_per_user): one more receives `unavailable` and a time to retry. A
+//! graceful shutdown of the server waits for open streams: call
 //! [`end_streams`](SessionApi::end_streams) before it.
 
 // | file | holds |
 // |---|---|
 // | `service` | `SessionApi`: the service and its settings |
-// | `route` | which request asks for what |
+// | `route` | which request goes to which endpoint |
 // | `endpoints` | the response to each |
 // | `snapshot_json` | a session and a list of sessions as JSON |
 // | `stream` | server-sent events |
-// | `places` | how many streams there may be, in all and for each client |
+// | `places` | limits of streams, in all and for each client |
 // | `body` | `SessionApiBody`: a text, or the stream |
 
 mod body;

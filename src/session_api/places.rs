@@ -1,5 +1,5 @@
-//! Places for streams of events: so many in this process, and a share of them for each session and
-//! each user, so that nobody keeps all others out.
+//! Limits of event streams: in this process, for each session and for each user, so that no client
+//! takes all.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::session::token::SessionId;
 
-/// How many streams may be open.
+/// Maximum numbers of open streams.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) process: usize,
@@ -34,21 +34,21 @@ struct Taken {
     closed: bool,
 }
 
-/// Whose share of the places one counts towards.
+/// The owner whose limit a stream counts towards.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Share {
     Session(SessionId),
     User(Box<str>),
 }
 
-/// One place, with the shares that it counts towards. Free again when it is dropped.
+/// One place, with the limits that it counts towards. Freed when dropped.
 struct Place {
     places: Arc<Places>,
     shares: Vec<Share>,
 }
 
-/// A place for as long as the stream lives: free again when the stream ends, and when its life is
-/// over though nobody polls it any more.
+/// A place for the life of a stream: freed when the stream ends, or when its life is over though it
+/// is no longer polled.
 pub(super) struct HeldPlace {
     place: Arc<Mutex<Option<Place>>>,
     timer: AbortHandle,
@@ -59,7 +59,7 @@ impl Places {
         Arc::new(Self { limits, taken: Mutex::default() })
     }
 
-    /// A place until `ends`, for a client that came with these ids; none if there is none left.
+    /// A place until `ends` for a client with these ids; none if none is left.
     pub(super) fn take(
         self: &Arc<Self>,
         ids: impl IntoIterator<Item = SessionId>,
@@ -78,7 +78,7 @@ impl Places {
         Some(HeldPlace::until(ends, Place { places: Arc::clone(self), shares }))
     }
 
-    /// Gives no place any more.
+    /// Gives out no more places.
     pub(super) fn close(&self) {
         self.taken().closed = true;
     }
@@ -110,7 +110,7 @@ impl HeldPlace {
         Self { place, timer: timer.abort_handle() }
     }
 
-    /// Whether the user has a place left for this one too: asked once it is known who it is.
+    /// Whether the user has a place left for this one too: checked once the user is known.
     pub(super) fn is_within_share_of(&self, user: &str) -> bool {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Place { places, shares }) = &mut *place else { return true };

@@ -1,10 +1,10 @@
-//! Which request asks for what. Only the end of the path counts.
+//! Routing of the endpoints. Only the end of the path counts.
 
 use http::Method;
 
 use crate::session::token::SessionId;
 
-/// What a request asks for.
+/// The endpoint of a request.
 #[derive(Debug, PartialEq)]
 pub(super) enum Route {
     State,
@@ -16,7 +16,7 @@ pub(super) enum Route {
     Logout,
     LogoutEverywhere,
     Events,
-    /// There is something here, for these methods.
+    /// The path exists, for these methods.
     NotAllowed(&'static str),
     Unknown,
 }
@@ -54,7 +54,7 @@ impl Route {
         }
     }
 
-    /// Whether it changes nothing, so that no other site gains by making a browser ask.
+    /// Whether it changes nothing, so that a forged request is harmless.
     pub(super) const fn is_safe(&self) -> bool {
         matches!(self, Self::State | Self::Sessions | Self::Events)
     }

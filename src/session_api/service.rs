@@ -1,4 +1,4 @@
-//! The service, its settings and its streams.
+//! Session API service: settings and open streams.
 
 use std::{convert::Infallible, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -24,14 +24,14 @@ pub struct SessionApi {
     pub(super) streams: Arc<Streams>,
 }
 
-/// The streams of events that are open.
+/// The open event streams.
 pub(super) struct Streams {
     pub(super) places: Arc<Places>,
     pub(super) over: CancellationToken,
 }
 
 impl SessionApi {
-    /// With the defaults of every setting.
+    /// A service with the default settings.
     ///
     /// ```
     /// # use tower_redis_session::session_api::SessionApi;
@@ -46,8 +46,9 @@ impl SessionApi {
         }
     }
 
-    /// How often a stream of events asks the store, and so how late it may be. Longer where there
-    /// are many open tabs: each costs one read an interval. Defaults to 5 seconds; at least 100 ms.
+    /// Interval at which an event stream polls the store, and so its longest delay. Longer where
+    /// there are many open tabs: each costs one read an interval. Defaults to 5 seconds; at least
+    /// 100 ms.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -60,7 +61,7 @@ impl SessionApi {
         self
     }
 
-    /// How long a stream of events lives before the client has to come back. Defaults to 5 minutes;
+    /// Maximum life of an event stream before the client has to reconnect. Defaults to 5 minutes;
     /// at most a day.
     ///
     /// ```
@@ -74,8 +75,8 @@ impl SessionApi {
         self
     }
 
-    /// How many streams of events this process serves at once; one more is told to come later.
-    /// Defaults to 1,024.
+    /// Maximum number of concurrent event streams of this process; one more receives a time to
+    /// retry. Defaults to 1,024.
     ///
     /// ```
     /// # use tower_redis_session::session_api::SessionApi;
@@ -86,8 +87,8 @@ impl SessionApi {
         self.limited(|limits| limits.process = streams)
     }
 
-    /// How many of them one session may hold: its tabs, for the most part. One more is told to come
-    /// later. Defaults to 8.
+    /// Maximum number of event streams of one session, mostly its tabs; one more receives a time to
+    /// retry. Defaults to 8.
     ///
     /// ```
     /// # use tower_redis_session::session_api::SessionApi;
@@ -98,7 +99,7 @@ impl SessionApi {
         self.limited(|limits| limits.session = streams)
     }
 
-    /// How many of them all sessions of a user may hold together. Defaults to 16.
+    /// Maximum number of event streams of all sessions of a user. Defaults to 16.
     ///
     /// ```
     /// # use tower_redis_session::session_api::SessionApi;
@@ -116,8 +117,8 @@ impl SessionApi {
         self
     }
 
-    /// Ends the streams of this service and its clones, and lets none begin any more: before a
-    /// server waits for its open requests to end.
+    /// Ends the streams of this service and its clones, and rejects new ones: call it before a
+    /// graceful shutdown of the server.
     ///
     /// ```
     /// # use tower_redis_session::session_api::SessionApi;
@@ -138,7 +139,7 @@ impl Streams {
     }
 }
 
-/// The answer under way.
+/// The response future.
 pub type SessionApiFuture =
     Pin<Box<dyn Future<Output = Result<Response<SessionApiBody>, Infallible>> + Send>>;
 

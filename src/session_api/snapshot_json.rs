@@ -1,10 +1,10 @@
-//! A session and a list of sessions as JSON.
+//! JSON of a session and of a list of sessions.
 
 use serde_json::{Value, json};
 
 use crate::{context::SessionContext, error::Error, session::info::SessionInfo};
 
-/// The session as it is, with its times.
+/// The current session with its times.
 pub(super) async fn shown(session: &SessionContext) -> Result<Value, Error> {
     let snapshot = session.snapshot().await?;
     let since = session.authenticated_at().await?;
@@ -21,7 +21,7 @@ pub(super) async fn shown(session: &SessionContext) -> Result<Value, Error> {
     }))
 }
 
-/// Who is in and where, as the store has it now; the times move by themselves.
+/// User and platform as the store has them now; without the times, which move by themselves.
 pub(super) async fn state_now(session: &SessionContext) -> Result<Value, Error> {
     session.validate().await?;
     let snapshot = session.snapshot().await?;

@@ -1,4 +1,4 @@
-//! The stream that tells other tabs: asks the store now and then, and says what is new.
+//! Event stream for other tabs: polls the store and sends changes.
 
 use std::{
     future::Future,
@@ -19,11 +19,11 @@ use crate::{
     session_api::{places::HeldPlace, snapshot_json::state_now},
 };
 
-/// Why a stream ends that is one more than its client may have.
+/// Reason of the end of a stream over its client's limit.
 pub(super) const TOO_MANY: &str = "too_many_streams";
-/// Milliseconds until a client comes back to a session that may be there.
+/// Reconnection delay in milliseconds, for a session that may exist.
 pub(super) const RETRY_MILLIS: u32 = 5_000;
-/// The same for one that has ended: a page that somebody left open asks for little then.
+/// The same for one that has ended, so that an abandoned page costs little.
 pub(super) const RETRY_MILLIS_ENDED: u32 = 60_000;
 
 type Asked = Pin<Box<dyn Future<Output = Result<Value, Error>> + Send>>;
@@ -40,7 +40,7 @@ pub(super) struct Events {
 }
 
 enum Phase {
-    /// In a mutex that nobody ever locks, so that the body is `Sync`.
+    /// In a mutex that is never locked, so that the body is `Sync`.
     Asking(Mutex<Asked>),
     Waiting(Pin<Box<Sleep>>),
     Over,
@@ -58,7 +58,7 @@ impl Events {
         Self { session, interval, ends, phase, over, last: None, place }
     }
 
-    /// The next event, or a sign of life; none when the client has to come back.
+    /// The next event or keep-alive; none when the client has to reconnect.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if !matches!(self.phase, Phase::Over) && self.over.as_mut().poll(context).is_ready() {
             self.phase = Phase::Over;
@@ -83,7 +83,7 @@ impl Events {
         }
     }
 
-    /// Who it is was not known before the first answer.
+    /// The user is not known before the first reply.
     fn is_within_share(&self, state: &Value) -> bool {
         let user = state.get("user_id").and_then(Value::as_str);
         user.is_none_or(|user| self.place.is_within_share_of(user))
@@ -103,7 +103,8 @@ impl Events {
                 self.last = Some(state.clone());
                 ("state", state, RETRY_MILLIS)
             }
-            // Nothing more comes under this id; whether there is another one the client will see.
+            // Nothing more comes under this id; if there is a new one, the client learns it when it
+            // reconnects.
             Err(error) => match error.kind() {
                 ErrorKind::Absent => ("ended", json!({ "reason": "absent" }), RETRY_MILLIS_ENDED),
                 ErrorKind::Expired => ("ended", json!({ "reason": "expired" }), RETRY_MILLIS_ENDED),
@@ -123,7 +124,7 @@ impl Events {
     }
 }
 
-/// One event, and in how many milliseconds the client is to come back when the stream has ended.
+/// One event, and the client's reconnection delay in milliseconds after the stream ends.
 pub(super) fn told(name: &str, said: &Value, retry: u32) -> Bytes {
     format!("retry: {retry}\nevent: {name}\ndata: {said}\n\n").into()
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::telemetry::event::Event;
 
-/// How often each kind of [`Event`] has happened since the process began.
+/// Counts of each kind of [`Event`] since the process started.
 #[derive(Debug, Default)]
 pub(crate) struct Counters([AtomicU64; NAMES.len()]);
 

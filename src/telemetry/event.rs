@@ -25,11 +25,11 @@ pub enum Event {
         /// Its public id.
         id: SessionId,
     },
-    /// A session moved to a new id: somebody signed in, or it was renewed.
+    /// A session moved to a new id: a sign-in or a renewal.
     Renewed {
-        /// The id that is dead now.
+        /// The old id, which opens nothing any more.
         old: SessionId,
-        /// The id that it has now.
+        /// The new id.
         new: SessionId,
     },
     /// A session was logged out, or was emptied.
@@ -42,9 +42,9 @@ pub enum Event {
         /// Its public id.
         id: SessionId,
     },
-    /// All sessions of a user were ended, or all but one; so many were alive.
+    /// All sessions of a user were ended, or all but one.
     RevokedAll {
-        /// How many sessions.
+        /// Number of sessions that were alive.
         count: u64,
     },
     /// The stamp of a session's user has changed elsewhere, so the session ends.
@@ -72,47 +72,47 @@ pub enum Event {
         /// The user who was impersonated.
         user: String,
     },
-    /// A client came with a session whose time was over.
+    /// A client sent the token of an expired session.
     Expired {
         /// Its public id.
         id: SessionId,
     },
-    /// A client came with a well-formed token that opens nothing: it was logged out, has vanished
-    /// after its end, or never was.
+    /// A client sent a well-formed token that opens nothing: its session was logged out, was
+    /// removed after its end, or never existed.
     UnknownToken {
         /// Its public id.
         id: SessionId,
     },
-    /// A client came with several live sessions at once; none was used.
+    /// A client sent tokens of several live sessions; none was used.
     Ambiguous,
-    /// Two requests wrote at the same time; the later one builds on the other.
+    /// Two requests wrote concurrently; the later one was rebased on the other.
     Conflict {
         /// Its public id.
         id: SessionId,
     },
-    /// What is stored cannot be read; it counts as no session.
+    /// The stored record cannot be decoded; it counts as no session.
     Corrupt {
         /// Its public id.
         id: SessionId,
     },
-    /// A session ended while a request was under way; what that did to it is dropped.
+    /// A session ended during a request, whose changes are dropped.
     EndedDuringRequest {
         /// Its public id.
         id: SessionId,
     },
-    /// A store is away, and the other one serves.
+    /// A store is unavailable, and the other one serves.
     StoreDown {
-        /// The one that is away.
+        /// The unavailable store.
         store: Serving,
     },
-    /// A store that was away is back.
+    /// A store is available again.
     StoreUp {
-        /// The one that is back.
+        /// The store that recovered.
         store: Serving,
     },
-    /// The listener was too slow, and so many events are lost to it.
+    /// The listener was too slow and missed events.
     Missed {
-        /// How many events.
+        /// Number of missed events.
         count: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! What happens in the lives of sessions, for whoever wants to know: as a stream, and in the log.
+//! Event sink and event stream of a layer; every event is logged too.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use tokio_util::sync::ReusableBoxFuture;
 
 use crate::telemetry::{counters::Counters, event::Event};
 
-/// Events that a slow listener may be behind.
+/// Events buffered for a slow listener.
 const CAPACITY: usize = 1_024;
 
 /// The event sink of a layer and its store. Counts every event; broadcasts once there is a
@@ -42,7 +42,7 @@ struct Told {
 }
 
 impl Events {
-    /// Tells everybody who listens, and the log. Waits for nobody.
+    /// Sends the event to all listeners and to the log. Never blocks.
     ///
     /// ```
     /// # use tower_redis_session::telemetry::{Event, Events};
@@ -52,12 +52,12 @@ impl Events {
         log(&event);
         self.0.counters.count(&event);
         if let Some(sender) = self.0.listeners.get() {
-            // An error tells that nobody listens just now.
+            // An error means that there is no listener.
             let _ = sender.send(event);
         }
     }
 
-    /// All events from now on, to everybody who listens.
+    /// Subscribes to all events from now on.
     ///
     /// ```
     /// # use tower_redis_session::telemetry::{Event, Events};
@@ -156,7 +156,7 @@ fn log(event: &Event) {
         Event::EndedDuringRequest { id } => {
             tracing::info!(session.id = %id, "session ended during the request, changes dropped");
         }
-        // Told with their cause, where it is known.
+        // Logged with their cause where it is known.
         Event::Corrupt { .. } | Event::StoreDown { .. } | Event::StoreUp { .. } => {}
         Event::Missed { .. } => {}
     }

@@ -1,4 +1,4 @@
-//! What an operator can see of a store.
+//! Health of stores, for operators.
 
 use std::{fmt, time::Duration};
 
@@ -43,31 +43,31 @@ pub enum Serving {
     Other,
 }
 
-/// One of the stores.
+/// Health of one store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BackendHealth {
-    /// Whether requests ask it: false from a few failures in a row until a probe is answered, or
-    /// where nobody probes for some seconds.
+    /// Whether requests use it: false after a few failures in a row, until a probe succeeds, or
+    /// without probes for some seconds.
     pub answers: bool,
-    /// Why it did not answer when it last did not.
+    /// Cause of the last failure.
     pub last_cause: Option<String>,
-    /// Connections that are open.
+    /// Open connections.
     pub connections: u32,
-    /// The most connections there may be.
+    /// Maximum number of connections.
     pub pool_size: u32,
-    /// How many milliseconds its clock is ahead of this process' own, negative if it is behind, as
-    /// of when it was asked last. `None` before that, and where both are one.
+    /// Milliseconds that its clock is ahead of this process' own, negative if behind, when last
+    /// measured. `None` before that, and where both are the same clock.
     pub clock_ahead: Option<i64>,
 }
 
-/// Health of the copies in Redis, behind which a database keeps the records.
+/// Health of the copies in Redis, where a database keeps the records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CacheHealth {
-    /// Whether copies are read at all: the database was polled not longer than a lease ago.
+    /// Whether copies are read at all: the last poll of the database is no older than a lease.
     pub trusted: bool,
-    /// How long ago the database was polled. Serializes as milliseconds.
+    /// Time since the last poll of the database. Serializes as milliseconds.
     #[serde(serialize_with = "millis")]
     pub verified_ago: Option<Duration>,
     /// The generation in the keys, 16 hex digits: a new one starts without copies.
@@ -75,9 +75,9 @@ pub struct CacheHealth {
     /// The Redis that the generation was made for: run id, replication id, number of the database
     /// and prefix of the keys.
     pub incarnation: Option<String>,
-    /// Sessions that are read from the database, since Redis may have missed a change of them.
+    /// Number of sessions read from the database, since Redis may have missed a change of them.
     pub bypassed: usize,
-    /// How many changes were in the journal when the database was asked.
+    /// Number of changes in the journal at the last poll.
     pub pending: usize,
 }
 

@@ -1,5 +1,4 @@
-//! What an operator can see: events as they happen, the health of the stores, counters as JSON and
-//! as metrics.
+//! Telemetry for operators: events, the health of the stores, counters as JSON and as metrics.
 //!
 //! ```
 //! use tower_redis_session::{MemoryStore, RedisSessionLayer, telemetry::Serving};
@@ -14,8 +13,8 @@
 // |---|---|
 // | `event` | `Event`: what happens to sessions and stores |
 // | `events` | the stream of events, and the log |
-// | `counters` | how often each event has happened |
-// | `health` | `Health`: how the stores do |
+// | `counters` | counts of events |
+// | `health` | `Health`: the health of the stores |
 // | `report` | status and counters as JSON and as metrics |
 
 pub(crate) mod counters;

@@ -1,4 +1,4 @@
-//! What a layer has to report to an operator: how its store does, and how often what has happened.
+//! Report of a layer for operators: health of its store, and event counts.
 
 use std::fmt::{self, Write as _};
 
@@ -9,17 +9,17 @@ use crate::telemetry::{
     health::{BackendHealth, CacheHealth, Health},
 };
 
-/// How a layer does: for an administrator's page, and for what collects metrics. Made by
+/// Health and event counts of a layer: for a status page and for metrics collectors. Made by
 /// [`SessionAdmin::report`](crate::layer::SessionAdmin::report).
 ///
-/// Nothing in it is secret, and nothing names a session or a user; yet it is for operators only, so
-/// put a [guard](crate::guard) or a port of its own in front.
+/// It contains no secret and names no session or user. It is for operators only all the same, so
+/// put a [guard](crate::guard) in front or use a separate port.
 ///
-/// Each instance counts what passed through it, from 0 at its start. The counts are: `created`,
+/// Each instance counts its own events, from 0 at its start. The counts are: `created`,
 /// `renewed`, `destroyed`, `revoked`, `expired`, `unknown_token`, `ambiguous`, `conflict`,
 /// `corrupt`, `ended_during_request`, `store_down`, `store_up`, `stamp_changed`,
-/// `impersonation_began` and `impersonation_ended`, each as
-/// [`Event`](crate::telemetry::Event) says.
+/// `impersonation_began` and `impersonation_ended`, as
+/// [`Event`](crate::telemetry::Event) documents.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -42,7 +42,7 @@ impl Report {
         Self { status, counts: counters.read().collect() }
     }
 
-    /// How the store did.
+    /// Health of the store at the time of the report.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, telemetry::Serving};
@@ -55,7 +55,7 @@ impl Report {
         &self.status
     }
 
-    /// One of the counts, `None` for a name that there is not.
+    /// One of the counts; `None` for an unknown name.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -145,7 +145,7 @@ impl Metrics {
     }
 }
 
-/// Only for names of this file: nothing is escaped.
+/// For constants of this file only: nothing is escaped.
 fn label(name: &str, value: &str) -> String {
     format!("{{{name}=\"{value}\"}}")
 }
