@@ -17,7 +17,7 @@ use tower_service::Service;
 use crate::{
     Error, RedisSessionLayer, SessionContext, Timestamp,
     testing::{
-        cookie_jar::{CookieJar, Place},
+        cookie_jar::{CookieJar, Initiator, Place},
         probe::{Outcome, Probe},
     },
 };
@@ -58,7 +58,12 @@ impl Browser {
     pub(super) fn set_cookie(&self, line: &str) {
         let now = self.now();
         let mut state = self.state();
-        let place = Place { host: OWN_HOST, path: "/", tls: !state.plain_http };
+        let place = Place {
+            host: OWN_HOST,
+            path: "/",
+            tls: !state.plain_http,
+            initiator: Initiator::OwnSite,
+        };
         state.jar.set(line, &place, now);
     }
 
@@ -82,7 +87,8 @@ impl Browser {
     {
         let host = host(request.uri(), request.headers());
         let path = request.uri().path().to_owned();
-        self.prepare(&host, &path, request.headers_mut());
+        let is_safe = request.method().is_safe();
+        self.prepare(&host, &path, is_safe, request.headers_mut());
         poll_fn(|context| app.poll_ready(context)).await?;
         let response = app.call(request).await?;
         self.keep(&host, &path, response.headers());
@@ -114,10 +120,15 @@ impl Browser {
         }
     }
 
-    fn prepare(&self, host: &str, path: &str, headers: &mut HeaderMap) {
+    fn prepare(&self, host: &str, path: &str, is_safe: bool, headers: &mut HeaderMap) {
         let now = self.now();
         let state = self.state();
-        let place = Place { host, path, tls: !state.plain_http };
+        let initiator = match headers.get(SEC_FETCH_SITE) {
+            Some(site) if site == "cross-site" && is_safe => Initiator::Link,
+            Some(site) if site == "cross-site" => Initiator::CrossSite,
+            _ => Initiator::OwnSite,
+        };
+        let place = Place { host, path, tls: !state.plain_http, initiator };
         let mut add = |name: HeaderName, value: Option<String>| {
             let value = value.and_then(|value| HeaderValue::try_from(value).ok());
             if let (Some(value), false) = (value, headers.contains_key(&name)) {
@@ -140,7 +151,7 @@ impl Browser {
     fn keep(&self, host: &str, path: &str, headers: &HeaderMap) {
         let now = self.now();
         let mut state = self.state();
-        let place = Place { host, path, tls: !state.plain_http };
+        let place = Place { host, path, tls: !state.plain_http, initiator: Initiator::OwnSite };
         for line in headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok()) {
             state.jar.set(line, &place, now);
         }

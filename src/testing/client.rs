@@ -17,8 +17,9 @@ use crate::{
 ///
 /// It is a browser at `https://example.org`: cookies follow `Path`, `Domain`, `Max-Age`, `Expires`,
 /// `Secure` and the prefixes `__Host-` and `__Secure-`. Ages are measured by the clock of the
-/// layer's store. Requests say `Sec-Fetch-Site: same-origin` unless they have this header or
-/// `Origin`. With a layer whose [`Transport`](crate::Transport) is a header it sends the token
+/// layer's store. Requests have `Sec-Fetch-Site: same-origin` unless the test sets this header or
+/// `Origin`; with `cross-site` they get the cookies that `SameSite` allows for a link (`GET`) or a
+/// form of another site. With a layer whose [`Transport`](crate::Transport) is a header it sends the token
 /// there.
 ///
 /// ```

@@ -10,6 +10,24 @@ pub(super) struct Place<'a> {
     pub(super) host: &'a str,
     pub(super) path: &'a str,
     pub(super) tls: bool,
+    pub(super) initiator: Initiator,
+}
+
+/// Whose page makes a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Initiator {
+    OwnSite,
+    /// Another site's, by a link.
+    Link,
+    /// Another site's, by a form or a script.
+    CrossSite,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SameSite {
+    Strict,
+    Lax,
+    None,
 }
 
 #[derive(Debug)]
@@ -21,6 +39,7 @@ struct Cookie {
     subdomains: bool,
     path: String,
     secure: bool,
+    same_site: SameSite,
     expires: Option<Timestamp>,
 }
 
@@ -73,6 +92,8 @@ impl Cookie {
             subdomains: false,
             path: default_path(place.path).to_owned(),
             secure: false,
+            // What browsers take it for where it is not given.
+            same_site: SameSite::Lax,
             expires: None,
         };
         let (mut age, mut slash) = (None, false);
@@ -89,6 +110,12 @@ impl Cookie {
                     cookie.host = value.trim_start_matches('.').to_ascii_lowercase();
                     cookie.subdomains = true;
                 }
+                "samesite" if value.eq_ignore_ascii_case("strict") => {
+                    cookie.same_site = SameSite::Strict;
+                }
+                "samesite" if value.eq_ignore_ascii_case("none") => {
+                    cookie.same_site = SameSite::None;
+                }
                 "max-age" => age = value.parse::<i64>().ok(),
                 "expires" => cookie.expires = http_date(value).or(cookie.expires),
                 _ => {}
@@ -101,6 +128,7 @@ impl Cookie {
             cookie.expires = Some(if seconds == 0 { Timestamp::from_millis(0) } else { end });
         }
         let welcome = cookie.is_for_host(place.host) && (place.tls || !cookie.secure);
+        let welcome = welcome && (cookie.same_site != SameSite::None || cookie.secure);
         (welcome && cookie.keeps_prefix(slash)).then_some(cookie)
     }
 
@@ -122,7 +150,12 @@ impl Cookie {
         let in_path = below.is_some_and(|rest| {
             rest.is_empty() || self.path.ends_with('/') || rest.starts_with('/')
         });
-        in_path && self.is_for_host(place.host) && (place.tls || !self.secure)
+        let sent = match place.initiator {
+            Initiator::OwnSite => true,
+            Initiator::Link => self.same_site != SameSite::Strict,
+            Initiator::CrossSite => self.same_site == SameSite::None,
+        };
+        in_path && sent && self.is_for_host(place.host) && (place.tls || !self.secure)
     }
 
     fn is_for_host(&self, host: &str) -> bool {

@@ -93,6 +93,22 @@ async fn cookies_go_to_their_host_and_secure_ones_over_tls_alone() {
     assert_eq!(client.get("/").await.text(), "b=2");
 }
 
+#[tokio::test]
+async fn another_sites_page_sends_the_cookies_that_same_site_allows() {
+    let client = TestSessions::new().client(service_fn(echo));
+    let set = "s=1; SameSite=Strict;;l=1; SameSite=Lax;;d=1;;n=1; SameSite=None; Secure;;\
+               x=1; SameSite=None";
+    client.post("/").body(set).await;
+    let all = client.get("/").await;
+    assert_eq!(all.text(), "s=1; l=1; d=1; n=1", "without Secure it is not kept");
+    let link = client.get("/").header("sec-fetch-site", "cross-site").await;
+    assert_eq!(link.text(), "l=1; d=1; n=1");
+    let form = client.post("/").header("sec-fetch-site", "cross-site").await;
+    assert_eq!(form.text(), "n=1");
+    let sibling = client.post("/").header("sec-fetch-site", "same-site").await;
+    assert_eq!(sibling.text(), all.text());
+}
+
 async fn user(session: SessionContext) -> Result<String, Error> {
     Ok(session.user_id().await?.unwrap_or("-".to_owned()))
 }
