@@ -19,8 +19,8 @@ use crate::{
 /// `Secure` and the prefixes `__Host-` and `__Secure-`. Ages are measured by the clock of the
 /// layer's store. Requests have `Sec-Fetch-Site: same-origin` unless the test sets this header or
 /// `Origin`; with `cross-site` they get the cookies that `SameSite` allows for a link (`GET`) or a
-/// form of another site. With a layer whose [`Transport`](crate::Transport) is a header it sends the token
-/// there.
+/// form of another site. With a layer whose [`Transport`](crate::Transport) is a header it sends
+/// the token there.
 ///
 /// ```
 /// use tower::{Layer, service_fn};

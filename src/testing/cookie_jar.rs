@@ -38,6 +38,8 @@ struct Cookie {
     /// Whether it goes to subdomains too.
     subdomains: bool,
     path: String,
+    /// Whether `Set-Cookie` named it.
+    has_path: bool,
     secure: bool,
     same_site: SameSite,
     expires: Option<Timestamp>,
@@ -91,34 +93,19 @@ impl Cookie {
             host: place.host.to_ascii_lowercase(),
             subdomains: false,
             path: default_path(place.path).to_owned(),
+            has_path: false,
             secure: false,
             // What browsers take it for where it is not given.
             same_site: SameSite::Lax,
             expires: None,
         };
-        let (mut age, mut slash) = (None, false);
+        let mut age = None;
         for part in parts {
             let (attribute, value) = part.split_once('=').unwrap_or((part, ""));
-            let value = value.trim();
-            match attribute.trim().to_ascii_lowercase().as_str() {
-                "secure" => cookie.secure = true,
-                "path" if value.starts_with('/') => {
-                    cookie.path = value.to_owned();
-                    slash = value == "/";
-                }
-                "domain" if !value.is_empty() => {
-                    cookie.host = value.trim_start_matches('.').to_ascii_lowercase();
-                    cookie.subdomains = true;
-                }
-                "samesite" if value.eq_ignore_ascii_case("strict") => {
-                    cookie.same_site = SameSite::Strict;
-                }
-                "samesite" if value.eq_ignore_ascii_case("none") => {
-                    cookie.same_site = SameSite::None;
-                }
+            let (attribute, value) = (attribute.trim().to_ascii_lowercase(), value.trim());
+            match attribute.as_str() {
                 "max-age" => age = value.parse::<i64>().ok(),
-                "expires" => cookie.expires = http_date(value).or(cookie.expires),
-                _ => {}
+                _ => cookie.set_attribute(&attribute, value),
             }
         }
         // `Max-Age` has precedence over `Expires` (RFC 6265 section 5.3).
@@ -127,18 +114,44 @@ impl Cookie {
             let end = now.saturating_add(Duration::from_secs(seconds));
             cookie.expires = Some(if seconds == 0 { Timestamp::from_millis(0) } else { end });
         }
-        let welcome = cookie.is_for_host(place.host) && (place.tls || !cookie.secure);
-        let welcome = welcome && (cookie.same_site != SameSite::None || cookie.secure);
-        (welcome && cookie.keeps_prefix(slash)).then_some(cookie)
+        cookie.is_accepted(place).then_some(cookie)
+    }
+
+    fn set_attribute(&mut self, name: &str, value: &str) {
+        match name {
+            "secure" => self.secure = true,
+            "path" if value.starts_with('/') => {
+                self.path = value.to_owned();
+                self.has_path = true;
+            }
+            "domain" if !value.is_empty() => {
+                self.host = value.trim_start_matches('.').to_ascii_lowercase();
+                self.subdomains = true;
+            }
+            "samesite" if value.eq_ignore_ascii_case("strict") => {
+                self.same_site = SameSite::Strict;
+            }
+            "samesite" if value.eq_ignore_ascii_case("none") => self.same_site = SameSite::None,
+            "expires" => self.expires = http_date(value).or(self.expires),
+            _ => {}
+        }
+    }
+
+    fn is_accepted(&self, place: &Place<'_>) -> bool {
+        self.is_for_host(place.host)
+            && (place.tls || !self.secure)
+            && (self.same_site != SameSite::None || self.secure)
+            && self.keeps_prefix()
     }
 
     /// RFC 6265bis section 4.1.3: what its prefix promises, it has to have.
-    fn keeps_prefix(&self, slash: bool) -> bool {
+    fn keeps_prefix(&self) -> bool {
         let has = |prefix: &str| {
             self.name.get(..prefix.len()).is_some_and(|name| name.eq_ignore_ascii_case(prefix))
         };
         (!has("__Secure-") || self.secure)
-            && (!has("__Host-") || self.secure && slash && !self.subdomains)
+            && (!has("__Host-")
+                || self.secure && self.has_path && self.path == "/" && !self.subdomains)
     }
 
     fn is_alive(&self, now: Timestamp) -> bool {

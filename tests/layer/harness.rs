@@ -59,8 +59,8 @@ const COOKIES: &[(&str, &str, u64, &str, &str)] = &[
     ("over TLS", "a=1; Path=/; Secure", 0, "/", "a=1"),
     ("__Host-", "__Host-a=1; Path=/; Secure", 0, "/", "__Host-a=1"),
     ("__Host- without Secure", "__Host-a=1; Path=/", 0, "/", ""),
-    ("__Host- elsewhere", "__Host-a=1; Path=/shop; Secure", 0, "/shop", ""),
     ("__Host- without a path", "__Host-a=1; Secure", 0, "/shop/x", ""),
+    ("__Host- elsewhere", "__Host-a=1; Path=/shop; Secure", 0, "/shop", ""),
     ("__Host- with a domain", "__Host-a=1; Path=/; Secure; Domain=example.org", 0, "/", ""),
     ("__Secure- without Secure", "__Secure-a=1; Path=/", 0, "/", ""),
     ("no cookie", "a", 0, "/shop/x", ""),
@@ -80,7 +80,7 @@ async fn the_client_keeps_replaces_and_drops_cookies_as_a_browser_does() {
 #[tokio::test]
 async fn cookies_go_to_their_host_and_secure_ones_over_tls_alone() {
     let client = TestSessions::new().client(service_fn(echo));
-    let set = "own=1; Path=/;;all=2; Path=/; Domain=example.org";
+    let set = "own=1; Path=/;;all=2; Path=/; Domain=example.org;;__Host-no-path=1; Secure";
     assert_eq!(client.post("/").body(set).await.text(), "");
     assert_eq!(client.get("/").header("host", "shop.example.org:8443").await.text(), "all=2");
     assert_eq!(client.get("/").header("host", "notexample.org").await.text(), "");
