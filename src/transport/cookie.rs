@@ -1,4 +1,11 @@
 //! The cookie: its name and attributes, and how the token is found in a request.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `attributes` | what a configuration must hold |
+//! | `domains` | the domain by the request's host |
+//! | `former` | the cookie that this one has taken the place of |
+//! | `parse` | finding tokens in a request |
 
 use cookie::{Cookie, CookieBuilder};
 use http::HeaderValue;
@@ -10,7 +17,6 @@ mod domains;
 mod former;
 mod parse;
 
-pub(crate) use crate::transport::cookie::domains::DomainPlace;
 pub(crate) use crate::transport::cookie::parse::{TOKENS_MAX, find};
 
 /// The browsers' bound on name and value together (RFC 6265bis section 5.6).
@@ -46,6 +52,10 @@ pub struct CookieConfig {
     persistent: bool,
     former: Option<Box<CookieConfig>>,
 }
+
+/// The place in the list of the domain that a request's host belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DomainPlace(Option<usize>);
 
 /// With which requests of other sites the browser sends the cookie (RFC 6265bis section 5.6.7).
 /// None of them replaces protection against forged requests.

@@ -4,11 +4,10 @@ use std::borrow::Cow;
 
 use http::{Request, header::HOST, uri::Authority};
 
-use crate::{error::ConfigError, transport::cookie::CookieConfig};
-
-/// The place in the list of the domain that a request's host belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DomainPlace(Option<usize>);
+use crate::{
+    error::ConfigError,
+    transport::cookie::{CookieConfig, DomainPlace},
+};
 
 impl CookieConfig {
     /// Sends the cookie to subdomains too, of that one of `domains` which the request's host is, or

@@ -229,7 +229,7 @@ fn any_config() -> impl Strategy<Value = CookieConfig> {
                 http_only,
                 partitioned,
                 persistent,
-                former: None,
+                ..CookieConfig::default()
             }
         },
     )
