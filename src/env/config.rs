@@ -40,7 +40,7 @@ use crate::{
 /// | `SESSIONS_PER_USER` | how many at most | no limit |
 /// | `SESSION_CSRF_LIFETIME` | whole seconds | `3600` |
 /// | `SESSION_DEVICES` | `true`: records the device of each session | `false` |
-/// | `SESSION_TRUSTED_PROXIES` | comma-separated networks: see `DeviceConfig::trusted_proxies` | none |
+/// | `SESSION_TRUSTED_PROXIES` | comma-separated, see `DeviceConfig::trusted_proxies` | none |
 /// | `SESSION_STORE_BUDGET_MS` | whole milliseconds | `1000` |
 /// | `SESSION_STRICT` | `true`: see `DurableStoreBuilder::strict` | `false` |
 ///

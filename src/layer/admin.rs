@@ -1,4 +1,4 @@
-//! What an operator asks a layer, and what an administrator does to the sessions of a user.
+//! Administration: health and events of a layer, and the sessions of any user.
 
 use std::{fmt, sync::Arc};
 
@@ -14,8 +14,8 @@ use crate::{
     telemetry::{events::EventStream, health::Health, report::Report},
 };
 
-/// What operators and administrators do: health, metrics and events of a layer, and the sessions of
-/// any user. From [`RedisSessionLayer::admin`]; a handle for the state of a status page or an
+/// Handle for operators and administrators: health, metrics and events of a layer, and the sessions
+/// of any user. From [`RedisSessionLayer::admin`]; for the state of a status page or of an
 /// administrator's handlers, which belong behind a [guard](crate::guard).
 ///
 /// Cheap to clone. It has no type parameter, whatever the layer has.
@@ -54,8 +54,9 @@ impl<A> RedisSessionLayer<A> {
 }
 
 impl SessionAdmin {
-    /// How the store does, as far as requests have noticed: who serves, why not another, what is
-    /// believed. Asks nobody, so it costs nothing; for a status page and a readiness probe.
+    /// Health of the store as last seen by requests: which store serves reads, the last cause of
+    /// failure, whether copies are trusted. Performs no I/O; for a status page and a readiness
+    /// probe.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -68,7 +69,7 @@ impl SessionAdmin {
         self.backend.store.health()
     }
 
-    /// The same with how often what has happened since this process began. Asks nobody.
+    /// The same with event counts since this process started. Performs no I/O.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -81,8 +82,8 @@ impl SessionAdmin {
         Report::new(self.health(), self.backend.events.counters())
     }
 
-    /// Everything that happens in the lives of this layer's sessions from now on, in this process;
-    /// the same goes to the log by `tracing`. A listener that is slow or panics holds up nobody.
+    /// Stream of all events of this layer from now on, in this process; the same events are logged
+    /// through `tracing`. A slow or panicking listener does not block requests.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -105,8 +106,8 @@ impl SessionAdmin {
         self.backend.events.listen()
     }
 
-    /// All live sessions of a user, the latest sign-in first: for an administrator's page. Costs
-    /// what [`SessionContext::sessions`](crate::SessionContext::sessions) does.
+    /// All live sessions of a user, the latest sign-in first: for an administrator's page. Costs as
+    /// much as [`SessionContext::sessions`](crate::SessionContext::sessions).
     ///
     /// # Errors
     ///
@@ -152,7 +153,7 @@ impl SessionAdmin {
     }
 
     /// Ends one session of a user, in the store and so for every instance. False if the user has no
-    /// such session, or it was over already.
+    /// such session, or it had ended already.
     ///
     /// # Errors
     ///
@@ -173,8 +174,8 @@ impl SessionAdmin {
         self.backend.within(budget, self.backend.revoke_surely(user, id)).await
     }
 
-    /// Ends every session of a user, in the store and so for every instance: after a password was
-    /// changed, or an account was closed. Answers how many there were. A sign-in under way that
+    /// Ends every session of a user, in the store and so for every instance: after a password
+    /// change, or when an account is closed. Returns how many there were. A concurrent sign-in that
     /// [began](crate::SessionContext::begin_login) before fails.
     ///
     /// # Errors
@@ -202,8 +203,8 @@ impl SessionAdmin {
     ///
     /// # Errors
     ///
-    /// `Unavailable`: some or all may not have changed, as while the renewal of one is not
-    /// finished. `Misconfigured` with a store that keeps no list of a user's sessions, and with
+    /// `Unavailable`: some or all may not have changed, for example while the renewal of one is
+    /// unfinished. `Misconfigured` with a store that keeps no list of a user's sessions, and with
     /// sealed records, which only their clients can open.
     ///
     /// ```

@@ -7,18 +7,19 @@ use http_body::Body;
 
 use crate::{error::Error, layer::grpc::grpc_content_type};
 
-/// Makes the answer to a failed commit; see `RedisSessionLayer::on_error`.
+/// Builds the response to a failed commit; see `RedisSessionLayer::on_error`.
 ///
 /// `B` is the body of the handler's responses. A body of `None` is an empty one.
 pub trait ErrorResponse<B: Body>: Clone {
-    /// The response's body. It need not be the handler's, but has its buffers, mostly `Bytes`.
+    /// The response's body. It may differ from the handler's, but has the same data type, mostly
+    /// `Bytes`.
     type Body: Body<Data = B::Data>;
 
-    /// The response that goes out instead of the handler's, which had the headers `replaced`.
+    /// The response sent in place of the handler's, which had the headers `replaced`.
     fn answer(&self, error: &Error, replaced: &HeaderMap) -> Response<Option<Self::Body>>;
 }
 
-/// Answers with [`Error::status`], `Retry-After` and no body; in the place of a gRPC response as
+/// Responds with [`Error::status`], `Retry-After` and no body; in place of a gRPC response as
 /// [`Error::grpc_response`] does.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainErrorResponse;
@@ -35,7 +36,7 @@ impl<B: Body> ErrorResponse<B> for PlainErrorResponse {
     }
 }
 
-/// Answers by a function of the caller's.
+/// Responds by a function of the caller.
 pub struct ErrorResponseWith<F>(pub(crate) Arc<F>);
 
 impl<F, B, D> ErrorResponse<B> for ErrorResponseWith<F>

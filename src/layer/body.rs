@@ -1,5 +1,5 @@
-//! The response body: what the handler's stream changes in the session after the head is
-//! committed at its end, before the end is told to the client.
+//! Response body: commits what the handler's stream changes in the session after the head, before
+//! the client sees the end.
 
 use std::{
     error::Error as StdError,
@@ -22,22 +22,22 @@ use crate::{
 
 /// The body of a response that went through the layer.
 ///
-/// Frames pass as they are. While the handler's stream has changes that are not stored yet, the
-/// last frame waits for their commit; if that fails the body ends in [`BodyError::Session`], so
-/// the client sees a broken response and not a whole one.
+/// Frames pass unchanged. If the handler's stream has unsaved changes, the last frame waits for
+/// their commit; if that fails the body ends in [`BodyError::Session`], so the client sees a broken
+/// response and not a complete one.
 ///
-/// The session handle answers `Closed` once the body is gone.
+/// The session handle returns `Closed` once the body is dropped.
 ///
-/// Of a response that replaces the handler's (see
+/// For a response that replaces the handler's (see
 /// [`on_error`](crate::RedisSessionLayer::on_error)) it is the body of type `D`.
 #[pin_project(PinnedDrop)]
 pub struct SessionBody<B: Body, D = B> {
     #[pin]
     inner: Inner<B, D>,
-    /// `None`: a layer in between has made an empty answer of its own.
+    /// `None`: a layer in between made an empty response of its own.
     session: Option<Arc<RequestSession>>,
     waiting: Option<Box<Waiting<B::Data>>>,
-    /// Bytes that the head has promised and that did not pass yet, if it promised any.
+    /// Bytes of the declared length that have not passed yet, if a length is declared.
     promised: Option<u64>,
     ended: bool,
 }
@@ -49,7 +49,7 @@ enum Inner<B, D> {
     Empty,
 }
 
-/// A commit, and the last frame that waits for it. Boxed, since hardly any body ever has one.
+/// A commit, and the last frame that waits for it. Boxed, since few bodies have one.
 struct Waiting<D> {
     commit: Commit,
     frame: Option<Frame<D>>,
@@ -59,7 +59,7 @@ impl<B: Body, D> SessionBody<B, D> {
     pub(crate) fn wrap(response: Response<B>, session: Arc<RequestSession>) -> Response<Self> {
         let length = response.headers().get(CONTENT_LENGTH);
         let promised = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        // Servers promise what the body knows of its length.
+        // Servers derive `Content-Length` from the body's exact size.
         let promised = promised.or_else(|| response.body().size_hint().exact());
         response.map(|inner| Self::new(Inner::Handler(inner), promised, session))
     }
@@ -78,7 +78,7 @@ impl<B: Body, D> SessionBody<B, D> {
     }
 }
 
-/// Empty, for layers outside that answer in the handler's place, as time-out and CORS layers do.
+/// Empty, for outer layers that respond in the handler's place, as time-out and CORS layers do.
 impl<B: Body, D> Default for SessionBody<B, D> {
     fn default() -> Self {
         let inner = Inner::Empty;
@@ -175,7 +175,7 @@ where
 }
 
 /// Whether the server will ask for no frame after this one: trailers end a message, the body says
-/// so, or the last of the bytes that the head promised has passed.
+/// so, or all bytes of the declared length have passed.
 fn is_last<B: Body>(frame: &Frame<B::Data>, inner: &B, promised: &mut Option<u64>) -> bool {
     if let (Some(rest), Some(data)) = (promised.as_mut(), frame.data_ref()) {
         *rest = rest.saturating_sub(u64::try_from(data.remaining()).unwrap_or(u64::MAX));
@@ -186,7 +186,7 @@ fn is_last<B: Body>(frame: &Frame<B::Data>, inner: &B, promised: &mut Option<u64
         || *promised == Some(0)
 }
 
-/// Commits what the stream has changed, but for what stands before trailers that report a failure.
+/// Commits what the stream has changed, except before trailers that report a failure.
 fn commit<D>(session: &Arc<RequestSession>, frame: Option<&Frame<D>>) -> Commit {
     let success = &session.backend.rules.success;
     let trailers = frame.and_then(Frame::trailers_ref);
@@ -202,7 +202,8 @@ impl<B: Body, D> PinnedDrop for SessionBody<B, D> {
         let this = self.project();
         let Some(session) = this.session else { return };
         match this.waiting {
-            // What a stream changed before the client left dies with it, like a handler's changes.
+            // What a stream changed before the client disconnected is dropped, like a handler's
+            // changes.
             None => session.close(),
             Some(_) => session.set_stage(Stage::Closed),
         }
@@ -215,7 +216,7 @@ impl<B: Body, D> fmt::Debug for SessionBody<B, D> {
     }
 }
 
-/// Why a [`SessionBody`] or a [`RequireBody`](crate::guard::RequireBody) ended early.
+/// Error of a [`SessionBody`] or a [`RequireBody`](crate::guard::RequireBody).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyError {

@@ -1,4 +1,4 @@
-//! The configuration of a layer, and its defaults.
+//! Configuration of a layer, and its defaults.
 
 use std::{fmt, time::Duration};
 
@@ -85,8 +85,8 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// How long a session lives without activity; reading and writing it are activity. Defaults to
-    /// 1 hour, the longest that NIST SP 800-63B-4 allows at its second level.
+    /// Idle timeout: how long a session lives without activity; reading and writing it are
+    /// activity. Defaults to 1 hour, the maximum of NIST SP 800-63B-4 at its second level.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -99,8 +99,8 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// How long a session lives at all, from its creation or its last login. Defaults to 24 hours
-    /// (NIST SP 800-63B-4, second level).
+    /// Absolute timeout: how long a session lives from its creation or its last login. Defaults to
+    /// 24 hours (NIST SP 800-63B-4, second level).
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -113,7 +113,8 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// Lets active sessions live for ever. A stolen cookie does too.
+    /// Removes the absolute timeout: active sessions never expire. Neither does a stolen cookie in
+    /// use.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -125,7 +126,7 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// How often the activity of a session that is only read is written down. Longer saves
+    /// Minimum interval between writes of the activity of a session that is only read. Longer saves
     /// writes; a session ends up to that much after its idle timeout, and never before. At most a
     /// twentieth of the idle timeout counts. Defaults to 1 minute.
     ///
@@ -140,8 +141,8 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// The time that load, commit and whatever fails between them may add to a request, waiting
-    /// for a connection included; past it the answer is 503. Calls that act at once (`update`,
+    /// The time that load, commit and failing calls between them may add to a request, waiting for
+    /// a connection included; beyond it the response is 503. Calls that act at once (`update`,
     /// `take_once`, `save`, `logout`) and succeed do not count, but none takes longer. From 1 ms to
     /// 1 minute. Defaults to 1 second.
     ///
@@ -156,8 +157,8 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// The most that a record may take in the store, in bytes; a change past it is refused and the
-    /// old record stays. From 256 bytes to 16 MiB. Defaults to 64 KiB.
+    /// Maximum size of a record in the store, in bytes; a larger change is rejected and the old
+    /// record stays. From 256 bytes to 16 MiB. Defaults to 64 KiB.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -169,8 +170,8 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// Which responses are a success, and so store what their handler changed. A response that is
-    /// none has changed nothing, but for what was destroyed or saved explicitly. Defaults to
+    /// Which responses are a success and so store the handler's changes. Any other response stores
+    /// nothing, except what was destroyed or saved explicitly. Defaults to
     /// [`Success::http`]: no status from 500 on. gRPC services take [`Success::grpc`].
     ///
     /// ```
@@ -183,9 +184,9 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// How many sessions a user may have at a time: a sign-in beyond it ends those that were
-    /// signed in to the longest ago, in the same step. At least 1. Defaults to no limit. The
-    /// store has to keep a list of users' sessions, as all of this crate do.
+    /// Maximum number of sessions of a user: a sign-in beyond it ends the oldest sign-ins in the
+    /// same step. At least 1. Defaults to no limit. The store has to list users' sessions, as all
+    /// stores of this crate do.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -197,8 +198,8 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// How many values a session may hold. One more is refused with `TooLarge`, before the store is
-    /// asked. Defaults to 1,024.
+    /// Maximum number of values of a session. One more is rejected with `TooLarge`, before any I/O.
+    /// Defaults to 1,024.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -210,7 +211,7 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// Notes the device behind each session, for the list that its user sees. Defaults to none: an
+    /// Records the device of each session, for the list that its user sees. Defaults to none: an
     /// address is personal data.
     ///
     /// ```
@@ -223,8 +224,8 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// How long a CSRF token is valid after it was issued, if its session does not end or get a new
-    /// id before. Longer where people fill in forms for hours. Defaults to 1 hour.
+    /// Lifetime of a CSRF token, unless its session ends or gets a new id before. Longer where
+    /// users fill in forms for hours. Defaults to 1 hour.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -237,7 +238,7 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// How clients carry their token. Defaults to a cookie.
+    /// How clients send their token. Defaults to a cookie.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, Transport};
@@ -249,11 +250,11 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// Stores values and platform encrypted under a key that only the client's token gives; user,
-    /// times and device stay readable, since lists and revocations need them. Who has the store
-    /// then reads no values, and changes none unseen. Costs 40 bytes a record. Records from before
-    /// are dealt with as `plain` says. To turn it off again is safe: what is sealed is read all the
-    /// same.
+    /// Stores values and platform encrypted under a key derived from the client's token; user,
+    /// times and device stay readable, since lists and revocations need them. Someone with access
+    /// to the store can neither read values nor change them undetected. Costs 40 bytes a record.
+    /// `plain` decides about earlier, unsealed records. Turning it off again is safe: sealed
+    /// records are still read.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, encryption::UnsealedRecords};

@@ -1,4 +1,4 @@
-//! The layer of services that kept their sessions in a database alone.
+//! Deprecated layer over a database alone.
 
 #![allow(deprecated, reason = "it is deprecated for its users")]
 
@@ -10,17 +10,16 @@ use crate::{
     store::database::{DatabaseConfig, DatabaseStore},
 };
 
-/// Sessions in a database alone, for services that come from a middleware of that kind: the same
-/// layer and the same handle as everywhere, over a [`DatabaseStore`] with its defaults.
+/// Sessions in a database alone, for services that migrate from such a middleware: the usual layer
+/// and handle over a [`DatabaseStore`] with its defaults.
 ///
-/// # The way forward
+/// # Migration
 ///
 /// 1. `RedisSessionLayer::builder(DatabaseStore::new(config)?).build()?` is the same with all
-///    settings of the layer. Sessions stay as they are.
-/// 2. With a Redis beside the database, `DurableStore::builder(redis, config).build()?` in the
-///    place of the `DatabaseStore`: reads cost the database nothing then. Nobody is signed out by
-///    the change, as long as no instance uses the database alone any more when the first one with
-///    Redis starts.
+///    settings of the layer. Sessions are kept.
+/// 2. With a Redis beside the database, `DurableStore::builder(redis, config).build()?` in place of
+///    the `DatabaseStore`: reads then cost the database nothing. No user is signed out by the
+///    change if no instance uses the database alone any more when the first one with Redis starts.
 ///
 /// ```
 /// # #![allow(deprecated)]
@@ -49,11 +48,11 @@ use crate::{
 pub struct DatabaseSessionLayer(RedisSessionLayer);
 
 impl DatabaseSessionLayer {
-    /// A layer over that database. Connects nothing.
+    /// A layer over that database. Opens no connection.
     ///
     /// # Errors
     ///
-    /// The setting that cannot be used.
+    /// The invalid setting.
     ///
     /// ```
     /// # #![allow(deprecated)]
@@ -64,7 +63,7 @@ impl DatabaseSessionLayer {
         RedisSessionLayer::builder(DatabaseStore::new(database)?).build().map(Self)
     }
 
-    /// Creates the tables, or brings them up to this version.
+    /// Creates the tables, or migrates them to this version.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The response future: the handler runs, its changes are committed, the head leaves.
+//! Response future: runs the handler, commits its changes, sends the head.
 
 use std::{
     fmt,
@@ -89,7 +89,7 @@ where
     }
 }
 
-/// Makes the response that leaves, of the handler's and of what the commit said.
+/// Builds the final response from the handler's and the commit's outcome.
 fn finish<B: Body, A: ErrorResponse<B>>(
     response: Response<B>,
     committed: Result<(), Error>,
@@ -102,8 +102,8 @@ fn finish<B: Body, A: ErrorResponse<B>>(
             session.set_stage(Stage::Streaming);
             SessionBody::wrap(response, session)
         }
-        // Fails closed: a change that is not stored is never answered as if it were, and once it
-        // is answered so it is not stored later either.
+        // Fails closed: a change that is not stored is never reported as stored, and once reported
+        // as failed it is not stored later.
         Err(error) => {
             session.close();
             let mut response = answer.answer(&error, response.headers());
@@ -131,20 +131,20 @@ fn settle_head<B, E>(
     let backend = &session.backend;
     let keep = match output {
         Ok(response) => backend.rules.success.is_success(response),
-        // Without a response there is nobody to tell a new id.
+        // Without a response a new id cannot reach the client.
         Err(_) => false,
     };
     let mut state = session.state();
     if !keep {
         state.drop_changes();
     }
-    // A task of the handler's may be storing something just now that the head has to tell.
+    // A task of the handler may be storing a change that the head has to reflect.
     if state.is_dirty() || session.accessed().operation_lock.try_lock().is_err() {
         drop(state);
         return Some(session.commit_surely());
     }
     drop(state);
-    // Read only: at most the time of this activity is worth a write, and nobody waits for it.
+    // Only read: at most the activity is written, in the background.
     if let Some((held, activity)) = session.due_use() {
         session.touch_later(&held, activity);
     }

@@ -1,4 +1,4 @@
-//! Errors as gRPC statuses: for tonic and others, without a dependency on them.
+//! gRPC statuses of errors: for tonic and others, without a dependency on them.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
 
@@ -32,10 +32,10 @@ impl Error {
         }
     }
 
-    /// The ready answer to a gRPC call: a response of trailers only, 200 with
-    /// [`grpc-status`](Self::grpc_code), a word as `grpc-message`, and `grpc-retry-pushback-ms`
-    /// where trying again helps. The layer and the ready-made answers of guards respond so to gRPC
-    /// calls by themselves; this is for functions of the application's.
+    /// The response to a gRPC call: trailers only, 200 with [`grpc-status`](Self::grpc_code), a
+    /// short `grpc-message`, and `grpc-retry-pushback-ms` where a retry helps. The layer and the
+    /// built-in responses of guards respond so to gRPC calls by themselves; this is for the
+    /// application's own functions.
     ///
     /// ```
     /// # use tower_redis_session::Error;
@@ -65,8 +65,8 @@ impl Error {
     }
 }
 
-/// The content type of a gRPC message, by which calls and their responses are told from others:
-/// also `application/grpc+proto` and `application/grpc-web`.
+/// The content type of a gRPC message, which identifies calls and their responses: also
+/// `application/grpc+proto` and `application/grpc-web`.
 pub(crate) fn grpc_content_type(headers: &HeaderMap) -> Option<&HeaderValue> {
     let is_grpc = |value: &&HeaderValue| {
         let start = value.as_bytes().get(..16);
@@ -75,7 +75,7 @@ pub(crate) fn grpc_content_type(headers: &HeaderMap) -> Option<&HeaderValue> {
     headers.get(CONTENT_TYPE).filter(is_grpc)
 }
 
-/// Trailers only: what gRPC calls a response that has a status and no message.
+/// A "trailers-only" response: gRPC's term for a status without a message.
 pub(crate) fn status_head(
     code: i32,
     message: &'static str,

@@ -21,8 +21,8 @@
 // | `service` | puts the handle into the request |
 // | `future` | commits before the head of the response leaves |
 // | `body` | commits what a streaming body changes |
-// | `savepoint` | `SavepointLayer`: attempts that leave nothing when they fail |
-// | `response` | `Set-Cookie`, `Vary`, `Cache-Control` and what is read in its place |
+// | `savepoint` | `SavepointLayer`: discards the changes of failed attempts |
+// | `response` | `Set-Cookie`, `Vary`, `Cache-Control` and its substitutes |
 // | `answer` | the response to a failed commit |
 // | `grpc` | errors as gRPC statuses, and which messages are gRPC's |
 // | `database_layer` | the deprecated `DatabaseSessionLayer` |

@@ -15,8 +15,8 @@ use crate::{
     },
 };
 
-/// To `HEAD` the head alone (RFC 9110 section 9.3.2), with the length of the body that is left out.
-/// Over HTTP/2 hyper would send the body, and clients take that for an error.
+/// Response to `HEAD`: the head alone (RFC 9110 section 9.3.2), with the length of the omitted
+/// body. Over HTTP/2 hyper would send the body, which clients treat as an error.
 pub(crate) fn head_only<B, C>(
     mut response: Response<B>,
     length: Option<u64>,
@@ -30,8 +30,7 @@ pub(crate) fn head_only<B, C>(
     response.map(|_| empty)
 }
 
-/// Writes into the head what the session has become. Only for a session
-/// that was asked for.
+/// Writes the session's headers into the head, if the session was accessed.
 pub(crate) fn decorate(headers: &mut HeaderMap, session: &RequestSession) {
     let (change, visitor, former) = {
         let mut state = session.state();
@@ -64,7 +63,7 @@ fn handed_out(change: CookieChange, session: &RequestSession) -> Option<(HeaderN
     }
 }
 
-/// Headers that tell a cache something else than `Cache-Control`, beside those that end in
+/// Headers that override `Cache-Control` for some caches, besides those that end in
 /// `CDN-Cache-Control`.
 const INSTEAD: [&str; 4] = ["edge-control", "expires", "surrogate-control", "x-accel-expires"];
 
@@ -75,7 +74,7 @@ fn forbid_storing(headers: &mut HeaderMap) {
     if !stricter {
         let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    // What some caches read in its place: RFC 9213, Edge Architecture, nginx, Akamai.
+    // Overrides that some caches read in its place: RFC 9213, Edge Architecture, nginx, Akamai.
     let for_one_kind = |name: &&HeaderName| {
         let name = name.as_str();
         name.ends_with("cdn-cache-control") || INSTEAD.contains(&name)
@@ -86,7 +85,8 @@ fn forbid_storing(headers: &mut HeaderMap) {
     }
 }
 
-/// Whatever was made from the session is not for another cookie (RFC 9110 section 12.5.5).
+/// A response made from the session must not be served for another cookie (RFC 9110 section
+/// 12.5.5).
 fn vary_by(headers: &mut HeaderMap, name: &HeaderName) {
     let covers = |list: &[u8]| list_has(list, b"*") || list_has(list, name.as_str().as_bytes());
     if !headers.get_all(VARY).iter().any(|value| covers(value.as_bytes())) {

@@ -1,4 +1,4 @@
-//! Attempts that leave nothing when they fail: for what tries a request again inside of the layer.
+//! Savepoints: discard the changes of failed attempts, for retries inside of the layer.
 
 use std::{
     fmt,
@@ -18,8 +18,8 @@ use crate::{
     request::{RequestSession, savepoint::Savepoint},
 };
 
-/// Drops what a failed attempt has buffered in the session. It belongs inside of whatever calls the
-/// inner service more than once for a request, such as tower's `RetryLayer`:
+/// Drops what a failed attempt has buffered in the session. Apply it inside of a layer that calls
+/// its inner service more than once for a request, such as tower's `RetryLayer`:
 ///
 /// ```
 /// use http::{Request, Response};
@@ -45,13 +45,13 @@ use crate::{
 /// # Ok::<(), tower_redis_session::ConfigError>(())
 /// ```
 ///
-/// All attempts of a request have one session, and the session layer sees the last answer only.
-/// Without a savepoint a failed attempt's login or insert is stored with what the next one does. An
-/// attempt has failed if its response is no [`Success`](crate::layer::Success) by the session
-/// layer's rule or an error, or if it is dropped. What it has stored itself, by
+/// All attempts of a request share one session, and the session layer sees the last response only.
+/// Without a savepoint a failed attempt's login or insert is stored together with the next one's
+/// changes. An attempt has failed if its response is no [`Success`](crate::layer::Success) by the
+/// session layer's rule or an error, or if it is dropped. What it has stored itself, by
 /// [`save`](SessionContext::save), [`update`](SessionContext::update) or
-/// [`logout`](SessionContext::logout), stays. Attempts have to come one after the other: of two at
-/// the same time the changes are one heap.
+/// [`logout`](SessionContext::logout), stays. Attempts have to be sequential: the changes of
+/// concurrent ones cannot be separated.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SavepointLayer(());
 
@@ -59,7 +59,7 @@ pub struct SavepointLayer(());
 #[derive(Clone)]
 pub struct SavepointService<S>(S);
 
-/// The answer of one attempt.
+/// The response future of one attempt.
 #[must_use = "futures do nothing unless polled"]
 #[pin_project(PinnedDrop)]
 pub struct SavepointFuture<F> {

@@ -1,4 +1,4 @@
-//! The service: puts the session's handle into the request and calls the inner one at once.
+//! The service: inserts the session's handle into the request and calls the inner service.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! The layer, and its life: migration, check at start, events, shutdown.
+//! The layer and its lifecycle: migration, start-up check, events, shutdown.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::{
     request::shared::Backend,
 };
 
-/// Puts a [`SessionContext`](crate::SessionContext) into the extensions of every request, and
-/// stores what changed before the response is sent.
+/// Inserts a [`SessionContext`](crate::SessionContext) into the extensions of every request, and
+/// stores changes before the response is sent.
 ///
-/// Clones share one store and its connections. For two kinds of session in one service, put two
-/// layers with two cookie names around different routes: of nested ones a handler finds the inner.
+/// Clones share one store and its connections. For two kinds of session in one service, apply two
+/// layers with two cookie names to different routes: in nested ones a handler gets the inner.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,11 +42,11 @@ impl RedisSessionLayer {
 }
 
 impl<A> RedisSessionLayer<A> {
-    /// Answers a failed commit by `answer`: JSON, a page, a redirect. Defaults to a bare 503, and
-    /// to a gRPC status in the place of a gRPC response. The body may be of any type whose buffers
-    /// are the inner service's, mostly `Bytes`: a `String`, or what a framework makes of a page.
-    /// `answer` sees the error and not the request: to tell browsers from API clients, give each
-    /// its own layer, or one body that serves both.
+    /// Sets the response to a failed commit: JSON, a page, a redirect. Defaults to a bare 503, and
+    /// to a gRPC status in place of a gRPC response. The body may be of any type with the inner
+    /// service's data type, mostly `Bytes`: a `String`, or a framework's page. `answer` receives
+    /// the error and not the request: to distinguish browsers from API clients, give each its own
+    /// layer, or send a body that serves both.
     ///
     /// ```
     /// # use tower_redis_session::{Error, MemoryStore, RedisSessionLayer};
@@ -65,8 +65,8 @@ impl<A> RedisSessionLayer<A> {
         RedisSessionLayer { backend: self.backend, answer: ErrorResponseWith(Arc::new(answer)) }
     }
 
-    /// Creates the tables of a store in a database, or brings them up to this version: at start,
-    /// from as many instances as there are. Other stores need none.
+    /// Creates the tables of a database store, or migrates them to this version. Call it at start;
+    /// concurrent calls of several instances are safe. Other stores need none.
     ///
     /// # Errors
     ///
@@ -85,13 +85,13 @@ impl<A> RedisSessionLayer<A> {
         self.backend.store.migrate().await
     }
 
-    /// Asks the store whether it is there and as configured: at start, before traffic. Of Redis it
-    /// asks everything that sessions do, over a connection and in keys of its own.
+    /// Start-up check, before traffic: the store is reachable and as configured. With Redis it
+    /// tries every command that sessions need, over a connection and in keys of its own.
     ///
     /// # Errors
     ///
     /// `Unavailable` if it may come up later (the layer then works as soon as it does),
-    /// `Misconfigured` if it will not do as it is: wrong password, not a Redis, a replica.
+    /// `Misconfigured` if it is unusable: wrong password, not a Redis, a replica.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -106,7 +106,7 @@ impl<A> RedisSessionLayer<A> {
         self.backend.store.check().await
     }
 
-    /// Waits until every commit that has started is done: after the server has drained its
+    /// Waits until every started commit is done. Call it after the server has drained its
     /// connections, before the runtime ends. Takes at most three budgets, and with a strict store
     /// four leases more.
     ///
@@ -123,7 +123,8 @@ impl<A> RedisSessionLayer<A> {
         self.backend.watches.shut_down();
         let tracker = &self.backend.tracker;
         let _ = tracker.close();
-        // One whose owner neither polls nor drops it is not waited for longer than it may take.
+        // A commit whose owner neither polls nor drops it is waited for only as long as it may
+        // take.
         let one = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
         let _ = tokio::time::timeout(one.saturating_mul(2), tracker.wait()).await;
         let _ = tokio::time::timeout(self.backend.rules.budget, self.backend.store.close()).await;

@@ -1,4 +1,4 @@
-//! What a layer notes of the devices that sign in, and whom it believes about addresses.
+//! Device recording: what is kept of a client, and which proxies are trusted for its address.
 
 use std::{
     fmt,
@@ -23,12 +23,12 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
 
-/// What is noted of the device behind a session, for the list that its user sees: the client's
+/// What is recorded of the device of a session, for the list that its user sees: the client's
 /// address and what it says in `User-Agent`, at the beginning of the session, at each sign-in and
 /// at each renewal.
 ///
 /// The address is that of the connection, from the [`PeerAddress`] in the request's extensions. A
-/// header is believed only where the connection comes from a proxy that was declared trusted.
+/// header is trusted only where the connection comes from a declared proxy.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer, layer::DeviceConfig};
@@ -107,7 +107,7 @@ impl DeviceConfig {
         self
     }
 
-    /// What of a request may be needed later, when somebody signs in.
+    /// The parts of a request that a later sign-in may need.
     pub(crate) fn capture(&self, headers: &HeaderMap, extensions: &Extensions) -> ClientHead {
         let peer = (self.peer)(extensions);
         let forwarded = match peer {

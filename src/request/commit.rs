@@ -1,4 +1,4 @@
-//! From changes to the store: plan, carry out, and again on a conflict.
+//! Commit of changes to the store: plan, execute, retry on a conflict.
 
 use std::{borrow::Cow, mem, pin::pin, sync::Arc};
 
@@ -31,7 +31,7 @@ pub(crate) use crate::request::commit::confirm::{Settled, save_settled};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Applied {
     Done,
-    /// The session ended meanwhile: the changes went with it.
+    /// The session ended concurrently: the changes are dropped.
     Gone,
     /// The session has moved to another id, of which the client is being told: the changes are
     /// dropped.
@@ -43,7 +43,7 @@ pub(crate) enum Applied {
 pub(crate) enum Edit {
     Keep,
     Put(Bytes),
-    /// It is removed, and whoever saves that has it.
+    /// It is removed, and the writer that saves the removal gets it.
     Take,
 }
 
@@ -162,9 +162,9 @@ impl RequestSession {
         }
     }
 
-    /// Applies `changes` to the record that the store has, whatever it has become meanwhile.
-    /// `turn` is the one among this process' writers, if the caller has one already; `fresh` is
-    /// whether the record was loaded for this very call, or need not be.
+    /// Applies `changes` to the record that the store has, at its current version. `turn` is the
+    /// one among this process' writers, if the caller has one already; `fresh` is whether the
+    /// record was loaded for this very call, or need not be.
     async fn apply<'a>(
         &self,
         mut changes: impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,

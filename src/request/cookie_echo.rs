@@ -15,7 +15,8 @@ use http::{
 /// How many requests of a process are looked at: who develops notices with the first few.
 const LOOKED_AT: u32 = 1_000;
 
-/// What a proxy adds. Behind one nobody knows how the client came, unless it says so.
+/// What a proxy adds. Behind one it is unknown whether the client uses TLS, unless a header says
+/// so.
 const PROXIED: [HeaderName; 4] = [
     FORWARDED,
     VIA,
@@ -53,7 +54,7 @@ impl CookieEcho {
         match self.left.load(Relaxed) {
             0 => PlainClient::default(),
             left => {
-                // Counts too few where two come at once, which harms nobody.
+                // Counts too few where two come at once, which is harmless.
                 let _ = self.left.compare_exchange(left, left - 1, Relaxed, Relaxed);
                 if is_plain(request) { PlainClient::of(request) } else { PlainClient::default() }
             }
@@ -74,7 +75,7 @@ impl CookieEcho {
         }
     }
 
-    /// A request that asks for its session came without a cookie. Answers whether it should have
+    /// A request that asks for its session came without a cookie. Returns whether it should have
     /// had one.
     pub(crate) fn came_without(&self, client: PlainClient) -> bool {
         let is_missing = client != PlainClient::default() && self.given.load(Relaxed) == client.0;

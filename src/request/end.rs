@@ -1,4 +1,4 @@
-//! Ending a session: by logout, or to begin another.
+//! End of a session: by logout, or to begin another.
 
 use std::{mem, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! What the store has for a token: a record, or what a session was before it moved.
+//! Lookup of a token: a record, or the record from before a move.
 
 use std::sync::Arc;
 

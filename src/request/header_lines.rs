@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::session::token::Token;
 
-/// What a request presents to be recognised by.
+/// The credentials of a request.
 pub(crate) enum Credentials {
     Lines(HeaderLines),
     /// The token that a connection was opened with.

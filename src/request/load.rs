@@ -1,4 +1,4 @@
-//! The tokens that came with a request, and what of the store's answers is its session.
+//! Load of a request's session: from its tokens to one record.
 
 use crate::{
     clock::timestamp::Timestamp,

@@ -1,4 +1,4 @@
-//! The session as one request has it: found and loaded at the first touch, then kept here.
+//! One request's session: loaded at the first access, then kept here.
 
 use std::{
     any::Any,
@@ -92,7 +92,7 @@ impl RequestSession {
         })
     }
 
-    /// A turn of a connection that outlives its request: the same session, loaded anew. It has no
+    /// A turn of a connection that outlives its request: the same session, loaded again. It has no
     /// head left that could carry a cookie.
     pub(crate) fn of_connection(backend: Arc<Backend>, token: Token) -> Arc<Self> {
         let stage = AtomicStage::default();
@@ -119,7 +119,7 @@ impl RequestSession {
         self.accessed.get_or_init(Box::default)
     }
 
-    /// Whether anybody asked for the session at all.
+    /// Whether the session was accessed at all.
     pub(crate) fn is_accessed(&self) -> bool {
         self.accessed.get().is_some()
     }
@@ -161,7 +161,7 @@ impl RequestSession {
             return result.clone();
         }
         // The wait is bounded here, and not in the load itself, so that it is for those too who
-        // wait for a load of another task that nobody polls.
+        // wait for a load of another task that is not polled.
         let load = pin!(async { loaded.get_or_init(|| self.load_now()).await.clone() });
         let (result, start) = self.timed(Duration::ZERO, load).await;
         if result.is_err() {
@@ -172,7 +172,7 @@ impl RequestSession {
         result
     }
 
-    /// Loads once more: somebody wants to know what the store says now.
+    /// Loads once more, for a caller that needs the store's current state.
     pub(crate) async fn reload(&self) -> Result<(), Error> {
         let held = {
             let state = self.state();

@@ -1,4 +1,4 @@
-//! What was buffered before an attempt, to go back to if it fails.
+//! Savepoints: the changes buffered before an attempt, restored if it fails.
 
 use std::mem;
 

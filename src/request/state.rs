@@ -1,4 +1,4 @@
-//! What one request knows of its session, and what it has done to it.
+//! State of one request's session, and its buffered changes.
 
 use std::{
     mem,
@@ -41,7 +41,7 @@ pub(crate) struct State {
     /// How often this request was told to end its session; as of the turn that is under way.
     pub(crate) endings: u64,
     pub(crate) endings_at_turn: u64,
-    /// How often a session turned out to have ended meanwhile.
+    /// How often a session turned out to have ended concurrently.
     pub(crate) losses: u64,
     /// What the load, and what failed, took of the budget.
     pub(crate) spent: Duration,

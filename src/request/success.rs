@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// Decides whether a response is a success: only then is stored what the handler has buffered in
-/// the session. What acts at once (`update`, `save`, `logout`) is stored either way.
+/// Decides whether a response is a success: only then are the handler's buffered changes stored.
+/// Calls that act at once (`update`, `save`, `logout`) are stored either way.
 ///
 /// Set by [`success`](crate::RedisSessionLayerBuilder::success). Defaults to [`Success::http`].
 ///

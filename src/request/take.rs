@@ -1,4 +1,4 @@
-//! Taking a value: buffered, and at once so that of all who try one gets it.
+//! Taking a value: buffered, or at once so that exactly one caller gets it.
 
 use serde::de::DeserializeOwned;
 
@@ -30,12 +30,12 @@ impl State {
 }
 
 impl RequestSession {
-    /// Takes the value out of the store. Who saves the record without it has it.
+    /// Takes the value out of the store. The writer that saves the record without it gets it.
     pub(crate) async fn take_once<T>(&self, key: impl AsKey<T>) -> Result<Option<T>, Error>
     where
         T: DeserializeOwned,
     {
-        // Cancellation safety: dropped here, the value may be gone, and nobody has it.
+        // Cancellation safety: dropped here, the value may be lost.
         self.in_turn(async {
             let (turn, fresh) = self.begin_edit().await?;
             {

@@ -1,4 +1,4 @@
-//! `update`: load, change, save, and again if somebody was faster.
+//! `update`: load, change, save, and retry on a conflict.
 
 use std::{future::Future, pin::pin};
 

@@ -22,7 +22,7 @@ use crate::{
 
 /// The most sessions of a page.
 const PAGE_MAX: usize = 1_000;
-/// Looks at the list of a user's sessions: again as long as some move meanwhile.
+/// Attempts to read the list of a user's sessions: repeated while some move concurrently.
 const LIST_ATTEMPTS: u32 = 8;
 /// After a look that found one that moved.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(1_280));
@@ -96,8 +96,8 @@ impl Backend {
             Err(error) if error.is_unreadable() => None,
             Err(error) => return Err(error),
         };
-        // At the version that was seen: of what has moved meanwhile the session is meant, under
-        // whatever id.
+        // At the version that was seen: if it has moved concurrently, the session is followed to
+        // its new id.
         while let Some(record) = found.filter(|record| record.user() == Some(user)) {
             if record.moved_to().is_some() {
                 let ended = self.store.delete(id).await?;
@@ -113,7 +113,7 @@ impl Backend {
                 }
                 SaveOutcome::Conflict(current) => Some(current),
                 SaveOutcome::Unknown(cause) => return Err(cause),
-                // It ended, or has moved meanwhile.
+                // It has ended or moved concurrently.
                 _ => self.store.load(id).await?.filter(|record| record.moved_to().is_some()),
             };
         }
@@ -122,7 +122,7 @@ impl Backend {
 }
 
 impl Backend {
-    /// Leaves no live session of a user with a platform; answers how many had one. Each session has
+    /// Leaves no live session of a user with a platform; returns how many had one. Each session has
     /// a budget of its own, so that however many there are each has its turn.
     pub(crate) async fn clear_platform_of(&self, user: &str) -> Result<u64, Error> {
         let budget = self.rules.budget.saturating_add(self.acknowledgement);
@@ -143,7 +143,7 @@ impl Backend {
     }
 
     /// Whether it had one; `None` if it has moved to another id, or is about to. At the version
-    /// that was seen, so that nothing else of the session is lost; again, if somebody was faster.
+    /// that was seen, so that nothing else of the session is lost; repeated on a conflict.
     async fn clear_platform(&self, user: &str, id: &SessionId) -> Result<Option<bool>, Error> {
         let mut found = match self.store.inspect(id).await {
             Ok(Some(record)) => record,

@@ -1,4 +1,4 @@
-//! A visitor without a session: a random secret in a cookie of its own, and nothing in any store.
+//! Visitor without a session: a random secret in a cookie of its own, nothing in a store.
 
 use crate::session::token::Token;
 

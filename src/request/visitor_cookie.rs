@@ -1,4 +1,4 @@
-//! The cookie of a visitor: read, begun, handed out and taken away.
+//! Cookie of a visitor: read, created, set and removed.
 
 use http::HeaderValue;
 

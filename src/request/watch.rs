@@ -33,7 +33,7 @@ impl Backend {
         Watch { backend: Arc::clone(self), id, told }
     }
 
-    /// Sees to it that somebody asks for what is watched, on the runtime of the caller.
+    /// Ensures that a task polls for watched sessions, on the runtime of the caller.
     fn poll_watches(self: &Arc<Self>) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if !mem::replace(&mut self.watches.lock().polled, true) {
@@ -56,7 +56,7 @@ impl Watch {
                 return reason;
             }
             self.backend.poll_watches();
-            // The task that asks may have gone with its runtime: somebody else takes its turn.
+            // The polling task may have ended with its runtime: another caller takes over.
             let patience = self.backend.rules.watch_interval.saturating_mul(2);
             tokio::select! {
                 biased;

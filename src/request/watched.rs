@@ -1,4 +1,4 @@
-//! The sessions that live connections of this process watch, and what became of them.
+//! Sessions that live connections of this process watch, and their ends.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -22,7 +22,7 @@ use crate::{
 pub(crate) const INTERVALS: RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(3_600);
 
-/// Why a session is over for a connection that was opened with it.
+/// Why a session has ended for a connection that was opened with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -31,10 +31,10 @@ pub enum EndReason {
     Ended,
     /// Its idle or absolute timeout has passed.
     Expired,
-    /// It lives on under another id, after a sign-in, a renewal or a switch of its client's: the
-    /// client has a new cookie and may connect again.
+    /// It continues under another id, after a sign-in, a renewal or a switch of its client: the
+    /// client has a new cookie and may reconnect.
     Moved,
-    /// The store has bytes for it that cannot be read.
+    /// Its stored bytes cannot be decoded.
     Unreadable,
     /// [`RedisSessionLayer::shutdown`](crate::RedisSessionLayer::shutdown) was called.
     Shutdown,
@@ -75,7 +75,7 @@ pub(super) struct Watched {
 struct Entered {
     holders: usize,
     user: Option<Box<str>>,
-    /// The end as the store last told it: past it nobody keeps a session whose store is away.
+    /// The end as the store last reported it: beyond it a session is not kept if the store is away.
     ends: Timestamp,
     told: watch::Sender<Option<EndReason>>,
 }
@@ -138,7 +138,7 @@ impl Watches {
         mem::take(&mut self.lock().hinted)
     }
 
-    /// Whether nothing is watched any more; then nobody polls from now on.
+    /// Whether nothing is watched any more; then polling stops.
     pub(super) fn is_over(&self) -> bool {
         let mut watched = self.lock();
         watched.polled = !watched.sessions.is_empty();

@@ -1,5 +1,5 @@
-//! What a request did to its session, as data, and the plan that it makes of a record. Pure: no
-//! clock, no store; the same changes can be applied again to a fresher record.
+//! Changes of one request to its session, as data, and the plan made from them. Pure: no clock, no
+//! store; the same changes can be applied again to a fresher record.
 
 use std::borrow::Cow;
 
@@ -18,16 +18,16 @@ use crate::{
 
 pub(crate) mod plan;
 
-/// What one request did, in the order-free form in which it can be rebased.
+/// Changes of one request, in an order-free form that can be rebased.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
-    /// All values that were there go before `edits` come.
+    /// All earlier values are removed before `edits` apply.
     cleared: bool,
     edits: Edits,
-    /// A value was taken: also an empty record is saved, for of a deletion nobody can tell
-    /// afterwards whose it was.
+    /// A value was taken: even an empty record is saved, since the author of a deletion cannot be
+    /// determined afterwards.
     taken: bool,
-    /// What the edits come to, as far as it is known: see `check_insert`.
+    /// Total size of the edits, where known: see `check_insert`.
     tally: Option<Tally>,
     login: Option<Login>,
     platform: Option<Option<Box<str>>>,
@@ -272,9 +272,9 @@ impl Changes {
         self.kept(base).edited(&self.edits)
     }
 
-    /// The values that these changes build on. None after `clear`, and none when somebody signs in
-    /// over the session of somebody else: one user's values never pass to another. What belongs to
-    /// a sign-in goes with the next one, and not before.
+    /// The values that these changes build on. None after `clear`, and none when a user signs in
+    /// over another user's session: values never pass from one user to another. What belongs to a
+    /// sign-in goes with the next one, and not before.
     fn kept<'a>(&self, base: Option<&'a Record>) -> Cow<'a, Values> {
         let Some(own) = self.own(base) else { return Cow::default() };
         let values = &own.values;

@@ -1,5 +1,4 @@
-//! What a list of sessions says of the device behind each: where it signed in from, by what it
-//! calls itself, and how its owner calls it.
+//! Device of a session, for the list of sessions: address, user agent and the owner's label.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -78,7 +77,7 @@ impl Device {
     }
 }
 
-/// Visible ASCII and spaces, at most so many: it ends up in pages, logs and tables.
+/// Visible ASCII and spaces, truncated: it is shown in pages, logs and tables.
 fn printable(text: &[u8]) -> Box<str> {
     let letters = text.iter().filter(|byte| byte.is_ascii_graphic() || **byte == b' ');
     letters.take(USER_AGENT_MAX).map(|byte| char::from(*byte)).collect::<String>().into()

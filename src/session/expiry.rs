@@ -1,4 +1,4 @@
-//! When a session ends: pure arithmetic over a given now.
+//! Expiry of a session: pure arithmetic over a given now.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::{clock::timestamp::Timestamp, error::ConfigError};
 /// Ten years: longer is a mistake, and far from any overflow.
 const TIMEOUT_MAX: Duration = Duration::from_secs(3_650 * 86_400);
 
-/// How long a session lives: without activity, and at all.
+/// Idle and absolute timeout of a session.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,8 +54,8 @@ impl SessionExpiry {
         self
     }
 
-    /// The cookie outlives the browser's end, by `Max-Age` up to the absolute end: for "remember
-    /// me". Defaults to the layer's way, see
+    /// Makes the cookie persistent, with `Max-Age` up to the absolute end: for "remember me".
+    /// Defaults to the layer's setting, see
     /// [`CookieConfig::persistent`](crate::CookieConfig::persistent).
     ///
     /// ```
@@ -147,8 +147,8 @@ impl Deadlines {
 
     /// The same session after activity at `now`. The absolute end stays where it is.
     ///
-    /// Touch is written down only once a touch interval, so the deadline is that much later:
-    /// whoever comes back within the idle timeout is always still signed in.
+    /// Touch is written down only once a touch interval, so the deadline is that much later: a
+    /// client that returns within the idle timeout is always still signed in.
     pub(crate) fn active(mut self, now: Timestamp, touch_interval: Duration) -> Self {
         let grace = touch_throttle(self.idle, touch_interval);
         let deadline = now.saturating_add(self.idle.saturating_add(grace));
@@ -188,8 +188,8 @@ impl Deadlines {
     }
 }
 
-/// How old the last activity must be before it is written down anew: the configured interval, but
-/// at most a twentieth of the idle timeout, so that a short session slides too.
+/// How old the last activity must be before it is written again: the configured interval, but at
+/// most a twentieth of the idle timeout, so that a short session slides too.
 pub(crate) fn touch_throttle(idle: Duration, touch_interval: Duration) -> Duration {
     touch_interval.min(idle / 20)
 }

@@ -27,21 +27,21 @@ pub struct SessionInfo {
     pub id: SessionId,
     /// When the session was signed in to.
     pub created_at: Timestamp,
-    /// The last activity, as far as it was written down: late by the touch interval at most.
+    /// The last recorded activity: late by the touch interval at most.
     pub last_activity: Timestamp,
-    /// When it ends if nothing more happens.
+    /// When it ends without further activity.
     pub expires_at: Timestamp,
-    /// When its user proved who they are.
+    /// When its user last authenticated.
     pub authenticated_at: Option<Timestamp>,
-    /// The client's address when it began, was signed in to, or renewed; if devices are noted.
+    /// The client's address when it began, was signed in to, or renewed; if devices are recorded.
     pub address: Option<String>,
-    /// What the client said of itself then, if devices are noted; cut at 256 bytes.
+    /// The client's `User-Agent` then, if devices are recorded; truncated to 256 bytes.
     pub user_agent: Option<String>,
-    /// What its owner calls it.
+    /// The label given by its owner.
     pub label: Option<String>,
     /// The user that its user [acts as](crate::SessionContext::impersonate), if there is one.
     pub acting_as: Option<String>,
-    /// Whether it is the one that asks.
+    /// Whether it is the session of this request.
     pub current: bool,
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(json).map_err(Error::value)
 }
 
-/// What one look at a JSON text tells, which a serializer wrote.
+/// Result of one scan of a serializer's JSON text.
 struct Scan {
     /// It is nested no deeper than that.
     is_within: bool,

@@ -24,7 +24,7 @@ use crate::{error::Error, session::json::decode};
 ///
 /// # After a change of the type
 ///
-/// What an older release has stored may not be a `T` any more, and reading it fails with `Value`.
+/// A value stored by an older release may not be a `T` any more, and reading it fails with `Value`.
 /// A key with [`migrate`](Self::migrate) or [`lenient`](Self::lenient) never fails so. A read
 /// writes nothing: the old value stays until something is stored under the key.
 ///
@@ -42,8 +42,8 @@ struct Migration<T, Old> {
 }
 
 impl<T> Key<T> {
-    /// A key that reads values of `T` alone. A key has 1 to 65,535 bytes; another one is refused
-    /// with `Invalid` by what stores under it.
+    /// A key that reads values of `T` alone. A key has 1 to 65,535 bytes; any other is rejected
+    /// with `Invalid` when a value is stored.
     ///
     /// ```
     /// # use tower_redis_session::Key;
@@ -57,8 +57,8 @@ impl<T> Key<T> {
         Self { key, lenient: false, migration: None }
     }
 
-    /// Reads a value that is not a `T`, but was an `Old`, as what `migrate` makes of it. What is
-    /// neither is read as if there were none.
+    /// Reads a value that is not a `T` but an `Old` by converting it with `migrate`. A value of
+    /// neither type is read as absent.
     ///
     /// `T` is tried first. For more than one older type let `Old` be an untagged enum of them.
     ///
@@ -89,7 +89,7 @@ impl<T> Key<T> {
         Key { key: self.key, lenient: true, migration: Some(migration) }
     }
 
-    /// Reads a value that is not a `T` as if there were none. An `update` replaces it.
+    /// Reads a value that is not a `T` as absent. An `update` replaces it.
     ///
     /// ```
     /// # use tower_redis_session::{ErrorKind, Key};
@@ -155,13 +155,13 @@ pub trait InsertKey<V: ?Sized>: AnyKey {}
 pub(crate) mod sealed {
     use crate::error::Error;
 
-    /// The part of `AnyKey` that nobody else can name.
+    /// The sealed part of `AnyKey`.
     pub trait Named {
         /// The key as a text.
         fn text(&self) -> &str;
     }
 
-    /// The part of `AsKey` that nobody else can name.
+    /// The sealed part of `AsKey`.
     pub trait Reading<T> {
         /// The value that `json` is; none if it is read as if there were none.
         fn read(&self, json: &[u8]) -> Result<Option<T>, Error>

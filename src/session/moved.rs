@@ -1,11 +1,10 @@
-//! What a renewal or a sign-in leaves under the old id: where the session is now. Pure.
+//! Move of a session: the record left under the old id after a renewal or a sign-in. Pure.
 
 use std::time::Duration;
 
 use crate::{clock::timestamp::Timestamp, session::token::SessionId};
 
-/// For how long a store tells of a move: as long as a request can be under way that was sent before
-/// the client knew the new id.
+/// How long a store keeps a move: as long as a request with the old id can be under way.
 pub(crate) const MOVED_KEPT: Duration = Duration::from_secs(60);
 /// Moves that are followed one after the other.
 pub(crate) const HOPS_MAX: usize = 8;

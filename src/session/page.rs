@@ -1,4 +1,4 @@
-//! A list of sessions in pages: the order of the list, and a place in it.
+//! Pagination of a list of sessions: its order, and a cursor.
 
 use std::{cmp::Reverse, fmt, str::FromStr};
 
@@ -23,14 +23,14 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionPage {
-    /// At most as many as were asked for; fewer where some are over that the store still has.
+    /// At most the requested number; fewer where the store still has expired ones.
     pub sessions: Vec<SessionInfo>,
     /// Where the next page begins; none at the end of the list.
     pub next: Option<SessionCursor>,
 }
 
-/// A place in the list of a user's sessions: behind the one that it was made of. As text it can
-/// stand in an address.
+/// Cursor in the list of a user's sessions: after the one that it was made from. Its text is
+/// URL-safe.
 ///
 /// ```
 /// use tower_redis_session::context::SessionCursor;
@@ -48,7 +48,7 @@ pub struct SessionCursor {
 }
 
 impl SessionCursor {
-    /// Behind this session.
+    /// A cursor after this session.
     ///
     /// ```
     /// # use tower_redis_session::{SessionId, context::SessionCursor, store::Record};

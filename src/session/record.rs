@@ -1,4 +1,4 @@
-//! What is stored for a session.
+//! Record of a session.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,8 +13,8 @@ use crate::{
 pub(crate) mod codec;
 pub(crate) mod format;
 
-/// What a store keeps under a [`SessionId`](crate::SessionId): a version, times, user, platform
-/// and the values. Opaque but for what a store needs.
+/// What a store keeps under a [`SessionId`](crate::SessionId): a version, times, user, platform and
+/// the values. Opaque except for what a store needs.
 ///
 /// ```
 /// use tower_redis_session::store::Record;
@@ -112,7 +112,7 @@ impl Record {
     }
 
     /// Writes a touch down: what [`Store::touch`](crate::store::Store::touch) has to do to its
-    /// record. Answers false, and changes nothing, if the record is as recent already.
+    /// record. Returns false, and changes nothing, if the record is as recent already.
     ///
     /// ```
     /// # use tower_redis_session::{Timestamp, store::{Record, Touch}};
@@ -176,7 +176,7 @@ impl Record {
         self.sealed.is_some()
     }
 
-    /// Whether nothing is left that anybody could ask for.
+    /// Whether nothing readable is left.
     pub(crate) fn is_vacant(&self) -> bool {
         self.sealed.is_none()
             && self.user.is_none()

@@ -52,7 +52,7 @@ impl Token {
         TokenKind::named("").id(self)
     }
 
-    /// A secret, or an id, of its own for each `domain`; none tells of the token or of another.
+    /// A secret, or an id, of its own for each `domain`; none reveals the token or another.
     pub(crate) fn derive(&self, domain: &[u8]) -> [u8; LEN] {
         let mut hash = Sha256::new();
         hash.update(domain);
@@ -91,7 +91,7 @@ impl fmt::Debug for Token {
 
 /// The public id of a session: its key in the store, in logs and in lists of devices.
 ///
-/// A hash of the secret in the cookie, so it may be shown: nobody can sign in with it. Prints as
+/// A hash of the secret in the cookie, so it may be shown: it cannot be used to sign in. Prints as
 /// 43 characters of unpadded base64url and parses from the same (RFC 4648 section 5).
 ///
 /// ```

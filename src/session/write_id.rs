@@ -7,8 +7,8 @@ use std::sync::{
 
 use crate::error::Error;
 
-/// Who wrote a record last: 16 random bytes, new for every write, so that a writer whose answer
-/// was lost can tell whether its write happened.
+/// Mark of a record's last write: 16 random bytes, new for every write, so that a writer whose
+/// reply was lost can determine whether its write happened.
 pub(crate) type WriteId = [u8; 16];
 
 /// Gives every write of a layer an id that no other write anywhere has: eight random bytes, drawn
@@ -38,7 +38,7 @@ impl WriteIds {
     }
 }
 
-/// A number that nobody has drawn before.
+/// A fresh random number.
 #[cfg(feature = "_database")]
 pub(crate) fn random() -> Result<u64, Error> {
     let mut random = [0; 8];

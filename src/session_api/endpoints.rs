@@ -109,7 +109,7 @@ fn streamed(body: SessionApiBody) -> Response<SessionApiBody> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // Tells nginx and compatible proxies not to buffer events.
+    // Asks nginx and compatible proxies not to buffer events.
     let _ = headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
@@ -144,7 +144,7 @@ async fn heartbeat(session: &SessionContext) -> Answered {
         if extended {
             snapshot.expires_at = activity.end;
         } else {
-            // A concurrent request renewed or ended it.
+            // A concurrent request recorded its activity, or ended it.
             session.validate().await?;
             snapshot = session.snapshot().await?;
         }

@@ -30,13 +30,13 @@ impl Backoff {
         sleep(self.take()).await;
     }
 
-    /// Begins anew, after a success.
+    /// Resets the pause after a success.
     #[cfg(feature = "redis")]
     pub(crate) const fn reset(&mut self) {
         self.next = self.first;
     }
 
-    /// So many attempts, with these pauses between them.
+    /// At most `most` attempts, with these pauses between them.
     pub(crate) const fn attempts(self, most: u32) -> Attempts {
         Attempts { made: 0, most, backoff: self }
     }

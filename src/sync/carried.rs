@@ -1,4 +1,4 @@
-//! Work that has begun and goes on to its end, whether or not anybody waits for it.
+//! Work that, once begun, runs to its end even if its caller is dropped.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-/// In a mutex that nobody ever locks: a body that holds one is then as `Sync` as the handler's.
+/// In a mutex that is never locked: a body that holds one is then as `Sync` as the handler's.
 type Work<T> = Mutex<Option<Pin<Box<dyn Future<Output = T> + Send>>>>;
 
 /// Work under way: in place as long as its owner waits, on the runtime from then on.
@@ -43,8 +43,8 @@ impl<T: Send + 'static> Future for Carried<T> {
 }
 
 // Cancellation safety: a client that leaves (hyper drops the response future, or the body), or a
-// budget that is spent, drops whoever waits. What has been polled may have reached the store: left
-// half done it would be for others to find out.
+// budget that is spent, drops the waiting caller. What has been polled may have reached the store:
+// left half done it would be for others to find out.
 impl<T: Send + 'static> Drop for Carried<T> {
     fn drop(&mut self) {
         let work = self.work.get_mut().unwrap_or_else(PoisonError::into_inner).take();

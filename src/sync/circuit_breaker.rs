@@ -1,19 +1,19 @@
 //! Circuit breaker: when something that fails is left alone, and when it is tried again. Pure, over
 //! a given now.
 //!
-//! Closed, everybody asks. A number of failures in a row opens it; who then may ask, and what
-//! closes it again, is a matter of its [`Policy`]:
+//! Closed, every caller passes. A number of failures in a row opens it; its [`Policy`] decides
+//! which callers pass then, and what closes it again:
 //!
 //! | what is asked, by whom | failures in a row | tried again | closed by |
 //! |---|---|---|---|
 //! | both stores, `store/durable` | 3, or 1 probe of Redis | by a probe a poll | the probe |
-//! | `store/database` alone | 3 | by everybody, 5 s after the last failure | any answer |
-//! | a connection, `store/redis` alone | 1 | by everybody, 5 s after the last failure | nothing |
+//! | `store/database` alone | 3 | by all callers, 5 s after the last failure | any answer |
+//! | a connection, `store/redis` alone | 1 | by all callers, 5 s after the last failure | nothing |
 //! | Redis, `directory/cached` | 3 | by one caller a second | any answer |
 //!
-//! Each number is a constant where it is used. The second and third report only: whether anybody
-//! asks is up to the load balancer. The third counts while there is no connection, and says nothing
-//! once there is one.
+//! Each number is a constant where it is used. The second and third report only: whether requests
+//! arrive is up to the load balancer. The third counts while there is no connection, and says
+//! nothing once there is one.
 
 #![cfg_attr(
     not(all(feature = "redis", feature = "_database")),

@@ -1,4 +1,4 @@
-//! A lock for each key: those who want the same one take turns, others pass.
+//! Keyed lock: callers with the same key take turns, others pass.
 
 use std::{hash::Hash, time::Duration};
 
@@ -6,11 +6,11 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::sync::slot_map::{Slot, SlotMap};
 
-/// How long a turn is waited for. To take turns is a courtesy that spares conflicts; whoever waits
-/// longer goes on without, so nothing may depend on it.
+/// How long a turn is waited for. Turns only avoid conflicts; a caller that waits longer goes on
+/// without, so correctness must not depend on them.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
-/// One lock a key, and only as long as somebody holds it or waits for it.
+/// One lock a key, which exists only while it is held or waited for.
 #[derive(Debug)]
 pub(crate) struct KeyedLock<K>(SlotMap<K, Mutex<()>>);
 

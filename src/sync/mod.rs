@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `keyed_lock` | one writer a key at a time |
 //! | `single_flight` | one load a key at a time, whose answer is shared |
-//! | `carried` | work that goes on when nobody waits for it any longer |
+//! | `carried` | work that runs to its end if its caller is dropped |
 //! | `one_at_a_time` | one task a key at a time; the others do without |
 //! | `slot_map` | what both are built on: slots by key, gone with their last holder |
 //! | `backoff` | pauses between attempts |

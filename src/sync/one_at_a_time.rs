@@ -1,4 +1,4 @@
-//! What is done for a key already is not done twice at the same time.
+//! At most one concurrent task for each key.
 
 use std::{
     collections::HashSet,
@@ -17,7 +17,7 @@ pub(crate) struct Turn<K: Clone + Eq + Hash> {
 }
 
 impl<K: Clone + Eq + Hash> OneAtATime<K> {
-    /// `None` while somebody else has a turn with that key.
+    /// `None` while another task has the turn of that key.
     pub(crate) fn begin(&self, key: K) -> Option<Turn<K>> {
         let first = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
         first.then(|| Turn { under_way: Arc::clone(&self.0), key })
@@ -36,7 +36,7 @@ impl<K: Eq + Hash> Default for OneAtATime<K> {
     }
 }
 
-// Not the keys, which may say who somebody is.
+// Not the keys, which may identify a person.
 impl<K: Eq + Hash> fmt::Debug for OneAtATime<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("OneAtATime").finish_non_exhaustive()

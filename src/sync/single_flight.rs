@@ -1,5 +1,4 @@
-//! One loader a key: those who ask for the same thing at the same time share an answer, as long as
-//! it was asked for after they came.
+//! Single flight: concurrent callers with the same key share one load, if it began after they came.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! A map whose slots live as long as somebody holds them, so that it needs no cleaning.
+//! A map whose slots live only while they are held, so that it needs no cleaning.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ struct Entry<V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Default> SlotMap<K, V> {
-    /// The slot of `key`: a new one, unless somebody holds it.
+    /// The slot of `key`: a new one, unless it is held.
     pub(crate) fn hold(&self, key: K) -> Slot<'_, K, V> {
         let mut slots = self.lock();
         let entry = slots.entry(key.clone()).or_default();
@@ -27,7 +27,7 @@ impl<K: Clone + Eq + Hash, V: Default> SlotMap<K, V> {
 }
 
 impl<K, V> SlotMap<K, V> {
-    /// Keys that somebody holds.
+    /// Number of keys that are held.
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }
@@ -37,8 +37,8 @@ impl<K, V> SlotMap<K, V> {
     }
 }
 
-/// A slot that is held. The last holder who drops theirs takes it out of the map: what is in it
-/// (a lock's guard) has to be given back before, since whoever comes next gets a new one.
+/// A slot that is held. The last holder who drops theirs takes it out of the map: what is in it (a
+/// lock's guard) has to be given back before, since the next caller gets a new one.
 pub(crate) struct Slot<'a, K: Eq + Hash, V> {
     map: &'a SlotMap<K, V>,
     key: K,
@@ -75,7 +75,7 @@ impl<K, V> Default for SlotMap<K, V> {
     }
 }
 
-// Neither the keys, which may say who somebody is, nor what they share.
+// Neither the keys, which may identify a person, nor what they share.
 impl<K, V> fmt::Debug for SlotMap<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SlotMap").field("held", &self.len()).finish()

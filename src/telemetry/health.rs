@@ -47,8 +47,8 @@ pub enum Serving {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BackendHealth {
-    /// Whether requests use it: false after a few failures in a row, until a probe succeeds, or
-    /// without probes for some seconds.
+    /// Whether requests use it: false after a few failures in a row, until a probe succeeds, or for
+    /// some seconds where there are no probes.
     pub answers: bool,
     /// Cause of the last failure.
     pub last_cause: Option<String>,

@@ -1,4 +1,4 @@
-//! From what the builder was told to a layer, or to the first setting that cannot be.
+//! Builds a layer from its settings, or returns the first invalid one.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl RedisSessionLayerBuilder {
-    /// The layer. Connects nothing.
+    /// Builds the layer. Opens no connection.
     ///
     /// # Errors
     ///

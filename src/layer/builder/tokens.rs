@@ -1,18 +1,18 @@
-//! Which tokens open a session, for how long an old one does, and how live ones are watched.
+//! Settings of tokens: kind, grace after a renewal, watch interval.
 
 use std::time::Duration;
 
 use crate::layer::builder::RedisSessionLayerBuilder;
 
 impl RedisSessionLayerBuilder {
-    /// For how long after a renewal or a sign-in a request with the old token still reads what the
-    /// session was before: requests that the client sent before it knew the new token. Default
-    /// 10 s, at most a minute; zero for not at all.
+    /// Grace period after a renewal or a sign-in: how long a request with the old token still reads
+    /// the session as it was before, since the client may have sent it before it had the new token.
+    /// Default 10 s, at most a minute; zero turns it off.
     ///
-    /// Such a request sees the user and the values of before the move, never what came since, and
-    /// nothing once the session has ended. What it writes is dropped, and its answer changes no
-    /// cookie; a sign-in in it begins a session of its own with those values. Whoever has stolen
-    /// the old token reads as long.
+    /// Such a request sees the user and the values from before the move, never later ones, and
+    /// nothing once the session has ended. Its writes are dropped, and its response changes no
+    /// cookie; a sign-in in it begins a session of its own with those values. A thief of the old
+    /// token can read for as long.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -25,10 +25,10 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// The kind of sessions that this layer's tokens open. Of two layers on one store with
-    /// different kinds neither opens the other's sessions, whatever cookie their token came in.
-    /// Defaults to the name of the cookie or header: give it to keep sessions through a change of
-    /// that name, or to open the same ones by a cookie and by a header.
+    /// The kind of sessions that this layer's tokens open. Two layers on one store with different
+    /// kinds do not open each other's sessions, whatever cookie carries the token. Defaults to the
+    /// name of the cookie or header: set it to keep sessions when that name changes, or to open the
+    /// same ones by a cookie and by a header.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -40,10 +40,10 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// How often the store is asked whether the sessions of live connections
-    /// ([`SessionContext::live`](crate::SessionContext::live)) are still there: the longest that
-    /// such a connection outlives its session when that was ended on another instance. 10 ms to 1
-    /// hour. Defaults to 1 second. Asks nothing while there is no live session.
+    /// Interval at which the store is polled for the sessions of live connections
+    /// ([`SessionContext::live`](crate::SessionContext::live)): the longest that such a connection
+    /// outlives a session that another instance ended. 10 ms to 1 hour. Defaults to 1 second. No
+    /// polls while there is no live session.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

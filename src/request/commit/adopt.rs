@@ -1,4 +1,4 @@
-//! What a request has of a session in its hands, and how it lets go.
+//! The record that a request holds: planning on it, reloading it, dropping it.
 
 use std::{mem, sync::Arc};
 
@@ -33,13 +33,13 @@ impl RequestSession {
         now: Timestamp,
         mark: WriteId,
     ) -> Result<Plan, Error> {
-        // Where a request comes from goes with a new id: nobody else asks.
+        // The device is stored only with a new id.
         let new = base.is_none() || changes.moves();
         let writer = Writer { mark, device: if new { self.device() } else { None } };
         changes.plan(base, now, &self.backend.rules.policy, &writer)
     }
 
-    /// Asks the store for the record anew, to apply the changes to that.
+    /// Reloads the record from the store, to apply the changes to it.
     pub(super) async fn look_again(&self, id: SessionId) -> Result<Settled, Error> {
         let found = self.backend.store.load(&id).await?;
         let now = self.backend.clock.now();
@@ -48,17 +48,17 @@ impl RequestSession {
         Ok(alive.map_or(Settled::Gone, Settled::Conflict))
     }
 
-    /// A new id needs a cookie, and the head is gone. (After a drop in mid-commit nobody reads the
-    /// answer anyway, and the commit runs to its end.)
+    /// A new id needs a cookie, and the head is gone. (After a drop in mid-commit the response is
+    /// not read anyway, and the commit runs to its end.)
     pub(super) fn refuse_while_streaming(&self) -> Result<(), Error> {
         let streaming = self.state().stage == Stage::Streaming;
         if streaming { Err(Error::closed()) } else { Ok(()) }
     }
 
-    /// Lets go of a session that ended, or moved to another id, meanwhile. Answers whether
+    /// Lets go of a session that concurrently ended or moved to another id. Returns whether
     /// `changes` may go on without it: only a login may, with what the session was before it moved.
-    /// The cookie stays: the client may have a newer one by now, and whoever ended the session has
-    /// taken it away.
+    /// The cookie stays: the client may have a newer one by now, and the request that ended the
+    /// session has removed it.
     pub(super) async fn overtaken(&self, held: Held, changes: &Changes) -> Result<bool, Error> {
         self.backend.events.emit(Event::EndedDuringRequest { id: held.id });
         let goes_on = changes.signs_in();
@@ -107,7 +107,8 @@ impl RequestSession {
     pub(super) fn hold(&self, id: SessionId, token: Token, record: Record) {
         let mut state = self.state();
         if state.told_to_end() {
-            // Told while this was under way: it ends too, and whoever told waits for that.
+            // Told while this was under way: it ends too, and the caller of `destroy` waits for
+            // that.
             state.ended.push(id);
             state.end(id);
             return;
@@ -116,7 +117,7 @@ impl RequestSession {
         state.presence = Presence::Alive;
     }
 
-    /// What another has written meanwhile, to build on.
+    /// Holds a concurrently written record instead, to build on.
     pub(super) fn hold_instead(&self, held: Held, current: Record) -> Result<(), Error> {
         self.backend.events.emit(Event::Conflict { id: held.id });
         let current = self.backend.open(&held.token, &held.id, current)?;

@@ -1,5 +1,5 @@
-//! Writes whose answer may be lost: found out by the writer's mark, repeated only with the same
-//! expectation, never counted twice.
+//! Confirmation of writes whose reply may be lost: detected by the write id, repeated only with the
+//! same expected version, never counted twice.
 //!
 //! Specified in `docs/protocol.md`, section 3.13.
 
@@ -46,13 +46,13 @@ pub(crate) async fn save_settled(
     let mut attempts = attempts();
     while attempts.again().await {
         match backend.store.load(id).await {
-            // Repeated all the same: a store with copies tells them of what it has written itself.
+            // Repeated all the same: a store with copies updates them with its own writes.
             Ok(Some(now)) if now.moved.is_some() => return Ok(Settled::Gone),
             Ok(Some(now)) if now.writer == record.writer => landed = true,
             Ok(Some(now)) if now.version == expected => {}
-            // Whoever wrote over ours has told them.
+            // The writer that overwrote ours has updated them.
             Ok(Some(_)) if landed => return Ok(Settled::Saved),
-            // Somebody wrote since: over ours, or instead of it. Nobody can tell.
+            // Another write happened since: over ours, or instead of it. The outcome is unknown.
             Ok(Some(_)) => return Err(unknown(cause)),
             Ok(None) => return Ok(Settled::Gone),
             Err(_) => continue,
@@ -90,7 +90,7 @@ pub(super) async fn delete_settled(
     Err(unknown(lost.unwrap_or_else(Error::absent)))
 }
 
-/// Stores the record of a user under a fresh id. Repeated under the same one, which nobody else
+/// Stores the record of a user under a fresh id. Repeated under the same one, which no other client
 /// knows: another would take a second place among the user's sessions.
 pub(super) async fn login_settled(
     backend: &Backend,
@@ -118,7 +118,7 @@ pub(super) async fn login_settled(
     Err(unknown(cause))
 }
 
-/// Moves the record from its old id to a new one, up to the place where the client is told.
+/// Moves the record from its old id to a new one, up to the point where the client gets the new id.
 pub(super) async fn renew_settled(
     backend: &Backend,
     (old, expected): (&SessionId, u64),
@@ -137,7 +137,7 @@ pub(super) async fn renew_settled(
     let mut attempts = attempts();
     while attempts.again().await {
         match backend.store.load(new).await {
-            // Nobody else knows the new id: what is there is ours.
+            // No other client knows the new id: what is there is ours.
             Ok(Some(_)) => return Ok(Settled::Saved),
             Ok(None) => {}
             Err(_) => continue,
@@ -154,7 +154,7 @@ pub(super) async fn renew_settled(
     Err(unknown(cause))
 }
 
-/// The old record is gone: by our own first attempt, or by somebody else.
+/// The old record is gone: by our own first attempt, or concurrently.
 async fn gone_or_moved(backend: &Backend, new: &SessionId) -> Result<Settled, Error> {
     let moved = backend.store.load(new).await?.is_some();
     Ok(if moved { Settled::Saved } else { Settled::Gone })
@@ -175,7 +175,7 @@ const fn attempts() -> Attempts {
     BACKOFF.attempts(TRIES)
 }
 
-/// A write of which nobody knows whether it happened.
+/// A write whose outcome is unknown.
 fn unknown(cause: Error) -> Error {
     Error::new(ErrorKind::Unavailable, "the session store did not confirm the write")
         .with_source(cause)

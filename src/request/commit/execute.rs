@@ -28,7 +28,7 @@ impl RequestSession {
         match (plan, held) {
             (Plan::Create(record), _) => self.create(record, epoch).await,
             (Plan::Update(record), Some(held)) => self.write(held, record).await,
-            // A second sign-in from before the first: both may go on, since nobody knows whose
+            // A second sign-in from before the first: both may go on, since it is unknown whose
             // cookie arrives last.
             (Plan::Renew(record), Some(Held { heir: Some(_), .. })) => {
                 self.create(record, epoch).await
@@ -55,7 +55,8 @@ impl RequestSession {
             let created = match record.user() {
                 Some(_) => login_settled(&self.backend, login).await?,
                 None => match store.save(&id, Expected::Absent, &stored).await? {
-                    // It may have landed or land yet. Nobody knows that id, and it dies by itself.
+                    // It may have landed or land yet. No client knows that id, and it expires by
+                    // itself.
                     SaveOutcome::Unknown(error) => {
                         cause = Some(error);
                         continue;
@@ -123,7 +124,7 @@ impl RequestSession {
         Ok(Settled::Taken)
     }
 
-    /// Ends a session that has nothing left, unless somebody put something in meanwhile.
+    /// Ends a session that has nothing left, unless a concurrent write added something.
     pub(crate) async fn end_emptied(&self, held: &Held) -> Result<Settled, Error> {
         let version = held.record.version;
         let settled = delete_settled(&self.backend, &held.id, version).await?;
@@ -132,7 +133,7 @@ impl RequestSession {
                 self.backend.events.emit(Event::Destroyed { id: held.id });
                 self.let_go(CookieChange::Remove);
             }
-            // Whoever ended it, it is over, as these changes want it.
+            // It has ended, as these changes require.
             Settled::Gone => {
                 self.let_go(CookieChange::Keep);
                 return Ok(Settled::Saved);

@@ -167,8 +167,7 @@ impl Changes {
         self.expiry.map(|expiry| expiry.or_absolute_of(policy.expiry))
     }
 
-    /// The policy of a session that somebody signs in to: its own if it was set, with the absolute
-    /// time as long as it was.
+    /// The policy of a session at a sign-in: its own if it was set, with the same absolute timeout.
     fn expiry_at_login(&self, base: &Record, policy: &Policy) -> SessionExpiry {
         if self.cleared || self.own(Some(base)).is_none() {
             return policy.expiry;

@@ -1,4 +1,4 @@
-//! The database as both stores use it.
+//! Database operations that both stores use.
 
 use std::{
     fmt,
@@ -90,8 +90,8 @@ impl Database {
 
     /// Writes, in one transaction with whatever else waits to be written.
     ///
-    /// Cancellation safety: once polled, the write is done or refused whether somebody waits for
-    /// it or not.
+    /// Cancellation safety: once polled, the write is done or refused even if the caller is
+    /// dropped.
     pub(crate) async fn write(&self, write: Write) -> Result<Committed, WriteFault> {
         self.0.group.write(write).await
     }
@@ -136,7 +136,7 @@ impl Database {
             let millis = i64::try_from(after.created().as_millis()).unwrap_or(i64::MAX);
             (millis, after.id().to_string())
         });
-        // From the beginning: behind what nobody has.
+        // From the beginning: after a key that sorts first.
         let after = after.unwrap_or((i64::MAX, String::new()));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.0.engine.sessions_page(&column_of(user), &after, limit).await
@@ -213,7 +213,7 @@ impl Database {
         self.0.engine.is_starved()
     }
 
-    /// Tells other processes that there is something new, where the database can; best effort.
+    /// Notifies other processes of changes, where the database can; best effort.
     pub(crate) async fn announce(&self) {
         self.0.engine.announce().await;
     }

@@ -1,7 +1,7 @@
-//! This process' clock beside the database's, for a store that has no other.
+//! Comparison of this process' clock with the database's, for a store without Redis.
 //!
-//! Requests start a look and wait for the first one, for a moment: a database that answers them and
-//! not the look is no reason to refuse them.
+//! Requests start a check and wait for the first one, for a moment: a check without an answer is no
+//! reason to reject requests that the database serves.
 
 use std::{
     future::Future,
@@ -44,7 +44,7 @@ struct Inner {
     compared: Compared,
     /// In milliseconds since boot.
     due: AtomicI64,
-    /// Whether a look has ended, answered or not: nobody waits for another one.
+    /// Whether a check has ended, answered or not: no caller waits for another one.
     looked: watch::Sender<bool>,
 }
 
@@ -63,7 +63,7 @@ impl ClockCheck {
         if self.is_known(database) {
             return work.await;
         }
-        // Whoever gets no answer does not wait for the other one.
+        // Without an answer from one the other is not waited for.
         let look = async {
             self.wait().await;
             Ok(())

@@ -1,4 +1,4 @@
-//! Where the database is and how long to wait for it.
+//! Database configuration: address and limits.
 
 use std::{fmt, time::Duration};
 
@@ -74,10 +74,9 @@ impl DatabaseConfig {
     /// connection included. Longer where the disk is slow. From 10 ms to 1 minute. Defaults to
     /// 600 ms.
     ///
-    /// PostgreSQL keeps it too, so that nothing waits there for somebody who has given up: each
-    /// connection sets `statement_timeout` and `idle_in_transaction_session_timeout` to it and
-    /// `lock_timeout` to half of it. What the address sets itself, as in
-    /// `?options=-c%20lock_timeout%3D200`, stays.
+    /// PostgreSQL keeps it too, so that no statement outlives its caller: each connection sets
+    /// `statement_timeout` and `idle_in_transaction_session_timeout` to it and `lock_timeout` to
+    /// half of it. What the address sets itself, as in `?options=-c%20lock_timeout%3D200`, stays.
     ///
     /// ```
     /// # use tower_redis_session::DatabaseConfig;

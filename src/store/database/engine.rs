@@ -1,4 +1,4 @@
-//! Which database it is.
+//! Database engine: SQLite or PostgreSQL.
 
 use std::time::Duration;
 

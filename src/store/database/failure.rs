@@ -1,4 +1,4 @@
-//! Faults that both databases have.
+//! Errors of both engines.
 
 use crate::error::{Error, ErrorKind};
 

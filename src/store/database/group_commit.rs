@@ -1,4 +1,4 @@
-//! Group commit: writes that wait at the same time share one transaction.
+//! Group commit: concurrent writes share one transaction.
 //!
 //! Specified in `docs/protocol.md`, section 3.3.
 
@@ -48,7 +48,7 @@ impl Group {
     }
 
     // Cancellation safety: the write belongs to the queue from the first poll on; dropping this
-    // only means that nobody hears of the outcome.
+    // only loses its outcome.
     pub(super) async fn write(&self, write: Write) -> Answer {
         let (ticket, answer) = self.enqueue(write)?;
         match tokio::time::timeout(self.0.timeout, answer).await {
@@ -132,7 +132,7 @@ impl Inner {
         work
     }
 
-    /// Executes and answers; tells whether the transaction was committed.
+    /// Executes and replies; returns whether the transaction was committed.
     async fn run(self: &Arc<Self>, work: Work) -> bool {
         let Some(work) = self.in_time(work) else { return true };
         let (answers, writes): (Vec<_>, Vec<_>) =

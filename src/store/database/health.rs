@@ -1,4 +1,4 @@
-//! Whether the database answers, as far as requests have noticed.
+//! Health of the database, as last seen by requests.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,8 +10,8 @@ use crate::{
     sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
 };
 
-/// Nobody probes, and whoever asks for readiness would keep requests away, which alone can find out
-/// that it is back.
+/// There are no probes, and a failed readiness check would keep requests away, which alone can find
+/// out that it is back.
 const POLICY: Policy = Policy { threshold: 3, retry: Retry::After(Duration::from_secs(5)) };
 
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! The numbered steps from an empty database to our tables.
+//! Schema migration: numbered steps from an empty database to our tables.
 
 use crate::error::{Error, ErrorKind};
 

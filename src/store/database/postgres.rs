@@ -1,8 +1,8 @@
 //! PostgreSQL: a batch of writes is one call of a procedure, and one round trip.
 //!
 //! Connections are of three kinds, together never more than the pool's size: those of requests, one
-//! for what ends an overload (the poll, a new generation, the check), so that it never waits behind
-//! requests, and one that listens.
+//! for work that ends an overload (the poll, a new generation, the check), so that it never waits
+//! behind requests, and one for LISTEN.
 //!
 //! | file | holds |
 //! |---|---|
@@ -14,12 +14,12 @@
 //! | `listener` | the connection that listens |
 //! | `lane` | statements, and the connections that they are executed on |
 //! | `idle` | connections that wait for work |
-//! | `waiting` | who waits, and since when |
+//! | `waiting` | waiting callers, and since when |
 //! | `attempts` | attempts to connect |
 //! | `pool` | the library's pool |
 //! | `server` | how the server is reached, which connections are good |
 //! | `statement` | a statement, prepared or as text |
-//! | `failure` | what an answer of PostgreSQL means |
+//! | `failure` | classification of PostgreSQL's errors |
 
 use std::{
     fmt,

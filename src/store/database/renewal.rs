@@ -1,8 +1,8 @@
-//! Moving a session to a new id in two steps, so that no lost answer signs anybody out.
+//! Renewal: a move to a new id in two steps, so that no lost reply signs a user out.
 //!
 //! The first stores the new record beside the old one, the second ends the old one. Between them
-//! both are alive; the client is told the new id after the first and before the second. Whoever
-//! comes with the new id while the second has not happened makes it happen first.
+//! both are alive; the client gets the new id after the first and before the second. A request with
+//! the new id before the second step performs that step first.
 //!
 //! Specified in `docs/protocol.md`, section 3.6.
 
@@ -26,7 +26,7 @@ const TRIES: u32 = 3;
 /// Between them.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(20));
 
-/// Who carries out the steps.
+/// Executes the steps.
 pub(crate) trait Steps: Sync {
     /// One attempt at a step.
     fn step(&self, write: Write) -> impl Future<Output = Result<Written, WriteFault>> + Send;
@@ -39,17 +39,18 @@ impl Steps for DatabaseStore {
 }
 
 /// The first step, a [`Write::Begin`] or a [`Write::Create`], by `steps`. Never `Unknown`: until
-/// the client knows the new id the old one lives, and a new record that nobody knows of ends by
+/// the client knows the new id the old one lives, and a new record that no client knows expires by
 /// itself.
 ///
-/// Tells whether an answer was lost on the way: then nobody knows who ended beside it.
+/// Returns whether a reply was lost: then it is unknown which other sessions ended.
 pub(crate) async fn begin(first: Write, steps: &impl Steps) -> Result<(SaveOutcome, bool), Error> {
     let mut lost: Option<Error> = None;
     let mut attempts = BACKOFF.attempts(TRIES);
     while attempts.again().await {
         let outcome = match (steps.step(first.clone()).await, lost.is_some()) {
             (Ok(Written::Done { .. }), _) => return Ok((SaveOutcome::Saved, false)),
-            // Nobody else knows the new id: what is there is of the attempt that was lost.
+            // No other client knows the new id: what is there is of the attempt whose reply was
+            // lost.
             (Ok(Written::Taken), true) => return Ok((SaveOutcome::Saved, true)),
             (Ok(Written::Taken), false) => SaveOutcome::IdInUse,
             (Ok(Written::Conflict(current)), _) => SaveOutcome::Conflict(current),
@@ -71,8 +72,8 @@ pub(crate) async fn begin(first: Write, steps: &impl Steps) -> Result<(SaveOutco
     Err(lost.unwrap_or_else(|| Error::unavailable("the session was not renewed")))
 }
 
-/// The second step, by `steps`; may be repeated by anybody at any time. `Conflict` if `old` is
-/// alive at another version than `expected`: what was written there since is not in the new record.
+/// The second step, by `steps`; any caller may repeat it at any time. `Conflict` if `old` is alive
+/// at another version than `expected`: what was written there since is not in the new record.
 pub(crate) async fn finish(
     old: &SessionId,
     expected: Option<u64>,
@@ -90,7 +91,7 @@ pub(crate) async fn finish(
                 }
                 return Ok(SaveOutcome::Conflict(current));
             }
-            // Somebody ended the old one before it was: the new one has gone with it.
+            // The old one was ended before that: the new one has ended with it.
             Ok(Written::Gone) => return Ok(SaveOutcome::Gone),
             Ok(_) => return Ok(SaveOutcome::Saved),
             Err(WriteFault::Refused(error) | WriteFault::Unknown(error)) => lost = Some(error),

@@ -1,4 +1,4 @@
-//! What the tables hold, read.
+//! Decoding of the tables' rows.
 
 use std::time::Duration;
 
@@ -178,7 +178,7 @@ pub(super) fn millis(time: Timestamp) -> i64 {
     time.as_millis().cast_signed()
 }
 
-/// For how long a load tells of a move.
+/// For how long a load returns a moved session.
 pub(super) fn moved_kept() -> i64 {
     i64::try_from(MOVED_KEPT.as_millis()).unwrap_or(i64::MAX)
 }

@@ -165,7 +165,7 @@ impl Sqlite {
         made.unwrap_or_else(|_| Err(late())).map_err(WriteFault::Refused)
     }
 
-    /// The right to write, across all processes: nobody else writes until it ends.
+    /// The right to write, across all processes: no other process writes until it ends.
     async fn begin(&self) -> Result<Transaction<'_>, Error> {
         self.begin_within(self.timeout, &self.writing).await
     }

@@ -1,4 +1,4 @@
-//! The contract of a store, kept by a database alone.
+//! `Store` by a database alone.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Taking the database over from a store that keeps copies of it in Redis.
+//! Takeover of the database from a store that keeps copies of it in Redis.
 //!
 //! Specified in `docs/protocol.md`, section 3.9.
 
@@ -8,7 +8,7 @@ use crate::{
     store::database::{DatabaseStore, row::Epoch, write::WriteFault},
 };
 
-/// Attempts; each fails only because somebody else was faster.
+/// Attempts; each fails only if a concurrent one succeeds.
 const ATTEMPTS: u8 = 4;
 
 impl DatabaseStore {

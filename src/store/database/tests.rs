@@ -206,7 +206,7 @@ async fn a_renewal_that_another_finishes_takes_over_what_was_written_since() {
     .await;
 }
 
-/// Whoever killed it may not have told Redis.
+/// Its deletion may not have been pushed to Redis.
 #[tokio::test]
 async fn a_second_delete_by_the_old_id_tells_of_the_dead_session_again() {
     on_each(async |subject| {

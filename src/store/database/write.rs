@@ -1,4 +1,4 @@
-//! What can be written, and what comes of it.
+//! Writes and their outcomes.
 
 use std::num::NonZeroU32;
 
@@ -23,26 +23,26 @@ pub(crate) enum Write {
     Create { id: SessionId, record: Record, terms: Terms },
     /// Another version of the one that is alive at `expected`.
     Save { id: SessionId, expected: u64, record: Record },
-    /// Kills what is alive, at `expected` or at any version.
+    /// Deletes a live row, at `expected` or at any version.
     Delete { id: SessionId, expected: Option<u64> },
     /// Makes `new` beside `old`, alive at `expected`, which stays until [`Finish`](Self::Finish).
     Begin { old: SessionId, expected: u64, new: SessionId, record: Record, terms: Terms },
-    /// Kills `old`, alive at `expected` if that is given, and forgets that `new` replaces it.
+    /// Deletes `old`, alive at `expected` if that is given, and forgets that `new` replaces it.
     /// `Done` if it is dead already too, at version 0 if there is no `old`. Without `expected`
     /// `new` takes over what was written to `old` since it was made.
     Finish { old: SessionId, expected: Option<u64>, new: SessionId },
-    /// Kills `new`, if it still has to end `old`, which stays: nobody was told of it, and it would
-    /// take a place among a user's sessions.
+    /// Deletes `new`, if it still has to end `old`, which stays: no client knows it, and it would
+    /// count towards a user's limit.
     Abandon { old: SessionId, new: SessionId },
     /// A later end and no new version; `Gone` if there is nothing to change.
     Touch { id: SessionId, version: u64, activity: Touch },
-    /// Another epoch for the user, and kills all that is alive of theirs but `keep` and who takes
-    /// over from it. `Done` also tells of what is dead already and still in the journal: who killed
-    /// it may not have told Redis.
+    /// Changes the user's epoch, and deletes the user's live sessions but `keep` and its successor.
+    /// `Done` also lists those deleted already and still in the journal: their deletion may not
+    /// have been pushed to Redis.
     Revoke { user: String, keep: Option<SessionId> },
 }
 
-/// What a new row of a user has to meet; in the same step the oldest of too many are killed.
+/// Conditions of a new row of a user; in the same step the oldest over the limit are deleted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Terms {
     pub(crate) epoch: Option<u64>,
@@ -52,8 +52,8 @@ pub(crate) struct Terms {
 /// What became of a [`Write`].
 #[derive(Clone, Debug)]
 pub(crate) enum Written {
-    /// Of a row that was killed the version that it died with, else the one that is there now (of a
-    /// revocation how many it killed); and who ended beside it.
+    /// The version at deletion, else the current one (for a revocation the number of deleted rows);
+    /// and the other sessions that ended.
     Done {
         version: u64,
         ended: Vec<Ended>,
@@ -199,7 +199,7 @@ impl WriteFault {
     }
 }
 
-/// The database's clock, beside the instance's of whoever writes.
+/// The database's clock, beside that of the writing instance.
 #[cfg(feature = "sqlite")]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {

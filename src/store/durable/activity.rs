@@ -1,6 +1,5 @@
-//! Activity: in Redis as often as the layer says; in the database seldom, and where Redis has no
-//! copy to write it to. When the database last had it stands in the copy, so that there is nothing
-//! to remember of any session.
+//! Activity: written to Redis at the layer's touch interval; to the database seldom, or where Redis
+//! has no copy. The copy records when the database last had it, so that no state is kept in memory.
 //!
 //! Specified in `docs/protocol.md`, section 3.8.
 
@@ -48,7 +47,7 @@ impl Engine {
         match self.commit(write).await {
             Ok(done) => {
                 if let Ok(Some(_)) = touched {
-                    // Not told, it is only written once more.
+                    // If this fails it is only written once more.
                     let _ = self.touch_copy(id, version, (activity, true)).await;
                 }
                 Ok(in_redis || matches!(done.written, Written::Done { .. }))

@@ -1,4 +1,5 @@
-//! What this instance believes, and the new generation it makes when Redis cannot be believed.
+//! Authority over the copies: what this instance trusts, and new generations when Redis is not
+//! trusted.
 //!
 //! Specified in `docs/protocol.md`, section 3.9.
 
@@ -25,7 +26,7 @@ pub(super) struct Authority {
     pub(super) database: Database,
     trust: Mutex<Trust>,
     uptime: Uptime,
-    /// Somebody waits for the next poll.
+    /// Notifies those that wait for the next poll.
     pub(super) awaited: Notify,
     /// Several connections that open at once need one new generation, not one each.
     bumping: tokio::sync::Mutex<()>,
@@ -33,7 +34,7 @@ pub(super) struct Authority {
     pub(super) hooks: crate::store::durable::hooks::Hooks,
 }
 
-/// Why all copies are given up.
+/// Why all copies are discarded.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reason<'a> {
     /// The server that answers holds other data than the one that the generation was made for.
@@ -69,13 +70,15 @@ impl Authority {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Redis went out of sight, or came back: no copy is believed until a poll that begins now.
+    /// Redis became unreachable or reachable again: no copy is trusted until a poll that begins
+    /// now.
     pub(super) fn lost_sight(&self) {
         self.trust().lost_sight(self.now());
         self.awaited.notify_one();
     }
 
-    /// Makes a new generation, which starts without copies, unless somebody has made one already.
+    /// Makes a new generation, which starts without copies, unless another instance has made one
+    /// already.
     pub(super) async fn bump(&self, reason: Reason<'_>) -> Result<(), Error> {
         let _turn = self.bumping.lock().await;
         let from = self.database.epoch().await?;
@@ -100,7 +103,7 @@ impl Authority {
                 self.database.announce().await;
                 Ok(())
             }
-            // Somebody else was first: theirs counts, if it is for the same server.
+            // Another instance was first: its generation counts, if it is for the same server.
             Ok(false) => self.agree(reason).await,
             // It may have happened: the next one who asks reads it.
             Err(WriteFault::Refused(error) | WriteFault::Unknown(error)) => Err(error),
@@ -120,8 +123,8 @@ impl Authority {
 }
 
 impl Reason<'_> {
-    /// Whether it still does, now that this epoch is the one there is: somebody else may have had
-    /// the same reason.
+    /// Whether it still does, now that this epoch is the one there is: another instance may have
+    /// acted on the same reason.
     fn holds(&self, there: &Epoch, known: Option<&Epoch>) -> bool {
         match self {
             Self::Server(server) => *there.incarnation != *server.as_str(),
@@ -141,7 +144,7 @@ fn successor(from: &Epoch, known: Option<&Epoch>, reason: Reason<'_>) -> Result<
         (Reason::Restored, Some(known)) => known.incarnation.clone(),
         _ => from.incarnation.clone(),
     };
-    // Above everything that anybody may know, also of a database that went back in time.
+    // Above everything that any instance may know, also of a database that went back in time.
     let seq = from.seq.max(known.map_or(0, |known| known.seq)).saturating_add(1);
     Ok(Epoch { seq, generation: write_id::random()?, incarnation })
 }
@@ -149,7 +152,7 @@ fn successor(from: &Epoch, known: Option<&Epoch>, reason: Reason<'_>) -> Result<
 impl Greeter for Authority {
     fn greet<'a>(&'a self, server: &'a Incarnation) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            // Known already. How long it may be believed does not hang on this connection, and a
+            // Known already. How long it may be trusted does not depend on this connection, and a
             // database that does not answer must not keep it closed.
             if self.vouches(server) {
                 return Ok(());

@@ -27,7 +27,7 @@ impl Stores {
 }
 
 impl Stores {
-    /// Tells operators that sessions are served by another store than before.
+    /// Reports to operators that another store serves sessions than before.
     pub(super) fn announce(
         &self,
         away: Serving,

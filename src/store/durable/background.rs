@@ -25,7 +25,7 @@ use crate::{
 pub(super) struct Keeper(Mutex<Option<AbortHandle>>);
 
 impl Keeper {
-    /// Starts the task, unless it runs. Without a runtime there is none, and Redis is not believed.
+    /// Starts the task, unless it runs. Without a runtime there is none, and Redis is not trusted.
     pub(super) fn keep(&self, engine: &Arc<Engine>) {
         let mut task = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if task.as_ref().is_some_and(|task| !task.is_finished()) {
@@ -49,7 +49,7 @@ async fn run(engine: Weak<Engine>) {
         let Some(engine) = engine.upgrade() else { return };
         engine.round().await;
         let interval = engine.parameters.poll_interval;
-        // However much there is to tell, one round at a time and not without end.
+        // However many notifications arrive, one round at a time with a pause.
         tokio::time::sleep(interval / 10).await;
         let pause = tokio::time::sleep(interval - interval / 10);
         tokio::select! {
@@ -62,7 +62,7 @@ async fn run(engine: Weak<Engine>) {
 }
 
 impl Engine {
-    /// One round: learn, and finish what somebody else began.
+    /// One round: poll, then finish what another instance began.
     pub(super) async fn round(&self) {
         let start = self.now();
         // What is only not yet cleared takes no place away from what is in doubt.
@@ -158,7 +158,7 @@ impl Engine {
         // Greeted when it was made, or just now.
         let mut link = self.cache.link().await?;
         // Asked as requests ask, and as quickly: one that is loading, or has lost its rights, still
-        // tells about itself, and one that is too slow for requests would be left again at once.
+        // answers `INFO`, and one that is too slow for requests would be abandoned again at once.
         if serves { Ok(()) } else { self.within_redis(link.probe()).await }
     }
 }

@@ -30,7 +30,7 @@ pub(super) enum Transition {
     Opened,
     /// After that time.
     Closed(Duration),
-    /// It answers, and takes no changes.
+    /// Reachable, but refuses writes.
     Refuses,
     Obeys,
 }
@@ -41,12 +41,12 @@ impl Breaker {
         self.answers.is_closed()
     }
 
-    /// Why it was not answered the last time it was not.
+    /// Cause of the last failure.
     pub(super) fn last_cause(&self) -> Option<&Error> {
         self.last_cause.as_ref()
     }
 
-    /// Why nobody should ask.
+    /// The cause, if it is open.
     pub(super) fn cause_if_open(&self) -> Option<Error> {
         if self.is_closed() { None } else { self.last_cause.clone() }
     }
@@ -56,13 +56,13 @@ impl Breaker {
         let _ = self.answers.succeed();
     }
 
-    /// It was told of a change, and took it.
+    /// It accepted a change.
     pub(super) fn obey(&mut self) -> Option<Transition> {
         self.succeed();
         std::mem::take(&mut self.refuses).then_some(Transition::Obeys)
     }
 
-    /// It was told of a change, and refused: no reason not to ask.
+    /// It refused a change: reads may go on.
     pub(super) fn refuse(&mut self, cause: Error) -> Option<Transition> {
         self.succeed();
         self.last_cause = Some(cause);
@@ -81,8 +81,8 @@ impl Breaker {
         self.succeed_probe(now)
     }
 
-    /// A request of that time was not answered. If another was meanwhile, then this one waited for
-    /// its turn in vain: too much is asked of a store that is there.
+    /// A request of that time was not answered. If another one was answered after that, this one
+    /// waited in the queue in vain: the store is overloaded and not away.
     pub(super) fn fail_since(
         &mut self,
         asked: Moment,
@@ -138,7 +138,7 @@ mod tests {
         assert!(breaker.is_closed());
         assert_eq!(breaker.fail(down(), at(5)), Some(Transition::Opened));
         assert!(!breaker.is_closed() && breaker.cause_if_open().is_some());
-        // The answers of those who were under way change nothing.
+        // Replies to calls under way change nothing.
         assert_eq!(breaker.fail(down(), at(6)), None);
         breaker.succeed();
         assert!(!breaker.is_closed());
@@ -174,7 +174,7 @@ mod tests {
         for (now, opened) in [(1, None), (2, None), (3, Some(Transition::Opened))] {
             assert_eq!(breaker.fail_since(at(900), down(), at(2_000 + now)), opened, "{now}");
         }
-        // A probe is no request: what it is told says nothing of them.
+        // A probe is no request: its outcome says nothing about them.
         assert!(breaker.succeed_probe(at(3_000)).is_some());
         for (now, opened) in [(1, None), (2, None), (3, Some(Transition::Opened))] {
             assert_eq!(breaker.fail_since(at(2_500), down(), at(3_000 + now)), opened, "{now}");

@@ -1,4 +1,4 @@
-//! Sessions that are over, or were never there: judged, and noted in Redis.
+//! Ended and unknown sessions: their expiry, and their absence cached in Redis.
 //!
 //! Specified in `docs/protocol.md`, sections 3.2 and 3.8.
 
@@ -13,11 +13,11 @@ use crate::{
     },
 };
 
-/// For how long it is written down that there is nothing.
+/// How long an absence is cached.
 const ABSENT_KEPT: Duration = Duration::from_secs(10);
 impl Engine {
-    /// Touch is written to the copy or, where Redis does not take it, to the database: what is
-    /// over by both is over, with no allowance for activity that nobody has heard of.
+    /// Touch is written to the copy or, where Redis does not take it, to the database: what is over
+    /// by both is over, with no allowance for unrecorded activity.
     pub(super) async fn load_over(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let row = self.row(id).await?;
         let now = self.clock().now();
@@ -35,9 +35,9 @@ impl Engine {
         Ok(row.map(Row::into_record))
     }
 
-    /// Writes down for a moment that there is nothing, under the fence of a copy: whoever comes
-    /// with the cookie of a session that is over costs one command. Waited for: only if the lease
-    /// stood until then no copy can come of what was read before.
+    /// Caches for a moment that there is nothing, under the fence of a copy: a request with the
+    /// cookie of an ended session costs one command. Waited for: only if the lease stood until then
+    /// no copy can come of what was read before.
     pub(super) async fn nothing_there(&self, fill: Option<Fill>, id: &SessionId) {
         let fill = fill.filter(|_| !self.fresh_ids.may_come(id, self.now()));
         let Some(Fill { mut link, generation, lease }) = fill else {
@@ -51,7 +51,7 @@ impl Engine {
         }
     }
 
-    /// Takes back what was written down of an id that has been created since.
+    /// Removes the cached absence of an id that has been created since.
     pub(super) async fn there_is_something(&self, id: &SessionId, epoch: Option<&Epoch>) {
         let noted = self.fresh_ids.was_noted(id);
         if noted && !self.push(id, &Order::Kill, epoch).await {

@@ -44,10 +44,10 @@ pub(super) struct Engine {
     pub(super) readers: Semaphore,
     pub(super) fresh_ids: FreshIds,
     pub(super) over_ids: OverIds,
-    /// Whether the others are about to be told that there is something to learn.
+    /// Whether a notification of the other instances is pending.
     pub(super) announcing: Arc<AtomicBool>,
     pub(super) write_ids: WriteIds,
-    /// Fills under way; nobody waits for them but `close`, for a moment.
+    /// Fills under way; only `close` waits for them, for a moment.
     pub(super) tracker: TaskTracker,
     clock: Clock,
     /// This process' clock beside those of both stores.
@@ -172,7 +172,7 @@ impl Engine {
         }
     }
 
-    /// Redis has gone, or has come back: what is read meanwhile is read in the database.
+    /// Redis has gone, or has come back: reads go to the database until the next poll.
     pub(super) fn redis_turned(&self, transition: Option<Transition>, cause: Option<&Error>) {
         if let Some(Transition::Opened | Transition::Closed(_)) = transition {
             self.authority.lost_sight();
@@ -180,7 +180,7 @@ impl Engine {
         self.stores.announce(Serving::Redis, transition, cause);
     }
 
-    /// Redis was told of a change: it took it, refused it, or gave no answer.
+    /// Outcome of a change sent to Redis: accepted, refused, or no reply.
     pub(super) fn redis_was_told(&self, fault: Option<&Fault>) {
         let transition = match fault {
             None => self.stores.redis().obey(),

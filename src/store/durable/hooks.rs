@@ -26,7 +26,7 @@ struct HookPoint {
 }
 
 impl Hooks {
-    /// Whoever comes to `place` from now on stays there.
+    /// Holds every caller at `place` from now on.
     pub fn hold(&self, place: &str) {
         let fresh =
             Arc::new(HookPoint { reached: watch::Sender::new(0), held: watch::Sender::new(true) });
@@ -35,7 +35,7 @@ impl Hooks {
         }
     }
 
-    /// Waits until somebody is held at `place`.
+    /// Waits until a caller is held at `place`.
     pub async fn reached(&self, place: &str) {
         let found = self.lock().get(place).cloned();
         if let Some(place) = found {
@@ -43,19 +43,19 @@ impl Hooks {
         }
     }
 
-    /// Lets go of all who are held at `place`, and holds nobody there any longer.
+    /// Releases all callers held at `place`, and holds no more.
     pub fn release(&self, place: &str) {
         if let Some(place) = self.lock().remove(place) {
             let _ = place.held.send_replace(false);
         }
     }
 
-    /// As if the machine had slept that long.
+    /// Simulates a suspension of that length.
     pub fn jump(&self, duration: Duration) {
         self.uptime.jump(duration);
     }
 
-    /// As if this process' clock stepped to so many milliseconds beside the time.
+    /// Shifts this process' clock by `millis` milliseconds.
     pub fn shift_clock(&self, millis: i64) {
         self.compared.shift(millis);
     }

@@ -1,7 +1,7 @@
-//! What the journal asks for: pure.
+//! Orders from journal rows: pure.
 //!
-//! A row stands for a change that the database has and Redis perhaps not. Whoever finds it brings
-//! Redis up to date from the row of the session, and only then clears it.
+//! A row stands for a change that the database has and Redis perhaps not. The instance that finds
+//! it updates Redis from the row of the session, and only then deletes it.
 //!
 //! Specified in `docs/protocol.md`, section 3.11.
 
@@ -13,7 +13,7 @@ use crate::{
     store::database::row::Row,
 };
 
-/// What Redis has to be told of a session.
+/// The update that Redis needs of a session.
 #[derive(Debug)]
 pub(super) enum Order {
     /// The record is now this.
@@ -22,8 +22,8 @@ pub(super) enum Order {
     Kill,
 }
 
-/// Changes that this instance has not told Redis of itself. What it has told, and only not yet
-/// cleared, is no reason to set a session aside: the row is as good as gone.
+/// Changes that this instance has not pushed itself. A row pushed and not yet cleared is no reason
+/// to distrust a session: it is as good as deleted.
 pub(super) fn unpushed(journal: &[(SessionId, u64)], told: &[(SessionId, u64)]) -> Vec<SessionId> {
     let mut newest: HashMap<&SessionId, u64> = HashMap::with_capacity(told.len());
     for (id, version) in told {
@@ -35,8 +35,8 @@ pub(super) fn unpushed(journal: &[(SessionId, u64)], told: &[(SessionId, u64)]) 
     journal.iter().filter(waits).map(|(id, _)| *id).collect()
 }
 
-/// What to tell of a session whose row is in this state, and the version up to which the journal
-/// is cleared then.
+/// The order for a session whose row is in this state, and the version up to which the journal is
+/// cleared then.
 pub(super) fn order(row: Option<Result<Row, Error>>, journalled: u64) -> (Order, u64) {
     match row {
         Some(Ok(Row { record, alive: true, replaces: None })) => {

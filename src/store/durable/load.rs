@@ -1,4 +1,4 @@
-//! Reading: a copy that may be believed, else the truth, and a copy of it for the next one.
+//! Read path: a trusted copy, else the database, which then fills the copy.
 //!
 //! Specified in `docs/protocol.md`, section 3.2.
 
@@ -13,17 +13,17 @@ use crate::{
     },
 };
 
-/// What Redis is good for, of one session just now.
+/// Result of a lookup in Redis.
 #[allow(clippy::large_enum_variant, reason = "a box would cost each read an allocation")]
 enum Copy {
     Found(Record),
-    /// The session was not used in time, as far as Redis was told.
+    /// The session was not used in time, as far as Redis knows.
     Over,
-    /// Somebody asked the database a moment ago, and there was nothing.
+    /// The database had nothing when it was read a moment ago.
     Absent,
     /// There is none, and perhaps the right to make one.
     Missing(Option<Fill>),
-    /// Whatever is there is not believed, or Redis does not answer.
+    /// The copy is not trusted, or Redis does not answer.
     Doubtful,
 }
 
@@ -54,7 +54,7 @@ impl Engine {
         Ok(row.map(Row::into_record))
     }
 
-    /// The truth alone, and no renewal finished.
+    /// Reads the database alone, and finishes no renewal.
     pub(super) async fn peek(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let asked = self.now();
         let row = self.database().read(id).await;
@@ -62,10 +62,10 @@ impl Engine {
         Ok(row?.and_then(Row::living).filter(|row| row.replaces.is_none()).map(|row| row.record))
     }
 
-    /// The truth, or if the database is away too, what Redis said before it went.
+    /// Reads the database, or if that is away too, the copy in Redis.
     async fn load_without_redis(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let away = !self.stores.database().is_closed();
-        // Before anything is judged by a clock that nobody has looked at.
+        // Before anything is judged by a clock that was never compared.
         if !away && self.database().has_a_clock() && self.compared.is_unknown() {
             let _ = self.poll(1).await;
         }
@@ -134,7 +134,7 @@ impl Engine {
         Ok(Copy::Missing(lease.map(|lease| Fill { link, generation, lease })))
     }
 
-    /// What Redis says while nobody can ask the database whether it is still true.
+    /// Reads Redis while the database cannot confirm the copy.
     async fn stretched(&self, id: &SessionId) -> Option<Record> {
         let asked = async {
             let mut link = self.cache.link().await?;
@@ -208,7 +208,7 @@ impl Engine {
         });
         let Some(mut row) = row.await? else { return Ok(None) };
         if !row.alive {
-            // Moved: to be told of, and never copied.
+            // Moved: returned, and never copied.
             return Ok(Some(row));
         }
         if let Some(old) = row.replaces {
@@ -222,7 +222,7 @@ impl Engine {
         Ok(Some(row))
     }
 
-    /// Makes the copy. Nobody waits for it.
+    /// Fills the copy in the background.
     fn fill(&self, fill: Fill, id: SessionId, row: &Row) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if !row.alive || row.replaces.is_some() || row.record.deadlines.is_over(self.clock().now())

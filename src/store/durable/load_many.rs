@@ -1,4 +1,4 @@
-//! Reading several sessions at once: the copies in one trip, the others each in its own way.
+//! Read path for several sessions: the copies in one round trip, the others one by one.
 
 use futures_util::future::join_all;
 

@@ -1,4 +1,4 @@
-//! The parameters of a durable store: defaults, and what they may be beside each other.
+//! Parameters of a durable store: defaults, bounds, and their consistency.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl Default for Parameters {
 }
 
 impl Parameters {
-    /// The first that cannot be used, or that contradicts another.
+    /// Returns the first that is invalid or contradicts another.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let minute = Duration::from_secs(60);
         let between = |name, value, least: Duration, most: Duration, fault| {

@@ -1,4 +1,4 @@
-//! Telling Redis of a change that the database has.
+//! Push of committed changes to Redis.
 //!
 //! Specified in `docs/protocol.md`, section 3.4.
 
@@ -13,12 +13,12 @@ use crate::{
     },
 };
 
-/// Ends that one command tells of.
+/// Deletions in one command.
 const ENDS_PER_COMMAND: usize = 256;
 
 impl Engine {
-    /// Tells Redis, in the generation and at the server that the database named after the commit.
-    /// Answers whether Redis took it; if not, this instance believes it no longer about `id`.
+    /// Updates Redis, in the generation and at the server that the database named after the commit.
+    /// Returns whether Redis accepted it; if not, this instance distrusts it about `id`.
     pub(super) async fn push(&self, id: &SessionId, order: &Order, epoch: Option<&Epoch>) -> bool {
         self.push_each(std::slice::from_ref(id), order, epoch).await
     }

@@ -1,8 +1,8 @@
-//! Ids that this instance remembers for a while: those that it has begun to create and does not
-//! know yet whether it did, and those of sessions that it has judged to be over.
+//! Ids that this instance remembers for a while: of creations whose outcome is unknown, and of
+//! sessions that it has found to be over.
 //!
-//! Nobody else can ask for the first: whoever is to use one hears of it when it is created for
-//! sure. So only their maker could write down in Redis that there is nothing, and must not.
+//! No client can ask for the first: it gets one only once it is certainly created. So only the
+//! creating instance could cache in Redis that there is nothing, and must not.
 //!
 //! Specified in `docs/protocol.md`, sections 3.2 and 3.8.
 
@@ -14,7 +14,7 @@ use std::{
 
 use crate::{clock::moment::Moment, session::token::SessionId};
 
-/// Far longer than anybody waits for a session that is to begin.
+/// Far longer than any request waits for a new session.
 const KEPT: Duration = Duration::from_secs(10 * 60);
 /// Past that nothing is said of any id for as long.
 const IDS_MAX: usize = 10_000;
@@ -60,7 +60,7 @@ impl FreshIds {
         }
     }
 
-    /// Whether that was so: somebody asked for it before it was created.
+    /// Whether that was so: it was requested before it was created.
     pub(super) fn was_noted(&self, id: &SessionId) -> bool {
         self.lock().noted.remove(id).is_some()
     }
@@ -83,7 +83,7 @@ impl FreshIds {
 pub(super) struct OverIds(Mutex<HashMap<SessionId, Moment>>);
 
 impl OverIds {
-    /// The session is over, and nobody says otherwise for `kept` but its row.
+    /// The session is over, and for `kept` only its row can say otherwise.
     pub(super) fn note(&self, id: SessionId, now: Moment, kept: Duration) {
         let until = now.after(kept);
         let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);

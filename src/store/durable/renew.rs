@@ -1,5 +1,5 @@
-//! Moving a session to a new id: the steps of [`renewal`], and Redis told of the end of the old
-//! one.
+//! Moving a session to a new id: the steps of [`renewal`], and the end of the old one pushed to
+//! Redis.
 //!
 //! Specified in `docs/protocol.md`, sections 3.6 and 3.7.
 
@@ -21,7 +21,7 @@ impl Engine {
     pub(super) async fn login(&self, login: Write, limited: bool) -> Result<SaveOutcome, Error> {
         let (begun, lost) = renewal::begin(login, self).await?;
         if lost && limited {
-            // Some may have ended, and nobody here knows who: only the journal does.
+            // Some may have ended, and only the journal knows which.
             self.authority.trust().stop_believing(self.now());
             self.acknowledge(self.now(), false).await;
         }
@@ -40,7 +40,7 @@ impl Engine {
 }
 
 impl Steps for Engine {
-    /// One step in the database, and Redis told of what it means for the old id.
+    /// One step in the database, and its effect on the old id pushed to Redis.
     async fn step(&self, write: Write) -> Result<Written, WriteFault> {
         let Write::Finish { old, expected, .. } = write else {
             return self.first_step(write).await;
@@ -53,12 +53,12 @@ impl Steps for Engine {
         match done.written {
             Written::Done { version, .. } => {
                 let pushed = self.tell_of(doubt, &Order::Kill, version, &done).await;
-                // Whoever only reads, and finishes what another began, acknowledges nothing.
+                // A read that finishes another's renewal acknowledges nothing.
                 if expected.is_some() {
                     self.acknowledge(done.at, pushed).await;
                 }
             }
-            // Whoever ended it may not have told Redis.
+            // The instance that ended it may not have updated Redis.
             Written::Gone => doubt.dispel_if(self.kill_copy(&old, &done).await),
             _ => doubt.dispel(),
         }
@@ -73,7 +73,7 @@ impl Engine {
         let old = if let Write::Begin { old, .. } = &write { Some(*old) } else { None };
         let done = self.commit(write).await?;
         match (&done.written, old) {
-            // Whoever ended it may not have told Redis.
+            // The instance that ended it may not have updated Redis.
             (Written::Gone, Some(old)) => {
                 let _ = self.kill_copy(&old, &done).await;
             }
@@ -86,7 +86,7 @@ impl Engine {
         Ok(done.written)
     }
 
-    /// Ends all sessions of a user but `keep`, and tells Redis of each; answers how many were
+    /// Ends all sessions of a user but `keep`, and updates Redis for each; returns how many were
     /// alive.
     pub(super) async fn revoke_all(
         &self,
@@ -108,8 +108,8 @@ impl Engine {
     }
 }
 
-/// Dropped by a caller who left, or because nobody knows whether it happened, a change of nobody
-/// knows whom may be under way: Redis is not believed about anybody until the journal has told.
+/// If it is dropped, by a cancelled caller or with an unknown outcome, a change of unknown sessions
+/// may be under way: Redis is not trusted about any session until the journal was polled.
 struct Disbelief<'a>(Option<&'a Engine>);
 
 impl Disbelief<'_> {

@@ -1,8 +1,8 @@
-//! When a copy may be believed: pure, over a given now.
+//! Trust in copies: pure, over a given now.
 //!
-//! An instance believes what Redis says of a session as long as it has asked the database lately
-//! (the lease), the connection leads to the server that the generation was made for, and no change
-//! of that session is known that Redis may have missed.
+//! An instance trusts a copy in Redis as long as it has polled the database lately (the lease), the
+//! connection leads to the server that the generation was made for, and no change of that session
+//! is known that Redis may have missed.
 //!
 //! Specified in `docs/protocol.md`, sections 2.3 and 3.1.
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Sessions set aside between two polls; past that nothing is believed until the next one. Above
+/// Sessions set aside between two polls; beyond that nothing is trusted until the next one. Above
 /// what the journal may name at most.
 const SET_ASIDE_MAX: usize = if cfg!(test) { 100 } else { 200_000 };
 
@@ -31,8 +31,8 @@ pub(super) struct Trust {
     polled_at: Option<Moment>,
     /// No poll that began before that is relied on.
     doubted_at: Option<Moment>,
-    /// Redis was out of sight then: what a copy says is older than what was seen in the database
-    /// meanwhile, unless a poll began after that.
+    /// Redis was unreachable then: a copy may be older than what was read from the database since,
+    /// unless a poll began after that.
     unseen_at: Option<Moment>,
     /// Sessions of which Redis may have missed a change, and since when.
     set_aside: HashMap<SessionId, Moment>,
@@ -68,7 +68,7 @@ impl Trust {
         }
     }
 
-    /// The generation to ask for `id` over a connection to `peer`, if its answer may be believed.
+    /// The generation to ask for `id` over a connection to `peer`, if its reply may be trusted.
     pub(super) fn vouched(&self, id: &SessionId, peer: &Peer, now: Moment) -> Option<u64> {
         let fresh = |moment: Moment| moment.age(now) <= self.lease;
         self.epoch_of(id, peer).filter(|_| self.holds(now) && fresh(peer.checked_at()))
@@ -130,12 +130,12 @@ impl Trust {
             theirs.seq < ours.seq || theirs.seq == ours.seq && theirs.generation != ours.generation
         });
         if went_back && !overtaken {
-            // Fails closed: nothing is believed until a generation newer than both is there.
+            // Fails closed: nothing is trusted until there is a generation newer than both.
             self.polled_at = None;
             return Learned::Restored;
         }
         self.adopt(epoch, now);
-        // Fails closed: of those that were not named copies would be believed wrongly.
+        // Fails closed: copies of the unnamed ones would be trusted wrongly.
         let Some(unpushed) = unpushed else { return Learned::Fine };
         // What was set aside since the poll began is not in its answer.
         self.set_aside.retain(|_, since| *since >= start);
@@ -150,14 +150,14 @@ impl Trust {
         Learned::Fine
     }
 
-    /// Redis may have missed a change of nobody knows whom: until the next poll.
+    /// Redis may have missed a change of unknown sessions: distrusts it until the next poll.
     pub(super) fn stop_believing(&mut self, now: Moment) {
         self.polled_at = None;
         self.doubted_at = Some(now);
     }
 
-    /// Redis is out of sight, or comes back: until the next poll. Whoever has nothing better, since
-    /// the database is away, may go on with what it had.
+    /// Redis is unreachable, or comes back: distrusts it until the next poll. While the database is
+    /// away the earlier state may still be used.
     pub(super) fn lost_sight(&mut self, now: Moment) {
         self.unseen_at = Some(now);
     }
@@ -165,7 +165,7 @@ impl Trust {
     /// Redis may have missed a change of `id`.
     pub(super) fn set_aside(&mut self, id: SessionId, now: Moment) {
         let _ = self.set_aside.insert(id, now);
-        // Fails closed: more than anybody would ask for between two polls.
+        // Fails closed: more than can be expected between two polls.
         if self.set_aside.len() > SET_ASIDE_MAX {
             self.stop_believing(now);
         }
@@ -181,7 +181,7 @@ impl Trust {
         self.bumped_at = Some(now);
     }
 
-    /// Whether everybody has known this generation for a lease, or has lost theirs.
+    /// Whether every instance has known this generation for a lease, or has lost its own.
     pub(super) fn is_settled(&self, now: Moment) -> bool {
         self.epoch.as_ref().is_some_and(|known| known.since.age(now) >= self.lease)
     }

@@ -1,4 +1,4 @@
-//! Writing: the database first, then Redis is told.
+//! Write path: commit to the database, then update Redis.
 //!
 //! Specified in `docs/protocol.md`, section 3.3.
 
@@ -24,7 +24,7 @@ pub(super) struct Done {
 }
 
 impl Engine {
-    /// A fresh id: nothing can be cached about it, so Redis need not be told.
+    /// A fresh id: nothing can be cached about it, so Redis needs no update.
     pub(super) async fn create(
         &self,
         id: &SessionId,
@@ -57,7 +57,7 @@ impl Engine {
                 self.told(doubt, &order, version, &done).await;
                 Ok(SaveOutcome::Saved)
             }
-            // An attempt of ours that nobody has heard of: Redis has not either.
+            // An earlier attempt of ours, whose reply was lost: Redis does not know it either.
             Written::Conflict(ref current) if current.writer == record.writer => {
                 let order = Order::Put(Box::new(current.clone()));
                 self.told(doubt, &order, current.version(), &done).await;
@@ -68,7 +68,7 @@ impl Engine {
                 Ok(SaveOutcome::Conflict(current))
             }
             Written::Gone | Written::Taken | Written::Revoked => {
-                // Whoever ended it may not have told Redis.
+                // The instance that ended it may not have updated Redis.
                 let pushed = self.kill_copy(id, &done).await;
                 doubt.dispel_if(pushed);
                 Ok(SaveOutcome::Gone)
@@ -76,8 +76,8 @@ impl Engine {
         }
     }
 
-    /// Ends a session by `write`. Redis is told whatever the database says: that the row is dead
-    /// already does not mean that whoever killed it has told.
+    /// Ends a session by `write`. Redis is updated whatever the database reports: a row that was
+    /// dead already does not mean that its deletion was pushed.
     pub(super) async fn end(&self, id: &SessionId, write: Write) -> Result<SaveOutcome, Error> {
         let doubt = Doubt::about(self, *id);
         let done = match self.commit(write).await {
@@ -112,13 +112,13 @@ impl Engine {
         Ok(SaveOutcome::Saved)
     }
 
-    /// Tells Redis, clears the journal if Redis took it, and waits as strictly as configured.
+    /// Updates Redis, clears the journal if Redis accepted it, and waits as strictly as configured.
     pub(super) async fn told(&self, doubt: Doubt<'_>, order: &Order, version: u64, done: &Done) {
         let pushed = self.tell_of(doubt, order, version, done).await;
         self.acknowledge(done.at, pushed).await;
     }
 
-    /// The same without the wait; answers whether Redis took all of it.
+    /// The same without the wait; returns whether Redis accepted all of it.
     pub(super) async fn tell_of(
         &self,
         doubt: Doubt<'_>,
@@ -128,20 +128,20 @@ impl Engine {
     ) -> bool {
         let id = doubt.id;
         let mut pushed = self.push(&id, order, done.epoch.as_ref()).await;
-        // Without the epoch nobody knows whether that was the right place.
+        // Without the epoch it is unknown whether that was the right place.
         pushed &= done.epoch.is_some();
         if pushed {
             doubt.dispel();
             self.database().clear_later(id, version);
         } else {
-            // Others learn sooner than by their next poll, where the database can tell them.
+            // Others learn sooner than by their next poll, where the database can notify them.
             drop(doubt);
             self.announce_soon();
         }
         self.push_ends(done).await && pushed
     }
 
-    /// Tells Redis of those who ended beside the session of a write; answers whether it took all.
+    /// Pushes the other sessions that a write ended; returns whether Redis accepted all.
     pub(super) async fn push_ends(&self, done: &Done) -> bool {
         let Written::Done { ended, .. } = &done.written else { return true };
         if ended.is_empty() {
@@ -165,14 +165,13 @@ impl Engine {
         pushed
     }
 
-    /// Tells Redis of a session that was over already; answers whether that was the right place.
+    /// Pushes the end of a session that was over already; returns whether that was the right place.
     pub(super) async fn kill_copy(&self, id: &SessionId, done: &Done) -> bool {
         let pushed = self.push(id, &Order::Kill, done.epoch.as_ref()).await;
         pushed && done.epoch.is_some()
     }
 
-    /// Tells the others that there is something to learn: at most once in a while, however many
-    /// changes Redis misses meanwhile.
+    /// Notifies the other instances of changes: at most once in a while, however many Redis misses.
     fn announce_soon(&self) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if self.announcing.swap(true, Ordering::AcqRel) {
@@ -239,8 +238,8 @@ impl Engine {
 }
 
 /// As long as it is there, a change of a session may be under way that Redis does not know. If it
-/// is dropped so, by a caller who left or because nobody knows whether the change happened, this
-/// instance does not believe Redis about that session until the journal has told.
+/// is dropped so, by a cancelled caller or with an unknown outcome, this instance distrusts Redis
+/// about that session until the journal was polled.
 pub(super) struct Doubt<'a> {
     engine: &'a Engine,
     id: SessionId,

@@ -77,7 +77,7 @@ struct Keys {
 pub(crate) enum Found {
     Copy {
         record: Record,
-        /// It was made of a row that may lack activity, and nobody was active since.
+        /// It was made of a row that may lack activity, without activity since.
         behind: bool,
     },
     /// No copy, or a lease.
@@ -93,11 +93,11 @@ pub(crate) enum Found {
 pub(crate) struct Touched {
     /// Whether the copy took it: false if it is as recent, and on a full server.
     pub(crate) changed: bool,
-    /// The activity that the database has, as far as the copy tells.
+    /// The activity that the database has, according to the copy.
     pub(crate) stored: Option<Timestamp>,
 }
 
-/// The right to create a copy, as long as nobody wrote.
+/// The right to create a copy, unless another write came first.
 #[derive(Clone, Copy)]
 pub(crate) struct Lease([u8; 17]);
 

@@ -1,8 +1,8 @@
-//! What a directory said, kept in Redis: read, leased, filled, removed.
+//! Directory entries cached in Redis: read, leased, filled, removed.
 //!
 //! Under a key stands a hash of all entries of one kind of one user: a value under `v` and the
-//! entry's name, the lease of whoever is about to fill it under `l` and the name. Removing the key
-//! takes both, so that nothing that was read before can be filled in after.
+//! entry's name, the lease of the caller that is about to fill it under `l` and the name. Removing
+//! the key takes both, so that nothing that was read before can be filled in after.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -43,16 +43,16 @@ pub(crate) struct Taken {
     pub(crate) filler: Filler,
 }
 
-/// Who fills an entry.
+/// The filler of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filler {
-    /// Nobody's: it is fresh.
+    /// None: it is fresh.
     Nobody,
-    /// The caller's, who holds the lease now.
+    /// This caller, which holds the lease now.
     Ours,
-    /// That of somebody else, who holds the lease.
+    /// Another caller, which holds the lease.
     Theirs,
-    /// Nobody's: Redis has no memory or no disk left.
+    /// None: Redis has no memory or no disk left.
     Full,
 }
 
@@ -80,7 +80,7 @@ impl Entries {
     /// `ahead`. One round trip.
     ///
     /// Never sent twice, and no two calls have the same lease: one that lands late would give its
-    /// holder back the right that an invalidation has taken away meanwhile.
+    /// holder back the right that an invalidation has revoked since.
     pub(crate) async fn take(
         &self,
         entry: Entry<'_>,
@@ -107,7 +107,7 @@ impl Entries {
         Ok(Taken { value, filler })
     }
 
-    /// Fills an entry, if the lease still stands; answers whether it did.
+    /// Fills an entry, if the lease still stands; returns whether it did.
     pub(crate) async fn fill(
         &self,
         entry: Entry<'_>,
@@ -126,7 +126,7 @@ impl Entries {
         self.fill(entry, lease, b"", Duration::ZERO).await.map(|_| ())
     }
 
-    /// Removes an entry, and the lease whoever has it.
+    /// Removes an entry and its lease, whatever its holder.
     pub(crate) async fn clear(&self, entry: Entry<'_>) -> Result<(), Error> {
         let mut del = redis::cmd("HDEL");
         let _ = del.arg(entry.key).arg(format!("v{}", entry.name)).arg(format!("l{}", entry.name));

@@ -1,4 +1,4 @@
-//! The contract of a store, kept by Redis alone.
+//! `Store` by Redis alone.
 
 use redis::{Cmd, FromRedisValue, Value};
 

@@ -73,7 +73,7 @@ impl RedisStore {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
             Ok(Value::Int(-1)) => {
-                // Our idea of the server's clock is off: the next connection asks it anew.
+                // The measured server clock is off: the next connection measures it again.
                 connection.distrust_clocks();
                 Ok(SaveOutcome::IdInUse)
             }
@@ -84,8 +84,8 @@ impl RedisStore {
         }
     }
 
-    /// Without a scan: the ids that the index has, then the heads of so many records at a time,
-    /// that nobody else waits long for the server.
+    /// Without a scan: the ids that the index has, then the heads of a bounded number of records at
+    /// a time, so that other clients do not wait long.
     pub(super) async fn list_user(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
         let index = self.index(user);
         let mut keys = redis::cmd("HKEYS");
@@ -100,8 +100,8 @@ impl RedisStore {
         Ok(listed)
     }
 
-    /// The index is read whole, which tells when each was signed in to; heads are read of those
-    /// alone that a page is made of.
+    /// The whole index is read, which has the time of each sign-in; heads are read only for the
+    /// page.
     pub(super) async fn page_user(
         &self,
         user: &str,
@@ -169,8 +169,8 @@ impl RedisStore {
         format!("{}{user}", self.index_prefix)
     }
 
-    /// As long as the session may live; at least a day, so that no epoch is forgotten while
-    /// somebody signs in.
+    /// As long as the session may live; at least a day, so that no epoch is forgotten during a
+    /// sign-in.
     pub(super) fn index_life(&self, record: &Record) -> u64 {
         let deadlines = &record.deadlines;
         let open = deadlines.idle.saturating_add(INDEX_LIFE);

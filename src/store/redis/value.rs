@@ -59,7 +59,7 @@ pub(super) fn encode_copy(record: &Record, behind: bool) -> Vec<u8> {
     bytes
 }
 
-/// The record, and whether it may be behind: nobody was active since it was made of a row that may
+/// The record, and whether it may be behind: without activity since it was made of a row that may
 /// be. Also of a copy that does not end with that activity.
 #[cfg(feature = "_database")]
 pub(super) fn decode_copy(mut bytes: Bytes) -> Result<Option<(Record, bool)>, Error> {
@@ -75,7 +75,7 @@ pub(super) fn decode_copy(mut bytes: Bytes) -> Result<Option<(Record, bool)>, Er
     Ok(Some((record, behind)))
 }
 
-/// The record, or none where a session was killed.
+/// The record, or none for a tombstone.
 pub(super) fn decode(bytes: Bytes) -> Result<Option<Record>, Error> {
     decode_by(bytes, Record::from_bytes)
 }

@@ -1,4 +1,4 @@
-//! Rows of the journal that can go: they wait for a transaction that takes them along.
+//! Journal rows to delete, with the next transaction.
 
 use std::{
     collections::HashMap,
@@ -55,7 +55,7 @@ impl Clears {
         self.due
     }
 
-    /// Some of those that nobody has taken.
+    /// Some of those that are not taken yet.
     pub(super) fn take(&mut self) -> Vec<(SessionId, u64)> {
         let free = self.waiting.iter_mut().filter(|(_, clear)| !clear.taken).take(BATCH_MAX);
         let taken: Vec<_> = free
@@ -78,7 +78,7 @@ impl Clears {
                 Some(clear) if clear.version == *version => {
                     let _ = self.waiting.remove(id);
                 }
-                // Asked again meanwhile, for a newer version.
+                // Requested again since, for a newer version.
                 _ => {}
             }
         }

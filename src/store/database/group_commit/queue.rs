@@ -1,4 +1,4 @@
-//! The queue of writes that wait for a transaction.
+//! Queue of writes that wait for a transaction.
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -65,7 +65,7 @@ impl Queue {
         Ok((ticket, receiver))
     }
 
-    /// Takes a write back that nobody has begun; false if somebody has.
+    /// Withdraws a write that has not begun; false if it has.
     pub(super) fn withdraw(&mut self, ticket: u64) -> bool {
         let place = self.waiting.iter().position(|job| job.ticket == ticket);
         place.and_then(|place| self.waiting.remove(place)).is_some()

@@ -8,9 +8,9 @@ use std::{
 
 use crate::store::database::postgres::failure::Failure;
 
-/// An attempt that is older hangs in a runtime that nobody drives.
+/// An attempt that is older hangs in a runtime that is not driven.
 const AGE_MAX: Duration = Duration::from_secs(15);
-/// After an attempt that failed nobody tries again for so long, and up to the second figure.
+/// Pause of all callers after a failed attempt: the first figure, growing up to the second.
 const PAUSE: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
 
 #[derive(Default)]

@@ -140,7 +140,7 @@ pub(super) fn outcomes(
     Ok(outcomes.collect())
 }
 
-/// Who ended beside the session of each write.
+/// The other sessions that each write ended.
 fn ended(row: &PgRow, count: usize) -> Result<Vec<Vec<Ended>>, sqlx::Error> {
     let ids: Vec<String> = row.try_get(5)?;
     let versions: Vec<Option<i64>> = row.try_get(6)?;

@@ -1,4 +1,4 @@
-//! What an answer of the server, or of the client library, means: one table.
+//! Classification of errors of the server and the client library: one table.
 
 use std::io;
 
@@ -41,7 +41,7 @@ enum Outcome {
     NotDone,
     /// Surely not, and it is worth another try on another connection.
     Again,
-    /// Nobody knows.
+    /// Unknown.
     Open,
 }
 

@@ -1,7 +1,7 @@
-//! Connections that wait for work, and attempts to get more of them.
+//! Idle connections, and attempts to open more.
 //!
 //! The library's pool asks a connection at each return whether it is alive: one that was used a
-//! moment ago rests here instead, and goes back to the pool when nobody wants it for a second.
+//! moment ago rests here instead, and goes back to the pool when it is unused for a second.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -179,7 +179,7 @@ impl Idle {
         }
     }
 
-    /// Gives back what has rested for too long; tells whether something is left.
+    /// Gives back what has rested for too long; returns whether something is left.
     fn clear_away(&self) -> bool {
         let mut state = self.lock();
         let old = state.resting.extract_if(.., |resting| resting.since.elapsed() >= REST);

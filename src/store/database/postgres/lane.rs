@@ -1,8 +1,8 @@
 //! Statements and the connections that they are executed on.
 //!
-//! A connection is waited for by whoever asks, and made by a task of the runtime: an attempt under
-//! way outlives the request that asked for it. What has begun is carried to its end, by a task too
-//! if whoever asked is gone, so that the connection stays good.
+//! A caller waits for a connection, and a task of the runtime makes it: an attempt under way
+//! outlives the request that asked for it. What has begun is carried to its end, by a task too if
+//! the caller is gone, so that the connection stays good.
 
 use std::{
     sync::Arc,
@@ -53,8 +53,8 @@ impl Lane {
     /// Cancellation safety: until there is a connection nothing has begun; from then on it is
     /// carried to its end.
     pub(super) async fn call(&self, deadline: Instant, statement: Statement) -> Answer {
-        // Part of the time is kept for the work, so that a server that cannot be reached is told
-        // apart from one that does not answer.
+        // Part of the time is kept for the work, so that a server that cannot be reached is
+        // distinguished from one that does not answer.
         let begun_by = deadline - self.timeout / 4;
         let (turn, connection) = match self.take_at_once() {
             Some(taken) => taken,
@@ -63,14 +63,14 @@ impl Lane {
                 Err(_) => return Err(self.idle.no_connection()),
             },
         };
-        // The server gives up within the time-out; what it says then, to nobody, leaves the
-        // connection as good as it was. A runtime that ends drops the work and closes it.
+        // The server gives up within the time-out; its reply is then discarded, and the connection
+        // stays usable. A runtime that ends drops the work and closes it.
         let work = timeout(self.timeout * 2, execute(turn, connection, statement));
         let answer = timeout_at(deadline.into(), Carried::new(work)).await;
         answer.and_then(|answer| answer).unwrap_or_else(|_| Err(Failure::unknown(late())))
     }
 
-    /// A connection for something longer than a statement; nobody else's until it is dropped.
+    /// A connection for something longer than a statement; exclusive until it is dropped.
     pub(super) async fn connection(&self) -> Result<Held, Failure> {
         self.idle.pool().connect().await
     }
@@ -80,7 +80,7 @@ impl Lane {
         self.idle.state()
     }
 
-    /// Whether somebody has waited for so long that no connection seems to come.
+    /// Whether a caller has waited for so long that no connection seems to come.
     pub(super) fn is_starved(&self) -> bool {
         self.waiting.longest().is_some_and(|wait| wait > self.timeout / 2)
     }

@@ -1,4 +1,4 @@
-//! The connection that hears what other processes announce.
+//! Connection for notifications of other processes.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What other processes announce: only so that a poll comes sooner.
+//! LISTEN and NOTIFY: only to make a poll come sooner.
 
 use std::{
     future::pending,
@@ -38,13 +38,13 @@ impl Postgres {
                 listener.0 = None;
                 return pending().await;
             }
-            // Cancellation safety: what is dropped while it connects is lost and made anew; what
+            // Cancellation safety: what is dropped while it connects is lost and made again; what
             // is dropped while it waits stays.
             let Some(open) = &mut listener.0 else {
                 match self.listen().await {
                     Some(open) => {
                         listener.0 = Some(open);
-                        // Something may have been announced while nobody listened.
+                        // A notification may have been missed while there was no listener.
                         return;
                     }
                     None => {

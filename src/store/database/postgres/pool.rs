@@ -21,7 +21,7 @@ use crate::store::database::{
     postgres::{failure::Failure, server::Server},
 };
 
-/// How long one attempt to connect may take, whoever has given up meanwhile.
+/// How long one attempt to connect may take, even if its callers have given up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Pool {
@@ -84,7 +84,7 @@ impl Pool {
 }
 
 /// A connection of the pool. Dropped it is closed, here and now and without a word to the server:
-/// nobody knows in which state it is. The library would do that in a runtime, where there is one.
+/// its state is unknown. The library would do that in a runtime, where there is one.
 pub(super) struct Held(Option<PoolConnection<sqlx::Postgres>>);
 
 impl Held {

@@ -1,4 +1,4 @@
-//! The calls that write.
+//! Procedure calls, for writes.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is only read.
+//! Read statements.
 
 use sqlx::{Row as _, postgres::PgRow};
 

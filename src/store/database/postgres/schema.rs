@@ -1,4 +1,4 @@
-//! Our tables in PostgreSQL: made, brought up to date, looked for.
+//! Schema in PostgreSQL: creation, migration, check.
 
 use std::time::Duration;
 

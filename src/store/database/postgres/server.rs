@@ -1,4 +1,4 @@
-//! How the server is reached, and which connections to it are still good.
+//! Address of the server, and validity of connections to it.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ use crate::{
     store::database::{config::fault, postgres::statement::Statement},
 };
 
-/// A connection that nobody needs ends, so that a busy hour leaves no crowd behind.
+/// Idle time after which a connection is closed, so that a busy hour leaves few open.
 const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
 /// However good it is: addresses change, and servers keep memory for each.
 const LIFE_MAX: Duration = Duration::from_secs(30 * 60);
@@ -174,7 +174,7 @@ impl Server {
         self.standing.suspected.store(self.standing.now(), Ordering::Relaxed);
     }
 
-    /// The server only reads: whatever was made up to now is closed, whoever has it. False if that
+    /// The server only reads: every connection made up to now is closed, even in use. False if that
     /// was so a moment ago, and so a new connection would lead there too.
     pub(super) fn condemn(&self) -> bool {
         let standing = &self.standing;

@@ -1,8 +1,8 @@
 //! A statement with its parameters, in the two forms in which a server takes them.
 //!
 //! Prepared, by name, once a connection. Behind a pooler that gives each transaction another
-//! connection a name means nothing, or worse, somebody else's statement: there everything is in the
-//! text, and one message is one transaction.
+//! connection a name means nothing, or worse, another client's statement: there everything is in
+//! the text, and one message is one transaction.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Who waits for a connection, and since when.
+//! Waiting callers for a connection, and since when.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ struct State {
 }
 
 impl Waiting {
-    /// Somebody waits, until this is dropped.
+    /// Counts a waiting caller, until this is dropped.
     pub(super) fn begin(&self) -> Waits<'_> {
         let mut state = self.lock();
         let ticket = state.next_ticket;

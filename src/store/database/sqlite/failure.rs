@@ -1,4 +1,4 @@
-//! What an error of SQLite means for a session.
+//! Classification of SQLite's errors.
 
 use crate::{
     error::{Error, ErrorKind},
@@ -14,7 +14,7 @@ const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
 const NOTADB: i32 = 26;
 
-/// Somebody else writes; the connection is as it was.
+/// Another connection writes; this one is unchanged.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     matches!(code(error), BUSY | LOCKED)
 }

@@ -1,4 +1,4 @@
-//! What is written besides sessions: the journal, the epoch of the cache, and rows that are over.
+//! Maintenance writes: the journal, the epoch of the cache, and expired rows.
 
 use sqlx::sqlite::SqliteConnection;
 
@@ -72,7 +72,7 @@ pub(super) async fn purge(
     Ok(Purged { sessions, users })
 }
 
-/// Gives the reserve up, and begins the log anew: on a full disk both leave room for a while.
+/// Gives the reserve up, and restarts the log: on a full disk both leave room for a while.
 pub(super) async fn make_room(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let _ = sqlx::raw_sql("PRAGMA wal_checkpoint(RESTART)").execute(&mut *connection).await?;
     let _ = sqlx::query("DELETE FROM trs_reserve").execute(connection).await?;

@@ -1,4 +1,4 @@
-//! From an address to open files.
+//! Opening of files and connections.
 
 use std::{fs, io, path::Path, str::FromStr, time::Duration};
 
@@ -32,7 +32,7 @@ pub(super) fn options(url: &str, timeout: Duration) -> Result<SqliteConnectOptio
         .disable_statement_logging()
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        // Below the limit for a transaction to begin, so that the true cause is told.
+        // Below the limit for a transaction to begin, so that the true cause is reported.
         .busy_timeout(timeout / 2))
 }
 

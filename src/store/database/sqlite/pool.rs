@@ -1,4 +1,4 @@
-//! Connections that wait for work. One that broke, or whose work was given up, never comes back.
+//! Idle connections. A broken one, or one with abandoned work, is not returned.
 
 use std::{
     fmt,

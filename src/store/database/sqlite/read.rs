@@ -1,4 +1,4 @@
-//! What is only read, on connections that cannot write.
+//! Read statements, on read-only connections.
 
 use sqlx::{
     Row as _,

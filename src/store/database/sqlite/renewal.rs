@@ -32,7 +32,7 @@ pub(super) async fn finish(
     let killed = kill_as(connection, old, expected, Some(new), (journal, times)).await?;
     if killed.is_none() {
         if let Ok(Written::Conflict(current)) = instead(connection, old).await? {
-            // Somebody has written there since, which must not be lost.
+            // There was a write since, which must not be lost.
             return Ok(Ok(Written::Conflict(current)));
         }
         if let Some(ended) = end_with_the_old(connection, old, new, journal, times).await? {
@@ -59,8 +59,8 @@ async fn is_sealed(connection: &mut SqliteConnection, id: &SessionId) -> Result<
     Ok(record.is_ok_and(|record| record.sealed.is_some()))
 }
 
-/// Ends `new` too if the one that it takes over from was ended by somebody, before this was
-/// finished: who ended it meant the session, under whatever id.
+/// Ends `new` too if the one that it takes over from was ended before this was finished: the
+/// session was meant, under whatever id.
 async fn end_with_the_old(
     connection: &mut SqliteConnection,
     old: &SessionId,

@@ -1,4 +1,4 @@
-//! Our tables in SQLite: made, brought up to date, looked for.
+//! Schema in SQLite: creation, migration, check.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The statements of a session's row.
+//! Statements on a session's row.
 
 use sqlx::{
     Row as _, Sqlite,
@@ -43,8 +43,8 @@ pub(super) async fn delete(
     instead(connection, id).await
 }
 
-/// Kills what a session has become that moved within the last minute; tells of all of it, also of
-/// what was dead already, and then without a version: whoever killed that may not have told Redis.
+/// Deletes the successors of a session that moved within the last minute; returns all of them.
+/// Those deleted already come without a version: their deletion may not have been pushed to Redis.
 async fn kill_heirs(
     connection: &mut SqliteConnection,
     id: &SessionId,
@@ -206,7 +206,7 @@ async fn kill_one(
     Ok(Some((version, row.try_get(1)?)))
 }
 
-/// A row of the journal: whoever reads a cache does not trust it for this id.
+/// A row of the journal: readers of a cache do not trust it for this id.
 async fn enter(
     connection: &mut SqliteConnection,
     id: &SessionId,

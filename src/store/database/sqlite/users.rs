@@ -1,4 +1,4 @@
-//! What a user has: an epoch, and no more sessions than allowed. Nobody else writes meanwhile.
+//! Users: epoch and limit of sessions. Runs in a write transaction, without concurrent writes.
 
 use sqlx::{Row as _, sqlite::SqliteConnection};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Whether the user's epoch is no later than the one that was read before the credentials were
-/// checked: an old one may have been forgotten meanwhile.
+/// checked: an old one may have been forgotten since.
 pub(super) async fn admits(
     connection: &mut SqliteConnection,
     write: &Write,
@@ -27,8 +27,8 @@ pub(super) async fn admits(
     Ok(epoch.cast_unsigned() <= expected)
 }
 
-/// Kills the oldest of too many sessions of a user who has just got one more; before them what is
-/// over by its time, as late as activity may be here.
+/// Deletes the oldest sessions over the limit of a user who has just got one more; before them what
+/// is over by its time, as late as activity may be here.
 pub(super) async fn make_room(
     connection: &mut SqliteConnection,
     write: &Write,

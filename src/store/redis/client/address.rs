@@ -1,8 +1,8 @@
-//! The address of a server as an URL, understood to its last character or refused. Pure.
+//! Parser of Redis URLs, strict. Pure.
 
 use std::{path::PathBuf, str::Split};
 
-/// What an URL says.
+/// A parsed URL.
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub(in crate::store::redis) struct Url {
     pub(in crate::store::redis) address: Address,
@@ -16,7 +16,7 @@ pub(in crate::store::redis) enum Address {
     Socket(PathBuf),
 }
 
-/// As whom, and where in the server.
+/// Credentials and database number.
 #[derive(Clone, Default)]
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub(in crate::store::redis) struct Login {
@@ -25,7 +25,7 @@ pub(in crate::store::redis) struct Login {
     pub(in crate::store::redis) database: Option<i64>,
 }
 
-/// What is wrong with it; never with a part of it, which may be the password.
+/// What is wrong with it; never contains a part of it, which may be the password.
 type Fault = &'static str;
 
 const NO_ADDRESS: Fault = "is not a redis://, rediss:// or unix:// address";

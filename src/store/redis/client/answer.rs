@@ -1,11 +1,11 @@
-//! What a server's refusal means, by what an operator has to do about it: one table, pure.
+//! Classification of a server's error replies: one table, pure.
 
 use crate::error::ErrorKind;
 
-/// What becomes of the command and of its connection.
+/// What to do with the command and its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store::redis) enum Then {
-    /// The error is told.
+    /// The error is returned.
     Tell,
     /// The connection is of no further use.
     Close,
@@ -14,7 +14,7 @@ pub(in crate::store::redis) enum Then {
     /// It did not run, and the same address may lead to another server by now: once more over a
     /// fresh connection.
     Elsewhere,
-    /// The server has forgotten the script: it is told the script, and asked again.
+    /// The server has forgotten the script: the script is loaded, and called again.
     Load,
 }
 

@@ -1,4 +1,4 @@
-//! What became of attempts to connect, for those who wait for one and those who ask how it goes.
+//! Outcomes of attempts to connect, for waiting callers and for health.
 
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,7 @@ pub(in crate::store::redis) struct Ended {
     breaker: CircuitBreaker<Instant>,
 }
 
-/// Whoever asks for readiness may keep requests away, which alone can find out that a server is
-/// back that nobody asks any more.
+/// A failed readiness probe keeps requests away, which alone can find out that the server is back.
 const POLICY: Policy = Policy { threshold: 1, retry: Retry::After(Duration::from_secs(5)) };
 
 impl Attempts {
@@ -30,7 +29,7 @@ impl Attempts {
         self.0.subscribe()
     }
 
-    /// Those under way are of no use any more: whoever waits has to ask for another one.
+    /// Those under way are of no use any more: waiting callers have to start another one.
     pub(in crate::store::redis) fn ended(&self) {
         self.0.send_modify(|_| {});
     }

@@ -28,7 +28,7 @@ pub(in crate::store::redis) async fn check(
     let mut connection = connections.own().await?;
     match connection.send(&redis::cmd("INFO")).await {
         Ok(info) => judge(&String::from_redis_value(info).unwrap_or_default())?,
-        // One that may not run INFO, or does not know it, is told apart by what follows.
+        // One that may not run INFO, or does not know it, is distinguished by what follows.
         Err(refused) if refused.error.kind() == ErrorKind::Misconfigured && !refused.broken => {
             tracing::debug!(error = %refused.error, "redis does not tell about itself");
         }

@@ -179,8 +179,7 @@ impl RedisConfig {
     }
 
     /// Maximum number of connections. All requests share them without waiting for each other, so a
-    /// few are enough. `check()` opens one of its own while it runs. From 1 to 1,024. Defaults to
-    /// 4.
+    /// few are enough. `check()` opens one more while it runs. From 1 to 1,024. Defaults to 4.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};

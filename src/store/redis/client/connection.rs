@@ -1,4 +1,4 @@
-//! One connection, which many requests send over at the same time.
+//! Multiplexed connection, shared by many requests.
 
 use std::{
     fmt,
@@ -40,7 +40,7 @@ pub(in crate::store::redis) struct Driver(pub(in crate::store::redis) AbortHandl
 pub(in crate::store::redis) type Answer = Result<Value, Error>;
 
 impl Connection {
-    /// The server's clock is not where it was when it was asked; the next connections ask anew.
+    /// The server's clock has moved since it was measured; the next connections measure it again.
     pub(in crate::store::redis) fn distrust_clocks(&self) {
         self.health.set_all_broken();
     }
@@ -62,8 +62,8 @@ impl Connection {
         self.server_millis.saturating_add(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Calls a script. Tells the server the script if it has forgotten it: nothing ran then; and
-    /// sends it whole to one that takes none by its hash.
+    /// Calls a script. Loads the script if the server has forgotten it: nothing ran then; and sends
+    /// it whole to one that takes none by its hash.
     pub(in crate::store::redis) async fn call(&mut self, call: &Call) -> Result<Value, Failure> {
         if self.whole_scripts.load(Ordering::Relaxed) {
             return self.send(&call.whole()).await;

@@ -1,4 +1,4 @@
-//! How connections are made: socket, sign-in, clock, scripts, and who the server is.
+//! Connector: socket, authentication, clock, scripts, and identity of the server.
 
 use std::{
     fmt,
@@ -95,7 +95,7 @@ impl Connector {
         !connection.is_broken() && vouched
     }
 
-    /// Tells whoever has to know that there is a connection again.
+    /// Reports that there is a connection again.
     pub(in crate::store::redis) fn reconnected(&self) {
         if let Some(greeter) = &self.greeter {
             greeter.reconnected();
@@ -120,7 +120,7 @@ impl Connector {
         let health = Arc::new(ConnectionHealth::new(&self.generation));
         let mut connection = self.over(self.endpoint.connect().await?, health).await?;
         self.sign_in(&mut connection).await?;
-        // Together with who is there; each alone, since of a pipeline the library tells the cause
+        // Together with who is there; each alone, since in a pipeline the library reports the cause
         // of a failure only if the server answered every command.
         connection.asked_time = Instant::now();
         let asked = self.compared.uptime();
@@ -218,7 +218,7 @@ pub(in crate::store::redis) async fn section(
     String::from_redis_value(answer).map_err(|_| silent())
 }
 
-/// Marks a connection when nobody drives it any longer: the server has closed it, or the runtime
+/// Marks a connection as broken when its driver has ended: the server has closed it, or the runtime
 /// that it was opened on is gone. No command has to find that out.
 struct Ended(Arc<ConnectionHealth>);
 

@@ -1,4 +1,4 @@
-//! Where a server listens, and the way there: a socket, with TLS if that was asked for.
+//! Endpoint of a server: a socket, with TLS if configured.
 
 use std::{io, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What an error of the client library or the server means for a session.
+//! Classification of errors of the client library and the server.
 
 use redis::{ErrorKind as Kind, RedisError};
 

@@ -1,4 +1,4 @@
-//! Whether a connection is still of use, as far as its users have noticed.
+//! Health of a connection, as last seen by its users.
 
 use std::{
     sync::{
@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a connection may be silent before one that nobody waits for any longer is given up, and
-/// before a command over it is doubted.
+/// How long a connection may be silent before one without waiting callers is given up, and before a
+/// command over it is doubted.
 const SILENCE_MAX: Duration = Duration::from_millis(100);
 
 /// Shared by all clones of a connection.
@@ -22,8 +22,8 @@ pub(in crate::store::redis) struct ConnectionHealth {
     /// The generation that this one was opened in.
     own: u64,
     opened: Instant,
-    /// Milliseconds after `opened` at which somebody stopped waiting for an answer, if there was
-    /// no answer since; 0 for none.
+    /// Milliseconds after `opened` at which a caller stopped waiting for an answer, if there was no
+    /// answer since; 0 for none.
     abandoned: AtomicU64,
     /// Milliseconds after `opened` at which the last answer came.
     heard: AtomicU64,
@@ -42,7 +42,7 @@ impl ConnectionHealth {
 
     /// None of the connections that are open now is used for another command.
     pub(in crate::store::redis) fn set_all_broken(&self) {
-        // Only once for one generation: what is opened meanwhile is not meant.
+        // Only once for one generation: connections opened since are not meant.
         let next = self.own.wrapping_add(1);
         let order = (Ordering::AcqRel, Ordering::Acquire);
         let _ = self.generation.compare_exchange(self.own, next, order.0, order.1);
@@ -66,8 +66,8 @@ impl ConnectionHealth {
         Waiting { health: self, answered: false }
     }
 
-    /// Somebody stopped waiting. The library notices its own time-out only if somebody waits for
-    /// it, so where the caller's is shorter a silent connection would be used for ever.
+    /// A caller stopped waiting. The library notices its own time-out only while a caller waits, so
+    /// where the caller's is shorter a silent connection would be used without end.
     fn abandon(&self, now: Duration) {
         let now = millis(now).max(1);
         match self.abandoned.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Which life of which Redis process holds the data: pure.
+//! Incarnation of a Redis server: which run of which process holds the data. Pure.
 //!
 //! Specified in `docs/protocol.md`, section 2.2.
 
@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// The run id and the replication id of a primary, and where in it our keys are. Another process, a
-/// restart and a promotion each have another one, so whoever knows it knows which writes the data
-/// holds; and two instances that look in different places never vouch for each other's copies.
+/// restart and a promotion each have another one, so it identifies the writes that the data holds;
+/// and two instances that look in different places never vouch for each other's copies.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Incarnation(Box<str>);
 
@@ -26,7 +26,7 @@ impl Incarnation {
     ///
     /// # Errors
     ///
-    /// `Unavailable` for a replica, `Misconfigured` for a server that does not tell.
+    /// `Unavailable` for a replica, `Misconfigured` for a server that does not report them.
     pub(in crate::store::redis) fn parse(
         server: &str,
         replication: &str,

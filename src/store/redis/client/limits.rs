@@ -1,4 +1,4 @@
-//! How much may be open, and how long to wait.
+//! Limits: number of connections, and timeouts.
 
 use std::time::Duration;
 

@@ -5,21 +5,21 @@
 //! | `config` | `RedisConfig`: address, keys, limits |
 //! | `address` | the address as an URL |
 //! | `limits` | how many connections, how long to wait |
-//! | `pool` | `Connections`: the few there are, and how they come |
-//! | `places` | what bb8 holds for it; other places where it has lost some |
-//! | `sending` | read and write over them, once more where that is safe |
-//! | `attempts` | what became of attempts to connect |
+//! | `pool` | `Connections`: the connection pool |
+//! | `places` | the pool of bb8, replaced when it has lost places |
+//! | `sending` | read and write over them, with a retry where that is safe |
+//! | `attempts` | outcomes of attempts to connect |
 //! | `connection` | one connection, shared by many requests |
 //! | `connector` | opens connections: sign-in, clock, scripts |
 //! | `endpoint` | the socket, and TLS over it |
-//! | `tls` | whom to trust, who we are |
-//! | `health` | whether a connection is still of use |
-//! | `answer` | what a server's refusal means: the table |
+//! | `tls` | trusted authorities, client certificate |
+//! | `health` | health of a connection |
+//! | `answer` | classification of a server's error replies |
 //! | `failure` | errors of the library and the server, classified |
 //! | `check` | start-up check: reachable, a Redis server, usable |
 //! | `trial` | every command and script once, for the check |
-//! | `incarnation` | which life of which Redis process it is |
-//! | `greet` | who decides whether that one is trusted |
+//! | `incarnation` | which run of which Redis process it is |
+//! | `greet` | decides whether that one is trusted |
 //! | `script` | the Lua scripts |
 
 mod address;

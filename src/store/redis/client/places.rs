@@ -1,4 +1,4 @@
-//! What bb8 holds: the connections, and places for more.
+//! Places of the bb8 pool: its connections, and room for more.
 
 use std::{
     pin::pin,
@@ -59,12 +59,12 @@ impl Places {
             // write and one read; the others serve under contention, and when it breaks.
             .queue_strategy(QueueStrategy::Lifo)
             .min_idle(None)
-            // No reaper: it would need a runtime here, and a broken connection tells it itself.
+            // No reaper: it would need a runtime here, and a broken connection is marked as such.
             .max_lifetime(None)
             .idle_timeout(None)
             // Only reads a flag; see `Opener::is_valid`.
             .test_on_check_out(true)
-            // Longer than whoever asks waits.
+            // Longer than any caller waits.
             .connection_timeout(connector.limits.connect_timeout.saturating_mul(4))
             .retry_connection(false)
             .error_sink(Box::new(Failures(Weak::clone(keeper))))
@@ -93,7 +93,7 @@ impl Places {
 
     /// Has the pool start an attempt if there is none.
     fn idle(&self) -> Option<PooledConnection<'_, Opener>> {
-        // It is ready at once, or whoever wants to waits.
+        // It is ready at once, or the caller that needs one waits.
         match pin!(self.pool.get()).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(connection) => connection.ok(),
             Poll::Pending => None,
@@ -119,7 +119,7 @@ impl Places {
     }
 }
 
-/// Opens connections for bb8, and tells it which ones are good.
+/// Opens connections for bb8, and reports which ones are good.
 pub(in crate::store::redis) struct Opener {
     connector: Arc<Connector>,
     keeper: Weak<dyn Keeper>,

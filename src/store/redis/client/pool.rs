@@ -1,4 +1,4 @@
-//! The connections: a few, shared by all requests, replaced when they break.
+//! Connection pool: a few connections, shared by all requests, replaced when they break.
 
 use std::{
     fmt,
@@ -26,7 +26,7 @@ use crate::{
     telemetry::health::BackendHealth,
 };
 
-/// How long requests may wait for a connection before the store tells that it is not ready.
+/// How long requests may wait for a connection before the store reports not ready.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// How long an attempt to connect may take to begin.
 const BEGIN_MAX: Duration = Duration::from_millis(20);
@@ -56,7 +56,7 @@ struct Open {
 #[derive(Default)]
 struct Waits {
     waiting: usize,
-    /// Since when somebody waits, or somebody waited for an attempt that is still under way.
+    /// Since when a caller waits, or waited for an attempt that is still under way.
     since: Option<Instant>,
 }
 
@@ -225,7 +225,7 @@ impl Shared {
         self.attempts.ended();
     }
 
-    /// Forgets that somebody waited, if nothing is under way any more.
+    /// Forgets that a caller waited, if nothing is under way any more.
     fn settle(&self) {
         let awaited = self.places().are_awaited();
         let mut waits = self.waits();
@@ -241,7 +241,7 @@ impl Keeper for Shared {
             let mut open = self.open();
             let lost = open.connections.is_empty();
             if std::mem::replace(&mut open.opened, true) && lost {
-                // Before anybody can use this one.
+                // Before any caller can use this one.
                 self.connector.reconnected();
             }
             open.connections.push(connection.clone());
@@ -267,7 +267,7 @@ impl Keeper for Shared {
 }
 
 impl Waits {
-    /// Whether somebody waits for what does not come.
+    /// Whether a caller waits in vain.
     fn are_late(&self, now: Instant) -> bool {
         self.since.is_some_and(|since| now.saturating_duration_since(since) > PATIENCE)
     }

@@ -1,4 +1,4 @@
-//! The scripts: one a file, and what two of them share; each known to the server by its SHA-1.
+//! Lua scripts: one a file, and what two of them share; each called by its SHA-1.
 
 use std::sync::LazyLock;
 
@@ -57,7 +57,7 @@ impl Script {
         Call { script: self, command }
     }
 
-    /// Tells the server the script.
+    /// The `SCRIPT LOAD` of the script.
     pub(in crate::store::redis) fn load(self) -> Cmd {
         let mut command = redis::cmd("SCRIPT");
         let _ = command.arg("LOAD").arg(self.source().text);

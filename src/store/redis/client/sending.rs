@@ -1,4 +1,4 @@
-//! Sends over the pool's connections, once more where that is safe and of use.
+//! Sends over the pool's connections, with a retry where that is safe and useful.
 
 use std::{
     future::{Future as _, poll_fn},

@@ -1,4 +1,4 @@
-//! TLS to a server: whom to trust, who we are.
+//! TLS to a server: trusted authorities, client certificate.
 
 use std::{
     fmt, io,
@@ -35,7 +35,7 @@ pub(in crate::store::redis) struct Tls {
 type Fault = (&'static str, &'static str);
 
 impl Tls {
-    /// Reads the files, so that a wrong one is told at once.
+    /// Reads the files, so that an invalid one is reported at once.
     pub(in crate::store::redis) fn new(files: Files) -> Result<Self, ConfigError> {
         let tls = Self { files, system: OnceLock::new() };
         let checked = tls.authorities().and_then(|authorities| {
@@ -53,7 +53,7 @@ impl Tls {
         let misconfigured = |text| Error::new(ErrorKind::Misconfigured, text);
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| misconfigured("the redis host is no name that a certificate can have"))?;
-        // Each time anew: certificates are replaced while a service runs.
+        // Each time again: certificates are replaced while a service runs.
         let config = self.config().map_err(|(_, fault)| misconfigured(fault))?;
         TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(refused)
     }

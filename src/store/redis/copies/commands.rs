@@ -1,4 +1,4 @@
-//! What is told and asked of one copy, each command atomic and harmless late.
+//! Commands on one copy, each atomic and harmless late.
 //!
 //! Specified in `docs/protocol.md`, section 3.4.
 
@@ -84,8 +84,7 @@ impl Link {
         self.call(&call).await.map(|_| ())
     }
 
-    /// Writes down that there is nothing to copy, if the lease still stands; answers whether it
-    /// did.
+    /// Caches that there is nothing to copy, if the lease still stands; returns whether it did.
     pub(crate) async fn fill_absent(
         &mut self,
         generation: u64,
