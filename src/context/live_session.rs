@@ -228,7 +228,7 @@ impl LiveSession {
     ///
     /// # Errors
     ///
-    /// Those of [`SessionContext::validate`].
+    /// Those of [`SessionContext::validate`]; `Moved` if it has another id by now.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -241,7 +241,13 @@ impl LiveSession {
     /// # });
     /// ```
     pub async fn validate(&self) -> Result<(), Error> {
-        self.request(async |session: SessionContext| session.record().await.map(drop)).await
+        self.request(async |session: SessionContext| {
+            let _ = session.record().await?;
+            // The grace in which an old id reads on is for requests that are in flight.
+            let moved = session.read(|state| state.has_moved()).await?;
+            if moved { Err(Error::moved()) } else { Ok(()) }
+        })
+        .await
     }
 
     /// Counts as activity: extends the idle timeout, as a request does. For what the user does over

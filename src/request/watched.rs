@@ -68,13 +68,13 @@ pub(super) struct Watched {
     sessions: HashMap<SessionId, Entered>,
     /// Whether a task asks for them.
     pub(super) polled: bool,
-    /// Those that are to be asked for before their time.
-    hinted: Vec<SessionId>,
 }
 
 struct Entered {
     holders: usize,
     user: Option<Box<str>>,
+    /// It is to be asked for before its time.
+    due: bool,
     /// The end as the store last reported it: beyond it a session is not kept if the store is away.
     ends: Timestamp,
     told: watch::Sender<Option<EndReason>>,
@@ -98,11 +98,21 @@ impl Watches {
                 let entered = entry.get_mut();
                 entered.holders += 1;
                 entered.ends = entered.ends.max(ends);
+                // Just loaded alive: its end was only assumed while the store was away.
+                let _ = entered.told.send_if_modified(|told| {
+                    told.take_if(|reason| *reason == EndReason::Expired).is_some()
+                });
                 entered.told.subscribe()
             }
             Entry::Vacant(entry) => {
                 let (told, receiver) = watch::channel(None);
-                let _ = entry.insert(Entered { holders: 1, user: user.map(Box::from), ends, told });
+                let _ = entry.insert(Entered {
+                    holders: 1,
+                    user: user.map(Box::from),
+                    due: false,
+                    ends,
+                    told,
+                });
                 receiver
             }
         }
@@ -126,16 +136,18 @@ impl Watches {
     /// Some of the user's sessions may have ended just now.
     pub(crate) fn hint(&self, user: &str) {
         let mut watched = self.lock();
-        let Watched { sessions, hinted, .. } = &mut *watched;
-        let theirs = sessions.iter().filter(|(_, entered)| entered.user.as_deref() == Some(user));
-        hinted.extend(theirs.map(|(id, _)| *id));
-        if !hinted.is_empty() {
-            self.hint.notify_one();
+        for entered in watched.sessions.values_mut() {
+            if entered.user.as_deref() == Some(user) {
+                entered.due = true;
+                self.hint.notify_one();
+            }
         }
     }
 
     pub(super) fn take_hinted(&self) -> Vec<SessionId> {
-        mem::take(&mut self.lock().hinted)
+        let mut watched = self.lock();
+        let sessions = watched.sessions.iter_mut();
+        sessions.filter_map(|(id, entered)| mem::take(&mut entered.due).then_some(*id)).collect()
     }
 
     /// Whether nothing is watched any more; then polling stops.
@@ -183,5 +195,26 @@ impl Watches {
             Err(_) => return,
         };
         let _ = entered.told.send_replace(Some(reason));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::request::watched::*;
+
+    #[test]
+    fn hints_that_are_not_taken_do_not_pile_up() {
+        let watches = Watches::default();
+        let ids = [SessionId::from([1; 32]), SessionId::from([2; 32])];
+        let end = Timestamp::from_millis(1);
+        let _held = ids.map(|id| watches.enter(id, Some("alice"), end));
+        let _other = watches.enter(SessionId::from([3; 32]), Some("bob"), end);
+        for _ in 0..1_000 {
+            watches.hint("alice");
+        }
+        let mut due = watches.take_hinted();
+        due.sort_unstable();
+        assert_eq!(due, ids);
+        assert_eq!(watches.take_hinted(), []);
     }
 }
