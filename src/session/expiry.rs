@@ -147,7 +147,7 @@ impl Deadlines {
 
     /// The same session after activity at `now`. The absolute end stays where it is.
     ///
-    /// Touch is written down only once a touch interval, so the deadline is that much later: a
+    /// Activity is written down only once a touch interval, so the deadline is that much later: a
     /// client that returns within the idle timeout is always still signed in.
     pub(crate) fn active(mut self, now: Timestamp, touch_interval: Duration) -> Self {
         let grace = touch_throttle(self.idle, touch_interval);

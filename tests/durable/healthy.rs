@@ -105,7 +105,7 @@ async fn who_is_active_while_redis_refuses_changes_stays_signed_in() {
     let duo =
         TwoInstances::with(|settings| (settings.idle, settings.touch_interval) = (3, 100)).await;
     let mut alice = duo.signed_in().await;
-    // Touch reaches only the database from here on, and the copy of the session gets old.
+    // Activity reaches only the database from here on, and the copy of the session gets old.
     duo.redis.fail_to_save().await;
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(6) {

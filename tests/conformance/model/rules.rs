@@ -492,7 +492,7 @@ impl<'a> Request<'a> {
         self.cookie = Change::Set;
     }
 
-    /// Touch is written down once an interval.
+    /// Activity is written down once an interval.
     fn touch(&mut self) {
         let now = self.world.now;
         let held = self.held.and_then(|number| self.world.sessions.get_mut(&number));

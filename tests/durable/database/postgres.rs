@@ -174,7 +174,7 @@ fn a_store_outlives_the_runtime_that_it_was_first_used_in() {
     });
     runtime().block_on(async {
         let outcome = store.save(&id, Expected::Version(1), &next(2)).await.unwrap();
-        assert!(matches!(outcome, SaveOutcome::Saved));
+        assert!(matches!(outcome, SaveOutcome::Saved), "{outcome:?}");
         assert_eq!(store.load(&id).await.unwrap().unwrap().version(), 2);
     });
 }

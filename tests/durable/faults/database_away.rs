@@ -171,6 +171,9 @@ async fn without_time_to_serve_without_a_database_reads_are_refused_after_the_le
     for gate in [Gate::Refuse, Gate::BlackHole] {
         let mut scene = Scene::set(Away::Way(gate), |settings| settings.stretch = 0).await;
         let mut bystanders = Bystanders::of(&scene.duo, 2).await;
+        let mut copied = scene.duo.signed_in().await;
+        scene.duo.is_copied(&mut copied).await;
+        let other = copied.cookie_header();
         scene.begin(Away::Way(gate)).await;
         tokio::time::sleep(2 * scene.duo.lease()).await;
         for instance in [&scene.duo.a, &scene.duo.b] {
@@ -178,6 +181,9 @@ async fn without_time_to_serve_without_a_database_reads_are_refused_after_the_le
             for _ in 0..3 {
                 is_refused(&scene.duo, &mut reader, "/get:n", "no time").await;
             }
+            // Both have a copy, and none is trusted.
+            let several = instance.get_with_another(&bystanders.keeper, &other, "/get:n").await;
+            assert_refused(&several, "no time, several cookies");
             reader.get("/say:hello").await.expect(200);
             let status = instance.status().await;
             assert_eq!(status.serving, "none", "{status:?}");

@@ -376,6 +376,7 @@ async fn an_idle_session_ends_by_its_copy_and_later_only_where_activity_may_be_l
     let (lost, lost_id) = duo.settled().await;
     let (active, active_id) = duo.settled().await;
     let (looked_at, looked_at_id) = duo.settled().await;
+    let (several, several_id) = duo.settled().await;
     // As long as the row alone would be judged otherwise, and no longer than five minutes.
     let life = duo.life_of_copy(&left_id).await;
     assert!((END + LAG - 60_000..=END + 300_000).contains(&life), "{life}");
@@ -386,6 +387,7 @@ async fn an_idle_session_ends_by_its_copy_and_later_only_where_activity_may_be_l
     duo.evict(&lost_id).await;
     // The last request, of which only the database was told.
     duo.age_copy(&active_id, PAST).await;
+    duo.age_copy(&several_id, PAST).await;
     // The last activity of this one was lost with its copy, and who only looked made another.
     duo.age_row(&looked_at_id, PAST - LAG / 2).await;
     duo.evict(&looked_at_id).await;
@@ -398,6 +400,9 @@ async fn an_idle_session_ends_by_its_copy_and_later_only_where_activity_may_be_l
     duo.age_row(&looked_at_id, LAG / 2).await;
     duo.age_copy(&looked_at_id, LAG / 2).await;
 
+    let dead = format!("{COOKIE}={}", "A".repeat(43));
+    let reply = duo.a.get_with_another(&several, &dead, "/user").await.expect(200);
+    assert_eq!(reply.text(), "alice", "used since, as the database knows");
     for instance in [&duo.a, &duo.b] {
         assert!(is_dead(instance, &left).await, "idle by its copy and its row");
         assert!(!is_dead(instance, &lost).await, "used since, for all that anybody knows");

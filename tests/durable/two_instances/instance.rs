@@ -108,6 +108,14 @@ impl Instance {
         browser.on(self.process.addr()).await
     }
 
+    /// A request with the cookies of `browser` and another one, so that two sessions are loaded at
+    /// once.
+    pub async fn get_with_another(&self, browser: &Browser, other: &str, path: &str) -> Reply {
+        let cookies = format!("{}; {other}", browser.cookie_header());
+        let mut client = Client::connect(self.process.addr()).await;
+        client.get_with(path, &cookies).await
+    }
+
     /// Holds whoever comes to `place` of the store from now on.
     pub async fn hold(&self, place: &str) {
         self.control(&format!("/!hold/{place}")).await;

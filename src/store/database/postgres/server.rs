@@ -41,11 +41,11 @@ pub(super) struct Server {
     /// Without: not every pooler takes them.
     plain: PgConnectOptions,
     timeout: Duration,
-    standing: UserValidation,
+    standing: Standing,
 }
 
 /// What is known of connections, in microseconds since the start.
-struct UserValidation {
+struct Standing {
     started: Instant,
     /// What was made up to then is closed.
     condemned: AtomicU64,
@@ -67,7 +67,7 @@ impl Server {
         let options = options.disable_statement_logging().extra_float_digits(None);
         let plain = options.application_name(&name);
         let options = with_limits(plain.clone(), timeout);
-        Ok(Arc::new(Self { options, plain, timeout, standing: UserValidation::new() }))
+        Ok(Arc::new(Self { options, plain, timeout, standing: Standing::new() }))
     }
 
     pub(super) fn address(&self) -> &PgConnectOptions {
@@ -200,7 +200,7 @@ impl Server {
     }
 
     /// A connection dies with the runtime that it was opened in: when that ends, what was made up
-    /// to then is asked before it is used. To be called in each runtime.
+    /// to then is closed. To be called in each runtime.
     pub(super) fn outlive_runtime(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else { return };
         let mut runtimes = self.standing.runtimes();
@@ -216,7 +216,7 @@ impl Server {
     }
 }
 
-impl UserValidation {
+impl Standing {
     fn new() -> Self {
         Self {
             started: Instant::now(),
@@ -241,7 +241,7 @@ impl UserValidation {
     }
 }
 
-impl Drop for UserValidation {
+impl Drop for Standing {
     fn drop(&mut self) {
         for (_, task) in self.runtimes.get_mut().unwrap_or_else(PoisonError::into_inner) {
             task.abort();
@@ -259,7 +259,9 @@ impl Drop for RuntimeEnd {
     fn drop(&mut self) {
         if let Some(server) = self.server.upgrade() {
             server.standing.runtimes().retain(|(id, _)| *id != self.id);
-            server.suspect();
+            // Closed and not asked: a connection without its runtime may answer once more, and fail
+            // the statement after that.
+            let _ = server.standing.condemned.fetch_max(server.standing.now(), Ordering::Relaxed);
         }
     }
 }
