@@ -16,8 +16,8 @@ use crate::{
 /// How long an absence is cached.
 const ABSENT_KEPT: Duration = Duration::from_secs(10);
 impl Engine {
-    /// Activity is written to the copy or, where Redis does not take it, to the database: what is over
-    /// by both is over, with no allowance for unrecorded activity.
+    /// Activity is written to the copy or, where Redis does not take it, to the database: what is
+    /// over by both is over, with no allowance for unrecorded activity.
     pub(super) async fn load_over(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let row = self.row(id).await?;
         let now = self.clock().now();
