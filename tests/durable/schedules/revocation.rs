@@ -416,6 +416,12 @@ async fn two_logins_and_a_renewal_at_the_limit_in_every_order_of_their_steps() {
             (Two, asking(&duo.b, &two, "/insert:tag:tag-two,login:alice").await),
             (Finish, asking(&duo.a, &renews, "/renew").await),
         ];
+        // Each has read what it writes over, or a login that is let go now ends the renewal's
+        // session before the renewal has found it.
+        test_support::eventually("the first step of each", async || {
+            held.iter().all(|(doing, held)| *doing == Finish || held.is_reached())
+        })
+        .await;
         let mut after = vec![renews.tab().await, stays];
         for step in &order {
             let at = held.iter().position(|(doing, _)| doing == step).unwrap();
