@@ -8,14 +8,10 @@ use crate::directory::info::PlatformInfo;
 /// ```
 /// use tower_redis_session::directory::{PlatformInfo, active_platform};
 ///
-/// let platform = |id: &str, default| PlatformInfo {
-///     id: id.into(),
-///     name: id.into(),
-///     kind: "mastodon".into(),
-///     instance_url: "https://social.example.org".into(),
-///     username: "alice".into(),
-///     active: true,
-///     default,
+/// let platform = |id, default| {
+///     let mut platform = PlatformInfo::new(id, "https://social.example.org");
+///     platform.default = default;
+///     platform
 /// };
 /// let platforms = [platform("1", false), platform("2", true), platform("3", false)];
 /// assert_eq!(active_platform(&platforms, Some("3")).unwrap().id, "3");

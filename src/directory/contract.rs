@@ -35,13 +35,7 @@ use crate::{
 ///     type Settings = u32;
 ///
 ///     async fn user(&self, user_id: &str) -> Result<Option<UserInfo>, Error> {
-///         Ok((user_id == "7").then(|| UserInfo {
-///             id: "7".into(),
-///             username: "alice".into(),
-///             email: None,
-///             role: "member".into(),
-///             active: true,
-///         }))
+///         Ok((user_id == "7").then(|| UserInfo::new("7", "alice")))
 ///     }
 ///
 ///     async fn platforms(&self, _: &str) -> Result<Vec<PlatformInfo>, Error> {

@@ -44,7 +44,8 @@ pub struct Record {
 /// What a touch changes in a record and nothing else: the two times of [`Store::touch`].
 ///
 /// [`Store::touch`]: crate::store::Store::touch
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Touch {
     /// When the session was last used.
     pub last_activity: Timestamp,
@@ -54,9 +55,22 @@ pub struct Touch {
     pub end: Timestamp,
 }
 
-#[cfg(feature = "redis")]
 impl Touch {
+    /// The activity of a session at `last_activity`, for the tests of a store.
+    ///
+    /// ```
+    /// # use tower_redis_session::{Timestamp, store::Touch};
+    /// let at = Timestamp::from_millis;
+    /// let activity = Touch::new(at(1_000), at(61_000), at(61_000));
+    /// assert!(activity.end >= activity.last_activity);
+    /// ```
+    #[must_use]
+    pub const fn new(last_activity: Timestamp, idle_deadline: Timestamp, end: Timestamp) -> Self {
+        Self { last_activity, idle_deadline, end }
+    }
+
     /// How far it moved the idle deadline.
+    #[cfg(feature = "redis")]
     pub(crate) fn idle(&self) -> Duration {
         self.idle_deadline.saturating_since(self.last_activity)
     }
@@ -118,7 +132,7 @@ impl Record {
     /// # use tower_redis_session::{Timestamp, store::{Record, Touch}};
     /// # let mut record = Record::example();
     /// let later = Timestamp::from_millis(record.end().as_millis() + 1);
-    /// let activity = Touch { last_activity: later, idle_deadline: later, end: later };
+    /// let activity = Touch::new(later, later, later);
     /// assert!(record.touch(activity));
     /// assert!(!record.touch(activity));
     /// ```

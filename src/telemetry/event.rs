@@ -5,15 +5,17 @@ use serde::Serialize;
 use crate::{session::token::SessionId, telemetry::health::Serving};
 
 /// One event in the life of a session. Ids are public ones; nothing in it is secret. Users are
-/// named only where one acts as another.
+/// named only where one acts as another. A variant that ends in `..` when matched may gain fields;
+/// those that a store reports itself, [`StoreDown`](Self::StoreDown) and
+/// [`StoreUp`](Self::StoreUp), can be built by any store.
 ///
 /// Serializes with its name under `event`:
 ///
 /// ```
-/// use tower_redis_session::telemetry::Event;
+/// use tower_redis_session::telemetry::{Event, Serving};
 ///
-/// let json = serde_json::to_string(&Event::RevokedAll { count: 3 })?;
-/// assert_eq!(json, r#"{"event":"revoked_all","count":3}"#);
+/// let event = Event::StoreDown { store: Serving::Redis };
+/// assert_eq!(serde_json::to_string(&event)?, r#"{"event":"store_down","store":"redis"}"#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -21,11 +23,13 @@ use crate::{session::token::SessionId, telemetry::health::Serving};
 #[non_exhaustive]
 pub enum Event {
     /// A session began.
+    #[non_exhaustive]
     Created {
         /// Its public id.
         id: SessionId,
     },
     /// A session moved to a new id: a sign-in or a renewal.
+    #[non_exhaustive]
     Renewed {
         /// The old id, which opens nothing any more.
         old: SessionId,
@@ -33,26 +37,31 @@ pub enum Event {
         new: SessionId,
     },
     /// A session was logged out, or was emptied.
+    #[non_exhaustive]
     Destroyed {
         /// Its public id.
         id: SessionId,
     },
     /// A session was ended from another one, or by the application.
+    #[non_exhaustive]
     Revoked {
         /// Its public id.
         id: SessionId,
     },
     /// All sessions of a user were ended, or all but one.
+    #[non_exhaustive]
     RevokedAll {
         /// Number of sessions that were alive.
         count: u64,
     },
     /// The stamp of a session's user has changed elsewhere, so the session ends.
+    #[non_exhaustive]
     StampChanged {
         /// Its public id.
         id: SessionId,
     },
     /// A user acts as another one: [`impersonate`](crate::SessionContext::impersonate).
+    #[non_exhaustive]
     ImpersonationBegan {
         /// The public id from now on.
         id: SessionId,
@@ -64,6 +73,7 @@ pub enum Event {
     /// A user acts as another one no longer: by
     /// [`end_impersonation`](crate::SessionContext::end_impersonation), or by the logout of a
     /// session that is loaded. Not reported where the session expires or is revoked.
+    #[non_exhaustive]
     ImpersonationEnded {
         /// The public id from now on; at a logout that of the session that ends.
         id: SessionId,
@@ -73,12 +83,14 @@ pub enum Event {
         user: String,
     },
     /// A client sent the token of an expired session.
+    #[non_exhaustive]
     Expired {
         /// Its public id.
         id: SessionId,
     },
     /// A client sent a well-formed token that opens nothing: its session was logged out, was
     /// removed after its end, or never existed.
+    #[non_exhaustive]
     UnknownToken {
         /// Its public id.
         id: SessionId,
@@ -86,16 +98,19 @@ pub enum Event {
     /// A client sent tokens of several live sessions; none was used.
     Ambiguous,
     /// Two requests wrote concurrently; the later one was rebased on the other.
+    #[non_exhaustive]
     Conflict {
         /// Its public id.
         id: SessionId,
     },
     /// The stored record cannot be decoded; it counts as no session.
+    #[non_exhaustive]
     Corrupt {
         /// Its public id.
         id: SessionId,
     },
     /// A session ended during a request, whose changes are dropped.
+    #[non_exhaustive]
     EndedDuringRequest {
         /// Its public id.
         id: SessionId,

@@ -565,7 +565,8 @@ impl Broken {
             Breach::TouchChangesNoActivity => {
                 let last_activity = record.last_activity();
                 touched = record;
-                touched.touch(Touch { last_activity, ..activity });
+                let Touch { idle_deadline, end, .. } = activity;
+                touched.touch(Touch::new(last_activity, idle_deadline, end));
             }
             Breach::TouchMakesAVersion => {
                 let bytes = touched.to_bytes();

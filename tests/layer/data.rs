@@ -92,7 +92,7 @@ fn users_and_platforms_come_back_from_what_they_are_written_as() {
 async fn events_are_a_stream_and_a_dropped_wait_drops_none() {
     let events = Events::default();
     let mut heard = events.listen();
-    let event = |count| Event::RevokedAll { count };
+    let event = |count| Event::Missed { count };
     for _ in 0..3 {
         assert_eq!(heard.next().now_or_never(), None);
     }
@@ -103,7 +103,7 @@ async fn events_are_a_stream_and_a_dropped_wait_drops_none() {
     drop(events);
     let all: Vec<_> =
         heard.by_ref().map(|event| serde_json::to_string(&event).unwrap()).collect().await;
-    assert_eq!(all, [r#"{"event":"revoked_all","count":2}"#]);
+    assert_eq!(all, [r#"{"event":"missed","count":2}"#]);
     assert_eq!(heard.next().await, None);
 }
 

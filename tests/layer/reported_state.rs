@@ -277,7 +277,8 @@ async fn a_revocation_of_one_that_has_moved_meanwhile_ends_it_under_its_new_id()
     assert!(revoking.await.unwrap().unwrap());
     assert_eq!(visitor.ask(USER).await.text(), "-");
     assert!(matches!(events.next().await, Some(Event::Renewed { .. })));
-    assert_eq!(events.next().await, Some(Event::Revoked { id }));
+    let told = events.next().await;
+    assert!(matches!(told, Some(Event::Revoked { id: told, .. }) if told == id), "{told:?}");
     let Some(Event::UnknownToken { .. }) = events.next().await else {
         panic!("its cookie opens nothing")
     };
@@ -293,7 +294,8 @@ async fn a_revocation_of_one_that_has_moved_meanwhile_ends_it_under_its_new_id()
     assert_eq!(visitor.ask(COUNT).await.text(), "1");
     loaded.open();
     assert!(revoking.await.unwrap().unwrap());
-    assert_eq!(events.next().await, Some(Event::Revoked { id }));
+    let told = events.next().await;
+    assert!(matches!(told, Some(Event::Revoked { id: told, .. }) if told == id), "{told:?}");
     assert_eq!(visitor.ask(USER).await.text(), "-");
 }
 
@@ -357,7 +359,9 @@ async fn what_ended_is_told_once_however_often_the_logout_was_tried() {
     drop(one);
     let mut ended = Vec::new();
     for _ in 0..2 {
-        let Some(Event::Destroyed { id }) = events.next().await else { panic!("another event") };
+        let Some(Event::Destroyed { id, .. }) = events.next().await else {
+            panic!("another event")
+        };
         ended.push(id);
     }
     assert_ne!(ended[0], ended[1]);

@@ -29,8 +29,9 @@ impl Directory for Accounts {
     type Settings = ();
 
     async fn user(&self, id: &str) -> Result<Option<UserInfo>, Error> {
-        let (username, role, active) = (id.into(), "member".into(), id != "gone");
-        Ok(Some(UserInfo { id: id.into(), username, email: None, role, active }))
+        let mut user = UserInfo::new(id, id);
+        user.active = id != "gone";
+        Ok(Some(user))
     }
 
     async fn stamp(&self, id: &str) -> Result<Option<String>, Error> {

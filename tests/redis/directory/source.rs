@@ -48,25 +48,19 @@ pub fn settings(max_posts_per_run: u32) -> Settings {
 }
 
 pub fn user(id: &str) -> UserInfo {
-    UserInfo {
-        id: id.to_owned(),
-        username: format!("{id} \"the\" ü"),
-        email: Some(format!("{id}@example.org")),
-        role: "member".to_owned(),
-        active: true,
-    }
+    let mut user = UserInfo::new(id, format!("{id} \"the\" ü"));
+    user.email = Some(format!("{id}@example.org"));
+    user.role = "member".to_owned();
+    user
 }
 
 pub fn platform(id: &str, default: bool) -> PlatformInfo {
-    PlatformInfo {
-        id: id.to_owned(),
-        name: format!("Platform {id}"),
-        kind: "pixelfed".to_owned(),
-        instance_url: "https://photos.example.net".to_owned(),
-        username: "alice.l".to_owned(),
-        active: true,
-        default,
-    }
+    let mut platform = PlatformInfo::new(id, "https://photos.example.net");
+    platform.name = format!("Platform {id}");
+    platform.kind = "pixelfed".to_owned();
+    platform.username = "alice.l".to_owned();
+    platform.default = default;
+    platform
 }
 
 pub const TOKEN: &str = "access-token-that-nobody-may-read";

@@ -136,13 +136,12 @@ impl Data {
 }
 
 fn platform(row: &AnyRow) -> Result<PlatformInfo, DataError> {
-    Ok(PlatformInfo {
-        id: row.try_get("id")?,
-        name: row.try_get("name")?,
-        kind: row.try_get("kind")?,
-        instance_url: row.try_get("instance_url")?,
-        username: row.try_get("username")?,
-        active: row.try_get::<i64, _>("active")? != 0,
-        default: row.try_get::<i64, _>("is_default")? != 0,
-    })
+    let (id, url): (String, String) = (row.try_get("id")?, row.try_get("instance_url")?);
+    let mut platform = PlatformInfo::new(id, url);
+    platform.name = row.try_get("name")?;
+    platform.kind = row.try_get("kind")?;
+    platform.username = row.try_get("username")?;
+    platform.active = row.try_get::<i64, _>("active")? != 0;
+    platform.default = row.try_get::<i64, _>("is_default")? != 0;
+    Ok(platform)
 }

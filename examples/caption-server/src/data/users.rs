@@ -48,11 +48,10 @@ impl Data {
 }
 
 fn user(row: &AnyRow) -> Result<UserInfo, DataError> {
-    Ok(UserInfo {
-        id: row.try_get("id")?,
-        username: row.try_get("username")?,
-        email: row.try_get("email")?,
-        role: row.try_get("role")?,
-        active: row.try_get::<i64, _>("active")? != 0,
-    })
+    let (id, username): (String, String) = (row.try_get("id")?, row.try_get("username")?);
+    let mut user = UserInfo::new(id, username);
+    user.email = row.try_get("email")?;
+    user.role = row.try_get("role")?;
+    user.active = row.try_get::<i64, _>("active")? != 0;
+    Ok(user)
 }
