@@ -55,8 +55,10 @@ impl<A> RedisSessionLayer<A> {
 
 impl SessionAdmin {
     /// Health of the store as last seen by requests: which store serves reads, the last cause of
-    /// failure, whether copies are trusted. Performs no I/O; for a status page and a readiness
-    /// probe.
+    /// failure, whether copies are trusted. Performs no I/O. For a status page, and for a readiness
+    /// probe of a store that probes in the background (`DurableStore`); for any other store a
+    /// probe calls [`check`](crate::RedisSessionLayer::check), or an instance without requests
+    /// stays ready.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

@@ -106,9 +106,30 @@ impl<A> RedisSessionLayer<A> {
         self.backend.store.check().await
     }
 
+    /// Ends every [`LiveSession`](crate::context::LiveSession) of this layer with
+    /// [`EndReason::Shutdown`](crate::context::EndReason::Shutdown). Call it when the server is
+    /// told to stop, before it drains its connections: a WebSocket or a stream that waits for the
+    /// end of its session keeps a drain from finishing. Requests are served as before.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_redis_session::ConfigError> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// layer.end_live_sessions();
+    /// // Drain the server's connections here.
+    /// layer.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn end_live_sessions(&self) {
+        self.backend.watches.shut_down();
+    }
+
     /// Waits until every started commit is done. Call it after the server has drained its
-    /// connections, before the runtime ends. Takes at most three budgets, and with a strict store
-    /// four leases more.
+    /// connections, before the runtime ends; with live sessions call
+    /// [`end_live_sessions`](Self::end_live_sessions) before the drain. Takes at most three
+    /// budgets, and with a strict store four leases more.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -120,7 +141,7 @@ impl<A> RedisSessionLayer<A> {
     /// # }
     /// ```
     pub async fn shutdown(&self) {
-        self.backend.watches.shut_down();
+        self.end_live_sessions();
         let tracker = &self.backend.tracker;
         let _ = tracker.close();
         // A commit whose owner neither polls nor drops it is waited for only as long as it may

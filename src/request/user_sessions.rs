@@ -48,8 +48,8 @@ impl Backend {
         let (backend, user) = (Arc::clone(self), user.to_owned());
         Carried::new(self.tracker.track_future(async move {
             let count = backend.store.revoke_all(&user, keep.as_ref()).await?;
-            backend.events.emit(Event::RevokedAll { count });
-            backend.watches.hint(&user);
+            // Connections of all layers on this store hear of it.
+            backend.events.emit(Event::RevokedAll { user, count });
             Ok(count)
         }))
     }

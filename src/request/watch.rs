@@ -7,7 +7,10 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     clock::timestamp::Timestamp,
     error::Causes,
-    request::{shared::Backend, watched::EndReason},
+    request::{
+        shared::Backend,
+        watched::{EndReason, Watches},
+    },
     session::token::SessionId,
     telemetry::{event::Event, events::EventStream},
 };
@@ -101,8 +104,8 @@ impl PollTurn {
                 () = watches.idle.notified() => Some(Vec::new()),
                 () = tokio::time::sleep_until(next) => None,
                 () = watches.hint.notified() => Some(watches.take_hinted()),
-                event = events.next() => match event.map(|event| ended_by(&event)) {
-                    Some(id) => Some(id.into_iter().filter(|id| watches.is_watched(id)).collect()),
+                event = events.next() => match event {
+                    Some(event) => Some(ended_by(&event, watches)),
                     None => return,
                 },
             };
@@ -141,14 +144,22 @@ impl PollTurn {
     }
 }
 
-/// The session that an event may have ended. A revocation of all hints by the user's name.
-fn ended_by(event: &Event) -> Option<SessionId> {
+/// The watched sessions that an event may have ended.
+fn ended_by(event: &Event, watches: &Watches) -> Vec<SessionId> {
     match event {
         Event::Destroyed { id }
         | Event::Revoked { id }
         | Event::Expired { id }
-        | Event::EndedDuringRequest { id } => Some(*id),
-        Event::Renewed { old, .. } => Some(*old),
-        _ => None,
+        | Event::EndedDuringRequest { id }
+        | Event::Renewed { old: id, .. } => {
+            Some(*id).filter(|id| watches.is_watched(id)).into_iter().collect()
+        }
+        Event::RevokedAll { user, .. } => {
+            watches.hint(user);
+            watches.take_hinted()
+        }
+        // Any of them.
+        Event::Missed { .. } => watches.ids(),
+        _ => Vec::new(),
     }
 }

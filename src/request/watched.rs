@@ -36,7 +36,8 @@ pub enum EndReason {
     Moved,
     /// Its stored bytes cannot be decoded.
     Unreadable,
-    /// [`RedisSessionLayer::shutdown`](crate::RedisSessionLayer::shutdown) was called.
+    /// [`end_live_sessions`](crate::RedisSessionLayer::end_live_sessions) or
+    /// [`shutdown`](crate::RedisSessionLayer::shutdown) was called.
     Shutdown,
 }
 

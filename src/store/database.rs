@@ -31,6 +31,7 @@ use crate::{
     clock::Clock,
     error::{ConfigError, Error},
     session::{record::Record, token::SessionId},
+    telemetry::events::Events,
 };
 
 mod access;
@@ -104,6 +105,7 @@ pub struct DatabaseStore {
     claimed: OnceCell<()>,
     health: health::RequestOutcomes,
     clock_check: ClockCheck,
+    events: Events,
 }
 
 impl DatabaseStore {
@@ -143,7 +145,7 @@ impl DatabaseStore {
         let clock_check = ClockCheck::default();
         let database = Database::new(&config, false, clock_check.correct(clock))?;
         let (claimed, health) = (OnceCell::new(), health::RequestOutcomes::default());
-        Ok(Self { database, claimed, health, clock_check })
+        Ok(Self { database, claimed, health, clock_check, events: Events::default() })
     }
 
     /// Creates or migrates the tables, all named `trs_..`; changes nothing else in the database.

@@ -13,7 +13,10 @@ use crate::{
         token::SessionId,
     },
     store::{Expected, LoginWrite, SaveOutcome, Store, StoreFuture, memory::state::State},
-    telemetry::health::{Health, Serving},
+    telemetry::{
+        events::Events,
+        health::{Health, Serving},
+    },
 };
 
 mod state;
@@ -34,6 +37,7 @@ mod state;
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
     clock: Clock,
+    events: Events,
 }
 
 impl MemoryStore {
@@ -56,7 +60,7 @@ impl MemoryStore {
     /// assert_eq!(store.clock().now(), manual.clock().now());
     /// ```
     pub fn with_clock(clock: Clock) -> Self {
-        Self { state: Arc::default(), clock }
+        Self { state: Arc::default(), clock, events: Events::default() }
     }
 
     /// Number of live sessions.
@@ -153,6 +157,10 @@ impl Store for MemoryStore {
 
     fn clock(&self) -> Clock {
         self.clock.clone()
+    }
+
+    fn events(&self) -> Events {
+        self.events.clone()
     }
 
     fn health(&self) -> Health {

@@ -42,6 +42,7 @@ use crate::{
             value::{HEAD_LEN, head},
         },
     },
+    telemetry::events::Events,
 };
 
 pub(crate) mod client;
@@ -91,6 +92,7 @@ pub struct RedisStore {
     connections: Connections,
     key_prefix: Arc<str>,
     index_prefix: Arc<str>,
+    events: Events,
 }
 
 impl RedisStore {
@@ -110,7 +112,7 @@ impl RedisStore {
         let key_prefix = format!("{prefix}{GENERATION}:s:").into();
         let index_prefix = format!("{prefix}u:").into();
         let connections = Connections::new(&config, script::RECORDS, None, Compared::default())?;
-        Ok(Self { connections, key_prefix, index_prefix })
+        Ok(Self { connections, key_prefix, index_prefix, events: Events::default() })
     }
 
     fn key(&self, id: &SessionId) -> String {

@@ -34,7 +34,7 @@ const fn place(event: &Event) -> Option<(usize, u64)> {
         Event::Renewed { .. } => (1, 1),
         Event::Destroyed { .. } => (2, 1),
         Event::Revoked { .. } => (3, 1),
-        Event::RevokedAll { count } => (3, *count),
+        Event::RevokedAll { count, .. } => (3, *count),
         Event::Expired { .. } => (4, 1),
         Event::UnknownToken { .. } => (5, 1),
         Event::Ambiguous => (6, 1),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{session::token::SessionId, telemetry::health::Serving};
 
 /// One event in the life of a session. Ids are public ones; nothing in it is secret. Users are
-/// named only where one acts as another. A variant that ends in `..` when matched may gain fields;
+/// named where all their sessions are revoked and where one acts as another. A variant that ends in `..` when matched may gain fields;
 /// those that a store reports itself, [`StoreDown`](Self::StoreDown) and
 /// [`StoreUp`](Self::StoreUp), can be built by any store.
 ///
@@ -51,6 +51,8 @@ pub enum Event {
     /// All sessions of a user were ended, or all but one.
     #[non_exhaustive]
     RevokedAll {
+        /// The user.
+        user: String,
         /// Number of sessions that were alive.
         count: u64,
     },

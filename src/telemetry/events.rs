@@ -101,8 +101,8 @@ impl EventStream {
     /// # async fn main() {
     /// let events = Events::default();
     /// let mut heard = events.listen();
-    /// events.emit(Event::RevokedAll { count: 3 });
-    /// assert_eq!(heard.next().await, Some(Event::RevokedAll { count: 3 }));
+    /// events.emit(Event::Ambiguous);
+    /// assert_eq!(heard.next().await, Some(Event::Ambiguous));
     /// # }
     /// ```
     pub async fn next(&mut self) -> Option<Event> {
@@ -148,7 +148,9 @@ fn log(event: &Event) {
         Event::ImpersonationEnded { id, actor, user } => {
             tracing::info!(session.id = %id, %actor, %user, "impersonation ended");
         }
-        Event::RevokedAll { count } => tracing::info!(count, "all sessions of a user revoked"),
+        Event::RevokedAll { user, count } => {
+            tracing::info!(%user, count, "all sessions of a user revoked");
+        }
         Event::Expired { id } => tracing::debug!(session.id = %id, "session expired"),
         Event::UnknownToken { id } => tracing::debug!(session.id = %id, "session id rejected"),
         Event::Ambiguous => tracing::warn!("several live session cookies in one request"),

@@ -47,8 +47,11 @@ pub enum Serving {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BackendHealth {
-    /// Whether requests use it: false after a few failures in a row, until a probe succeeds, or for
-    /// some seconds where there are no probes.
+    /// Whether requests use it. Behind a `DurableStore` false after 3 failures in a row until a
+    /// probe succeeds, once a second. A store alone has no probe: false while no connection can be
+    /// made (Redis), or after 3 failures in a row (a database), or after a failed
+    /// [`check`](crate::RedisSessionLayer::check), until an answer, or for 5 s after the last
+    /// failure, since only requests can find out that the store is back.
     pub answers: bool,
     /// Cause of the last failure.
     pub last_cause: Option<String>,
@@ -58,6 +61,7 @@ pub struct BackendHealth {
     pub pool_size: u32,
     /// Milliseconds that its clock is ahead of this process' own, negative if behind, when last
     /// measured. `None` before that, and where both are the same clock.
+    #[serde(rename = "clock_ahead_ms")]
     pub clock_ahead: Option<i64>,
 }
 
@@ -67,8 +71,8 @@ pub struct BackendHealth {
 pub struct CacheHealth {
     /// Whether copies are read at all: the last poll of the database is no older than a lease.
     pub trusted: bool,
-    /// Time since the last poll of the database. Serializes as milliseconds.
-    #[serde(serialize_with = "millis")]
+    /// Time since the last poll of the database.
+    #[serde(rename = "verified_ago_ms", serialize_with = "millis")]
     pub verified_ago: Option<Duration>,
     /// The generation in the keys, 16 hex digits: a new one starts without copies.
     pub generation: Option<String>,

@@ -2,12 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::telemetry::{
-    counters::Counters,
-    health::{BackendHealth, CacheHealth, Health},
-};
+use crate::telemetry::{counters::Counters, health::Health};
 
 /// Health and event counts of a layer: for a status page and for metrics collectors. Made by
 /// [`SessionAdmin::report`](crate::layer::SessionAdmin::report).
@@ -69,8 +66,8 @@ impl Report {
         self.counts.iter().find(|(other, _)| *other == name).map(|(_, count)| *count)
     }
 
-    /// As a JSON object: `ready`, `serving`, `redis`, `database` and `copies` (`null` where there
-    /// is none) and `counts`.
+    /// As a JSON object: `ready`, then the fields of [`Health`] under the names that it serializes
+    /// with, and `counts`.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -84,10 +81,10 @@ impl Report {
             self.counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
         json!({
             "ready": self.status.is_ready(),
-            "serving": self.status.serving.to_string(),
-            "redis": self.status.redis.as_ref().map(store),
-            "database": self.status.database.as_ref().map(store),
-            "copies": self.status.copies.as_ref().map(copies),
+            "serving": self.status.serving,
+            "redis": self.status.redis,
+            "database": self.status.database,
+            "copies": self.status.copies,
             "counts": counts,
         })
         .to_string()
@@ -154,27 +151,6 @@ fn number(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-fn store(store: &BackendHealth) -> Value {
-    json!({
-        "answers": store.answers,
-        "last_cause": store.last_cause,
-        "connections": store.connections,
-        "pool_size": store.pool_size,
-        "clock_ahead_ms": store.clock_ahead,
-    })
-}
-
-fn copies(copies: &CacheHealth) -> Value {
-    json!({
-        "trusted": copies.trusted,
-        "verified_seconds_ago": copies.verified_ago.map(|ago| ago.as_secs_f64()),
-        "generation": copies.generation,
-        "incarnation": copies.incarnation,
-        "bypassed": copies.bypassed,
-        "pending": copies.pending,
-    })
-}
-
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_json())
@@ -188,7 +164,13 @@ mod tests {
     use std::time::Duration;
 
     use crate::telemetry::report::*;
-    use crate::telemetry::{counters::NAMES, event::Event, health::Serving};
+    use serde_json::Value;
+
+    use crate::telemetry::{
+        counters::NAMES,
+        event::Event,
+        health::{BackendHealth, CacheHealth, Serving},
+    };
 
     fn durable() -> Health {
         let store = |answers, cause: Option<&str>| BackendHealth {
@@ -244,7 +226,7 @@ mod tests {
             assert_eq!(moved, [(at, (NAMES[at], 1))], "{event:?}");
         }
         let counters = Counters::default();
-        counters.count(&Event::RevokedAll { count: 5 });
+        counters.count(&Event::RevokedAll { user: "alice".to_owned(), count: 5 });
         counters.count(&Event::Missed { count: 3 });
         let report = Report::new(durable(), &counters);
         assert_eq!(report.count("revoked"), Some(5));
@@ -260,7 +242,8 @@ mod tests {
         assert_eq!(read["redis"]["last_cause"], "gone \"away\"\n");
         assert_eq!(read["redis"]["answers"], false);
         assert_eq!(read["database"]["last_cause"], Value::Null);
-        assert_eq!(read["copies"]["verified_seconds_ago"], 1.5);
+        assert_eq!(read["copies"]["verified_ago_ms"], 1_500);
+        assert_eq!(read["database"]["clock_ahead_ms"], -1_500);
         assert_eq!(read["copies"]["pending"], 9);
         assert_eq!(read["counts"]["created"], 0);
     }

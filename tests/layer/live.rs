@@ -12,7 +12,7 @@ use test_support::{
     faulty_store::{Fault, FaultyStore, Op, Visitor},
 };
 use tower_redis_session::{
-    ErrorKind, RedisSessionLayer, SessionId,
+    ErrorKind, MemoryStore, RedisSessionLayer, SessionId,
     clock::ManualClock,
     context::{EndReason, LiveSession, SessionEnd},
     store::Store,
@@ -329,6 +329,43 @@ async fn ten_thousand_that_came_and_went_leave_nothing() {
     tokio::task::yield_now().await;
     let _ = layer.admin().revoke_all("alice").await.unwrap();
     assert_eq!(waiting.await.unwrap(), EndReason::Ended);
+}
+
+#[tokio::test]
+async fn layers_on_one_store_hear_of_each_other_at_once() {
+    let store = MemoryStore::new();
+    let layer = || {
+        let builder = RedisSessionLayer::builder(store.clone()).watch_interval(NEVER);
+        builder.build().unwrap()
+    };
+    let (pages, api) = (layer(), layer());
+    let (_, first) = signed_in(&pages).await;
+    let (_, second) = signed_in(&pages).await;
+    let waiting = [heard(&first), heard(&second)];
+    tokio::task::yield_now().await;
+    assert!(api.admin().revoke("alice", &first.id()).await.unwrap());
+    let [first, second] = waiting;
+    assert_eq!(test_support::bounded("one", first).await.unwrap().reason, EndReason::Ended);
+    assert!(!second.is_finished());
+    assert_eq!(api.admin().revoke_all("alice").await.unwrap(), 1);
+    assert_eq!(test_support::bounded("all", second).await.unwrap().reason, EndReason::Ended);
+}
+
+#[tokio::test]
+async fn live_sessions_are_ended_before_the_server_stops_and_requests_are_served_on() {
+    let layer = layer_on(&FaultyStore::new(), NEVER);
+    let (mut visitor, live) = signed_in(&layer).await;
+    let waiting = heard(&live);
+    tokio::task::yield_now().await;
+    layer.end_live_sessions();
+    assert_eq!(test_support::bounded("a wait", waiting).await.unwrap().reason, EndReason::Shutdown);
+    let answered =
+        visitor.ask(async |session| session.insert("n", &2).await.map(|()| String::new()));
+    assert_eq!(answered.await.status(), 200);
+    assert_eq!(live.get::<u32>("n").await.unwrap(), Some(2));
+    // One that begins while the server drains ends at once.
+    let late = self::live(&mut visitor).await;
+    assert_eq!(late.ended().await.reason, EndReason::Shutdown);
 }
 
 #[tokio::test]

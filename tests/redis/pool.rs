@@ -131,6 +131,20 @@ async fn a_store_whose_requests_wait_for_a_connection_is_not_ready() {
 }
 
 #[tokio::test]
+async fn a_failed_check_is_a_reason_not_to_be_ready() {
+    let redis = RedisServer::start().await;
+    let store = RedisStore::new(patient(&redis.url())).unwrap();
+    let layer = RedisSessionLayer::builder(store).build().unwrap();
+    redis.kill();
+    assert!(layer.admin().health().is_ready(), "nobody has asked yet");
+    layer.check().await.unwrap_err();
+    let health = layer.admin().health();
+    assert!(!health.is_ready());
+    let cause = health.redis.unwrap().last_cause.unwrap();
+    assert!(cause.contains("refused"), "the operator reads the cause: {cause}");
+}
+
+#[tokio::test]
 async fn an_idle_connection_that_leads_nowhere_costs_no_request() {
     let redis = RedisServer::start().await;
     for at_once in [1, 20] {

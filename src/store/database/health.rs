@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Causes, Error, ErrorKind},
     sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
 };
 
@@ -41,12 +41,26 @@ impl RequestOutcomes {
         }
     }
 
+    /// A start-up check passed, or failed: one failure is enough.
+    pub(super) fn checked(&self, error: Option<&Error>, now: Instant) {
+        let mut state = self.state();
+        match error {
+            None => {
+                let _ = state.breaker.succeed();
+            }
+            Some(error) => {
+                let _ = state.breaker.trip(now);
+                state.last_cause = Some(error.clone());
+            }
+        }
+    }
+
     pub(super) fn answers(&self, now: Instant) -> bool {
         self.state().breaker.allows(now)
     }
 
     pub(super) fn last_cause(&self) -> Option<String> {
-        self.state().last_cause.as_ref().map(ToString::to_string)
+        self.state().last_cause.as_ref().map(|cause| Causes(cause).to_string())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -18,7 +18,10 @@ use crate::{
             write::{Terms, Write, WriteFault, Written},
         },
     },
-    telemetry::health::{BackendHealth, Health, Serving},
+    telemetry::{
+        events::Events,
+        health::{BackendHealth, Health, Serving},
+    },
 };
 
 impl Store for DatabaseStore {
@@ -169,9 +172,17 @@ impl Store for DatabaseStore {
 
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            self.database.check().await?;
-            self.clock_check.check(&self.database).await
+            let checked = match self.database.check().await {
+                Ok(()) => self.clock_check.check(&self.database).await,
+                Err(error) => Err(error),
+            };
+            self.health.checked(checked.as_ref().err(), Instant::now());
+            checked
         })
+    }
+
+    fn events(&self) -> Events {
+        self.events.clone()
     }
 
     fn health(&self) -> Health {

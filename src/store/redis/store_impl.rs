@@ -15,7 +15,10 @@ use crate::{
         outcome::clocks_differ,
         redis::{KEY_TAIL, RedisStore, client::check, record},
     },
-    telemetry::health::{Health, Serving},
+    telemetry::{
+        events::Events,
+        health::{Health, Serving},
+    },
 };
 
 impl Store for RedisStore {
@@ -125,6 +128,10 @@ impl Store for RedisStore {
         keep: Option<&'a SessionId>,
     ) -> StoreFuture<'a, u64> {
         Box::pin(self.revoke_user(user, keep))
+    }
+
+    fn events(&self) -> Events {
+        self.events.clone()
     }
 
     fn health(&self) -> Health {

@@ -240,11 +240,15 @@ async fn a_store_without_its_file_or_its_tables_says_what_to_call() {
     let path = folder.path().join("new.db");
     let url = format!("sqlite:{}", path.display());
     let told = async || {
+        let checked = hasty(&url);
+        assert!(checked.health().is_ready(), "nobody has asked yet");
+        let checked = (checked.check().await.unwrap_err(), checked.health());
+        assert!(!checked.1.is_ready(), "a failed check is enough");
         let store = hasty(&url);
         let errors = [
             store.load(&fresh()).await.unwrap_err(),
             store.delete(&fresh()).await.unwrap_err(),
-            store.check().await.unwrap_err(),
+            checked.0,
         ];
         for error in errors {
             assert_eq!(error.kind(), ErrorKind::Misconfigured);

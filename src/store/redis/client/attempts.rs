@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::{
-    error::Error,
+    error::{Causes, Error},
     sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
 };
 
@@ -45,7 +45,10 @@ impl Attempts {
     /// Whether the last failure is still held against the server, and why it was one.
     pub(in crate::store::redis) fn last(&self, now: Instant) -> (bool, Option<String>) {
         let ended = self.0.borrow();
-        (!ended.breaker.allows(now), ended.last_cause.as_ref().map(ToString::to_string))
+        (
+            !ended.breaker.allows(now),
+            ended.last_cause.as_ref().map(|cause| Causes(cause).to_string()),
+        )
     }
 }
 
@@ -65,7 +68,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!(attempts.last(now), (false, None));
         attempts.failed(Error::unavailable("refused"));
-        let cause = Some("the session store is unavailable".to_owned());
+        let cause = Some("the session store is unavailable: refused".to_owned());
         assert_eq!(attempts.last(now), (true, cause.clone()));
         assert_eq!(
             attempts.last(now + Duration::from_secs(10)),
