@@ -11,13 +11,19 @@
 //! use tower::{Layer, ServiceExt, service_fn};
 //! use tower_redis_session::{Error, MemoryStore, RedisSessionLayer, SessionContext};
 //!
+//! async fn choose(request: Request<String>) -> Result<Response<String>, Error> {
+//!     let session = SessionContext::from_extensions(request.extensions())?;
+//!     session.insert("theme", "dark").await?;
+//!     Ok(Response::new("saved".to_owned()))
+//! }
+//!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-//! let service = layer.layer(service_fn(|request: Request<String>| async move {
-//!     let session = request.extensions().get::<SessionContext>().expect("the session layer");
-//!     session.insert("theme", "dark").await?;
-//!     Ok::<_, Error>(Response::new("saved".to_owned()))
+//! let service = layer.layer(service_fn(|request| async move {
+//!     // The response to an error: 503 while the store is unavailable.
+//!     let response = choose(request).await.unwrap_or_else(|error| error.response());
+//!     Ok::<_, std::convert::Infallible>(response)
 //! }));
 //! let response = service.oneshot(Request::new(String::new())).await?;
 //! assert!(response.headers().contains_key("set-cookie"));

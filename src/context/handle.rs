@@ -29,7 +29,7 @@ use crate::{
 /// use tower_redis_session::{Error, SessionContext};
 ///
 /// async fn visits(request: Request<()>) -> Result<Response<String>, Error> {
-///     let session = request.extensions().get::<SessionContext>().unwrap();
+///     let session = SessionContext::from_extensions(request.extensions())?;
 ///     let visits: u32 = session.update("visits", |visits| visits.unwrap_or(0) + 1).await?;
 ///     Ok(Response::new(format!("visit {visits}")))
 /// }
@@ -44,6 +44,25 @@ pub struct SessionContext {
 impl SessionContext {
     pub(crate) fn new(session: Arc<RequestSession>) -> Self {
         Self { session }
+    }
+
+    /// The session of a request, from its extensions: `request.extensions()` of `http`, hyper,
+    /// tonic and others. With axum it is an argument of the handler (feature `axum`).
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, a 500, if the session layer is not around this service.
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use tower_redis_session::{ErrorKind, SessionContext};
+    /// let request = Request::new("no layer");
+    /// let error = SessionContext::from_extensions(request.extensions()).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Invalid);
+    /// ```
+    pub fn from_extensions(extensions: &http::Extensions) -> Result<Self, Error> {
+        let missing = || Error::new(ErrorKind::Invalid, "the session layer is missing");
+        extensions.get().cloned().ok_or_else(missing)
     }
 
     /// The public id of the session as the store has it; `None` if there is none, and for a new

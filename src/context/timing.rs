@@ -220,7 +220,8 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `Absent` without a session; `Invalid` for a time out of its range.
+    /// `Absent` without a session; `Invalid` for a time out of its range, and for an idle timeout
+    /// above the layer's absolute timeout (24 h by default) where no other is given.
     ///
     /// ```
     /// # use tower_redis_session::SessionExpiry;
@@ -232,7 +233,9 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn set_expiry(&self, expiry: SessionExpiry) -> Result<(), Error> {
-        expiry.check().map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
+        let layer = self.session.backend.rules.policy.expiry;
+        let checked = expiry.or_absolute_of(layer).check();
+        checked.map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
         self.require_session().await?;
         self.change(|changes| changes.set_expiry(expiry)).await
     }

@@ -86,7 +86,7 @@ impl SessionContext {
         T: Serialize + ?Sized,
     {
         let name = checked(&key)?;
-        let json = encode(value)?;
+        let json = encode(value).map_err(|error| error.of_key(name))?;
         let backend = &self.session.backend;
         let insert = |state: &mut State| {
             state.writable()?;

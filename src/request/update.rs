@@ -30,7 +30,7 @@ impl RequestSession {
             let mut stored = None;
             let edit = |base: Option<&[u8]>| {
                 let value = change(read(&key, base)?);
-                let json = encode(&value)?;
+                let json = encode(&value).map_err(|error| error.of_key(key.text()))?;
                 stored = Some(value);
                 Ok(Edit::Put(json))
             };

@@ -25,8 +25,9 @@ pub struct SessionExpiry {
 }
 
 impl SessionExpiry {
-    /// A session that ends `idle` after its last activity, and at the layer's absolute timeout if
-    /// it has one and no other is given. At least a second, at most ten years.
+    /// A session that ends `idle` after its last activity: from 1 second to ten years. The layer's
+    /// absolute timeout (24 h by default) still applies, unless [`absolute`](Self::absolute) sets
+    /// another; a longer `idle` needs one.
     ///
     /// ```
     /// # use tower_redis_session::SessionExpiry;

@@ -187,7 +187,7 @@ impl<T, S: AsRef<str> + ?Sized> sealed::Reading<T> for &S {
     where
         T: DeserializeOwned,
     {
-        decode(json).map(Some)
+        decode(json).map(Some).map_err(|error| error.of_key((*self).as_ref()))
     }
 }
 
@@ -219,6 +219,6 @@ impl<T, Old> sealed::Reading<T> for Key<T, Old> {
         {
             return Ok(Some(migrate(old)));
         }
-        if self.lenient { Ok(None) } else { Err(error) }
+        if self.lenient { Ok(None) } else { Err(error.of_key(self.key)) }
     }
 }

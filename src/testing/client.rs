@@ -27,7 +27,7 @@ use crate::{
 /// use tower_redis_session::{Error, SessionContext, testing::{TestBody, TestSessions}};
 ///
 /// async fn greet(request: http::Request<TestBody>) -> Result<http::Response<String>, Error> {
-///     let session = request.extensions().get::<SessionContext>().unwrap();
+///     let session = SessionContext::from_extensions(request.extensions())?;
 ///     let user = session.user_id().await?;
 ///     Ok(http::Response::new(format!("hello {}", user.unwrap_or_default())))
 /// }

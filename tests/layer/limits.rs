@@ -161,6 +161,10 @@ async fn an_expiry_without_an_absolute_end_keeps_that_of_the_layer() {
     let mut visitor = Visitor::new(&builder.build().unwrap());
     let login = visitor.ask(|s| async move {
         s.login("alice").await?;
+        // Beyond the layer's absolute timeout an idle timeout would do nothing.
+        let longer = s.set_expiry(SessionExpiry::new(2 * DAY)).await.unwrap_err();
+        assert_eq!(longer.kind(), ErrorKind::Invalid);
+        assert_eq!(longer.to_string(), "absolute timeout: is shorter than the idle timeout");
         s.set_expiry(SessionExpiry::new(DAY)).await.map(|()| "".into())
     });
     assert_eq!(login.await.status(), 200);

@@ -101,7 +101,9 @@ async fn a_lenient_read_of_an_older_shape_fails_nowhere_and_deletes_nothing() {
     store.calls();
     within(&mut visitor, async |s: SessionContext| {
         for strict in [s.get(CART).await, s.take(CART).await, s.take_once(CART).await] {
-            assert_eq!(strict.unwrap_err().kind(), ErrorKind::Value);
+            let error = strict.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Value);
+            assert!(error.to_string().contains("(key \""), "it names the key: {error}");
         }
         assert_eq!(s.get_or_default(CART).await?, Cart::default());
         assert_eq!(s.get(LENIENT).await?, None);
