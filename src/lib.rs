@@ -159,7 +159,9 @@
 //! | `axum` | [`SessionContext`] and `guard::SignedIn` as arguments of axum's handlers |
 //! | `testing` | a client for tests of handlers; the conformance suite for authors of stores |
 //!
-//! # Coming from the session modules of the Python system
+//! # Names of the Python modules that this crate replaces
+//!
+//! For the application whose session modules in Python were the model of this crate.
 //!
 //! | there | here |
 //! |---|---|

@@ -5,7 +5,7 @@ use super::Row;
 pub const ROWS: &[Row] = &[
     Row {
         number: 11,
-        must: "A renewal gives a new id, keeps the data, and the old id is dead before the answer.",
+        must: "A renewal gives a new id and keeps the data; before the response is sent the old id can write nothing, and after the grace it opens nothing.",
         tests: &[
             "tests/redis/life_cycle.rs::\
              login_and_renew_give_a_new_id_keep_the_data_and_kill_the_old_id_before_the_answer",

@@ -74,7 +74,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         number: 7,
-        must: "To look an id up tells nothing by its time; secrets are never compared byte by byte.",
+        must: "The time of a lookup reveals nothing about ids; secrets are never compared byte by byte.",
         tests: &[
             "tests/rules/structure.rs::the_bytes_of_a_token_are_never_compared_or_printed",
             "src/session/token/tests.rs::the_id_gives_nothing_of_the_token",
