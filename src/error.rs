@@ -203,12 +203,9 @@ impl Error {
             .with_source(format!("{what:?} error at line {line} column {column}"))
     }
 
-    /// The same, with the key of the value.
-    pub(crate) fn of_key(mut self, key: &str) -> Self {
-        if self.kind == ErrorKind::Value {
-            self.text = format!("{} (key {key:?})", self.text).into();
-        }
-        self
+    /// The same with the key of the value.
+    pub(crate) fn of_key(self, key: &str) -> Self {
+        Self { text: format!("{} (key {key:?})", self.text).into(), ..self }
     }
 
     pub(crate) fn random_source(error: getrandom::Error) -> Self {

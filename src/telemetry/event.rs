@@ -5,9 +5,10 @@ use serde::Serialize;
 use crate::{session::token::SessionId, telemetry::health::Serving};
 
 /// One event in the life of a session. Ids are public ones; nothing in it is secret. Users are
-/// named where all their sessions are revoked and where one acts as another. A variant that ends in `..` when matched may gain fields;
-/// those that a store reports itself, [`StoreDown`](Self::StoreDown) and
-/// [`StoreUp`](Self::StoreUp), can be built by any store.
+/// named where all their sessions are revoked and where one acts as another.
+///
+/// Variants about sessions may gain fields: match them with `..`. A store can build those about
+/// itself, [`StoreDown`](Self::StoreDown) and [`StoreUp`](Self::StoreUp).
 ///
 /// Serializes with its name under `event`:
 ///

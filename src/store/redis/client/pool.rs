@@ -123,8 +123,7 @@ impl Connections {
 
     /// A connection of the caller's own, which no request waits behind, nor it behind them.
     pub(in crate::store::redis) async fn own(&self) -> Result<Connection, Error> {
-        let connected = self.0.connector.connect().await;
-        connected.inspect_err(|error| self.0.attempts.failed(error.clone()))
+        self.0.connector.connect().await.inspect_err(|error| self.0.attempts.failed(error.clone()))
     }
 
     pub(in crate::store::redis) fn scripts(&self) -> &'static [Script] {
