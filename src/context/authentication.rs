@@ -1,4 +1,4 @@
-//! Who is signed in, with which platform; and the ways in and out.
+//! Sign-in, renewal, logout; the signed-in user and the active platform.
 
 use bytes::Bytes;
 
@@ -8,12 +8,12 @@ use crate::{
     request::state::State,
 };
 
-/// Longest user or platform, in bytes.
+/// Maximum length of a user or platform id, in bytes.
 const NAME_MAX: usize = 1024;
 
 impl SessionContext {
-    /// The user that is signed in, or none. Where a user is [impersonated](Self::impersonate), that
-    /// user.
+    /// The signed-in user, or `None`. While a user is [impersonated](Self::impersonate), the
+    /// impersonated user.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -26,7 +26,7 @@ impl SessionContext {
         self.read(|state| Ok(state.changes.user(state.base()?))).await?
     }
 
-    /// The active platform, or none.
+    /// The active platform, or `None`.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -39,19 +39,19 @@ impl SessionContext {
         self.read(|state| Ok(state.changes.platform(state.base()?))).await?
     }
 
-    /// Signs `user` in, without an active platform ([`set_platform`](Self::set_platform) is a step
-    /// of its own). Buffered; when it is stored the session
-    /// gets a new id, the old one is dead in the same step, and the absolute time starts afresh.
+    /// Signs `user` in, without an active platform: [`set_platform`](Self::set_platform) sets one.
+    /// Buffered. When the login is stored, the session gets a new id, the old id ends in the same
+    /// step, and the absolute timeout starts again.
     ///
-    /// The values of an anonymous session, or of the same user's, stay; those of another user go,
-    /// buffered ones included.
-    /// If the session that was there ended meanwhile, a new one begins. Every other session that
-    /// the cookies of the request open ends first.
+    /// The values of an anonymous session, or of a session of the same user, are kept; those of
+    /// another user are removed, buffered ones included. If the loaded session has ended in the
+    /// meantime, a new one is created. Every other session that the request's cookies open is ended
+    /// first.
     ///
     /// # Errors
     ///
-    /// `Invalid` for an empty user, or one above 1,024 bytes; `TooLarge` as in
-    /// [`insert`](Self::insert); `Closed` after the head.
+    /// `Invalid` for an empty user or one above 1,024 bytes; `TooLarge` as in
+    /// [`insert`](Self::insert); `Closed` after the response head.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -64,7 +64,7 @@ impl SessionContext {
         self.sign_in(user, None, None).await
     }
 
-    /// The same, if the user's epoch is still this one when it is stored.
+    /// Signs `user` in, if the user's epoch is still `epoch` when the login is stored.
     pub(crate) async fn sign_in(
         &self,
         user: &str,
@@ -88,22 +88,22 @@ impl SessionContext {
                     changes.set_stamp(json);
                 }
             })?;
-            // Something that cannot be read, or several sessions at once, locks nobody out: the
-            // login begins a session of its own.
+            // An unreadable record, or several sessions at once, must not block a login: it creates
+            // a session of its own.
             state.pass_over();
             Ok(())
         };
         self.read(login).await?
     }
 
-    /// Gives the session a new id when it is stored: after a change of privilege. Values and
-    /// absolute end stay. Nothing is written under the old id any more; it is read for a while, as
-    /// [`renewal_grace`](crate::RedisSessionLayerBuilder::renewal_grace) says. Nothing happens
-    /// without a session, or if another request has renewed it.
+    /// Gives the session a new id when it is stored. Call it after a change of privilege. Values
+    /// and absolute timeout are kept. The old id is no longer written to; it can be read during the
+    /// [`renewal_grace`](crate::RedisSessionLayerBuilder::renewal_grace). Does nothing without a
+    /// session, or if another request has renewed it already.
     ///
     /// # Errors
     ///
-    /// `Closed` after the head.
+    /// `Closed` after the response head.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -126,16 +126,17 @@ impl SessionContext {
         self.read(renew).await?
     }
 
-    /// Ends the session, at once and in the store; the cookie is cleared. A request in flight
-    /// cannot bring it back. What is inserted afterwards begins a new session under a new id.
+    /// Ends the session in the store, at once, and removes the cookie. A request in flight cannot
+    /// revive it. A later `insert` creates a new session under a new id.
     ///
-    /// Asks the store once, and not at all without a cookie. Works for records that cannot be
-    /// read, and ends every session that the client's cookies open, one after the other.
+    /// One round trip; none without a cookie. Also ends records that cannot be read, and every
+    /// session that the client's cookies open, one after the other.
     ///
     /// # Errors
     ///
     /// `Unavailable`: the session may not have ended. The layer then tries again before the
-    /// response, and answers 503 if that fails too: a logout is never a success by mistake.
+    /// response and responds with 503 if that fails too: a logout is never reported as done unless
+    /// it is.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -148,7 +149,7 @@ impl SessionContext {
         self.destroy().await
     }
 
-    /// The same as [`logout`](Self::logout), for sessions without a user.
+    /// Ends the session as [`logout`](Self::logout) does. For sessions without a user.
     ///
     /// # Errors
     ///
@@ -165,7 +166,7 @@ impl SessionContext {
         self.session.destroy().await
     }
 
-    /// Makes `platform` the active one. Buffered; survives a slow request beside it.
+    /// Sets the active platform. Buffered; a concurrent slow request does not undo it.
     ///
     /// # Errors
     ///
@@ -184,7 +185,7 @@ impl SessionContext {
         self.change(|changes| changes.set_platform(Some(platform))).await
     }
 
-    /// Leaves the session without an active platform; answers whether there was one. Buffered.
+    /// Clears the active platform; returns whether there was one. Buffered.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -206,7 +207,7 @@ impl SessionContext {
         self.read(clear).await?
     }
 
-    /// There is a session, or changes that will begin one.
+    /// Fails unless there is a session, or a buffered change that will create one.
     pub(crate) async fn require_session(&self) -> Result<(), Error> {
         let begun = |state: &mut State| state.held.is_none() && !state.changes.is_empty();
         if self.read(begun).await? { Ok(()) } else { self.record().await.map(|_| ()) }

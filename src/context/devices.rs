@@ -12,12 +12,12 @@ use crate::{
 };
 
 impl SessionContext {
-    /// All sessions of the user who is signed in, the latest sign-in first. With Redis alone one
-    /// round trip and one more for each 500 of them, with a database one.
+    /// All sessions of the signed-in user, the latest sign-in first. With a database one round
+    /// trip; with Redis alone one, and one more for each 500 sessions.
     ///
     /// # Errors
     ///
-    /// `Absent` if nobody is signed in; `Unavailable`; `Misconfigured` with a store that keeps no
+    /// `Absent` if no user is signed in; `Unavailable`; `Misconfigured` with a store that keeps no
     /// list of a user's sessions.
     ///
     /// ```
@@ -34,14 +34,14 @@ impl SessionContext {
         self.session.within_budget(listed).await
     }
 
-    /// A page of [`sessions`](Self::sessions), for users who may have thousands: at most `limit` of
-    /// them, from 1 to 1,000, behind the place where the page before said that this one begins. One
-    /// that is signed in to meanwhile stands on none of them. With a database one statement, which
-    /// reads the page alone; with Redis alone a round trip for the ids of all and one for the page.
+    /// One page of [`sessions`](Self::sessions), for users who may have thousands: at most `limit`
+    /// sessions, from 1 to 1,000, starting after the position that the previous page returned. A
+    /// session created in the meantime is on no later page. With a database one statement, which
+    /// reads that page only; with Redis alone one round trip for all ids and one for the page.
     ///
     /// # Errors
     ///
-    /// Those of [`sessions`](Self::sessions); `Invalid` for a `limit` out of its range.
+    /// Those of [`sessions`](Self::sessions); `Invalid` for a `limit` out of range.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -69,13 +69,14 @@ impl SessionContext {
         self.session.within_budget(page).await
     }
 
-    /// Ends one session of the user who is signed in, at once and for every instance; this very one
-    /// as [`logout`](Self::logout) does. False if it is no session of theirs, was over already, or
-    /// has another id by now: [`sessions`](Self::sessions) tells.
+    /// Ends one session of the signed-in user, at once and on every instance; for the current
+    /// session the same as [`logout`](Self::logout). Returns false if the user has no such session,
+    /// it had ended already, or it has another id by now; [`sessions`](Self::sessions) returns the
+    /// current ids.
     ///
     /// # Errors
     ///
-    /// `Absent` if nobody is signed in; `Unavailable`: it may have ended or not.
+    /// `Absent` if no user is signed in; `Unavailable`: the session may or may not have ended.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -95,13 +96,13 @@ impl SessionContext {
         self.session.within_budget(self.session.backend.revoke_surely(&user, id)).await
     }
 
-    /// Ends every session of the user who is signed in but this one, at once and for every
-    /// instance, and every [sign-in](Self::begin_login) whose password was checked before; answers
-    /// how many were alive. To be called when a password changes.
+    /// Ends every other session of the signed-in user, at once and on every instance, and every
+    /// [sign-in](Self::begin_login) whose password was checked before; returns how many sessions it
+    /// ended. Call it when the password changes.
     ///
     /// # Errors
     ///
-    /// `Absent` if nobody is signed in; `Unavailable`: some or all may not have ended;
+    /// `Absent` if no user is signed in; `Unavailable`: some or all may not have ended;
     /// `Misconfigured` with a store that keeps no list of a user's sessions.
     ///
     /// ```
@@ -118,17 +119,17 @@ impl SessionContext {
         self.session.within_budget(self.session.backend.revoke_all_surely(&user, kept)).await
     }
 
-    /// Ends this session and every other one of its user, at once and in the store; the cookie is
-    /// cleared. A session without a user ends alone. Where a [`login`](Self::login) of somebody
-    /// else is not stored yet, the sessions of both end. Where the user is
-    /// [impersonated](Self::impersonate), theirs end and this one, and no other one of the user
-    /// who signed in.
+    /// Ends this session and every other session of its user, at once and in the store, and removes
+    /// the cookie. A session without a user ends alone. If a [`login`](Self::login) of another user
+    /// is buffered, the sessions of both users end. While a user is
+    /// [impersonated](Self::impersonate), their sessions and this one end, but no other session of
+    /// the impersonator.
     ///
     /// # Errors
     ///
     /// `Unavailable`: some or all may not have ended. `Misconfigured` with a store that keeps no
-    /// list of a user's sessions. `Ambiguous`, `Corrupt` and `Unsupported` where it cannot be told
-    /// whose session it is: what the client's cookies open has ended, and nothing else.
+    /// list of a user's sessions. `Ambiguous`, `Corrupt` and `Unsupported` if the user cannot be
+    /// determined: only the sessions that the client's cookies open have ended.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -147,7 +148,7 @@ impl SessionContext {
             }
             Err(error) => return Err(error),
         };
-        // Whoever is about to be signed in, and who was.
+        // The user of a buffered login, and the stored one.
         let user = self.user_id().await?;
         let impersonates = self.impersonator().await?.is_some();
         let other = stored.filter(|stored| user.as_ref() != Some(stored) && !impersonates);
@@ -158,8 +159,8 @@ impl SessionContext {
         self.logout().await
     }
 
-    /// What the owner calls this session, at most 128 bytes; `None` takes it away. Buffered until
-    /// the response.
+    /// Sets the user's own name for this session, at most 128 bytes; `None` removes it. Buffered
+    /// until the response.
     ///
     /// # Errors
     ///
@@ -188,11 +189,11 @@ impl SessionContext {
             return Ok(user);
         }
         let _ = self.record().await?;
-        Err(Error::new(ErrorKind::Absent, "nobody is signed in"))
+        Err(Error::new(ErrorKind::Absent, "no user is signed in"))
     }
 }
 
-/// Whether there is something, and nobody knows whose.
+/// Whether a session exists whose user cannot be determined.
 fn cannot_tell(error: &Error) -> bool {
     error.kind() == ErrorKind::Ambiguous || error.is_unreadable()
 }

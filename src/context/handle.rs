@@ -14,15 +14,14 @@ use crate::{
 
 /// The session of one request.
 ///
-/// Cheap to clone; clones are one session. Lazy: the first method that needs the record loads it,
-/// in one round trip, once; a request that asks for nothing costs nothing. What `insert`, `remove`
-/// and the like change is buffered, seen by this request at once, and stored before the head of
-/// the response leaves; if two requests of a session overlap, both keep their changes, key by
-/// key.
+/// Cheap to clone; clones share one session. Lazy: the first method that needs the record loads it,
+/// in one round trip, once. A request that calls no method costs nothing. `insert`, `remove` and
+/// similar methods buffer their changes: later reads in this request see them, and they are stored
+/// before the response head is sent. If two requests of a session overlap, both keep their changes,
+/// key by key.
 ///
-/// Every method can fail with `Unavailable` (the store did not answer; nothing is known and the
-/// cookie stays) and `Closed` (the response is over). Where a method says nothing else, that is
-/// all.
+/// Every method can fail with `Unavailable` (the store did not respond; the state is unknown and
+/// the cookie stays) and `Closed` (the response is over). Other errors are listed at the method.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -65,8 +64,8 @@ impl SessionContext {
         extensions.get().cloned().ok_or_else(missing)
     }
 
-    /// The public id of the session as the store has it; `None` if there is none, and for a new
-    /// session until it is stored. Never the secret of the cookie.
+    /// The public id of the session in the store; `None` without a session, and for a new one until
+    /// it is stored. Never the secret in the cookie.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -80,13 +79,13 @@ impl SessionContext {
         self.read(|state| state.base().map(|_| state.held.as_ref().map(Held::live_id))).await?
     }
 
-    /// Stores now what is buffered, without waiting for the response. It stays even if the
+    /// Stores buffered changes now, without waiting for the response. They stay stored even if the
     /// handler then fails.
     ///
     /// # Errors
     ///
-    /// `Absent` if the session ended meanwhile, `Moved` if it got another id, of which the client
-    /// is being told: the changes are dropped. `TooLarge` as in
+    /// `Absent` if the session has ended in the meantime, `Moved` if it got another id, which
+    /// another response brings to the client: the changes are dropped. `TooLarge` as in
     /// [`insert`](Self::insert). With `Unavailable` the changes may have been stored; they stay
     /// buffered.
     ///
@@ -99,7 +98,8 @@ impl SessionContext {
     pub async fn save(&self) -> Result<(), Error> {
         let losses = self.read(|state| state.losses).await?;
         let applied = self.session.commit().await?;
-        // Also if it was another task's save that met the end, and took what was buffered here.
+        // Also if a concurrent save by another task found the session ended and dropped these
+        // changes.
         let lost = self.session.state().losses != losses;
         match applied {
             Applied::Moved => Err(Error::moved()),
@@ -109,19 +109,19 @@ impl SessionContext {
         }
     }
 
-    /// Whether the client sends its token in `Authorization`.
+    /// Whether the client sends its token in the `Authorization` header.
     pub(crate) fn is_asked_by_authorization(&self) -> bool {
         *self.session.backend.rules.transport.request_header() == http::header::AUTHORIZATION
     }
 
-    /// Keeps `value` until the request is over.
+    /// Keeps `value` until the request ends.
     pub(crate) fn remember<T: Send + Sync + 'static>(&self, value: T) -> Arc<T> {
         let value = Arc::new(value);
         self.session.remember(Arc::clone(&value) as _);
         value
     }
 
-    /// What was kept of that type, if there is one that `is_it`.
+    /// A kept value of type `T` for which `is_it` returns true.
     pub(crate) fn remembered<T: Send + Sync + 'static>(
         &self,
         is_it: impl Fn(&T) -> bool,
@@ -132,18 +132,18 @@ impl SessionContext {
         })
     }
 
-    /// Asks for something of the loaded session.
+    /// Reads from the loaded session.
     pub(crate) async fn read<R>(&self, ask: impl FnOnce(&mut State) -> R) -> Result<R, Error> {
         self.session.load().await?;
         let mut state = self.session.state();
-        // The response may have ended while the record was loaded.
+        // The response may have ended while the record was loading.
         if state.stage == Stage::Closed {
             return Err(Error::closed());
         }
         Ok(ask(&mut state))
     }
 
-    /// Changes something that has to go into a record, if the record stays within its bound.
+    /// Applies a change to the record, unless the record would exceed its maximum size.
     pub(crate) async fn change(&self, change: impl FnOnce(&mut Changes)) -> Result<(), Error> {
         let backend = &self.session.backend;
         let change = |state: &mut State| {
@@ -153,17 +153,18 @@ impl SessionContext {
         self.read(change).await?
     }
 
-    /// The record, or why there is none.
+    /// The loaded record, or the error that explains why there is none.
     pub(crate) async fn record(&self) -> Result<Arc<Record>, Error> {
         self.read(|state| match (&state.held, &state.presence) {
             (Some(held), _) => Ok(Arc::clone(&held.record)),
             (None, Presence::Expired) => {
-                Err(Error::new(ErrorKind::Expired, "the session's time is over"))
+                Err(Error::new(ErrorKind::Expired, "the session has expired"))
             }
             (None, Presence::Unreadable(error)) => Err(error.clone()),
-            (None, Presence::Ambiguous) => {
-                Err(Error::new(ErrorKind::Ambiguous, "several live session cookies came"))
-            }
+            (None, Presence::Ambiguous) => Err(Error::new(
+                ErrorKind::Ambiguous,
+                "the request has several live session cookies",
+            )),
             (None, Presence::Absent | Presence::Alive | Presence::Moved) => Err(Error::absent()),
         })
         .await?

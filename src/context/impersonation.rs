@@ -1,4 +1,4 @@
-//! Acting as another user, and back.
+//! Impersonation: acting as another user, and back.
 
 use crate::{
     context::SessionContext,
@@ -6,38 +6,38 @@ use crate::{
     session::impersonation::Switch,
 };
 
-/// Longest user that can be acted as, in bytes: the list of sessions shows it.
+/// Maximum length of an impersonated user's id, in bytes: the list of sessions contains it.
 const USER_MAX: usize = 256;
 
 /// # Impersonation
 ///
-/// An administrator sees the application as one of its users does, and everybody can see who it
-/// really is. The session stays the administrator's:
+/// An administrator sees the application as one of its users does, while logs, events and the list
+/// of sessions name both. The session remains the administrator's:
 ///
 /// | | while a user is impersonated |
 /// |---|---|
 /// | [`user_id`](Self::user_id), guards, snapshot | the user |
 /// | [`impersonator`](Self::impersonator) | the administrator |
-/// | [`authenticated_at`](Self::authenticated_at), [`is_fresh`](Self::is_fresh) | none, and false: that user proved nothing |
-/// | values and platform | begin empty; the administrator's are set aside and come back |
+/// | [`authenticated_at`](Self::authenticated_at), [`is_fresh`](Self::is_fresh) | `None` and false: the user has not authenticated |
+/// | values and platform | start empty; the administrator's are set aside and restored at the end |
 /// | list of sessions | in the administrator's, with `acting_as`; not in the user's |
 /// | [`revoke_all`](crate::layer::SessionAdmin::revoke_all) of the administrator | ends it |
-/// | `revoke_all` of the user | does not end it: it is no session of theirs |
+/// | `revoke_all` of the user | does not end it: it is not a session of theirs |
 /// | [`logout`](Self::logout) | ends both |
 /// | timeouts | those of the administrator's sign-in |
 ///
 /// [`Event::ImpersonationBegan`](crate::telemetry::Event::ImpersonationBegan) and
-/// `ImpersonationEnded` carry both names, and so does the log.
+/// `ImpersonationEnded` contain both names, and so does the log.
 impl SessionContext {
-    /// Acts as `user` from here on, under a new id; stored at once, with what is buffered. Who may
-    /// do that, and as whom, is for the application to check before.
+    /// Acts as `user` from now on, under a new id; stored at once, with the buffered changes. The
+    /// application has to check beforehand who may impersonate whom.
     ///
     /// # Errors
     ///
-    /// `Absent` if nobody is signed in; `Forbidden` if a user is impersonated already; `Invalid`
-    /// for the user who is signed in, an empty one or one above 256 bytes; `TooLarge` as in
-    /// [`insert`](Self::insert); `Closed` after the head; those of [`save`](Self::save). Nobody is
-    /// impersonated then.
+    /// `Absent` if no user is signed in; `Forbidden` if a user is impersonated already; `Invalid`
+    /// for the signed-in user, an empty one or one above 256 bytes; `TooLarge` as in
+    /// [`insert`](Self::insert); `Closed` after the response head; those of [`save`](Self::save).
+    /// After an error no user is impersonated.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -53,19 +53,19 @@ impl SessionContext {
             return Err(Error::new(ErrorKind::Invalid, text));
         }
         let actor = self.signed_in().await?;
-        // Fails closed: nobody reaches a third user by way of a second one's rights.
+        // Fails closed: the rights of an impersonated user must not lead to a third user.
         if self.impersonator().await?.is_some() {
             return Err(Error::new(ErrorKind::Forbidden, "a user is impersonated already"));
         }
         if actor == user {
-            return Err(Error::new(ErrorKind::Invalid, "nobody impersonates themselves"));
+            return Err(Error::new(ErrorKind::Invalid, "a user cannot impersonate themselves"));
         }
         self.switch(Switch::Begin(user.into())).await?;
         self.session.tell_of_impersonation(&actor, user, true);
         Ok(())
     }
 
-    /// The user who signed in, while another one is impersonated; else none.
+    /// The user who signed in, while another user is impersonated; otherwise `None`.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -77,13 +77,13 @@ impl SessionContext {
         self.read(|state| Ok(state.changes.impersonator(state.base()?))).await?
     }
 
-    /// Back to the user who signed in, under a new id, with the values, the platform and the time
-    /// of that sign-in; what was put into the session meanwhile goes. Stored at once. False, and
-    /// nothing is done, if nobody is impersonated.
+    /// Returns to the user who signed in, under a new id, with the values, the platform and the
+    /// sign-in time from before; values inserted since are removed. Stored at once. Returns false,
+    /// and does nothing, if no user is impersonated.
     ///
     /// # Errors
     ///
-    /// `Closed` after the head; those of [`save`](Self::save).
+    /// `Closed` after the response head; those of [`save`](Self::save).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -106,14 +106,14 @@ impl SessionContext {
 
     async fn switch(&self, switch: Switch) -> Result<(), Error> {
         self.read(|state| state.may_set_cookie()).await??;
-        // What is buffered is of the user before.
+        // The buffered changes belong to the user before the switch.
         if self.session.is_dirty() {
             self.save().await?;
         }
         self.change(|changes| changes.switch(switch)).await?;
         let saved = self.save().await;
         if saved.is_err() {
-            // Fails closed: the response must not try it again.
+            // Fails closed: the response must not retry it.
             self.session.state().changes.forget_switch();
         }
         saved

@@ -17,17 +17,16 @@ use crate::{
 /// The session of a connection that outlives its request, from [`SessionContext::live`]: a
 /// WebSocket, an upgraded connection, a stream, a spawned task.
 ///
-/// Each call asks the store anew, in one round trip for a read and two for a write, and what it
-/// changes is stored when it returns. Reads are no activity; writes and [`touch`](Self::touch) are.
-/// There is no response that could carry a cookie: what needs a new id, such as a login or a
-/// renewal, fails with `Closed`.
+/// Each call reads from the store again, in one round trip for a read and two for a write; changes
+/// are stored when the call returns. Reads are not activity; writes and [`touch`](Self::touch) are.
+/// No response is left to carry a cookie: whatever needs a new id, such as a login or a renewal,
+/// fails with `Closed`.
 ///
-/// [`ended`](Self::ended) returns when the session is over: at once for what happens in this
-/// process, within
-/// [`watch_interval`](crate::RedisSessionLayerBuilder::watch_interval) for what happens on another
-/// instance. One task asks for all sessions that are live in a process, 128 at a time.
+/// [`ended`](Self::ended) returns when the session has ended: at once if it ended in this process,
+/// within [`watch_interval`](crate::RedisSessionLayerBuilder::watch_interval) if it ended on
+/// another instance. One task per process polls the store for all live sessions, 128 at a time.
 ///
-/// Clones are one session and one watch.
+/// Clones share one session and one watch.
 ///
 /// ```
 /// use tower_redis_session::{Error, context::{EndReason, LiveSession}};
@@ -60,12 +59,12 @@ struct Live {
 }
 
 impl SessionContext {
-    /// The session for a connection that outlives this request. Stores what is buffered first.
+    /// The session for a connection that outlives this request. Stores buffered changes first.
     ///
     /// # Errors
     ///
-    /// `Absent`, `Expired`, `Corrupt`, `Unsupported` or `Ambiguous` tell why there is none; `Moved`
-    /// if it has another id by now; those of [`save`](Self::save).
+    /// `Absent`, `Expired`, `Corrupt`, `Unsupported` or `Ambiguous` if there is no usable session;
+    /// `Moved` if it has another id by now; those of [`save`](Self::save).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -107,7 +106,7 @@ impl LiveSession {
         self.0.id
     }
 
-    /// The user that is signed in. Another one would have another id.
+    /// The signed-in user. It never changes: a sign-in gives the session another id.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -121,11 +120,11 @@ impl LiveSession {
         self.0.user_id.as_deref()
     }
 
-    /// Returns why the session is over, once it is: logged out, revoked or expired, in this process
-    /// or on another instance. A store that does not answer ends nothing before the session's known
-    /// end; who has to be sure at some moment calls [`validate`](Self::validate).
+    /// Returns the reason once the session has ended: logged out, revoked or expired, in this
+    /// process or on another instance. A store that does not respond ends no session before its
+    /// known expiry; call [`validate`](Self::validate) where certainty is needed.
     ///
-    /// Cancellation safety: nothing is lost with a dropped wait, so it fits a `select!` in a loop.
+    /// Cancellation safe: a dropped wait loses nothing, so it can be used in a `select!` loop.
     /// Needs a tokio runtime.
     ///
     /// ```
@@ -145,12 +144,13 @@ impl LiveSession {
         SessionEnd { reason, id: self.0.id, user_id: self.0.user_id.clone() }
     }
 
-    /// Runs `work` with a handle of its own, as a request would, and stores what it has buffered.
-    /// If it fails, what is buffered is dropped. The handle is closed afterwards.
+    /// Runs `work` with a handle of its own, as a request would, and stores the buffered changes.
+    /// If `work` fails, they are dropped. The handle is closed afterwards.
     ///
     /// # Errors
     ///
-    /// That of `work`; else those of [`SessionContext::save`], if there is something to store.
+    /// Those of `work`; otherwise those of [`SessionContext::save`], if there is something to
+    /// store.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -180,11 +180,11 @@ impl LiveSession {
         Ok(result)
     }
 
-    /// [`SessionContext::get`], as the store has it now.
+    /// [`SessionContext::get`], read from the store.
     ///
     /// # Errors
     ///
-    /// Those of [`SessionContext::get`]; `Absent` or another reason why there is no session.
+    /// Those of [`SessionContext::get`]; `Absent` or another error if there is no session.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -224,7 +224,7 @@ impl LiveSession {
         self.request(async |session: SessionContext| session.update(key, change).await).await
     }
 
-    /// Asks the store whether the session is still there. No activity.
+    /// Checks in the store that the session still exists. Not activity.
     ///
     /// # Errors
     ///
@@ -243,15 +243,15 @@ impl LiveSession {
     pub async fn validate(&self) -> Result<(), Error> {
         self.request(async |session: SessionContext| {
             let _ = session.record().await?;
-            // The grace in which an old id reads on is for requests that are in flight.
+            // The grace period of an old id is for requests in flight only.
             let moved = session.read(|state| state.has_moved()).await?;
             if moved { Err(Error::moved()) } else { Ok(()) }
         })
         .await
     }
 
-    /// Counts as activity: extends the idle timeout, as a request does. For what the user does over
-    /// the connection, and not for what the connection does by itself.
+    /// Counts as activity: extends the idle timeout, as a request does. Call it for what the user
+    /// does over the connection, not for what the connection does by itself.
     ///
     /// # Errors
     ///
@@ -275,7 +275,7 @@ impl fmt::Debug for LiveSession {
     }
 }
 
-/// One turn of a connection. Closed at its end, so that no clone of the handle changes anything.
+/// One call on a connection. Closes the handle at its end, so that no clone changes anything later.
 struct Turn(SessionContext);
 
 impl Drop for Turn {

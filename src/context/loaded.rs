@@ -1,4 +1,4 @@
-//! Synchronous questions: what the request presents, and what is loaded already.
+//! Synchronous access: the presented id, and what is already loaded.
 
 use crate::{
     context::{SessionContext, timing::SessionSnapshot},
@@ -7,13 +7,13 @@ use crate::{
 
 /// # Without loading
 ///
-/// For code that cannot wait: a rate limiter's key, the span of a request, an interceptor of tonic.
-/// None of these asks the store, and none counts as a look at the session: no activity, no `Vary`.
-/// A response whose content depends on them has to say so itself.
+/// For code that cannot wait: the key of a rate limiter, the span of a request, a tonic
+/// interceptor. These methods perform no I/O and do not count as access to the session: no
+/// activity, no `Vary`. A response whose content depends on them has to set `Vary` itself.
 ///
 /// | method | returns |
 /// |---|---|
-/// | [`presented_id`](Self::presented_id) | the id that the client claims, at any time |
+/// | [`presented_id`](Self::presented_id) | the id that the client presents, at any time |
 /// | [`loaded_user_id`](Self::loaded_user_id), [`loaded_snapshot`](Self::loaded_snapshot) | what a guard or a handler has loaded before |
 ///
 /// A span maker for tower-http's `TraceLayer::make_span_with`, inside of the session layer:
@@ -30,11 +30,11 @@ use crate::{
 /// # let _ = make_span(&Request::new(()));
 /// ```
 impl SessionContext {
-    /// The public id of the session that the request asks for, from the token in its cookie or
-    /// header; `None` if there is no well-formed one. The first, if there are several.
+    /// The public id of the session that the client presents, from the token in its cookie or
+    /// header; `None` without a well-formed token. With several tokens, that of the first.
     ///
-    /// Not verified: whether there is such a session is not asked. A client can make ids up, as
-    /// many as it likes, so a limiter counts by address as well.
+    /// Not verified: such a session may not exist. A client can make up any number of ids, so a
+    /// rate limiter must also count by address.
     ///
     /// ```
     /// # use tower_redis_session::{Error, SessionContext};
@@ -57,8 +57,8 @@ impl SessionContext {
         self.session.presented().first().map(|(id, _)| *id)
     }
 
-    /// The user, if the session is loaded; buffered changes included. `None` if nobody is signed
-    /// in, or nothing has loaded the session yet: [`user_id`](Self::user_id) tells the two apart.
+    /// The user, if the session is loaded; buffered changes included. `None` if no user is signed
+    /// in or the session is not loaded; [`user_id`](Self::user_id) distinguishes the two.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

@@ -1,4 +1,4 @@
-//! A sign-in that ends where the user's sessions are revoked meanwhile.
+//! A sign-in in two steps, which fails if the user's sessions are revoked between them.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// A sign-in whose credentials are being checked; made by [`SessionContext::begin_login`].
+/// A sign-in whose credentials are being checked, from [`SessionContext::begin_login`].
 pub struct LoginAttempt {
     user: Box<str>,
     epoch: u64,
@@ -15,7 +15,7 @@ pub struct LoginAttempt {
 }
 
 impl LoginAttempt {
-    /// The user who wants to sign in.
+    /// The user who is signing in.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -27,7 +27,7 @@ impl LoginAttempt {
         &self.user
     }
 
-    /// The same sign-in with a [stamp](SessionContext::set_stamp), stored in the same step.
+    /// Adds a [stamp](SessionContext::set_stamp), stored in the same step.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -44,9 +44,8 @@ impl LoginAttempt {
 
 impl SessionContext {
     /// Begins the sign-in of `user`, before the password is checked: if all sessions of the user
-    /// are revoked from here on, [`finish_login`](Self::finish_login) refuses. Whoever changes a
-    /// password and revokes what there is can so be sure that the old one opens nothing more. One
-    /// round trip.
+    /// are revoked afterwards, [`finish_login`](Self::finish_login) fails. So after a password
+    /// change and a revocation, a sign-in that checked the old password fails. One round trip.
     ///
     /// # Errors
     ///
@@ -70,12 +69,12 @@ impl SessionContext {
         Ok(LoginAttempt { user: user.into(), epoch, stamp: None })
     }
 
-    /// The sign-in itself: [`login`](Self::login), stored at once.
+    /// Completes the sign-in: [`login`](Self::login), stored at once.
     ///
     /// # Errors
     ///
-    /// `Revoked` if all sessions of the user were revoked since the attempt began: nobody is signed
-    /// in then. Else those of [`login`](Self::login) and [`save`](Self::save).
+    /// `Revoked` if all sessions of the user were revoked since the attempt began: the user is not
+    /// signed in. Otherwise those of [`login`](Self::login) and [`save`](Self::save).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -93,7 +92,7 @@ impl SessionContext {
         self.sign_in(&attempt.user, Some(attempt.epoch), stamp).await?;
         let saved = self.save().await;
         if saved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Revoked) {
-            // Fails closed: the response must not try it again.
+            // Fails closed: the response must not retry it.
             self.session.state().changes.forget_login(attempt.epoch);
         }
         saved

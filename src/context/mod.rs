@@ -18,15 +18,15 @@
 // |---|---|
 // | `handle` | the type, its id, `save` |
 // | `values` | get, insert, remove, take, update, keys, clear |
-// | `loaded` | synchronous questions: what is presented, what is loaded already |
+// | `loaded` | synchronous access: the presented id, what is already loaded |
 // | `authentication` | login, logout, renewal, user and platform |
 // | `impersonation` | acting as another user, and back |
 // | `live_session` | `LiveSession`: the session of a connection that outlives its request |
-// | `login_attempt` | a sign-in that fails if the user's sessions are revoked meanwhile |
+// | `login_attempt` | a sign-in that fails if the user's sessions are revoked in the meantime |
 // | `timing` | timestamps, expiry, validation |
 // | `devices` | listing and revoking the user's sessions |
-// | `stamp` | a text that ends the session when it changes elsewhere |
-// | `place` | path and query that the client asked for |
+// | `stamp` | ends the session when the user's password changes elsewhere |
+// | `place` | path and query of the original request |
 
 pub(crate) mod authentication;
 pub(crate) mod devices;

@@ -1,4 +1,4 @@
-//! The place that a client asked for, whatever routers have made of the path since.
+//! Path and query of the original request, before routers stripped prefixes.
 
 use http::{
     request::Parts,
@@ -7,12 +7,12 @@ use http::{
 
 use crate::context::SessionContext;
 
-/// Path and query that the client asked for. A router strips the prefix of what it nests; the
-/// session layer remembers what it was given, and axum's router what it was (crate feature `axum`),
-/// where the layer stands inside of it. Elsewhere what the request has now.
+/// Path and query of the original request. A router strips the prefix of a nested service; the
+/// session layer remembers the URI that it received, and with crate feature `axum` the original URI
+/// of axum's router is used if the layer is inside it. Without either, the request's current URI.
 ///
-/// For a closure of [`CsrfBuilder::exempt`](crate::csrf::CsrfBuilder::exempt), or an answer of
-/// [`RequireLayer`](crate::guard::RequireLayer) that is the application's own.
+/// For a closure of [`CsrfBuilder::exempt`](crate::csrf::CsrfBuilder::exempt), or an application's
+/// own response to a denied request of [`RequireLayer`](crate::guard::RequireLayer).
 ///
 /// ```
 /// use http::Request;
@@ -35,8 +35,7 @@ pub fn requested_place(parts: &Parts) -> Option<&PathAndQuery> {
     outermost.or_else(|| parts.uri.path_and_query())
 }
 
-/// Whether `path` is what is left of `whole` without a prefix. What a layer in between has put in
-/// its place is not.
+/// Whether `path` is `whole` without a prefix. False for a path that a layer in between replaced.
 fn is_part(path: &str, whole: &str) -> bool {
     path.len() < whole.len() && (path == "/" || whole.ends_with(path))
 }

@@ -1,4 +1,4 @@
-//! The stamp of a sign-in: a text that ends the session when it changes elsewhere.
+//! Stamps: end a session when the user's password changes elsewhere.
 
 use bytes::Bytes;
 
@@ -8,32 +8,34 @@ use crate::{
     session::json,
 };
 
-/// Longest stamp, in bytes.
+/// Maximum length of a stamp, in bytes.
 const STAMP_MAX: usize = 128;
 
 /// # Stamps
 ///
-/// A stamp stands for what a sign-in rests on: a hash of the stored password hash, or a counter of
-/// password changes. It is stored with the session and compared with the current one. So a session
-/// ends when the password was changed elsewhere, also by a system that knows nothing of sessions.
+/// A stamp identifies the state of the credentials behind a sign-in: a hash of the stored password
+/// hash, or a counter of password changes. It is stored with the session and compared with the
+/// current one. So a session ends after a password change elsewhere, even by a system that does not
+/// know of sessions.
 ///
-/// A session without a stamp is not compared: one that was signed in to before the application
-/// used stamps goes on. [`validate_user`](Self::validate_user) asks a
-/// [`Directory`](crate::directory::Directory) for the current stamp.
+/// A session without a stamp is not compared: sessions from before the application used stamps stay
+/// valid. [`validate_user`](Self::validate_user) gets the current stamp from a
+/// [`Directory`](crate::directory::Directory).
 impl SessionContext {
-    /// Stores the stamp of the user who is signed in. Buffered, so that it is stored together with
-    /// a [`login`](Self::login) before it. The next sign-in removes it. Takes room as a value does.
+    /// Stores the stamp of the signed-in user. Buffered, so that it is stored together with a
+    /// preceding [`login`](Self::login). The next sign-in removes it. Counts towards the record
+    /// size as a value does.
     ///
     /// Read the stamp before the password is checked, together with the password hash. After a
-    /// change of the password in this very session, set the new one and [`save`](Self::save) at
-    /// once: a request that compares in between ends the session.
+    /// password change in this session, set the new stamp and [`save`](Self::save) at once: a
+    /// request that compares in between ends the session.
     ///
     /// Does nothing while a user is [impersonated](Self::impersonate): the stamp is that of the
     /// user who signed in.
     ///
     /// # Errors
     ///
-    /// `Absent` if nobody is signed in; `Invalid` for an empty stamp or one above 128 bytes;
+    /// `Absent` if no user is signed in; `Invalid` for an empty stamp or one above 128 bytes;
     /// `TooLarge` as in [`insert`](Self::insert).
     ///
     /// ```
@@ -53,7 +55,7 @@ impl SessionContext {
         self.change(|changes| changes.set_stamp(json)).await
     }
 
-    /// The stamp that the session was given at its sign-in, or since.
+    /// The stamp that was set last, at the sign-in or since.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -67,8 +69,8 @@ impl SessionContext {
     }
 
     /// Ends the session, at once and in the store, if its stamp is not `current`; returns whether
-    /// it goes on. `None` ends every session that has a stamp. Asks the store only before it ends
-    /// the session: another request may have stored a new stamp.
+    /// the session stays valid. `None` ends every session that has a stamp. Reads from the store
+    /// only before it ends the session: another request may have stored a new stamp.
     ///
     /// While a user is [impersonated](Self::impersonate), `current` is the stamp of the
     /// [`impersonator`](Self::impersonator).
@@ -107,7 +109,7 @@ impl SessionContext {
     }
 }
 
-/// A stamp as it is stored.
+/// Encodes a stamp for the record.
 pub(super) fn encode_stamp(stamp: &str) -> Result<Bytes, Error> {
     if stamp.is_empty() || stamp.len() > STAMP_MAX {
         let text = format!("a stamp has 1 to {STAMP_MAX} bytes");

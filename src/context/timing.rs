@@ -10,7 +10,7 @@ use crate::{
     session::{expiry::SessionExpiry, token::SessionId},
 };
 
-/// A session at one moment, from [`SessionContext::snapshot`].
+/// The session at one point in time, from [`SessionContext::snapshot`].
 ///
 /// ```
 /// # tower_redis_session::testing::handle(|session| async move {
@@ -26,18 +26,18 @@ use crate::{
 pub struct SessionSnapshot {
     /// The public id.
     pub id: SessionId,
-    /// The user that is signed in.
+    /// The signed-in user.
     pub user_id: Option<String>,
-    /// The user who signed in, where that is not `user_id`:
+    /// The user who signed in, if it is not `user_id`; see
     /// [`impersonator`](SessionContext::impersonator).
     pub impersonator_id: Option<String>,
     /// The active platform.
     pub platform_id: Option<String>,
-    /// When the session was created, or signed in to.
+    /// Time of creation, or of the last sign-in.
     pub created_at: Timestamp,
-    /// The activity before this request, as far as it was written down.
+    /// Time of the last stored activity before this request.
     pub last_activity: Timestamp,
-    /// When it ends if nothing more happens.
+    /// Time of expiry without further activity.
     pub expires_at: Timestamp,
 }
 
@@ -58,11 +58,11 @@ impl SessionSnapshot {
 }
 
 impl SessionContext {
-    /// All about the session at once, buffered changes of user and platform included.
+    /// All properties of the session at once, buffered changes of user and platform included.
     ///
     /// # Errors
     ///
-    /// `Absent`, `Expired`, `Corrupt`, `Unsupported` or `Ambiguous` tell why there is none.
+    /// `Absent`, `Expired`, `Corrupt`, `Unsupported` or `Ambiguous` if there is no usable session.
     ///
     /// ```
     /// # use tower_redis_session::ErrorKind;
@@ -75,7 +75,7 @@ impl SessionContext {
         self.read(|state| SessionSnapshot::of(state).ok_or_else(Error::absent)).await?
     }
 
-    /// When the session was created, or signed in to; `None` without a stored session.
+    /// Time of creation, or of the last sign-in; `None` without a stored session.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -86,7 +86,7 @@ impl SessionContext {
         self.read(|state| Ok(state.base()?.map(|record| record.created))).await?
     }
 
-    /// The activity before this request, as far as it was written down: never "now".
+    /// Time of the last stored activity before this request: never "now".
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -97,7 +97,7 @@ impl SessionContext {
         self.read(|state| Ok(state.base()?.map(|record| record.last_activity))).await?
     }
 
-    /// When the session ends if nothing more happens: the earlier of both ends.
+    /// Time of expiry without further activity: the earlier end of idle and absolute timeout.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -128,9 +128,9 @@ impl SessionContext {
         snapshot.expires_at.saturating_since(self.session.backend.clock.now())
     }
 
-    /// When the user proved who they are: the time of the last [`login`](Self::login). Neither a
-    /// renewal nor activity changes it. None if nobody is signed in, and for a user who is
-    /// [impersonated](Self::impersonate).
+    /// When the user authenticated: the time of the last [`login`](Self::login). Renewal and
+    /// activity do not change it. `None` if no user is signed in, and for an
+    /// [impersonated](Self::impersonate) user.
     ///
     /// # Errors
     ///
@@ -146,13 +146,13 @@ impl SessionContext {
         self.read(|state| Ok(state.changes.proved(state.base()?, now))).await?
     }
 
-    /// Whether the user proved who they are no longer ago than `within`: to be asked before what is
-    /// dangerous, such as a change of the password. If not, ask for the password again and call
-    /// [`login`](Self::login) with the same user: the values stay, id and time are new.
+    /// Whether the user authenticated at most `within` ago. Check it before sensitive actions, such
+    /// as a password change. If false, ask for the password again and call [`login`](Self::login)
+    /// with the same user: the values are kept, id and time are new.
     ///
     /// # Errors
     ///
-    /// `Unavailable` and its kin.
+    /// Those of [`user_id`](Self::user_id).
     ///
     /// ```
     /// # use std::time::Duration;
@@ -169,12 +169,12 @@ impl SessionContext {
         Ok(since.is_some_and(|since| now.saturating_since(since) <= within))
     }
 
-    /// Asks the store, now, whether the session is still good: not ended, revoked or expired.
-    /// One round trip, also if the session was loaded before.
+    /// Checks in the store that the session is still valid: not ended, revoked or expired. One
+    /// round trip, even if the session was loaded before.
     ///
     /// # Errors
     ///
-    /// `Absent`, `Expired`, `Corrupt`, `Unsupported` or `Ambiguous` tell why it is not.
+    /// `Absent`, `Expired`, `Corrupt`, `Unsupported` or `Ambiguous` if it is not.
     ///
     /// ```
     /// # use tower_redis_session::ErrorKind;
@@ -194,12 +194,12 @@ impl SessionContext {
         self.record().await.map(|_| ())
     }
 
-    /// Writes down, now, that the session is used; answers whether it was worth it (at most once a
-    /// touch interval). Reading does the same by itself, off the response's path.
+    /// Stores the activity now; returns whether it was stored (at most once per touch interval).
+    /// Reading does the same implicitly, in the background.
     ///
     /// # Errors
     ///
-    /// `Absent`, `Expired` and so on, if there is no session.
+    /// `Absent`, `Expired` and others as in [`validate`](Self::validate), if there is no session.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -214,9 +214,8 @@ impl SessionContext {
         self.session.within_budget(touch(&self.session.backend, &held, activity)).await
     }
 
-    /// Gives this session its own expiry, kept in the record through writes and renewals. The
-    /// absolute time counts from its creation or login, and is the layer's if none is given.
-    /// Buffered.
+    /// Gives this session its own expiry, kept in the record across writes and renewals. The
+    /// absolute timeout counts from creation or login, and defaults to the layer's. Buffered.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The values of a session: read, stored, removed; updated or taken at once.
+//! The values of a session: get, insert, remove; update and take at once.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -16,21 +16,20 @@ use crate::{
 
 /// # Values
 ///
-/// A session holds values by key: whatever serde turns into JSON. A key is a text or a
-/// [`Key`](crate::Key), which knows its type.
+/// A session holds values by key: whatever serde serializes to JSON. A key is a string or a
+/// [`Key`](crate::Key), which has a type.
 ///
-/// | method | when | of requests that overlap |
+/// | method | when | overlapping requests |
 /// |---|---|---|
 /// | [`insert`](Self::insert), [`remove`](Self::remove), [`take`](Self::take), [`clear`](Self::clear) | buffered, stored with the response | each keeps its changes, key by key |
 /// | [`update`](Self::update) | at once | each change builds on the one before |
-/// | [`take_once`](Self::take_once) | at once | one gets the value |
+/// | [`take_once`](Self::take_once) | at once | one of them gets the value |
 impl SessionContext {
     /// The value under `key`, decoded from JSON; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// `Value` if what is there is not a `T`, unless the key is
-    /// [lenient](crate::Key::lenient).
+    /// `Value` if the value is not a `T`, unless the key is [lenient](crate::Key::lenient).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -44,8 +43,8 @@ impl SessionContext {
         read(&key, json.as_deref())
     }
 
-    /// The value under `key`, or the default if there is none or what is there is not a `T`, which
-    /// stays as it is.
+    /// The value under `key`, or the default if there is none or it is not a `T`; the stored value
+    /// is not changed.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -65,15 +64,15 @@ impl SessionContext {
         }
     }
 
-    /// Puts `value` under `key`, as JSON. Buffered; an equal value is no change.
+    /// Inserts `value` under `key`, as JSON. Buffered; an equal value is no change.
     ///
     /// # Errors
     ///
-    /// `TooLarge` if the record would pass its bound, `Value` if `value` does not become JSON, as
-    /// with NaN and the infinities, which JSON has no word for, wherever in it they stand,
-    /// `Invalid` for an empty key, one above 65,535 bytes or one that begins with NUL, `Corrupt`,
-    /// `Unsupported` and `Ambiguous` where there is something that must not be overwritten,
-    /// `Closed` for a new session after the head. Nothing is changed then.
+    /// `TooLarge` if the record would exceed its maximum size; `Value` if `value` cannot be
+    /// serialized to JSON, including NaN and infinities anywhere in it; `Invalid` for an empty key,
+    /// one above 65,535 bytes or one that begins with NUL; `Corrupt`, `Unsupported` and `Ambiguous`
+    /// if there is a record that must not be overwritten; `Closed` for a new session after the
+    /// response head. After an error nothing is changed.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -95,8 +94,8 @@ impl SessionContext {
         self.read(insert).await?
     }
 
-    /// Removes the value under `key`, whatever it is; returns whether there was one. Buffered.
-    /// [`take`](Self::take) returns the value.
+    /// Removes the value under `key`; returns whether there was one. Buffered. [`take`](Self::take)
+    /// returns the value.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -119,12 +118,12 @@ impl SessionContext {
     }
 
     /// Removes the value under `key` and returns it; `None` if there is none. Buffered: two
-    /// requests that overlap may both get it. [`take_once`](Self::take_once) gives it to one.
+    /// overlapping requests may both get it; with [`take_once`](Self::take_once) one does.
     ///
     /// # Errors
     ///
-    /// `Value` if what is there is not a `T`; nothing is removed then. A
-    /// [lenient](crate::Key::lenient) key leaves such a value where it is and returns `None`.
+    /// `Value` if the value is not a `T`; it is not removed then. With a
+    /// [lenient](crate::Key::lenient) key such a value is kept and `None` returned.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -139,16 +138,16 @@ impl SessionContext {
     }
 
     /// Removes the value under `key` from the store, at once and atomically across all processes,
-    /// and returns it: of requests that overlap one gets it, the others get `None`. For what may be
-    /// used once, such as a flash message or the state of an OAuth sign-in.
+    /// and returns it: of several overlapping requests one gets it, the others get `None`. For
+    /// values that may be used once, such as a flash message or the state of an OAuth sign-in.
     ///
-    /// The value is gone even if the handler then fails. A session that has nothing left ends. One
-    /// round trip, two if the session was not loaded before, one more for the end of the session.
+    /// The value stays removed even if the handler then fails. A session without user and values
+    /// ends. One round trip, two if the session was not loaded before, one more to end the session.
     ///
     /// # Errors
     ///
-    /// Those of [`take`](Self::take); `Moved` if the session got another id meanwhile. With
-    /// `Unavailable` the value may be gone; nobody got it twice.
+    /// Those of [`take`](Self::take); `Moved` if the session got another id in the meantime. With
+    /// `Unavailable` the value may have been removed; no two requests got it.
     ///
     /// ```
     /// # use tower_redis_session::Key;
@@ -170,16 +169,17 @@ impl SessionContext {
     }
 
     /// Changes the value under `key` in the store, at once and atomically across all processes:
-    /// `change` gets the value there and gives the new one, which is returned once it is stored.
+    /// `change` receives the stored value and returns the new one, which this method returns once
+    /// it is stored.
     ///
-    /// `change` runs again when somebody else was faster, so it should only compute. A change is
-    /// never counted twice. It stays even if the handler then fails. After a buffered login or
-    /// renewal everything buffered is stored with it.
+    /// `change` runs again after a conflict with a concurrent write, so it should be free of side
+    /// effects. A change is never applied twice. It stays stored even if the handler then fails.
+    /// After a buffered login or renewal all buffered changes are stored with it.
     ///
     /// # Errors
     ///
-    /// Those of [`insert`](Self::insert); `Absent` if the session ended meanwhile, `Moved` if it
-    /// got another id. With `Unavailable` the change may have happened.
+    /// Those of [`insert`](Self::insert); `Absent` if the session has ended in the meantime,
+    /// `Moved` if it got another id. With `Unavailable` the change may have been stored.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -210,7 +210,7 @@ impl SessionContext {
         self.read(|state| Ok(state.changes.names(state.base()?))).await?
     }
 
-    /// Removes all values; user, platform and id stay. A session that has nothing left ends.
+    /// Removes all values; user, platform and id are kept. A session without user and values ends.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

@@ -1,9 +1,9 @@
-//! Which platform of a user is the active one: pure.
+//! Choice of a user's active platform: pure.
 
 use crate::directory::info::PlatformInfo;
 
-/// The platform that is used: the `chosen` one, else the user's default, else the first. Only
-/// active ones count, so one that was chosen and is not active any more is passed over.
+/// The platform to use: the `chosen` one, otherwise the user's default, otherwise the first.
+/// Inactive platforms are skipped, including a chosen one that was deactivated since.
 ///
 /// ```
 /// use tower_redis_session::directory::{PlatformInfo, active_platform};

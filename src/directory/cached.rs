@@ -1,4 +1,4 @@
-//! A directory with a cache in Redis in front of it.
+//! Cache of a directory in Redis.
 //!
 //! | file | holds |
 //! |---|---|
@@ -40,28 +40,28 @@ mod part;
 mod sealing;
 mod times;
 
-/// A [`Directory`] whose answers are kept in Redis for a while: one loader asks the source, all
-/// instances read what it got.
+/// A [`Directory`] with a cache in Redis: one loader reads an entry from the source, all instances
+/// share it.
 ///
-/// - **Read through.** What Redis does not have is asked of the source by whoever holds the lease
-///   for it; others wait for the answer, within this process and across processes. Before it ends
-///   an entry is brought up to date in the background, and nobody waits.
-/// - **Right.** After a change call [`invalidate_user`](Self::invalidate_user) and the like, or
-///   wrap the save in [`change`](Self::change): from then on nobody reads the old value, nor does a
-///   loader put it back that read it before. Without that an entry is old by its time to live at
-///   most, and by what its loader took.
-/// - **Redis may be away.** Then the source answers, within the budget. An invalidation that Redis
-///   did not confirm is remembered and repeated until it does; until then this process asks the
-///   source for what was changed. Other processes may read the old value from a Redis that they
-///   still reach, and if this one dies meanwhile, or Redis comes back with older data, the time to
-///   live is the bound.
-/// - **Secrets.** Credentials are kept only if there is a key ring (crate feature `sealed`), and
-///   then as ciphertext. What does not open is asked of the source. Everything else lies there
-///   readable.
+/// - **Read-through.** A missing entry is loaded from the source by the holder of its lease; other
+///   callers wait for it, within this process and across processes. Shortly before it expires, an
+///   entry is refreshed in the background.
+/// - **Consistent.** After a change call [`invalidate_user`](Self::invalidate_user) or a similar
+///   method, or wrap the write in [`change`](Self::change): from then on no caller reads the old
+///   value, and no loader that read it before can store it. Without invalidation an entry is stale
+///   for at most its time to live and the duration of its load.
+/// - **Redis may fail.** Then the source is read instead, within the budget. An invalidation that
+///   Redis has not confirmed is remembered and repeated until it is; until then this process reads
+///   the changed entries from the source. Other processes may read the old value from a Redis that
+///   they still reach; if this process ends in the meantime, or Redis returns with older data, the
+///   time to live is the bound.
+/// - **Secrets.** Credentials are cached only with a key ring (crate feature `encryption`), and
+///   only as ciphertext. Ciphertext that cannot be opened is loaded from the source. All other
+///   entries are stored in plain text.
 ///
-/// A user or credentials that do not exist are asked for each time, so that they are there as soon
-/// as they exist. An entry above 64 KiB is not kept. A user id or a platform id above 1,024 bytes
-/// is asked of the source alone.
+/// A missing user and missing credentials are not cached, so they are found as soon as they exist.
+/// An entry above 64 KiB is not cached. A user id or a platform id above 1,024 bytes is looked up
+/// in the source alone.
 ///
 /// Clones share one cache and its connections.
 ///
@@ -85,12 +85,12 @@ pub struct CachedDirectory<D> {
 struct Inner<D> {
     source: D,
     cache: Arc<Cache>,
-    /// Who asks just now; the answer as it is kept, for those who share it.
+    /// Loads in progress; the encoded result, for callers that share one.
     loaders: Loaders<EntryId, Result<Option<Bytes>, Error>>,
 }
 
 impl<D: Directory + 'static> CachedDirectory<D> {
-    /// What the cache is in front of.
+    /// The directory behind the cache.
     ///
     /// ```
     /// # use tower_redis_session::{
@@ -109,13 +109,14 @@ impl<D: Directory + 'static> CachedDirectory<D> {
         &self.inner.source
     }
 
-    /// Asks Redis now: sends every command that the cache needs once and calls every script, in a
-    /// place of its own that is removed again. Not needed: without Redis the source answers.
+    /// Start-up check of Redis: sends every command and calls every script that the cache needs
+    /// once, on keys of its own, which are removed again. Optional: without Redis the source is
+    /// used.
     ///
     /// # Errors
     ///
-    /// `Unavailable` if Redis does not answer, and `Misconfigured`, with the command named, if it
-    /// refuses one.
+    /// `Unavailable` if Redis is unreachable, and `Misconfigured`, with the name of the command, if
+    /// it rejects one.
     ///
     /// ```
     /// # use tower_redis_session::{
@@ -133,7 +134,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
         self.inner.cache.check().await
     }
 
-    /// How Redis does, as far as calls have noticed. Asks nobody.
+    /// Health of Redis as last seen by calls. Performs no I/O.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
@@ -155,7 +156,7 @@ impl<D: Directory + 'static> Directory for CachedDirectory<D> {
         self.inner.get::<part::User>(user_id, "").await
     }
 
-    /// From the source, and never kept: a change of the password counts at once.
+    /// From the source, never cached: a password change takes effect at once.
     async fn stamp(&self, user_id: &str) -> Result<Option<String>, Error> {
         self.inner.source.stamp(user_id).await
     }

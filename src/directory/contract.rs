@@ -1,4 +1,4 @@
-//! What an application knows of its users: who they are, their platforms, their settings.
+//! Contract of a directory: users, their platforms, their settings.
 
 use std::future::Future;
 
@@ -12,19 +12,19 @@ use crate::{
     error::Error,
 };
 
-/// The users of an application, their platforms and their settings: implemented by the application
-/// over whatever keeps them.
+/// The users of an application, their platforms and their settings. Implemented by the application
+/// over its own data.
 ///
-/// Who has one can ask a session [who its user is](crate::SessionContext::user_info), [which
-/// platform is active](crate::SessionContext::platform_info), and put a cache in Redis in front of
-/// it: `CachedDirectory`, which is a directory as well.
+/// With a directory a session can return [its user](crate::SessionContext::user_info) and [the
+/// active platform](crate::SessionContext::platform_info). `CachedDirectory`, itself a directory,
+/// puts a cache in Redis in front of it.
 ///
-/// Nothing here bounds a wait: give whatever you ask a limit of its own.
+/// Calls are not bounded in time by this crate: implementations should set their own timeouts.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) where the source does not answer. It
-/// is never taken for "no such user".
+/// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if the source is unreachable. It is
+/// never treated as "no such user".
 ///
 /// ```
 /// use tower_redis_session::{Error, directory::{Credentials, Directory, PlatformInfo, UserInfo}};
@@ -57,34 +57,36 @@ use crate::{
 /// # }
 /// ```
 pub trait Directory: Send + Sync {
-    /// What a user may set. A cache keeps it as JSON, so it has to survive that.
+    /// A user's settings. A cache stores them as JSON, so they must survive a round trip through
+    /// it.
     type Settings: Serialize + DeserializeOwned + Send;
 
-    /// The user of that id, `None` if there is none. One who may not sign in any more is there and
-    /// not [active](UserInfo::active).
+    /// The user with this id, or `None`. A user who may no longer sign in is returned with
+    /// [`active`](UserInfo::active) false.
     fn user(&self, user_id: &str) -> impl Future<Output = Result<Option<UserInfo>, Error>> + Send;
 
-    /// The user's current stamp: a session that was given another one
+    /// The user's current stamp: a session with another stamp
     /// ([`set_stamp`](crate::SessionContext::set_stamp)) ends when it is
-    /// [validated](crate::SessionContext::validate_user), and so it does with `None`. Only asked
+    /// [validated](crate::SessionContext::validate_user), and so it does with `None`. Called only
     /// for a session that has a stamp, and not cached. Defaults to `None`.
     fn stamp(&self, _: &str) -> impl Future<Output = Result<Option<String>, Error>> + Send {
         std::future::ready(Ok(None))
     }
 
-    /// All platforms of a user, in the order in which they are offered.
+    /// All platforms of a user, in the order in which they are shown.
     fn platforms(
         &self,
         user_id: &str,
     ) -> impl Future<Output = Result<Vec<PlatformInfo>, Error>> + Send;
 
-    /// What a user has set, `None` if nothing: the defaults are the application's.
+    /// The settings of a user, or `None` if there are none: defaults are up to the application.
     fn settings(
         &self,
         user_id: &str,
     ) -> impl Future<Output = Result<Option<Self::Settings>, Error>> + Send;
 
-    /// Credentials for one of the user's platforms, `None` if there are none, or no such platform.
+    /// Credentials for one of the user's platforms, or `None` if there are none or no such
+    /// platform.
     fn credentials(
         &self,
         user_id: &str,

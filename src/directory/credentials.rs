@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The secret of a platform, such as an access token. Prints as nothing, serializes not at all, and
-/// is compared with nothing.
+/// The secret of a platform, such as an access token. Redacted in `Debug`; not serializable and not
+/// comparable.
 ///
 /// ```
 /// use tower_redis_session::directory::Credentials;
@@ -16,7 +16,7 @@ use std::fmt;
 pub struct Credentials(Box<str>);
 
 impl Credentials {
-    /// Several secrets in one, such as a token and the key of a client, go in as JSON.
+    /// Wraps a secret. Encode several, such as a token and a client key, as JSON.
     ///
     /// ```
     /// # use tower_redis_session::directory::Credentials;
@@ -27,7 +27,7 @@ impl Credentials {
         Self(secret.into().into_boxed_str())
     }
 
-    /// The secret itself, to be sent to the platform and to nobody else.
+    /// The secret itself, to be sent to the platform only.
     ///
     /// ```
     /// # use tower_redis_session::directory::Credentials;

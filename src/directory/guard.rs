@@ -1,4 +1,4 @@
-//! The condition of a guard: a user whom the directory still knows.
+//! Guard condition: a signed-in user whom the directory still has as active.
 
 use std::{fmt, sync::Arc};
 
@@ -9,9 +9,10 @@ use crate::{
     guard::{Condition, Denied, DeniedKind},
 };
 
-/// A condition for [`RequireLayer`](crate::guard::RequireLayer): somebody is signed in whom
-/// [`validate_user`](SessionContext::validate_user) finds good. The session of any other user ends.
-/// Asks store and directory on every request, so it is for routes where that is worth it.
+/// A condition for [`RequireLayer`](crate::guard::RequireLayer): a user is signed in and
+/// [`validate_user`](SessionContext::validate_user) finds them valid. The session of any other user
+/// ends. Reads from store and directory on every request, so use it on routes where that is worth
+/// the cost.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::{
 pub struct ValidUser<D>(Arc<D>);
 
 impl<D: Directory + 'static> ValidUser<D> {
-    /// By that directory.
+    /// A condition that reads from `directory`.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -41,7 +42,7 @@ impl<D: Directory + 'static> Condition for ValidUser<D> {
         match session.validate_user(&*self.0).await? {
             UserValidation::User(_) => Ok(()),
             UserValidation::Anonymous => Err(Denied::new(DeniedKind::Unauthenticated)),
-            UserValidation::Ended => ended("the user is not active any more"),
+            UserValidation::Ended => ended("the user is no longer active"),
             UserValidation::StampChanged => ended("the stamp of the user has changed"),
         }
     }

@@ -1,8 +1,8 @@
-//! Users and platforms as they are shown.
+//! Data of users and platforms.
 
 use serde::{Deserialize, Serialize};
 
-/// A user. Serializes under the names of its fields, and holds no secret.
+/// A user. Serializes under the names of its fields; contains no secret.
 ///
 /// ```
 /// use tower_redis_session::directory::UserInfo;
@@ -16,15 +16,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct UserInfo {
-    /// The id under which sessions know the user.
+    /// The user id in sessions.
     pub id: String,
     /// The name that the user signs in with.
     pub username: String,
-    /// The address, if there is one.
+    /// Email address, if any.
     pub email: Option<String>,
-    /// What the user may do, in the application's words.
+    /// The user's role, as the application names it.
     pub role: String,
-    /// False for one who may not sign in any more: such a user is treated as if there was none.
+    /// False for a user who may no longer sign in: such a user is treated as absent.
     pub active: bool,
 }
 
@@ -47,8 +47,8 @@ impl UserInfo {
     }
 }
 
-/// An account of a user on a server of their choice. Serializes under the names of its fields, and
-/// holds no secret: what opens it are [`Credentials`](crate::directory::Credentials).
+/// A user's account on an external server. Serializes under the names of its fields; contains no
+/// secret: its [`Credentials`](crate::directory::Credentials) are separate.
 ///
 /// ```
 /// use tower_redis_session::directory::PlatformInfo;
@@ -63,19 +63,19 @@ impl UserInfo {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct PlatformInfo {
-    /// The id under which sessions know the platform.
+    /// The platform id in sessions.
     pub id: String,
-    /// What the user calls it.
+    /// The user's name for it.
     pub name: String,
-    /// The software behind it, such as `mastodon` or `pixelfed`.
+    /// The server's software, such as `mastodon` or `pixelfed`.
     pub kind: String,
-    /// Where it is.
+    /// URL of the server.
     pub instance_url: String,
-    /// The name of the account there.
+    /// Account name on the server.
     pub username: String,
-    /// Whether it can be used at all.
+    /// Whether it may be used.
     pub active: bool,
-    /// Whether it is the one for those who have chosen none.
+    /// Whether it is the default, for sessions without an active platform.
     pub default: bool,
 }
 

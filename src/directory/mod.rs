@@ -1,10 +1,10 @@
 //! The users of an application: accounts, platforms, settings, credentials.
 //!
-//! Implement [`Directory`] over whatever keeps your users, and a session can tell [who its user
-//! is](crate::SessionContext::user_info), [which platform is
-//! active](crate::SessionContext::platform_info), and [end when the user is deactivated or
+//! Implement [`Directory`] over the application's user data, and a session can return [its
+//! user](crate::SessionContext::user_info) and [the active
+//! platform](crate::SessionContext::platform_info), and [end when the user is deactivated or
 //! deleted](crate::SessionContext::validate_user). `CachedDirectory` (feature `redis`) caches the
-//! answers in Redis.
+//! data in Redis.
 //!
 //! ```
 //! use tower_redis_session::{directory::UserValidation, testing::Accounts};
@@ -23,8 +23,8 @@
 // | `info` | `UserInfo` and `PlatformInfo` |
 // | `credentials` | a platform's credentials, redacted in `Debug` |
 // | `active` | which platform is the active one |
-// | `session` | a session's user, platform and standing |
-// | `guard` | a guard's condition: a user whom the directory still knows |
+// | `session` | the user and platform of a session, and their validation |
+// | `guard` | guard condition: the directory still has the user as active |
 // | `cached` | `CachedDirectory`: a cache in Redis in front of a directory |
 
 mod active;

@@ -1,4 +1,4 @@
-//! A session and the directory together: who is signed in, with which platform, and whether still.
+//! A session's user and platform from the directory, and their validation.
 
 use crate::{
     context::SessionContext,
@@ -6,24 +6,24 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// What became of a session that was [checked](SessionContext::validate_user).
+/// Result of [`validate_user`](SessionContext::validate_user).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UserValidation {
-    /// The session is good, and this is its user.
+    /// The session is valid, and this is its user.
     User(UserInfo),
-    /// The session is good, and nobody is signed in.
+    /// The session is valid, and no user is signed in.
     Anonymous,
-    /// The user is unknown or was deactivated: the session has been ended.
+    /// The user does not exist or was deactivated: the session has been ended.
     Ended,
-    /// The user has another [stamp](Directory::stamp) than at the sign-in, as after a change of the
-    /// password elsewhere: the session has been ended.
+    /// The user's [stamp](Directory::stamp) differs from that of the sign-in, for example after a
+    /// password change elsewhere: the session has been ended.
     StampChanged,
 }
 
 impl SessionContext {
-    /// The user that is signed in, as the directory has them. `None` if nobody is, and for one who
-    /// is unknown there or not active.
+    /// The signed-in user, from the directory. `None` if no user is signed in, or the user does not
+    /// exist there or is not active.
     ///
     /// # Errors
     ///
@@ -42,9 +42,9 @@ impl SessionContext {
         active_user(directory, &user_id).await
     }
 
-    /// The [active platform](active_platform()) of the user: the session's, else the user's
-    /// default, else the first. `None` without a user, as by [`user_info`](Self::user_info), or
-    /// without a platform.
+    /// The [active platform](active_platform()) of the user: the session's, otherwise the user's
+    /// default, otherwise the first. `None` without a user, as in [`user_info`](Self::user_info),
+    /// or without a platform.
     ///
     /// # Errors
     ///
@@ -70,14 +70,14 @@ impl SessionContext {
         Ok(active_platform(&platforms, chosen.as_deref()).cloned())
     }
 
-    /// Makes a platform of the user's the active one, and answers with it. Buffered, as
-    /// [`set_platform`](Self::set_platform) is, which does not ask whose it is.
+    /// Makes one of the user's platforms the active one and returns it. Buffered, like
+    /// [`set_platform`](Self::set_platform), which does not check the owner.
     ///
     /// # Errors
     ///
-    /// `Absent` if nobody is signed in, as by [`user_info`](Self::user_info); `Forbidden` for a
-    /// platform that is not the user's, or not active: nothing tells it from one that does not
-    /// exist. Else those of the directory.
+    /// `Absent` if no user is signed in, as in [`user_info`](Self::user_info); `Forbidden` for a
+    /// platform that does not belong to the user, does not exist or is not active, which are not
+    /// distinguished. Otherwise those of the directory.
     ///
     /// ```
     /// # use tower_redis_session::{ErrorKind, testing::Accounts};
@@ -94,25 +94,25 @@ impl SessionContext {
         directory: &impl Directory,
         platform_id: &str,
     ) -> Result<PlatformInfo, Error> {
-        let nobody = || Error::new(ErrorKind::Absent, "nobody is signed in");
+        let nobody = || Error::new(ErrorKind::Absent, "no user is signed in");
         let user_id = self.user_id().await?.ok_or_else(nobody)?;
         let _ = active_user(directory, &user_id).await?.ok_or_else(nobody)?;
         let platforms = directory.platforms(&user_id).await?;
         let own = platforms.into_iter().find(|own| own.active && own.id == platform_id);
         let own = own.ok_or_else(|| {
-            Error::new(ErrorKind::Forbidden, "the platform is not one of the user's active ones")
+            Error::new(ErrorKind::Forbidden, "the platform is not an active one of the user")
         })?;
         self.set_platform(&own.id).await?;
         Ok(own)
     }
 
-    /// Asks the store whether the session is still good, as [`validate`](Self::validate) does, and
-    /// the directory whether its user is. The session of a user who is unknown or was deactivated
-    /// ends, at once and in the store. So does one whose [stamp](Self::set_stamp) is not the
-    /// directory's. While a user is [impersonated](Self::impersonate), both have to be good, and
-    /// the stamp is the [`impersonator`](Self::impersonator)'s.
+    /// Checks with the store that the session is valid, as [`validate`](Self::validate) does, and
+    /// with the directory that its user is. Ends the session, at once and in the store, if the user
+    /// does not exist, was deactivated, or has a [stamp](Self::set_stamp) other than the session's.
+    /// While a user is [impersonated](Self::impersonate), both users have to be valid, and the
+    /// stamp is that of the [`impersonator`](Self::impersonator).
     ///
-    /// A directory that does not answer ends nothing.
+    /// If the directory is unreachable, the session is not ended.
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ impl SessionContext {
         }
         let Some(user) = user else {
             self.logout().await?;
-            tracing::info!("the session of a user who is not active any more has been ended");
+            tracing::info!("session ended: its user is no longer active");
             return Ok(UserValidation::Ended);
         };
         if self.stamp().await?.is_some() {
@@ -155,7 +155,7 @@ impl SessionContext {
     }
 }
 
-/// A user who was deactivated is none.
+/// A deactivated user counts as absent.
 async fn active_user(directory: &impl Directory, user_id: &str) -> Result<Option<UserInfo>, Error> {
     Ok(directory.user(user_id).await?.filter(|user| user.active))
 }

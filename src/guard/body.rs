@@ -18,7 +18,7 @@ use crate::layer::{BodyError, response::head_only};
 /// frame, or that of the [`Deny`](crate::guard::Deny) of type `D`. So a guard fits around any
 /// service, whatever its body is made of.
 ///
-/// Data are [`Bytes`]: nothing is copied where they were before. Errors are
+/// Data frames are [`Bytes`]: nothing is copied that was `Bytes` before. Errors are
 /// [`BodyError::Inner`].
 #[pin_project]
 pub struct RequireBody<B, D = String>(#[pin] Kind<B, D>);
@@ -47,7 +47,7 @@ impl<B, D: Body> RequireBody<B, D> {
     }
 }
 
-/// Empty, for layers outside that answer in the place of what is inside.
+/// Empty, for outer layers that respond in place of the inner service.
 impl<B, D> Default for RequireBody<B, D> {
     fn default() -> Self {
         Self(Kind::Empty)

@@ -1,4 +1,4 @@
-//! What a request may need.
+//! Conditions of guards.
 
 use std::{fmt, future::Future, time::Duration};
 
@@ -8,36 +8,36 @@ use crate::{
     guard::denied::{Denied, DeniedKind},
 };
 
-/// Something that a session has or has not.
+/// A condition on the session of a request.
 pub trait Condition: Clone + Send + Sync + 'static {
-    /// Whether `session` meets it, and if not, why.
+    /// Returns `Ok` if `session` meets the condition, otherwise why it does not.
     fn check(&self, session: SessionContext) -> impl Future<Output = Result<(), Denied>> + Send;
 }
 
-/// There is a session.
+/// Requires a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Session;
 
-/// Somebody is signed in.
+/// Requires a signed-in user.
 #[derive(Clone, Copy, Debug)]
 pub struct User;
 
-/// Somebody is signed in and has chosen a platform.
+/// Requires a signed-in user and an active platform.
 #[derive(Clone, Copy, Debug)]
 pub struct Platform;
 
-/// Somebody has proved who they are no longer ago than that.
+/// Requires a user who authenticated at most this long ago.
 #[derive(Clone, Copy, Debug)]
 pub struct Fresh(pub Duration);
 
-/// Somebody with a role is signed in.
+/// Requires a user with a role.
 #[derive(Clone)]
 pub struct Role<F> {
     role: Box<str>,
     lookup: F,
 }
 
-/// A condition of the application's own.
+/// A condition of the application.
 #[derive(Clone)]
 pub struct Predicate<F>(pub(super) F);
 
@@ -84,7 +84,7 @@ where
 {
     async fn check(&self, session: SessionContext) -> Result<(), Denied> {
         let user = signed_in(&session).await?;
-        // Fails closed: who cannot be asked for a role has none.
+        // Fails closed: if the lookup fails, the user has no role.
         let found = (self.lookup)(user).await.map_err(Denied::from)?;
         let has = found.is_some_and(|found| *found == *self.role);
         if has { Ok(()) } else { Err(Denied::new(DeniedKind::Forbidden)) }

@@ -1,4 +1,4 @@
-//! The session and the guards as extractors of axum.
+//! axum extractors of the session and of the guards.
 
 use std::fmt;
 
@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Who is signed in, as an argument of an axum handler; else the handler is not called, and the
-/// client gets the answer of [`DenyWith`](crate::guard::DenyWith) in JSON.
+/// The signed-in user, as an argument of an axum handler; without one the handler is not called and
+/// the response is that of [`DenyWith`](crate::guard::DenyWith) in JSON.
 ///
 /// ```
 /// use axum::{Router, body::Body, routing::get};
@@ -50,8 +50,8 @@ pub struct SignedIn {
     pub user: String,
 }
 
-/// Who is signed in and the platform that the session has chosen, as an argument of an axum
-/// handler; else as with [`SignedIn`].
+/// The signed-in user and the active platform, as an argument of an axum handler; otherwise as
+/// [`SignedIn`].
 ///
 /// ```
 /// use tower_redis_session::guard::OnPlatform;
@@ -72,7 +72,7 @@ pub struct OnPlatform {
     pub platform: String,
 }
 
-/// Why an extractor gave nothing.
+/// Why an extractor rejected the request.
 ///
 /// ```
 /// use tower_redis_session::guard::{DeniedKind, Rejection, SignedIn};
@@ -95,7 +95,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// What the request lacks.
+    /// The condition that the request does not meet.
     ///
     /// ```
     /// # use tower_redis_session::guard::Rejection;
@@ -165,7 +165,8 @@ impl IntoResponse for Rejection {
     }
 }
 
-/// Its [status](Error::status), with `Retry-After` where there is one, and no body.
+/// Responds with the error's [status](Error::status), `Retry-After` where there is one, and no
+/// body.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         self.response()

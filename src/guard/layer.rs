@@ -1,4 +1,4 @@
-//! The guard as a layer: a condition, and the answer to what does not meet it.
+//! The guard as a layer: a condition, and the response to requests that do not meet it.
 
 use std::{fmt, future::Future, time::Duration};
 
@@ -23,7 +23,7 @@ pub struct RequireLayer<C, A = DenyWith> {
 }
 
 impl RequireLayer<Session> {
-    /// There is a session, anonymous or not.
+    /// Requires a session, anonymous or not.
     ///
     /// ```
     /// # use tower_redis_session::guard::RequireLayer;
@@ -36,7 +36,7 @@ impl RequireLayer<Session> {
 }
 
 impl RequireLayer<User> {
-    /// Somebody is signed in.
+    /// Requires a signed-in user.
     ///
     /// ```
     /// # use tower_redis_session::guard::{DenyWith, RequireLayer};
@@ -49,7 +49,7 @@ impl RequireLayer<User> {
 }
 
 impl RequireLayer<Platform> {
-    /// Somebody is signed in and has chosen a platform.
+    /// Requires a signed-in user and an active platform.
     ///
     /// ```
     /// # use tower_redis_session::guard::{DenyWith, RequireLayer};
@@ -63,8 +63,7 @@ impl RequireLayer<Platform> {
 }
 
 impl RequireLayer<Fresh> {
-    /// Somebody has proved who they are no longer ago than `within`; see
-    /// [`SessionContext::is_fresh`].
+    /// Requires a user who authenticated at most `within` ago; see [`SessionContext::is_fresh`].
     ///
     /// ```
     /// # use std::time::Duration;
@@ -78,8 +77,8 @@ impl RequireLayer<Fresh> {
 }
 
 impl<F> RequireLayer<Role<F>> {
-    /// Somebody with this role is signed in. `lookup` tells the role of a user, from where the
-    /// application keeps it: what a session remembered would outlive the role.
+    /// Requires a signed-in user with this role. `lookup` returns the role of a user from the
+    /// application's own data: a role kept in the session would remain after it was revoked.
     ///
     /// ```
     /// # use tower_redis_session::guard::RequireLayer;
@@ -98,7 +97,7 @@ impl<F> RequireLayer<Role<F>> {
 }
 
 impl<F> RequireLayer<HasPermissions<F>> {
-    /// Somebody is signed in who has this permission.
+    /// Requires a signed-in user with this permission.
     ///
     /// ```
     /// # use tower_redis_session::guard::{Permissions, RequireLayer};
@@ -110,7 +109,8 @@ impl<F> RequireLayer<HasPermissions<F>> {
         Self { condition: HasPermissions::new([name], true, permissions), deny: default_deny() }
     }
 
-    /// Somebody is signed in who has at least one of these permissions. Of no names nobody has one.
+    /// Requires a signed-in user with at least one of these permissions. An empty list rejects
+    /// every request.
     ///
     /// ```
     /// # use tower_redis_session::guard::{Permissions, RequireLayer};
@@ -125,7 +125,8 @@ impl<F> RequireLayer<HasPermissions<F>> {
         Self { condition: HasPermissions::new(names, false, permissions), deny: default_deny() }
     }
 
-    /// Somebody is signed in who has all of these permissions. With no names nobody is let on.
+    /// Requires a signed-in user with all of these permissions. An empty list rejects every
+    /// request.
     ///
     /// ```
     /// # use tower_redis_session::guard::{Permissions, RequireLayer};
@@ -142,8 +143,8 @@ impl<F> RequireLayer<HasPermissions<F>> {
 }
 
 impl<F> RequireLayer<Predicate<F>> {
-    /// Somebody is signed in, and `holds` says so. An error is answered as that of the session's
-    /// own.
+    /// Requires a signed-in user for whom `holds` returns true. An error of `holds` is handled as
+    /// one of the session.
     ///
     /// ```
     /// # use tower_redis_session::{SessionContext, guard::RequireLayer};
@@ -162,7 +163,7 @@ impl<F> RequireLayer<Predicate<F>> {
 }
 
 impl<C: Condition> RequireLayer<C> {
-    /// Any condition. Denies by [`DenyWith::negotiate`] with `/login`.
+    /// A guard with any condition. Responds by [`DenyWith::negotiate`] with `/login`.
     ///
     /// ```
     /// # use tower_redis_session::guard::{RequireLayer, User};
@@ -179,9 +180,9 @@ fn default_deny() -> DenyWith {
 }
 
 impl<C, A> RequireLayer<C, A> {
-    /// Sets the response to a request that is denied: a [`DenyWith`] (JSON, a redirect, whichever
-    /// the client accepts), or a function of the reason and of the head of the request, whose
-    /// response may have any body. Defaults to [`DenyWith::negotiate`] with `/login`.
+    /// Sets the response to a denied request: a [`DenyWith`] (JSON, a redirect, or whichever the
+    /// client accepts), or a function of the reason and of the request head, whose response may
+    /// have any body. Defaults to [`DenyWith::negotiate`] with `/login`.
     ///
     /// ```
     /// # use http::{Response, request::Parts};

@@ -1,8 +1,9 @@
 //! Route guards: middleware that rejects requests whose session does not meet a condition.
 //!
-//! A guard stands inside of [`RedisSessionLayer`](crate::RedisSessionLayer), and guards can stand
-//! in each other. It asks before the request goes on, and answers in its place: browsers are sent
-//! to where they can get what is missing, other clients are told in JSON.
+//! Apply a guard inside [`RedisSessionLayer`](crate::RedisSessionLayer); guards can be nested. It
+//! checks its condition before the inner service is called, and responds in its place if the
+//! condition is not met: browsers are redirected to the sign-in or platform page, other clients
+//! receive JSON.
 //!
 //! ```
 //! use std::{convert::Infallible, time::Duration};
@@ -34,20 +35,20 @@
 //!
 //! # Deployment caveat
 //!
-//! `next` is the [place that was asked for](requested_place), also inside of a router that strips
-//! the prefix of what it nests. A login page that sends on whoever is signed in has to ask all the
-//! same where a guard wants a fresh sign-in, or the two send the browser to and fro.
+//! `next` is the [path and query of the original request](requested_place), also inside a router
+//! that strips prefixes. A login page that redirects signed-in users must still ask for the
+//! password when a guard requires a fresh sign-in; otherwise the browser is redirected in a loop.
 //!
-//! A guard asks when a request comes. One that is under way when the session ends goes on to its
-//! end; what it does to the session is dropped. A store that does not answer is no reason to send
-//! anybody to sign in: that is a 503, for browsers too.
+//! A guard checks once, when the request arrives. If the session ends later, the request runs to
+//! its end, and its changes to the session are dropped. An unreachable store never redirects to the
+//! login page: the response is 503, for browsers too.
 
 // | file | holds |
 // |---|---|
 // | `layer` | `RequireLayer` |
 // | `service` | the middleware |
-// | `condition` | what a request may need: a session, a user, a platform, a role |
-// | `permissions` | what a user may do, asked for once a request |
+// | `condition` | conditions: a session, a user, a platform, a role |
+// | `permissions` | a user's permissions, looked up once per request |
 // | `denied` | why a request is rejected |
 // | `answer` | the response to it: JSON, a redirect, whichever the client takes |
 // | `body` | the response's body: the inner service's, or the denial's |

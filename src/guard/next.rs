@@ -1,16 +1,16 @@
-//! Where to go after a sign-in: a place on this very site, and nowhere else. Pure.
+//! Validation of `next`, the place after a sign-in: on this site only. Pure.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-/// Longest `next` that is followed, in bytes.
+/// Maximum length of an accepted `next`, in bytes.
 const NEXT_MAX: usize = 2_048;
 
-/// `next` if it leads to a place on this site, for a login page that sends its user on.
+/// Returns `next` if it is a place on this site, for a login page that redirects after the sign-in.
 ///
-/// That is a path, perhaps with a query, that starts with one slash and stays one however it is
-/// read: no second slash or backslash that would begin another host, also behind dots, no control
-/// letter that browsers drop, nothing of this behind percent signs. All of it is visible ASCII, as
-/// browsers send it, so that it can stand in a `Location` as it is.
+/// Such a place is a path, optionally with a query, that starts with exactly one slash under every
+/// interpretation: no second slash or backslash that would begin a host, also after dot segments,
+/// no control characters, which browsers drop, and none of these percent-encoded. All characters
+/// are visible ASCII, as browsers send them, so it can be used in `Location` unchanged.
 ///
 /// ```
 /// use tower_redis_session::guard::safe_next;
@@ -27,7 +27,7 @@ pub fn safe_next(next: &str) -> Option<&str> {
         return None;
     }
     let mut read = next.as_bytes().to_vec();
-    // However often somebody decodes it. Each round makes it shorter, so it ends.
+    // For any number of decodings. Each round shortens it, so the loop ends.
     loop {
         if !is_path(&read) {
             return None;
@@ -42,7 +42,7 @@ pub fn safe_next(next: &str) -> Option<&str> {
 
 fn is_path(text: &[u8]) -> bool {
     let [b'/', rest @ ..] = text else { return false };
-    // Dots in front would be taken away, with what is behind them in their place.
+    // Leading dot segments are removed, and what follows takes their place.
     let dots = rest.iter().take_while(|byte| **byte == b'.').count();
     let other_host = matches!(rest.get(dots), Some(b'/' | b'\\'));
     let odd = |byte: &u8| byte.is_ascii_control() || *byte == b'\\';
@@ -52,7 +52,7 @@ fn is_path(text: &[u8]) -> bool {
 /// All but the unreserved characters of RFC 3986 section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// `path` as a value in a query.
+/// Percent-encodes `path` as a value of a query.
 pub(super) fn escaped(path: &str) -> String {
     utf8_percent_encode(path, RESERVED).to_string()
 }

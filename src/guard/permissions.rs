@@ -1,4 +1,4 @@
-//! What a user may do, asked for once a request.
+//! Permissions of a user, looked up once per request.
 
 use std::{collections::BTreeSet, fmt, future::Future, sync::Arc};
 
@@ -11,11 +11,11 @@ use crate::{
     },
 };
 
-/// Where the application keeps what its users may do: a function of the user's id, called once a
-/// request at most, whoever asks: guards in each other, and handlers by [`of`](Self::of). Clones
-/// are one source; make it once and share it.
+/// The application's source of permissions: a function of the user's id, called at most once per
+/// request, shared by nested guards and handlers ([`of`](Self::of)). Clones are the same source;
+/// create it once and share it.
 ///
-/// A session does not remember permissions: they would outlive what an administrator takes away.
+/// Permissions are not kept in the session: they would remain after an administrator revokes them.
 ///
 /// ```
 /// use tower_redis_session::guard::{Permissions, RequireLayer};
@@ -29,15 +29,15 @@ use crate::{
 /// ```
 pub struct Permissions<F>(Arc<F>);
 
-/// The condition of [`RequireLayer::permission`](crate::guard::RequireLayer::permission) and its
-/// like.
+/// The condition of [`RequireLayer::permission`](crate::guard::RequireLayer::permission), `any_of`
+/// and `all_of`.
 pub struct HasPermissions<F> {
     names: Arc<[Box<str>]>,
     all: bool,
     permissions: Permissions<F>,
 }
 
-/// What the source has said in this request. Holds it, so that no other one has its address.
+/// The reply of a source in this request. Holds the source, so that no other one gets its address.
 struct Asked<F> {
     source: Arc<F>,
     user: String,
@@ -49,8 +49,8 @@ where
     F: Fn(String) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Vec<String>, Error>> + Send + 'static,
 {
-    /// A source that asks `lookup`. Nothing here bounds its wait. An error denies the request: with
-    /// `Unavailable` by 503.
+    /// A source that calls `lookup`. Its duration is not bounded here. An error denies the request,
+    /// `Unavailable` with 503.
     ///
     /// ```
     /// # use tower_redis_session::guard::Permissions;
@@ -61,7 +61,7 @@ where
         Self(Arc::new(lookup))
     }
 
-    /// What the user of `session` may do; nothing if nobody is signed in.
+    /// Permissions of the session's user; empty if no user is signed in.
     ///
     /// # Errors
     ///
@@ -106,11 +106,11 @@ where
 {
     async fn check(&self, session: SessionContext) -> Result<(), Denied> {
         let _ = session.signed_in().await?;
-        // Fails closed: who cannot be asked for permissions has none.
+        // Fails closed: if the lookup fails, the user has no permissions.
         let own = self.permissions.of(&session).await?;
         let mut names = self.names.iter().map(|name| own.contains(&**name));
         let holds = if self.all { names.all(|has| has) } else { names.any(|has| has) };
-        // Fails closed: of no names all are there, too.
+        // Fails closed: `all` of an empty list would be true.
         let holds = holds && !self.names.is_empty();
         if holds { Ok(()) } else { Err(Denied::new(DeniedKind::Forbidden)) }
     }

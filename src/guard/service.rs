@@ -1,4 +1,4 @@
-//! The guard as a service.
+//! The guard's service and future.
 
 use std::{
     fmt,
@@ -18,7 +18,8 @@ use crate::{
     guard::{answer::Deny, body::RequireBody, condition::Condition, denied::Denied},
 };
 
-/// Asks before it calls the inner service; made by [`RequireLayer`](crate::guard::RequireLayer).
+/// Checks the condition before it calls the inner service. Created by
+/// [`RequireLayer`](crate::guard::RequireLayer).
 #[derive(Clone)]
 pub struct RequireService<S, C, A> {
     inner: S,
@@ -47,7 +48,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        // The one that was polled ready is the one that is called, when the answer is known.
+        // The instance that was polled ready is the one that is called, after the check.
         let fresh = self.inner.clone();
         let inner = mem::replace(&mut self.inner, fresh);
         let check: Check = match request.extensions().get::<SessionContext>().cloned() {
@@ -55,7 +56,7 @@ where
                 let condition = self.condition.clone();
                 Box::pin(async move { condition.check(session).await })
             }
-            // Fails closed: without the layer nobody can be asked.
+            // Fails closed: without the session layer no condition can be checked.
             None => Box::pin(std::future::ready(Err(no_layer()))),
         };
         let asking = Asking { check, inner, request, deny: self.deny.clone() };
@@ -64,14 +65,14 @@ where
 }
 
 pub(super) fn no_layer() -> Denied {
-    tracing::error!("a guard stands outside of the session layer: every request is refused");
-    Denied::from(Error::new(ErrorKind::Invalid, "there is no session layer around this guard"))
+    tracing::error!("guard outside of the session layer: every request is rejected");
+    Denied::from(Error::new(ErrorKind::Invalid, "the guard is outside of the session layer"))
 }
 
 /// Boxed, once a guarded request: the futures of async functions have no name.
 type Check = Pin<Box<dyn Future<Output = Result<(), Denied>> + Send>>;
 
-/// The answer of the inner service, or why there is none.
+/// The response of the inner service, or to the denied request.
 #[must_use = "futures do nothing unless polled"]
 #[pin_project]
 pub struct RequireFuture<S: Service<Request<B>>, B, A> {
@@ -110,7 +111,8 @@ where
                 }
                 StageProjected::Asking(asking) => asking,
             };
-            // Polled again after the end, as no caller may: stays pending rather than panic.
+            // Polled again after completion, against the contract: stays pending instead of a
+            // panic.
             let Some(asked) = asking.as_mut() else { return Poll::Pending };
             let checked = ready!(asked.check.as_mut().poll(context));
             let Some(Asking { mut inner, request, deny, .. }) = asking.take() else {

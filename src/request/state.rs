@@ -231,9 +231,10 @@ impl State {
     pub(crate) fn writable(&self) -> Result<(), Error> {
         match &self.presence {
             Presence::Unreadable(error) => Err(error.clone()),
-            Presence::Ambiguous => {
-                Err(Error::new(ErrorKind::Ambiguous, "several live session cookies came"))
-            }
+            Presence::Ambiguous => Err(Error::new(
+                ErrorKind::Ambiguous,
+                "the request has several live session cookies",
+            )),
             Presence::Moved => Ok(()),
             _ if self.held.is_none() => self.may_set_cookie(),
             _ => Ok(()),

@@ -25,8 +25,8 @@ pub struct CachedDirectoryBuilder<D> {
 }
 
 impl<D: Directory + 'static> CachedDirectory<D> {
-    /// Starts the configuration of a cache in that Redis, in front of `source`. The keys start with
-    /// the Redis' key prefix and `d:`.
+    /// Starts the configuration of a cache in this Redis, in front of `source`. Keys start with the
+    /// configured key prefix and `d:`.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
@@ -64,8 +64,8 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
         self
     }
 
-    /// How long before its end an entry that is read is brought up to date in the background. Less
-    /// than the time to live; zero for not at all. Defaults to a fifth of the time to live.
+    /// How long before its expiry an entry that is read is refreshed in the background. Less than
+    /// the time to live; zero disables it. Defaults to a fifth of the time to live.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
@@ -78,11 +78,11 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
         self
     }
 
-    /// How long a call waits for Redis at most, connecting included; then the source answers. From
+    /// Maximum time that a call waits for Redis, connecting included; then the source is read. From
     /// 1 ms to 1 minute. Defaults to 100 ms.
     ///
-    /// Who asks for what another call is asking for just now waits for that one as well. After
-    /// three failures in a row Redis is left alone, and one call a second tries.
+    /// A call that shares another call's load waits for that one as well. After three failures in a
+    /// row the circuit breaker opens, and one call per second tries Redis.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
@@ -96,9 +96,9 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
         self
     }
 
-    /// How long whoever asks the source has the right to fill the entry; what comes later is not
-    /// kept, and another may ask. Longer than the source takes. From 100 ms to 1 minute. Defaults
-    /// to 5 seconds.
+    /// Lifetime of the lease for filling an entry; a result that arrives later is not stored, and
+    /// another caller may load. Longer than the source takes. From 100 ms to 1 minute. Defaults to
+    /// 5 seconds.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
@@ -111,8 +111,9 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
         self
     }
 
-    /// How long the loader of another process is waited for; past that the source is asked beside
-    /// it, and the answer not kept. No more than the loader's lease counts. Defaults to 1 second.
+    /// Maximum time to wait for a loader in another process; after that this process reads the
+    /// source too, and does not cache the result. At most the loader lease counts. Defaults to 1
+    /// second.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
@@ -125,7 +126,7 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
         self
     }
 
-    /// The keys that credentials are sealed with. Defaults to none: credentials are not kept then.
+    /// Keys that encrypt credentials. Defaults to none: credentials are then not cached.
     ///
     /// ```
     /// # use tower_redis_session::{
@@ -142,11 +143,11 @@ impl<D: Directory + 'static> CachedDirectoryBuilder<D> {
         self
     }
 
-    /// The directory. Connects nothing.
+    /// Builds the directory. Opens no connection.
     ///
     /// # Errors
     ///
-    /// The first setting that is out of its range, or what is wrong with the Redis.
+    /// The first setting that is out of range, or the fault of the Redis configuration.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};

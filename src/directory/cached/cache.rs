@@ -1,4 +1,4 @@
-//! The cache as one process sees it: how Redis does, and what of it is in doubt.
+//! The cache of one process: availability of Redis, and pending invalidations.
 
 use std::{
     borrow::Cow,
@@ -29,13 +29,13 @@ use crate::{
     telemetry::health::BackendHealth,
 };
 
-/// Longest id of a user or a platform, in bytes.
+/// Maximum length of a user or platform id, in bytes.
 const ID_MAX: usize = 1024;
-/// Between two attempts to remove what is in doubt.
+/// Pauses between attempts to remove invalidated keys.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
-/// When Redis is left alone, and who tries again.
+/// When the circuit breaker opens, and who retries.
 const POLICY: Policy = Policy { threshold: 3, retry: Retry::OneEvery(Duration::from_secs(1)) };
-/// Keys that are removed by one command.
+/// Keys removed by one command.
 const KEYS_PER_COMMAND: usize = 256;
 
 pub(super) struct Cache {
@@ -59,7 +59,7 @@ impl Cache {
         format!("{}{}:{user}", self.entries.prefix(), kind.letter()).into()
     }
 
-    /// Whether Redis is to be asked for an entry at all.
+    /// Whether Redis is used for an entry.
     pub(super) fn serves(&self, entry_id: &EntryId, key: &str) -> bool {
         entry_id.user.len() <= ID_MAX
             && entry_id.name.len() <= ID_MAX
@@ -89,20 +89,21 @@ impl Cache {
         self.sealing.unpack(entry_id, key, entry)
     }
 
-    /// Waits for Redis, and notes whether it answered.
+    /// Waits for Redis within the budget, and records whether it responded.
     ///
-    /// Cancellation safety: a command that is given up may run yet; every one is harmless late.
+    /// Cancellation safety: a command that is abandoned may still run; every one is harmless when
+    /// late.
     pub(super) async fn within<T>(
         &self,
         limit: Duration,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let result = tokio::time::timeout(limit, work).await;
-        let result = result.unwrap_or_else(|_| Err(Error::unavailable("no answer in time")));
+        let result = result.unwrap_or_else(|_| Err(Error::unavailable("no reply in time")));
         match &result {
             Ok(_) => {
                 if self.breaker().succeed() {
-                    tracing::info!("redis is back, the directory is cached again");
+                    tracing::info!("redis available: directory entries are cached");
                 }
             }
             Err(error) => {
@@ -110,7 +111,7 @@ impl Cache {
                     let cause = Causes(error);
                     tracing::warn!(
                         %cause,
-                        "redis is away, the directory is answered by its source"
+                        "redis unavailable: directory entries are read from the source"
                     );
                 }
             }
@@ -118,9 +119,10 @@ impl Cache {
         result
     }
 
-    /// Puts keys in doubt until Redis has removed them; the number to settle that with.
+    /// Marks keys as pending until Redis has removed them; returns the number that settles them.
     pub(super) fn doubt(&self, keys: &[Box<str>]) -> u64 {
-        // The old value may be filled in until the lease ends, and lives on from there.
+        // Until the lease ends the old value may be stored, and live for its time to live from then
+        // on.
         let longest = self.times.loader_lease.saturating_add(self.times.time_to_live);
         let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
         let end = self.uptime.now().as_millis().saturating_add(longest);
@@ -131,13 +133,13 @@ impl Cache {
         self.doubts().0.settle(keys, number);
     }
 
-    /// Sees to it that what is in doubt is removed as soon as Redis is there.
+    /// Starts the task that removes pending keys once Redis is available, unless it runs.
     pub(super) fn tend(self: &Arc<Self>) {
         let mut doubts = self.doubts();
         if doubts.1.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
-        // Without a runtime the doubt stays, and the next one is tended.
+        // Without a runtime the keys stay pending until the next call.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         doubts.1 = Some(runtime.spawn(remove_all(Arc::downgrade(self))).abort_handle());
     }
@@ -164,7 +166,7 @@ impl Cache {
     }
 }
 
-/// Removes what is in doubt, until there is nothing, or nobody who has the cache.
+/// Removes pending keys until there are none, or the cache has been dropped.
 async fn remove_all(cache: std::sync::Weak<Cache>) {
     let mut backoff = BACKOFF;
     loop {
@@ -173,7 +175,7 @@ async fn remove_all(cache: std::sync::Weak<Cache>) {
             let mut doubts = cache.doubts();
             let some = doubts.0.some(KEYS_PER_COMMAND);
             if some.0.is_empty() {
-                // Under the lock: whoever doubts from now on finds nobody who tends.
+                // Under the lock: a later invalidation finds no task and starts one.
                 doubts.1 = None;
                 return;
             }
@@ -182,7 +184,7 @@ async fn remove_all(cache: std::sync::Weak<Cache>) {
         let limit = cache.times.budget;
         if cache.within(limit, cache.entries.remove(&keys)).await.is_ok() {
             cache.settle(&keys, number);
-            tracing::info!(count = keys.len(), "entries of the directory removed late");
+            tracing::info!(count = keys.len(), "directory entries removed after an outage");
             backoff.reset();
             continue;
         }

@@ -1,10 +1,11 @@
-//! What Redis may still hold although it changed: pure, over a given now.
+//! Pending invalidations: keys that Redis may still hold although they changed. Pure, over a given
+//! now.
 
 use std::collections::HashMap;
 
 use crate::clock::moment::Moment;
 
-/// Keys at a time. Beyond them nothing that Redis holds is believed for a while.
+/// Maximum number of remembered keys. Beyond it no entry of Redis is trusted for a while.
 const KEYS_MAX: usize = 4_096;
 
 /// Keys whose removal Redis has not confirmed.
@@ -12,13 +13,13 @@ const KEYS_MAX: usize = 4_096;
 pub(super) struct Doubts {
     keys: HashMap<Box<str>, u64>,
     drawn: u64,
-    /// Until when every key is in doubt, since there were too many to remember.
+    /// Until when every key is pending, since there were too many to remember.
     all_until: Option<Moment>,
 }
 
 impl Doubts {
-    /// Doubts the keys from now on; the number tells this doubt from a later one. `end` is when
-    /// nothing lives any more that Redis holds now.
+    /// Marks the keys as pending from now on; the number distinguishes this mark from later ones.
+    /// `end` is when all entries that Redis holds now have expired.
     pub(super) fn add(&mut self, keys: &[Box<str>], end: Moment) -> u64 {
         self.drawn += 1;
         for key in keys {
@@ -31,7 +32,7 @@ impl Doubts {
         self.drawn
     }
 
-    /// The keys were removed after doubt `number` began: it is over, and not a later one.
+    /// The keys were removed after mark `number` was set: clears it, and no later one.
     pub(super) fn settle(&mut self, keys: &[Box<str>], number: u64) {
         for key in keys {
             if self.keys.get(key).is_some_and(|doubt| *doubt <= number) {
@@ -44,7 +45,7 @@ impl Doubts {
         self.keys.contains_key(key) || self.all_until.is_some_and(|end| now < end)
     }
 
-    /// Some of the keys, at most so many, and the number by which to settle them.
+    /// At most `most` of the pending keys, and the number that settles them.
     pub(super) fn some(&self, most: usize) -> (Vec<Box<str>>, u64) {
         (self.keys.keys().take(most).cloned().collect(), self.drawn)
     }

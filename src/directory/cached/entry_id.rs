@@ -1,12 +1,12 @@
-//! The id of an entry of the cache: pure.
+//! Identifier of a cache entry: pure.
 
 use crate::directory::cached::envelope::Kind;
 
-/// The id of an entry of a user.
+/// Identifier of an entry of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct EntryId {
     pub(super) kind: Kind,
     pub(super) user: Box<str>,
-    /// Of a platform, else empty.
+    /// Platform id, for entries of a platform; otherwise empty.
     pub(super) name: Box<str>,
 }

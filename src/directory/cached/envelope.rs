@@ -1,15 +1,15 @@
-//! The bytes of an entry: pure.
+//! Format of a cache entry: pure.
 //!
-//! `TRD`, a byte of version, a letter for the kind, the payload.
+//! `TRD`, a version byte, a letter for the kind, the payload.
 
 use std::fmt;
 
-/// The most that an entry may take, in bytes. What is larger is not kept.
+/// Maximum size of an entry, in bytes. A larger one is not cached.
 const ENTRY_MAX: usize = 64 * 1024;
 const MAGIC: &[u8; 3] = b"TRD";
 const VERSION: u8 = 1;
 
-/// What an entry tells of a user.
+/// The part of a user's data in an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     User,
@@ -18,18 +18,18 @@ pub(super) enum Kind {
     Credentials,
 }
 
-/// Why bytes are no entry.
+/// Why bytes are not an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Malformed,
     Version(u8),
-    /// Of another kind: it was moved.
+    /// An entry of another kind, moved to this key.
     Kind,
     TooLarge,
 }
 
 impl Kind {
-    /// As in the key and in the envelope.
+    /// The letter in the key and in the envelope.
     pub(super) const fn letter(self) -> char {
         match self {
             Self::User => 'u',
@@ -66,7 +66,7 @@ const fn letter(kind: Kind) -> u8 {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed => f.write_str("no entry of a directory"),
+            Self::Malformed => f.write_str("not a directory entry"),
             Self::Version(version) => write!(f, "an entry of version {version}"),
             Self::Kind => f.write_str("an entry of another kind"),
             Self::TooLarge => f.write_str("larger than an entry may be"),

@@ -1,4 +1,4 @@
-//! Telling the cache that something changed.
+//! Invalidation of cache entries after a change.
 
 use std::{future::Future, sync::Arc};
 
@@ -7,13 +7,14 @@ use crate::directory::{
     cached::{CachedDirectory, cache::Cache, envelope::Kind},
 };
 
-/// What of a user changed.
+/// The part of a user's data that changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DirectoryPart {
-    /// Who the user is, and whether still active.
+    /// The user's data, including whether the user is active.
     User,
-    /// The platforms: one was added, edited, deleted, made the default, or has other credentials.
+    /// The platforms: one was added, edited, deleted or made the default, or its credentials
+    /// changed.
     Platforms,
     /// The settings.
     Settings,
@@ -30,9 +31,9 @@ impl DirectoryPart {
 }
 
 impl<D: Directory + 'static> CachedDirectory<D> {
-    /// The user changed, in the source: call it after the commit. Answers whether Redis has
-    /// confirmed it. Otherwise it is repeated until Redis does, and this process asks the source
-    /// until then; the change itself is none the worse for it.
+    /// Invalidates a user's entry. Call it after the change is committed in the source. Returns
+    /// whether Redis has confirmed it; otherwise the removal is repeated until Redis does, and this
+    /// process reads the source until then. The change itself is not affected.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
@@ -48,9 +49,9 @@ impl<D: Directory + 'static> CachedDirectory<D> {
         self.invalidation(user_id, DirectoryPart::User).run().await
     }
 
-    /// A platform of the user was added, edited, deleted, made the default, or has other
-    /// credentials; as [`invalidate_user`](Self::invalidate_user). All credentials of the user go
-    /// with it.
+    /// Invalidates a user's platforms after one was added, edited, deleted or made the default, or
+    /// its credentials changed; see [`invalidate_user`](Self::invalidate_user). All cached
+    /// credentials of the user are removed too.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
@@ -67,7 +68,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
         self.invalidation(user_id, DirectoryPart::Platforms).run().await
     }
 
-    /// The settings of the user changed; as [`invalidate_user`](Self::invalidate_user).
+    /// Invalidates a user's settings; see [`invalidate_user`](Self::invalidate_user).
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
@@ -83,13 +84,13 @@ impl<D: Directory + 'static> CachedDirectory<D> {
         self.invalidation(user_id, DirectoryPart::Settings).run().await
     }
 
-    /// Runs `save`, which changes the source, and invalidates after it: what counts is the commit,
-    /// and a loader that read before it cannot fill in what it read. Also if `save` fails, since a
-    /// failure may leave it open whether it happened, and if this is dropped on the way. What
-    /// `save` answers is the answer.
+    /// Runs `save`, which changes the source, and invalidates after its commit, so that no loader
+    /// that read before it can store what it read. Invalidates also if `save` fails, since the
+    /// change may have been committed anyway, and if this future is dropped. Returns the result of
+    /// `save`.
     ///
-    /// Where only some fields change, `save` reads, changes and writes them in one transaction of
-    /// the source: the cache holds nothing that a write could start from.
+    /// To change single fields, `save` should read, modify and write in one transaction of the
+    /// source: the cached value is no basis for a write.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
@@ -117,8 +118,8 @@ impl<D: Directory + 'static> CachedDirectory<D> {
         saved
     }
 
-    /// How many keys there are whose removal Redis has not confirmed yet: zero, but for an outage
-    /// and the moments after it.
+    /// Number of keys whose removal Redis has not confirmed yet: zero, except during an outage and
+    /// shortly after it.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};
@@ -139,7 +140,7 @@ impl<D: Directory + 'static> CachedDirectory<D> {
     }
 }
 
-/// One that has to happen, whatever becomes of whoever asked for it.
+/// An invalidation that has to complete even if its caller is dropped.
 struct Invalidation {
     cache: Arc<Cache>,
     keys: Vec<Box<str>>,
@@ -153,8 +154,8 @@ enum State {
 }
 
 impl Invalidation {
-    /// Cancellation safety: dropped here or before, the keys stay in doubt, and are removed by the
-    /// task that tends those.
+    /// Cancellation safety: dropped here or before, the keys stay pending, and the background task
+    /// removes them.
     async fn run(mut self) -> bool {
         let number = self.cache.doubt(&self.keys);
         self.state = State::Begun;

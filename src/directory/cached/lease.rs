@@ -1,4 +1,4 @@
-//! The right to fill an entry, held while its source is asked.
+//! Fill lease: the right to fill an entry, held while the source is read.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,28 +11,29 @@ use crate::{
     store::redis::entries::{Entry, Filler, Taken},
 };
 
-/// Given back when dropped, also if it is not known whether it was taken: others need not wait for
-/// its end then.
+/// Released when dropped, also if it is unknown whether it was acquired, so that others need not
+/// wait for its expiry.
 pub(super) struct Lease {
     cache: Arc<Cache>,
     entry_id: EntryId,
     key: Box<str>,
     mark: WriteId,
-    /// What is left of the caller's budget.
+    /// Rest of the caller's budget.
     left: Duration,
     held: bool,
 }
 
 impl Lease {
-    /// Not taken yet.
+    /// A lease that is not acquired yet.
     pub(super) fn new(cache: &Arc<Cache>, entry_id: &EntryId, key: &str, mark: WriteId) -> Self {
         let (left, cache) = (cache.times.budget, Arc::clone(cache));
         Self { cache, entry_id: entry_id.clone(), key: key.into(), mark, left, held: false }
     }
 
-    /// Reads the entry, and takes the lease where it is due and free. `None` if Redis is of no use.
+    /// Reads the entry, and acquires the lease if a fill is due and the lease is free. `None` if
+    /// Redis is unavailable or slow.
     ///
-    /// Cancellation safety: dropped here, it may have been taken, and is given back.
+    /// Cancellation safety: dropped here, it may have been acquired, and is released.
     pub(super) async fn take(&mut self, ahead: Duration) -> Option<Taken> {
         let (asked, times) = (Instant::now(), self.cache.times);
         self.held = true;
@@ -47,7 +48,7 @@ impl Lease {
             Err(error) => {
                 tracing::debug!(kind = ?self.entry_id.kind, %error, "directory entry not read");
                 if error.kind() == ErrorKind::Corrupt {
-                    // No entry stands under the key, so it is nothing that anybody could miss.
+                    // No entry exists under the key, so removing it loses nothing.
                     let keys = [&*self.key];
                     let removed = self.cache.entries.remove(&keys);
                     self.held = self.cache.within(self.left, removed).await.is_err();
@@ -57,14 +58,14 @@ impl Lease {
         }
     }
 
-    /// Fills the entry with what the source said, unless it was invalidated meanwhile.
+    /// Fills the entry with the source's value, unless it was invalidated in the meantime.
     ///
-    /// Cancellation safety: dropped here, the lease is given back or was used.
+    /// Cancellation safety: dropped here, the lease is released or was used.
     pub(super) async fn fill(mut self, payload: &[u8]) {
         let Some(packed) = self.cache.pack(&self.entry_id, &self.key, payload) else {
             return self.clear().await;
         };
-        // Our own change that Redis has not been told yet: the value may be older than that.
+        // An own invalidation that Redis has not confirmed: the value may be older than the change.
         if self.cache.is_in_doubt(&self.key) {
             return;
         }
@@ -81,13 +82,13 @@ impl Lease {
         }
     }
 
-    /// Removes the entry, and the lease with it: there is nothing worth keeping.
+    /// Removes the entry and the lease: the value is not cacheable.
     pub(super) async fn clear(mut self) {
         let cleared = self.cache.entries.clear(self.entry());
         self.held = self.cache.within(self.left, cleared).await.is_err();
     }
 
-    /// Lets the lease run out: for that long nobody else tries.
+    /// Lets the lease expire: until then no other caller retries.
     pub(super) fn keep(mut self) {
         self.held = false;
     }

@@ -1,4 +1,4 @@
-//! Reading through the cache.
+//! Read-through lookup.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,19 +15,19 @@ use crate::{
     sync::backoff::Backoff,
 };
 
-/// Between two looks at what another loader has done.
+/// Pauses between polls for another loader's result.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(80));
 
-/// What Redis is good for, of one entry just now.
+/// Result of a lookup in Redis.
 enum Look<V> {
-    /// The value, also as it is kept, and the lease if it is to be brought up to date.
+    /// The value, also encoded, and the lease if a refresh is due.
     Found(V, Bytes, Option<Lease>),
-    /// No value, and perhaps the right to fill it.
+    /// No value, and the lease if it was acquired.
     Missing(Option<Lease>),
 }
 
 impl<D: Directory + 'static> Inner<D> {
-    /// Cancellation safety: if the one who asks is dropped, the next in line asks.
+    /// Cancellation safety: if the loading caller is dropped, the next in line loads.
     pub(super) async fn get<P: Part<D>>(
         self: &Arc<Self>,
         user: &str,
@@ -46,7 +46,7 @@ impl<D: Directory + 'static> Inner<D> {
         }
         match shared.and_then(|payload| P::decode(&payload)) {
             Some(value) => Ok(value),
-            // A value that does not survive being kept.
+            // A value that does not survive encoding.
             None => P::ask(&self.source, &entry_id).await,
         }
     }
@@ -75,7 +75,7 @@ impl<D: Directory + 'static> Inner<D> {
         Ok((value, payload))
     }
 
-    /// One round trip, and more only where another loader is waited for or an entry is unreadable.
+    /// One round trip; more only while it waits for another loader, or if an entry is unreadable.
     async fn look<P: Part<D>>(&self, entry_id: &EntryId) -> Look<P::Value> {
         let cache = &self.cache;
         let key = cache.key(entry_id.kind, &entry_id.user);
@@ -94,7 +94,8 @@ impl<D: Directory + 'static> Inner<D> {
             }
             match taken.filler {
                 Filler::Ours | Filler::Full => return Look::Missing(lease),
-                // What nobody can read is due at once, and nobody fills it before its time.
+                // An unreadable entry is due at once; otherwise no caller would fill it before it
+                // expires.
                 Filler::Nobody => ahead = Duration::MAX,
                 Filler::Theirs if start.elapsed() >= cache.times.loader_wait => {
                     return Look::Missing(None);
@@ -121,7 +122,7 @@ impl<D: Directory + 'static> Inner<D> {
         .ok()
     }
 
-    /// Brings an entry up to date. Nobody waits for it, and until then the old value is served.
+    /// Refreshes an entry in the background; until then the old value is returned.
     fn refresh<P: Part<D>>(self: &Arc<Self>, entry_id: EntryId, lease: Lease) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let inner = Arc::clone(self);
@@ -132,7 +133,7 @@ impl<D: Directory + 'static> Inner<D> {
                     Some(payload) => lease.fill(&payload).await,
                     None => lease.clear().await,
                 },
-                // The next attempt is by whoever reads when the lease is over.
+                // The next attempt is by the first caller after the lease has expired.
                 Ok(Err(error)) => {
                     tracing::warn!(kind = ?entry_id.kind, %error, "directory entry not refreshed");
                     lease.keep();

@@ -1,4 +1,4 @@
-//! The four things that a directory tells: how each is asked for, and what of it is kept.
+//! The four kinds of entries: how each is loaded and encoded.
 
 use std::future::Future;
 
@@ -11,7 +11,7 @@ use crate::{
     session::json,
 };
 
-/// One of them.
+/// One kind of entry.
 pub(super) trait Part<D: Directory>: Send + 'static {
     type Value: Send;
     const KIND: Kind;
@@ -21,8 +21,8 @@ pub(super) trait Part<D: Directory>: Send + 'static {
         entry_id: &EntryId,
     ) -> impl Future<Output = Result<Self::Value, Error>> + Send;
 
-    /// Whether the answer is worth keeping. What may begin to exist at any time is not, as long as
-    /// it does not: nobody would think of telling the cache.
+    /// Whether the value is worth caching. Absence of something that can appear at any time is not:
+    /// its creation would not invalidate the cache.
     fn is_kept(value: &Self::Value) -> bool;
 
     fn encode(value: &Self::Value) -> Option<Vec<u8>>;
@@ -35,7 +35,7 @@ pub(super) struct Platforms;
 pub(super) struct Settings;
 pub(super) struct Secret;
 
-/// In the order of the fields.
+/// In field order.
 type UserFields<S> = (S, S, Option<S>, S, bool);
 type PlatformFields<S> = (S, S, S, S, S, bool, bool);
 
@@ -118,8 +118,8 @@ impl<D: Directory> Part<D> for Settings {
         true
     }
 
-    /// Nothing for none, since the JSON of what there is may be any, also `null`. What would not
-    /// come back as it is, such as a number that is not finite, is not kept.
+    /// Empty for `None`, since a value may serialize to any JSON, including `null`. A value that
+    /// does not survive a round trip, such as a non-finite number, is not cached.
     fn encode(value: &Self::Value) -> Option<Vec<u8>> {
         let Some(settings) = value else { return Some(Vec::new()) };
         json::encode(settings).ok().map(Vec::from)

@@ -1,4 +1,4 @@
-//! What may lie in Redis readable, and what only as ciphertext.
+//! Encryption of cache entries: which are plain and which are ciphertext.
 
 use std::{borrow::Cow, fmt};
 
@@ -9,7 +9,7 @@ use crate::directory::cached::{
 #[cfg(feature = "encryption")]
 use crate::encryption::key_ring::{CACHE, KeyRing, UnsealError};
 
-/// Turns what a directory said into what lies in Redis, and back.
+/// Encodes values for Redis, and decodes them.
 #[derive(Debug, Default)]
 pub(super) struct Sealing {
     #[cfg(feature = "encryption")]
@@ -22,9 +22,9 @@ pub(super) enum Unreadable {
     Envelope(Fault),
     #[cfg(feature = "encryption")]
     Sealed(UnsealError),
-    /// Fails closed: it should be sealed, and there is nothing to open it with.
+    /// Fails closed: the entry should be sealed, and there is no key ring to open it.
     NoKey,
-    /// Not of the type that it is kept for.
+    /// The payload does not decode to its type.
     Payload,
 }
 
@@ -34,7 +34,7 @@ impl Sealing {
         Self { ring: Some(ring) }
     }
 
-    /// Whether something of that kind may be kept at all.
+    /// Whether entries of this kind may be cached.
     pub(super) fn can_keep(&self, kind: Kind) -> bool {
         match kind {
             Kind::User | Kind::Platforms | Kind::Settings => true,
@@ -42,7 +42,7 @@ impl Sealing {
         }
     }
 
-    /// `None` for what may not be kept.
+    /// `None` for a value that may not be cached.
     pub(super) fn pack(&self, entry_id: &EntryId, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
         match entry_id.kind {
             Kind::User | Kind::Platforms | Kind::Settings => envelope::wrap(entry_id.kind, payload),
@@ -72,7 +72,8 @@ impl Sealing {
 
     fn seal(&self, entry_id: &EntryId, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
         let sealed = self.ring.as_ref()?.seal_in(CACHE, &parts(entry_id, key), payload);
-        let sealed = sealed.inspect_err(|error| tracing::error!(%error, "nothing can be sealed"));
+        let sealed =
+            sealed.inspect_err(|error| tracing::error!(%error, "directory entry not sealed"));
         envelope::wrap(entry_id.kind, &sealed.ok()?)
     }
 
@@ -82,7 +83,7 @@ impl Sealing {
     }
 }
 
-/// Where it lies: the whole key, and the name under it.
+/// Associated data: the full key, and the name under it.
 #[cfg(feature = "encryption")]
 fn parts<'a>(entry_id: &'a EntryId, key: &'a str) -> [&'a [u8]; 2] {
     [key.as_bytes(), entry_id.name.as_bytes()]
@@ -111,7 +112,7 @@ impl fmt::Display for Unreadable {
             #[cfg(feature = "encryption")]
             Self::Sealed(unopened) => unopened.fmt(f),
             Self::NoKey => f.write_str("sealed, and there is no key ring"),
-            Self::Payload => f.write_str("not of the type that is asked for"),
+            Self::Payload => f.write_str("not of the requested type"),
         }
     }
 }

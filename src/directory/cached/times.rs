@@ -1,8 +1,8 @@
-//! How long things of the cache take and last.
+//! Durations of the cache.
 
 use std::time::Duration;
 
-/// How long things take and last.
+/// Durations of the cache.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     pub(super) time_to_live: Duration,

@@ -43,7 +43,7 @@ impl RedisSessionLayerBuilder {
         self.check_bounds()?;
         let limit = self.sessions_per_user.map(NonZeroU32::new);
         if limit == Some(None) {
-            return Err(ConfigError::new("sessions per user", "is 0: nobody could sign in"));
+            return Err(ConfigError::new("sessions per user", "is 0: no user could sign in"));
         }
         check_csrf_lifetime(self.csrf_lifetime)?;
         let kind = self.session_kind.as_deref().unwrap_or_else(|| self.transport.name());
@@ -88,7 +88,7 @@ impl RedisSessionLayerBuilder {
         }
         let renamed = self.transport.successor().is_some_and(CookieConfig::is_renamed);
         if renamed && self.session_kind.is_none() {
-            let fault = "is missing: after a change of the cookie's name it is the former name";
+            let fault = "is missing: after a change of the cookie name set it to the former name";
             return Err(ConfigError::new("session kind", fault));
         }
         Ok(())

@@ -9,10 +9,10 @@ impl RedisSessionLayerBuilder {
     /// the session as it was before, since the client may have sent it before it had the new token.
     /// Default 10 s, at most a minute; zero turns it off.
     ///
-    /// Such a request sees the user and the values from before the move, never later ones, and
-    /// nothing once the session has ended. Its writes are dropped, and its response changes no
-    /// cookie; a sign-in in it begins a session of its own with those values. A thief of the old
-    /// token can read for as long.
+    /// Such a request sees the user and the values from before the move, never later ones, and no
+    /// session once it has ended. Its writes are dropped, and its response changes no cookie; a
+    /// sign-in in it creates a new session with those values. A thief of the old token can read for
+    /// as long.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

@@ -85,7 +85,7 @@ async fn the_source_answers_within_the_budget_and_a_dead_redis_costs_few_calls_t
         scene.bring_back(way).await;
         scene.is_cached().await;
         assert!(scene.cache.health().answers, "{way:?}");
-        assert!(log.contains("redis is away") && log.contains("redis is back"), "{way:?}");
+        assert!(log.contains("redis unavailable") && log.contains("redis available"), "{way:?}");
     }
 }
 
