@@ -1,4 +1,4 @@
-//! Device recording: what is kept of a client, and which proxies are trusted for its address.
+//! Device recording: the stored data of a client, and the proxies trusted for its address.
 
 use std::{
     fmt,
@@ -18,17 +18,16 @@ mod forwarded;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address of the connection's other end, for the request's extensions: a server puts it there,
-/// where its framework has no such type of its own.
+/// The peer address of the connection, for the request's extensions. The server inserts it if its
+/// framework has no such type of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
 
-/// What is recorded of the device of a session, for the list that its user sees: the client's
-/// address and what it says in `User-Agent`, at the beginning of the session, at each sign-in and
-/// at each renewal.
+/// What is recorded of a session's device, for the list that its user sees: the client's address
+/// and its `User-Agent`, at creation, at each sign-in and at each renewal.
 ///
 /// The address is that of the connection, from the [`PeerAddress`] in the request's extensions. A
-/// header is trusted only where the connection comes from a declared proxy.
+/// header is trusted only if the connection comes from a configured proxy.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer, layer::DeviceConfig};
@@ -47,7 +46,7 @@ pub struct DeviceConfig {
 type PeerOf = dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync;
 
 impl DeviceConfig {
-    /// Addresses of connections, and no proxy.
+    /// Records the peer address of connections; trusts no proxy.
     ///
     /// ```
     /// # use tower_redis_session::layer::DeviceConfig;
@@ -58,14 +57,14 @@ impl DeviceConfig {
         Self { trusted: Vec::new(), peer: Arc::new(peer) }
     }
 
-    /// Networks of the proxies in front of the service, as address and length of the prefix (CIDR,
-    /// RFC 4632 section 3.1) or as one address. Where a connection comes from one of them,
+    /// Networks of the proxies in front of the service, as address and prefix length (CIDR, RFC
+    /// 4632 section 3.1) or as one address. If a connection comes from one of them,
     /// `X-Forwarded-For` is read from its end to the first address that is not trusted: the client
-    /// itself can write whatever it likes in front of that. Defaults to none.
+    /// itself can write anything before that. Defaults to none.
     ///
     /// # Errors
     ///
-    /// The first text that is neither.
+    /// The first entry that is neither.
     ///
     /// ```
     /// # use tower_redis_session::layer::DeviceConfig;
@@ -87,8 +86,8 @@ impl DeviceConfig {
         Ok(self)
     }
 
-    /// Where the address of the connection stands, for frameworks with a type of their own, such as
-    /// axum's `ConnectInfo`. Defaults to [`PeerAddress`].
+    /// Where to find the peer address, for frameworks with a type of their own, such as axum's
+    /// `ConnectInfo`. Defaults to [`PeerAddress`].
     ///
     /// ```
     /// use std::net::SocketAddr;
@@ -127,7 +126,7 @@ impl DeviceConfig {
     }
 }
 
-/// The parts of a request that tell of its device.
+/// The parts of a request that identify its device.
 pub(crate) struct ClientHead {
     peer: Option<IpAddr>,
     forwarded: Vec<HeaderValue>,

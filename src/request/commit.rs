@@ -27,35 +27,35 @@ mod execute;
 
 pub(crate) use crate::request::commit::confirm::{Settled, save_settled};
 
-/// What became of the changes.
+/// The outcome of applying changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Applied {
     Done,
     /// The session ended concurrently: the changes are dropped.
     Gone,
-    /// The session has moved to another id, of which the client is being told: the changes are
-    /// dropped.
+    /// The session has moved to another id, which another response sends to the client: the changes
+    /// are dropped.
     Moved,
 }
 
-/// What becomes of one value.
+/// An edit of one value.
 #[derive(Debug)]
 pub(crate) enum Edit {
     Keep,
     Put(Bytes),
-    /// It is removed, and the writer that saves the removal gets it.
+    /// Removes the value; the writer that saves the removal gets it.
     Take,
 }
 
-/// A commit that goes on by itself once it has begun.
+/// A commit that completes even if its caller is dropped.
 pub(crate) type Commit = Carried<Result<(), Error>>;
 
 impl RequestSession {
-    /// Brings everything that this request has done to the store, within its budget.
+    /// Stores all changes of this request, within its budget.
     ///
-    /// On an error nothing is forgotten: the changes are there to be committed again.
+    /// On an error no change is lost: all can be committed again.
     pub(crate) async fn commit(&self) -> Result<Applied, Error> {
-        // Pinned here: what passes it on moves a pointer, and not the whole of it.
+        // Pinned here, so that callers move a pointer and not the future.
         let commit = pin!(async {
             let _turn = self.accessed().operation_lock.lock().await;
             self.commit_in_turn().await
@@ -67,14 +67,15 @@ impl RequestSession {
         })
     }
 
-    /// The same, to its end also if the caller leaves.
+    /// The same, completing even if the caller is dropped.
     pub(crate) fn commit_surely(self: &Arc<Self>) -> Commit {
         let session = Arc::clone(self);
         let work = async move { session.commit().await.map(drop) };
         Carried::new(self.backend.tracker.track_future(work))
     }
 
-    /// [`commit`](Self::commit) for a caller that has its turn already and looks after the budget.
+    /// [`commit`](Self::commit) for a caller that holds the lock already and bounds the time
+    /// itself.
     pub(crate) async fn commit_in_turn(&self) -> Result<Applied, Error> {
         self.end_what_was_told_to().await?;
         let changes = {
@@ -96,7 +97,7 @@ impl RequestSession {
         Ok(applied)
     }
 
-    /// Applies what `edit` makes of the value under `name`, and nothing else that is buffered.
+    /// Applies `edit` to the value under `name`, and no other buffered change.
     pub(crate) async fn commit_edit(
         &self,
         name: &str,
@@ -126,8 +127,8 @@ impl RequestSession {
         Ok(applied)
     }
 
-    /// Deletes the sessions that `destroy` was told to end: also the one that a renewal under way
-    /// at that time has moved to, and what an earlier attempt could not delete.
+    /// Deletes the sessions that this request ended: also the new id of a renewal that was in
+    /// progress, and those that an earlier attempt could not delete.
     async fn end_what_was_told_to(&self) -> Result<(), Error> {
         {
             let mut state = self.state();
@@ -150,8 +151,8 @@ impl RequestSession {
         Ok(())
     }
 
-    /// Ends the other sessions that the cookies of this request open, so that after a sign-in one
-    /// of them opens one.
+    /// Ends the other sessions that the cookies of this request open, so that only one is left
+    /// after a sign-in.
     async fn end_twins(&self) -> Result<(), Error> {
         loop {
             let Some(id) = self.state().twins.last().copied() else { return Ok(()) };
@@ -162,9 +163,9 @@ impl RequestSession {
         }
     }
 
-    /// Applies `changes` to the record that the store has, at its current version. `turn` is the
-    /// one among this process' writers, if the caller has one already; `fresh` is whether the
-    /// record was loaded for this very call, or need not be.
+    /// Applies `changes` to the record in the store, at its current version. `turn` is the writer
+    /// lock of this process, if the caller holds it already; `fresh` is whether the record was
+    /// loaded for this call, or need not be.
     async fn apply<'a>(
         &self,
         mut changes: impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,
@@ -179,7 +180,8 @@ impl RequestSession {
                 self.drop_after_move(held.as_ref());
                 return Ok(Applied::Moved);
             }
-            // A second sign-in: what it takes along may have ended since it was read.
+            // A second sign-in: the session whose values it takes along may have ended since it was
+            // read.
             if let Some(before) = held.as_ref().filter(|held| held.heir.is_some() && !asked) {
                 asked = true;
                 Box::pin(self.find_again(before)).await?;
@@ -189,7 +191,7 @@ impl RequestSession {
             match (settled, held) {
                 (Settled::Saved, _) => return Ok(Applied::Done),
                 (Settled::Taken, _) => return Err(Error::unavailable("no new id is accepted")),
-                // Boxed, as what is rare, so that what is not stays small.
+                // Boxed: rare, and the usual future stays small.
                 (Settled::Gone, Some(held)) => {
                     goes_on = Box::pin(self.overtaken(held, &changes)).await?;
                 }
@@ -212,7 +214,7 @@ impl RequestSession {
         (state.held.clone(), state.has_moved())
     }
 
-    /// One attempt, at the record as this request knows it.
+    /// One attempt, on the record as this request knows it.
     async fn apply_to(
         &self,
         held: Option<&Held>,
@@ -225,8 +227,8 @@ impl RequestSession {
         let plan = if over { Plan::Nothing } else { self.plan(changes, base, now, mark)? };
         let idle = matches!(plan, Plan::Nothing | Plan::Touch(_));
         match held {
-            // Over as this request knows it, though another may have kept it alive; or nothing to
-            // do by an old copy, which is no answer of the store's.
+            // Expired as far as this request knows, though another may have kept it alive; or a
+            // no-op by an old copy, which proves nothing about the store.
             Some(old) if over || (idle && !mem::replace(fresh, true)) => {
                 self.look_again(old.id).await
             }
@@ -235,7 +237,7 @@ impl RequestSession {
     }
 }
 
-/// Puts changes back that an error, or the end of a dropped commit, left without a home.
+/// Restores changes after an error, or when a commit is dropped.
 struct Restore<'a> {
     session: &'a RequestSession,
     changes: Option<Changes>,

@@ -1,5 +1,5 @@
-//! Notices, once a process, that a cookie that was just set does not come back: it is `Secure`, and
-//! the connection is plain HTTP.
+//! Warning, once per process, if a cookie that was just set is not sent back because it is `Secure`
+//! and the connection is plain HTTP.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -12,11 +12,11 @@ use http::{
     uri::Scheme,
 };
 
-/// How many requests of a process are looked at: who develops notices with the first few.
+/// Number of requests checked per process: a developer meets this with the first few.
 const LOOKED_AT: u32 = 1_000;
 
-/// What a proxy adds. Behind one it is unknown whether the client uses TLS, unless a header says
-/// so.
+/// Headers that proxies add. Behind a proxy it is unknown whether the client uses TLS, unless a
+/// header says so.
 const PROXIED: [HeaderName; 4] = [
     FORWARDED,
     VIA,
@@ -24,21 +24,21 @@ const PROXIED: [HeaderName; 4] = [
     HeaderName::from_static("x-real-ip"),
 ];
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// Browsers send it to places that they trust only, and those get their `Secure` cookies too.
+/// Browsers send it to trustworthy origins only, and those receive `Secure` cookies too.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 static WARNED: AtomicBool = AtomicBool::new(false);
 
-/// The last client that was given a cookie over plain HTTP, until any cookie comes back.
+/// The last client that received a cookie over plain HTTP, until any cookie is sent back.
 #[derive(Debug)]
 pub(crate) struct CookieEcho {
-    /// Requests that are still to be looked at; 0 once a cookie came back.
+    /// Number of requests still to be checked; 0 once a cookie was sent back.
     left: AtomicU32,
     given: AtomicU64,
 }
 
-/// Which client a request is from, as far as that can be told cheaply; none for those that are not
-/// looked at, or came over TLS as far as one knows.
+/// A cheap fingerprint of the client; none for requests that are not checked, or may have come over
+/// TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct PlainClient(u64);
 
@@ -49,12 +49,12 @@ impl CookieEcho {
         Self { left: AtomicU32::new(left), given: AtomicU64::new(0) }
     }
 
-    /// One load for each request but the first ones.
+    /// One atomic load per request, except for the first ones.
     pub(crate) fn client<B>(&self, request: &Request<B>) -> PlainClient {
         match self.left.load(Relaxed) {
             0 => PlainClient::default(),
             left => {
-                // Counts too few where two come at once, which is harmless.
+                // Two concurrent requests may count as one, which is harmless.
                 let _ = self.left.compare_exchange(left, left - 1, Relaxed, Relaxed);
                 if is_plain(request) { PlainClient::of(request) } else { PlainClient::default() }
             }
@@ -67,7 +67,7 @@ impl CookieEcho {
         }
     }
 
-    /// A cookie came: it works.
+    /// A cookie was sent back: cookies work.
     pub(crate) fn came_back(&self) {
         if self.left.load(Relaxed) != 0 {
             self.left.store(0, Relaxed);
@@ -75,8 +75,7 @@ impl CookieEcho {
         }
     }
 
-    /// A request that asks for its session came without a cookie. Returns whether it should have
-    /// had one.
+    /// A request that accesses its session has no cookie. Returns whether it should have had one.
     pub(crate) fn came_without(&self, client: PlainClient) -> bool {
         let is_missing = client != PlainClient::default() && self.given.load(Relaxed) == client.0;
         if is_missing && !WARNED.swap(true, Relaxed) {
@@ -100,7 +99,7 @@ impl PlainClient {
     }
 }
 
-/// Whether the client is seen to have come without TLS.
+/// Whether the client certainly connected without TLS.
 fn is_plain<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     let says = |name: &HeaderName, start: &[u8]| {
@@ -118,7 +117,7 @@ fn is_plain<B>(request: &Request<B>) -> bool {
     says(&ORIGIN, b"http:") || is_of_a_developer(request.uri().host(), headers)
 }
 
-/// An address, or a name that no certificate is given for.
+/// An IP address, or a host name for which no certificate is issued.
 fn is_of_a_developer(host: Option<&str>, headers: &HeaderMap) -> bool {
     let Some(host) = host.or_else(|| headers.get(HOST)?.to_str().ok()) else { return false };
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);

@@ -1,4 +1,4 @@
-//! End of a session: by logout, or to begin another.
+//! End of a session: by logout, or before a new one.
 
 use std::{mem, sync::Arc};
 
@@ -12,19 +12,19 @@ use crate::{
 };
 
 impl RequestSession {
-    /// Cancellation safety: dropped here it goes on by itself; failed, the ids stand in `ending`,
-    /// and the commit before the head tries again.
+    /// Cancellation safety: dropped here it completes anyway; if it fails, the ids stay in
+    /// `ending`, and the commit before the head retries.
     pub(crate) async fn destroy(self: &Arc<Self>) -> Result<(), Error> {
         self.tell_of_its_end();
         let any = self.begin_to_end()?;
-        // What another task of this request is storing right now has to end as well.
+        // A session that another task of this request is storing has to end as well.
         if any || self.accessed().operation_lock.try_lock().is_err() {
             self.commit_surely().await?;
         }
         Ok(())
     }
 
-    /// The same, for one whose user has another stamp by now.
+    /// The same, for a session with an outdated stamp.
     pub(crate) async fn destroy_with_old_stamp(self: &Arc<Self>) -> Result<(), Error> {
         let id = self.state().held.as_ref().map(Held::live_id);
         if let Some(id) = id {
@@ -33,7 +33,8 @@ impl RequestSession {
         self.destroy().await
     }
 
-    /// Forgets the session here and notes what has to go from the store; whether there is any.
+    /// Drops the session here and notes which ids to delete from the store; returns whether there
+    /// are any.
     fn begin_to_end(&self) -> Result<bool, Error> {
         let mut ids: Vec<_> = self.presented().into_iter().map(|(id, _)| id).collect();
         ids.extend(self.outdated());
@@ -44,7 +45,7 @@ impl RequestSession {
         let ended_before = matches!(state.cookie, CookieChange::Remove);
         let held = state.held.take().map(|held| held.id);
         if let Some(id) = held {
-            // With what cannot be read: the client is to be left with nothing.
+            // Unreadable ones too: the client must be left without a session.
             ids = mem::take(&mut state.twins);
             ids.push(id);
         } else if ended_before {
@@ -58,7 +59,7 @@ impl RequestSession {
         for id in ids {
             state.end(id);
         }
-        // Whatever the cookies said, this request knows now that it has no session.
+        // Whatever the cookies were, the request has no session from now on.
         let _ = self.accessed().loaded.set(Ok(()));
         Ok(!state.ending.is_empty())
     }

@@ -1,4 +1,4 @@
-//! The cookie that the session's cookie has taken the place of: read, and removed.
+//! The former cookie, which the session's cookie has replaced: read, and removed.
 
 use http::HeaderValue;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl RequestSession {
-    /// The tokens that came in the former cookie.
+    /// The tokens in the former cookie.
     pub(super) fn former_tokens(&self) -> Vec<Token> {
         match (&self.credentials, self.backend.rules.transport.successor()) {
             (Credentials::Lines(lines), Some(cookie)) => cookie.former_tokens(lines.iter()),
@@ -20,8 +20,8 @@ impl RequestSession {
         }
     }
 
-    /// The same where they do not count: the new cookie came too. A sign-in and a logout end what
-    /// they open.
+    /// The ids of former tokens that do not count, since the new cookie was sent too. A sign-in and
+    /// a logout end these sessions.
     pub(super) fn outdated(&self) -> Vec<SessionId> {
         let former = self.former_tokens();
         if former.is_empty() {
@@ -32,14 +32,14 @@ impl RequestSession {
         ids.filter(|id| presented.iter().all(|(known, _)| known != id)).collect()
     }
 
-    /// Whether no well-formed token came in the new cookie.
+    /// Whether the new cookie holds no well-formed token.
     fn is_former_alone(&self) -> bool {
         self.backend.rules.transport.tokens(self.credentials.lines()).is_empty()
     }
 }
 
-/// The header that removes the former cookie, if its time has come. A session that was found under
-/// its name alone is handed out under the new one.
+/// The header that removes the former cookie, if it is due. A session found under the former name
+/// alone is sent under the new one.
 pub(crate) fn former_removal(session: &RequestSession, state: &mut State) -> Option<HeaderValue> {
     let cookie = session.backend.rules.transport.successor()?;
     let came = !session.former_tokens().is_empty();

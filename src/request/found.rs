@@ -14,20 +14,20 @@ use crate::{
 
 pub(super) type Loaded = Result<Option<Record>, Error>;
 
-/// What the store has for one of the tokens that came with a request.
+/// What the store holds for one of the request's tokens.
 pub(super) struct Found {
     pub(super) id: SessionId,
     pub(super) token: Token,
-    /// Opened, if it is sealed.
+    /// The record, opened if it is sealed.
     pub(super) record: Result<Option<Arc<Record>>, Error>,
     pub(super) moved: Option<Moved>,
-    /// Where the session lives that has moved away from `id`, if the grace is not over.
+    /// The current id of a session that has moved, within the grace period.
     heir: Option<SessionId>,
 }
 
 impl Found {
-    /// With what was loaded for the token. The record goes where it stays at once: it is large, and
-    /// what holds it is moved many times.
+    /// From what was loaded for the token. The record is boxed at once: it is large, and its holder
+    /// is moved many times.
     pub(super) fn of(
         backend: &Backend,
         (id, token): (SessionId, Token),
@@ -44,7 +44,7 @@ impl Found {
         };
         let mut found = Self { id, token, record, moved, heir: None };
         async move {
-            // Boxed, as what is rare, so that every load stays small.
+            // Boxed: rare, and the usual load stays small.
             if let Some(moved) = moved {
                 found.heir = Box::pin(heir(backend, moved)).await?;
             }
@@ -52,7 +52,7 @@ impl Found {
         }
     }
 
-    /// What the session was before it moved, to read from while the grace lasts.
+    /// The record from before a move, to read from during the grace period.
     pub(super) fn held_before_move(self, backend: &Backend) -> Option<Held> {
         let Self { id, token, record, heir: heir @ Some(_), .. } = self else { return None };
         let record = record.ok()??;
@@ -65,7 +65,8 @@ impl Found {
     }
 }
 
-/// Where a session lives that has moved within the grace: an ended one is read under no id.
+/// The current id of a session that moved within the grace period; an ended one is readable under
+/// no id.
 async fn heir(backend: &Backend, moved: Moved) -> Result<Option<SessionId>, Error> {
     if !moved.is_within(backend.rules.renewal_grace, backend.clock.now()) {
         return Ok(None);
@@ -79,7 +80,7 @@ async fn heir(backend: &Backend, moved: Moved) -> Result<Option<SessionId>, Erro
                 return Ok(alive.then_some(id));
             }
             Ok(None) => return Ok(None),
-            // It opens nothing, so neither does what it was before.
+            // The new record is unreadable, so the old one must not be used either.
             Err(error) if error.is_unreadable() => return Ok(None),
             Err(error) => return Err(error),
         }

@@ -1,5 +1,5 @@
-//! Where the tokens of a request come from: the lines of one header, kept while the request itself
-//! is the handler's, or a connection that outlives its request.
+//! The header lines that may hold a token, kept while the handler owns the request, or the token of
+//! a connection that outlives its request.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -23,7 +23,7 @@ impl Credentials {
     }
 }
 
-/// Almost always none or one, and then without an allocation.
+/// Almost always none or one line, without an allocation.
 pub(crate) struct HeaderLines {
     first: Option<HeaderValue>,
     rest: Vec<HeaderValue>,

@@ -1,4 +1,4 @@
-//! Who acts as whom, as it is reported.
+//! Events of impersonation.
 
 use crate::{
     request::{RequestSession, state::Held},
@@ -6,7 +6,7 @@ use crate::{
 };
 
 impl RequestSession {
-    /// Reports that `actor` acts as `user` from now on, or no longer.
+    /// Reports that `actor` impersonates `user` from now on, or no longer.
     pub(crate) fn tell_of_impersonation(&self, actor: &str, user: &str, began: bool) {
         let Some(id) = self.state().held.as_ref().map(Held::live_id) else { return };
         let (actor, user) = (actor.to_owned(), user.to_owned());
@@ -17,7 +17,7 @@ impl RequestSession {
         });
     }
 
-    /// Reports the end of it, if there is one, before the session itself ends.
+    /// Reports the end of an impersonation, if any, before the session itself ends.
     pub(super) fn tell_of_its_end(&self) {
         let names = {
             let state = self.state();

@@ -17,11 +17,11 @@ use crate::{
     telemetry::event::Event,
 };
 
-/// What several tokens open, found one by one.
+/// The sessions that several tokens open, loaded one by one.
 #[derive(Default)]
 struct Opened {
     held: Option<Held>,
-    /// What a session was before it moved.
+    /// The record from before a move.
     before_move: Option<Held>,
     presence: Presence,
     twins: Vec<SessionId>,
@@ -60,7 +60,7 @@ impl Opened {
                 self.presence = Presence::Unreadable(error);
                 self.twins.push(id);
             }
-            // Fails closed: a store that does not answer is never taken for "no session".
+            // Fails closed: an unreachable store is never treated as "no session".
             Err(error) => {
                 tracing::warn!(session.id = %id, error = %Causes(&error), "session load failed");
                 return Err(error);
@@ -71,7 +71,7 @@ impl Opened {
 }
 
 impl RequestSession {
-    /// Decides which of the records found, if any, is the session.
+    /// Decides which of the loaded records, if any, is the session.
     pub(super) fn settle(&self, found: impl IntoIterator<Item = Found>) -> Result<(), Error> {
         let backend = &*self.backend;
         let (now, ended) = (backend.clock.now(), self.state().ended.clone());
@@ -94,7 +94,7 @@ impl RequestSession {
         }
         let before_move = before_move.filter(|_| matches!(presence, Presence::Moved));
         let mut state = self.state();
-        // One that is looked at again says nothing of the others.
+        // A single id that is loaded again says nothing about the others.
         state.twins.retain(|id| !twins.contains(id));
         state.twins.append(&mut twins);
         state.find(held.or(before_move), presence);

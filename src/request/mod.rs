@@ -4,25 +4,25 @@
 //! |---|---|
 //! | `request_session` | `RequestSession`: what layer, handler and response share |
 //! | `shared` | `Backend`: what all requests of a layer share |
-//! | `state` | what the request knows of its session, and has done to it |
+//! | `state` | the request's knowledge of its session, and its buffered changes |
 //! | `success` | which responses commit what the handler changed |
-//! | `savepoint` | what was buffered before an attempt that may fail |
+//! | `savepoint` | the changes buffered before an attempt that may fail |
 //! | `watched` | the sessions that live connections watch |
-//! | `watch` | one watch, and the task that asks the store for all |
-//! | `header_lines` | where the tokens of a request come from |
-//! | `found` | what the store has for a token, and what a session was before it moved |
-//! | `load` | which of the store's answers is the session |
+//! | `watch` | one watch, and the task that polls the store for all |
+//! | `header_lines` | the header lines that may hold a token |
+//! | `found` | the record of a token, and the record from before a move |
+//! | `load` | the choice of the session among the loaded records |
 //! | `commit` | apply, rebase on conflict, confirm |
 //! | `update` | load, change and save one value at once |
 //! | `take` | returning a value and removing it, buffered or at once |
-//! | `touch` | writing activity down |
+//! | `touch` | storing activity |
 //! | `end` | ending a session |
-//! | `impersonation` | who acts as whom, as it is reported |
-//! | `former_cookie` | the cookie that the session's has taken the place of |
+//! | `impersonation` | events of impersonation |
+//! | `former_cookie` | the cookie that the session's cookie has replaced |
 //! | `visitor` | the secret of a client without a session |
 //! | `visitor_cookie` | the cookie that carries it |
 //! | `user_sessions` | all sessions of one user |
-//! | `cookie_echo` | whether cookies come back at all |
+//! | `cookie_echo` | a warning if cookies are not sent back |
 //! | `client` | address and user agent of a client |
 
 pub(crate) mod client;

@@ -41,27 +41,27 @@ use crate::{
 pub(crate) struct RequestSession {
     pub(crate) backend: Arc<Backend>,
     pub(crate) credentials: Credentials,
-    /// Path and query before any router has seen them. Shares the bytes that the server has read.
+    /// Path and query of the original request. Shares the bytes that the server has read.
     pub(crate) asked: Option<PathAndQuery>,
-    /// Where its cookie belongs.
+    /// The domain of its cookie.
     pub(crate) domain: DomainPlace,
     client_head: Option<Box<ClientHead>>,
     pub(crate) is_head: bool,
     pub(crate) plain_client: PlainClient,
     stage: AtomicStage,
-    /// Made by the first touch: a request without one carries little, and locks nothing.
+    /// Created on first access: a request without one is small, and takes no lock.
     accessed: OnceLock<Box<Accessed>>,
 }
 
-/// What a request needs that asks for its session.
+/// State of a request that accesses its session.
 #[derive(Default)]
 pub(crate) struct Accessed {
-    /// Set by the first load; a failure stays, so that an outage is waited for once a request.
+    /// Set by the first load; an error is kept: a request waits for an unreachable store once.
     pub(crate) loaded: OnceCell<Result<(), Error>>,
     /// One store operation of this request at a time.
     pub(crate) operation_lock: Mutex<()>,
     state: StdMutex<State>,
-    /// Kept for those who ask again in the same request.
+    /// Values that the request remembers for later calls.
     kept: StdMutex<Vec<Kept>>,
 }
 
@@ -92,8 +92,8 @@ impl RequestSession {
         })
     }
 
-    /// A turn of a connection that outlives its request: the same session, loaded again. It has no
-    /// head left that could carry a cookie.
+    /// One call on a connection that outlives its request: the same session, loaded again. No
+    /// response head is left to carry a cookie.
     pub(crate) fn of_connection(backend: Arc<Backend>, token: Token) -> Arc<Self> {
         let stage = AtomicStage::default();
         stage.set(Stage::Streaming);
@@ -110,7 +110,7 @@ impl RequestSession {
         })
     }
 
-    /// The device that the request comes from, as far as the layer notes it.
+    /// The client's device, if the layer records it.
     pub(crate) fn device(&self) -> Option<Arc<Device>> {
         self.backend.rules.devices.as_ref()?.device(self.client_head.as_ref()?)
     }
@@ -124,9 +124,9 @@ impl RequestSession {
         self.accessed.get().is_some()
     }
 
-    /// What is known and done so far. Touches the session.
+    /// Known state and buffered changes. Counts as access.
     pub(crate) fn state(&self) -> StdMutexGuard<'_, State> {
-        // Nothing that can panic runs under this lock but the arithmetic of this crate.
+        // Nothing that can panic runs under this lock but arithmetic of this crate.
         let mut state = self.accessed().state.lock().unwrap_or_else(PoisonError::into_inner);
         state.stage = self.stage.get();
         state
@@ -140,7 +140,7 @@ impl RequestSession {
         self.accessed().kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether the store has something to be told.
+    /// Whether there is something to store.
     pub(crate) fn is_dirty(&self) -> bool {
         self.is_accessed() && self.stage.get() != Stage::Closed && self.state().is_dirty()
     }
@@ -160,8 +160,8 @@ impl RequestSession {
         if let Some(result) = loaded.get() {
             return result.clone();
         }
-        // The wait is bounded here, and not in the load itself, so that it is for those too who
-        // wait for a load of another task that is not polled.
+        // The wait is bounded here, not in the load, so that it also bounds callers that wait for a
+        // load of another task that is not polled.
         let load = pin!(async { loaded.get_or_init(|| self.load_now()).await.clone() });
         let (result, start) = self.timed(Duration::ZERO, load).await;
         if result.is_err() {
@@ -172,7 +172,7 @@ impl RequestSession {
         result
     }
 
-    /// Loads once more, for a caller that needs the store's current state.
+    /// Loads again, for a caller that needs the store's current state.
     pub(crate) async fn reload(&self) -> Result<(), Error> {
         let held = {
             let state = self.state();
@@ -181,7 +181,7 @@ impl RequestSession {
                 .clone()
                 .filter(|_| self.accessed().loaded.initialized() && state.stage != Stage::Closed)
         };
-        // Without one to ask for again, what the first load says is as fresh as it gets.
+        // Without an id to load again, the first load's result is current.
         let Some(held) = held else { return self.load().await };
         let loaded = self.backend.store.load(&held.id).await;
         self.settle([Found::of(&self.backend, (held.id, held.token), loaded).await?])
@@ -221,9 +221,9 @@ impl RequestSession {
         }
     }
 
-    /// Waits for the store within what is left of this request's budget, and for as long as its
-    /// acknowledgement may take. The load counts, and so does whatever fails; calls of the
-    /// handler's that succeed do not.
+    /// Waits for the store within the rest of this request's budget, and for as long as its
+    /// acknowledgement may take. The load and failing calls consume budget; successful calls of the
+    /// handler do not.
     pub(crate) async fn within_budget<T>(
         &self,
         work: impl Future<Output = Result<T, Error>>,
@@ -235,9 +235,9 @@ impl RequestSession {
         result
     }
 
-    /// The same, and when it began.
+    /// The same, with its start time.
     ///
-    /// Cancellation safety: past the budget the work is dropped, and may have happened or not.
+    /// Cancellation safety: past the budget the work is dropped, and may or may not have happened.
     async fn timed<T>(
         &self,
         more: Duration,
@@ -246,26 +246,26 @@ impl RequestSession {
         let start = Instant::now();
         let spent = {
             let state = self.state();
-            // A stream may live for long: each of its waits has a budget of its own.
+            // A stream may last long: each of its waits has its own budget.
             if state.stage == Stage::Open { state.spent } else { Duration::ZERO }
         };
         let left = self.backend.rules.budget.saturating_sub(spent);
         if left.is_zero() {
-            // Nothing is begun that could not be waited for.
-            return (Err(Error::unavailable("no time is left for the session store")), start);
+            // Starts no work that cannot be waited for.
+            return (Err(Error::unavailable("the request's store budget is spent")), start);
         }
         let result = tokio::time::timeout_at(start + left + more, work).await;
-        (result.unwrap_or_else(|_| Err(Error::unavailable("no answer in time"))), start)
+        (result.unwrap_or_else(|_| Err(Error::unavailable("no reply in time"))), start)
     }
 
-    /// The activity of this request, if it is one and worth writing down.
+    /// The activity of this request, if it counts and is due to be stored.
     pub(crate) fn due_use(&self) -> Option<(Held, Touch)> {
-        // Not in one expression: the lock would be held for as long as it.
+        // Not in one expression: the lock would be held for all of it.
         let used = self.state().used();
         used.and_then(|_| self.due_touch())
     }
 
-    /// The activity that is worth writing down, if nothing else is.
+    /// The activity that is due to be stored, if there is nothing else to store.
     pub(crate) fn due_touch(&self) -> Option<(Held, Touch)> {
         let held = self.state().held.clone()?;
         let (now, policy) = (self.backend.clock.now(), &self.backend.rules.policy);
@@ -276,7 +276,7 @@ impl RequestSession {
         Some((held, activity))
     }
 
-    /// Ends the handle's life: what is not committed by now never will be.
+    /// Closes the handle: changes that are not committed by now are dropped.
     pub(crate) fn close(&self) {
         self.set_stage(Stage::Closed);
         if !self.is_accessed() {
@@ -292,7 +292,7 @@ impl RequestSession {
 
 impl fmt::Debug for RequestSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // To be printed is no touch.
+        // Formatting is not an access.
         let id = self.is_accessed().then(|| self.state().held.as_ref().map(|held| held.id));
         f.debug_struct("RequestSession").field("id", &id.flatten()).finish_non_exhaustive()
     }

@@ -4,7 +4,7 @@ use std::mem;
 
 use crate::request::{RequestSession, state::Stage};
 
-/// An attempt's place among them; none where nothing had been asked of the session before it.
+/// Index of an attempt; none if the session was not accessed before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Savepoint(Option<usize>);
 
@@ -19,14 +19,14 @@ impl RequestSession {
         Savepoint(Some(state.savepoints.before.len() - 1))
     }
 
-    /// The attempt has succeeded: what it did stays.
+    /// The attempt succeeded: keeps its changes.
     pub(crate) fn release(&self, Savepoint(place): Savepoint) {
         if let (Some(place), true) = (place, self.is_accessed()) {
             self.state().savepoints.before.truncate(place);
         }
     }
 
-    /// The attempt has failed: what it has buffered goes. What it has stored stays.
+    /// The attempt failed: drops the changes that it buffered. What it stored stays stored.
     pub(crate) fn roll_back(&self, Savepoint(place): Savepoint) {
         if !self.is_accessed() {
             return;

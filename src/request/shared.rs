@@ -1,5 +1,5 @@
-//! What all requests of one layer share: the store, its clock, the rules, and the commits that
-//! are under way.
+//! What all requests of one layer share: the store, its clock, the rules, and the commits in
+//! progress.
 
 use std::{borrow::Cow, fmt, future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -23,11 +23,11 @@ use crate::{
     transport::Transport,
 };
 
-/// What the builder was told, checked.
+/// The builder's settings, validated.
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) transport: Transport,
-    /// Which tokens open a session here.
+    /// The kind of tokens that open a session here.
     pub(crate) tokens: TokenKind,
     pub(crate) policy: Policy,
     pub(crate) budget: Duration,
@@ -36,9 +36,9 @@ pub(crate) struct Rules {
     pub(crate) sessions_per_user: Option<NonZeroU32>,
     pub(crate) devices: Option<DeviceConfig>,
     pub(crate) csrf_lifetime: Duration,
-    /// For how long what a session was is read under its old id.
+    /// How long the record from before a move is readable under its old id.
     pub(crate) renewal_grace: Duration,
-    /// How often the store is asked whether watched sessions are still there.
+    /// Interval at which the store is polled for watched sessions.
     pub(crate) watch_interval: Duration,
     #[cfg(feature = "encryption")]
     pub(crate) seal: Option<UnsealedRecords>,
@@ -48,14 +48,14 @@ pub(crate) struct Backend {
     pub(crate) store: Box<dyn Store>,
     pub(crate) clock: Clock,
     pub(crate) rules: Rules,
-    /// How much longer a write may take that is only waiting to be acknowledged.
+    /// Extra time for a write that only waits for its acknowledgement.
     pub(crate) acknowledgement: Duration,
     /// Commits and touches that have started; `shutdown` waits for them.
     pub(crate) tracker: TaskTracker,
-    /// The writers of one session in this process take turns, which spares conflicts. The fence in
-    /// the store keeps things right without it.
+    /// Writers of one session in this process take turns, which avoids conflicts. Correctness rests
+    /// on the store's compare-and-set alone.
     pub(crate) write_locks: KeyedLock<SessionId>,
-    /// Requests that overlap write one activity down, not one each.
+    /// Concurrent requests store one activity once.
     pub(crate) touching: OneAtATime<SessionId>,
     pub(crate) write_ids: WriteIds,
     pub(crate) events: Events,
@@ -83,7 +83,7 @@ impl Backend {
         })
     }
 
-    /// The record that was found under `id`, with its content open.
+    /// The record found under `id`, with its content opened.
     #[cfg(feature = "encryption")]
     pub(crate) fn open(
         &self,
@@ -91,7 +91,7 @@ impl Backend {
         id: &SessionId,
         record: Record,
     ) -> Result<Record, Error> {
-        // Fails closed: a record that was made up in the store would be a plain one.
+        // Fails closed: a forged record in the store would be an unsealed one.
         if record.sealed.is_none() && self.rules.seal == Some(UnsealedRecords::Reject) {
             return Err(Error::new(ErrorKind::Corrupt, "the record is not sealed"));
         }
@@ -106,7 +106,7 @@ impl Backend {
         }
     }
 
-    /// `record` as it is to be stored.
+    /// `record` in its stored form.
     #[cfg(feature = "encryption")]
     pub(crate) fn closed<'a>(
         &self,
@@ -130,9 +130,9 @@ impl Backend {
         Ok(Cow::Borrowed(record))
     }
 
-    /// Waits for what the store does within `budget`.
+    /// Waits for a store operation within `budget`.
     ///
-    /// Cancellation safety: past the budget the work is dropped, and may have happened or not.
+    /// Cancellation safety: past the budget the work is dropped, and may or may not have happened.
     pub(crate) async fn within<T>(
         &self,
         budget: Duration,
@@ -140,7 +140,7 @@ impl Backend {
     ) -> Result<T, Error> {
         match tokio::time::timeout(budget, work).await {
             Ok(result) => result,
-            Err(_) => Err(Error::unavailable(format!("no answer within {budget:?}"))),
+            Err(_) => Err(Error::unavailable(format!("no reply within {budget:?}"))),
         }
     }
 }

@@ -23,29 +23,30 @@ use crate::{
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// As it was when the state was locked.
+    /// The stage when the state was locked.
     pub(crate) stage: Stage,
     pub(crate) presence: Presence,
     pub(crate) held: Option<Held>,
     pub(crate) changes: Changes,
     pub(crate) savepoints: Savepoints,
     pub(crate) cookie: CookieChange,
-    /// The secret of a client without a session, which CSRF tokens are bound to then.
+    /// The secret of a client without a session, to which CSRF tokens are bound then.
     pub(crate) visitor: Visitor,
     /// Sessions whose deletion the store has not confirmed yet.
     pub(crate) ending: Vec<Ending>,
-    /// Other sessions that the cookies of this request open, or might: a sign-in ends them.
+    /// Other sessions that the cookies of this request open, or may open: a sign-in ends them.
     pub(crate) twins: Vec<SessionId>,
-    /// Sessions that this request told to end at any time: a load under way never brings one back.
+    /// Sessions that this request has ended: a load in progress never revives one.
     pub(crate) ended: Vec<SessionId>,
-    /// How often this request was told to end its session; as of the turn that is under way.
+    /// Number of calls that ended the session in this request; its value at the start of the
+    /// current operation.
     pub(crate) endings: u64,
     pub(crate) endings_at_turn: u64,
     /// How often a session turned out to have ended concurrently.
     pub(crate) losses: u64,
-    /// What the load, and what failed, took of the budget.
+    /// Time of the budget that the load and failed calls have used.
     pub(crate) spent: Duration,
-    /// The request only looks: it is no activity.
+    /// The request is passive: it is not activity.
     pub(crate) unused: bool,
 }
 
@@ -53,23 +54,23 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ending {
     pub(crate) id: SessionId,
-    /// An attempt of which the store has not confirmed anything has perhaps ended it.
+    /// An unconfirmed attempt may have ended it.
     pub(crate) tried: bool,
 }
 
-/// How far the response is.
+/// Stage of the response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     /// The handler runs.
     #[default]
     Open,
-    /// The head is sent: no cookie can be changed any more.
+    /// The head is sent: the cookie can no longer be changed.
     Streaming,
-    /// The response is over, or was never made.
+    /// The response is over, or was never created.
     Closed,
 }
 
-/// The stage of a request, told without a lock.
+/// The stage of a request, readable without a lock.
 #[derive(Debug, Default)]
 pub(crate) struct AtomicStage(AtomicU8);
 
@@ -92,53 +93,52 @@ impl AtomicStage {
     }
 }
 
-/// What the cookies of the request led to.
+/// Result of looking up the request's cookies.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Presence {
-    /// No cookie, or one that the store does not know, or a session that this request ended.
+    /// No cookie, no record for it, or a session that this request ended.
     #[default]
     Absent,
     /// A record, in `State::held`.
     Alive,
-    /// A session that has moved to another id, of which the client is being told.
+    /// A session that has moved to another id, which another response sends to the client.
     Moved,
-    /// A record whose time is over.
+    /// An expired record.
     Expired,
-    /// Bytes that cannot be read; why.
+    /// A record that cannot be decoded, with the error.
     Unreadable(Error),
     /// More than one record.
     Ambiguous,
 }
 
-/// The record that the store has, as far as this request knows.
+/// The record in the store, as far as this request knows.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) id: SessionId,
-    /// What `id` was derived from. What else is secret about the session is too.
+    /// The token that `id` is derived from. Other secrets of the session are derived from it too.
     pub(crate) token: Token,
     pub(crate) record: Arc<Record>,
-    /// Where the session lives now, if `record` is what it was before it moved there: to read from
-    /// alone.
+    /// The session's current id, if `record` is the one from before the move: read-only then.
     pub(crate) heir: Option<SessionId>,
 }
 
 impl Held {
-    /// The id under which the session lives.
+    /// The session's current id.
     pub(crate) fn live_id(&self) -> SessionId {
         self.heir.unwrap_or(self.id)
     }
 }
 
-/// The attempts under way, the outermost first.
+/// The attempts in progress, the outermost first.
 #[derive(Debug, Default)]
 pub(crate) struct Savepoints {
-    /// What was buffered when each began, as far as it is not stored since.
+    /// The changes buffered when each began, minus what was stored since.
     pub(super) before: Vec<Changes>,
-    /// What the cookies led to, where a sign-in has passed over it.
+    /// Result of looking up the cookies, where a sign-in has overridden it.
     pub(super) overruled: Option<Presence>,
 }
 
-/// What the response does to the cookie.
+/// How the response changes the cookie.
 #[derive(Debug, Default)]
 pub(crate) enum CookieChange {
     #[default]
@@ -148,12 +148,12 @@ pub(crate) enum CookieChange {
 }
 
 impl State {
-    /// Whether the store has something to be told.
+    /// Whether there is something to store.
     pub(crate) fn is_dirty(&self) -> bool {
         !self.changes.is_empty() || !self.ending.is_empty()
     }
 
-    /// The response is no success: what was buffered is not stored.
+    /// The response is not a success: buffered changes are dropped.
     pub(crate) fn drop_changes(&mut self) {
         if !mem::take(&mut self.changes).is_empty() {
             tracing::debug!("session changes dropped with a failed response");
@@ -167,18 +167,18 @@ impl State {
         }
     }
 
-    /// What is to end next, and whether it was tried before; it is from now on.
+    /// The next session to delete, and whether an attempt was made before.
     pub(crate) fn next_to_end(&mut self) -> Option<Ending> {
         let next = self.ending.first_mut()?;
         Some(mem::replace(next, Ending { tried: true, ..*next }))
     }
 
-    /// Notes that the store has confirmed it.
+    /// Records that the store has confirmed the deletion.
     pub(crate) fn has_ended(&mut self, id: SessionId) {
         self.ending.retain(|ending| ending.id != id);
     }
 
-    /// Takes in what a load found.
+    /// Takes over the result of a load.
     pub(crate) fn find(&mut self, held: Option<Held>, otherwise: Presence) {
         if self.held.is_some() && held.is_none() {
             self.lose();
@@ -187,8 +187,8 @@ impl State {
         self.held = held;
     }
 
-    /// Whether the session has moved to another id than this request came with: what would go into
-    /// it is dropped, and begins no session of its own.
+    /// Whether the session has moved to another id since this request was sent: its changes are
+    /// dropped, and create no new session.
     pub(crate) fn has_moved(&self) -> bool {
         match &self.held {
             Some(held) => held.heir.is_some(),
@@ -196,18 +196,18 @@ impl State {
         }
     }
 
-    /// The session, if the request counts as its use.
+    /// The session, if the request counts as activity.
     pub(crate) fn used(&self) -> Option<Held> {
         self.held.clone().filter(|_| !self.unused)
     }
 
-    /// Whether the request was told to end its session since the turn under way began.
+    /// Whether the session was ended by this request since the current operation began.
     pub(crate) fn told_to_end(&self) -> bool {
         self.endings != self.endings_at_turn
     }
 
-    /// The session turned out to have ended: what was to go into it does not begin another one.
-    /// Only a login does, since it asks nothing of what was there.
+    /// The session turned out to have ended: its buffered changes create no new session. Only a
+    /// login does, since it does not depend on the old one.
     pub(crate) fn lose(&mut self) {
         self.losses += 1;
         if !self.changes.signs_in() {
@@ -216,8 +216,8 @@ impl State {
         }
     }
 
-    /// The record to read from. `Unsupported` is passed on, since the record may be well and the
-    /// user signed in; what is plainly corrupt is no session.
+    /// The record to read from. `Unsupported` is returned, since the record may be valid and the
+    /// user signed in; a corrupt record counts as no session.
     pub(crate) fn base(&self) -> Result<Option<&Record>, Error> {
         match &self.presence {
             Presence::Unreadable(error) if error.kind() == ErrorKind::Unsupported => {
@@ -227,7 +227,7 @@ impl State {
         }
     }
 
-    /// Whether a value may be written here, and why not.
+    /// Fails if no value may be written.
     pub(crate) fn writable(&self) -> Result<(), Error> {
         match &self.presence {
             Presence::Unreadable(error) => Err(error.clone()),
@@ -241,7 +241,7 @@ impl State {
         }
     }
 
-    /// Buffers a value, if the record stays within its bound.
+    /// Buffers a value, unless the record would exceed its bounds.
     pub(crate) fn insert(
         &mut self,
         backend: &Backend,
@@ -254,7 +254,7 @@ impl State {
         Ok(())
     }
 
-    /// Buffers a change, if the record stays within its bound.
+    /// Buffers a change, unless the record would exceed its bounds.
     pub(crate) fn change(
         &mut self,
         backend: &Backend,
@@ -269,7 +269,7 @@ impl State {
         Ok(())
     }
 
-    /// A sign-in begins a session of its own, whatever is there that cannot be used.
+    /// A sign-in creates a new session in place of one that cannot be used.
     pub(crate) fn pass_over(&mut self) {
         if self.held.is_none() {
             let found = mem::replace(&mut self.presence, Presence::Absent);
@@ -284,7 +284,7 @@ impl State {
 }
 
 impl Savepoints {
-    /// All that was buffered is stored, or gone with the session.
+    /// All buffered changes are stored, or dropped with the session.
     pub(crate) fn forget_all(&mut self) {
         self.before.iter_mut().for_each(|changes| *changes = Changes::default());
         self.overruled = None;

@@ -1,4 +1,4 @@
-//! Which responses commit what the handler changed.
+//! Success of a response: only a success commits the handler's changes.
 
 use std::{fmt, sync::Arc};
 
@@ -11,12 +11,12 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 ///
 /// Set by [`success`](crate::RedisSessionLayerBuilder::success). Defaults to [`Success::http`].
 ///
-/// # What a head cannot show
+/// # Streams
 ///
-/// A response is judged by its head, since the cookie leaves with it. A stream that fails after its
-/// head was sent leaves what was changed before; of what the stream itself has buffered,
-/// [`Success::http`] and [`Success::grpc`] drop what stands before trailers that report a failure,
-/// and a body that ends in an error, or is dropped, always stores nothing.
+/// A response is judged by its head, since the cookie is sent with it. If a stream fails after its
+/// head was sent, earlier changes stay stored. Of the changes that the stream itself has buffered,
+/// [`Success::http`] and [`Success::grpc`] drop those before trailers that report a failure, and a
+/// body that ends in an error, or is dropped, never stores any.
 #[derive(Clone, Default)]
 pub struct Success(Rule);
 
@@ -32,10 +32,10 @@ enum Rule {
 type Predicate = dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync;
 
 impl Success {
-    /// Fails on a status of 500 and above. A gRPC response whose head reports a fault of the server
-    /// (unknown, deadline exceeded, unimplemented, internal, unavailable, data loss) fails too, so
-    /// that gRPC beside pages needs no setting. What a client brings about is a success: 404 or
-    /// `NOT_FOUND` store what the handler changed.
+    /// A failure is a status of 500 and above. A gRPC response whose head reports a fault of the
+    /// server (unknown, deadline exceeded, unimplemented, internal, unavailable, data loss) is one
+    /// too, so that gRPC next to pages needs no setting. Errors of the client are a success: with
+    /// 404 or `NOT_FOUND` the handler's changes are stored.
     ///
     /// ```
     /// # use tower_redis_session::layer::Success;
@@ -48,9 +48,9 @@ impl Success {
         Self(Rule::Http)
     }
 
-    /// Fails on every gRPC status but 0, as a call does that returns an error: tonic and others
-    /// write such a status into the head, as a response of trailers only. Responses without one
-    /// fail from 500 on.
+    /// A failure is every gRPC status except 0, as of a call that returns an error: tonic and other
+    /// libraries send such a status in the head, as a response of trailers only. A response without
+    /// a gRPC status fails from 500 on.
     ///
     /// ```
     /// # use tower_redis_session::layer::Success;
@@ -64,8 +64,8 @@ impl Success {
         Self(Rule::Grpc)
     }
 
-    /// Never fails: a response of any status stores what the handler changed. A handler that
-    /// returns an error instead of a response stores nothing all the same.
+    /// No response is a failure: the handler's changes are stored with any status. A handler that
+    /// returns an error instead of a response still stores nothing.
     ///
     /// ```
     /// # use tower_redis_session::layer::Success;
@@ -78,7 +78,7 @@ impl Success {
         Self(Rule::Always)
     }
 
-    /// By a function of status and headers of the response. It is not asked about trailers.
+    /// Decides by a function of status and headers of the response. Trailers are not checked.
     ///
     /// ```
     /// use tower_redis_session::{MemoryStore, RedisSessionLayer, layer::Success};
@@ -96,7 +96,7 @@ impl Success {
         Self(Rule::Custom(Arc::new(predicate)))
     }
 
-    /// Whether `response` is one.
+    /// Whether `response` is a success.
     ///
     /// ```
     /// # use tower_redis_session::layer::Success;
@@ -112,9 +112,9 @@ impl Success {
         }
     }
 
-    /// Whether the gRPC status in head or trailers, if there is one, is no failure.
+    /// Whether the gRPC status in head or trailers, if any, is a success.
     pub(crate) fn reports_success(&self, headers: &HeaderMap) -> bool {
-        // Of the server's fault ("Library-generated" in gRPC's list of status codes).
+        // Faults of the server ("Library-generated" in gRPC's list of status codes).
         const FAULTS: [&[u8]; 6] = [b"2", b"4", b"12", b"13", b"14", b"15"];
         let status = || headers.get(GRPC_STATUS).map(HeaderValue::as_bytes);
         match &self.0 {

@@ -1,4 +1,4 @@
-//! Taking a value: buffered, or at once so that exactly one caller gets it.
+//! `take` and `take_once`: buffered, or at once so that exactly one caller gets the value.
 
 use serde::de::DeserializeOwned;
 
@@ -30,7 +30,7 @@ impl State {
 }
 
 impl RequestSession {
-    /// Takes the value out of the store. The writer that saves the record without it gets it.
+    /// Takes the value out of the store. The writer that saves the record without it returns it.
     pub(crate) async fn take_once<T>(&self, key: impl AsKey<T>) -> Result<Option<T>, Error>
     where
         T: DeserializeOwned,
@@ -51,7 +51,7 @@ impl RequestSession {
             };
             match self.commit_edit(key.text(), turn, fresh, edit).await? {
                 Applied::Done => self.end_if_empty().await,
-                // With the session the value has gone.
+                // The value ended with the session.
                 Applied::Gone => taken = None,
                 Applied::Moved => return Err(Error::moved()),
             }
@@ -60,8 +60,8 @@ impl RequestSession {
         .await
     }
 
-    /// Ends the session if the value was all that it had. The value is out of the store by now: a
-    /// failure here leaves an empty record until its time is over.
+    /// Ends the session if the value was its only content. The value has left the store already: a
+    /// failure here leaves an empty record until it expires.
     async fn end_if_empty(&self) {
         let held = {
             let state = self.state();
@@ -70,7 +70,7 @@ impl RequestSession {
         if let Some(held) = held
             && let Err(error) = self.end_emptied(&held).await
         {
-            tracing::warn!(error = %Causes(&error), "an empty session is left in the store");
+            tracing::warn!(error = %Causes(&error), "empty session not deleted");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl RequestSession {
-    /// Writes the activity in the background.
+    /// Stores the activity in the background.
     pub(crate) fn touch_later(&self, held: &Held, activity: Touch) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let Some(turn) = self.backend.touching.begin(held.id) else { return };
@@ -24,7 +24,7 @@ impl RequestSession {
     }
 }
 
-/// Writes the activity down; returns whether the record accepted it.
+/// Stores the activity; returns whether the record accepted it.
 pub(crate) async fn touch(backend: &Backend, held: &Held, activity: Touch) -> Result<bool, Error> {
     let touch = backend.store.touch(&held.id, held.record.version, activity);
     backend.within(backend.rules.budget, touch).await

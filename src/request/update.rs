@@ -15,7 +15,7 @@ use crate::{
     sync::keyed_lock::KeyedGuard,
 };
 
-/// The turn among this process' writers of one session.
+/// The writer lock of one session in this process.
 pub(super) type Turn<'a> = KeyedGuard<'a, SessionId>;
 
 impl RequestSession {
@@ -24,8 +24,8 @@ impl RequestSession {
         T: Serialize + DeserializeOwned,
         F: FnMut(Option<T>) -> T,
     {
-        // Cancellation safety: dropped here, the change may have happened or not, and what this
-        // request knows of the record is old. The next save meets a conflict and rebases.
+        // Cancellation safety: dropped here, the change may or may not have been stored, and the
+        // record known to this request is outdated. The next save meets a conflict and rebases.
         let update = async {
             let mut stored = None;
             let edit = |base: Option<&[u8]>| {
@@ -60,12 +60,12 @@ impl RequestSession {
         })
     }
 
-    /// Loads what an edit builds on. Returns the turn among this process' writers, and whether the
-    /// record was loaded just now.
+    /// Loads what an edit builds on. Returns the writer lock, and whether the record was loaded
+    /// just now.
     pub(super) async fn begin_edit(&self) -> Result<(Option<Turn<'_>>, bool), Error> {
         self.flush_first().await?;
-        // In turn before the load: what is loaded then is what the save will find, unless another
-        // process comes in between.
+        // The lock is taken before the load: the save then finds the loaded version, unless another
+        // process writes in between.
         let held = self.state().held.as_ref().map(|held| held.id);
         let turn = match held.or_else(|| self.presented().first().map(|(id, _)| *id)) {
             Some(id) => Some(self.backend.write_locks.acquire(id).await),
@@ -78,8 +78,8 @@ impl RequestSession {
         Ok((turn, held.is_none()))
     }
 
-    /// Stores first what no single name can be saved without: a login, a renewal, a clear, the end
-    /// of the session before.
+    /// Stores first the changes that a single edit depends on: a login, a renewal, a clear, the end
+    /// of the previous session.
     async fn flush_first(&self) -> Result<(), Error> {
         let waits = {
             let state = self.state();
@@ -96,7 +96,7 @@ impl RequestSession {
     }
 }
 
-/// The value that is there, as `key` reads it.
+/// Decodes the stored value as `key` defines.
 pub(crate) fn read<T: DeserializeOwned>(
     key: &impl AsKey<T>,
     base: Option<&[u8]>,

@@ -20,15 +20,15 @@ use crate::{
     telemetry::event::Event,
 };
 
-/// The most sessions of a page.
+/// Maximum number of sessions in a page.
 const PAGE_MAX: usize = 1_000;
 /// Attempts to read the list of a user's sessions: repeated while some move concurrently.
 const LIST_ATTEMPTS: u32 = 8;
-/// After a look that found one that moved.
+/// Pauses between attempts that found a session moving.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(1_280));
 
 impl Backend {
-    /// [`revoke`](Self::revoke), to its end also if the caller leaves.
+    /// [`revoke`](Self::revoke), completing even if the caller is dropped.
     pub(crate) fn revoke_surely(
         self: &Arc<Self>,
         user: &str,
@@ -39,7 +39,7 @@ impl Backend {
         Carried::new(self.tracker.track_future(work))
     }
 
-    /// Ends every session of a user but `keep`; to its end also if the caller leaves.
+    /// Ends every session of a user except `keep`; completes even if the caller is dropped.
     pub(crate) fn revoke_all_surely(
         self: &Arc<Self>,
         user: &str,
@@ -67,7 +67,7 @@ impl Backend {
         Ok(found.iter().map(|(id, record)| SessionInfo::of(*id, record, current)).collect())
     }
 
-    /// A page of them, from behind `after` on.
+    /// A page of them, after `after`.
     pub(crate) async fn sessions_page(
         &self,
         user: &str,
@@ -88,15 +88,15 @@ impl Backend {
         Ok(SessionPage { sessions, next })
     }
 
-    /// Ends one session of a user; whose an id is never changes.
+    /// Ends one session of a user; the user of an id never changes.
     pub(crate) async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
         let mut found = match self.store.load(id).await {
             Ok(found) => found,
-            // Whose it is cannot be told, and it opens nothing.
+            // Its user is unknown, and it opens no session.
             Err(error) if error.is_unreadable() => None,
             Err(error) => return Err(error),
         };
-        // At the version that was seen: if it has moved concurrently, the session is followed to
+        // At the version that was read: if the session has moved concurrently, it is followed to
         // its new id.
         while let Some(record) = found.filter(|record| record.user() == Some(user)) {
             if record.moved_to().is_some() {
@@ -122,8 +122,8 @@ impl Backend {
 }
 
 impl Backend {
-    /// Leaves no live session of a user with a platform; returns how many had one. Each session has
-    /// a budget of its own, so that however many there are each has its turn.
+    /// Clears the platform in every live session of a user; returns how many had one. Each session
+    /// has its own budget, so their number does not matter.
     pub(crate) async fn clear_platform_of(&self, user: &str) -> Result<u64, Error> {
         let budget = self.rules.budget.saturating_add(self.acknowledgement);
         let (mut cleared, mut backoff) = (0, BACKOFF);
@@ -139,16 +139,19 @@ impl Backend {
             }
             backoff.pause().await;
         }
-        Err(Error::unavailable("some sessions move on and on, and may still have a platform"))
+        Err(Error::unavailable(
+            "some sessions kept moving to new ids and may still have a platform",
+        ))
     }
 
-    /// Whether it had one; `None` if it has moved to another id, or is about to. At the version
-    /// that was seen, so that nothing else of the session is lost; repeated on a conflict.
+    /// Clears the platform of one session; returns whether it had one, `None` if it has moved to
+    /// another id, or is about to. At the version that was read, so that no other change is lost;
+    /// repeated on a conflict.
     async fn clear_platform(&self, user: &str, id: &SessionId) -> Result<Option<bool>, Error> {
         let mut found = match self.store.inspect(id).await {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(None),
-            // It opens nothing, and holds up no other.
+            // It opens no session, and must not block the others.
             Err(error) if error.is_unreadable() => return Ok(Some(false)),
             Err(error) => return Err(error),
         };
@@ -160,7 +163,7 @@ impl Backend {
                 return Ok(None);
             }
             let over = found.deadlines.is_over(self.clock.now());
-            // Also the one that comes back when an impersonation ends.
+            // Also the platform that is restored when an impersonation ends.
             let values = without_platform(&found.values);
             let none = found.platform.is_none() && values.is_none();
             if over || none || found.user() != Some(user) {

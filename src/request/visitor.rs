@@ -1,15 +1,15 @@
-//! Visitor without a session: a random secret in a cookie of its own, nothing in a store.
+//! Visitor without a session: a random secret in a separate cookie; no record in the store.
 
 use crate::session::token::Token;
 
-/// What this request makes of the visitor's secret.
+/// State of the visitor's secret in this request.
 #[derive(Debug, Default)]
 pub(crate) enum Visitor {
-    /// As the client sent it, if it did.
+    /// As the client sent it, if at all.
     #[default]
     AsSent,
-    /// A new one, which the response hands out.
+    /// A new secret, sent with the response.
     New(Token),
-    /// Taken away by the response.
+    /// Removed by the response.
     Gone,
 }

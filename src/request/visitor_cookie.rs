@@ -13,16 +13,16 @@ use crate::{
     transport::cookie,
 };
 
-/// The visitor's secret, if there is one that may be relied on.
+/// The visitor's secret, if it can be trusted.
 pub(crate) fn known(session: &RequestSession, state: &State) -> Option<Token> {
     match (&state.visitor, &state.cookie) {
         (Visitor::New(token), _) => Some(token.clone()),
-        // A session began or ended in this request: what was issued before it is over.
+        // A session began or ended in this request: earlier secrets are invalid.
         (Visitor::Gone, _) | (Visitor::AsSent, CookieChange::Set(_) | CookieChange::Remove) => None,
         (Visitor::AsSent, CookieChange::Keep) => {
             let mut sent = sent(session);
             let token = sent.pop();
-            // Fails closed: of several one may have been planted (RFC 6265bis section 8.6).
+            // Fails closed: of several secrets one may have been planted (RFC 6265bis section 8.6).
             token.filter(|_| sent.is_empty())
         }
     }
@@ -39,8 +39,8 @@ pub(crate) fn begin(session: &RequestSession, state: &mut State) -> Result<Token
     Ok(token)
 }
 
-/// The cookie that hands out the visitor's secret, or takes it away with the `change` of the
-/// session's.
+/// The header that sets the visitor's secret, or removes it together with a `change` of the
+/// session's cookie.
 pub(crate) fn visitor_header(
     session: &RequestSession,
     state: &mut State,
@@ -59,7 +59,7 @@ pub(crate) fn visitor_header(
     }
 }
 
-/// The well-formed secrets that came under the visitor's name, each once.
+/// The well-formed secrets in the visitor's cookies, each once.
 fn sent(session: &RequestSession) -> Vec<Token> {
     let mut sent: Vec<(SessionId, Token)> = Vec::new();
     if let Some(cookie) = session.backend.rules.transport.visitor_cookie() {

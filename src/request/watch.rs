@@ -1,4 +1,4 @@
-//! Watching sessions for their end: one task asks the store for all that are watched.
+//! Watches for the end of sessions: one task polls the store for all of them.
 
 use std::{mem, sync::Arc};
 
@@ -15,9 +15,9 @@ use crate::{
     telemetry::{event::Event, events::EventStream},
 };
 
-/// Sessions that one question asks the store for.
+/// Number of sessions per poll of the store.
 const BATCH: usize = 128;
-/// One session that is watched until this is dropped.
+/// A watch on one session, until dropped.
 pub(crate) struct Watch {
     backend: Arc<Backend>,
     id: SessionId,
@@ -25,7 +25,7 @@ pub(crate) struct Watch {
 }
 
 impl Backend {
-    /// Watches the session under `id`, which ends at `ends` as far as is known.
+    /// Watches the session under `id`, with the expiry `ends` as far as is known.
     pub(crate) fn watch(
         self: &Arc<Self>,
         id: SessionId,
@@ -48,9 +48,9 @@ impl Backend {
 }
 
 impl Watch {
-    /// Why the session is over, once it is.
+    /// Returns the reason once the session has ended.
     ///
-    /// Cancellation safety: nothing is lost with a dropped wait.
+    /// Cancellation safety: a dropped wait loses nothing.
     pub(crate) async fn ended(&self) -> EndReason {
         let mut told = self.told.clone();
         let watches = &self.backend.watches;
@@ -77,10 +77,10 @@ impl Drop for Watch {
     }
 }
 
-/// The task that asks for all. Its turn ends with it, however it ends.
+/// The polling task. Its turn ends with it, however it ends.
 struct PollTurn {
     backend: Arc<Backend>,
-    /// Nothing is watched any more, and the next watch begins a turn of its own.
+    /// No session is watched any more; the next watch starts another task.
     over: bool,
 }
 
@@ -135,7 +135,7 @@ impl PollTurn {
                     }
                 }
                 Err(error) => {
-                    tracing::debug!(error = %Causes(&error), "watched sessions are not known");
+                    tracing::debug!(error = %Causes(&error), "watched sessions not polled");
                     let loaded = Err(error);
                     batch.iter().for_each(|id| backend.watches.take(id, &loaded, now));
                 }

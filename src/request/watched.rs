@@ -1,4 +1,4 @@
-//! Sessions that live connections of this process watch, and their ends.
+//! Sessions watched by live connections of this process, and their ends.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -18,21 +18,21 @@ use crate::{
     session::{record::Record, token::SessionId},
 };
 
-/// The shortest and the longest time between two questions.
+/// Minimum and maximum interval between two polls.
 pub(crate) const INTERVALS: RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(3_600);
 
-/// Why a session has ended for a connection that was opened with it.
+/// Why a session of a live connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EndReason {
-    /// It was logged out, revoked or deleted, here or on another instance.
+    /// It was logged out, revoked or deleted, in this process or on another instance.
     Ended,
     /// Its idle or absolute timeout has passed.
     Expired,
-    /// It continues under another id, after a sign-in, a renewal or a switch of its client: the
-    /// client has a new cookie and may reconnect.
+    /// It continues under another id, after a sign-in, a renewal or an impersonation: the client
+    /// has a new cookie and may reconnect.
     Moved,
     /// Its stored bytes cannot be decoded.
     Unreadable,
@@ -45,38 +45,39 @@ pub enum EndReason {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct SessionEnd {
-    /// Why it is over.
+    /// Why it has ended.
     pub reason: EndReason,
     /// The session's public id.
     pub id: SessionId,
-    /// The user that was signed in.
+    /// The signed-in user.
     pub user_id: Option<String>,
 }
 
-/// The sessions that are watched in this process.
+/// The watched sessions of this process.
 #[derive(Default)]
 pub(crate) struct Watches {
     watched: Mutex<Watched>,
     pub(super) shutdown: CancellationToken,
-    /// Nothing is watched any more.
+    /// No session is watched any more.
     pub(super) idle: Notify,
-    /// Some are to be asked for before their time.
+    /// Some sessions are to be polled early.
     pub(super) hint: Notify,
 }
 
 #[derive(Default)]
 pub(super) struct Watched {
     sessions: HashMap<SessionId, Entered>,
-    /// Whether a task asks for them.
+    /// Whether a task polls.
     pub(super) polled: bool,
 }
 
 struct Entered {
     holders: usize,
     user: Option<Box<str>>,
-    /// It is to be asked for before its time.
+    /// To be polled early.
     due: bool,
-    /// The end as the store last reported it: beyond it a session is not kept if the store is away.
+    /// The expiry as the store last reported it: beyond it the session ends if the store is
+    /// unreachable.
     ends: Timestamp,
     told: watch::Sender<Option<EndReason>>,
 }
@@ -87,7 +88,7 @@ impl Watches {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a session that ends at `ends` as far as is known.
+    /// Adds a session with the expiry `ends`, as far as is known.
     pub(super) fn enter(
         &self,
         id: SessionId,
@@ -99,7 +100,7 @@ impl Watches {
                 let entered = entry.get_mut();
                 entered.holders += 1;
                 entered.ends = entered.ends.max(ends);
-                // Just loaded alive: its end was only assumed while the store was away.
+                // Just loaded alive: its end was only assumed while the store was unreachable.
                 let _ = entered.told.send_if_modified(|told| {
                     told.take_if(|reason| *reason == EndReason::Expired).is_some()
                 });
@@ -119,7 +120,7 @@ impl Watches {
         }
     }
 
-    /// One of those who entered it leaves.
+    /// Removes one of its watches.
     pub(super) fn leave(&self, id: SessionId) {
         let mut watched = self.lock();
         if let Entry::Occupied(mut entry) = watched.sessions.entry(id) {
@@ -134,7 +135,7 @@ impl Watches {
         }
     }
 
-    /// Some of the user's sessions may have ended just now.
+    /// Some of the user's sessions may have just ended.
     pub(crate) fn hint(&self, user: &str) {
         let mut watched = self.lock();
         for entered in watched.sessions.values_mut() {
@@ -151,14 +152,14 @@ impl Watches {
         sessions.filter_map(|(id, entered)| mem::take(&mut entered.due).then_some(*id)).collect()
     }
 
-    /// Whether nothing is watched any more; then polling stops.
+    /// Whether no session is watched any more; polling stops then.
     pub(super) fn is_over(&self) -> bool {
         let mut watched = self.lock();
         watched.polled = !watched.sessions.is_empty();
         !watched.polled
     }
 
-    /// Ends every wait: the process is about to end.
+    /// Ends every wait: the process is shutting down.
     pub(crate) fn shut_down(&self) {
         self.shutdown.cancel();
     }
@@ -173,7 +174,7 @@ impl Watches {
         self.lock().sessions.contains_key(id)
     }
 
-    /// Takes in what the store has under `id`; nothing is known if it did not answer.
+    /// Takes over what the store has under `id`; an error leaves the state unknown.
     pub(super) fn take(
         &self,
         id: &SessionId,
@@ -191,7 +192,7 @@ impl Watches {
                 return;
             }
             Err(error) if error.is_unreadable() => EndReason::Unreadable,
-            // Fails closed: who cannot be asked for is not kept beyond the end that was known.
+            // Fails closed: without a reply no session is kept beyond its known expiry.
             Err(_) if entered.ends < now => EndReason::Expired,
             Err(_) => return,
         };

@@ -24,8 +24,7 @@ pub(crate) struct Changes {
     /// All earlier values are removed before `edits` apply.
     cleared: bool,
     edits: Edits,
-    /// A value was taken: even an empty record is saved, since the author of a deletion cannot be
-    /// determined afterwards.
+    /// A value was taken: even an empty record is saved, since a deletion does not show its author.
     taken: bool,
     /// Total size of the edits, where known: see `check_insert`.
     tally: Option<Tally>,
@@ -45,7 +44,7 @@ struct Login {
 }
 
 impl Changes {
-    /// Puts `json` under `name`.
+    /// Stores `json` under `name`.
     pub(crate) fn insert(&mut self, name: &str, json: Bytes) {
         self.edit(name, Some(json));
     }
@@ -54,7 +53,7 @@ impl Changes {
         self.edit(name, None);
     }
 
-    /// Removes it for the one writer that succeeds.
+    /// Removes the value for the one writer that succeeds.
     pub(crate) fn take(&mut self, name: &str) {
         self.remove(name);
         self.taken = true;
@@ -71,7 +70,7 @@ impl Changes {
         self.forget_values();
     }
 
-    /// Forgets the application's values that were buffered so far.
+    /// Drops the application's buffered values.
     pub(crate) fn forget_values(&mut self) {
         self.edits.retain(|name, _| is_reserved(&**name));
         self.tally = None;
@@ -84,13 +83,13 @@ impl Changes {
         self.platform = Some(platform.map(Into::into));
     }
 
-    /// What belongs to a sign-in goes with it.
+    /// Drops the values that belong to a sign-in.
     fn forget_reserved(&mut self) {
         self.edits.retain(|name, _| !is_reserved(&**name));
         self.tally = None;
     }
 
-    /// The sign-in counts only if the user's epoch is still this one; none for any.
+    /// The sign-in fails unless the user's epoch is still this one; `None` accepts any.
     pub(crate) fn hold_login_to(&mut self, epoch: Option<u64>) {
         if let Some(login) = &mut self.login {
             login.epoch = epoch;
@@ -109,12 +108,12 @@ impl Changes {
         self.expiry = Some(expiry);
     }
 
-    /// Begins or ends to act as another user.
+    /// Begins or ends an impersonation.
     pub(crate) fn switch(&mut self, switch: Switch) {
         self.switch = Some(switch);
     }
 
-    /// The switch did not take place.
+    /// Drops the switch, which failed.
     pub(crate) fn forget_switch(&mut self) {
         self.switch = None;
     }
@@ -123,7 +122,7 @@ impl Changes {
         self.label = Some(label.map(Into::into));
     }
 
-    /// Only what was done to `name`: an `update` of it saves no other name.
+    /// Takes out the edit of `name` alone: an `update` of it saves no other name.
     pub(crate) fn take_name(&mut self, name: &str) -> Self {
         let mut taken = Self::default();
         self.tally = None;
@@ -133,7 +132,7 @@ impl Changes {
         taken
     }
 
-    /// Puts what `earlier` did below what was done since; for a save that did not happen.
+    /// Puts `earlier` changes below those made since, after a save that failed.
     pub(crate) fn restore_below(&mut self, mut earlier: Self) {
         let (cleared, login) = (self.cleared, self.login.is_some());
         let is_gone = |name: &str| if is_reserved(name) { login } else { cleared };
@@ -166,12 +165,12 @@ impl Changes {
         self.renew || self.login.is_some() || self.switch.is_some()
     }
 
-    /// The user's epoch that a sign-in has to find.
+    /// The epoch of the user that a sign-in requires.
     pub(crate) fn epoch(&self) -> Option<u64> {
         self.login.as_ref()?.epoch
     }
 
-    /// The sign-in that was held to this epoch did not take place.
+    /// Drops a sign-in that failed on this epoch.
     pub(crate) fn forget_login(&mut self, epoch: u64) {
         if self.epoch() == Some(epoch) {
             self.login = None;
@@ -180,17 +179,17 @@ impl Changes {
         }
     }
 
-    /// Whether no single name can be saved before all of this is.
+    /// Whether all of these changes must be saved before a single name can be.
     pub(crate) fn is_wholesale(&self) -> bool {
         self.cleared || self.moves()
     }
 
-    /// Whether these changes may begin a session by themselves, without what was there.
+    /// Whether these changes may create a session by themselves.
     pub(crate) fn signs_in(&self) -> bool {
         self.login.is_some()
     }
 
-    /// The JSON that a handler sees under `name`.
+    /// The JSON under `name` as a handler sees it.
     pub(crate) fn get(&self, base: Option<&Record>, name: &str) -> Option<Bytes> {
         if is_reserved(name) { None } else { self.get_any(base, name) }
     }
@@ -209,7 +208,7 @@ impl Changes {
         names.filter(|name| !is_reserved(name)).map(str::to_owned).collect()
     }
 
-    /// Keeps the JSON of the sign-in's stamp.
+    /// Sets the JSON of the sign-in's stamp.
     pub(crate) fn set_stamp(&mut self, json: Bytes) {
         self.insert(STAMP, json);
     }
@@ -219,12 +218,12 @@ impl Changes {
         self.get_any(base, STAMP)
     }
 
-    /// The user that a handler sees.
+    /// The user as a handler sees it.
     pub(crate) fn user(&self, base: Option<&Record>) -> Option<String> {
         self.acting_as(base).or_else(|| self.user_text(base)).map(str::to_owned)
     }
 
-    /// The user who signed in, where that is another one.
+    /// The user who signed in, while another user is impersonated.
     pub(crate) fn impersonator(&self, base: Option<&Record>) -> Option<String> {
         self.acting_as(base).and_then(|_| self.user_text(base)).map(str::to_owned)
     }
@@ -236,7 +235,7 @@ impl Changes {
         }
     }
 
-    /// When the user that a handler sees proved who they are: one who is impersonated never did.
+    /// When the user that a handler sees authenticated; `None` for an impersonated user.
     pub(crate) fn proved(&self, base: Option<&Record>, now: Timestamp) -> Option<Timestamp> {
         if self.acting_as(base).is_some() { None } else { self.authenticated(base, now) }
     }
@@ -249,7 +248,7 @@ impl Changes {
         }
     }
 
-    /// When the user proved who they are; a login that is not stored yet does so at `now`.
+    /// When the user authenticated; `now` for a buffered login.
     pub(crate) fn authenticated(&self, base: Option<&Record>, now: Timestamp) -> Option<Timestamp> {
         if self.signs_in() { Some(now) } else { base?.authenticated }
     }
@@ -272,9 +271,9 @@ impl Changes {
         self.kept(base).edited(&self.edits)
     }
 
-    /// The values that these changes build on. None after `clear`, and none when a user signs in
-    /// over another user's session: values never pass from one user to another. What belongs to a
-    /// sign-in goes with the next one, and not before.
+    /// The values that these changes build on. `None` after `clear`, and when a user signs in over
+    /// another user's session: values never pass from one user to another. Values that belong to a
+    /// sign-in are removed by the next one, not before.
     fn kept<'a>(&self, base: Option<&'a Record>) -> Cow<'a, Values> {
         let Some(own) = self.own(base) else { return Cow::default() };
         let values = &own.values;

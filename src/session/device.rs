@@ -2,12 +2,12 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-/// Longest user agent that is kept, in bytes; what is longer is cut.
+/// Maximum length of the stored user agent, in bytes; a longer one is truncated.
 const USER_AGENT_MAX: usize = 256;
-/// Longest label, in bytes.
+/// Maximum length of a label, in bytes.
 pub(crate) const LABEL_MAX: usize = 128;
 
-/// Between the label and the user who is impersonated. No label has it.
+/// Separates the label from the impersonated user. A label cannot contain it.
 const SEPARATOR: char = '\u{1f}';
 
 /// The device of one session.
@@ -15,19 +15,19 @@ const SEPARATOR: char = '\u{1f}';
 pub(crate) struct Device {
     address: Option<Box<str>>,
     user_agent: Option<Box<str>>,
-    /// With the user that the session's user acts as, if there is one, behind a `SEPARATOR`.
+    /// The label, and after a `SEPARATOR` the impersonated user, if any.
     label: Option<Box<str>>,
 }
 
 impl Device {
-    /// `user_agent` is what the client says of itself: letters that could not be shown are dropped.
+    /// `user_agent` is sent by the client: characters that are not printable are dropped.
     pub(crate) fn seen(address: Option<IpAddr>, user_agent: Option<&[u8]>) -> Option<Arc<Self>> {
         let address = address.map(|address| address.to_canonical().to_string().into());
         let user_agent = user_agent.map(printable).filter(|text| !text.is_empty());
         Self::stored(address, user_agent, None)
     }
 
-    /// As a record has it; none if nothing is known.
+    /// Decodes a record's device; `None` if nothing is known.
     pub(crate) fn stored(
         address: Option<Box<str>>,
         user_agent: Option<Box<str>>,
@@ -37,8 +37,7 @@ impl Device {
         (device != Self::default()).then(|| Arc::new(device))
     }
 
-    /// The same device under `label`, of a session whose user acts as another one; none takes
-    /// either away.
+    /// The same device with another label or impersonated user; `None` removes it.
     pub(crate) fn named(
         device: Option<&Self>,
         label: Option<&str>,
@@ -66,12 +65,12 @@ impl Device {
         Some(label).filter(|label| !label.is_empty())
     }
 
-    /// The user that the session's user acts as.
+    /// The impersonated user.
     pub(crate) fn acting_as(&self) -> Option<&str> {
         self.label.as_deref()?.split_once(SEPARATOR).map(|(_, user)| user)
     }
 
-    /// Both, as a record has them.
+    /// Label and impersonated user as a record stores them.
     pub(crate) fn stored_label(&self) -> Option<&str> {
         self.label.as_deref()
     }

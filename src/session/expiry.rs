@@ -39,8 +39,8 @@ impl SessionExpiry {
         Self { idle, absolute: None, remembered: false }
     }
 
-    /// Ends the session `absolute` after its login too, whatever happens. Not below the idle
-    /// timeout, at most ten years.
+    /// Ends the session `absolute` after its login as well, whatever its activity. Not below the
+    /// idle timeout, at most ten years.
     ///
     /// ```
     /// # use tower_redis_session::SessionExpiry;
@@ -98,13 +98,13 @@ impl SessionExpiry {
         self.absolute
     }
 
-    /// The same, whose cookie outlives the browser's end if `remembered`.
+    /// The same, with a persistent cookie if `remembered`.
     pub(crate) const fn remembered_if(mut self, remembered: bool) -> Self {
         self.remembered = remembered;
         self
     }
 
-    /// The same, with the end of `other` where this one names none.
+    /// The same, with the absolute timeout of `other` if it has none.
     pub(crate) fn or_absolute_of(mut self, other: Self) -> Self {
         self.absolute = self.absolute.or(other.absolute);
         self
@@ -134,9 +134,9 @@ pub(crate) struct Deadlines {
     pub(crate) idle: Duration,
     /// The end without further activity.
     pub(crate) idle_deadline: Timestamp,
-    /// The end that nothing moves.
+    /// The end that activity does not move.
     pub(crate) absolute_deadline: Option<Timestamp>,
-    /// Whether the cookie outlives the browser's end.
+    /// Whether the cookie is persistent.
     pub(crate) remembered: bool,
 }
 
@@ -148,7 +148,7 @@ impl Deadlines {
 
     /// The same session after activity at `now`. The absolute end stays where it is.
     ///
-    /// Activity is written down only once a touch interval, so the deadline is that much later: a
+    /// Activity is stored only once per touch interval, so the deadline is later by that much: a
     /// client that returns within the idle timeout is always still signed in.
     pub(crate) fn active(mut self, now: Timestamp, touch_interval: Duration) -> Self {
         let grace = touch_throttle(self.idle, touch_interval);

@@ -1,4 +1,4 @@
-//! A session whose user acts as another one: whom, and what is set aside until the end of it.
+//! Impersonation in a record: the impersonated user, and the values set aside in the meantime.
 
 use bytes::Bytes;
 
@@ -8,20 +8,20 @@ use crate::session::{
     values::{Edits, Values},
 };
 
-/// The beginning or the end of it.
+/// The beginning or the end of an impersonation.
 #[derive(Clone, Debug)]
 pub(crate) enum Switch {
     Begin(Box<str>),
     End,
 }
 
-/// The user that the user of `record` acts as.
+/// The user whom the user of `record` impersonates.
 pub(crate) fn acting_as(record: &Record) -> Option<&str> {
     record.values.find_reserved(ACTING_AS).and_then(text)
 }
 
 impl Switch {
-    /// The user to act as.
+    /// The user to impersonate.
     pub(crate) fn user(&self) -> Option<&str> {
         match self {
             Self::Begin(user) => Some(user),
@@ -29,7 +29,7 @@ impl Switch {
         }
     }
 
-    /// The values of `base` after the switch: none of one user is seen as the other.
+    /// The values of `base` after the switch: values of one user are never visible to the other.
     pub(crate) fn values(&self, base: &Record) -> Values {
         match self {
             Self::Begin(user) => begun(base, user),
@@ -46,7 +46,7 @@ impl Switch {
     }
 }
 
-/// `values` without the platform that is set aside; none if there is none.
+/// `values` without the platform that is set aside; `None` if there is none.
 pub(crate) fn without_platform(values: &Values) -> Option<Values> {
     let _ = values.find_reserved(PLATFORM_SET_ASIDE)?;
     Some(values.edited(&Edits::from([(PLATFORM_SET_ASIDE.into(), None)])))

@@ -25,21 +25,21 @@ use crate::{
 pub struct SessionInfo {
     /// The public id, for [`SessionContext::revoke`](crate::SessionContext::revoke).
     pub id: SessionId,
-    /// When the session was signed in to.
+    /// Time of the sign-in.
     pub created_at: Timestamp,
     /// The last recorded activity: late by the touch interval at most.
     pub last_activity: Timestamp,
-    /// When it ends without further activity.
+    /// Time of expiry without further activity.
     pub expires_at: Timestamp,
     /// When its user last authenticated.
     pub authenticated_at: Option<Timestamp>,
-    /// The client's address when it began, was signed in to, or renewed; if devices are recorded.
+    /// The client's address at creation, sign-in or renewal, if devices are recorded.
     pub address: Option<String>,
     /// The client's `User-Agent` then, if devices are recorded; truncated to 256 bytes.
     pub user_agent: Option<String>,
     /// The label given by its owner.
     pub label: Option<String>,
-    /// The user that its user [acts as](crate::SessionContext::impersonate), if there is one.
+    /// The user whom its user [impersonates](crate::SessionContext::impersonate), if any.
     pub acting_as: Option<String>,
     /// Whether it is the session of this request.
     pub current: bool,

@@ -10,8 +10,8 @@ use crate::{
 
 mod finite;
 
-/// Arrays and objects within each other that a value may have: some less than the 128 that reading
-/// a value back allows, so that nothing is stored that could not be read.
+/// Maximum nesting of arrays and objects in a value: below the 128 that decoding allows, so that
+/// every stored value can be read.
 const DEPTH_MAX: usize = 100;
 
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, Error> {
@@ -23,7 +23,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, Error> {
     }
     // Only what holds a `null` may hold one in the place of a number.
     if has_null && value.serialize(Finite).is_err() {
-        let text = "the value holds a number that JSON has no word for: NaN or an infinity";
+        let text = "the value contains NaN or an infinity, which JSON cannot represent";
         return Err(Error::new(ErrorKind::Value, text));
     }
     Ok(json.into())
@@ -35,9 +35,9 @@ pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
 
 /// Result of one scan of a serializer's JSON text.
 struct Scan {
-    /// It is nested no deeper than that.
+    /// The nesting is within the limit.
     is_within: bool,
-    /// There is a `null`, so far as it was looked at.
+    /// There is a `null` in the scanned part.
     has_null: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Typed keys: the name of a value, its type, and what older values under it are read as.
+//! Typed keys: the name of a value, its type, and conversions of older values.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::{error::Error, session::json::decode};
 
 /// The key of a value together with its type, for a constant that all handlers share.
 ///
-/// Every method that takes a key takes this or a text. With this the compiler knows the type.
+/// Every method that takes a key accepts this or a string. With it, the compiler infers the type.
 ///
 /// ```
 /// use tower_redis_session::Key;
@@ -24,18 +24,18 @@ use crate::{error::Error, session::json::decode};
 ///
 /// # After a change of the type
 ///
-/// A value stored by an older release may not be a `T` any more, and reading it fails with `Value`.
-/// A key with [`migrate`](Self::migrate) or [`lenient`](Self::lenient) never fails so. A read
-/// writes nothing: the old value stays until something is stored under the key.
+/// A value stored by an older release may no longer be a `T`, and reading it fails with `Value`.
+/// With [`migrate`](Self::migrate) or [`lenient`](Self::lenient) it never does. A read does not
+/// write: the old value is kept until a new one is stored under the key.
 ///
-/// `Old` is the type that [`migrate`](Self::migrate) reads; without it leave it out.
+/// `Old` is the type that [`migrate`](Self::migrate) reads; omit it otherwise.
 pub struct Key<T, Old = T> {
     key: &'static str,
     lenient: bool,
     migration: Option<Migration<T, Old>>,
 }
 
-/// How a value of the older type becomes one of the type.
+/// Converts a value of the older type.
 struct Migration<T, Old> {
     decode: fn(&[u8]) -> Result<Old, Error>,
     migrate: fn(Old) -> T,
@@ -60,7 +60,7 @@ impl<T> Key<T> {
     /// Reads a value that is not a `T` but an `Old` by converting it with `migrate`. A value of
     /// neither type is read as absent.
     ///
-    /// `T` is tried first. For more than one older type let `Old` be an untagged enum of them.
+    /// `T` is tried first. For more than one older type use an untagged enum of them as `Old`.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};
@@ -108,7 +108,7 @@ impl<T> Key<T> {
 }
 
 impl<T, Old> Key<T, Old> {
-    /// The key as a text, as [`keys`](crate::SessionContext::keys) returns it.
+    /// The key as a string, as [`keys`](crate::SessionContext::keys) returns it.
     ///
     /// ```
     /// # use tower_redis_session::Key;
@@ -142,13 +142,13 @@ impl<T, Old> Clone for Migration<T, Old> {
 
 impl<T, Old> Copy for Migration<T, Old> {}
 
-/// A key of any type: a text or a [`Key`]. Sealed.
+/// A key of any type: a string or a [`Key`]. Sealed.
 pub trait AnyKey: sealed::Named {}
 
-/// The key of a value of type `T`: a text, for any `T`, or a [`Key`] of it. Sealed.
+/// The key of a value of type `T`: a string, for any `T`, or a [`Key`] of it. Sealed.
 pub trait AsKey<T>: AnyKey + sealed::Reading<T> {}
 
-/// The key that a `V` may be stored under: a text, or a [`Key`] of `V`; for a `str` also a
+/// A key under which a `V` may be stored: a string, or a [`Key`] of `V`; for a `str` also a
 /// `Key<String>`. Sealed.
 pub trait InsertKey<V: ?Sized>: AnyKey {}
 
@@ -157,13 +157,13 @@ pub(crate) mod sealed {
 
     /// The sealed part of `AnyKey`.
     pub trait Named {
-        /// The key as a text.
+        /// The key as a string.
         fn text(&self) -> &str;
     }
 
     /// The sealed part of `AsKey`.
     pub trait Reading<T> {
-        /// The value that `json` is; none if it is read as if there were none.
+        /// Decodes `json`; `None` if the value is treated as absent.
         fn read(&self, json: &[u8]) -> Result<Option<T>, Error>
         where
             T: serde::de::DeserializeOwned;

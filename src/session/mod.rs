@@ -1,4 +1,4 @@
-//! The session itself: pure data and rules, without a store, a request or a clock of its own.
+//! The session: pure data and rules, without a store, a request or a clock.
 //!
 //! | file | holds |
 //! |---|---|
@@ -6,15 +6,15 @@
 //! | `record` | what a store keeps of a session; `format` and `codec` are its bytes |
 //! | `values` | names and JSON texts |
 //! | `reserved` | names of the crate's own values |
-//! | `key` | `Key`, a name with its type and with what older values are read as |
-//! | `json` | encoding and decoding of values: the limit of nesting, no number but finite ones |
+//! | `key` | `Key`: a name with its type and the conversion of older values |
+//! | `json` | encoding and decoding of values: limit of nesting, finite numbers only |
 //! | `device` | address, user agent and label of a sign-in |
 //! | `expiry` | idle and absolute deadlines |
-//! | `changes` | what a request did, as data; `plan` makes a record of it |
-//! | `impersonation` | whom a session's user acts as, and what is set aside meanwhile |
-//! | `moved` | where a session is that has moved to a new id |
+//! | `changes` | what a request did, as data; `plan` applies it to a record |
+//! | `impersonation` | the impersonated user, and the values set aside in the meantime |
+//! | `moved` | the new id of a session that has moved |
 //! | `info` | one row of the list of a user's sessions |
-//! | `page` | a part of that list, and a place in it |
+//! | `page` | a page of that list, and a cursor |
 //! | `write_id` | random ids of writes |
 
 pub(crate) mod changes;

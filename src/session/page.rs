@@ -23,14 +23,13 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionPage {
-    /// At most the requested number; fewer where the store still has expired ones.
+    /// At most the requested number; fewer if the store still holds expired ones.
     pub sessions: Vec<SessionInfo>,
-    /// Where the next page begins; none at the end of the list.
+    /// Cursor of the next page; `None` at the end of the list.
     pub next: Option<SessionCursor>,
 }
 
-/// Cursor in the list of a user's sessions: after the one that it was made from. Its text is
-/// URL-safe.
+/// Cursor in the list of a user's sessions: the position after one session. Its text is URL-safe.
 ///
 /// ```
 /// use tower_redis_session::context::SessionCursor;
@@ -75,8 +74,8 @@ impl SessionCursor {
         self.created
     }
 
-    /// Its public id. Of those of one millisecond the one with the lesser text, byte by byte,
-    /// stands first.
+    /// Its public id. Among sessions of the same millisecond the smaller text sorts first, byte by
+    /// byte.
     ///
     /// ```
     /// # use tower_redis_session::context::SessionCursor;
@@ -89,13 +88,13 @@ impl SessionCursor {
         &self.id
     }
 
-    /// What the list is sorted by.
+    /// Sort key of the list.
     pub(crate) fn order(&self) -> (Reverse<Timestamp>, String) {
         (Reverse(self.created), self.id.to_string())
     }
 }
 
-/// Sorts `all`, and leaves the page behind `after`.
+/// Sorts `all`, and keeps the page after `after`.
 pub(crate) fn cut(all: &mut Vec<(SessionId, Record)>, after: Option<&SessionCursor>, limit: usize) {
     let order =
         |(id, record): &(SessionId, Record)| SessionCursor::new(record.created, *id).order();
@@ -116,7 +115,7 @@ impl FromStr for SessionCursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let none = || Error::new(ErrorKind::Invalid, "not a place in a list of sessions");
+        let none = || Error::new(ErrorKind::Invalid, "not a cursor of a list of sessions");
         let (created, id) = text.split_once('.').ok_or_else(none)?;
         let digits = created.bytes().all(|byte| byte.is_ascii_digit());
         let millis = created.parse().ok().filter(|_| digits).ok_or_else(none)?;

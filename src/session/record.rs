@@ -28,30 +28,30 @@ pub struct Record {
     pub(crate) created: Timestamp,
     pub(crate) last_activity: Timestamp,
     pub(crate) deadlines: Deadlines,
-    /// When the user proved who they are; none without a user.
+    /// When the user authenticated; `None` without a user.
     pub(crate) authenticated: Option<Timestamp>,
     pub(crate) user: Option<Box<str>>,
-    /// From where the session was begun, signed in to or renewed.
+    /// The device at creation, sign-in or renewal.
     pub(crate) device: Option<Arc<Device>>,
     pub(crate) platform: Option<Box<str>>,
     pub(crate) values: Values,
-    /// The content, if it is not open: platform and values are empty then.
+    /// The content, if it is sealed: platform and values are empty then.
     pub(crate) sealed: Option<Box<[u8]>>,
-    /// Where the session has moved to, if this is what it was before. Kept beside the bytes.
+    /// The new id, if this is the record from before a move. Stored beside the bytes.
     pub(crate) moved: Option<Box<Moved>>,
 }
 
-/// What a touch changes in a record and nothing else: the two times of [`Store::touch`].
+/// The part of a record that a touch changes: the two times of [`Store::touch`].
 ///
 /// [`Store::touch`]: crate::store::Store::touch
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Touch {
-    /// When the session was last used.
+    /// Time of the last activity.
     pub last_activity: Timestamp,
-    /// When it ends without further activity.
+    /// Time of expiry without further activity.
     pub idle_deadline: Timestamp,
-    /// When it ends at all: the earlier of the idle and the absolute deadline.
+    /// Time of expiry: the earlier of the idle and the absolute deadline.
     pub end: Timestamp,
 }
 
@@ -69,7 +69,7 @@ impl Touch {
         Self { last_activity, idle_deadline, end }
     }
 
-    /// How far it moved the idle deadline.
+    /// The idle timeout, as the difference of the two times.
     #[cfg(feature = "redis")]
     pub(crate) fn idle(&self) -> Duration {
         self.idle_deadline.saturating_since(self.last_activity)
@@ -87,7 +87,7 @@ impl Record {
         self.version
     }
 
-    /// When the session ends if nothing happens: a store may forget the record then.
+    /// Time of expiry without further activity: a store may delete the record after it.
     ///
     /// ```
     /// # let record = tower_redis_session::store::Record::example();
@@ -97,7 +97,7 @@ impl Record {
         self.deadlines.end()
     }
 
-    /// When the session was last used, as far as it was written down.
+    /// Time of the last stored activity.
     ///
     /// ```
     /// # let record = tower_redis_session::store::Record::example();
@@ -117,7 +117,7 @@ impl Record {
         self.user.as_deref()
     }
 
-    /// When it was last used, and when it ends.
+    /// Last activity and expiry.
     #[cfg(feature = "redis")]
     pub(crate) fn activity(&self) -> Touch {
         let Self { last_activity, deadlines, .. } = self;
@@ -125,8 +125,8 @@ impl Record {
         Touch { last_activity, idle_deadline, end: deadlines.end() }
     }
 
-    /// Writes a touch down: what [`Store::touch`](crate::store::Store::touch) has to do to its
-    /// record. Returns false, and changes nothing, if the record is as recent already.
+    /// Applies a touch, as [`Store::touch`](crate::store::Store::touch) has to. Returns false, and
+    /// changes nothing, if the record is as recent already.
     ///
     /// ```
     /// # use tower_redis_session::{Timestamp, store::{Record, Touch}};
@@ -145,8 +145,8 @@ impl Record {
         newer
     }
 
-    /// The record as a store keeps it under the old id of a session that has moved: as it was, with
-    /// the new id and the time of the move.
+    /// The record that a store keeps under the old id of a moved session: unchanged, with the new
+    /// id and the time of the move.
     ///
     /// ```
     /// # use tower_redis_session::{SessionId, store::Record};
@@ -160,8 +160,8 @@ impl Record {
         Self { moved: Some(Box::new(Moved { to, at })), ..self }
     }
 
-    /// The id that the session has now, if this is what a renewal or a sign-in has left under the
-    /// old one: it opens nothing by itself.
+    /// The session's current id, if this is the record that a renewal or a sign-in left under the
+    /// old one. Such a record does not open a session.
     ///
     /// ```
     /// assert!(tower_redis_session::store::Record::example().moved_to().is_none());
@@ -170,7 +170,7 @@ impl Record {
         self.moved.as_deref().map(|moved| &moved.to)
     }
 
-    /// Whether this is what is left of a session that has moved, no longer ago than `within`.
+    /// Whether this is the record of a session that moved at most `within` ago.
     pub(crate) fn moved_within(&self, within: Duration, now: Timestamp) -> bool {
         self.moved.as_ref().is_some_and(|moved| moved.is_within(within, now))
     }
@@ -190,7 +190,7 @@ impl Record {
         self.sealed.is_some()
     }
 
-    /// Whether nothing readable is left.
+    /// Whether no readable content is left.
     pub(crate) fn is_vacant(&self) -> bool {
         self.sealed.is_none()
             && self.user.is_none()
@@ -198,7 +198,7 @@ impl Record {
             && self.values.is_empty()
     }
 
-    /// Whether a handler could not tell the two apart; the slide of the idle deadline aside.
+    /// Whether the two are the same to a handler; the idle deadline is ignored.
     pub(crate) fn says_the_same_as(&self, base: &Self) -> bool {
         self.user == base.user
             && self.platform == base.platform

@@ -12,9 +12,9 @@ use crate::error::{Error, ErrorKind};
 const LEN: usize = 32;
 /// The same as unpadded base64url.
 pub(crate) const TEXT_LEN: usize = 43;
-/// Keeps an id apart from every other hash that is made of a token.
+/// Domain separation of ids from other hashes of a token.
 const ID_DOMAIN: &[u8] = b"tower-redis-session/id/";
-/// What is kept of the hash of a kind's name: with the token it fits one block of the hash.
+/// Length of the hash of a kind's name: with the token it fits one block of the hash.
 const KIND_LEN: usize = 23;
 
 /// The secret that a cookie carries. It is never stored, printed or compared.
@@ -36,7 +36,7 @@ impl Token {
         Ok(Self(bytes))
     }
 
-    /// Reads the one exact form: 43 characters of canonical, unpadded base64url.
+    /// Parses the only accepted form: 43 characters of canonical, unpadded base64url.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         decode(text).map(Self)
     }
@@ -46,13 +46,13 @@ impl Token {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// An id that no layer would make of it.
+    /// An id that no layer derives from this token.
     #[cfg(any(test, fuzzing, feature = "testing"))]
     pub(crate) fn id(&self) -> SessionId {
         TokenKind::named("").id(self)
     }
 
-    /// A secret, or an id, of its own for each `domain`; none reveals the token or another.
+    /// A secret or an id for each `domain`; none reveals the token or another.
     pub(crate) fn derive(&self, domain: &[u8]) -> [u8; LEN] {
         let mut hash = Sha256::new();
         hash.update(domain);
@@ -61,7 +61,7 @@ impl Token {
     }
 }
 
-/// The tokens of one kind of layer: a token of another kind opens nothing there.
+/// The kind of a layer's tokens: a token of another kind opens no session there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenKind([u8; KIND_LEN]);
 
@@ -91,8 +91,8 @@ impl fmt::Debug for Token {
 
 /// The public id of a session: its key in the store, in logs and in lists of devices.
 ///
-/// A hash of the secret in the cookie, so it may be shown: it cannot be used to sign in. Prints as
-/// 43 characters of unpadded base64url and parses from the same (RFC 4648 section 5).
+/// A hash of the secret in the cookie, so it may be shown: it cannot be used to sign in. Formatted
+/// as 43 characters of unpadded base64url (RFC 4648 section 5), and parsed from them.
 ///
 /// ```
 /// use tower_redis_session::SessionId;
@@ -136,7 +136,7 @@ impl FromStr for SessionId {
     }
 }
 
-/// What [`as_bytes`](SessionId::as_bytes) returns, read back from a store.
+/// From the bytes that [`as_bytes`](SessionId::as_bytes) returned.
 ///
 /// ```
 /// # use tower_redis_session::SessionId;
@@ -149,7 +149,7 @@ impl From<[u8; LEN]> for SessionId {
     }
 }
 
-/// The same from a column of bytes; `Invalid` if there are not 32.
+/// From a column of bytes; `Invalid` if there are not 32.
 ///
 /// ```
 /// # use tower_redis_session::SessionId;
@@ -206,7 +206,7 @@ fn decode(text: &[u8]) -> Option<[u8; LEN]> {
         return None;
     }
     let mut bytes = [0; LEN];
-    // The engine refuses padding, foreign letters and a last letter with bits to spare.
+    // The engine rejects padding, foreign characters and non-zero trailing bits.
     let len = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
     (len == LEN).then_some(bytes)
 }

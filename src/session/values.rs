@@ -1,5 +1,5 @@
-//! The values of a session: names and JSON texts, kept as the bytes they are stored as and
-//! decoded only when one is read.
+//! The values of a session: names and JSON texts, kept as their stored bytes and decoded only when
+//! read.
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
@@ -7,12 +7,12 @@ use bytes::{Buf, BufMut, Bytes};
 
 use crate::session::reserved::is_reserved;
 
-/// Longest name, in bytes: what the length field holds.
+/// Maximum length of a name, in bytes, by its length field.
 pub(crate) const NAME_MAX: usize = u16::MAX as usize;
 /// Length fields in front of a name and its value.
 const ENTRY_HEAD: usize = 6;
 
-/// How many values are looked through one by one. More of them have an index.
+/// Number of values that are searched linearly. More of them have an index.
 const SCANNED: usize = 32;
 
 /// Entries in ascending order of their names: `u16` length of the name, `u32` length of the JSON,
@@ -20,7 +20,7 @@ const SCANNED: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Values {
     bytes: Bytes,
-    /// Where each entry begins, if there are many. One word here: a record is moved about a lot.
+    /// Offset of each entry, if there are many. A single word, since records are moved often.
     index: Option<Arc<Vec<u32>>>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Values {
 pub(crate) type Edits = BTreeMap<Box<str>, Option<Bytes>>;
 
 impl Values {
-    /// Takes all of `bytes`, if every length fits, names are UTF-8 and strictly ascending.
+    /// Parses `bytes`, if every length fits, names are UTF-8 and strictly ascending.
     pub(crate) fn decode(bytes: Bytes) -> Option<Self> {
         let mut rest: &[u8] = &bytes;
         let (mut previous, mut count): (Option<&str>, _) = (None, 0);
@@ -44,7 +44,7 @@ impl Values {
         Some(Self::indexed(bytes, count))
     }
 
-    /// What is known to be well-formed, and so many values.
+    /// From bytes that are known to be well-formed, with `count` values.
     fn indexed(bytes: Bytes, count: usize) -> Self {
         let none = Self { bytes, index: None };
         if count <= SCANNED {
@@ -77,7 +77,7 @@ impl Values {
         self.index.as_ref().map_or_else(|| self.iter().count(), |index| index.len())
     }
 
-    /// Whether both are one text in one place, which costs no look at it.
+    /// Whether both are the same allocation; compares no content.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let (one, other) = (&self.bytes, &other.bytes);
         one.len() == other.len() && (one.is_empty() || one.as_ptr() == other.as_ptr())
@@ -88,7 +88,7 @@ impl Values {
         self.find(name).map(|value| self.share(value))
     }
 
-    /// The same without a share in them.
+    /// The same as a slice.
     pub(crate) fn find(&self, name: &str) -> Option<&[u8]> {
         let Some(index) = &self.index else {
             let mut rest: &[u8] = &self.bytes;
@@ -112,30 +112,30 @@ impl Values {
         })
     }
 
-    /// A crate's own value. One look tells that there is none at all.
+    /// A reserved value. Finds out in one comparison that there is none.
     pub(crate) fn find_reserved(&self, name: &str) -> Option<&[u8]> {
         let (first, _) = entry(&mut &*self.bytes)?;
         if is_reserved(first) { self.find(name) } else { None }
     }
 
-    /// A share in `value`, which is one of these.
+    /// `value`, a slice of these bytes, as a shared reference.
     pub(crate) fn share(&self, value: &[u8]) -> Bytes {
         self.bytes.slice_ref(value)
     }
 
-    /// The crate's own values alone.
+    /// The reserved values only.
     pub(crate) fn reserved(&self) -> Self {
         let (end, count) = self.reserved_part();
         Self::indexed(self.bytes.slice(..end), count)
     }
 
-    /// The application's values alone; none if there are no others.
+    /// The application's values only; `None` if there are no reserved ones.
     pub(crate) fn without_reserved(&self) -> Option<Self> {
         let (end, count) = self.reserved_part();
         (count > 0).then(|| Self::indexed(self.bytes.slice(end..), self.count() - count))
     }
 
-    /// Length and number of the crate's own values, which stand in front.
+    /// Length and number of the reserved values, which sort first.
     fn reserved_part(&self) -> (usize, usize) {
         let (mut rest, mut end, mut count): (&[u8], _, _) = (&self.bytes, 0, 0);
         while entry(&mut rest).is_some_and(|(name, _)| is_reserved(name)) {
@@ -161,7 +161,7 @@ impl Values {
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
             };
-            // An edit takes the place of what is kept under its name.
+            // An edit replaces the existing value of its name.
             let kept = if next.is_le() { kept.next() } else { None };
             let edit = if next.is_ge() { edits.next() } else { None };
             let edit = edit.map(|(name, edit)| edit.as_deref().map(|value| (&**name, value)));
@@ -181,10 +181,10 @@ impl PartialEq for Values {
 
 impl Eq for Values {}
 
-/// How long values are, and how many, as edits come in one by one: each costs what it brings along.
+/// Total size and number of the values, updated edit by edit at the cost of the edit.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
-    /// What the edits build on.
+    /// The values that the edits build on.
     base: Values,
     len: usize,
     count: usize,
@@ -209,7 +209,7 @@ impl Tally {
         (self.len, self.count)
     }
 
-    /// What it will be when `edit` takes the place of an earlier edit of `name`, if there is one.
+    /// The totals after `edit` replaces an earlier edit of `name`, if any.
     pub(crate) fn after(
         &self,
         earlier: Option<Option<&[u8]>>,
@@ -228,7 +228,7 @@ fn entry_len(name: &str, value: Option<&[u8]>) -> usize {
 }
 
 fn put(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
-    // Names and values are bounded where they come in; both casts are in range.
+    // Names and values are bounded on input; both casts are in range.
     bytes.put_u16(u16::try_from(name.len()).unwrap_or(u16::MAX));
     bytes.put_u32(u32::try_from(value.len()).unwrap_or(u32::MAX));
     bytes.extend_from_slice(name.as_bytes());

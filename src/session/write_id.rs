@@ -11,8 +11,7 @@ use crate::error::Error;
 /// reply was lost can determine whether its write happened.
 pub(crate) type WriteId = [u8; 16];
 
-/// Gives every write of a layer an id that no other write anywhere has: eight random bytes, drawn
-/// once, and a number.
+/// Generates a unique id for every write of a layer: eight random bytes, drawn once, and a counter.
 #[derive(Debug, Default)]
 pub(crate) struct WriteIds {
     drawn: OnceLock<[u8; 8]>,

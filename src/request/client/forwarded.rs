@@ -10,8 +10,8 @@ pub(crate) fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
 }
 
 /// The address that the last trusted proxy saw: `lines` are those of `X-Forwarded-For`, each hop
-/// appended by the proxy that saw it. Read from the end for as long as the one who wrote it is
-/// trusted. What cannot be read ends it: the proxy itself is all that is known then.
+/// appended by the proxy that saw it. Read from the end as long as the author of an entry is
+/// trusted. An unreadable entry ends it: then only the proxy's address is known.
 pub(crate) fn client<'a>(
     peer: IpAddr,
     lines: impl DoubleEndedIterator<Item = &'a [u8]>,

@@ -25,7 +25,7 @@ use crate::{
 };
 
 impl RequestSession {
-    /// What `changes` do to a record that is not over, or to none.
+    /// The plan of `changes` for a live record, or for none.
     pub(super) fn plan(
         &self,
         changes: &Changes,
@@ -48,17 +48,16 @@ impl RequestSession {
         Ok(alive.map_or(Settled::Gone, Settled::Conflict))
     }
 
-    /// A new id needs a cookie, and the head is gone. (After a drop in mid-commit the response is
-    /// not read anyway, and the commit runs to its end.)
+    /// A new id needs a cookie, and the head is sent. (A commit that outlives its dropped response
+    /// runs to its end, as the response is not read anyway.)
     pub(super) fn refuse_while_streaming(&self) -> Result<(), Error> {
         let streaming = self.state().stage == Stage::Streaming;
         if streaming { Err(Error::closed()) } else { Ok(()) }
     }
 
-    /// Lets go of a session that concurrently ended or moved to another id. Returns whether
-    /// `changes` may go on without it: only a login may, with what the session was before it moved.
-    /// The cookie stays: the client may have a newer one by now, and the request that ended the
-    /// session has removed it.
+    /// Drops a session that ended or moved concurrently. Returns whether `changes` may continue
+    /// without it: only a login may, with the record from before the move. The cookie stays: the
+    /// client may have a newer one, and the request that ended the session has removed it.
     pub(super) async fn overtaken(&self, held: Held, changes: &Changes) -> Result<bool, Error> {
         self.backend.events.emit(Event::EndedDuringRequest { id: held.id });
         let goes_on = changes.signs_in();
@@ -81,14 +80,14 @@ impl RequestSession {
         Ok(goes_on)
     }
 
-    /// Reads once more what a session was before it moved.
+    /// Reads the record from before a move again.
     pub(super) async fn find_again(&self, before: &Held) -> Result<(), Error> {
         let loaded = self.backend.store.load(&before.id).await;
         let found = Found::of(&self.backend, (before.id, before.token.clone()), loaded).await?;
         self.settle([found])
     }
 
-    /// The session has moved: what this request did to it is dropped.
+    /// The session has moved: drops the changes of this request.
     pub(super) fn drop_after_move(&self, held: Option<&Held>) {
         if let Some(held) = held {
             self.backend.events.emit(Event::EndedDuringRequest { id: held.id });
@@ -96,7 +95,7 @@ impl RequestSession {
         self.state().lose();
     }
 
-    /// `cookie` is what becomes of the client's.
+    /// `cookie` is the change of the client's cookie.
     pub(super) fn let_go(&self, cookie: CookieChange) {
         let mut state = self.state();
         state.held = None;
@@ -107,8 +106,8 @@ impl RequestSession {
     pub(super) fn hold(&self, id: SessionId, token: Token, record: Record) {
         let mut state = self.state();
         if state.told_to_end() {
-            // Told while this was under way: it ends too, and the caller of `destroy` waits for
-            // that.
+            // Ended by the handler in the meantime: it ends too, and the caller of `destroy` waits
+            // for that.
             state.ended.push(id);
             state.end(id);
             return;
@@ -125,7 +124,7 @@ impl RequestSession {
         Ok(())
     }
 
-    /// A cookie whose age depends on what has changed; the token stays.
+    /// A cookie whose `Max-Age` depends on the changes; the token stays.
     pub(super) fn hand_out_again_if_it_lasts(
         &self,
         token: &Token,
@@ -142,7 +141,7 @@ impl RequestSession {
         }
     }
 
-    /// The client is not told of the new id after all, but of what it was to be told `before`.
+    /// The new id is not sent to the client after all; the cookie change is reset to `before`.
     pub(super) fn take_back(&self, held: &Held, before: CookieChange) {
         let mut state = self.state();
         state.cookie = before;
@@ -151,7 +150,8 @@ impl RequestSession {
         }
     }
 
-    /// Answers what the client was to be told of before.
+    /// Holds the new record and sends its token with the response; returns the previous cookie
+    /// change.
     pub(super) fn hand_out(&self, token: Token, id: SessionId, record: Record) -> CookieChange {
         if let (Some(_), Some(user)) = (self.backend.rules.sessions_per_user, record.user()) {
             // The oldest of too many ended in the same step.

@@ -13,12 +13,12 @@ use crate::{
     sync::backoff::{Attempts, Backoff},
 };
 
-/// Times that the store is asked what became of a write. The budget bounds the wait as well.
+/// Attempts to determine the outcome of a write. The budget bounds the wait as well.
 const TRIES: u32 = 4;
-/// Between them.
+/// Pauses between them.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(40));
 
-/// A write, brought to a known end.
+/// A write with a known outcome.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "lives for a moment")]
 pub(crate) enum Settled {
@@ -64,14 +64,14 @@ pub(crate) async fn save_settled(
                 return Ok(Settled::Saved);
             }
             Ok(SaveOutcome::Unknown(_)) | Err(_) => {}
-            // After a lost answer a conflict without our mark is not a plain conflict.
+            // After a lost reply a conflict without our write id is not a plain conflict.
             Ok(_) => return Err(unknown(cause)),
         }
     }
     Err(unknown(cause))
 }
 
-/// Removes the record at version `expected`. To repeat it with the same expectation is safe.
+/// Removes the record at version `expected`. Safe to repeat with the same version.
 pub(super) async fn delete_settled(
     backend: &Backend,
     id: &SessionId,
@@ -90,8 +90,8 @@ pub(super) async fn delete_settled(
     Err(unknown(lost.unwrap_or_else(Error::absent)))
 }
 
-/// Stores the record of a user under a fresh id. Repeated under the same one, which no other client
-/// knows: another would take a second place among the user's sessions.
+/// Stores the record of a user under a fresh id. Retried under the same id, which no other client
+/// knows: another id would count as a second session of the user.
 pub(super) async fn login_settled(
     backend: &Backend,
     login: LoginWrite<'_>,
@@ -111,14 +111,15 @@ pub(super) async fn login_settled(
         match backend.store.login(login).await {
             Ok(SaveOutcome::Saved) => return Ok(Settled::Saved),
             Ok(SaveOutcome::Revoked) => return Err(revoked()),
-            // Taken by the first attempt, or too late: looked at again.
+            // Used up by the first attempt, or too late: read again.
             Ok(_) | Err(_) => {}
         }
     }
     Err(unknown(cause))
 }
 
-/// Moves the record from its old id to a new one, up to the point where the client gets the new id.
+/// Moves the record from its old id to a new one, up to the point where the client receives the new
+/// id.
 pub(super) async fn renew_settled(
     backend: &Backend,
     (old, expected): (&SessionId, u64),
@@ -137,7 +138,7 @@ pub(super) async fn renew_settled(
     let mut attempts = attempts();
     while attempts.again().await {
         match backend.store.load(new).await {
-            // No other client knows the new id: what is there is ours.
+            // No other client knows the new id: the record is ours.
             Ok(Some(_)) => return Ok(Settled::Saved),
             Ok(None) => {}
             Err(_) => continue,

@@ -1,4 +1,4 @@
-//! A plan carried out in the store: create, save, renew, touch, delete.
+//! Execution of a plan in the store: create, save, renew, touch, delete.
 
 use crate::{
     error::Error,
@@ -14,11 +14,11 @@ use crate::{
     telemetry::event::Event,
 };
 
-/// Fresh ids that a create tries; a store that answers late may need a second one.
+/// Number of fresh ids that a create tries; a slow store may need a second one.
 const CREATE_TRIES: usize = 3;
 
 impl RequestSession {
-    /// `epoch` is the user's, as it was before the credentials were checked.
+    /// `epoch` is the user's epoch from before the credentials were checked.
     pub(super) async fn carry_out(
         &self,
         plan: Plan,
@@ -28,8 +28,8 @@ impl RequestSession {
         match (plan, held) {
             (Plan::Create(record), _) => self.create(record, epoch).await,
             (Plan::Update(record), Some(held)) => self.write(held, record).await,
-            // A second sign-in from before the first: both may go on, since it is unknown whose
-            // cookie arrives last.
+            // A second sign-in from before the first: both may continue, since it is unknown whose
+            // cookie the client keeps.
             (Plan::Renew(record), Some(Held { heir: Some(_), .. })) => {
                 self.create(record, epoch).await
             }
@@ -55,8 +55,8 @@ impl RequestSession {
             let created = match record.user() {
                 Some(_) => login_settled(&self.backend, login).await?,
                 None => match store.save(&id, Expected::Absent, &stored).await? {
-                    // It may have landed or land yet. No client knows that id, and it expires by
-                    // itself.
+                    // It may have been stored or still be. No client knows that id, and it expires
+                    // by itself.
                     SaveOutcome::Unknown(error) => {
                         cause = Some(error);
                         continue;
@@ -70,7 +70,7 @@ impl RequestSession {
                 let _ = self.hand_out(token, id, record);
                 return Ok(Settled::Saved);
             }
-            tracing::warn!("a fresh session id was refused");
+            tracing::warn!("fresh session id rejected");
         }
         cause.map_or(Ok(Settled::Taken), Err)
     }
@@ -102,15 +102,15 @@ impl RequestSession {
             let stored = self.backend.closed(&token, &new, &record)?;
             let login = LoginWrite { epoch, limit, ..LoginWrite::new(&new, &stored) };
             match renew_settled(&self.backend, (&old, expected), login).await? {
-                Settled::Taken => tracing::warn!("a fresh session id was refused"),
+                Settled::Taken => tracing::warn!("fresh session id rejected"),
                 Settled::Saved => {
-                    // From here on the answer carries the new id, whatever comes: the old one may
-                    // be dead at any time.
+                    // From here on the response sends the new id in any case: the old one may end
+                    // at any time.
                     drop(stored);
                     let before = self.hand_out(token, new, record);
                     let finished = self.backend.store.finish_renew(&old, expected, &new).await?;
                     if let SaveOutcome::Conflict(_) | SaveOutcome::Gone = finished {
-                        // Written under the old id between the two steps, which is not to be lost;
+                        // Written under the old id between the two steps, which must not be lost;
                         // or ended there, and the new one with it.
                         self.take_back(held, before);
                         return known(finished);
@@ -124,7 +124,7 @@ impl RequestSession {
         Ok(Settled::Taken)
     }
 
-    /// Ends a session that has nothing left, unless a concurrent write added something.
+    /// Ends a session that is empty, unless a concurrent write added something.
     pub(crate) async fn end_emptied(&self, held: &Held) -> Result<Settled, Error> {
         let version = held.record.version;
         let settled = delete_settled(&self.backend, &held.id, version).await?;

@@ -1,4 +1,4 @@
-//! What changes make of a record: pure, over a given now.
+//! The plan: what changes do to a record. Pure, over a given now.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,33 +24,33 @@ pub(crate) struct Policy {
     pub(crate) max_values: usize,
 }
 
-/// Who writes a record, and from where.
+/// The author of a write: its write id and device.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {
     pub(crate) mark: WriteId,
     pub(crate) device: Option<Arc<Device>>,
 }
 
-/// What has to happen in the store.
+/// What has to be done in the store.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Plan {
-    /// The store has it already.
+    /// The store is up to date.
     Nothing,
-    /// Only the time of the last activity is worth writing down.
+    /// Only the time of the last activity has to be stored.
     Touch(Touch),
-    /// A session begins.
+    /// A new session.
     Create(Record),
-    /// The record gets a new version in its place.
+    /// A new version of the record.
     Update(Record),
     /// The record moves to a new id.
     Renew(Record),
-    /// Nothing is left in the session: it ends.
+    /// The session is empty: it ends.
     Destroy,
 }
 
 impl Changes {
-    /// Whether a record with `json` under `name` would stay within its bounds. Costs what the value
-    /// costs, however many are buffered.
+    /// Whether a record with `json` under `name` would stay within its bounds. Takes time in the
+    /// size of the value, however many are buffered.
     pub(crate) fn check_insert(
         &mut self,
         base: Option<&Record>,
@@ -70,7 +70,7 @@ impl Changes {
         check(weight, count, base, policy)
     }
 
-    /// What becomes of `base` (which is alive at `now`), written by `writer`.
+    /// The plan for `base` (which is alive at `now`), written by `writer`.
     pub(crate) fn plan(
         &self,
         base: Option<&Record>,
@@ -119,7 +119,7 @@ impl Changes {
     fn applied(&self, base: &Record, now: Timestamp, policy: &Policy, writer: &Writer) -> Record {
         let interval = policy.touch_interval;
         let (created, deadlines) = match (&self.login, self.expiry_under(policy)) {
-            // Only a login starts the absolute time afresh. It keeps the session's own policy.
+            // Only a login restarts the absolute timeout. It keeps the session's own expiry.
             (Some(_), expiry) => {
                 let expiry = expiry.unwrap_or_else(|| self.expiry_at_login(base, policy));
                 (now, Deadlines::start(expiry, now, interval))
@@ -145,7 +145,7 @@ impl Changes {
         }
     }
 
-    /// The device of a session that begins or moves is the one at hand, under the name that it has.
+    /// The device of a session that begins or moves: the current one, with the existing label.
     fn device(&self, base: Option<&Record>, writer: &Writer) -> Option<Arc<Device>> {
         let before = base.and_then(|base| base.device.as_ref());
         let label = match &self.label {
@@ -162,12 +162,12 @@ impl Changes {
         Device::named(device.map(Arc::as_ref), label, acting_as)
     }
 
-    /// The policy that was set, if one was. To leave the absolute end open is not to take it away.
+    /// The expiry that was set, if any; without an absolute timeout of its own, with the layer's.
     fn expiry_under(&self, policy: &Policy) -> Option<SessionExpiry> {
         self.expiry.map(|expiry| expiry.or_absolute_of(policy.expiry))
     }
 
-    /// The policy of a session at a sign-in: its own if it was set, with the same absolute timeout.
+    /// The expiry at a sign-in: the session's own if it was set, with the same absolute timeout.
     fn expiry_at_login(&self, base: &Record, policy: &Policy) -> SessionExpiry {
         if self.cleared || self.own(Some(base)).is_none() {
             return policy.expiry;
@@ -181,7 +181,7 @@ impl Changes {
     }
 }
 
-/// The activity at `now`, if the last one is old enough for it to be written down.
+/// The activity at `now`, if the last stored one is old enough.
 pub(crate) fn due_touch(base: &Record, now: Timestamp, policy: &Policy) -> Option<Touch> {
     let throttle = touch_throttle(base.deadlines.idle, policy.touch_interval);
     if now.saturating_since(base.last_activity) < throttle {
@@ -192,7 +192,7 @@ pub(crate) fn due_touch(base: &Record, now: Timestamp, policy: &Policy) -> Optio
     Some(Touch { last_activity: now, idle_deadline, end: deadlines.end() })
 }
 
-/// A record that was stored under larger bounds may shrink, and be signed in to.
+/// A record stored under larger bounds may shrink, and be signed in to.
 fn check(
     weight: usize,
     values: usize,
@@ -201,12 +201,12 @@ fn check(
 ) -> Result<(), Error> {
     let bound = policy.max_record_size.max(base.map_or(0, Record::weight));
     if weight > bound {
-        let text = format!("the session would take {weight} bytes, more than the {bound} allowed");
+        let text = format!("the session would have {weight} bytes, above the limit of {bound}");
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     let bound = policy.max_values.max(base.map_or(0, |base| base.values.count()));
     if values > bound {
-        let text = format!("the session would hold {values} values, more than the {bound} allowed");
+        let text = format!("the session would have {values} values, above the limit of {bound}");
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     Ok(())

@@ -1,5 +1,4 @@
-//! Whether all numbers of a value are finite: JSON has no word for others, and its serializer
-//! writes `null` in their place.
+//! Detection of non-finite numbers, for which the JSON serializer writes `null`.
 
 use std::fmt;
 
@@ -11,11 +10,11 @@ use serde::{
     },
 };
 
-/// Goes through a value, and fails at the first number that is not finite.
+/// Visits a value, and fails at the first non-finite number.
 #[derive(Clone, Copy)]
 pub(super) struct Finite;
 
-/// The value holds such a number, or says itself that it cannot be serialized.
+/// The value contains a non-finite number, or cannot be serialized.
 #[derive(Debug)]
 pub(super) struct NotFinite;
 

@@ -1,4 +1,4 @@
-//! A record to bytes and back: the whole of it, its head, its content.
+//! Encoding and decoding of a record: the whole, its head, its content.
 
 use bytes::Bytes;
 
@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl Record {
-    /// Reads the bytes that [`to_bytes`](Self::to_bytes) made; the record version is kept beside
-    /// them, where the store can compare it.
+    /// Decodes the bytes of [`to_bytes`](Self::to_bytes); the record version is stored separately,
+    /// where the store can compare it.
     ///
     /// # Errors
     ///
@@ -27,7 +27,7 @@ impl Record {
         format::decode(version, bytes)
     }
 
-    /// The versioned envelope: all of the record but its version.
+    /// The versioned envelope: all of the record except its version.
     ///
     /// ```
     /// # use tower_redis_session::store::Record;
@@ -42,8 +42,8 @@ impl Record {
         bytes
     }
 
-    /// What a list of sessions shows of a record, from the first bytes of it, 2 KiB at most;
-    /// platform and values are left out.
+    /// Decodes what a list of sessions contains of a record, from its first 2 KiB at most; platform
+    /// and values are left out.
     ///
     /// # Errors
     ///
@@ -68,13 +68,13 @@ impl Record {
         format::len(self)
     }
 
-    /// What counts against the bound of a record: all but what the device adds, and as if open.
+    /// Size that counts towards the limit of a record: without the device, and as if unsealed.
     pub(crate) fn weight(&self) -> usize {
         let (user, platform) = (self.user.as_deref(), self.platform.as_deref());
         Self::weight_with(user, platform, self.values.encoded_len())
     }
 
-    /// The same of a record with values of that length in bytes.
+    /// The size with values of that length in bytes.
     pub(crate) fn weight_with(user: Option<&str>, platform: Option<&str>, values: usize) -> usize {
         format::weight(user, platform, values)
     }
@@ -88,7 +88,7 @@ impl Record {
         format::encode_head(&head, bytes);
     }
 
-    /// What is sealed.
+    /// The content that is sealed.
     #[cfg(feature = "encryption")]
     pub(crate) fn content(&self) -> Vec<u8> {
         let mut content = Vec::new();

@@ -18,8 +18,8 @@
 //!                          sealed: what `seal` has made of that
 //! ```
 //!
-//! The two fields that a touch changes stand side by side at a fixed place, so that a store can
-//! overwrite them where they are. What a list of sessions shows stands in front, and open.
+//! The two fields that a touch changes are adjacent, at a fixed offset, so that a store can
+//! overwrite them in place. The fields in lists of sessions are in front, and never sealed.
 
 use std::time::Duration;
 
@@ -33,24 +33,24 @@ use crate::{
 
 const MAGIC: &[u8] = b"TRS";
 const FORMAT: u8 = 1;
-/// Length of all fields in front of the strings.
+/// Length of all fields before the strings.
 const FIXED: usize = 69;
 const REMEMBERED: u8 = 1;
 const OPEN: u8 = 0;
 const SEALED: u8 = 1;
 const NO_TEXT: u16 = u16::MAX;
 
-/// Where last activity and idle deadline stand in the envelope, and their length.
+/// Offset of last activity and idle deadline in the envelope, and their length.
 #[cfg(feature = "redis")]
 pub(crate) const ACTIVITY_OFFSET: usize = 12;
 #[cfg(feature = "redis")]
 pub(crate) const ACTIVITY_LEN: usize = 16;
 
-/// Where the user's text stands.
+/// Offset of the user.
 #[cfg(feature = "redis")]
 pub(crate) const USER_OFFSET: usize = FIXED;
 
-/// How many bytes of a record its head takes at most.
+/// Maximum length of a record's head, in bytes.
 #[cfg(any(feature = "redis", feature = "_database"))]
 pub(crate) const HEAD_MAX: usize = 2_048;
 
@@ -59,7 +59,7 @@ pub(super) fn len(record: &Record) -> usize {
     FIXED + head_texts(record).map(text_len).iter().sum::<usize>() + 5 + content
 }
 
-/// Without the device, and with values of that length.
+/// Size without the device, with values of that length.
 pub(super) fn weight(user: Option<&str>, platform: Option<&str>, values: usize) -> usize {
     let no_device = 3 * text_len(None);
     FIXED + text_len(user) + no_device + 5 + text_len(platform) + values
@@ -76,7 +76,7 @@ pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
         None => (OPEN, content_len(record)),
     };
     out.push(form);
-    // Records are bounded far below this when they are made.
+    // Records are bounded far below this when they are created.
     out.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
     match &record.sealed {
         Some(sealed) => out.extend_from_slice(sealed),
@@ -84,7 +84,7 @@ pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
     }
 }
 
-/// All up to the form.
+/// All fields up to the form.
 pub(super) fn encode_head(record: &Record, out: &mut Vec<u8>) {
     let absolute = record.deadlines.absolute_deadline.map_or(0, Timestamp::as_millis);
     let idle = u64::try_from(record.deadlines.idle.as_millis()).unwrap_or(u64::MAX);
@@ -108,7 +108,7 @@ pub(super) fn encode_head(record: &Record, out: &mut Vec<u8>) {
     }
 }
 
-/// What is sealed, where records are.
+/// The content, sealed where records are sealed.
 pub(super) fn encode_content(record: &Record, out: &mut Vec<u8>) {
     encode_text(record.platform.as_deref(), out);
     record.values.encode(out);
@@ -130,7 +130,7 @@ fn text_len(text: Option<&str>) -> usize {
 
 fn encode_text(text: Option<&str>, out: &mut Vec<u8>) {
     let bytes = text.map(str::as_bytes);
-    // Lengths are checked where a text comes in, far below this bound.
+    // Lengths are checked on input, far below this bound.
     let len = bytes.map_or(NO_TEXT, |bytes| u16::try_from(bytes.len()).unwrap_or(NO_TEXT));
     out.extend_from_slice(&len.to_be_bytes());
     out.extend_from_slice(bytes.unwrap_or_default());
@@ -139,7 +139,7 @@ fn encode_text(text: Option<&str>, out: &mut Vec<u8>) {
 pub(super) fn decode(version: u64, mut bytes: Bytes) -> Result<Record, Error> {
     let mut record = decode_head(version, &mut bytes)?;
     let form = bytes.try_get_u8().map_err(|_| cut_short())?;
-    // Without their length, bytes cut off between two values would not be missed.
+    // Without their length, values truncated between two entries would go unnoticed.
     let len = bytes.try_get_u32().map_err(|_| cut_short())?;
     if usize::try_from(len) != Ok(bytes.len()) {
         return Err(cut_short());
@@ -152,12 +152,12 @@ pub(super) fn decode(version: u64, mut bytes: Bytes) -> Result<Record, Error> {
     Ok(record)
 }
 
-/// The record without its content, from bytes that may end anywhere behind the head.
+/// The record without its content, from bytes that may be truncated anywhere after the head.
 pub(super) fn decode_head(version: u64, bytes: &mut Bytes) -> Result<Record, Error> {
     match bytes.strip_prefix(MAGIC).and_then(|rest| rest.first()) {
         Some(&FORMAT) => {}
         Some(_) => return Err(unsupported()),
-        None => return Err(corrupt("the record does not start as one")),
+        None => return Err(corrupt("the record has no magic bytes")),
     }
     if bytes.len() < FIXED {
         return Err(cut_short());
@@ -191,7 +191,7 @@ pub(super) fn decode_head(version: u64, bytes: &mut Bytes) -> Result<Record, Err
     })
 }
 
-/// Whether the cookie outlives the browser's end.
+/// Whether the cookie is persistent.
 fn flags(byte: u8) -> Result<bool, Error> {
     match byte {
         0 => Ok(false),
@@ -202,7 +202,7 @@ fn flags(byte: u8) -> Result<bool, Error> {
 
 pub(super) fn decode_content(record: &mut Record, mut bytes: Bytes) -> Result<(), Error> {
     record.platform = text(&mut bytes)?;
-    record.values = Values::decode(bytes).ok_or_else(|| corrupt("the values cannot be read"))?;
+    record.values = Values::decode(bytes).ok_or_else(|| corrupt("the values cannot be decoded"))?;
     Ok(())
 }
 
