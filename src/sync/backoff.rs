@@ -1,10 +1,10 @@
-//! Back-off: pauses between attempts, each twice as long as the one before, up to a longest.
+//! Back-off: pauses between attempts, each twice as long as the one before, up to a maximum.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-/// The pauses of one who tries again and again.
+/// The pauses between repeated attempts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     next: Duration,
@@ -25,7 +25,7 @@ impl Backoff {
 
     /// Waits; longer the next time.
     ///
-    /// Cancellation safety: one who is dropped in it has had this pause.
+    /// Cancellation safety: a pause counts even if it is dropped.
     pub(crate) async fn pause(&mut self) {
         sleep(self.take()).await;
     }

@@ -1,4 +1,4 @@
-//! Work that, once begun, runs to its end even if its caller is dropped.
+//! Work that, once started, completes even if its caller is dropped.
 
 use std::{
     fmt,
@@ -13,10 +13,11 @@ use tokio::runtime::Handle;
 /// In a mutex that is never locked: a body that holds one is then as `Sync` as the handler's.
 type Work<T> = Mutex<Option<Pin<Box<dyn Future<Output = T> + Send>>>>;
 
-/// Work under way: in place as long as its owner waits, on the runtime from then on.
+/// Work in progress: polled in place while its owner waits, on the runtime from then on.
 pub(crate) struct Carried<T: Send + 'static> {
     work: Work<T>,
-    /// Where it has begun, since its owner may be dropped elsewhere; `None`: it has not.
+    /// The runtime on which it started, since its owner may be dropped elsewhere; `None` before the
+    /// start.
     runtime: Option<Handle>,
 }
 
@@ -42,9 +43,9 @@ impl<T: Send + 'static> Future for Carried<T> {
     }
 }
 
-// Cancellation safety: a client that leaves (hyper drops the response future, or the body), or a
-// budget that is spent, drops the waiting caller. What has been polled may have reached the store:
-// left half done it would be for others to find out.
+// Cancellation safety: a client that disconnects (hyper drops the response future, or the body), or
+// a spent budget, drops the waiting caller. Work that was polled may have reached the store, and
+// other requests would find it half done.
 impl<T: Send + 'static> Drop for Carried<T> {
     fn drop(&mut self) {
         let work = self.work.get_mut().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,19 +1,18 @@
-//! Circuit breaker: when something that fails is left alone, and when it is tried again. Pure, over
-//! a given now.
+//! Circuit breaker: stops calls to a failing service, and decides when to retry. Pure, over a given
+//! now.
 //!
-//! Closed, every caller passes. A number of failures in a row opens it; its [`Policy`] decides
+//! Closed, every caller passes. A number of consecutive failures opens it; its [`Policy`] decides
 //! which callers pass then, and what closes it again:
 //!
-//! | what is asked, by whom | failures in a row | tried again | closed by |
+//! | service, user | failures in a row | retried | closed by |
 //! |---|---|---|---|
 //! | both stores, `store/durable` | 3, or 1 probe of Redis | by a probe a poll | the probe |
-//! | `store/database` alone | 3 | by all callers, 5 s after the last failure | any answer |
+//! | `store/database` alone | 3 | by all callers, 5 s after the last failure | any reply |
 //! | a connection, `store/redis` alone | 1 | by all callers, 5 s after the last failure | nothing |
-//! | Redis, `directory/cached` | 3 | by one caller a second | any answer |
+//! | Redis, `directory/cached` | 3 | by one caller a second | any reply |
 //!
-//! Each number is a constant where it is used. The second and third report only: whether requests
-//! arrive is up to the load balancer. The third counts while there is no connection, and says
-//! nothing once there is one.
+//! Each number is a constant where it is used. The second and third only report: whether requests
+//! arrive is up to the load balancer. The third is ignored while there is a connection.
 
 #![cfg_attr(
     not(all(feature = "redis", feature = "_database")),
@@ -25,19 +24,19 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "redis")]
 use crate::clock::moment::Moment;
 
-/// When a breaker opens, and who may ask while it is open.
+/// When a breaker opens, and who may call while it is open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
-    /// Failures in a row that open it.
+    /// Consecutive failures that open it.
     pub(crate) threshold: u32,
     pub(crate) retry: Retry,
 }
 
-/// Who asks what is left alone, to find out that it is back.
+/// Who calls an unavailable service, to find out that it has recovered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Retry {
-    /// No caller: only a probe, with [`CircuitBreaker::close`]. Late answers to callers close
-    /// nothing.
+    /// No caller: only a probe, with [`CircuitBreaker::close`]. Late replies to callers do not
+    /// close it.
     Probe,
     /// Every caller, that long after the last failure.
     After(Duration),
@@ -45,7 +44,7 @@ pub(crate) enum Retry {
     OneEvery(Duration),
 }
 
-/// Whether something answers, as its callers have noticed.
+/// Availability of a service, as its callers have noticed.
 #[derive(Clone, Debug)]
 pub(crate) struct CircuitBreaker<T> {
     policy: Policy,
@@ -56,7 +55,7 @@ pub(crate) struct CircuitBreaker<T> {
 #[derive(Clone, Debug)]
 struct Open<T> {
     since: T,
-    /// The last failure, or the last try if that was later.
+    /// Time of the last failure, or of the last retry if later.
     last: T,
 }
 
@@ -69,7 +68,7 @@ impl<T: Monotonic> CircuitBreaker<T> {
         self.open.is_none()
     }
 
-    /// Whether a caller may ask at `now`.
+    /// Whether a caller may call at `now`.
     pub(crate) fn allows(&self, now: T) -> bool {
         match (&self.open, self.policy.retry) {
             (None, _) => true,
@@ -80,7 +79,7 @@ impl<T: Monotonic> CircuitBreaker<T> {
         }
     }
 
-    /// The same, of a caller who asks then: with [`Retry::OneEvery`] the next one has to wait.
+    /// The same for a caller that then calls: with [`Retry::OneEvery`] the next one has to wait.
     pub(crate) fn admit(&mut self, now: T) -> bool {
         let allowed = self.allows(now);
         if let (true, Retry::OneEvery(_), Some(open)) = (allowed, self.policy.retry, &mut self.open)
@@ -90,7 +89,7 @@ impl<T: Monotonic> CircuitBreaker<T> {
         allowed
     }
 
-    /// A caller got no answer; whether that opened it.
+    /// A call failed; returns whether that opened it.
     pub(crate) fn fail(&mut self, now: T) -> bool {
         self.failures = self.failures.saturating_add(1);
         match &mut self.open {
@@ -112,7 +111,7 @@ impl<T: Monotonic> CircuitBreaker<T> {
         self.fail(now)
     }
 
-    /// A caller got an answer; whether that closed it.
+    /// A call succeeded; returns whether that closed it.
     pub(crate) fn succeed(&mut self) -> bool {
         self.failures = 0;
         match self.policy.retry {
@@ -121,7 +120,7 @@ impl<T: Monotonic> CircuitBreaker<T> {
         }
     }
 
-    /// A probe got an answer, which closes it whatever the policy; how long it was open.
+    /// A probe succeeded: closes it whatever the policy; returns how long it was open.
     pub(crate) fn close(&mut self, now: T) -> Option<Duration> {
         self.failures = 0;
         self.open.take().map(|open| now.since(open.since))

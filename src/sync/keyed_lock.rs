@@ -1,4 +1,4 @@
-//! Keyed lock: callers with the same key take turns, others pass.
+//! Keyed lock: callers with the same key take turns, others do not wait.
 
 use std::{hash::Hash, time::Duration};
 
@@ -6,26 +6,26 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::sync::slot_map::{Slot, SlotMap};
 
-/// How long a turn is waited for. Turns only avoid conflicts; a caller that waits longer goes on
+/// Maximum wait for a turn. Turns only avoid conflicts; a caller that waits longer continues
 /// without, so correctness must not depend on them.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
-/// One lock a key, which exists only while it is held or waited for.
+/// One lock per key, which exists only while it is held or waited for.
 #[derive(Debug)]
 pub(crate) struct KeyedLock<K>(SlotMap<K, Mutex<()>>);
 
-/// A turn; given up when dropped.
+/// A turn; released when dropped.
 #[derive(Debug)]
 pub(crate) struct KeyedGuard<'a, K: Eq + Hash> {
-    // Dropped in this order: the lock is free before its slot is given up.
+    // Dropped in this order: the lock is released before its slot.
     _guard: Option<OwnedMutexGuard<()>>,
     _slot: Slot<'a, K, Mutex<()>>,
 }
 
 impl<K: Clone + Eq + Hash> KeyedLock<K> {
-    /// Waits for those who came before with this key, for a while.
+    /// Waits for earlier callers with this key, up to the maximum.
     pub(crate) async fn acquire(&self, key: K) -> KeyedGuard<'_, K> {
-        // Cancellation safety: a caller who is dropped in the wait gives the slot up.
+        // Cancellation safety: a caller dropped during the wait releases its slot.
         let slot = self.0.hold(key);
         let lock = std::sync::Arc::clone(slot.value());
         let guard = tokio::time::timeout(LONGEST_WAIT, lock.lock_owned()).await.ok();

@@ -1,14 +1,14 @@
-//! Coordination of the tasks of one process. Nothing here knows of sessions.
+//! Coordination of the tasks of one process. Independent of sessions.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `keyed_lock` | one writer a key at a time |
-//! | `single_flight` | one load a key at a time, whose answer is shared |
-//! | `carried` | work that runs to its end if its caller is dropped |
-//! | `one_at_a_time` | one task a key at a time; the others do without |
-//! | `slot_map` | what both are built on: slots by key, gone with their last holder |
+//! | `keyed_lock` | one writer per key at a time |
+//! | `single_flight` | one load per key at a time, whose result is shared |
+//! | `carried` | work that completes even if its caller is dropped |
+//! | `one_at_a_time` | one task per key at a time; others skip it |
+//! | `slot_map` | the map that these are built on: slots by key, removed with their last holder |
 //! | `backoff` | pauses between attempts |
-//! | `circuit_breaker` | failures in a row, open, try again |
+//! | `circuit_breaker` | stops calls after consecutive failures, and retries |
 
 pub(crate) mod backoff;
 pub(crate) mod carried;

@@ -7,17 +7,17 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The keys for which something is under way.
+/// The keys with a task in progress.
 pub(crate) struct OneAtATime<K: Eq + Hash>(Arc<Mutex<HashSet<K>>>);
 
-/// The one of its key; another may follow when it is dropped.
+/// The turn of a key; the next task may start when it is dropped.
 pub(crate) struct Turn<K: Clone + Eq + Hash> {
     under_way: Arc<Mutex<HashSet<K>>>,
     key: K,
 }
 
 impl<K: Clone + Eq + Hash> OneAtATime<K> {
-    /// `None` while another task has the turn of that key.
+    /// `None` while another task holds the turn of that key.
     pub(crate) fn begin(&self, key: K) -> Option<Turn<K>> {
         let first = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
         first.then(|| Turn { under_way: Arc::clone(&self.0), key })

@@ -1,4 +1,5 @@
-//! Single flight: concurrent callers with the same key share one load, if it began after they came.
+//! Single flight: concurrent callers with the same key share one load, if it began after they
+//! called.
 
 use std::{
     fmt,
@@ -11,20 +12,20 @@ use tokio::sync::Mutex;
 
 use crate::sync::slot_map::SlotMap;
 
-/// The last answer, and the number of its question.
+/// The last result, and the number of its load.
 type Last<A> = Mutex<Option<(u64, A)>>;
 
-/// Questions that are under way.
+/// Loads in progress.
 pub(crate) struct Loaders<K, A> {
     slots: SlotMap<K, Last<A>>,
     clock: AtomicU64,
 }
 
 impl<K: Clone + Eq + Hash, A: Clone> Loaders<K, A> {
-    /// The answer to a question that is asked from now on: by this caller, or by another that
-    /// came later and whose question this one then shares.
+    /// The result of a load that starts after this call: by this caller, or by a later one whose
+    /// load this one shares.
     ///
-    /// Cancellation safety: if the one who asks is dropped, the next in line asks.
+    /// Cancellation safety: if the loading caller is dropped, the next in line loads.
     pub(crate) async fn load(&self, key: K, ask: impl Future<Output = A>) -> A {
         let came = self.clock.fetch_add(1, Ordering::AcqRel);
         let slot = self.slots.hold(key);

@@ -1,4 +1,4 @@
-//! A map whose slots live only while they are held, so that it needs no cleaning.
+//! A map whose slots exist only while they are held, so that it needs no clean-up.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What is shared by those who hold the same key at the same time.
+/// State shared by the holders of the same key.
 pub(crate) struct SlotMap<K, V>(Mutex<HashMap<K, Entry<V>>>);
 
 struct Entry<V> {
@@ -37,8 +37,8 @@ impl<K, V> SlotMap<K, V> {
     }
 }
 
-/// A slot that is held. The last holder who drops theirs takes it out of the map: what is in it (a
-/// lock's guard) has to be given back before, since the next caller gets a new one.
+/// A held slot. The last holder removes it from the map when dropped: a lock guard inside has to be
+/// released before, since the next caller gets a new slot.
 pub(crate) struct Slot<'a, K: Eq + Hash, V> {
     map: &'a SlotMap<K, V>,
     key: K,
@@ -75,7 +75,7 @@ impl<K, V> Default for SlotMap<K, V> {
     }
 }
 
-// Neither the keys, which may identify a person, nor what they share.
+// Neither the keys, which may identify a person, nor the shared state.
 impl<K, V> fmt::Debug for SlotMap<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SlotMap").field("held", &self.len()).finish()

@@ -5,8 +5,8 @@ use crate::{
     directory::{Credentials, Directory, PlatformInfo, UserInfo},
 };
 
-/// Alice, with two platforms, of which the second is her default, and settings of hers; bob, who
-/// has nothing; and mallory, who was deactivated.
+/// Alice, with two platforms, of which the second is her default, and settings; bob, without
+/// either; and mallory, who was deactivated.
 #[derive(Clone, Copy, Debug)]
 pub struct Accounts;
 

@@ -26,7 +26,7 @@ const OWN_HOST: &str = "example.org";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SESSION_TOKEN: HeaderName = HeaderName::from_static("session-token");
 
-/// What a client has in common with the requests that it has begun.
+/// State that a client shares with its requests.
 pub(super) struct Browser {
     layer: RedisSessionLayer,
     state: Mutex<State>,
@@ -35,7 +35,7 @@ pub(super) struct Browser {
 #[derive(Default)]
 struct State {
     jar: CookieJar,
-    /// The token for layers that take it from a header.
+    /// The token, for layers with a header transport.
     token: Option<HeaderValue>,
     plain_http: bool,
 }
@@ -187,6 +187,6 @@ impl Browser {
 fn host(uri: &Uri, headers: &HeaderMap) -> String {
     let named = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = uri.host().or(named).unwrap_or(OWN_HOST);
-    // Cookies know no ports.
+    // Cookies ignore ports.
     host.split(':').next().unwrap_or(OWN_HOST).to_owned()
 }

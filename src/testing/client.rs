@@ -1,4 +1,4 @@
-//! A browser for tests: sends requests to a service, keeps cookies.
+//! Test client: sends requests to a service, keeps cookies.
 
 #![allow(clippy::panic, reason = "a request that cannot be made has to fail the test")]
 
@@ -13,9 +13,9 @@ use crate::{
     testing::{body::TestBody, browser::Browser},
 };
 
-/// Sends requests to a service without a server, and keeps cookies as a browser does.
+/// Sends requests to a service without a server, and keeps cookies like a browser.
 ///
-/// It is a browser at `https://example.org`: cookies follow `Path`, `Domain`, `Max-Age`, `Expires`,
+/// A browser at `https://example.org`: cookies follow `Path`, `Domain`, `Max-Age`, `Expires`,
 /// `Secure` and the prefixes `__Host-` and `__Secure-`. Ages are measured by the clock of the
 /// layer's store. Requests have `Sec-Fetch-Site: same-origin` unless the test sets this header or
 /// `Origin`; with `cross-site` they get the cookies that `SameSite` allows for a link (`GET`) or a
@@ -47,8 +47,8 @@ pub struct TestClient<S, B = TestBody> {
 }
 
 impl<S> TestClient<S, TestBody> {
-    /// A browser without cookies for `app`, which has `layer` in it. [`TestSessions::client`] is
-    /// this with its own layer.
+    /// A browser without cookies for `app`, which contains `layer`. [`TestSessions::client`] does
+    /// the same with its own layer.
     ///
     /// [`TestSessions::client`]: super::TestSessions::client
     ///
@@ -65,7 +65,7 @@ impl<S> TestClient<S, TestBody> {
 }
 
 impl<S, B> TestClient<S, B> {
-    /// The same for a service that takes requests with another body, which `body` makes.
+    /// The same for a service with another request body, which `body` creates.
     ///
     /// ```
     /// # use tower::{Layer, service_fn};
@@ -85,7 +85,7 @@ impl<S, B> TestClient<S, B> {
         Self { app, browser: Arc::new(Browser::new(layer)), body }
     }
 
-    /// The same browser at `http://example.org`: it takes and sends no cookie that is `Secure`.
+    /// The same browser at `http://example.org`: it neither stores nor sends `Secure` cookies.
     ///
     /// ```
     /// # use tower_redis_session::testing::TestSessions;
@@ -102,7 +102,7 @@ impl<S, B> TestClient<S, B> {
         self
     }
 
-    /// Signs `user_id` in, in this browser's session, as a handler does that calls
+    /// Signs `user_id` in, in this browser's session, as a handler does by
     /// [`SessionContext::login`].
     ///
     /// # Panics
@@ -126,12 +126,12 @@ impl<S, B> TestClient<S, B> {
         }
     }
 
-    /// Runs `work` on this browser's session as a handler would, and stores what it changed: to
-    /// prepare a session, or to see what a request left in it.
+    /// Runs `work` on this browser's session as a handler would, and stores its changes: to prepare
+    /// a session, or to inspect it after a request.
     ///
     /// # Errors
     ///
-    /// That of `work`, or of storing what it changed.
+    /// That of `work`, or of storing its changes.
     ///
     /// ```
     /// # use tower_redis_session::testing::TestSessions;
@@ -153,7 +153,7 @@ impl<S, B> TestClient<S, B> {
     }
 
     /// The token of this browser's session for [`CsrfLayer`](crate::csrf::CsrfLayer), for a form
-    /// field or a header. [`TestRequest::csrf`](super::TestRequest::csrf) sends it by itself.
+    /// field or a header. [`TestRequest::csrf`](super::TestRequest::csrf) sends it automatically.
     ///
     /// # Panics
     ///
@@ -171,7 +171,7 @@ impl<S, B> TestClient<S, B> {
         self.browser.csrf_token().await
     }
 
-    /// The value of a cookie that this browser has.
+    /// The value of a cookie of this browser.
     ///
     /// ```
     /// # use tower_redis_session::testing::TestSessions;
@@ -182,7 +182,7 @@ impl<S, B> TestClient<S, B> {
         self.browser.cookie(name)
     }
 
-    /// Takes a cookie as if a response to `/` had set it, in the form of `Set-Cookie`.
+    /// Stores a cookie as if a response to `/` had set it; in the syntax of `Set-Cookie`.
     ///
     /// ```
     /// # use tower_redis_session::testing::TestSessions;
@@ -194,7 +194,7 @@ impl<S, B> TestClient<S, B> {
         self.browser.set_cookie(set_cookie);
     }
 
-    /// Drops all cookies, and the token of a header.
+    /// Removes all cookies, and the token of a header transport.
     ///
     /// ```
     /// # use tower_redis_session::testing::TestSessions;
@@ -209,7 +209,7 @@ impl<S, B> TestClient<S, B> {
         self.browser.clear();
     }
 
-    /// Closes the browser and opens it again: cookies without `Max-Age` or `Expires` are gone.
+    /// Restarts the browser: cookies without `Max-Age` or `Expires` are removed.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -225,8 +225,8 @@ impl<S, B> TestClient<S, B> {
         self.browser.restart();
     }
 
-    /// Sends `request` with this browser's cookies and returns the response as the service made
-    /// it, its body unread: for a stream, an upgrade, or a service that fails. Others are begun by
+    /// Sends `request` with this browser's cookies and returns the service's response with its body
+    /// unread: for a stream, an upgrade, or a service that fails. For other requests use
     /// [`get`](Self::get), [`post`](Self::post) or [`request`](Self::request).
     ///
     /// # Errors

@@ -1,9 +1,9 @@
-//! Checks an implementation of [`Store`] against its contract.
+//! Conformance suite: checks an implementation of [`Store`] against its contract.
 //!
-//! For authors of stores: call [`conformance`] in a test, on a store that is empty or shared with
-//! nobody who deletes. It works on ids of its own, drawn at random, and leaves records behind that
-//! end within the hour. A store that breaks its contract fails the test with a message that names
-//! the sentence of [`Store`] that it broke, and what was seen.
+//! For authors of stores: call [`conformance`] in a test, on a store that is empty or shared only
+//! with processes that delete nothing. It uses random ids of its own, and leaves records behind
+//! that expire within an hour. A store that violates its contract fails the test with a message
+//! that quotes the violated sentence of [`Store`] and the observation.
 //!
 //! ```
 //! use tower_redis_session::{MemoryStore, testing::conformance};
@@ -18,11 +18,11 @@
 //! # }
 //! ```
 //!
-//! Use a runtime of several threads, so that what runs at the same time really does.
+//! Use a multi-threaded runtime, so that concurrent operations run in parallel.
 //!
-//! Not checked, since it takes faults, another process or a long wait: that a failing store answers
-//! `Err` or `Unknown` and never the wrong one of the two, that every future ends by itself, and
-//! that records vanish after their end.
+//! Not checked, since it takes faults, another process or a long wait: that a failing store returns
+//! the right one of `Err` and `Unknown`, that every future completes, and that records are deleted
+//! after their end.
 
 // | file | checks |
 // |---|---|
@@ -32,7 +32,7 @@
 // | `renew` | the steps of a renewal |
 // | `users` | sign-in, session limit, revocation of all |
 // | `list` | the list of a user's sessions |
-// | `race` | operations at the same time |
+// | `race` | concurrent operations |
 // | `dropped` | futures dropped at any await |
 
 #![allow(clippy::panic, reason = "a failed check has to fail the test of the store's author")]
@@ -58,24 +58,24 @@ mod users;
 
 const FENCED: &str = "a save, a renewal, a `delete_version` and a touch change a record only at \
     the version they expect";
-const FINAL: &str = "after `delete` has answered, nothing is created under that id";
+const FINAL: &str = "after `delete` has returned, nothing is created under that id";
 const KEPT: &str = "a record is loaded as it was saved, every field and every byte";
 const HALF: &str = "a dropped future may have happened or not, and leaves nothing half-written";
 const FORGETFUL: &str = "a record may vanish at any time after its end, and only then";
 const IN_ORDER: &str = "several records at once, in the order of `ids`, each error in its place";
 const ABSENT: &str = "`Absent`: the record is created, never adopted or overwritten";
-const RENEW: &str = "a renewal stores under `new` and ends `old`, and nobody sees both";
+const RENEW: &str = "a renewal stores under `new` and ends `old`, and no reader sees both";
 const MOVED: &str = "for a minute after a renewal `load` returns under the old id what the session \
     was, as moved to the new one, and `delete` ends the session under the id that it has now";
 const AGAIN: &str = "to repeat `finish_renew` is safe";
-const TOUCH: &str = "`touch` writes activity down without a new version, never an earlier end";
+const TOUCH: &str = "`touch` records activity without a new version, never an earlier end";
 const BY_USER: &str = "after `revoke_all` no session of that user is alive, and a login leaves no \
     more than it allows";
-const LISTED: &str = "`sessions_of` tells of every session of that user, and of nobody else's";
+const LISTED: &str = "`sessions_of` returns every session of that user, and of no other user";
 const DELETE: &str = "`delete` removes whatever is there, and answers whether anything was; \
     removing nothing is a success";
 
-/// The contract of [`Store`], sentence by sentence, against `store`.
+/// Checks the contract of [`Store`], sentence by sentence, against `store`.
 ///
 /// ```
 /// # use tower_redis_session::{MemoryStore, testing::conformance};
@@ -87,7 +87,7 @@ const DELETE: &str = "`delete` removes whatever is there, and answers whether an
 ///
 /// # Panics
 ///
-/// At the first sentence that `store` breaks, and if it cannot be reached at all.
+/// If `store` violates the contract, or cannot be reached.
 pub async fn conformance(store: impl Store) {
     let subject = Subject(Arc::new(store));
     save::check(&subject).await;
@@ -105,7 +105,7 @@ pub async fn conformance(store: impl Store) {
 struct Subject(Arc<dyn Store>);
 
 impl Subject {
-    /// A record that starts now and has everything a record can have, with `text` as a value.
+    /// A record that starts now and has every field, with `text` as a value.
     fn record(&self, text: &str) -> Record {
         let now = self.now();
         let expiry = SessionExpiry::new(Duration::from_secs(1_800));
@@ -134,7 +134,7 @@ impl Subject {
         self.0.clock().now()
     }
 
-    /// A record that is in the store, and its id.
+    /// A record in the store, and its id.
     async fn stored(&self, text: &str) -> (SessionId, Record) {
         let (id, record) = (fresh_id(), self.record(text));
         self.create(id, &record).await;
@@ -147,12 +147,12 @@ impl Subject {
         demand(saved, ABSENT, || format!("to create a record under a fresh id: {outcome:?}"));
     }
 
-    /// The session that is alive under `id`.
+    /// The live session under `id`.
     async fn load(&self, id: &SessionId) -> Option<Record> {
         self.find(id).await.filter(|record| record.moved.is_none())
     }
 
-    /// The same, or what it was before it moved.
+    /// The same, or the record from before a move.
     async fn find(&self, id: &SessionId) -> Option<Record> {
         healthy("load", self.0.load(id).await)
     }
@@ -161,7 +161,7 @@ impl Subject {
         known(healthy("save", self.0.save(id, expected, record).await))
     }
 
-    /// A renewal as the layer does it: both steps, one after the other.
+    /// A renewal as the layer does it: both steps in sequence.
     async fn renew(
         &self,
         old: &SessionId,
@@ -201,7 +201,7 @@ impl Subject {
         healthy("delete", self.0.delete(id).await)
     }
 
-    /// Demands that exactly this is in the store.
+    /// Demands that the store holds exactly this.
     async fn holds(&self, id: &SessionId, record: Option<&Record>, rule: &str, after: &str) {
         let found = self.load(id).await;
         demand(found.as_ref() == record, rule, || {
@@ -210,18 +210,18 @@ impl Subject {
     }
 }
 
-/// What the next writer of `record` stores.
+/// The next version of `record`.
 fn next(record: &Record, text: &str) -> Record {
     let version = record.version + 1;
     Record { version, writer: mark(), values: values(text.as_bytes()), ..record.clone() }
 }
 
-/// What a renewal makes of `record`.
+/// `record` after a renewal.
 fn renewed(record: &Record) -> Record {
     Record { version: 1, ..next(record, "renewed") }
 }
 
-/// The same record, used `later`.
+/// The same record with activity `later`.
 fn active(record: &Record, later: Duration) -> Touch {
     let last_activity = record.last_activity.saturating_add(later);
     let mut deadlines = record.deadlines;
@@ -248,7 +248,7 @@ fn mark() -> [u8; 16] {
     mark
 }
 
-/// Polls `work` so many times at most, lets the runtime work in between, and drops it.
+/// Polls `work` at most `polls` times, lets the runtime work in between, and drops it.
 async fn poll_and_drop<T>(polls: usize, work: impl Future<Output = T>) {
     let mut work = pin!(work);
     for _ in 0..polls {
@@ -263,14 +263,14 @@ async fn poll_and_drop<T>(polls: usize, work: impl Future<Output = T>) {
 
 fn demand(kept: bool, rule: &str, seen: impl FnOnce() -> String) {
     if !kept {
-        panic!("the store's contract is broken: {rule}: {}", seen());
+        panic!("the store violates its contract: {rule}: {}", seen());
     }
 }
 
 fn healthy<T>(what: &str, result: Result<T, Error>) -> T {
     match result {
         Ok(value) => value,
-        Err(error) => panic!("the store has to be well while it is checked: {what}: {error:?}"),
+        Err(error) => panic!("the store must not fail while it is checked: {what}: {error:?}"),
     }
 }
 

@@ -1,11 +1,11 @@
-//! The cookies of a test client, by the rules of browsers (RFC 6265 section 5, and RFC 6265bis for
+//! Cookie jar of a test client, by the rules of browsers (RFC 6265 section 5, and RFC 6265bis for
 //! the prefixes).
 
 use std::time::Duration;
 
 use crate::clock::timestamp::Timestamp;
 
-/// Where a request goes.
+/// Target of a request.
 pub(super) struct Place<'a> {
     pub(super) host: &'a str,
     pub(super) path: &'a str,
@@ -13,13 +13,13 @@ pub(super) struct Place<'a> {
     pub(super) initiator: Initiator,
 }
 
-/// Whose page makes a request.
+/// Origin of the page that makes a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Initiator {
     OwnSite,
-    /// Another site's, by a link.
+    /// Another site, by a link.
     Link,
-    /// Another site's, by a form or a script.
+    /// Another site, by a form or a script.
     CrossSite,
 }
 
@@ -35,7 +35,7 @@ struct Cookie {
     name: String,
     value: String,
     host: String,
-    /// Whether it goes to subdomains too.
+    /// Whether it is sent to subdomains too.
     subdomains: bool,
     path: String,
     /// Whether `Set-Cookie` named it.
@@ -49,8 +49,8 @@ struct Cookie {
 pub(super) struct CookieJar(Vec<Cookie>);
 
 impl CookieJar {
-    /// Keeps, replaces or drops a cookie as `line` of `Set-Cookie` says; ignores what a browser
-    /// ignores.
+    /// Stores, replaces or removes a cookie as `line` of `Set-Cookie` defines; ignores what a
+    /// browser ignores.
     pub(super) fn set(&mut self, line: &str, place: &Place<'_>, now: Timestamp) {
         let Some(cookie) = Cookie::parse(line, place, now) else { return };
         self.0.retain(|held| {
@@ -77,7 +77,7 @@ impl CookieJar {
         held.find(|cookie| cookie.name == name && cookie.is_alive(now)).map(|c| c.value.clone())
     }
 
-    /// What is left when the browser was closed: cookies with an age.
+    /// Restarts the browser: only persistent cookies are kept.
     pub(super) fn end_browser(&mut self) {
         self.0.retain(|cookie| cookie.expires.is_some());
     }
@@ -95,7 +95,7 @@ impl Cookie {
             path: default_path(place.path).to_owned(),
             has_path: false,
             secure: false,
-            // What browsers take it for where it is not given.
+            // The browsers' default.
             same_site: SameSite::Lax,
             expires: None,
         };
@@ -144,7 +144,7 @@ impl Cookie {
             && self.keeps_prefix()
     }
 
-    /// RFC 6265bis section 4.1.3: what its prefix promises, it has to have.
+    /// RFC 6265bis section 4.1.3: the requirements of its prefix.
     fn keeps_prefix(&self) -> bool {
         let has = |prefix: &str| {
             self.name.get(..prefix.len()).is_some_and(|name| name.eq_ignore_ascii_case(prefix))
@@ -178,7 +178,7 @@ impl Cookie {
     }
 }
 
-/// RFC 6265 section 5.1.4: the folder of the request's path.
+/// RFC 6265 section 5.1.4: the directory of the request's path.
 fn default_path(path: &str) -> &str {
     match path.rfind('/') {
         Some(0) | None => "/",

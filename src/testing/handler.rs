@@ -43,7 +43,7 @@ impl<Fut: Future<Output = Result<Response<String>, Error>>> Future for Answered<
     }
 }
 
-/// One request through the layer; the response, and the `Set-Cookie` that it carried.
+/// One request through the layer; the response, and its `Set-Cookie`.
 pub fn run<F, Fut>(cookie: Option<&str>, handler: F) -> (Response<String>, Option<String>)
 where
     F: FnMut(Request<()>) -> Fut,

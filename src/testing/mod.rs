@@ -1,8 +1,8 @@
-//! For tests: a client that calls handlers without a server, a conformance suite for stores.
+//! For tests: a client that calls handlers without a server, and a conformance suite for stores.
 //!
-//! Feature `testing`, in `[dev-dependencies]`. [`TestSessions`] is a layer on a store in memory and
-//! a clock; [`TestClient`] is a browser with cookies for any Tower service. Tests need no Redis, no
-//! socket and no sleep.
+//! Feature `testing`, in `[dev-dependencies]`. [`TestSessions`] is a layer on a memory store with a
+//! manual clock; [`TestClient`] is a browser with cookies for any Tower service. Tests need no
+//! Redis, no socket and no sleep.
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
@@ -53,11 +53,11 @@
 
 // | file | holds |
 // |---|---|
-// | `sessions` | a layer on a store in memory, and its clock |
+// | `sessions` | a layer on a memory store, and its clock |
 // | `client` | a browser that calls a service |
 // | `browser` | its cookies and headers |
 // | `request`, `body` | the requests that it sends |
-// | `response` | what comes back, read to its end |
+// | `response` | the response, read to its end |
 // | `cookie_jar` | which cookies a browser keeps and sends |
 // | `probe` | a closure as the handler behind the layer |
 // | `conformance` | the contract of a store, checked sentence by sentence |

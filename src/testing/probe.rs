@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::{Error, SessionContext};
 
-/// Where the result goes; a failed commit replaces it.
+/// The slot for the result; a failed commit replaces it.
 pub(super) struct Outcome<T>(Arc<Mutex<Option<Result<T, Error>>>>);
 
 /// The handler; it serves one request.
@@ -83,7 +83,7 @@ impl<Fut: Future<Output = Result<T, Error>>, T> Future for ProbeFuture<Fut, T> {
         if let Some(work) = &mut self.work {
             let result = std::task::ready!(work.as_mut().poll(context));
             if result.is_err() {
-                // The layer then drops what is buffered.
+                // The layer then drops the buffered changes.
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             }
             self.outcome.set(result);

@@ -1,4 +1,4 @@
-//! The requests of a test client, and how they are sent.
+//! Requests of a test client.
 
 #![allow(clippy::panic, reason = "a request that cannot be made has to fail the test")]
 
@@ -20,8 +20,8 @@ const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 
 /// A request of a [`TestClient`]; `.await` sends it and reads the whole response.
 ///
-/// What cannot be sent or read fails the test: `.await` panics with method and path if the service
-/// or a body fails. A service whose future is not `Send` is called by [`TestClient::call`].
+/// Errors fail the test: `.await` panics with method and path if the service or a body fails. For a
+/// service whose future is not `Send` use [`TestClient::call`].
 ///
 /// ```
 /// # use {http::Request, tower::service_fn};
@@ -47,7 +47,7 @@ pub struct TestRequest<'a, S, B> {
 }
 
 impl<S, B> TestClient<S, B> {
-    /// Begins a `GET` request for `path`, with its query if it has one.
+    /// Starts a `GET` request for `path`, optionally with a query.
     ///
     /// ```
     /// # use {http::Request, tower::service_fn};
@@ -64,7 +64,7 @@ impl<S, B> TestClient<S, B> {
         self.request(Method::GET, path)
     }
 
-    /// Begins a `POST` request.
+    /// Starts a `POST` request.
     ///
     /// ```
     /// # use {http::Request, tower::service_fn};
@@ -81,7 +81,7 @@ impl<S, B> TestClient<S, B> {
         self.request(Method::POST, path)
     }
 
-    /// Begins a request of any method.
+    /// Starts a request of any method.
     ///
     /// ```
     /// # use http::Method;
@@ -108,11 +108,11 @@ impl<S, B> TestClient<S, B> {
 }
 
 impl<S, B> TestRequest<'_, S, B> {
-    /// Sets a header, instead of what the client would send by itself.
+    /// Sets a header, in place of the client's default.
     ///
     /// # Panics
     ///
-    /// If it is no header.
+    /// If it is not a valid header.
     ///
     /// ```
     /// # use tower_redis_session::testing::TestSessions;
@@ -128,7 +128,7 @@ impl<S, B> TestRequest<'_, S, B> {
         self
     }
 
-    /// The body as it is.
+    /// Sets the body.
     ///
     /// ```
     /// # use tower_redis_session::testing::TestSessions;
@@ -141,7 +141,7 @@ impl<S, B> TestRequest<'_, S, B> {
         self
     }
 
-    /// The body as `application/x-www-form-urlencoded`.
+    /// Sets the body as `application/x-www-form-urlencoded`.
     ///
     /// ```
     /// # use tower_redis_session::testing::TestSessions;
@@ -158,11 +158,11 @@ impl<S, B> TestRequest<'_, S, B> {
             .body(fields.join("&"))
     }
 
-    /// The body as `application/json`.
+    /// Sets the body as `application/json`.
     ///
     /// # Panics
     ///
-    /// If `value` has no form in JSON.
+    /// If `value` cannot be serialized to JSON.
     ///
     /// ```
     /// # use tower_redis_session::testing::TestSessions;
@@ -177,7 +177,7 @@ impl<S, B> TestRequest<'_, S, B> {
         }
     }
 
-    /// Sends the session's CSRF token with it, in `x-csrf-token`. For a
+    /// Sends the session's CSRF token in `x-csrf-token`. For a
     /// [`CsrfLayer`](crate::csrf::CsrfLayer) with another header, or to test a form field, put
     /// [`TestClient::csrf_token`] there.
     ///
@@ -237,7 +237,7 @@ impl<S, B> fmt::Debug for TestRequest<'_, S, B> {
     }
 }
 
-/// A name or a value of a form, by the URL standard's rules.
+/// Encodes a name or a value of a form, by the URL standard.
 fn form_encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! What a test sees of a response.
+//! Response to a test client.
 
 #![allow(clippy::panic, reason = "a request that cannot be made has to fail the test")]
 
@@ -49,19 +49,19 @@ impl TestResponse {
         Self { what, response: Response::from_parts(head, bytes.into()) }
     }
 
-    /// The status; it compares with numbers.
+    /// The status; comparable with numbers.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.response.status()
     }
 
-    /// All headers, `Set-Cookie` among them.
+    /// All headers, including `Set-Cookie`.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         self.response.headers()
     }
 
-    /// The first header of that name, if there is one and it is ASCII.
+    /// The first header of that name, if it exists and is ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers().get(name)?.to_str().ok()
@@ -73,7 +73,7 @@ impl TestResponse {
         self.response.body()
     }
 
-    /// The body as a text.
+    /// The body as text.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Sessions for a test: a store in memory, a clock, a layer.
+//! Sessions for a test: a memory store, a manual clock, a layer.
 
 #![allow(clippy::panic, reason = "a request that cannot be made has to fail the test")]
 
@@ -8,7 +8,7 @@ use crate::{
     testing::{body::TestBody, client::TestClient},
 };
 
-/// A session layer on a store in memory, with a clock that a test moves.
+/// A session layer on a memory store, with a clock that the test advances.
 ///
 /// ```
 /// use std::time::Duration;
@@ -87,8 +87,8 @@ impl TestSessions {
         self.layer.clone()
     }
 
-    /// The clock of the layer, of the store and of the clients' cookies. It stands until it is
-    /// [advanced](ManualClock::advance).
+    /// The clock of the layer, of the store and of the clients' cookies. It does not move until it
+    /// is [advanced](ManualClock::advance).
     ///
     /// ```
     /// # use tower_redis_session::testing::TestSessions;
@@ -115,10 +115,10 @@ impl TestSessions {
         &self.store
     }
 
-    /// A new browser, without cookies, that calls `app`. Each call makes another one.
+    /// A new browser, without cookies, that calls `app`. Each call returns another browser.
     ///
-    /// `app` takes requests with a [`TestBody`]: an `axum::Router`, or a service that is generic
-    /// over the body. For others there is [`TestClient::with_body`].
+    /// `app` has to accept requests with a [`TestBody`]: an `axum::Router`, or a service that is
+    /// generic over the body. For other services use [`TestClient::with_body`].
     ///
     /// ```
     /// # use tower_redis_session::testing::TestSessions;

@@ -1,10 +1,10 @@
-//! The cookie: its name and attributes, and how the token is found in a request.
+//! The session cookie: name, attributes, and parsing.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `attributes` | what a configuration must hold |
+//! | `attributes` | validation of the configuration |
 //! | `domains` | the domain by the request's host |
-//! | `former` | the cookie that this one has taken the place of |
+//! | `former` | the cookie that this one has replaced |
 //! | `parse` | finding tokens in a request |
 
 use cookie::{Cookie, CookieBuilder};
@@ -19,16 +19,16 @@ mod parse;
 
 pub(crate) use crate::transport::cookie::parse::{TOKENS_MAX, find};
 
-/// The browsers' bound on name and value together (RFC 6265bis section 5.6).
+/// Browsers' limit on name and value together (RFC 6265bis section 5.6).
 const PAIR_MAX: usize = 4096;
-/// Cookies live no longer than 400 days (RFC 6265bis section 5.5).
+/// Browsers' limit on the age of a cookie: 400 days (RFC 6265bis section 5.5).
 const AGE_MAX: u64 = 34_560_000;
 
 /// Name and attributes of the session cookie.
 ///
-/// The default is `__Host-session; Secure; HttpOnly; SameSite=Lax; Path=/` and ends with the
-/// browser. What weakens it has a name that says so; what contradicts itself does not build
-/// (RFC 6265bis section 4.1.3).
+/// The default is `__Host-session; Secure; HttpOnly; SameSite=Lax; Path=/` without `Max-Age`: a
+/// browser session cookie. Methods that weaken it are named `insecure_..`; contradictory attributes
+/// fail at `build` (RFC 6265bis section 4.1.3).
 ///
 /// ```
 /// use tower_redis_session::{CookieConfig, SameSite};
@@ -53,26 +53,26 @@ pub struct CookieConfig {
     former: Option<Box<CookieConfig>>,
 }
 
-/// The place in the list of the domain that a request's host belongs to.
+/// Index of the request's domain in the list of domains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DomainPlace(Option<usize>);
 
-/// With which requests of other sites the browser sends the cookie (RFC 6265bis section 5.6.7).
-/// None of them replaces protection against forged requests.
+/// Which cross-site requests carry the cookie (RFC 6265bis section 5.6.7). No value replaces
+/// protection against request forgery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SameSite {
-    /// With none.
+    /// None.
     Strict,
-    /// With top-level navigations that only read.
+    /// Top-level navigations with a safe method.
     Lax,
-    /// With all; needs `Secure`.
+    /// All; requires `Secure`.
     None,
 }
 
 impl CookieConfig {
     /// A cookie of that name with the safe attributes. A name that starts with `__Host-` or
-    /// `__Secure-` is held to what browsers ask of it.
+    /// `__Secure-` must meet the browsers' rules for that prefix.
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;
@@ -93,9 +93,9 @@ impl CookieConfig {
         }
     }
 
-    /// A cookie named `session` that also goes over plain HTTP, for development: the default one is
-    /// `Secure`, and clients that are no browser, as well as browsers at any address but
-    /// loopback, never send it back without TLS. Anyone on the way can take the session.
+    /// A cookie named `session` that is also sent over plain HTTP, for development: the default one
+    /// is `Secure`, and never sent back without TLS by clients that are not browsers, nor by
+    /// browsers except to loopback. An attacker on the network can steal the session.
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;
@@ -117,7 +117,7 @@ impl CookieConfig {
     }
 
     /// Sends the cookie to subdomains of `domain` too; not with a `__Host-` name. Defaults to the
-    /// host that set it, and only that.
+    /// host that set it only.
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;
@@ -128,7 +128,7 @@ impl CookieConfig {
         self
     }
 
-    /// Sends the cookie below `path` only; not with a `__Host-` name. Defaults to `/`.
+    /// Sends the cookie for paths below `path` only; not with a `__Host-` name. Defaults to `/`.
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;
@@ -139,7 +139,7 @@ impl CookieConfig {
         self
     }
 
-    /// With which requests of other sites the browser sends it. Defaults to `Lax`.
+    /// Which cross-site requests carry the cookie. Defaults to `Lax`.
     ///
     /// ```
     /// # use tower_redis_session::{CookieConfig, SameSite};
@@ -150,7 +150,8 @@ impl CookieConfig {
         self
     }
 
-    /// Keeps a jar for each top-level site (CHIPS), for pages inside frames. Defaults to off.
+    /// Stores the cookie separately for each top-level site (CHIPS), for pages inside frames.
+    /// Defaults to off.
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;
@@ -161,9 +162,9 @@ impl CookieConfig {
         self
     }
 
-    /// Lets every cookie outlive the browser's end, by `Max-Age` up to the session's absolute end
-    /// (400 days at most). The server never relies on it. Defaults to off; for some
-    /// sessions only see [`SessionExpiry::remembered`](crate::SessionExpiry::remembered).
+    /// Makes every cookie persistent, with `Max-Age` up to the session's absolute timeout (400 days
+    /// at most). The server never relies on it. Defaults to off; for single sessions see
+    /// [`SessionExpiry::remembered`](crate::SessionExpiry::remembered).
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;
@@ -174,8 +175,8 @@ impl CookieConfig {
         self
     }
 
-    /// Sends the cookie without encryption too, so anyone on the way can take the session. Only
-    /// for plain HTTP on a network of your own; browsers treat loopback as secure anyway.
+    /// Sends the cookie without encryption too, so an attacker on the network can steal the
+    /// session. Only for plain HTTP on a private network; browsers treat loopback as secure anyway.
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;
@@ -187,7 +188,7 @@ impl CookieConfig {
         self
     }
 
-    /// Lets scripts of the page read the cookie, so any script that gets in can take the session.
+    /// Makes the cookie readable by scripts, so an injected script can steal the session.
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;
@@ -198,11 +199,11 @@ impl CookieConfig {
         self
     }
 
-    /// Whether browsers would take the cookie as configured; the layer's `build` asks the same.
+    /// Whether browsers accept the cookie as configured. The layer's `build` checks the same.
     ///
     /// # Errors
     ///
-    /// Names the attribute that is malformed or contradicts the rest.
+    /// The attribute that is malformed or contradicts another.
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;
@@ -213,8 +214,8 @@ impl CookieConfig {
         attributes::check(self)
     }
 
-    /// The cookie beside it for a visitor without a session: under another name, never readable by
-    /// scripts, and over with the browser.
+    /// The additional cookie of a visitor without a session: under another name, never readable by
+    /// scripts, never persistent.
     pub(crate) fn for_visitors(&self) -> Self {
         let name = format!("{}_csrf", self.name);
         Self { name, http_only: true, persistent: false, former: None, ..self.clone() }
@@ -228,8 +229,7 @@ impl CookieConfig {
         self.persistent
     }
 
-    /// The header that hands `token` to the browser; `max_age` in seconds counts if it is to
-    /// outlive the browser's end.
+    /// The header that sets `token`; `max_age` in seconds is used if the cookie is persistent.
     pub(crate) fn set(
         &self,
         token: &Token,
@@ -245,7 +245,7 @@ impl CookieConfig {
         header(cookie)
     }
 
-    /// The header that takes it away again, with every attribute of the one that set it: browsers
+    /// The header that removes the cookie, with every attribute of the one that set it: browsers
     /// ignore any other for a prefixed name (RFC 6265bis section 5.7).
     pub(crate) fn removal(&self) -> Option<HeaderValue> {
         let epoch = time::OffsetDateTime::UNIX_EPOCH;

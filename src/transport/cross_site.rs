@@ -1,5 +1,4 @@
-//! Whether a page of another site made a request, as far as the browser says so: pure, by the
-//! request's head alone.
+//! Detection of cross-site requests, as far as the browser reports it: pure, from the request head.
 
 use http::{
     HeaderName, HeaderValue,
@@ -11,20 +10,20 @@ use crate::transport::origin::Origin;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// In the extensions of a request that the CSRF layer has let through after it judged the head by
-/// its own settings and verified the token: nothing behind it needs to judge again.
+/// Inserted into the extensions of a request that the CSRF layer has accepted by its own settings
+/// and token: inner services need not check again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Judged;
 
-/// Whether the browser says outright that another site made the request.
+/// Whether the browser explicitly reports a cross-site request.
 pub(crate) fn says_cross_site(head: &Parts) -> bool {
     head.headers.get_all(SEC_FETCH_SITE).iter().any(|site| site.as_bytes() == b"cross-site")
 }
 
-/// By `Sec-Fetch-Site` where the browser sends it, else by `Origin`. One that sends neither is an
-/// old one, or none.
+/// By `Sec-Fetch-Site` if the browser sends it, otherwise by `Origin`. A client that sends neither
+/// is an old browser, or no browser.
 ///
-/// `same_site` lets the sibling hosts of this one through, `trusted` the pages of these origins.
+/// `same_site` accepts requests from sibling hosts, `trusted` those of pages of these origins.
 pub(crate) fn is_from_elsewhere(head: &Parts, same_site: bool, trusted: &[Origin]) -> bool {
     let origins = || head.headers.get_all(ORIGIN).iter();
     let mut sites = head.headers.get_all(SEC_FETCH_SITE).iter().peekable();
@@ -46,7 +45,8 @@ fn is_welcome(origin: &HeaderValue, own: Option<&str>, trusted: &[Origin]) -> bo
         .is_some_and(|origin| own.is_some_and(|own| origin.is_of(own)) || trusted.contains(&origin))
 }
 
-/// Who the request is for: what stands in its target counts before `Host` (RFC 9112 section 3.2.2).
+/// Authority of the request: that of the target takes precedence over `Host` (RFC 9112 section
+/// 3.2.2).
 fn authority(head: &Parts) -> Option<&str> {
     let host = || head.headers.get(HOST)?.to_str().ok();
     head.uri.authority().map(|authority| authority.as_str()).or_else(host)

@@ -1,11 +1,11 @@
-//! How a client carries its token.
+//! Transport of the token between client and server.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `token_transport` | `Transport`: a cookie, or a header for clients that keep none |
-//! | `cookie` | name and attributes of the cookie, and how it is found in a request |
+//! | `cookie` | name and attributes of the cookie, and its parser |
 //! | `origin` | the value of an `Origin` header |
-//! | `cross_site` | whether another site sends a request |
+//! | `cross_site` | detection of cross-site requests |
 
 pub(crate) mod cookie;
 pub(crate) mod cross_site;

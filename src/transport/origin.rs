@@ -1,6 +1,6 @@
-//! The origin of a page, as browsers write it into `Origin` (RFC 6454 section 6.2).
+//! Origin of a page, as in the `Origin` header (RFC 6454 section 6.2).
 
-/// Scheme, host and port in lower case, without the port that goes with the scheme.
+/// Scheme, host and port in lower case, without the scheme's default port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     scheme: Box<str>,
@@ -8,7 +8,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Reads `scheme://host` or `scheme://host:port`; not `null`, nor a list of them.
+    /// Parses `scheme://host` or `scheme://host:port`; rejects `null` and lists.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let (scheme, host) = std::str::from_utf8(text).ok()?.split_once("://")?;
         let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
@@ -22,8 +22,8 @@ impl Origin {
         Some(Self { scheme, host })
     }
 
-    /// Whether a page of this origin is one of the server that `authority` names (RFC 9110 section
-    /// 7.2). That does not tell the scheme; an encrypted site keeps plain pages away by HSTS.
+    /// Whether a page of this origin belongs to the server named by `authority` (RFC 9110 section
+    /// 7.2). The scheme is not compared; a TLS site keeps plain-HTTP pages out by HSTS.
     pub(crate) fn is_of(&self, authority: &str) -> bool {
         let web = matches!(&*self.scheme, "http" | "https");
         web && without_usual_port(authority, &self.scheme) == self.host

@@ -1,4 +1,4 @@
-//! How a client carries its token: in a cookie, or in a header for clients that keep none.
+//! Transport of the token: in a cookie, or in a header for clients without cookies.
 
 use http::{
     HeaderName, HeaderValue, Request,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 static COOKIE_HEADER: HeaderName = COOKIE;
-/// Headers that say something else already, in a request or in a response.
+/// Headers that have another meaning in requests or responses.
 const RESERVED: &[HeaderName] = &[
     AUTHORIZATION,
     PROXY_AUTHORIZATION,
@@ -31,10 +31,11 @@ const RESERVED: &[HeaderName] = &[
 ];
 const SESSION_TOKEN: HeaderName = HeaderName::from_static("session-token");
 
-/// How clients send the token of their session, and where a response hands out a new one.
+/// How clients send the token of their session, and where a response returns a new one.
 ///
-/// A layer has one transport, so that a page's script can never choose the weaker. A service with
-/// browsers and other clients has two layers on one store: their sessions stand in the same list.
+/// A layer has one transport, so that a page's script can never choose the weaker one. A service
+/// for browsers and other clients uses two layers on one store: their sessions are in the same
+/// list.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer, Transport};
@@ -52,7 +53,7 @@ enum Kind {
 }
 
 impl Transport {
-    /// A cookie, as browsers keep it. This is the default.
+    /// A cookie. This is the default.
     ///
     /// ```
     /// # use tower_redis_session::{CookieConfig, MemoryStore, RedisSessionLayer, Transport};
@@ -64,9 +65,9 @@ impl Transport {
         Self(Kind::Cookie(cookie))
     }
 
-    /// `Authorization: Bearer` with the token (RFC 6750, section 2.1). A new token comes in the
-    /// response's `Session-Token`; an empty one tells that the token opens nothing any more.
-    /// Cookies are neither read nor sent, so other sites can send no request in the client's name.
+    /// `Authorization: Bearer` with the token (RFC 6750, section 2.1). A new token is returned in
+    /// the response header `Session-Token`; an empty value means that the token is no longer valid.
+    /// Cookies are neither read nor sent, so other sites cannot send requests in the client's name.
     ///
     /// ```
     /// # use tower_redis_session::Transport;
@@ -77,7 +78,7 @@ impl Transport {
         Self(Kind::Header { request: AUTHORIZATION, bearer: true, response: SESSION_TOKEN })
     }
 
-    /// A header of the application's, with nothing but the token, in requests and responses alike.
+    /// A header of the application, containing only the token, in requests and responses alike.
     ///
     /// ```
     /// # use tower_redis_session::Transport;
@@ -92,13 +93,13 @@ impl Transport {
         match &self.0 {
             Kind::Cookie(cookie) => cookie.check(),
             Kind::Header { request, bearer: false, .. } if RESERVED.contains(request) => {
-                Err(ConfigError::new("transport", "the header has a meaning of its own"))
+                Err(ConfigError::new("transport", "the header has another meaning in HTTP"))
             }
             Kind::Header { .. } => Ok(()),
         }
     }
 
-    /// The header of requests that the token comes in, and on which answers depend.
+    /// The request header that carries the token, and on which responses vary.
     pub(crate) fn request_header(&self) -> &HeaderName {
         match &self.0 {
             Kind::Cookie(_) => &COOKIE_HEADER,
@@ -106,7 +107,7 @@ impl Transport {
         }
     }
 
-    /// The cookie of a visitor without a session; none where clients send nothing unasked.
+    /// The cookie of a visitor without a session; `None` if clients send nothing automatically.
     pub(crate) fn visitor_cookie(&self) -> Option<CookieConfig> {
         match &self.0 {
             Kind::Cookie(cookie) => Some(cookie.for_visitors()),
@@ -114,17 +115,17 @@ impl Transport {
         }
     }
 
-    /// Whether browsers send the token by themselves, also with requests that another site made.
+    /// Whether browsers send the token automatically, also with cross-site requests.
     pub(crate) fn is_ambient(&self) -> bool {
         matches!(self.0, Kind::Cookie(_))
     }
 
-    /// Whether it comes back over TLS only.
+    /// Whether clients send it back over TLS only.
     pub(crate) fn needs_tls(&self) -> bool {
         matches!(&self.0, Kind::Cookie(cookie) if cookie.is_secure())
     }
 
-    /// The name of the cookie or of the header that the token comes in.
+    /// The name of the cookie or header that carries the token.
     pub(crate) fn name(&self) -> &str {
         match &self.0 {
             Kind::Cookie(cookie) => cookie.name(),
@@ -132,7 +133,7 @@ impl Transport {
         }
     }
 
-    /// Every well-formed token in `lines` of that header, so many at most.
+    /// Every well-formed token in `lines` of that header, up to the limit.
     pub(crate) fn tokens<'a>(&self, lines: impl Iterator<Item = &'a [u8]>) -> Vec<Token> {
         match &self.0 {
             Kind::Cookie(cookie) => cookie::find(lines, cookie.name()),
@@ -144,7 +145,7 @@ impl Transport {
         }
     }
 
-    /// Which of the cookie's domains `request` is for.
+    /// The cookie domain of `request`.
     pub(crate) fn place_of<B>(&self, request: &Request<B>) -> DomainPlace {
         match &self.0 {
             Kind::Cookie(cookie) => cookie.place_of(request),
@@ -152,7 +153,7 @@ impl Transport {
         }
     }
 
-    /// The cookie, if its place was another cookie's.
+    /// The cookie, if it has replaced a former one.
     pub(crate) fn successor(&self) -> Option<&CookieConfig> {
         match &self.0 {
             Kind::Cookie(cookie) if cookie.has_former() => Some(cookie),
@@ -160,8 +161,7 @@ impl Transport {
         }
     }
 
-    /// The header that hands `token` out; `max_age` in seconds, for a cookie that is to outlive the
-    /// browser's end.
+    /// The header that sets `token`; `max_age` in seconds, for a persistent cookie.
     pub(crate) fn set(
         &self,
         token: &Token,
@@ -181,8 +181,8 @@ impl Transport {
         }
     }
 
-    /// Whether the client keeps the token longer than the browser runs; a header is the client's
-    /// own.
+    /// Whether the client keeps the token after the browser closes; with a header that is up to the
+    /// client.
     pub(crate) fn lasts(&self, remembered: bool) -> bool {
         match &self.0 {
             Kind::Cookie(cookie) => remembered || cookie.is_persistent(),
@@ -190,7 +190,7 @@ impl Transport {
         }
     }
 
-    /// The header that takes the token away.
+    /// The header that removes the token.
     pub(crate) fn removal(&self, place: DomainPlace) -> Option<(HeaderName, HeaderValue)> {
         match &self.0 {
             Kind::Cookie(cookie) => Some((SET_COOKIE, cookie.at(place).removal()?)),
@@ -205,7 +205,7 @@ impl Default for Transport {
     }
 }
 
-/// What follows the scheme `Bearer`, in any letter case, and at least one space.
+/// The credentials after the scheme `Bearer`, in any letter case, and at least one space.
 fn credentials(line: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = line.split_at_checked(b"bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(rest)

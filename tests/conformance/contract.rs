@@ -107,12 +107,12 @@ const BREACHES: &[(Breach, &str)] = &[
     (Breach::SaveRevives, "under that id"),
     (Breach::ConflictIsSilent, "at the version they expect"),
     (Breach::ConflictCarriesTheCallersRecord, "at the version they expect"),
-    (Breach::RenewKeepsTheOld, "nobody sees both"),
-    (Breach::RenewStoresNothing, "nobody sees both"),
+    (Breach::RenewKeepsTheOld, "no reader sees both"),
+    (Breach::RenewStoresNothing, "no reader sees both"),
     (Breach::RenewAsksForNoVersion, "at the version they expect"),
-    (Breach::RenewOverwrites, "nobody sees both"),
+    (Breach::RenewOverwrites, "no reader sees both"),
     (Breach::RenewCreates, "under that id"),
-    (Breach::RenewKillsBeforeItAsks, "nobody sees both"),
+    (Breach::RenewKillsBeforeItAsks, "no reader sees both"),
     (Breach::RenewIsInTwoSteps, "at once"),
     (Breach::RenewCanBeDroppedHalfWay, "half-written"),
     (Breach::MoveIsForgotten, "as moved"),
@@ -153,16 +153,16 @@ const BREACHES: &[(Breach, &str)] = &[
 
 /// The same for a store that renews in two steps.
 const BREACHES_IN_TWO_STEPS: &[(Breach, &str)] = &[
-    (Breach::RenewStoresNothing, "nobody sees both"),
+    (Breach::RenewStoresNothing, "no reader sees both"),
     (Breach::RenewAsksForNoVersion, "at the version they expect"),
-    (Breach::RenewOverwrites, "nobody sees both"),
+    (Breach::RenewOverwrites, "no reader sees both"),
     (Breach::RenewCreates, "under that id"),
-    (Breach::FinishDoesNothing, "nobody sees both"),
+    (Breach::FinishDoesNothing, "no reader sees both"),
     (Breach::FinishAsksForNoVersion, "at the version they expect"),
     (Breach::FinishLeavesTheNewBesideAConflict, "at the version they expect"),
     (Breach::FinishCannotBeRepeated, "to repeat"),
-    (Breach::LoadOfTheNewLeavesTheOld, "nobody sees both"),
-    (Breach::EndOfTheOldLeavesTheNew, "nobody sees both"),
+    (Breach::LoadOfTheNewLeavesTheOld, "no reader sees both"),
+    (Breach::EndOfTheOldLeavesTheNew, "no reader sees both"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,4 +1,4 @@
-//! Deletes, with and without a version, one after the other.
+//! Deletions, with and without a version, in sequence.
 
 use std::time::Duration;
 

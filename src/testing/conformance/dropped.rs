@@ -1,5 +1,5 @@
-//! Futures that are dropped on the way. What comes after settles whether they happened: only one
-//! of the two can be at the version that both expect.
+//! Dropped futures. The next operation determines whether they took effect: only one of the two can
+//! succeed at the version that both expect.
 
 use std::time::Duration;
 

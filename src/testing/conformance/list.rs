@@ -27,7 +27,7 @@ impl Subject {
         listed.into_iter().map(|(id, _)| id).collect()
     }
 
-    /// The whole list, so many at a time.
+    /// The whole list, in pages of `limit`.
     async fn paged(&self, user: &str, limit: usize, most: usize) -> Vec<SessionCursor> {
         let mut all: Vec<SessionCursor> = Vec::new();
         while all.len() <= most {
@@ -55,7 +55,7 @@ async fn one_can_be_kept(store: &Subject) {
     demand(now != epoch, BY_USER, || format!("the epoch has to be another, and is {now} still"));
     let listed = store.listed(&user).await;
     demand(listed == [kept], LISTED, || format!("one was kept, and {} are", listed.len()));
-    // Among those of the user still.
+    // The kept session is still one of the user's.
     let count = store.revoke_all(&user).await;
     demand(count == 1, BY_USER, || format!("one was kept, and it told of {count}"));
     store.holds(&kept, None, BY_USER, "a revocation").await;
@@ -66,7 +66,7 @@ async fn one_can_be_kept(store: &Subject) {
     });
 }
 
-/// In a store that renews in two steps, between them: both are the one that is kept.
+/// In a store that renews in two steps, between them: old and new are the kept session.
 async fn who_is_kept_may_be_moving(store: &Subject) {
     let user = a_user();
     let (old, record) = store.signed_in(&user, 5, None).await;
@@ -85,7 +85,7 @@ async fn who_is_kept_may_be_moving(store: &Subject) {
     store.holds(&old, None, BY_USER, "the second step").await;
 }
 
-/// The same place: whoever ends the old one then means the session, under whatever id.
+/// The same state: ending the old id ends the session, under any id.
 async fn the_end_of_the_old_is_the_end_of_the_new(store: &Subject) {
     for conditional in [false, true] {
         let (old, record) = store.signed_in(&a_user(), 5, None).await;
@@ -123,7 +123,7 @@ async fn the_list_has_heads_of_their_own_and_no_others(store: &Subject) {
     let listed = healthy("sessions_of", store.0.sessions_of(&user).await);
     let ids: BTreeSet<_> = listed.iter().map(|(id, _)| *id).collect();
     demand(ids == [one, two].into(), LISTED, || format!("two are in, and {ids:?} are"));
-    demand(!ids.contains(&elses), LISTED, || "somebody else's is among them".into());
+    demand(!ids.contains(&elses), LISTED, || "another user's is among them".into());
     let head = listed.iter().find(|(id, _)| *id == two).map(|(_, head)| head);
     let told = |head: &Record| {
         (head.created, head.last_activity, head.deadlines, head.authenticated, head.device.clone())
@@ -136,8 +136,7 @@ async fn the_list_has_heads_of_their_own_and_no_others(store: &Subject) {
     demand(listed == [two], LISTED, || format!("one was ended, and {listed:?} are in"));
 }
 
-/// Each session once, the latest first, whatever the size of the page; one that ends in between is
-/// no hole.
+/// Each session once, the latest first, with any page size; one that ends in between leaves no gap.
 async fn the_list_comes_in_pages(store: &Subject) {
     let (user, other) = (a_user(), a_user());
     let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! Many at the same time.
+//! Concurrent operations.
 
 use std::{future::Future, time::Duration};
 
@@ -24,7 +24,7 @@ pub(super) async fn check(store: &Subject) {
     nothing_outlives_a_delete(store).await;
 }
 
-/// Runs all at the same time; the answers in the order in which they came.
+/// Runs all concurrently; returns the results in order of completion.
 async fn together<T, F>(work: impl IntoIterator<Item = F>) -> Vec<T>
 where
     T: Send + 'static,
@@ -105,7 +105,7 @@ async fn one_of_many_renews(store: &Subject) {
     }
 }
 
-/// Writers that try again on conflict, as the layer does: versions count what was acknowledged.
+/// Writers that retry on conflict, as the layer does: versions count the acknowledged saves.
 async fn no_acknowledged_save_is_lost(store: &Subject) {
     const TASKS: usize = 8;
     const EACH: usize = 4;
@@ -200,13 +200,13 @@ async fn nothing_outlives_a_delete(store: &Subject) {
         let (found, renewal) = both(delete, write, round % 2 == 0).await;
         demand(found.is_none(), FINAL, || format!("right after a delete there is {found:?}"));
         store.holds(&id, None, FINAL, "a delete beside writers").await;
-        // Also if the renewal came first: the session is meant, under whatever id.
+        // Also if the renewal came first: the session ends under any id.
         let after = format!("a delete beside a renewal that was {renewal:?}, under the new id,");
         store.holds(&new, None, FINAL, &after).await;
     }
 }
 
-/// Both at the same time, in tasks of their own; which one starts first is the caller's choice.
+/// Both concurrently, in separate tasks; the caller chooses which starts first.
 async fn both<A, B>(
     one: impl Future<Output = A> + Send + 'static,
     two: impl Future<Output = B> + Send + 'static,

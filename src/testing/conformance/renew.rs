@@ -1,4 +1,4 @@
-//! Renewals, one after the other, and what happens between the steps of one.
+//! Renewals in sequence, and operations between the two steps of one.
 
 use crate::{
     SessionId,
@@ -164,7 +164,7 @@ async fn whoever_comes_with_the_new_id_ends_the_old(store: &Subject) {
     store.holds(&new, Some(&moved), RENEW, "the second step, under the new id,").await;
 }
 
-/// Only where there are two steps: else there is nothing to write to.
+/// Only in stores with two steps: otherwise the old id is gone.
 async fn what_was_written_between_the_steps_stays(store: &Subject) {
     let (old, record, new, _) = begun(store).await;
     let written = next(&record, "written");
@@ -187,14 +187,14 @@ async fn what_was_written_between_the_steps_stays(store: &Subject) {
     store.holds(&new, None, FENCED, "a renewal that was overtaken, under the new id,").await;
 }
 
-/// Whoever ends the old one then means the session, under whatever id.
+/// Ending the old id then ends the session, under any id.
 async fn what_ended_between_the_steps_has_ended(store: &Subject) {
     for conditional in [false, true] {
         let (old, _, new, moved) = begun(store).await;
         let ended = if conditional {
             matches!(store.delete_version(&old, 1).await, SaveOutcome::Saved)
         } else {
-            // A store with one step has nothing there any more, and deletes nothing.
+            // A store with one step has nothing under the old id, and deletes nothing.
             let there = store.load(&old).await.is_some();
             if there { store.delete(&old).await } else { false }
         };

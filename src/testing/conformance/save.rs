@@ -1,4 +1,4 @@
-//! Loads, creates and saves, one after the other.
+//! Loads, creates and saves, in sequence.
 
 use crate::{
     Timestamp,
@@ -93,7 +93,7 @@ async fn several_come_in_order(store: &Subject) {
     demand(found.len() == 1, IN_ORDER, || format!("{} answers for one id", found.len()));
 }
 
-/// A session may end while its last write is on the way.
+/// A session may end while its last write is in flight.
 async fn an_ended_record_does_no_harm(store: &Subject) {
     let id = fresh_id();
     let mut record = store.record("ended");
@@ -116,7 +116,7 @@ async fn an_ended_record_does_no_harm(store: &Subject) {
     });
 }
 
-/// Gone, or as it was saved; but for an allowance for activity that the store is told of late.
+/// Gone, or as it was saved, except for an allowance for activity that reaches the store late.
 fn is_none_or(found: &Option<Record>, saved: &Record) -> bool {
     let Some(mut found) = found.clone() else { return true };
     let later = found.deadlines.idle_deadline >= saved.deadlines.idle_deadline;

@@ -1,4 +1,4 @@
-//! Touches, one after the other.
+//! Touches, in sequence.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What belongs to a user: all sessions end at once, and there are never too many.
+//! Sessions of a user: revocation of all, and the limit on their number.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -23,7 +23,8 @@ pub(super) async fn check(store: &Subject) {
 }
 
 impl Subject {
-    /// A store may keep no list of users, if it says so and promises nothing that needs one.
+    /// A store may keep no list of a user's sessions, if it reports that and accepts nothing that
+    /// needs one.
     pub(super) async fn keeps_users(&self) -> bool {
         let refused = |error: &crate::Error| error.kind() == ErrorKind::Misconfigured;
         let Err(error) = self.0.revocation_epoch("nobody").await else { return true };
@@ -41,7 +42,7 @@ impl Subject {
         false
     }
 
-    /// A session of `user` that was signed in to `ago`.
+    /// A session of `user`, signed in to `ago`.
     fn record_of(&self, user: &str, ago: Duration) -> Record {
         let created = self.now().as_millis() - u64::try_from(ago.as_millis()).unwrap_or(0);
         let created = crate::Timestamp::from_millis(created);
@@ -52,7 +53,7 @@ impl Subject {
         known(healthy("login", self.0.login(login).await))
     }
 
-    /// A session that `user` signed in to `ago`, and nobody minded.
+    /// A session that `user` signed in to `ago`, without epoch and limit.
     pub(super) async fn signed_in(
         &self,
         user: &str,
@@ -85,7 +86,7 @@ impl Subject {
     }
 }
 
-/// One that nobody else has, with what names may have.
+/// A unique user, with characters that names may have.
 pub(super) fn a_user() -> String {
     format!("{{us}} er:\u{1f980}\u{fffd}\0 {}", fresh_id())
 }
@@ -168,7 +169,7 @@ async fn the_oldest_make_room(store: &Subject) {
     let (user, other) = (a_user(), a_user());
     let (elses, record) = store.signed_in(&other, 100, Some(1)).await;
     let mut ids = Vec::new();
-    // Not in the order of their ages.
+    // Not in order of age.
     for ago in [30, 50, 40, 20, 10] {
         ids.push(store.signed_in(&user, ago, None).await.0);
     }
@@ -199,7 +200,7 @@ async fn a_renewal_takes_no_more_room(store: &Subject) {
     store.holds(&other, Some(&beside), BY_USER, "a renewal beside it at the limit").await;
 }
 
-/// Somebody writes to the old session between the two steps, where there are two.
+/// A concurrent write to the old session between the two steps, if there are two.
 async fn nor_does_one_that_was_overtaken(store: &Subject) {
     let user = a_user();
     let (beside, record) = store.signed_in(&user, 10, Some(2)).await;
@@ -242,7 +243,7 @@ async fn nothing_slips_through_a_race(store: &Subject) {
             id
         }));
     }
-    // Some of them are under way.
+    // Some of them are in progress.
     tokio::task::yield_now().await;
     store.revoke_all(&user).await;
     let mut ids = Vec::new();

@@ -1,4 +1,4 @@
-//! What a cookie's configuration must hold (RFC 6265bis sections 4.1 and 5).
+//! Validation of a cookie's configuration (RFC 6265bis sections 4.1 and 5).
 
 use crate::{
     error::ConfigError,
@@ -6,7 +6,7 @@ use crate::{
     transport::cookie::{CookieConfig, PAIR_MAX, SameSite},
 };
 
-/// The browsers' bound on an attribute (RFC 6265bis section 5.6).
+/// Browsers' limit on an attribute (RFC 6265bis section 5.6).
 const ATTRIBUTE_MAX: usize = 1024;
 
 pub(super) fn check(cookie: &CookieConfig) -> Result<(), ConfigError> {
@@ -43,7 +43,10 @@ fn path(path: &str) -> Result<(), ConfigError> {
         return Err(ConfigError::new("cookie path", "does not start with /"));
     }
     if !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';') {
-        return Err(ConfigError::new("cookie path", "has a character that ends or breaks it"));
+        return Err(ConfigError::new(
+            "cookie path",
+            "has a semicolon or a character that is not visible ASCII",
+        ));
     }
     if path.len() > ATTRIBUTE_MAX {
         return Err(ConfigError::new("cookie path", "is longer than 1024 bytes"));
@@ -64,8 +67,8 @@ fn domain(domain: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Browsers look at the prefixes without regard to case (RFC 6265bis section 5.4); the `Http`
-/// ones are of the draft that follows it.
+/// Browsers compare prefixes case-insensitively (RFC 6265bis section 5.4); the `Http` ones are from
+/// a later draft.
 fn prefix(cookie: &CookieConfig) -> Result<(), ConfigError> {
     let name = cookie.name.to_ascii_lowercase();
     let host = name.starts_with("__host-");

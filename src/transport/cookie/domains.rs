@@ -1,4 +1,4 @@
-//! The cookie's domain by the request's host, for a service under several.
+//! Cookie domain by the request's host, for a service under several domains.
 
 use std::borrow::Cow;
 
@@ -10,17 +10,17 @@ use crate::{
 };
 
 impl CookieConfig {
-    /// Sends the cookie to subdomains too, of that one of `domains` which the request's host is, or
-    /// is below; of several the longest. For tenants under domains of their own. A request for any
-    /// other host, for none, or with two `Host` headers gets a cookie for its host alone: never one
+    /// Sends the cookie to subdomains too, with the one of `domains` that contains the request's
+    /// host; of several the longest. For tenants with domains of their own. A request for any other
+    /// host, without a host, or with two `Host` headers gets a cookie for its host only, never one
     /// for another domain. Not with [`domain`](Self::domain), nor with a `__Host-` name. Defaults
     /// to none.
     ///
-    /// The host is that of the request's target, else of `Host` (RFC 9112 section 3.2.2), without
-    /// the port. `X-Forwarded-Host` is not trusted: a proxy has to pass `Host` on.
+    /// The host is that of the request target, otherwise of `Host` (RFC 9112 section 3.2.2),
+    /// without the port. `X-Forwarded-Host` is not trusted: a proxy has to pass `Host` on.
     ///
-    /// Deployment caveat: this chooses where browsers send the cookie. It binds no session to a
-    /// tenant: a client can carry its own token to another domain by hand.
+    /// Deployment caveat: this chooses where browsers send the cookie. It does not bind a session
+    /// to a tenant: a client can send its own token to another domain manually.
     ///
     /// ```
     /// # use tower_redis_session::CookieConfig;
@@ -35,14 +35,17 @@ impl CookieConfig {
 
     pub(super) fn check_domains(&self) -> Result<(), ConfigError> {
         if !self.domains.is_empty() && self.domain.is_some() {
-            return Err(ConfigError::new("cookie domains", "cannot go with a domain for all"));
+            return Err(ConfigError::new(
+                "cookie domains",
+                "cannot be combined with a single domain",
+            ));
         }
         let one = |domain: &String| self.clone().at_domain(domain).check();
         let checked = self.domains.iter().try_for_each(one);
         checked.map_err(|error| error.named("cookie domains"))
     }
 
-    /// Which of the domains `request` is for.
+    /// The domain of `request`.
     pub(crate) fn place_of<B>(&self, request: &Request<B>) -> DomainPlace {
         if self.domains.is_empty() {
             return DomainPlace::default();
@@ -55,7 +58,7 @@ impl CookieConfig {
         DomainPlace(place.max_by_key(|(_, domain)| domain.len()).map(|(place, _)| place))
     }
 
-    /// The cookie of that domain, or of the host alone.
+    /// The cookie for that domain, or for the host only.
     pub(crate) fn at(&self, place: DomainPlace) -> Cow<'_, Self> {
         match place.0.and_then(|place| self.domains.get(place)) {
             Some(domain) => Cow::Owned(self.clone().at_domain(domain)),
@@ -75,14 +78,14 @@ fn is_within(host: &str, domain: &str) -> bool {
     own.eq_ignore_ascii_case(domain.as_bytes()) && (above.is_empty() || above.ends_with(b"."))
 }
 
-/// Who the request is for: what stands in its target counts before `Host`.
+/// Authority of the request: that of the target takes precedence over `Host`.
 fn authority<B>(request: &Request<B>) -> Option<Authority> {
     if let Some(authority) = request.uri().authority() {
         return Some(authority.clone());
     }
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next()?;
-    // Fails closed: of two nobody knows which one a proxy went by.
+    // Fails closed: with two it is unknown which one a proxy used.
     if hosts.next().is_some() {
         return None;
     }

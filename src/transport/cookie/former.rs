@@ -1,4 +1,4 @@
-//! The cookie that this one has taken the place of.
+//! The former cookie, which this one has replaced.
 
 use http::HeaderValue;
 
@@ -9,26 +9,27 @@ use crate::{
 };
 
 impl CookieConfig {
-    /// Accepts the session's cookie under a former name, domain, path or prefix as well: for the
-    /// time of a change. `former` is the cookie as it was configured; of it the name counts, and
-    /// what a browser needs to remove it.
+    /// Also accepts the session's cookie under a former name, domain, path or prefix: for a
+    /// transition period. `former` is the previous configuration; its name counts, and the
+    /// attributes that a browser needs to remove it.
     ///
-    /// A session that is found under the former name alone gets the new cookie with the response,
-    /// and the former one is removed. It keeps its id. Where both come, the new one counts,
-    /// whatever it opens, and the former one is removed; a sign-in or a logout ends its session,
-    /// too. With the setting the former name ends: set it for as long as a session may live.
+    /// A session that is found under the former name only gets the new cookie with the response,
+    /// and the former cookie is removed. The session keeps its id. If a request has both, the new
+    /// one counts, whether or not it opens a session, and the former one is removed; a sign-in or a
+    /// logout ends its session, too. Without this setting the former name is no longer accepted:
+    /// keep it for as long as a session may live.
     ///
     /// Tokens belong to a kind of session, by default the cookie's name. After a change of the name
     /// the layer needs the former name as its
-    /// [`session_kind`](crate::RedisSessionLayerBuilder::session_kind), for good, or does not
-    /// build.
+    /// [`session_kind`](crate::RedisSessionLayerBuilder::session_kind), permanently; otherwise it
+    /// does not build.
     ///
-    /// Where the name stays and the domain or path changes, the two cannot be told apart: both open
-    /// their session, and the former one is removed when a sign-in, a renewal or a logout sets or
-    /// removes the new one.
+    /// If only domain or path change, the two cookies cannot be distinguished: both open their
+    /// session, and the former one is removed when a sign-in, a renewal or a logout sets or removes
+    /// the new one.
     ///
-    /// Deployment caveat: for as long as it is accepted, a cookie under a weaker former name can be
-    /// planted by whoever could plant it before.
+    /// Deployment caveat: while a weaker former name is accepted, an attacker who could plant that
+    /// cookie before still can.
     ///
     /// ```
     /// use tower_redis_session::{CookieConfig, MemoryStore, RedisSessionLayer, Transport};
@@ -51,10 +52,10 @@ impl CookieConfig {
         let Some(former) = &self.former else { return Ok(()) };
         let fault = |fault| Err(ConfigError::new("former cookie", fault));
         if former.former.is_some() {
-            return fault("has a former one itself");
+            return fault("has a former cookie itself");
         }
         if !former.domains.is_empty() {
-            return fault("has a list of domains: give the one that is to be removed");
+            return fault("has a list of domains: give the one to remove");
         }
         if (&former.name, &former.domain, &former.path) == (&self.name, &self.domain, &self.path) {
             return fault("has the name, domain and path of the new one");
@@ -71,7 +72,7 @@ impl CookieConfig {
         self.former.as_ref().is_some_and(|former| former.name != self.name)
     }
 
-    /// The tokens that came under the former name.
+    /// The tokens in cookies of the former name.
     pub(crate) fn former_tokens<'a>(&self, lines: impl Iterator<Item = &'a [u8]>) -> Vec<Token> {
         let former = self.former.as_ref().filter(|_| self.is_renamed());
         former.map_or_else(Vec::new, |former| find(lines, &former.name))

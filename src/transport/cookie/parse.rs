@@ -1,15 +1,15 @@
-//! Finds our tokens in the Cookie headers of a request, byte by byte.
+//! Parser of the `Cookie` headers of a request, byte by byte.
 //!
 //! A library's cookie parser is too lenient here: one that trims Unicode white space or decodes
-//! names reads as `__Host-session` what the browser did not hold to that prefix.
+//! names reads cookies as `__Host-session` to which the browser did not apply that prefix.
 
 use crate::session::token::Token;
 
-/// How many well-formed tokens of one request are looked at. An honest browser sends one.
+/// Maximum number of well-formed tokens checked per request. A conforming browser sends one.
 pub(crate) const TOKENS_MAX: usize = 4;
 
-/// The tokens that came under our name: well-formed, in the order they came, four at most. Looks
-/// through all Cookie header lines as if they were one (RFC 9113 section 8.2.3).
+/// The well-formed tokens of our cookie, in order, four at most. Treats all `Cookie` header lines
+/// as one (RFC 9113 section 8.2.3).
 pub(crate) fn find<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str) -> Vec<Token> {
     let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';'));
     pairs.filter_map(|pair| token(pair, name.as_bytes())).take(TOKENS_MAX).collect()
@@ -22,7 +22,7 @@ fn token(pair: &[u8], name: &[u8]) -> Option<Token> {
     Token::parse(trim(value))
 }
 
-/// Cuts space and horizontal tab, and nothing else, from both ends.
+/// Trims space and horizontal tab, and nothing else, from both ends.
 fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
