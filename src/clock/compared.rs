@@ -85,9 +85,9 @@ impl Compared {
         let seconds = ahead / 1_000;
         if is_off {
             tracing::warn!(clock = %whose, seconds_ahead = seconds,
-                "this process' clock differs from those of the stores, which sessions go by");
+                "clock differs from the stores' clocks, by which sessions expire");
         } else {
-            tracing::info!(clock = %whose, "this process' clock is right again");
+            tracing::info!(clock = %whose, "clock agrees with the stores' clocks");
         }
     }
 

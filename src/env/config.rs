@@ -98,7 +98,7 @@ impl EnvConfig {
         let text = |text: OsString| text.to_string_lossy().into_owned();
         let set: Vec<_> = env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
         for (name, likely) in misspelt(&set) {
-            tracing::warn!("nobody reads the variable {name}: is it {likely} that is meant?");
+            tracing::warn!("unknown variable {name} ignored: similar to {likely}");
         }
         Self::read(&Variables(|name| match env::var(name) {
             Ok(value) => Ok(Some(value)),
@@ -229,7 +229,7 @@ fn cookie<F: Lookup>(variables: &Variables<F>) -> Result<CookieConfig, ConfigErr
     let insecure = variables.switch(INSECURE)?.unwrap_or_default();
     let secure = variables.switch("SESSION_COOKIE_SECURE")?;
     if insecure && secure == Some(true) {
-        return Err(ConfigError::new(INSECURE, "is true beside SESSION_COOKIE_SECURE"));
+        return Err(ConfigError::new(INSECURE, "contradicts SESSION_COOKIE_SECURE"));
     }
     let mut cookie = match variables.text("SESSION_COOKIE_NAME")? {
         Some(name) => CookieConfig::new(name),
@@ -238,7 +238,9 @@ fn cookie<F: Lookup>(variables: &Variables<F>) -> Result<CookieConfig, ConfigErr
     };
     if insecure || secure == Some(false) {
         cookie = cookie.insecure_allow_plain_http();
-        tracing::warn!("session cookies go over plain HTTP too: whoever is on the way can use one");
+        tracing::warn!(
+            "session cookies sent over plain HTTP: an attacker on the network can steal them"
+        );
     }
     Ok(cookie)
 }
@@ -250,7 +252,7 @@ fn devices<F: Lookup>(variables: &Variables<F>) -> Result<Option<DeviceConfig>, 
         return Ok(noted.then(DeviceConfig::new));
     };
     if !noted {
-        return Err(ConfigError::new(PROXIES, "is of no use without SESSION_DEVICES"));
+        return Err(ConfigError::new(PROXIES, "has no effect without SESSION_DEVICES"));
     }
     let devices = DeviceConfig::new().trusted_proxies(list.split(','));
     devices.map(Some).map_err(|error| error.named(PROXIES))

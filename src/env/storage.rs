@@ -68,7 +68,7 @@ impl Storage {
         let storage = Self::chosen(variables)?;
         let durable = matches!(storage.name(), "database" | "redis and database");
         if variables.switch("SESSION_STRICT")? == Some(true) && !durable {
-            return Err(ConfigError::new("SESSION_STRICT", "is set, which takes a database"));
+            return Err(ConfigError::new("SESSION_STRICT", "needs a database"));
         }
         Ok(storage)
     }
@@ -144,7 +144,10 @@ fn database_url<F: Lookup>(variables: &Variables<F>) -> Result<String, ConfigErr
     let schemes = ["sqlite:", "postgres:", "postgresql:"];
     let known = |url: &String| schemes.iter().any(|scheme| url.starts_with(scheme));
     let Some(url) = variables.verbatim(SHARED)? else {
-        return Err(ConfigError::new(OWN, "is not set, and says where the database is"));
+        return Err(ConfigError::new(
+            OWN,
+            "is not set: the storage needs the address of a database",
+        ));
     };
     if !known(&url) {
         let fault = "is not set, and DATABASE_URL is neither sqlite: nor postgres://";

@@ -37,7 +37,7 @@ impl SessionApi {
     ) -> Response<SessionApiBody> {
         let route = route(head);
         let Some(session) = session else {
-            tracing::error!("the session api stands outside of the session layer");
+            tracing::error!("session api outside of the session layer: every request is rejected");
             return told(StatusCode::INTERNAL_SERVER_ERROR, "session_failed");
         };
         if !route.is_safe() && is_forged(head, &session) {

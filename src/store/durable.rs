@@ -9,22 +9,22 @@
 //! |---|---|
 //! | `builder` | `DurableStore::builder` and its settings |
 //! | `parameters` | poll interval, lease and the other parameters, and their bounds |
-//! | `engine` | what the parts share |
+//! | `engine` | the shared state |
 //! | `load` | read: a trusted copy, else the row, and a new copy |
 //! | `load_many` | read several at once |
 //! | `write` | write: commit to the database, then update Redis |
 //! | `push` | update or delete the copy in Redis after a commit |
 //! | `renew` | move a session to a new id; revoke all of a user |
-//! | `activity` | write activity down: often in Redis, seldom in the database |
-//! | `remembered_ids` | ids that may be created, and ids of sessions that are over |
-//! | `ended` | sessions that are over or not there: judged, and noted in Redis |
+//! | `activity` | storing activity: often in Redis, rarely in the database |
+//! | `remembered_ids` | ids that may be created, and ids of expired sessions |
+//! | `ended` | expired and absent sessions, cached in Redis |
 //! | `trust` | pure: whether a copy may be trusted |
-//! | `journal` | pure: what a journal row asks for |
+//! | `journal` | pure: the update that a journal row requires |
 //! | `sweep` | replay of journal rows that Redis may have missed |
 //! | `authority` | generation of the copies and incarnation of Redis |
 //! | `background` | health probes and journal polling |
 //! | `breaker` | circuit breaker of each store |
-//! | `availability` | log lines and events when a store goes away or comes back |
+//! | `availability` | log lines and events when the availability of a store changes |
 //! | `status` | status of both stores and of the copies |
 //! | `hooks` | points where tests hold the store (feature `_hooks`) |
 
@@ -74,8 +74,8 @@ mod write;
 ///
 /// A read costs one round trip to Redis and none to the database, a write one to each. If Redis is
 /// killed, hangs, restarts empty or from an old snapshot, or fails over, reads go to the database
-/// and writes are acknowledged as before. If the database is away, reads go on from Redis [for a
-/// while](crate::DurableStoreBuilder::max_staleness_without_database), and writes fail.
+/// and writes are acknowledged as before. If the database is unreachable, reads continue from Redis
+/// [for a while](crate::DurableStoreBuilder::max_staleness_without_database), and writes fail.
 ///
 /// A change is visible to its own instance at once, to others at once if Redis accepted it, else
 /// within one [`lease`](crate::DurableStoreBuilder::lease).
@@ -110,8 +110,9 @@ mod write;
 /// - Of two instances that cannot reach each other's store, either the acknowledgement waits
 ///   ([`strict`](crate::DurableStoreBuilder::strict)) or the other may serve stale data for one
 ///   lease.
-/// - With the database away no write and no logout is acknowledged; with both stores away, or the
-///   database away and another Redis in place of the known one, reads return 503.
+/// - With the database unreachable no write and no logout is acknowledged; with both stores
+///   unreachable, or the database unreachable and another Redis in place of the known one, reads
+///   return 503.
 /// - A database that loses commits (an asynchronous failover, a restore from a backup) loses
 ///   sessions and brings ended ones back. Discard the copies then, and end the sessions in doubt;
 ///   the run-book says how. (A PostgreSQL with `synchronous_commit = off` loses none of ours: our

@@ -163,7 +163,7 @@ impl RedisStore {
         replaced(self.connections.write(&call).await?)
     }
 
-    /// Deletes what is under `id`: a record at a version, or whatever there is.
+    /// Deletes the value under `id`: a record at a version, or any value.
     fn kill(&self, id: &SessionId, expected: Option<u64>) -> Call {
         let mut call = Script::Kill.call(&[&self.key(id)]);
         call.arg(millis(TOMBSTONE)).arg(id.to_string());

@@ -84,7 +84,7 @@ async fn an_instance_whose_clock_steps_loses_no_session_and_tells() {
         duo.a.shift_clock(0).await;
         eventually("it is right again", async || {
             let logs = duo.a.logs().await;
-            logs.iter().any(|line| line.contains("clock is right again"))
+            logs.iter().any(|line| line.contains("clock agrees"))
         })
         .await;
         assert_eq!(duo.a.check().await, "", "{name}");

@@ -158,9 +158,9 @@ async fn what_is_said_to_a_new_connection_is_told_as_well() {
     let server = Says::start().await;
     for (user, command, line, kind, word) in [
         ("", "TIME", "-DENIED Redis is running in protected mode", Misconfigured, "own machine"),
-        ("", "TIME", "-NOAUTH Authentication required.", Misconfigured, "asks for a password"),
+        ("", "TIME", "-NOAUTH Authentication required.", Misconfigured, "requires a password"),
         ("", "TIME", "-ERR max number of clients reached", Unavailable, "no more connections"),
-        ("u:p@", "AUTH", "-WRONGPASS invalid username-password pair", Misconfigured, "refuses"),
+        ("u:p@", "AUTH", "-WRONGPASS invalid username-password pair", Misconfigured, "rejects"),
         (
             "u:p@",
             "AUTH",

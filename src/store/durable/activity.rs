@@ -47,12 +47,12 @@ impl Engine {
         match self.commit(write).await {
             Ok(done) => {
                 if let Ok(Some(_)) = touched {
-                    // If this fails it is only written once more.
+                    // If this fails it is only stored once more.
                     let _ = self.touch_copy(id, version, (activity, true)).await;
                 }
                 Ok(in_redis || matches!(done.written, Written::Done { .. }))
             }
-            // Written down somewhere, and here again next time.
+            // Stored in Redis, and retried with the next activity.
             Err(_) if in_redis => Ok(true),
             Err(fault) => fault.into_outcome()?.confirmed().map(|()| false),
         }
@@ -79,8 +79,8 @@ impl Engine {
         touched
     }
 
-    /// A copy that is read is to be touched: also one that is read only because the database is
-    /// away.
+    /// The generation of a copy to touch: also of one that is read only because the database is
+    /// unreachable.
     fn generation_to_touch(&self, id: &SessionId, peer: &Peer) -> Option<u64> {
         let (now, stretch) = (self.now(), self.parameters.stretch);
         let away = !self.stores.database().is_closed();
@@ -89,29 +89,29 @@ impl Engine {
         trust.vouched(id, peer, now).or_else(stretched)
     }
 
-    /// How far the database may be behind, of a session with that idle timeout.
+    /// How far the database may lag behind, for a session with that idle timeout.
     pub(super) fn touch_interval(&self, idle: Duration) -> Duration {
         touch_throttle(idle, self.parameters.database_touch_interval)
     }
 }
 
 impl Record {
-    /// A session that looks idle by what the database knows may have been used since, as long ago
-    /// as activity may be late there.
+    /// A session that has expired by its row may have been used since, for as long as activity may
+    /// reach the database late.
     pub(super) fn allow_for_late_activity(
         &mut self,
         now: Timestamp,
         late: impl Fn(Duration) -> Duration,
     ) {
         if self.deadlines.idle_deadline <= now {
-            // As far as a touch would have moved it, which is what its lateness is measured by.
+            // By the idle timeout of the record, which its lateness is measured by.
             let late = late(self.activity().idle());
             self.deadlines.idle_deadline = self.deadlines.idle_deadline.saturating_add(late);
         }
     }
 
-    /// Whether a copy that is lost may have had activity which this row lacks: so long after the
-    /// last one that the next was written down.
+    /// Whether a lost copy may have had activity that this row lacks: its last activity is so old
+    /// that a later one was due to be stored.
     pub(super) fn may_be_behind(&self, now: Timestamp) -> bool {
         let throttle = self.activity().idle().saturating_sub(self.deadlines.idle);
         now.saturating_since(self.last_activity) >= throttle

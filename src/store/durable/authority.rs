@@ -26,9 +26,9 @@ pub(super) struct Authority {
     pub(super) database: Database,
     trust: Mutex<Trust>,
     uptime: Uptime,
-    /// Notifies those that wait for the next poll.
+    /// Notifies callers that wait for the next poll.
     pub(super) awaited: Notify,
-    /// Several connections that open at once need one new generation, not one each.
+    /// Several connections opened at once need one new generation, not one each.
     bumping: tokio::sync::Mutex<()>,
     #[cfg(feature = "_hooks")]
     pub(super) hooks: crate::store::durable::hooks::Hooks,
@@ -37,9 +37,9 @@ pub(super) struct Authority {
 /// Why all copies are discarded.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reason<'a> {
-    /// The server that answers holds other data than the one that the generation was made for.
+    /// The server holds other data than the one that the generation was created for.
     Server(&'a Incarnation),
-    /// More changes are in doubt than are worth being set aside one by one, as of this generation.
+    /// More changes are in doubt than are distrusted one by one, as of this generation.
     Overflow(u64),
     /// The database went back in time.
     Restored,
@@ -70,15 +70,15 @@ impl Authority {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Redis became unreachable or reachable again: no copy is trusted until a poll that begins
-    /// now.
+    /// Redis became unreachable or reachable again: no copy is trusted until a poll that starts
+    /// after this.
     pub(super) fn lost_sight(&self) {
         self.trust().lost_sight(self.now());
         self.awaited.notify_one();
     }
 
-    /// Makes a new generation, which starts without copies, unless another instance has made one
-    /// already.
+    /// Creates a new generation, which starts without copies, unless another instance has created
+    /// one already.
     pub(super) async fn bump(&self, reason: Reason<'_>) -> Result<(), Error> {
         let _turn = self.bumping.lock().await;
         let from = self.database.epoch().await?;
@@ -105,7 +105,7 @@ impl Authority {
             }
             // Another instance was first: its generation counts, if it is for the same server.
             Ok(false) => self.agree(reason).await,
-            // It may have happened: the next one who asks reads it.
+            // It may have happened: the next caller reads it.
             Err(WriteFault::Refused(error) | WriteFault::Unknown(error)) => Err(error),
         }
     }
@@ -123,8 +123,7 @@ impl Authority {
 }
 
 impl Reason<'_> {
-    /// Whether it still does, now that this epoch is the one there is: another instance may have
-    /// acted on the same reason.
+    /// Whether the reason still holds for the current epoch: another instance may have acted on it.
     fn holds(&self, there: &Epoch, known: Option<&Epoch>) -> bool {
         match self {
             Self::Server(server) => *there.incarnation != *server.as_str(),
@@ -140,11 +139,11 @@ impl Reason<'_> {
 fn successor(from: &Epoch, known: Option<&Epoch>, reason: Reason<'_>) -> Result<Epoch, Error> {
     let incarnation = match (reason, known) {
         (Reason::Server(server), _) => server.as_str().into(),
-        // The database may name a server of long ago.
+        // The database may name a server from before a restore.
         (Reason::Restored, Some(known)) => known.incarnation.clone(),
         _ => from.incarnation.clone(),
     };
-    // Above everything that any instance may know, also of a database that went back in time.
+    // Above any number that an instance may know, also of a restored database.
     let seq = from.seq.max(known.map_or(0, |known| known.seq)).saturating_add(1);
     Ok(Epoch { seq, generation: write_id::random()?, incarnation })
 }
@@ -152,15 +151,15 @@ fn successor(from: &Epoch, known: Option<&Epoch>, reason: Reason<'_>) -> Result<
 impl Greeter for Authority {
     fn greet<'a>(&'a self, server: &'a Incarnation) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            // Known already. How long it may be trusted does not depend on this connection, and a
-            // database that does not answer must not keep it closed.
+            // Known already. The duration of trust does not depend on this connection, and an
+            // unreachable database must not keep it closed.
             if self.vouches(server) {
                 return Ok(());
             }
             match self.database.epoch().await {
                 Ok(epoch) if *epoch.incarnation == *server.as_str() => {
                     self.trust().adopt(&epoch, self.now());
-                    // Another is vouched for by what is newer than this answer.
+                    // Another server is trusted by a newer epoch than this one.
                     if self.vouches(server) { Ok(()) } else { Err(stranger()) }
                 }
                 Ok(_) => self.bump(Reason::Server(server)).await,
@@ -183,7 +182,7 @@ impl Greeter for Authority {
 }
 
 fn stranger() -> Error {
-    Error::unavailable("another redis server is vouched for")
+    Error::unavailable("another redis server is the trusted one")
 }
 
 impl fmt::Debug for Authority {

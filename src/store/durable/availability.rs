@@ -1,4 +1,4 @@
-//! Whether each of both stores is there, and the log and event when that changes.
+//! Availability of both stores: the log line and the event when it changes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -27,7 +27,7 @@ impl Stores {
 }
 
 impl Stores {
-    /// Reports to operators that another store serves sessions than before.
+    /// Reports to operators that another store serves sessions from now on.
     pub(super) fn announce(
         &self,
         away: Serving,
@@ -36,24 +36,27 @@ impl Stores {
     ) {
         let (name, serving) = match away {
             Serving::Redis => ("redis", "the database"),
-            _ => ("the database", "redis"),
+            _ => ("database", "redis"),
         };
         let cause = cause.map(|error| tracing::field::display(Causes(error)));
         match transition {
             Some(Transition::Opened) => {
-                tracing::warn!(cause, "{name} is away, sessions are served by {serving}");
+                tracing::warn!(cause, "{name} unavailable: sessions are served by {serving}");
                 self.events.emit(Event::StoreDown { store: away });
             }
             Some(Transition::Refuses) => {
-                tracing::warn!(cause, "{name} refuses, changed sessions are served by {serving}");
+                tracing::warn!(
+                    cause,
+                    "{name} rejects writes: changed sessions are served by {serving}"
+                );
                 self.events.emit(Event::StoreDown { store: away });
             }
             Some(Transition::Obeys) => {
-                tracing::info!("{name} takes changes again");
+                tracing::info!("{name} accepts writes");
                 self.events.emit(Event::StoreUp { store: away });
             }
             Some(Transition::Closed(after)) => {
-                tracing::info!(?after, "{name} is back");
+                tracing::info!(?after, "{name} available");
                 self.events.emit(Event::StoreUp { store: away });
             }
             None => {}

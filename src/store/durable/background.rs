@@ -49,12 +49,12 @@ async fn run(engine: Weak<Engine>) {
         let Some(engine) = engine.upgrade() else { return };
         engine.round().await;
         let interval = engine.parameters.poll_interval;
-        // However many notifications arrive, one round at a time with a pause.
+        // One round at a time, with a pause, for any number of notifications.
         tokio::time::sleep(interval / 10).await;
         let pause = tokio::time::sleep(interval - interval / 10);
         tokio::select! {
             () = pause => {}
-            // Only makes the next round sooner.
+            // Only makes the next round earlier.
             () = engine.database().news() => {}
             () = engine.authority.awaited.notified() => {}
         }
@@ -62,10 +62,10 @@ async fn run(engine: Weak<Engine>) {
 }
 
 impl Engine {
-    /// One round: poll, then finish what another instance began.
+    /// One round: poll, then replay journal rows of other instances.
     pub(super) async fn round(&self) {
         let start = self.now();
-        // What is only not yet cleared takes no place away from what is in doubt.
+        // Rows that are pushed and not yet cleared must not use up the limit.
         let limit = self.parameters.journal_limit;
         let most = limit.saturating_add(self.database().clears_pending().len());
         let (polled, ()) = tokio::join!(self.poll(most), self.check_links(start));
@@ -87,7 +87,7 @@ impl Engine {
             (Learned::Fine, false) => Ok(()),
         };
         if let Err(error) = bumped {
-            tracing::debug!(%error, "the copies could not be given up yet");
+            tracing::debug!(%error, "copies in redis not invalidated yet");
         }
         self.sweep(&polled.journal).await;
     }
@@ -96,7 +96,7 @@ impl Engine {
         let (limit, asked) = (self.parameters.poll_timeout, self.compared.uptime());
         let polled = self.database().poll(most);
         let polled = tokio::time::timeout(limit, polled).await;
-        let polled = polled.unwrap_or_else(|_| Err(Error::unavailable("no answer in time")));
+        let polled = polled.unwrap_or_else(|_| Err(Error::unavailable("no reply in time")));
         if let Ok(Polled { now, .. }) = &polled
             && self.database().has_a_clock()
         {
@@ -105,22 +105,22 @@ impl Engine {
         let now = self.now();
         let transition = match &polled {
             Ok(_) => self.stores.database().succeed_probe(now),
-            // One that is only slow still answers requests.
+            // A slow database still replies to requests.
             Err(error) => self.stores.database().fail(error.clone(), now),
         };
         self.stores.announce(Serving::Database, transition, polled.as_ref().err());
         polled
     }
 
-    /// Asks every server behind a connection whether it is the one it was, and where there is no
-    /// connection, tries to get one: requests need not find out.
+    /// Checks the identity of the server behind every connection, and opens a connection if there
+    /// is none, so that requests need not find out.
     async fn check_links(&self, start: Moment) {
         let checked = tokio::time::timeout(self.parameters.poll_timeout, self.check_each(start));
         let checked = checked.await.unwrap_or_else(|_| {
             for link in self.cache.links().iter().filter(|link| link.peer().checked_at() < start) {
                 link.close();
             }
-            Err(Error::unavailable("no answer of redis in time"))
+            Err(Error::unavailable("no reply from redis in time"))
         });
         let now = self.now();
         let transition = match &checked {
@@ -147,7 +147,9 @@ impl Engine {
         while let Some(checked) = checks.join_next().await {
             match checked {
                 Ok(Ok(())) => answered = true,
-                Ok(Err(error)) => tracing::debug!(%error, "a redis connection was given up"),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "redis connection closed: another server, or no reply")
+                }
                 Err(_) => {}
             }
         }
@@ -155,10 +157,11 @@ impl Engine {
         if answered && serves {
             return Ok(());
         }
-        // Greeted when it was made, or just now.
+        // Its identity was checked when it was opened, or just now.
         let mut link = self.cache.link().await?;
-        // Asked as requests ask, and as quickly: one that is loading, or has lost its rights, still
-        // answers `INFO`, and one that is too slow for requests would be abandoned again at once.
+        // Probed as requests are sent, and with their timeout: a server that is loading, or has
+        // lost its rights, still responds to `INFO`, and one too slow for requests would become
+        // unavailable again at once.
         if serves { Ok(()) } else { self.within_redis(link.probe()).await }
     }
 }

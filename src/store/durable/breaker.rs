@@ -1,7 +1,7 @@
-//! The circuit breaker of one of the two stores: pure, over a given now.
+//! Circuit breaker of one of the two stores: pure, over a given now.
 //!
-//! Closed, requests ask. After a few failures in a row it opens, and requests go elsewhere at
-//! once. Only a probe closes it again, which no request waits for.
+//! Closed, requests use the store. After a few consecutive failures it opens, and requests use the
+//! other store at once. Only a probe closes it again; no request waits for one.
 
 use std::time::Duration;
 
@@ -13,30 +13,30 @@ use crate::{
 
 const POLICY: Policy = Policy { threshold: 3, retry: Retry::Probe };
 
-/// One store's state, as its users see it.
+/// State of one store, as its callers see it.
 #[derive(Debug)]
 pub(super) struct Breaker {
     answers: CircuitBreaker<Moment>,
-    /// Reachable, but refuses writes.
+    /// Reachable, but rejects writes.
     refuses: bool,
     last_cause: Option<Error>,
-    /// When a request was answered last.
+    /// Time of the last successful request.
     answered: Option<Moment>,
 }
 
-/// A change of state that operators want to know of.
+/// A change of state for operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transition {
     Opened,
     /// After that time.
     Closed(Duration),
-    /// Reachable, but refuses writes.
+    /// Reachable, but rejects writes.
     Refuses,
     Obeys,
 }
 
 impl Breaker {
-    /// Whether a request should ask at all.
+    /// Whether requests use the store.
     pub(super) fn is_closed(&self) -> bool {
         self.answers.is_closed()
     }
@@ -51,38 +51,38 @@ impl Breaker {
         if self.is_closed() { None } else { self.last_cause.clone() }
     }
 
-    /// A request was answered.
+    /// A request succeeded.
     pub(super) fn succeed(&mut self) {
         let _ = self.answers.succeed();
     }
 
-    /// It accepted a change.
+    /// The store accepted a change.
     pub(super) fn obey(&mut self) -> Option<Transition> {
         self.succeed();
         std::mem::take(&mut self.refuses).then_some(Transition::Obeys)
     }
 
-    /// It refused a change: reads may go on.
+    /// The store rejected a change: reads continue.
     pub(super) fn refuse(&mut self, cause: Error) -> Option<Transition> {
         self.succeed();
         self.last_cause = Some(cause);
         (!std::mem::replace(&mut self.refuses, true)).then_some(Transition::Refuses)
     }
 
-    /// A request was not.
+    /// A request failed.
     pub(super) fn fail(&mut self, cause: Error, now: Moment) -> Option<Transition> {
         self.last_cause = Some(cause);
         self.answers.fail(now).then_some(Transition::Opened)
     }
 
-    /// A request was answered, and the store is asked again if it was not.
+    /// A request succeeded; a store that was open is used again.
     pub(super) fn answer(&mut self, now: Moment) -> Option<Transition> {
         self.answered = Some(now);
         self.succeed_probe(now)
     }
 
-    /// A request of that time was not answered. If another one was answered after that, this one
-    /// waited in the queue in vain: the store is overloaded and not away.
+    /// A request sent at that time failed. If a later one succeeded, this one waited in a queue:
+    /// the store is overloaded, not unavailable.
     pub(super) fn fail_since(
         &mut self,
         asked: Moment,
@@ -92,13 +92,13 @@ impl Breaker {
         if self.answered > Some(asked) { None } else { self.fail(cause, now) }
     }
 
-    /// A probe was not answered: no reason to let requests find that out.
+    /// A probe failed: requests need not find that out.
     pub(super) fn fail_probe(&mut self, cause: Error, now: Moment) -> Option<Transition> {
         self.last_cause = Some(cause);
         self.answers.trip(now).then_some(Transition::Opened)
     }
 
-    /// A probe was answered.
+    /// A probe succeeded.
     pub(super) fn succeed_probe(&mut self, now: Moment) -> Option<Transition> {
         self.answers.close(now).map(Transition::Closed)
     }

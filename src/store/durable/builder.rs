@@ -108,9 +108,9 @@ impl DurableStoreBuilder {
         self
     }
 
-    /// How long Redis alone serves reads while the database is away. During that time a logout that
-    /// Redis missed too is not seen. Zero turns it off: reads return 503 once the lease is over. At
-    /// most 1 day. Defaults to 15 minutes.
+    /// How long Redis alone serves reads while the database is unreachable. During that time a
+    /// logout that Redis missed too is not seen. Zero turns it off: reads return 503 once the lease
+    /// is over. At most 1 day. Defaults to 15 minutes.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};
@@ -169,9 +169,9 @@ impl DurableStoreBuilder {
     }
 
     /// Minimum interval between writes of a session's activity to the database. An idle session may
-    /// end later by that much while Redis is away or has lost its copy; with a copy the layer's
-    /// touch interval decides. At most a twentieth of the session's idle timeout counts. At most 10
-    /// minutes. Defaults to 5 minutes.
+    /// end later by that much while Redis is unavailable or has lost its copy; with a copy the
+    /// layer's touch interval decides. At most a twentieth of the session's idle timeout counts. At
+    /// most 10 minutes. Defaults to 5 minutes.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};

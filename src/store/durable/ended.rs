@@ -16,8 +16,8 @@ use crate::{
 /// How long an absence is cached.
 const ABSENT_KEPT: Duration = Duration::from_secs(10);
 impl Engine {
-    /// Activity is written to the copy or, where Redis does not take it, to the database: what is
-    /// over by both is over, with no allowance for unrecorded activity.
+    /// Activity is stored in the copy or, if Redis rejects it, in the database: a session expired
+    /// by both has expired, with no allowance for unrecorded activity.
     pub(super) async fn load_over(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let row = self.row(id).await?;
         let now = self.clock().now();
@@ -26,7 +26,7 @@ impl Engine {
                 let behind = self.touch_interval(record.activity().idle());
                 self.over_ids.note(*id, self.now(), behind);
             }
-            // The next one makes a new copy.
+            // The next caller creates a new copy.
             Some(Row { alive: true, .. }) => {
                 let _ = self.push(id, &Order::Kill, None).await;
             }
@@ -35,9 +35,9 @@ impl Engine {
         Ok(row.map(Row::into_record))
     }
 
-    /// Caches for a moment that there is nothing, under the fence of a copy: a request with the
-    /// cookie of an ended session costs one command. Waited for: only if the lease stood until then
-    /// no copy can come of what was read before.
+    /// Caches an absence for a moment, under the fence of a copy: a request with the cookie of an
+    /// ended session costs one command. Awaited: only if the lease was still held can no copy be
+    /// created from an earlier read.
     pub(super) async fn nothing_there(&self, fill: Option<Fill>, id: &SessionId) {
         let fill = fill.filter(|_| !self.fresh_ids.may_come(id, self.now()));
         let Some(Fill { mut link, generation, lease }) = fill else {
@@ -55,13 +55,13 @@ impl Engine {
     pub(super) async fn there_is_something(&self, id: &SessionId, epoch: Option<&Epoch>) {
         let noted = self.fresh_ids.was_noted(id);
         if noted && !self.push(id, &Order::Kill, epoch).await {
-            // Redis may say for a while yet that there is nothing.
+            // Redis may still return the cached absence for a while.
             self.authority.trust().set_aside(*id, self.now());
         }
     }
 
-    /// The database says that it is over, and Redis may say yet that it is not: what this instance
-    /// has shown as ended it never shows alive again.
+    /// The row has expired, and its copy perhaps not: a session that this instance has returned as
+    /// expired is never returned alive again.
     pub(super) fn shows_as_ended(&self, id: &SessionId) {
         self.authority.trust().set_aside(*id, self.now());
     }

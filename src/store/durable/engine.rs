@@ -1,4 +1,4 @@
-//! What the parts of a durable store share.
+//! The shared state of a durable store.
 
 use std::{
     fmt,
@@ -40,7 +40,7 @@ pub(super) struct Engine {
     pub(super) stores: Stores,
     pub(super) parameters: Parameters,
     pub(super) loaders: Loaders<SessionId, Result<Option<Row>, Error>>,
-    /// Who may read the database just now.
+    /// Permits to read the database.
     pub(super) readers: Semaphore,
     pub(super) fresh_ids: FreshIds,
     pub(super) over_ids: OverIds,
@@ -50,9 +50,9 @@ pub(super) struct Engine {
     /// Fills under way; only `close` waits for them, for a moment.
     pub(super) tracker: TaskTracker,
     clock: Clock,
-    /// This process' clock beside those of both stores.
+    /// This process' clock compared with those of both stores.
     pub(super) compared: Compared,
-    /// Whether a write has looked at them before all others.
+    /// Whether the first write has compared the clocks.
     pub(super) looked: AtomicBool,
 }
 
@@ -108,13 +108,13 @@ impl Engine {
         self.authority.now()
     }
 
-    /// How much longer than the work itself an acknowledgement may take: twice, since a sign-in may
-    /// end others in its first step, and the session that it replaces in its second.
+    /// Extra time of an acknowledgement: two leases, since a sign-in may end other sessions in its
+    /// first step, and the session that it replaces in its second.
     pub(super) fn ack_delay(&self) -> Duration {
         if self.parameters.strict { self.parameters.lease * 2 } else { Duration::ZERO }
     }
 
-    /// Both stores, asked now: the database has to be there, and Redis to be one that will do.
+    /// Start-up check of both stores: the database must be reachable, and Redis usable.
     pub(super) async fn check(&self) -> Result<(), Error> {
         self.database().check().await?;
         let redis = async {
@@ -125,9 +125,9 @@ impl Engine {
         let _ = self.poll(1).await;
         self.check_clocks()?;
         match checked {
-            // It may come up later; until then the database serves.
+            // It may come up later; until then the database serves sessions.
             Err(error) if error.kind() == crate::ErrorKind::Unavailable => {
-                tracing::warn!(%error, "redis is unavailable, sessions are served by the database");
+                tracing::warn!(%error, "redis check failed: sessions are served by the database");
                 Ok(())
             }
             result => result,
@@ -139,10 +139,10 @@ impl Engine {
         beyond.map_or(Ok(()), |(whose, seconds)| Err(clocks_differ(whose, seconds)))
     }
 
-    /// Waits for Redis as long as one request may.
+    /// Waits for Redis no longer than a request may.
     ///
-    /// Cancellation safety: a command that is given up may run yet; every one is harmless late.
-    /// Waits for the copies that are being made, and has the database finish what can wait.
+    /// Cancellation safety: a command that is abandoned may still run; every one is harmless when
+    /// late. Waits for copies in progress, and for deferred work of the database.
     pub(super) async fn close(&self) -> Result<(), Error> {
         let _ = self.tracker.close();
         let fills = self.tracker.wait();
@@ -157,11 +157,11 @@ impl Engine {
     ) -> Result<T, E> {
         match tokio::time::timeout(self.parameters.redis_timeout, work).await {
             Ok(result) => result,
-            Err(_) => Err(Error::unavailable("no answer of redis in time").into()),
+            Err(_) => Err(Error::unavailable("no reply from redis in time").into()),
         }
     }
 
-    /// Redis gave an answer, or none.
+    /// A call to Redis succeeded or failed.
     pub(super) fn redis_said(&self, error: Option<&Error>) {
         match error {
             None => self.stores.redis().succeed(),
@@ -172,7 +172,7 @@ impl Engine {
         }
     }
 
-    /// Redis has gone, or has come back: reads go to the database until the next poll.
+    /// Redis became unavailable or available: reads go to the database until the next poll.
     pub(super) fn redis_turned(&self, transition: Option<Transition>, cause: Option<&Error>) {
         if let Some(Transition::Opened | Transition::Closed(_)) = transition {
             self.authority.lost_sight();
@@ -180,7 +180,7 @@ impl Engine {
         self.stores.announce(Serving::Redis, transition, cause);
     }
 
-    /// Outcome of a change sent to Redis: accepted, refused, or no reply.
+    /// Outcome of a change sent to Redis: accepted, rejected, or no reply.
     pub(super) fn redis_was_told(&self, fault: Option<&Fault>) {
         let transition = match fault {
             None => self.stores.redis().obey(),
@@ -190,7 +190,7 @@ impl Engine {
         self.stores.announce(Serving::Redis, transition, fault.map(|fault| &fault.error));
     }
 
-    /// The database gave an answer to what was asked then, or none.
+    /// A call to the database, sent at `asked`, succeeded or failed.
     pub(super) fn database_said(&self, asked: Moment, error: Option<&Error>) {
         match error {
             None => {

@@ -1,7 +1,7 @@
 //! Orders from journal rows: pure.
 //!
-//! A row stands for a change that the database has and Redis perhaps not. The instance that finds
-//! it updates Redis from the row of the session, and only then deletes it.
+//! A row marks a change that the database has and Redis may lack. The instance that finds it
+//! updates Redis from the session's row, and only then deletes it.
 //!
 //! Specified in `docs/protocol.md`, section 3.11.
 
@@ -13,17 +13,17 @@ use crate::{
     store::database::row::Row,
 };
 
-/// The update that Redis needs of a session.
+/// The update that Redis needs for a session.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// The record is now this.
+    /// Replace the record.
     Put(Box<Record>),
-    /// There is nothing to keep a copy of.
+    /// Delete the copy.
     Kill,
 }
 
 /// Changes that this instance has not pushed itself. A row pushed and not yet cleared is no reason
-/// to distrust a session: it is as good as deleted.
+/// to distrust a session.
 pub(super) fn unpushed(journal: &[(SessionId, u64)], told: &[(SessionId, u64)]) -> Vec<SessionId> {
     let mut newest: HashMap<&SessionId, u64> = HashMap::with_capacity(told.len());
     for (id, version) in told {
@@ -35,8 +35,8 @@ pub(super) fn unpushed(journal: &[(SessionId, u64)], told: &[(SessionId, u64)]) 
     journal.iter().filter(waits).map(|(id, _)| *id).collect()
 }
 
-/// The order for a session whose row is in this state, and the version up to which the journal is
-/// cleared then.
+/// The order for a session with this row, and the version up to which the journal can then be
+/// cleared.
 pub(super) fn order(row: Option<Result<Row, Error>>, journalled: u64) -> (Order, u64) {
     match row {
         Some(Ok(Row { record, alive: true, replaces: None })) => {
@@ -44,7 +44,7 @@ pub(super) fn order(row: Option<Result<Row, Error>>, journalled: u64) -> (Order,
             (Order::Put(Box::new(record)), version)
         }
         Some(Ok(row)) => (Order::Kill, row.record.version()),
-        // Unreadable, or purged: no copy of it is worth keeping.
+        // Unreadable, or purged: no copy of it may stay.
         Some(Err(_)) | None => (Order::Kill, journalled),
     }
 }

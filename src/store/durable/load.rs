@@ -17,17 +17,17 @@ use crate::{
 #[allow(clippy::large_enum_variant, reason = "a box would cost each read an allocation")]
 enum Copy {
     Found(Record),
-    /// The session was not used in time, as far as Redis knows.
+    /// The copy has expired.
     Over,
-    /// The database had nothing when it was read a moment ago.
+    /// The database had no row when it was read a moment ago.
     Absent,
-    /// There is none, and perhaps the right to make one.
+    /// No copy, and the lease if it was acquired.
     Missing(Option<Fill>),
-    /// The copy is not trusted, or Redis does not answer.
+    /// The copy is not trusted, or Redis is unavailable.
     Doubtful,
 }
 
-/// The right to make a copy of what the database says from now on.
+/// The right to create a copy of a row that is read after this.
 pub(super) struct Fill {
     pub(super) link: Link,
     pub(super) generation: u64,
@@ -54,7 +54,7 @@ impl Engine {
         Ok(row.map(Row::into_record))
     }
 
-    /// Reads the database alone, and finishes no renewal.
+    /// Reads the database only, and finishes no renewal.
     pub(super) async fn peek(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let asked = self.now();
         let row = self.database().read(id).await;
@@ -62,10 +62,10 @@ impl Engine {
         Ok(row?.and_then(Row::living).filter(|row| row.replaces.is_none()).map(|row| row.record))
     }
 
-    /// Reads the database, or if that is away too, the copy in Redis.
+    /// Reads the database, or if that is unreachable, the copy in Redis.
     async fn load_without_redis(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let away = !self.stores.database().is_closed();
-        // Before anything is judged by a clock that was never compared.
+        // Before expiry is judged by a clock that was never compared.
         if !away && self.database().has_a_clock() && self.compared.is_unknown() {
             let _ = self.poll(1).await;
         }
@@ -103,7 +103,7 @@ impl Engine {
         .map_err(|fault| fault.error)
     }
 
-    /// One trip, and one more for the lease where there is no copy.
+    /// One round trip, and one more for the lease if there is no copy.
     async fn ask_once(&self, id: &SessionId) -> Result<Copy, Fault> {
         let mut link = self.cache.link().await?;
         let now = self.now();
@@ -123,11 +123,11 @@ impl Engine {
             Found::Absent => return Ok(Copy::Absent),
             Found::Nothing => {}
         }
-        // Taken before the database is asked: whatever is committed after that destroys it.
+        // Acquired before the database is read: a later commit destroys it.
         let Ok(random) = self.write_ids.draw() else { return Ok(Copy::Missing(None)) };
         let lease = link.lease(generation, id, random, self.parameters.fill_lease).await;
         let lease = match lease {
-            // A full Redis takes no copy, and reads go on.
+            // A full Redis accepts no copy, and reads continue.
             Err(fault) if fault.refused => None,
             lease => lease?,
         };
@@ -149,8 +149,8 @@ impl Engine {
         self.within_redis(asked).await.ok().flatten()
     }
 
-    /// The list of a user's sessions, by the database: with the allowance for activity that it has
-    /// not heard of.
+    /// The list of a user's sessions from the database, with the allowance for activity that has
+    /// not reached it.
     pub(super) async fn sessions_of(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
         let asked = self.now();
         self.listed(asked, self.database().sessions_of(user).await)
@@ -179,7 +179,7 @@ impl Engine {
         Ok(listed)
     }
 
-    /// The row of a session whose activity a copy in Redis may have had, which is lost.
+    /// The row of a session whose copy, with activity that the row may lack, is lost.
     async fn read(&self, id: &SessionId) -> Result<Option<Row>, Error> {
         let mut row = self.row(id).await?;
         if let Some(row) = row.as_mut().filter(|row| row.alive)
@@ -191,13 +191,13 @@ impl Engine {
         Ok(row)
     }
 
-    /// The row of a session: read by one for all who ask just now, and not by too many.
+    /// The row of a session: concurrent callers share one read, and the number of reads is bounded.
     pub(super) async fn row(&self, id: &SessionId) -> Result<Option<Row>, Error> {
         let row = self.loaders.load(*id, async {
             let asked_for = self.stores.database().is_closed();
-            // Closed never; bounded by the layer's budget.
+            // Never closed; bounded by the layer's budget.
             let _turn = self.readers.acquire().await;
-            // Gone while this one waited: no reason to wait for the same answer.
+            // Became unavailable during the wait: no reason to wait for the same failure.
             if let Some(cause) = self.stores.database().cause_if_open().filter(|_| asked_for) {
                 return Err(cause);
             }
@@ -212,7 +212,7 @@ impl Engine {
             return Ok(Some(row));
         }
         if let Some(old) = row.replaces {
-            // A renewal that was not finished: the old id ends before the new one is used.
+            // An unfinished renewal: the old id ends before the new one is used.
             let _ = self.finish_renew(&old, None, id).await?;
             // With what was written under the old id in between.
             let Some(finished) = self.database().read(id).await? else { return Ok(None) };
@@ -239,15 +239,15 @@ impl Engine {
             hooks.pass("before-fill").await;
             let filled = link.fill(generation, &id, lease, (&record, behind));
             if let Ok(Err(fault)) = tokio::time::timeout(limit, filled).await {
-                tracing::debug!(session.id = %id, error = %fault.error, "copy not made");
+                tracing::debug!(session.id = %id, error = %fault.error, "copy not created");
             }
         };
         drop(runtime.spawn(self.tracker.track_future(fill)));
     }
 }
 
-/// Whether it is the database that fails, and not the one record: a password that was changed there
-/// is no better than a cable that was cut.
+/// Whether the database fails, not the single record: a password changed there is no better than a
+/// cut cable.
 pub(super) fn is_away(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Misconfigured)
 }

@@ -1,4 +1,4 @@
-//! Read path for several sessions: the copies in one round trip, the others one by one.
+//! Read path for several sessions: copies in one round trip, the others one by one.
 
 use futures_util::future::join_all;
 
@@ -20,7 +20,7 @@ impl Engine {
         ids: &[SessionId],
     ) -> Result<Vec<Result<Option<Record>, Error>>, Error> {
         let copies = self.copies(ids).await;
-        // At once: each waits for what it needs, and as many as may read the database.
+        // Concurrently: each waits for its own steps, within the limit of database reads.
         let loads = ids.iter().zip(copies).map(async |(id, copy)| match copy {
             Some(record) => Ok(Some(record)),
             None => self.load(id).await,
@@ -28,13 +28,13 @@ impl Engine {
         Ok(join_all(loads).await)
     }
 
-    /// The copies that may be trusted and are not over; nothing is said of the others.
+    /// The copies that are trusted and have not expired; nothing is known of the others.
     async fn copies(&self, ids: &[SessionId]) -> Vec<Option<Record>> {
         let asked = async {
             let mut copies = vec![None; ids.len()];
             let mut link = self.cache.link().await?;
             let vouched = self.vouched(ids, link.peer());
-            // Those of another generation ask for themselves.
+            // Copies of another generation are loaded one by one.
             let Some(generation) = vouched.iter().flatten().next().copied() else {
                 return Ok::<_, Fault>(copies);
             };
@@ -66,7 +66,7 @@ impl Engine {
         }
     }
 
-    /// The generation that the copy of each may be trusted in, if any.
+    /// The generation in which the copy of each is trusted, if any.
     fn vouched(&self, ids: &[SessionId], peer: &Peer) -> Vec<Option<u64>> {
         let (now, trust) = (self.now(), self.authority.trust());
         ids.iter().map(|id| trust.vouched(id, peer, now)).collect()

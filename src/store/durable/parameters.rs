@@ -37,7 +37,7 @@ impl Default for Parameters {
 }
 
 impl Parameters {
-    /// Returns the first that is invalid or contradicts another.
+    /// Returns the first setting that is invalid or contradicts another.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let minute = Duration::from_secs(60);
         let between = |name, value, least: Duration, most: Duration, fault| {
@@ -61,7 +61,7 @@ impl Parameters {
         between("lease", self.lease, least, minute, fault)?;
         let (none, day) = (Duration::ZERO, Duration::from_secs(86_400));
         between("time without database", self.stretch, none, day, "is longer than 1 day")?;
-        // A row is kept a quarter of an hour after its end, and so has to be touched before.
+        // A row is kept for a quarter of an hour after its end, and has to be touched before.
         let (most, fault) = (Duration::from_secs(600), "is longer than 10 minutes");
         between("database touch interval", self.database_touch_interval, none, most, fault)?;
         if !(1..=10_000).contains(&self.readers) {
@@ -73,7 +73,7 @@ impl Parameters {
         Ok(())
     }
 
-    /// A fill outlives no statement that it waits for.
+    /// A fill lease must not end before the statements that it covers.
     pub(super) fn check_beside(&self, database: &DatabaseConfig) -> Result<(), ConfigError> {
         let fits = database.limit() <= self.fill_lease;
         let fault = "is longer than the lease of a fill, 5 s";

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Deletions in one command.
+/// Deletions per command.
 const ENDS_PER_COMMAND: usize = 256;
 
 impl Engine {
@@ -52,7 +52,7 @@ impl Engine {
         self.redis_was_told(told.as_ref().err());
         if let Err(Fault { error, .. }) = &told {
             let id = ids.first().map(tracing::field::display);
-            tracing::debug!(session.id = id, %error, "redis was not told of a change");
+            tracing::debug!(session.id = id, %error, "change not pushed to redis");
         }
         told.is_ok()
     }
@@ -81,17 +81,17 @@ impl Engine {
     ) -> Result<(), Fault> {
         let mut link = self.cache.link().await?;
         if *link.peer().incarnation().as_str() != *epoch.incarnation {
-            return Err(Error::unavailable("another redis server is vouched for").into());
+            return Err(Error::unavailable("another redis server is the trusted one").into());
         }
         carry_out(&mut link, epoch.generation, ids, order).await
     }
 
     fn known_epoch(&self) -> Result<Epoch, Error> {
         let known = self.authority.trust().epoch().cloned();
-        known.ok_or_else(|| Error::unavailable("no redis server is vouched for yet"))
+        known.ok_or_else(|| Error::unavailable("no redis server is trusted yet"))
     }
 
-    /// Waits until no other instance can miss the change any longer, if that is asked for.
+    /// Waits until no other instance can miss the change any longer, if strict.
     pub(super) async fn acknowledge(&self, committed_at: Moment, pushed: bool) {
         if !self.parameters.strict {
             return;
@@ -104,7 +104,7 @@ impl Engine {
     }
 }
 
-/// One order, over one connection.
+/// One order, on one connection.
 pub(super) async fn carry_out(
     link: &mut Link,
     generation: u64,
@@ -113,7 +113,7 @@ pub(super) async fn carry_out(
 ) -> Result<(), Fault> {
     let (Order::Put(record), [id]) = (order, ids) else { return link.kill(generation, ids).await };
     match link.put(generation, id, record).await {
-        // A full Redis still forgets.
+        // A full Redis still deletes.
         Err(fault) if fault.refused => link.kill(generation, ids).await,
         result => result,
     }

@@ -1,8 +1,8 @@
-//! Ids that this instance remembers for a while: of creations whose outcome is unknown, and of
-//! sessions that it has found to be over.
+//! Ids that this instance remembers for a while: creations with an unknown outcome, and sessions
+//! found to have expired.
 //!
-//! No client can ask for the first: it gets one only once it is certainly created. So only the
-//! creating instance could cache in Redis that there is nothing, and must not.
+//! No client can present the former: it gets an id only once its creation is certain. So only the
+//! creating instance could cache its absence in Redis, and must not.
 //!
 //! Specified in `docs/protocol.md`, sections 3.2 and 3.8.
 
@@ -16,7 +16,7 @@ use crate::{clock::moment::Moment, session::token::SessionId};
 
 /// Far longer than any request waits for a new session.
 const KEPT: Duration = Duration::from_secs(10 * 60);
-/// Past that nothing is said of any id for as long.
+/// Beyond this number every id counts as remembered for the same time.
 const IDS_MAX: usize = 10_000;
 
 #[derive(Debug, Default)]
@@ -25,13 +25,13 @@ pub(super) struct FreshIds(Mutex<Ids>);
 #[derive(Debug, Default)]
 struct Ids {
     begun: HashMap<SessionId, Moment>,
-    /// Of which this instance has written down that there is nothing, of late.
+    /// Ids whose absence this instance has cached recently.
     noted: HashMap<SessionId, Moment>,
     overflowed: Option<Moment>,
 }
 
 impl FreshIds {
-    /// Its creation begins; whether it is the first attempt.
+    /// Its creation starts; returns whether it is the first attempt.
     pub(super) fn begin(&self, id: SessionId, now: Moment) -> bool {
         let mut ids = self.lock();
         if ids.begun.len() >= IDS_MAX {
@@ -44,12 +44,12 @@ impl FreshIds {
         ids.begun.insert(id, now).is_none()
     }
 
-    /// It is known whether it is there.
+    /// The outcome of its creation is known.
     pub(super) fn end(&self, id: &SessionId) {
         let _ = self.lock().begun.remove(id);
     }
 
-    /// It is about to be written down in Redis, for `kept`, that there is nothing under it.
+    /// Its absence is about to be cached in Redis for `kept`.
     pub(super) fn note(&self, id: SessionId, now: Moment, kept: Duration) {
         let mut ids = self.lock();
         if ids.noted.len() >= IDS_MAX {
@@ -60,7 +60,7 @@ impl FreshIds {
         }
     }
 
-    /// Whether that was so: it was requested before it was created.
+    /// Whether its absence was cached: it was presented before it was created.
     pub(super) fn was_noted(&self, id: &SessionId) -> bool {
         self.lock().noted.remove(id).is_some()
     }
@@ -77,13 +77,13 @@ impl FreshIds {
     }
 }
 
-/// Ids of sessions that this instance has judged to be over, by their copy and their row: what it
-/// has shown as over it does not show alive again when the copy is gone. With the time until when.
+/// Sessions that this instance has found to have expired, by copy and row, and until when they are
+/// remembered: once returned as expired, a session is not returned alive when the copy is gone.
 #[derive(Debug, Default)]
 pub(super) struct OverIds(Mutex<HashMap<SessionId, Moment>>);
 
 impl OverIds {
-    /// The session is over, and for `kept` only its row can say otherwise.
+    /// The session has expired; for `kept` only its row can show otherwise.
     pub(super) fn note(&self, id: SessionId, now: Moment, kept: Duration) {
         let until = now.after(kept);
         let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,7 +21,7 @@ impl Engine {
     pub(super) async fn login(&self, login: Write, limited: bool) -> Result<SaveOutcome, Error> {
         let (begun, lost) = renewal::begin(login, self).await?;
         if lost && limited {
-            // Some may have ended, and only the journal knows which.
+            // Some sessions may have ended, and only the journal knows which.
             self.authority.trust().stop_believing(self.now());
             self.acknowledge(self.now(), false).await;
         }
@@ -53,7 +53,7 @@ impl Steps for Engine {
         match done.written {
             Written::Done { version, .. } => {
                 let pushed = self.tell_of(doubt, &Order::Kill, version, &done).await;
-                // A read that finishes another's renewal acknowledges nothing.
+                // A read that finishes another request's renewal acknowledges nothing.
                 if expected.is_some() {
                     self.acknowledge(done.at, pushed).await;
                 }
@@ -67,8 +67,8 @@ impl Steps for Engine {
 }
 
 impl Engine {
-    /// Nothing can be cached about the new id, and the old one lives on; but the oldest of too many
-    /// may have ended.
+    /// Nothing can be cached about the new id, and the old one continues; but the oldest sessions
+    /// over the limit may have ended.
     async fn first_step(&self, write: Write) -> Result<Written, WriteFault> {
         let old = if let Write::Begin { old, .. } = &write { Some(*old) } else { None };
         let done = self.commit(write).await?;
@@ -86,7 +86,7 @@ impl Engine {
         Ok(done.written)
     }
 
-    /// Ends all sessions of a user but `keep`, and updates Redis for each; returns how many were
+    /// Ends all sessions of a user except `keep`, and updates Redis for each; returns how many were
     /// alive.
     pub(super) async fn revoke_all(
         &self,
@@ -117,7 +117,7 @@ impl Disbelief<'_> {
         self.0 = None;
     }
 
-    /// A refused write changed nothing.
+    /// A rejected write changed nothing.
     fn unless_refused(self, fault: WriteFault) -> WriteFault {
         if matches!(fault, WriteFault::Refused(_)) {
             self.dispel();

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Rows that are looked at together.
+/// Rows per batch.
 const ROWS_AT_ONCE: usize = 32;
 
 impl Engine {
@@ -21,12 +21,12 @@ impl Engine {
         }
         let start = self.now();
         for some in journal.chunks(ROWS_AT_ONCE) {
-            // The next poll must not wait for it; the rest has its turn after that.
+            // The next poll must not wait for it; the rest is replayed after that.
             if start.age(self.now()) > self.parameters.poll_interval {
                 return;
             }
             if let Err(error) = self.sweep_some(some).await {
-                tracing::debug!(%error, "redis was not told of what it missed");
+                tracing::debug!(%error, "journal not replayed to redis");
                 return;
             }
         }
@@ -39,7 +39,7 @@ impl Engine {
         self.pass("sweep-snapshot").await;
         let mut link = self.within_redis(self.cache.link()).await?;
         if *link.peer().incarnation().as_str() != *epoch.incarnation {
-            return Err(Error::unavailable("another redis server is vouched for"));
+            return Err(Error::unavailable("another redis server is the trusted one"));
         }
         for ((id, journalled), row) in journal.iter().zip(rows) {
             let (order, version) = journal::order(row, *journalled);

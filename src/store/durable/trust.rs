@@ -17,24 +17,24 @@ use crate::{
     },
 };
 
-/// Sessions set aside between two polls; beyond that nothing is trusted until the next one. Above
-/// what the journal may name at most.
+/// Maximum number of sessions distrusted one by one between two polls; beyond it nothing is trusted
+/// until the next poll. Above the maximum of the journal limit.
 const SET_ASIDE_MAX: usize = if cfg!(test) { 100 } else { 200_000 };
 
-/// What one instance knows of the copies, and since when.
+/// Knowledge of one instance about the copies, with its age.
 #[derive(Debug)]
 pub(super) struct Trust {
-    /// Life of the lease: how long an answer of the database is relied on.
+    /// Lifetime of the lease: how long a reply of the database is trusted.
     lease: Duration,
     epoch: Option<Known>,
-    /// When the last answered poll began.
+    /// When the last successful poll started.
     polled_at: Option<Moment>,
-    /// No poll that began before that is relied on.
+    /// No poll that started before this is trusted.
     doubted_at: Option<Moment>,
     /// Redis was unreachable then: a copy may be older than what was read from the database since,
-    /// unless a poll began after that.
+    /// until a poll that starts after this.
     unseen_at: Option<Moment>,
-    /// Sessions of which Redis may have missed a change, and since when.
+    /// Sessions whose change Redis may have missed, and since when.
     set_aside: HashMap<SessionId, Moment>,
     bumped_at: Option<Moment>,
     journal: usize,
@@ -46,11 +46,11 @@ struct Known {
     since: Moment,
 }
 
-/// What a poll's answer asks for.
+/// The consequence of a poll's reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Learned {
     Fine,
-    /// The database went back in time: what is in Redis may be newer than the truth.
+    /// The database was restored to an earlier state: Redis may be ahead of it.
     Restored,
 }
 
@@ -68,14 +68,14 @@ impl Trust {
         }
     }
 
-    /// The generation to ask for `id` over a connection to `peer`, if its reply may be trusted.
+    /// The generation in which to read `id` over a connection to `peer`, if the copy is trusted.
     pub(super) fn vouched(&self, id: &SessionId, peer: &Peer, now: Moment) -> Option<u64> {
         let fresh = |moment: Moment| moment.age(now) <= self.lease;
         self.epoch_of(id, peer).filter(|_| self.holds(now) && fresh(peer.checked_at()))
     }
 
-    /// The same while the database is away: the lease is over, and for `stretch` longer nothing
-    /// better can be had.
+    /// The same while the database is unreachable: the lease has ended, and for `stretch` longer
+    /// the copies are the best available.
     pub(super) fn stretched(
         &self,
         id: &SessionId,
@@ -86,7 +86,7 @@ impl Trust {
         self.epoch_of(id, peer).filter(|_| self.outlasts(now, stretch))
     }
 
-    /// Whether what is known may be relied on while the database is away.
+    /// Whether the last knowledge is used while the database is unreachable.
     pub(super) fn outlasts(&self, now: Moment, stretch: Duration) -> bool {
         let limit = self.lease.saturating_add(stretch);
         !stretch.is_zero() && self.age(now).is_some_and(|age| age <= limit)
@@ -98,7 +98,7 @@ impl Trust {
         (same && !self.set_aside.contains_key(id)).then_some(known.generation)
     }
 
-    /// Whether the known generation was made for that server.
+    /// Whether the known generation was created for that server.
     pub(super) fn vouches(&self, server: &Incarnation) -> bool {
         self.epoch.as_ref().is_some_and(|known| *known.epoch.incarnation == *server.as_str())
     }
@@ -107,15 +107,15 @@ impl Trust {
         self.epoch.as_ref().map(|known| &known.epoch)
     }
 
-    /// Takes a newer epoch over on the spot. That is no poll: the lease stays as it is.
+    /// Adopts a newer epoch at once. This is not a poll: the lease is not extended.
     pub(super) fn adopt(&mut self, epoch: &Epoch, now: Moment) {
         if self.epoch.as_ref().is_none_or(|known| known.epoch.seq < epoch.seq) {
             self.epoch = Some(Known { epoch: epoch.clone(), since: now });
         }
     }
 
-    /// Takes in a poll's answer: `start` is when it began, `unpushed` the sessions in the journal;
-    /// `None` if they are more than were named.
+    /// Takes over a poll's reply: `start` is when it started, `unpushed` the sessions in the
+    /// journal; `None` if they exceed the limit.
     pub(super) fn learn(
         &mut self,
         epoch: &Epoch,
@@ -123,7 +123,7 @@ impl Trust {
         start: Moment,
         now: Moment,
     ) -> Learned {
-        // In the same millisecond too: which of the two was first is not known.
+        // In the same millisecond too: which of the two was first is unknown.
         let overtaken = self.epoch.as_ref().is_some_and(|known| known.since >= start);
         let went_back = self.epoch.as_ref().is_some_and(|known| {
             let (ours, theirs) = (&known.epoch, epoch);
@@ -135,9 +135,9 @@ impl Trust {
             return Learned::Restored;
         }
         self.adopt(epoch, now);
-        // Fails closed: copies of the unnamed ones would be trusted wrongly.
+        // Fails closed: copies of the sessions over the limit would be trusted wrongly.
         let Some(unpushed) = unpushed else { return Learned::Fine };
-        // What was set aside since the poll began is not in its answer.
+        // Sessions distrusted since the poll started are not in its reply.
         self.set_aside.retain(|_, since| *since >= start);
         self.journal = 0;
         for id in unpushed {
@@ -165,14 +165,14 @@ impl Trust {
     /// Redis may have missed a change of `id`.
     pub(super) fn set_aside(&mut self, id: SessionId, now: Moment) {
         let _ = self.set_aside.insert(id, now);
-        // Fails closed: more than can be expected between two polls.
+        // Fails closed: more than expected between two polls.
         if self.set_aside.len() > SET_ASIDE_MAX {
             self.stop_believing(now);
         }
     }
 
-    /// Whether this instance may make a new generation: at most one in a lease's time, so that
-    /// two that see different servers do not fight over them.
+    /// Whether this instance may create a new generation: at most one per lease, so that two that
+    /// see different servers do not compete.
     pub(super) fn may_bump(&self, now: Moment) -> bool {
         self.bumped_at.is_none_or(|bumped| bumped.age(now) > self.lease)
     }
@@ -186,18 +186,18 @@ impl Trust {
         self.epoch.as_ref().is_some_and(|known| known.since.age(now) >= self.lease)
     }
 
-    /// How old the knowledge is; `None` if there is none.
+    /// Age of the knowledge; `None` if there is none.
     pub(super) fn age(&self, now: Moment) -> Option<Duration> {
         self.polled_at.map(|polled| polled.age(now))
     }
 
-    /// Whether the lease holds.
+    /// Whether the lease is still held.
     pub(super) fn holds(&self, now: Moment) -> bool {
         let seen = self.polled_at.is_some_and(|polled| self.unseen_at.is_none_or(|at| at < polled));
         seen && self.age(now).is_some_and(|age| age <= self.lease)
     }
 
-    /// Sessions set aside, and how many of them the last poll found in the journal.
+    /// Number of distrusted sessions, and how many of them the last poll found in the journal.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.set_aside.len(), self.journal)
     }

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What the database made of a write, and when it had it.
+/// The database's outcome of a write, and when it committed it.
 pub(super) struct Done {
     pub(super) written: Written,
     pub(super) epoch: Option<Epoch>,
@@ -76,15 +76,15 @@ impl Engine {
         }
     }
 
-    /// Ends a session by `write`. Redis is updated whatever the database reports: a row that was
-    /// dead already does not mean that its deletion was pushed.
+    /// Ends a session by `write`. Redis is updated whatever the outcome: a row that had ended
+    /// already does not prove that its deletion was pushed.
     pub(super) async fn end(&self, id: &SessionId, write: Write) -> Result<SaveOutcome, Error> {
         let doubt = Doubt::about(self, *id);
         let done = match self.commit(write).await {
             Ok(done) => done,
             Err(WriteFault::Unknown(error)) => {
-                // If it happened, others are not to read a copy while the database is away; if not,
-                // they are none the worse for reading the truth.
+                // If it happened, other instances must not read a copy while the database is
+                // unreachable; if not, reading the row does no harm.
                 let _ = self.push(id, &Order::Kill, None).await;
                 return Ok(SaveOutcome::Unknown(error));
             }
@@ -112,7 +112,7 @@ impl Engine {
         Ok(SaveOutcome::Saved)
     }
 
-    /// Updates Redis, clears the journal if Redis accepted it, and waits as strictly as configured.
+    /// Updates Redis, clears the journal if Redis accepted it, and waits if strict.
     pub(super) async fn told(&self, doubt: Doubt<'_>, order: &Order, version: u64, done: &Done) {
         let pushed = self.tell_of(doubt, order, version, done).await;
         self.acknowledge(done.at, pushed).await;
@@ -171,7 +171,8 @@ impl Engine {
         pushed && done.epoch.is_some()
     }
 
-    /// Notifies the other instances of changes: at most once in a while, however many Redis misses.
+    /// Notifies the other instances of changes: rate-limited, for any number of changes that Redis
+    /// missed.
     fn announce_soon(&self) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if self.announcing.swap(true, Ordering::AcqRel) {
@@ -181,13 +182,13 @@ impl Engine {
         let pause = self.parameters.poll_interval / 20;
         drop(runtime.spawn(async move {
             tokio::time::sleep(pause).await;
-            // What comes from here on is announced again.
+            // Later changes are announced again.
             announcing.store(false, Ordering::Release);
             database.announce().await;
         }));
     }
 
-    /// At the clocks of both stores, before the first session begins.
+    /// Compares the clocks of both stores, before the first session is created.
     async fn look_at_clocks(&self) {
         if self.compared.is_unknown() && !self.looked.swap(true, Ordering::AcqRel) {
             let looks = async { tokio::join!(self.within_redis(self.cache.link()), self.poll(1)) };
@@ -202,7 +203,7 @@ impl Engine {
             self.look_at_clocks().await;
             dated_well(record, &self.compared).map_err(WriteFault::Refused)?;
         }
-        // While the database is away Redis alone may see a session being used.
+        // While the database is unreachable only Redis may record activity.
         self.database().purge_when_due(self.parameters.stretch);
         let fresh = write.creates().map(|id| (id, self.fresh_ids.begin(id, self.now())));
         let asked = self.now();
@@ -210,7 +211,7 @@ impl Engine {
         if let Some((id, first)) = fresh {
             let known = match &committed {
                 Ok(Committed { written: Written::Done { .. } | Written::Taken, .. }) => true,
-                // Unless an attempt before this one is under way yet.
+                // Unless an earlier attempt is still in progress.
                 Ok(_) | Err(WriteFault::Refused(_)) => first,
                 Err(WriteFault::Unknown(_)) => false,
             };
@@ -237,9 +238,9 @@ impl Engine {
     }
 }
 
-/// As long as it is there, a change of a session may be under way that Redis does not know. If it
-/// is dropped so, by a cancelled caller or with an unknown outcome, this instance distrusts Redis
-/// about that session until the journal was polled.
+/// While it exists, a change of a session may be in progress that Redis does not know. If it is
+/// dropped, by a cancelled caller or with an unknown outcome, this instance distrusts Redis for
+/// that session until the next poll of the journal.
 pub(super) struct Doubt<'a> {
     engine: &'a Engine,
     id: SessionId,
@@ -261,7 +262,7 @@ impl<'a> Doubt<'a> {
         }
     }
 
-    /// A refused write changed nothing.
+    /// A rejected write changed nothing.
     pub(super) fn unless_refused(self, fault: WriteFault) -> WriteFault {
         if matches!(fault, WriteFault::Refused(_)) {
             self.dispel();
@@ -288,7 +289,7 @@ impl WriteFault {
 }
 
 impl SaveOutcome {
-    /// For a write that fails in no other way: whether it is known to have happened.
+    /// For a write without another kind of failure: whether it is known to have happened.
     pub(super) fn confirmed(self) -> Result<(), Error> {
         match self {
             Self::Unknown(cause) => Err(cause),

@@ -1,8 +1,8 @@
-//! Copies in Redis of records that a database keeps: leased, filled, brought up to date, removed.
+//! Copies of database records in Redis: leased, filled, updated, deleted.
 //!
-//! Under `{prefix}{generation}:s:{id}` stands a copy (`R`, 16 hex digits of version, the envelope)
-//! or a lease (`L` and 16 random bytes): the right to create the copy, which any write destroys; or
-//! `N`, for a while, where the holder of a lease found nothing to copy.
+//! The value of `{prefix}{generation}:s:{id}` is a copy (`R`, 16 hex digits of version, the
+//! envelope) or a lease (`L` and 16 random bytes): the right to create the copy, which any write
+//! destroys; or for a while `N`, if the holder of a lease found no record.
 //!
 //! Specified in `docs/protocol.md`, sections 2.2 and 3.4.
 //!
@@ -44,10 +44,10 @@ use crate::{
 
 mod commands;
 
-/// Characters of a generation and an id in a key, and what stands between.
+/// Length of generation, separator and id in a key.
 const KEY_TAIL: usize = 16 + 3 + 43;
 
-/// Where there is nothing to copy.
+/// The value for an absent record.
 const ABSENT: &[u8] = b"N";
 
 /// The copies in one Redis.
@@ -56,7 +56,7 @@ pub(crate) struct Cache {
     keys: Keys,
 }
 
-/// A connection to use, and who it leads to.
+/// A connection, and the identity of its server.
 pub(crate) struct Link {
     connection: Connection,
     peer: Arc<Peer>,
@@ -71,29 +71,29 @@ struct Keys {
     lag: Duration,
 }
 
-/// What stands under a session's key.
+/// The value under a session's key.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "a box would cost each read an allocation")]
 pub(crate) enum Found {
     Copy {
         record: Record,
-        /// It was made of a row that may lack activity, without activity since.
+        /// Created from a row that may lack activity, without activity since.
         behind: bool,
     },
     /// No copy, or a lease.
     Nothing,
-    /// The database had nothing when it was asked last.
+    /// The database had no record when it was read last.
     Absent,
-    /// Bytes that are no copy of this version's.
+    /// Bytes that are not a copy of this format version.
     Unreadable,
 }
 
-/// What became of activity.
+/// The outcome of storing activity.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Touched {
-    /// Whether the copy took it: false if it is as recent, and on a full server.
+    /// Whether the copy accepted it: false if it is as recent already, or the server is full.
     pub(crate) changed: bool,
-    /// The activity that the database has, according to the copy.
+    /// The activity stored in the database, according to the copy.
     pub(crate) stored: Option<Timestamp>,
 }
 
@@ -102,7 +102,8 @@ pub(crate) struct Touched {
 pub(crate) struct Lease([u8; 17]);
 
 impl Cache {
-    /// Connects nothing. Copies stay for `lag` after their end, or a twentieth of the idle timeout.
+    /// Opens no connection. Copies are kept for `lag` after their end, or a twentieth of the idle
+    /// timeout.
     pub(crate) fn new(
         config: &RedisConfig,
         greeter: Arc<dyn Greeter>,
@@ -115,23 +116,24 @@ impl Cache {
         Ok(Self { connections, keys: Keys { prefix, clock, lag } })
     }
 
-    /// A connection to a server that is vouched for.
+    /// A connection to a trusted server.
     pub(crate) async fn link(&self) -> Result<Link, Error> {
         let connection = self.connections.get().await?;
-        self.with(connection).ok_or_else(|| Error::unavailable("a connection without a peer"))
+        self.with(connection)
+            .ok_or_else(|| Error::unavailable("the redis connection has no known server"))
     }
 
-    /// All that are open.
+    /// All open connections.
     pub(crate) fn links(&self) -> Vec<Link> {
         self.connections.open().into_iter().filter_map(|one| self.with(one)).collect()
     }
 
-    /// Whether the server is one that will do.
+    /// Start-up check of the server.
     pub(crate) async fn check(&self) -> Result<(), Error> {
         check(&self.connections, &self.keys.prefix, &self.keys.prefix).await
     }
 
-    /// How many connections are open, and how many there may be.
+    /// Number of open connections, and its maximum.
     pub(crate) fn size(&self) -> (u32, u32) {
         self.connections.size()
     }
@@ -148,7 +150,7 @@ impl Link {
         &self.peer
     }
 
-    /// Makes sure that the server is the one it was; closes the connection otherwise.
+    /// Checks that the server is still the same; closes the connection otherwise.
     pub(crate) async fn check(&mut self, asked_at: Moment) -> Result<(), Error> {
         let replication = self.ask_who().await;
         match replication {
@@ -167,7 +169,7 @@ impl Link {
         }
     }
 
-    /// Who the server is, and what time it has: one trip.
+    /// Identity and time of the server: one round trip.
     async fn ask_who(&mut self) -> Result<String, Error> {
         let asked = self.compared.uptime();
         let mut info = redis::cmd("INFO");
@@ -184,26 +186,26 @@ impl Link {
         String::from_redis_value(said).map_err(|_| silent())
     }
 
-    /// Reads what is never there, as a session is read.
+    /// Reads a key that never exists, as a session is read.
     pub(crate) async fn probe(&mut self) -> Result<(), Error> {
         let mut get = redis::cmd("GET");
         let _ = get.arg(format!("{}probe", self.keys.prefix));
         self.connection.send(&get).await.map(drop).map_err(|failure| failure.error)
     }
 
-    /// No other command goes over this connection.
+    /// No other command is sent over this connection.
     pub(crate) fn close(&self) {
         self.connection.give_up();
     }
 }
 
-/// Why a command did not do what it should.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) error: Error,
-    /// The server answered, and it was no.
+    /// The server replied with an error.
     pub(crate) refused: bool,
-    /// The connection was lost; another may do better at once.
+    /// The connection was lost; another one may succeed at once.
     pub(crate) lost: bool,
 }
 
@@ -223,8 +225,8 @@ impl Keys {
         key
     }
 
-    /// A copy outlives its session by as much as the activity in the database may be behind, so
-    /// that a session whose copy says so is over, and one without a copy may have been used since.
+    /// A copy outlives its session by the time that activity in the database may lag, so that a
+    /// session with an expired copy has expired, and one without a copy may have been used since.
     fn life(&self, activity: Touch) -> u64 {
         let behind = touch_throttle(activity.idle(), self.lag);
         let end = activity.end.saturating_since(self.clock.now());

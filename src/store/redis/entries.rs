@@ -1,8 +1,8 @@
 //! Directory entries cached in Redis: read, leased, filled, removed.
 //!
-//! Under a key stands a hash of all entries of one kind of one user: a value under `v` and the
-//! entry's name, the lease of the caller that is about to fill it under `l` and the name. Removing
-//! the key takes both, so that nothing that was read before can be filled in after.
+//! A key holds a hash of all entries of one kind of one user: a value under `v` and the entry's
+//! name, and under `l` and the name the lease of the caller that is about to fill it. Deleting the
+//! key removes both, so that nothing read before can be filled in after.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -36,9 +36,9 @@ pub(crate) struct Entry<'a> {
     pub(crate) name: &'a str,
 }
 
-/// What there is of an entry.
+/// The state of an entry.
 pub(crate) struct Taken {
-    /// The value, as long as it lives.
+    /// The value, until it expires.
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) filler: Filler,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Taken {
 /// The filler of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filler {
-    /// None: it is fresh.
+    /// None: the entry is fresh.
     Nobody,
     /// This caller, which holds the lease now.
     Ours,
@@ -57,7 +57,7 @@ pub(crate) enum Filler {
 }
 
 impl Entries {
-    /// Connects nothing.
+    /// Opens no connection.
     pub(crate) fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
         let prefix = format!("{}d:", config.checked_prefix()?).into();
         Ok(Self {
@@ -71,16 +71,16 @@ impl Entries {
         })
     }
 
-    /// What the key of every entry starts with.
+    /// Prefix of all keys.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Reads an entry, and takes the lease to fill it, for `life`, if it is missing or ends within
-    /// `ahead`. One round trip.
+    /// Reads an entry, and acquires the lease to fill it, for `life`, if it is missing or expires
+    /// within `ahead`. One round trip.
     ///
-    /// Never sent twice, and no two calls have the same lease: one that lands late would give its
-    /// holder back the right that an invalidation has revoked since.
+    /// Never sent twice, and no two calls have the same lease: a late one would give its holder
+    /// back a right that an invalidation has revoked since.
     pub(crate) async fn take(
         &self,
         entry: Entry<'_>,
@@ -107,7 +107,7 @@ impl Entries {
         Ok(Taken { value, filler })
     }
 
-    /// Fills an entry, if the lease still stands; returns whether it did.
+    /// Fills an entry, if the lease is still held; returns whether it was.
     pub(crate) async fn fill(
         &self,
         entry: Entry<'_>,
@@ -121,7 +121,7 @@ impl Entries {
         Ok(matches!(filled, Value::Int(1)))
     }
 
-    /// Gives the lease back and fills nothing.
+    /// Releases the lease without filling.
     pub(crate) async fn release(&self, entry: Entry<'_>, lease: &WriteId) -> Result<(), Error> {
         self.fill(entry, lease, b"", Duration::ZERO).await.map(|_| ())
     }
@@ -130,7 +130,7 @@ impl Entries {
     pub(crate) async fn clear(&self, entry: Entry<'_>) -> Result<(), Error> {
         let mut del = redis::cmd("HDEL");
         let _ = del.arg(entry.key).arg(format!("v{}", entry.name)).arg(format!("l{}", entry.name));
-        // It may as well run twice.
+        // Safe to run twice.
         self.connections.read(&del).await.map(|_| ())
     }
 
@@ -140,11 +140,11 @@ impl Entries {
         for key in keys {
             let _ = del.arg(key.as_ref());
         }
-        // It may as well run twice.
+        // Safe to run twice.
         self.connections.read(&del).await.map(|_| ())
     }
 
-    /// Whether the server is one that will do.
+    /// Start-up check of the server.
     pub(crate) async fn check(&self) -> Result<(), Error> {
         check(&self.connections, &self.prefix, &self.prefix).await
     }
@@ -155,7 +155,7 @@ impl Entries {
 }
 
 fn unreadable() -> Error {
-    Error::new(ErrorKind::Corrupt, "what is stored under the key is no entry of a directory")
+    Error::new(ErrorKind::Corrupt, "the stored value is not a directory entry")
 }
 
 impl fmt::Debug for Entries {

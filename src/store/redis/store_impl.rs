@@ -35,7 +35,8 @@ impl Store for RedisStore {
         ids: &'a [SessionId],
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
         Box::pin(async move {
-            // MGET answers nil for a key of another kind, which is then no session: fails closed.
+            // MGET returns nil for a key of another type, which then counts as no session: fails
+            // closed.
             let mut get = redis::cmd("MGET");
             for id in ids {
                 let _ = get.arg(self.key(id));
@@ -87,7 +88,7 @@ impl Store for RedisStore {
         Box::pin(async move {
             match self.connections.write(&call).await? {
                 Ok(deleted) => Ok(deleted == Value::Int(1)),
-                // The first attempt may have found it: the second one finds what that has left.
+                // The first attempt may have found it: the second one finds its tombstone.
                 Err(_) => self.connections.write(&call).await?.map(|_| true),
             }
         })

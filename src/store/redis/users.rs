@@ -1,7 +1,7 @@
 //! Per-user session index and revocation epoch (Redis without a database).
 //!
-//! Under `{prefix}u:{user}` stands a hash from the ids of sessions to the time of their sign-in,
-//! with the epoch beside them.
+//! The key `{prefix}u:{user}` holds a hash from session ids to the time of their sign-in, and the
+//! epoch.
 
 use std::time::Duration;
 
@@ -30,11 +30,11 @@ use crate::{
     },
 };
 
-/// Sessions that one script looks at.
+/// Sessions per script call.
 const HEADS_AT_ONCE: usize = 500;
 const DAY: Duration = Duration::from_secs(86_400);
-/// How long the index of a user stays, beyond the idle time, whose sessions have no absolute end;
-/// each write of one of them starts it afresh.
+/// How long the index of a user is kept beyond the idle timeout, for sessions without an absolute
+/// timeout; each write of one of them restarts it.
 const INDEX_LIFE: Duration = Duration::from_secs(400 * 86_400);
 
 impl RedisStore {
@@ -84,8 +84,8 @@ impl RedisStore {
         }
     }
 
-    /// Without a scan: the ids that the index has, then the heads of a bounded number of records at
-    /// a time, so that other clients do not wait long.
+    /// Without a scan: the ids in the index, then the heads of a bounded number of records at a
+    /// time, so that other clients do not wait long.
     pub(super) async fn list_user(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
         let index = self.index(user);
         let mut keys = redis::cmd("HKEYS");
@@ -100,8 +100,7 @@ impl RedisStore {
         Ok(listed)
     }
 
-    /// The whole index is read, which has the time of each sign-in; heads are read only for the
-    /// page.
+    /// Reads the whole index, which has the time of each sign-in, and heads only for the page.
     pub(super) async fn page_user(
         &self,
         user: &str,
@@ -122,7 +121,7 @@ impl RedisStore {
         all.sort_unstable();
         let ids: Vec<SessionId> = all.into_iter().map(|(_, id)| id).collect();
         let mut page = Vec::new();
-        // Some may be gone whose entry is still there.
+        // Some records may have expired before their index entry.
         for ids in ids.chunks(limit.clamp(1, HEADS_AT_ONCE)) {
             if page.len() >= limit {
                 break;
@@ -133,7 +132,7 @@ impl RedisStore {
         Ok(page)
     }
 
-    /// What is there of these sessions, in one call.
+    /// The heads of these sessions, in one call.
     async fn heads(
         &self,
         index: &str,
@@ -169,8 +168,7 @@ impl RedisStore {
         format!("{}{user}", self.index_prefix)
     }
 
-    /// As long as the session may live; at least a day, so that no epoch is forgotten during a
-    /// sign-in.
+    /// As long as the session may live; at least a day, so that no epoch is lost during a sign-in.
     pub(super) fn index_life(&self, record: &Record) -> u64 {
         let deadlines = &record.deadlines;
         let open = deadlines.idle.saturating_add(INDEX_LIFE);

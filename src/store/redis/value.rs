@@ -1,4 +1,4 @@
-//! The string under a record's key: `R`, the record version in 16 hex digits, the envelope. Of a
+//! The value of a record's key: `R`, the record version in 16 hex digits, the envelope. For a
 //! session that has moved: `M`, the version, the new id, the time of the move, the envelope.
 
 use bytes::{Buf, Bytes};
@@ -18,10 +18,10 @@ const RECORD: u8 = b'R';
 const MOVED: u8 = b'M';
 /// Milliseconds since 1970, in decimal.
 const MOVED_AT_LEN: usize = 13;
-/// Before the activity that the database has, at the end of a copy.
+/// Precedes the activity stored in the database, at the end of a copy.
 #[cfg(feature = "_database")]
 const STORED: &[u8] = b"TRSa";
-/// The same of a copy made of a row that may be behind.
+/// The same for a copy created from a row that may lag behind.
 #[cfg(feature = "_database")]
 const STORED_BEHIND: &[u8] = b"TRSr";
 #[cfg(feature = "_database")]
@@ -29,7 +29,7 @@ const STORED_LEN: usize = 12;
 const TOMBSTONE: &[u8] = b"T";
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// What a record of that version starts with; fixed in length, so that a script can compare it.
+/// Prefix of a record of that version; of fixed length, so that a script can compare it.
 pub(super) fn head(version: u64) -> [u8; HEAD_LEN] {
     let mut head = [RECORD; HEAD_LEN];
     for (place, shift) in head.iter_mut().skip(1).zip((0..16u32).rev()) {
@@ -46,9 +46,9 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
     bytes
 }
 
-/// A copy of a record that a database keeps: with the activity that the database has, which goes
-/// there far more seldom than to the copy. `behind`: it was made of a row that may lack activity
-/// which was lost with the copy before.
+/// A copy of a database record, with the activity stored in the database, which is updated far less
+/// often than the copy. `behind`: it was created from a row that may lack activity that was lost
+/// with the previous copy.
 #[cfg(feature = "_database")]
 pub(super) fn encode_copy(record: &Record, behind: bool) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEAD_LEN + record.encoded_len() + STORED_LEN);
@@ -59,8 +59,8 @@ pub(super) fn encode_copy(record: &Record, behind: bool) -> Vec<u8> {
     bytes
 }
 
-/// The record, and whether it may be behind: without activity since it was made of a row that may
-/// be. Also of a copy that does not end with that activity.
+/// The record, and whether it may lag behind: no activity since it was created from a row that may.
+/// Also for a copy without that activity at its end.
 #[cfg(feature = "_database")]
 pub(super) fn decode_copy(mut bytes: Bytes) -> Result<Option<(Record, bool)>, Error> {
     let end = bytes.len().saturating_sub(STORED_LEN);
@@ -75,12 +75,12 @@ pub(super) fn decode_copy(mut bytes: Bytes) -> Result<Option<(Record, bool)>, Er
     Ok(Some((record, behind)))
 }
 
-/// The record, or none for a tombstone.
+/// The record, or `None` for a tombstone.
 pub(super) fn decode(bytes: Bytes) -> Result<Option<Record>, Error> {
     decode_by(bytes, Record::from_bytes)
 }
 
-/// The same of its first bytes, without its content.
+/// The same for its first bytes, without the content.
 pub(super) fn decode_head(bytes: Bytes) -> Result<Option<Record>, Error> {
     decode_by(bytes, Record::head_from_bytes)
 }
@@ -129,7 +129,7 @@ pub(super) fn touch_fields(activity: Touch) -> Vec<u8> {
 }
 
 pub(super) fn corrupt() -> Error {
-    Error::new(ErrorKind::Corrupt, "what is stored for the session is not a record")
+    Error::new(ErrorKind::Corrupt, "the stored value is not a session record")
 }
 
 #[cfg(test)]

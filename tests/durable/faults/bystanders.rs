@@ -110,7 +110,7 @@ pub async fn is_served_by(instance: &Instance, serving: &str, reader: &Browser) 
 
 /// Those of the lines that tell of a store going away or coming back, with their levels.
 pub fn turns(logs: &[String], store: &str) -> Vec<String> {
-    let (away, back) = (format!("{store} is away"), format!("{store} is back"));
+    let (away, back) = (format!("{store} unavailable:"), format!("{store} available"));
     let is_turn = |line: &&String| line.contains(&away) || line.contains(&back);
     let level = |line: &String| line.split(' ').next().unwrap_or_default().to_owned();
     logs.iter().filter(is_turn).map(level).collect()

@@ -123,7 +123,7 @@ async fn passes_unnoticed(fault: Fault) {
     for instance in [&duo.a, &duo.b] {
         let logs = instance.logs().await;
         assert_eq!(turns(&logs, "redis"), expected, "{fault:?}: {logs:#?}");
-        let refusals = logs.iter().filter(|line| line.contains("redis refuses")).count();
+        let refusals = logs.iter().filter(|line| line.contains("redis rejects")).count();
         assert!(refusals <= 1, "{fault:?}: {logs:#?}");
         assert!(!logs.iter().any(|line| line.contains(PASSWORD)), "{fault:?}: {logs:#?}");
     }

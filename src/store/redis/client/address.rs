@@ -25,21 +25,21 @@ pub(in crate::store::redis) struct Login {
     pub(in crate::store::redis) database: Option<i64>,
 }
 
-/// What is wrong with it; never contains a part of it, which may be the password.
+/// The fault; never contains a part of the URL, which may be the password.
 type Fault = &'static str;
 
 const NO_ADDRESS: Fault = "is not a redis://, rediss:// or unix:// address";
 
 /// # Errors
 ///
-/// What is wrong.
+/// The fault.
 pub(in crate::store::redis) fn parse(url: &str) -> Result<Url, Fault> {
     let (scheme, rest) = url.split_once("://").ok_or(NO_ADDRESS)?;
     if rest.contains('#') {
         return Err("has a #, which has to be %23 in a password, and means nothing else");
     }
     if rest.chars().any(|one| one.is_whitespace() || one.is_control()) {
-        return Err("has white space in it");
+        return Err("contains white space");
     }
     let (rest, query) =
         rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
@@ -84,9 +84,9 @@ fn host_and_port(place: &str) -> Result<(&str, u16), Fault> {
             (Some(host).filter(|host| !host.is_empty() && host.bytes().all(fine)), port)
         }
     };
-    let host = host.ok_or("has no host, or one that is none")?;
+    let host = host.ok_or("has no valid host")?;
     if matches!(host, "0.0.0.0" | "::") {
-        return Err("names no host but every one");
+        return Err("has an unspecified address as host");
     }
     if port.is_empty() {
         return Ok((host, 6379));
@@ -106,13 +106,13 @@ fn socket(rest: &str) -> Result<Url, Fault> {
 
 impl Url {
     fn take(&mut self, query: Split<'_, char>) -> Result<(), Fault> {
-        const TWICE: Fault = "says something twice";
+        const TWICE: Fault = "has a parameter twice";
         for part in query {
             let (key, value) = part.split_once('=').ok_or("has a part after ? without =")?;
             let value = decoded(value)?;
             match key {
                 "db" => {
-                    let database = number(&value).ok_or("has a db that is no number")?;
+                    let database = number(&value).ok_or("has a db that is not a number")?;
                     twice(self.login.database.replace(database), TWICE)?;
                 }
                 "username" | "user" => twice(self.login.username.replace(value), TWICE)?,
@@ -120,9 +120,9 @@ impl Url {
                 "ssl" => match (value.as_str(), &self.address) {
                     ("true" | "1", Address::Tcp { .. }) => self.tls = true,
                     ("false" | "0", _) if !self.tls => {}
-                    _ => return Err("has an ssl that does not fit"),
+                    _ => return Err("has an ssl parameter that contradicts the scheme"),
                 },
-                _ => return Err("says after ? what is neither db, username, password nor ssl"),
+                _ => return Err("has a parameter other than db, username, password and ssl"),
             }
         }
         Ok(())

@@ -5,23 +5,23 @@ use crate::error::ErrorKind;
 /// What to do with the command and its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store::redis) enum Then {
-    /// The error is returned.
+    /// Return the error.
     Tell,
-    /// The connection is of no further use.
+    /// Close the connection.
     Close,
-    /// It did not run: once more.
+    /// The command did not run: retry.
     Again,
-    /// It did not run, and the same address may lead to another server by now: once more over a
-    /// fresh connection.
+    /// The command did not run, and the same address may lead to another server by now: retry over
+    /// a new connection.
     Elsewhere,
-    /// The server has forgotten the script: the script is loaded, and called again.
+    /// The server does not have the script: load it, and call it again.
     Load,
 }
 
-/// One row.
+/// One row of the table.
 #[derive(Debug)]
 pub(in crate::store::redis) struct Refusal {
-    /// Codes in capitals, or what a server says after `ERR`, in lower case.
+    /// Error codes in capitals, or the text after `ERR`, in lower case.
     said: &'static [&'static str],
     pub(in crate::store::redis) kind: ErrorKind,
     pub(in crate::store::redis) text: &'static str,
@@ -39,22 +39,22 @@ const fn row(
 
 use ErrorKind::{Corrupt, Misconfigured, Unavailable};
 
-/// The first row that fits counts.
+/// The first matching row counts.
 const REFUSALS: &[Refusal] = &[
-    row(&["NOSCRIPT"], Unavailable, "redis has forgotten a script", Then::Load),
+    row(&["NOSCRIPT"], Unavailable, "redis has no cached script", Then::Load),
     row(&["WRONGTYPE"], Corrupt, "a session's key holds no string", Then::Tell),
     // Settings of ours, or of the server.
-    row(&["NOAUTH"], Misconfigured, "redis asks for a password", Then::Close),
+    row(&["NOAUTH"], Misconfigured, "redis requires a password", Then::Close),
     row(
         &["WRONGPASS", "invalid password", "without any password configured"],
         Misconfigured,
-        "redis refuses the user name or password",
+        "redis rejects the user name or password",
         Then::Close,
     ),
     row(
         &["DENIED"],
         Misconfigured,
-        "redis takes connections from its own machine only",
+        "redis accepts connections from its own machine only",
         Then::Close,
     ),
     row(
@@ -72,7 +72,7 @@ const REFUSALS: &[Refusal] = &[
     row(
         &["undeclared key", "not declared", "non local key"],
         Misconfigured,
-        "the server gives scripts no keys but declared ones, which is not supported",
+        "the server allows scripts declared keys only, which is not supported",
         Then::Tell,
     ),
     row(
@@ -83,7 +83,7 @@ const REFUSALS: &[Refusal] = &[
     ),
     row(&["CROSSSLOT"], Misconfigured, CLUSTER, Then::Tell),
     row(&["MOVED", "ASK"], Misconfigured, CLUSTER, Then::Elsewhere),
-    // A server that will do again, or another one in its place.
+    // A server that recovers, or is replaced by another.
     row(&["READONLY"], Unavailable, "the redis server is a replica", Then::Elsewhere),
     row(&["LOADING"], Unavailable, "redis is loading its data", Then::Elsewhere),
     row(
@@ -98,24 +98,19 @@ const REFUSALS: &[Refusal] = &[
     row(
         &["MISCONF"],
         Unavailable,
-        "redis cannot write to its disk, and refuses changes",
+        "redis cannot write to its disk, and rejects writes",
         Then::Tell,
     ),
-    row(
-        &["NOREPLICAS"],
-        Unavailable,
-        "redis has too few replicas, and refuses changes",
-        Then::Tell,
-    ),
+    row(&["NOREPLICAS"], Unavailable, "redis has too few replicas, and rejects writes", Then::Tell),
     row(&["BUSY"], Unavailable, "redis is busy with a script", Then::Tell),
-    row(&["max number of clients"], Unavailable, "redis takes no more connections", Then::Close),
+    row(&["max number of clients"], Unavailable, "redis accepts no more connections", Then::Close),
 ];
 
 const CLUSTER: &str = "the server is a node of a redis cluster, which is not supported yet";
 
-/// What it means that a server said `code` and then `detail`; nothing for what is in no row.
+/// The row for an error `code` with its `detail`; `None` if there is none.
 pub(in crate::store::redis) fn refusal(code: &str, detail: &str) -> Option<&'static Refusal> {
-    // A script hands on what a command in it met; older servers inside of a text.
+    // A script returns the error of a command in it; older servers put it into a text.
     let lower = detail.to_ascii_lowercase();
     let meant = |said: &&str| {
         if said.starts_with(|first: char| first.is_ascii_uppercase()) {

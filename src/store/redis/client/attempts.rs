@@ -9,7 +9,7 @@ use crate::{
     sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
 };
 
-/// How many attempts ended, how many of them badly, and why the last of those did.
+/// Number of attempts, number of failed ones, and the cause of the last failure.
 #[derive(Debug, Default)]
 pub(in crate::store::redis) struct Attempts(watch::Sender<Ended>);
 
@@ -20,16 +20,16 @@ pub(in crate::store::redis) struct Ended {
     breaker: CircuitBreaker<Instant>,
 }
 
-/// A failed readiness probe keeps requests away, which alone can find out that the server is back.
+/// A failed readiness probe stops requests, which alone can find out that the server has recovered.
 const POLICY: Policy = Policy { threshold: 1, retry: Retry::After(Duration::from_secs(5)) };
 
 impl Attempts {
-    /// What there is from now on.
+    /// The state from now on.
     pub(in crate::store::redis) fn watch(&self) -> watch::Receiver<Ended> {
         self.0.subscribe()
     }
 
-    /// Those under way are of no use any more: waiting callers have to start another one.
+    /// Attempts in progress are obsolete: waiting callers have to start another one.
     pub(in crate::store::redis) fn ended(&self) {
         self.0.send_modify(|_| {});
     }
@@ -42,7 +42,7 @@ impl Attempts {
         });
     }
 
-    /// Whether the last failure is still held against the server, and why it was one.
+    /// The last failure, if it is still recent enough to count.
     pub(in crate::store::redis) fn last(&self, now: Instant) -> (bool, Option<String>) {
         let ended = self.0.borrow();
         (

@@ -14,12 +14,12 @@ use crate::{
     },
 };
 
-/// The oldest Redis that has what the scripts use.
+/// The oldest Redis that supports the scripts.
 const SERVER_VERSION_MIN: (u32, u32) = (6, 2);
 
-/// Over a connection of its own: asks the server about itself, sends every command that sessions
-/// need once and calls every script, in a place of its own that is removed again. `records` and
-/// `indexes` is what the keys of records and of users' lists begin with.
+/// Over a separate connection: reads the server's information, sends every command that sessions
+/// need once and calls every script, on keys of its own, which are removed again. `records` and
+/// `indexes` are the prefixes of the keys of records and of users' lists.
 pub(in crate::store::redis) async fn check(
     connections: &Connections,
     records: &str,
@@ -28,9 +28,9 @@ pub(in crate::store::redis) async fn check(
     let mut connection = connections.own().await?;
     match connection.send(&redis::cmd("INFO")).await {
         Ok(info) => judge(&String::from_redis_value(info).unwrap_or_default())?,
-        // One that may not run INFO, or does not know it, is distinguished by what follows.
+        // A server that rejects INFO is recognized by the following commands.
         Err(refused) if refused.error.kind() == ErrorKind::Misconfigured && !refused.broken => {
-            tracing::debug!(error = %refused.error, "redis does not tell about itself");
+            tracing::debug!(error = %refused.error, "redis INFO rejected");
         }
         Err(failure) => return Err(failure.error),
     }
@@ -40,7 +40,7 @@ pub(in crate::store::redis) async fn check(
         format!("{indexes}check-{number:032x}"),
     );
     let tried = try_all(&mut connection, connections, &place).await;
-    // What a trial leaves behind ends by itself in seconds.
+    // Keys of a trial expire within seconds.
     let _ = connection.send(&place.removal()).await;
     tried
 }
@@ -56,7 +56,7 @@ async fn try_all(
     for ((name, _), answer) in commands.iter().zip(answers) {
         let _ = answer.map_err(|failure| unfit(failure.error, name))?;
     }
-    // Asked again, although the server may know the scripts: it forgets them when it restarts.
+    // Called again although the server may have the scripts: it loses them in a restart.
     let first = connections.scripts().first();
     let unknown = match first {
         Some(script) => connection.send(&script.load()).await.err(),
@@ -85,9 +85,9 @@ async fn try_script(
     match answer {
         Ok(Value::Int(1)) => Ok(()),
         Ok(Value::Array(parts)) if parts.len() == 1 || parts.contains(&Value::Int(1)) => Ok(()),
-        Ok(Value::Int(-1)) => Err(Error::unavailable("redis answers too late to be checked")),
+        Ok(Value::Int(-1)) => Err(Error::unavailable("redis replied too late for the check")),
         Ok(_) => {
-            let text = format!("the script {script} does not do there what it does on redis");
+            let text = format!("the script {script} has another result than on redis");
             Err(Error::new(ErrorKind::Misconfigured, text))
         }
         Err(failure) if failure.no_hashes || !by_hash => {
@@ -97,10 +97,10 @@ async fn try_script(
     }
 }
 
-/// A replica that is asked for a write by a check will not do, whatever it may be later.
+/// A replica that is asked to write during a check is unusable, whatever it may become.
 fn unfit(error: Error, command: &str) -> Error {
     if error.to_string() == REPLICA {
-        return misconfigured("the redis server is a replica, which takes no writes");
+        return misconfigured("the redis server is a replica, which accepts no writes");
     }
     named(error, command)
 }
@@ -114,7 +114,7 @@ fn misconfigured(text: &'static str) -> Error {
 fn judge(info: &str) -> Result<(), Error> {
     let unfit = |text| Err(misconfigured(text));
     if field(info, "role") == Some("slave") {
-        return unfit("the redis server is a replica, which takes no writes");
+        return unfit("the redis server is a replica, which accepts no writes");
     }
     if field(info, "cluster_enabled") == Some("1") {
         return unfit("the server is a node of a redis cluster, which is not supported yet");

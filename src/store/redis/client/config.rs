@@ -83,8 +83,8 @@ impl RedisConfig {
     }
 
     /// Encrypts the connection and checks the server's certificate, by default against the system's
-    /// authorities; needs the crate feature `tls`. Never falls back to plain text. Defaults to what
-    /// the URL says.
+    /// authorities; needs the crate feature `tls`. Never falls back to plain text. Defaults to the
+    /// URL's scheme.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
@@ -128,7 +128,7 @@ impl RedisConfig {
         self
     }
 
-    /// The ACL user. Defaults to what the URL says, else to Redis' default user.
+    /// The ACL user. Defaults to the URL's, else to Redis' default user.
     ///
     /// ```
     /// # use tower_redis_session::RedisConfig;
@@ -140,7 +140,7 @@ impl RedisConfig {
         self
     }
 
-    /// The password; never printed. Defaults to what the URL says, else to none.
+    /// The password; redacted in `Debug`. Defaults to the URL's, else to none.
     ///
     /// ```
     /// # use tower_redis_session::RedisConfig;
@@ -152,7 +152,7 @@ impl RedisConfig {
         self
     }
 
-    /// The database number. Defaults to what the URL says, else to 0.
+    /// The database number. Defaults to the URL's, else to 0.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, RedisStore};
@@ -256,10 +256,10 @@ impl RedisConfig {
         }
         let tls = tls || self.tls;
         if tls && matches!(address, Address::Socket(_)) {
-            return Err(fault("is a socket of this machine, without TLS"));
+            return Err(fault("is a Unix socket, which has no TLS"));
         }
         if !tls && (self.ca_file.is_some() || self.client_certificate.is_some()) {
-            return Err(fault("is not one with TLS, and certificates are given"));
+            return Err(fault("has no TLS, but certificates are configured"));
         }
         Ok((self.with_tls(address, tls)?, login))
     }
@@ -275,7 +275,7 @@ impl RedisConfig {
     #[cfg(not(feature = "tls"))]
     fn with_tls(&self, address: Address, tls: bool) -> Result<Endpoint, ConfigError> {
         if tls {
-            let fault = "asks for TLS, which needs the crate feature `tls`";
+            let fault = "uses TLS, which needs the crate feature `tls`";
             return Err(ConfigError::new("redis address", fault));
         }
         Ok(Endpoint { address })

@@ -26,21 +26,21 @@ pub(in crate::store::redis) struct Connection {
     pub(in crate::store::redis) health: Arc<ConnectionHealth>,
     pub(in crate::store::redis) asked_time: Instant,
     pub(in crate::store::redis) server_millis: u64,
-    /// Who it leads to, where a store asks for that.
+    /// Identity of the server, if the store checks it.
     pub(in crate::store::redis) peer: Option<Arc<Peer>>,
-    /// Scripts are sent as they are: the server takes none by its hash.
+    /// Scripts are sent in full: the server does not support calls by hash.
     pub(in crate::store::redis) whole_scripts: Arc<AtomicBool>,
     pub(in crate::store::redis) _driver: Arc<Driver>,
 }
 
-/// The task that reads and writes for a connection; ends with it.
+/// The I/O task of a connection; ends with it.
 pub(in crate::store::redis) struct Driver(pub(in crate::store::redis) AbortHandle);
 
-/// What a write gives: the server's answer, or the error that left it open whether it ran.
+/// Result of a write: the server's reply, or the error that leaves its outcome unknown.
 pub(in crate::store::redis) type Answer = Result<Value, Error>;
 
 impl Connection {
-    /// The server's clock has moved since it was measured; the next connections measure it again.
+    /// The server's clock has moved since it was measured; new connections measure it again.
     pub(in crate::store::redis) fn distrust_clocks(&self) {
         self.health.set_all_broken();
     }
@@ -49,21 +49,21 @@ impl Connection {
         self.health.is_broken()
     }
 
-    /// Is not used for another command.
+    /// Takes the connection out of use.
     #[cfg(feature = "_database")]
     pub(in crate::store::redis) fn give_up(&self) {
         self.health.set_broken();
     }
 
-    /// What the server's clock will show in `duration`, in milliseconds; late rather than early by
-    /// no more than the round trip that asked it.
+    /// The server's time after `duration`, in milliseconds; late by at most the round trip that
+    /// measured it.
     pub(in crate::store::redis) fn server_time_in(&self, duration: Duration) -> u64 {
         let since = self.asked_time.elapsed().saturating_add(duration);
         self.server_millis.saturating_add(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Calls a script. Loads the script if the server has forgotten it: nothing ran then; and sends
-    /// it whole to one that takes none by its hash.
+    /// Calls a script. Loads it if the server does not have it, in which case nothing ran; sends it
+    /// in full to a server without calls by hash.
     pub(in crate::store::redis) async fn call(&mut self, call: &Call) -> Result<Value, Failure> {
         if self.whole_scripts.load(Ordering::Relaxed) {
             return self.send(&call.whole()).await;
@@ -79,7 +79,7 @@ impl Connection {
             Err(refused) if refused.no_hashes => {
                 let whole = self.send(&call.whole()).await;
                 match whole {
-                    // Neither way: the first refusal names what is missing.
+                    // Neither is supported: the first error names the missing command.
                     Err(failure) if is_refused(&failure) => Err(refused),
                     whole => {
                         self.whole_scripts.store(true, Ordering::Relaxed);
@@ -92,15 +92,15 @@ impl Connection {
     }
 
     pub(in crate::store::redis) async fn send(&mut self, command: &Cmd) -> Result<Value, Failure> {
-        // Cancellation safety: the library keeps the place of a command whose caller is gone, so
-        // its answer is never taken for another's.
+        // Cancellation safety: the library keeps the slot of an abandoned command, so its reply is
+        // never taken for another's.
         let waiting = self.health.wait();
         let result = self.inner.send_packed_command(command).await;
         waiting.answered();
         result.and_then(Value::extract_error).map_err(|error| self.failed(error))
     }
 
-    /// Sends commands at once: a value or a failure for each.
+    /// Sends several commands at once; returns a value or a failure for each.
     pub(in crate::store::redis) async fn send_all(
         &mut self,
         commands: &[Cmd],

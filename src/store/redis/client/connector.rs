@@ -34,7 +34,7 @@ use crate::{
     },
 };
 
-/// Commands that may wait for one connection before their senders do.
+/// Maximum number of queued commands per connection; further senders wait.
 const PIPELINE: usize = 1024;
 
 /// Opens connections for the pool.
@@ -47,7 +47,7 @@ pub(in crate::store::redis) struct Connector {
     whole_scripts: Arc<AtomicBool>,
     greeter: Option<Arc<dyn Greeter>>,
     pub(in crate::store::redis) compared: Compared,
-    /// Where in a server our keys are: the database and the prefix.
+    /// Location of our keys in a server: database and prefix.
     place: String,
 }
 
@@ -80,13 +80,15 @@ impl Connector {
         self.scripts
     }
 
-    /// A new connection, within the time that there is for it.
+    /// A new connection, within its time limit.
     pub(in crate::store::redis) async fn connect(&self) -> Result<Connection, Error> {
         let opened = tokio::time::timeout(self.limits.connect_timeout, self.open()).await;
-        opened.unwrap_or_else(|_| Err(Error::unavailable("redis accepts no connection in time")))
+        opened.unwrap_or_else(|_| {
+            Err(Error::unavailable("redis did not accept the connection in time"))
+        })
     }
 
-    /// Whether another command may go over it.
+    /// Whether another command may be sent over it.
     pub(in crate::store::redis) fn is_good(&self, connection: &Connection) -> bool {
         let vouched = match (&self.greeter, &connection.peer) {
             (Some(greeter), Some(peer)) => greeter.vouches(peer.incarnation()),
@@ -105,7 +107,7 @@ impl Connector {
     async fn open(&self) -> Result<Connection, Error> {
         let mut connection = self.dial().await?;
         if let Some(greeter) = &self.greeter {
-            // Before its first use, and its age counted from before the question.
+            // Before its first use; its age counts from before the question.
             let asked_at = greeter.now();
             let server = section(&mut connection, "server").await?;
             let replication = section(&mut connection, "replication").await?;
@@ -120,8 +122,8 @@ impl Connector {
         let health = Arc::new(ConnectionHealth::new(&self.generation));
         let mut connection = self.over(self.endpoint.connect().await?, health).await?;
         self.sign_in(&mut connection).await?;
-        // Together with who is there; each alone, since in a pipeline the library reports the cause
-        // of a failure only if the server answered every command.
+        // Together with the identity; separate commands, since in a pipeline the library reports
+        // the cause of a failure only if every command got a reply.
         connection.asked_time = Instant::now();
         let asked = self.compared.uptime();
         let time = ask(&mut connection, "TIME", &redis::cmd("TIME")).await?;
@@ -134,7 +136,7 @@ impl Connector {
         Ok(connection)
     }
 
-    /// Signs in by itself: the library hides what a server says to that.
+    /// Authenticates itself: the library hides the server's reply.
     async fn over(
         &self,
         stream: Box<dyn Stream>,
@@ -143,7 +145,7 @@ impl Connector {
         let config = AsyncConnectionConfig::new()
             .set_pipeline_buffer_size(PIPELINE)
             .set_response_timeout(Some(self.limits.command_timeout));
-        // One command less that an ACL user would have to be allowed.
+        // One command fewer that an ACL user must be allowed.
         let nobody = RedisConnectionInfo::default()
             .set_protocol(ProtocolVersion::RESP2)
             .set_skip_set_lib_name();
@@ -186,7 +188,7 @@ impl Connector {
         let told = connection.send_all(&loads).await.map_err(|failure| failure.error)?;
         match told.into_iter().find_map(Result::err) {
             None => Ok(()),
-            // Each call finds out what the server takes instead.
+            // Each call finds out which form the server supports.
             Some(failure) if failure.no_hashes => Ok(()),
             Some(failure) => Err(named(failure.error, "SCRIPT LOAD")),
         }
@@ -201,7 +203,7 @@ async fn ask(
     connection.send(command).await.map_err(|failure| named(failure.error, name))
 }
 
-/// The error of a command with its name, where that is what an operator has to know.
+/// The error of a command with its name, where an operator has to know it.
 pub(in crate::store::redis) fn named(error: Error, command: &str) -> Error {
     if error.kind() != ErrorKind::Misconfigured {
         return error;
@@ -218,8 +220,8 @@ pub(in crate::store::redis) async fn section(
     String::from_redis_value(answer).map_err(|_| silent())
 }
 
-/// Marks a connection as broken when its driver has ended: the server has closed it, or the runtime
-/// that it was opened on is gone. No command has to find that out.
+/// Marks a connection as broken when its I/O task has ended: the server has closed it, or its
+/// runtime has ended. No command has to find that out.
 struct Ended(Arc<ConnectionHealth>);
 
 impl Drop for Ended {

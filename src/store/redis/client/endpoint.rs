@@ -13,8 +13,8 @@ use tokio::{
 use crate::store::redis::client::tls::Tls;
 use crate::{error::Error, store::redis::client::address::Address};
 
-/// An idle connection is asked so often whether its other end is there, and given up by the system
-/// after as many questions as it asks; what stands between keeps the connection in mind.
+/// Interval of keep-alive probes on an idle connection, and their number before the system closes
+/// it; they also keep it alive in firewalls.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -25,7 +25,7 @@ pub(in crate::store::redis) struct Endpoint {
     pub(in crate::store::redis) tls: Option<Tls>,
 }
 
-/// What a connection reads and writes.
+/// The byte stream of a connection.
 pub(in crate::store::redis) trait Stream:
     AsyncRead + AsyncWrite + Send + Unpin
 {
@@ -55,7 +55,8 @@ impl Endpoint {
     }
 }
 
-/// To the first of the host's addresses that answers: of two kinds of them one may lead nowhere.
+/// Connects to the first of the host's addresses that accepts: one address family may be
+/// unreachable.
 async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
     for address in lookup_host((host, port)).await? {

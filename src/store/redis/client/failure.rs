@@ -7,22 +7,22 @@ use crate::{
     store::redis::client::answer::{Refusal, Then, refusal},
 };
 
-/// What follows from an error.
+/// The consequences of an error.
 #[derive(Debug)]
 pub(in crate::store::redis) struct Failure {
     pub(in crate::store::redis) error: Error,
-    /// The connection is of no further use.
+    /// The connection is unusable.
     pub(in crate::store::redis) broken: bool,
     /// The command may have run all the same.
     pub(in crate::store::redis) unknown: bool,
-    /// The server has forgotten the script; nothing ran.
+    /// The server does not have the script; nothing ran.
     pub(in crate::store::redis) no_script: bool,
-    /// The server takes no scripts by their hash; nothing ran.
+    /// The server does not support scripts by hash; nothing ran.
     pub(in crate::store::redis) no_hashes: bool,
-    /// The connection is lost, or leads to a server that will not do: another one may do better
-    /// at once, and no other that is open.
+    /// The connection is lost, or leads to an unusable server: a new one may succeed at once, but
+    /// no other open one.
     pub(in crate::store::redis) lost: bool,
-    /// The server says that the command did not run, and may say otherwise if asked again.
+    /// The server reports that the command did not run, and may accept a retry.
     pub(in crate::store::redis) again: bool,
 }
 
@@ -47,7 +47,7 @@ impl Failure {
 }
 
 impl From<Error> for Failure {
-    /// There was no connection: nothing was sent.
+    /// No connection: nothing was sent.
     fn from(error: Error) -> Self {
         Self {
             error,
@@ -61,7 +61,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Of a pipeline's errors the first: it is the reason for the rest.
+/// The first of a pipeline's errors: it causes the rest.
 fn first(error: RedisError) -> RedisError {
     let errors = error.clone().into_server_errors();
     match errors.as_deref().and_then(|errors| errors.first()) {
@@ -70,12 +70,13 @@ fn first(error: RedisError) -> RedisError {
     }
 }
 
-/// The server's own word; it did not do what was asked.
+/// An error reply of the server; the command did not run.
 fn is_answer(error: &RedisError) -> bool {
     matches!(error.kind(), Kind::Server(_) | Kind::Extension)
 }
 
-/// Whether `SCRIPT` or `EVALSHA` itself is unknown or not allowed, and not what a script runs.
+/// Whether `SCRIPT` or `EVALSHA` itself is unknown or not allowed, as opposed to a command in a
+/// script.
 fn is_about_scripts(refusal: Option<&Refusal>, detail: &str) -> bool {
     let detail = detail.to_ascii_lowercase();
     let named =
@@ -89,12 +90,12 @@ fn typed(error: RedisError, refusal: Option<&Refusal>) -> Error {
     let text = error.to_string();
     let typed = match (error.kind(), refusal) {
         (_, Some(refusal)) => Error::new(refusal.kind, refusal.text),
-        // The library has no kind for it; its text is that of rustls.
+        // The library has no kind for it; the text is that of rustls.
         (Kind::Io | Kind::Client, _) if text.contains("fatal alert") => misconfigured(
-            "the redis server refuses our TLS connection: it may ask for a client certificate",
+            "the redis server rejects the TLS connection: it may require a client certificate",
         ),
         (Kind::Parse | Kind::UnexpectedReturnType, _) => {
-            misconfigured("what answers is not a redis server")
+            misconfigured("the peer is not a redis server")
         }
         _ => Error::new(ErrorKind::Unavailable, "redis is unavailable"),
     };

@@ -7,17 +7,17 @@ use crate::{
     store::{StoreFuture, redis::client::incarnation::Incarnation},
 };
 
-/// Decides about servers, for a store that keeps copies in Redis.
+/// Decides whether servers are trusted, for a store that keeps copies in Redis.
 pub(crate) trait Greeter: Send + Sync + 'static {
-    /// Whether a new connection to that server may be used at all: an error closes it.
+    /// Whether a new connection to that server may be used: an error closes it.
     fn greet<'a>(&'a self, server: &'a Incarnation) -> StoreFuture<'a, ()>;
 
-    /// Whether that server is still the one whose data is trusted.
+    /// Whether that server is still the trusted one.
     fn vouches(&self, server: &Incarnation) -> bool;
 
-    /// There was no connection for a while, and there is one now: called before its first use.
+    /// A connection after a time without one: called before its first use.
     fn reconnected(&self);
 
-    /// The time by which connections age.
+    /// The clock for the age of connections.
     fn now(&self) -> Moment;
 }

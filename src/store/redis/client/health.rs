@@ -8,26 +8,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a connection may be silent before one without waiting callers is given up, and before a
-/// command over it is doubted.
+/// Time without a reply after which a connection without waiting callers is closed, and after which
+/// a command over it is doubted.
 const SILENCE_MAX: Duration = Duration::from_millis(100);
 
 /// Shared by all clones of a connection.
 #[derive(Debug)]
 pub(in crate::store::redis) struct ConnectionHealth {
     broken: AtomicBool,
-    /// Raised when a connection is lost: what cut one has most likely cut the others, and only
-    /// use would find out. Shared by all connections of a store.
+    /// Incremented when a connection is lost: the cause has most likely broken the others too, and
+    /// only use would find out. Shared by all connections of a store.
     generation: Arc<AtomicU64>,
-    /// The generation that this one was opened in.
+    /// The generation in which this connection was opened.
     own: u64,
     opened: Instant,
-    /// Milliseconds after `opened` at which a caller stopped waiting for an answer, if there was no
-    /// answer since; 0 for none.
+    /// Milliseconds after `opened` at which a caller stopped waiting, if there was no reply since;
+    /// 0 for none.
     abandoned: AtomicU64,
-    /// Milliseconds after `opened` at which the last answer came.
+    /// Milliseconds after `opened` of the last reply.
     heard: AtomicU64,
-    /// Commands whose answers are waited for.
+    /// Commands that wait for a reply.
     in_flight: AtomicUsize,
 }
 
@@ -40,22 +40,22 @@ impl ConnectionHealth {
         self.broken.load(Ordering::Acquire) || self.generation.load(Ordering::Acquire) != self.own
     }
 
-    /// None of the connections that are open now is used for another command.
+    /// Takes all open connections out of use.
     pub(in crate::store::redis) fn set_all_broken(&self) {
-        // Only once for one generation: connections opened since are not meant.
+        // Once per generation: connections opened since are not affected.
         let next = self.own.wrapping_add(1);
         let order = (Ordering::AcqRel, Ordering::Acquire);
         let _ = self.generation.compare_exchange(self.own, next, order.0, order.1);
     }
 
-    /// Whether nothing was heard for a while, so that it may lead nowhere by now.
+    /// Whether there was no reply for a while, so that the connection may be dead.
     pub(in crate::store::redis) fn is_silent(&self) -> bool {
         let silent =
             millis(self.opened.elapsed()).saturating_sub(self.heard.load(Ordering::Relaxed));
         u128::from(silent) >= SILENCE_MAX.as_millis()
     }
 
-    /// Commands whose answers are waited for.
+    /// Commands that wait for a reply.
     pub(in crate::store::redis) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
@@ -66,8 +66,8 @@ impl ConnectionHealth {
         Waiting { health: self, answered: false }
     }
 
-    /// A caller stopped waiting. The library notices its own time-out only while a caller waits, so
-    /// where the caller's is shorter a silent connection would be used without end.
+    /// A caller stopped waiting. The library notices its own timeout only while a caller waits, so
+    /// with a shorter one of the caller a silent connection would be used without end.
     fn abandon(&self, now: Duration) {
         let now = millis(now).max(1);
         match self.abandoned.load(Ordering::Relaxed) {
@@ -95,7 +95,7 @@ impl ConnectionHealth {
     }
 }
 
-/// A command whose answer is waited for.
+/// A command that waits for a reply.
 #[derive(Debug)]
 pub(in crate::store::redis) struct Waiting<'a> {
     health: &'a ConnectionHealth,

@@ -1,4 +1,4 @@
-//! Incarnation of a Redis server: which run of which process holds the data. Pure.
+//! Incarnation of a Redis server: the run of the process that holds the data. Pure.
 //!
 //! Specified in `docs/protocol.md`, section 2.2.
 
@@ -14,15 +14,15 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// The run id and the replication id of a primary, and where in it our keys are. Another process, a
-/// restart and a promotion each have another one, so it identifies the writes that the data holds;
-/// and two instances that look in different places never vouch for each other's copies.
+/// Run id and replication id of a primary, and the location of our keys in it. Another process, a
+/// restart and a promotion each have another one, so it identifies the writes that the data
+/// contains; and two instances with different locations never trust each other's copies.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Incarnation(Box<str>);
 
 impl Incarnation {
-    /// What a server says of itself in the sections `server` and `replication`; `place` is the
-    /// number of the database there and the prefix of our keys.
+    /// Parses the sections `server` and `replication` of `INFO`; `place` is the database number and
+    /// the prefix of our keys.
     ///
     /// # Errors
     ///
@@ -44,12 +44,12 @@ impl Incarnation {
         Self(text.into())
     }
 
-    /// As the database keeps it.
+    /// The text that the database stores.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the server says of its replication what it said when it was asked first.
+    /// Whether the server still reports the same replication.
     pub(in crate::store::redis) fn still_says(&self, replication: &str) -> bool {
         let data = primary(replication).ok().flatten();
         data.is_some() && self.0.split(' ').nth(1) == data
@@ -62,7 +62,7 @@ impl fmt::Debug for Incarnation {
     }
 }
 
-/// The server at the other end of a connection, and when that was last made sure of.
+/// The server of a connection, and when it was last verified.
 #[derive(Debug)]
 pub(crate) struct Peer {
     incarnation: Incarnation,
@@ -89,13 +89,13 @@ impl Peer {
         Moment::from_millis(self.checked_at.load(Ordering::Acquire))
     }
 
-    /// It was asked at that time, and is still the same.
+    /// It was verified at that time, and is unchanged.
     pub(in crate::store::redis) fn checked(&self, asked_at: Moment) {
         let _ = self.checked_at.fetch_max(asked_at.as_millis(), Ordering::AcqRel);
     }
 }
 
-/// The replication id, if that is what a primary says.
+/// The replication id, if the server is a primary.
 fn primary(replication: &str) -> Result<Option<&str>, Error> {
     if field(replication, "role") != Some("master") {
         return Err(Error::new(ErrorKind::Unavailable, "the redis server is a replica"));
@@ -109,7 +109,7 @@ pub(in crate::store::redis) fn field<'a>(info: &'a str, name: &str) -> Option<&'
 
 pub(in crate::store::redis) fn silent() -> Error {
     let text =
-        "redis does not tell its run id and replication id, without which it is not believed";
+        "redis does not report its run id and replication id, without which it is not trusted";
     Error::new(ErrorKind::Misconfigured, text)
 }
 

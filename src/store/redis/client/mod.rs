@@ -3,10 +3,10 @@
 //! | file | holds |
 //! |---|---|
 //! | `config` | `RedisConfig`: address, keys, limits |
-//! | `address` | the address as an URL |
-//! | `limits` | how many connections, how long to wait |
+//! | `address` | the address as a URL |
+//! | `limits` | number of connections, timeouts |
 //! | `pool` | `Connections`: the connection pool |
-//! | `places` | the pool of bb8, replaced when it has lost places |
+//! | `places` | the bb8 pool, replaced when it has lost places |
 //! | `sending` | read and write over them, with a retry where that is safe |
 //! | `attempts` | outcomes of attempts to connect |
 //! | `connection` | one connection, shared by many requests |
@@ -17,9 +17,9 @@
 //! | `answer` | classification of a server's error replies |
 //! | `failure` | errors of the library and the server, classified |
 //! | `check` | start-up check: reachable, a Redis server, usable |
-//! | `trial` | every command and script once, for the check |
-//! | `incarnation` | which run of which Redis process it is |
-//! | `greet` | decides whether that one is trusted |
+//! | `trial` | every command and script once, for the start-up check |
+//! | `incarnation` | identity of a Redis process and its data |
+//! | `greet` | whether a server is trusted |
 //! | `script` | the Lua scripts |
 
 mod address;

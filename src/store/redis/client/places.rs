@@ -16,27 +16,26 @@ use crate::{
     store::redis::client::{connection::Connection, connector::Connector},
 };
 
-/// Commands that one connection may have under way before another one is opened.
+/// Commands in progress on one connection before another one is opened.
 const SHARE: usize = 256;
 
-/// Whose places they are; hears what becomes of attempts to connect.
+/// Owner of the places; notified of the outcome of connection attempts.
 pub(in crate::store::redis) trait Keeper: Send + Sync {
-    /// One of `of` has made a connection.
+    /// An attempt of `of` has opened a connection.
     fn opened(&self, connection: &Connection, of: &Alive);
     fn failed(&self, cause: Error);
-    /// One of `of` was dropped before it ended, and its place is lost.
+    /// An attempt of `of` was dropped before it ended, and its place is lost.
     fn lost(&self, of: &Alive);
-    /// One is not alive any more.
+    /// An attempt has ended.
     fn ended(&self);
 }
 
-/// How many attempts of one pool are alive.
+/// Number of attempts of one pool in progress.
 pub(in crate::store::redis) type Alive = Arc<AtomicUsize>;
 
-/// A pool of bb8. It starts an attempt to connect as a task of the runtime that happens to ask, and
-/// counts it until it says how it ended. One that is dropped with its runtime never does, and keeps
-/// its place; so the attempts that are alive are counted here, too, and a pool that has lost places
-/// is replaced by a new one.
+/// A bb8 pool. It starts a connection attempt as a task of the calling runtime, and counts it until
+/// it reports its end. An attempt dropped with its runtime never does, and keeps its place; so
+/// attempts in progress are counted here, too, and a pool that has lost places is replaced.
 pub(in crate::store::redis) struct Places {
     pub(in crate::store::redis) pool: Pool<Opener>,
     alive: Alive,
@@ -55,11 +54,11 @@ impl Places {
         };
         let pool = Pool::builder()
             .max_size(connector.limits.pool_size)
-            // The same one as long as it is free, so that requests which wake together share one
-            // write and one read; the others serve under contention, and when it breaks.
+            // The same connection while it is free, so that requests woken together share one write
+            // and one read; the others serve under contention, and when it breaks.
             .queue_strategy(QueueStrategy::Lifo)
             .min_idle(None)
-            // No reaper: it would need a runtime here, and a broken connection is marked as such.
+            // No reaper: it would need a runtime here, and broken connections are marked.
             .max_lifetime(None)
             .idle_timeout(None)
             // Only reads a flag; see `Opener::is_valid`.
@@ -72,15 +71,15 @@ impl Places {
         Self { pool, alive }
     }
 
-    /// A connection that is there: the one that was used last. While that one has much to do, the
-    /// least busy one; and if all have, another one is on its way.
+    /// An open connection: the one used last. If it is busy, the least busy one; if all are,
+    /// another one is being opened.
     pub(in crate::store::redis) fn any(&self) -> Option<Connection> {
         let first = self.idle()?;
         if first.health.in_flight() < SHARE {
             return Some(first.clone());
         }
         let mut crowded = vec![first];
-        // The pool opens another one, if it may, since these are held here.
+        // The pool opens another one, up to its maximum, since these are held here.
         while let Some(next) = self.idle() {
             if next.health.in_flight() < SHARE {
                 return Some(next.clone());
@@ -91,16 +90,16 @@ impl Places {
         least.map(|held| (**held).clone())
     }
 
-    /// Has the pool start an attempt if there is none.
+    /// Makes the pool start an attempt if there is none.
     fn idle(&self) -> Option<PooledConnection<'_, Opener>> {
-        // It is ready at once, or the caller that needs one waits.
+        // Ready at once, or the caller that needs one waits.
         match pin!(self.pool.get()).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(connection) => connection.ok(),
             Poll::Pending => None,
         }
     }
 
-    /// Whether these attempts are for these places.
+    /// Whether these attempts belong to these places.
     pub(in crate::store::redis) fn have(&self, alive: &Alive) -> bool {
         Arc::ptr_eq(&self.alive, alive)
     }
@@ -113,23 +112,24 @@ impl Places {
         self.pool.state().connections == 0
     }
 
-    /// Whether there is nothing here, nor on its way. An attempt that has not begun looks so, too.
+    /// Whether there is no connection and no attempt. An attempt that has not started looks the
+    /// same.
     pub(in crate::store::redis) fn are_lost(&self) -> bool {
         !self.are_awaited() && self.are_empty()
     }
 }
 
-/// Opens connections for bb8, and reports which ones are good.
+/// Opens connections for bb8, and reports which are usable.
 pub(in crate::store::redis) struct Opener {
     connector: Arc<Connector>,
     keeper: Weak<dyn Keeper>,
     alive: Alive,
 }
 
-/// Why the pool has no connection to give.
+/// Why the pool returns no connection.
 #[derive(Debug)]
 pub(in crate::store::redis) enum Fault {
-    /// One that was there broke; another is on its way.
+    /// A connection broke; another is being opened.
     Stale,
     /// The attempt to connect failed.
     Connect(Error),
@@ -141,7 +141,7 @@ impl ManageConnection for Opener {
 
     async fn connect(&self) -> Result<Connection, Fault> {
         let Some(keeper) = self.keeper.upgrade() else {
-            return Err(Fault::Connect(Error::unavailable("nobody asks redis any more")));
+            return Err(Fault::Connect(Error::unavailable("the redis client has been dropped")));
         };
         let mut attempt = Attempt::new(&*keeper, &self.alive);
         let opened = self.connector.connect().await;
@@ -152,11 +152,11 @@ impl ManageConnection for Opener {
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), Fault> {
-        // The flag is set by whatever command met the fault; a PING would only double the trips.
+        // The command that failed sets the flag; a PING would only double the round trips.
         if self.connector.is_good(connection) {
             return Ok(());
         }
-        // For those who have a clone of it.
+        // For holders of a clone.
         connection.health.set_broken();
         Err(Fault::Stale)
     }
@@ -166,7 +166,7 @@ impl ManageConnection for Opener {
     }
 }
 
-/// An attempt to connect that is alive.
+/// A connection attempt in progress.
 struct Attempt<'a> {
     keeper: &'a dyn Keeper,
     of: &'a Alive,
@@ -191,7 +191,7 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// Where bb8 puts what its attempts met.
+/// Where bb8 reports failed attempts.
 #[derive(Clone)]
 struct Failures(Weak<dyn Keeper>);
 

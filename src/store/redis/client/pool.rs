@@ -28,11 +28,11 @@ use crate::{
 
 /// How long requests may wait for a connection before the store reports not ready.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// How long an attempt to connect may take to begin.
+/// How long a connection attempt may take to start.
 const BEGIN_MAX: Duration = Duration::from_millis(20);
 
-/// The pool. A connection is taken, cloned and given back at once, so that all requests send over
-/// the few there are.
+/// The pool. A connection is taken, cloned and returned at once, so that all requests share the few
+/// there are.
 #[derive(Clone)]
 pub(in crate::store::redis) struct Connections(Arc<Shared>);
 
@@ -49,20 +49,19 @@ struct Shared {
 #[derive(Default)]
 struct Open {
     connections: Vec<Connection>,
-    /// Whether one was ever opened.
+    /// Whether a connection was ever opened.
     opened: bool,
 }
 
 #[derive(Default)]
 struct Waits {
     waiting: usize,
-    /// Since when a caller waits, or waited for an attempt that is still under way.
+    /// Since when a caller waits, or has waited for an attempt still in progress.
     since: Option<Instant>,
 }
 
 impl Connections {
-    /// Connections that know `scripts`, and are asked by `greeter`, if there is one, who they
-    /// lead to.
+    /// Connections with `scripts`, whose servers `greeter` verifies, if there is one.
     pub(in crate::store::redis) fn new(
         config: &RedisConfig,
         scripts: &'static [Script],
@@ -78,10 +77,9 @@ impl Connections {
         })))
     }
 
-    /// A connection to send over; waits only if there is none, until one is made or an attempt to
-    /// make one fails.
+    /// A connection; waits only if there is none, until one is opened or an attempt fails.
     pub(in crate::store::redis) async fn get(&self) -> Result<Connection, Error> {
-        // Under the lock, which costs less than a handle of one's own.
+        // Under the lock, which is cheaper than cloning a handle.
         if let Some(open) = self.0.places.read().unwrap_or_else(PoisonError::into_inner).any() {
             return Ok(open);
         }
@@ -90,7 +88,7 @@ impl Connections {
         connected.unwrap_or_else(|_| {
             let error = Error::unavailable("no redis connection in time");
             self.0.attempts.failed(error.clone());
-            // The attempt would have failed by now, if the runtime that it is on ran.
+            // The attempt would have failed by now, if its runtime were running.
             self.0.replace(|places| places.are_awaited() && places.are_empty());
             Err(error)
         })
@@ -116,12 +114,12 @@ impl Connections {
         }
     }
 
-    /// This process' clock beside the server's.
+    /// Comparison of this process' clock with the server's.
     pub(in crate::store::redis) fn compared(&self) -> &Compared {
         &self.0.connector.compared
     }
 
-    /// A connection of the caller's own, which no request waits behind, nor it behind them.
+    /// A separate connection, behind which no request waits.
     pub(in crate::store::redis) async fn own(&self) -> Result<Connection, Error> {
         self.0.connector.connect().await.inspect_err(|error| self.0.attempts.failed(error.clone()))
     }
@@ -134,13 +132,13 @@ impl Connections {
         self.0.connector.limits.command_timeout
     }
 
-    /// Those that are open.
+    /// The open connections.
     #[cfg(feature = "_database")]
     pub(in crate::store::redis) fn open(&self) -> Vec<Connection> {
         self.0.open().connections.clone()
     }
 
-    /// How many are open, and why the last attempt to open one failed.
+    /// Number of open connections, and the cause of the last failed attempt.
     pub(in crate::store::redis) fn status(&self) -> BackendHealth {
         let now = Instant::now();
         let (away, last_cause) = self.0.attempts.last(now);
@@ -154,7 +152,7 @@ impl Connections {
         }
     }
 
-    /// How many are open, and the most there may be.
+    /// Number of open connections, and its maximum.
     #[cfg(feature = "_database")]
     pub(in crate::store::redis) fn size(&self) -> (u32, u32) {
         (self.0.alive(), self.0.connector.limits.pool_size)
@@ -166,7 +164,7 @@ impl Shared {
         Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Those that are open.
+    /// The open connections.
     fn open(&self) -> MutexGuard<'_, Open> {
         // Nothing that can panic runs under this lock.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,8 +180,9 @@ impl Shared {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends once it is of no use to wait for a connection from `places`: with the cause if an
-    /// attempt has failed after the first `seen` ones, with none if others are asked by now.
+    /// Returns when waiting for a connection from `places` is pointless: with the cause if an
+    /// attempt has failed after the first `seen` ones, without one if the places have been
+    /// replaced.
     async fn in_vain(
         &self,
         places: &Arc<Places>,
@@ -207,7 +206,7 @@ impl Shared {
         }
     }
 
-    /// Other places for the same connections, if those that there are now have to go.
+    /// Replaces the places, keeping their connections, if the current ones have to go.
     fn replace(&self, have_to_go: impl FnOnce(&Places) -> bool) {
         let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
         if !have_to_go(&places) {
@@ -216,7 +215,7 @@ impl Shared {
         let keeper: Weak<dyn Keeper> = Weak::<Self>::clone(&self.this);
         let others = Arc::new(Places::new(&self.connector, &keeper));
         for connection in &self.open().connections {
-            // There are not more than before.
+            // Not more than before.
             let _ = others.pool.add(connection.clone());
         }
         let gone = std::mem::replace(&mut *places, others);
@@ -225,7 +224,7 @@ impl Shared {
         self.attempts.ended();
     }
 
-    /// Forgets that a caller waited, if nothing is under way any more.
+    /// Clears the waiting state, if no attempt is in progress any more.
     fn settle(&self) {
         let awaited = self.places().are_awaited();
         let mut waits = self.waits();
@@ -247,7 +246,7 @@ impl Keeper for Shared {
             open.connections.push(connection.clone());
         }
         let places = self.places();
-        // It comes late, to places that were replaced; these may be full.
+        // A late connection, for replaced places; the current ones may be full.
         if !places.have(of) && places.pool.add(connection.clone()).is_err() {
             connection.health.set_broken();
         }

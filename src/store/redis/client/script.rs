@@ -1,10 +1,10 @@
-//! Lua scripts: one a file, and what two of them share; each called by its SHA-1.
+//! Lua scripts: one per file, and a part that two of them share; called by SHA-1.
 
 use std::sync::LazyLock;
 
 use redis::{Arg, Cmd, ToRedisArgs};
 
-/// A fixed, small set; nothing of a request ever becomes script text.
+/// A fixed, small set; data of a request never becomes script text.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store::redis) enum Script {
     Create,
@@ -25,7 +25,7 @@ pub(in crate::store::redis) enum Script {
     CopyTouch,
 }
 
-/// What records need that are kept by Redis alone.
+/// The scripts for records kept by Redis alone.
 pub(in crate::store::redis) const RECORDS: &[Script] = &[
     Script::Create,
     Script::Save,
@@ -36,14 +36,14 @@ pub(in crate::store::redis) const RECORDS: &[Script] = &[
     Script::Kill,
     Script::Touch,
 ];
-/// What entries of a directory need.
+/// The scripts for directory entries.
 pub(in crate::store::redis) const ENTRIES: &[Script] = &[Script::EntryTake, Script::EntryFill];
-/// What copies need of records that a database keeps.
+/// The scripts for copies of database records.
 #[cfg(feature = "_database")]
 pub(in crate::store::redis) const COPIES: &[Script] =
     &[Script::Put, Script::Fill, Script::CopyTouch];
 
-/// One call of a script by its hash, and the script itself in case the server has forgotten it.
+/// A call of a script by its hash, and the script itself in case the server does not have it.
 #[derive(Debug)]
 pub(in crate::store::redis) struct Call {
     pub(in crate::store::redis) script: Script,
@@ -106,7 +106,7 @@ impl Source {
 }
 
 impl Call {
-    /// The same with the script's text, for a server that takes none by its hash.
+    /// The same with the script's text, for a server without calls by hash.
     pub(in crate::store::redis) fn whole(&self) -> Cmd {
         let mut command = redis::cmd("EVAL");
         let _ = command.arg(self.script.source().text);

@@ -19,12 +19,12 @@ use crate::{
 };
 
 impl Connections {
-    /// Sends a command that may as well run twice; once more over another connection if one broke,
-    /// went silent while it was idle, or led to a server that did not run it.
+    /// Sends a command that is safe to run twice; retries over another connection if one broke, was
+    /// silent while idle, or led to a server that did not run it.
     pub(in crate::store::redis) async fn read(&self, command: &Cmd) -> Result<Value, Error> {
         let mut connection = self.get().await?;
         let result = if connection.health.is_silent() {
-            // Boxed, as what is rare, so that every read stays small.
+            // Boxed: rare, and the usual read stays small.
             Box::pin(self.send_doubting(connection, command)).await
         } else {
             connection.send(command).await
@@ -36,12 +36,12 @@ impl Connections {
         .map_err(|failure| failure.error)
     }
 
-    /// Calls a script; once more over a fresh connection if the server proves that it did not run.
+    /// Calls a script; retries over a new connection if the server proves that it did not run.
     pub(in crate::store::redis) async fn write(&self, call: &Call) -> Result<Answer, Error> {
         self.write_over(self.get().await?, call).await
     }
 
-    /// The same over a connection that the caller has asked something.
+    /// The same over a connection that the caller has used.
     pub(in crate::store::redis) async fn write_over(
         &self,
         mut connection: Connection,
@@ -58,7 +58,7 @@ impl Connections {
         }
     }
 
-    /// Calls a script that may as well run twice.
+    /// Calls a script that is safe to run twice.
     pub(in crate::store::redis) async fn repeatable(&self, call: &Call) -> Result<Value, Error> {
         match self.write(call).await? {
             Ok(value) => Ok(value),
@@ -70,8 +70,8 @@ impl Connections {
         self.get().await?.send(command).await
     }
 
-    /// What stands between may have forgotten an idle connection, and swallow what is sent. Half of
-    /// the time that there is for an answer is enough to find out.
+    /// A firewall may have forgotten an idle connection, and drop what is sent. Half of the command
+    /// timeout is enough to find out.
     async fn send_doubting(
         &self,
         mut connection: Connection,
@@ -88,7 +88,7 @@ impl Connections {
         poll_fn(|context| {
             if !failed {
                 match first.as_mut().poll(context) {
-                    // Any other answer is the server's own.
+                    // Any other error is a reply of the server.
                     Poll::Ready(Err(failure)) if failure.unknown && !failure.lost => failed = true,
                     Poll::Ready(result) => return Poll::Ready(result),
                     Poll::Pending => {}

@@ -15,23 +15,23 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::error::{ConfigError, Error, ErrorKind};
 
-/// Files in PEM.
+/// PEM files.
 #[derive(Clone, Debug, Default)]
 pub(in crate::store::redis) struct Files {
-    /// Certificates of authorities to trust in place of the system's.
+    /// Certificates of authorities trusted in place of the system's.
     pub(in crate::store::redis) authorities: Option<PathBuf>,
-    /// Our certificate with its chain, and its key.
+    /// The client certificate with its chain, and its key.
     pub(in crate::store::redis) identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// How connections are encrypted.
+/// TLS configuration of connections.
 pub(in crate::store::redis) struct Tls {
     files: Files,
     /// Read once: there are hundreds.
     system: OnceLock<Arc<RootCertStore>>,
 }
 
-/// What is wrong with which setting.
+/// The fault, and the setting that has it.
 type Fault = (&'static str, &'static str);
 
 impl Tls {
@@ -52,8 +52,8 @@ impl Tls {
     ) -> Result<TlsStream<TcpStream>, Error> {
         let misconfigured = |text| Error::new(ErrorKind::Misconfigured, text);
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| misconfigured("the redis host is no name that a certificate can have"))?;
-        // Each time again: certificates are replaced while a service runs.
+            .map_err(|_| misconfigured("the redis host is not a name for a certificate"))?;
+        // Read for each connection: certificates are replaced while a service runs.
         let config = self.config().map_err(|(_, fault)| misconfigured(fault))?;
         TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(refused)
     }
@@ -72,7 +72,7 @@ impl Tls {
         for certificate in certificates(path)
             .ok_or((SETTING, "the redis CA file cannot be read or holds no certificate in PEM"))?
         {
-            let fault = |_| (SETTING, "the redis CA file holds what is no certificate");
+            let fault = |_| (SETTING, "the redis CA file contains an invalid certificate");
             roots.add(certificate).map_err(fault)?;
         }
         Ok(Some(roots))
@@ -86,16 +86,13 @@ impl Tls {
         let found = rustls_native_certs::load_native_certs();
         let (added, _) = roots.add_parsable_certificates(found.certs);
         if added == 0 {
-            // Not kept: the file that `SSL_CERT_FILE` names may come yet.
-            return Err((
-                "redis ca file",
-                "the system has no certificate of an authority to trust",
-            ));
+            // Not kept: the file that `SSL_CERT_FILE` names may appear later.
+            return Err(("redis ca file", "the system has no trusted certificates"));
         }
         Ok(Arc::clone(self.system.get_or_init(|| Arc::new(roots))))
     }
 
-    /// With a provider of our own: the process' default is the application's to choose.
+    /// With our own crypto provider: the process' default is up to the application.
     fn client(&self, roots: Arc<RootCertStore>) -> Result<ClientConfig, Fault> {
         const SETTING: &str = "redis client certificate";
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -108,11 +105,11 @@ impl Tls {
         };
         let chain = certificates(certificate).ok_or((
             SETTING,
-            "the redis client certificate cannot be read or is no certificate in PEM",
+            "the redis client certificate cannot be read or is not a PEM certificate",
         ))?;
         let key = PrivateKeyDer::from_pem_file(key)
-            .map_err(|_| (SETTING, "the redis client key cannot be read or is no key in PEM"))?;
-        let fault = |_| (SETTING, "the redis client certificate and its key do not fit");
+            .map_err(|_| (SETTING, "the redis client key cannot be read or is not a PEM key"))?;
+        let fault = |_| (SETTING, "the redis client certificate and its key do not match");
         builder.with_client_auth_cert(chain, key).map_err(fault)
     }
 }
@@ -126,15 +123,15 @@ fn refused(error: io::Error) -> Error {
     let why = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let text = match why {
         Some(rustls::Error::InvalidCertificate(_)) => {
-            "the redis server's certificate is not one to trust"
+            "the redis server's certificate is not trusted"
         }
         Some(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)) => {
-            "the redis server speaks no version of TLS that we do"
+            "the redis server supports no common version of TLS"
         }
         Some(rustls::Error::AlertReceived(_)) => {
-            "the redis server refuses our TLS connection: it may ask for a client certificate"
+            "the redis server rejects the TLS connection: it may require a client certificate"
         }
-        Some(rustls::Error::InvalidMessage(_)) => "what answers does not speak TLS",
+        Some(rustls::Error::InvalidMessage(_)) => "the server does not use TLS",
         _ => return Error::unavailable(error),
     };
     Error::new(ErrorKind::Misconfigured, text).with_source(error)

@@ -1,4 +1,4 @@
-//! Every command and every script once, for a check: pure.
+//! Trial: every command and every script once, for the start-up check. Pure.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::store::redis::client::{
     script::{Call, Script},
 };
 
-/// How long what a trial writes stays, in milliseconds, should nothing remove it.
+/// Lifetime of a trial's keys, in milliseconds, in case they are not removed.
 const LIFE: u32 = 10_000;
 const DEADLINE: Duration = Duration::from_secs(2);
 /// Head, then the length of a user's name and an empty one.
@@ -17,13 +17,13 @@ const RECORD: &str = "R0000000000000001\0\0.....................................
 const HEAD: &str = "R0000000000000001";
 const LEASE: &str = "L0123456789abcdef";
 
-/// Keys that nothing else has.
+/// Keys that are used for nothing else.
 pub(in crate::store::redis) struct Place {
     records: String,
     index: String,
 }
 
-/// A script, and how to call it so that it answers 1, alone or one of two, or with one string.
+/// A script, and a call that returns 1, alone or in a pair, or one string.
 pub(in crate::store::redis) struct Trial {
     pub(in crate::store::redis) script: &'static str,
     pub(in crate::store::redis) call: Call,
@@ -38,7 +38,7 @@ impl Place {
         format!("{}{number}", self.records)
     }
 
-    /// Removes what trials have written.
+    /// Removes the keys of trials.
     pub(in crate::store::redis) fn removal(&self) -> Cmd {
         let mut del = redis::cmd("DEL");
         let _ = del.arg(&self.index);
@@ -48,7 +48,7 @@ impl Place {
         del
     }
 
-    /// The commands that are sent, and those that are called inside of `scripts`.
+    /// The commands that are sent, and those called inside of `scripts`.
     #[rustfmt::skip]
     pub(in crate::store::redis) fn commands(&self, scripts: &[Script]) -> Vec<(&'static str, Cmd)> {
         let mut commands = Vec::new();
@@ -89,7 +89,7 @@ impl Place {
         commands
     }
 
-    /// One after the other; each finds what those before have left.
+    /// In sequence; each finds the keys that earlier ones have left.
     pub(in crate::store::redis) fn trials(
         &self,
         scripts: &[Script],
@@ -103,7 +103,7 @@ impl Place {
         }
     }
 
-    /// A lease, and the entry in its place.
+    /// A lease, and the entry that replaces it.
     fn of_entries(&self) -> Vec<Trial> {
         let (life, keys) = (LIFE.to_string(), [self.index.as_str()]);
         vec![
@@ -112,7 +112,7 @@ impl Place {
         ]
     }
 
-    /// The life of a session: made, touched, saved, moved, signed in, moved, listed, revoked.
+    /// The life of a session: created, touched, saved, moved, signed in, moved, listed, revoked.
     #[rustfmt::skip]
     fn of_records(&self, deadline: &str) -> Vec<Trial> {
         let (life, later) = (LIFE.to_string(), "~".repeat(16));
@@ -152,7 +152,7 @@ impl Place {
     }
 }
 
-/// What Redis is for.
+/// The use of Redis.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     /// Sessions, by Redis alone.

@@ -1,4 +1,4 @@
-//! Commands on one copy, each atomic and harmless late.
+//! Commands on one copy, each atomic and harmless when late.
 //!
 //! Specified in `docs/protocol.md`, section 3.4.
 
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// What `copy_touch.lua` answers if the server takes no change.
+/// Result of `copy_touch.lua` if the server rejects writes.
 const NOT_TAKEN: i64 = 3;
 
 impl Link {
@@ -34,8 +34,8 @@ impl Link {
         found(self.connection.send(&get).await)
     }
 
-    /// Several copies, in the order of `ids`. By `GET` each, so that a server where it is all that
-    /// may be used will do.
+    /// Several copies, in the order of `ids`. By `GET` each, for servers on which nothing else is
+    /// allowed.
     pub(crate) async fn get_many(
         &mut self,
         generation: u64,
@@ -51,7 +51,7 @@ impl Link {
         get
     }
 
-    /// Takes the lease, if nothing stands under the key.
+    /// Acquires the lease, if the key does not exist.
     pub(crate) async fn lease(
         &mut self,
         generation: u64,
@@ -70,7 +70,7 @@ impl Link {
         Ok(matches!(taken, Value::Okay).then_some(lease))
     }
 
-    /// Creates the copy, if the lease still stands. `behind`: the row may lack activity.
+    /// Creates the copy, if the lease is still held. `behind`: the row may lack activity.
     pub(crate) async fn fill(
         &mut self,
         generation: u64,
@@ -84,7 +84,7 @@ impl Link {
         self.call(&call).await.map(|_| ())
     }
 
-    /// Caches that there is nothing to copy, if the lease still stands; returns whether it did.
+    /// Caches an absence, if the lease is still held; returns whether it was.
     pub(crate) async fn fill_absent(
         &mut self,
         generation: u64,
@@ -110,7 +110,7 @@ impl Link {
         self.call(&call).await.map(|_| ())
     }
 
-    /// Removes the copies, and with a lease the right to create one.
+    /// Deletes the copies, and with a lease the right to create one.
     pub(crate) async fn kill(&mut self, generation: u64, ids: &[SessionId]) -> Result<(), Fault> {
         let mut del = redis::cmd("DEL");
         for id in ids {
@@ -119,8 +119,8 @@ impl Link {
         Ok(self.connection.send(&del).await.map(|_| ())?)
     }
 
-    /// Writes activity down in the copy of that version; `None` if there is none. With `stored`
-    /// only that this is what the database has now.
+    /// Stores activity in the copy of that version; `None` if there is none. With `stored` records
+    /// only that the database has it.
     pub(crate) async fn touch(
         &mut self,
         generation: u64,
@@ -140,7 +140,7 @@ impl Link {
         };
         let stored = <[u8; 8]>::try_from(stored.as_slice()).ok();
         let stored = stored.map(|millis| Timestamp::from_millis(u64::from_be_bytes(millis)));
-        // What a full server did not take, the database has to.
+        // Activity that a full server rejected has to go to the database.
         let stored = stored.filter(|_| *done != NOT_TAKEN);
         Ok(Some(Touched { changed: *done == 1, stored }))
     }
@@ -150,7 +150,7 @@ impl Link {
     }
 }
 
-/// What stands under the key of a copy.
+/// The value under the key of a copy.
 fn found(answer: Result<Value, Failure>) -> Result<Found, Fault> {
     Ok(match answer {
         Err(failure) if failure.error.kind() == ErrorKind::Corrupt => Found::Unreadable,
