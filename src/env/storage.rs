@@ -91,8 +91,8 @@ impl Storage {
                 }
                 if variables.verbatim(SHARED)?.is_some() {
                     tracing::warn!(
-                        "sessions live in memory beside a DATABASE_URL: SESSION_STORAGE=database \
-                         keeps them there, SESSION_STORAGE=memory means it so"
+                        "sessions are kept in memory although DATABASE_URL is set: SESSION_STORAGE=database \
+                         keeps them there, SESSION_STORAGE=memory silences this warning"
                     );
                 }
                 Ok(Self::Memory)

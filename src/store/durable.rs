@@ -110,9 +110,8 @@ mod write;
 /// - Of two instances that cannot reach each other's store, either the acknowledgement waits
 ///   ([`strict`](crate::DurableStoreBuilder::strict)) or the other may serve stale data for one
 ///   lease.
-/// - With the database unreachable no write and no logout is acknowledged; with both stores
-///   unreachable, or the database unreachable and another Redis in place of the known one, reads
-///   return 503.
+/// - With the database unreachable no write and no logout is acknowledged; if Redis is unreachable
+///   too, or another Redis is in place of the known one, reads return 503.
 /// - A database that loses commits (an asynchronous failover, a restore from a backup) loses
 ///   sessions and brings ended ones back. Discard the copies then, and end the sessions in doubt;
 ///   the run-book says how. (A PostgreSQL with `synchronous_commit = off` loses none of ours: our

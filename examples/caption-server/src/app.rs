@@ -73,7 +73,7 @@ impl App {
         // Requests are over, but a commit whose client left early may still be on its way.
         self.sessions.shutdown().await;
         if tokio::time::timeout(PATIENCE, self.data.close()).await.is_err() {
-            tracing::warn!("the database did not let go in time");
+            tracing::warn!("database connections not closed in time");
         }
         if let Some(outage) = &self.outage {
             outage.shutdown().await;

@@ -121,7 +121,7 @@ impl Failure {
     pub(crate) fn whole(&self, pages: &Pages, parts: &Parts) -> Whole {
         let status = self.status();
         if status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::warn!(failure = ?self, path = parts.uri.path(), "a request failed");
+            tracing::warn!(failure = ?self, path = parts.uri.path(), "request failed");
         }
         let mut answer = if reply::wants_json(parts) {
             reply::whole_json(status, &self.refusal())
@@ -224,9 +224,9 @@ impl fmt::Display for Failure {
             | Self::TooLarge(sentence)
             | Self::Unsupported(sentence) => f.write_str(sentence),
             Self::Rejected(rejected) => rejected.fmt(f),
-            Self::MethodNotAllowed(_) => f.write_str("This address has no such method."),
+            Self::MethodNotAllowed(_) => f.write_str("This address does not support this method."),
             Self::AlreadyActive(_) => {
-                f.write_str("You have a caption task already. Wait for it, or cancel it.")
+                f.write_str("A caption task is already in progress. Wait for it, or cancel it.")
             }
             Self::TooSlow => f.write_str("The request took too long to arrive."),
             Self::Busy => f.write_str("The server is busy. Please try again in a moment."),
@@ -256,7 +256,7 @@ impl fmt::Display for Failure {
 
 fn sentence_for(denied: &Denied) -> &'static str {
     match denied.kind() {
-        DeniedKind::Expired => "Your session is over. Please sign in again.",
+        DeniedKind::Expired => "Your session has expired. Please sign in again.",
         DeniedKind::NoPlatform => "Choose a platform first.",
         DeniedKind::Forbidden => "This is for administrators.",
         _ => sentence_of(denied.status()),
@@ -266,9 +266,9 @@ fn sentence_for(denied: &Denied) -> &'static str {
 fn sentence_of(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "Please sign in first.",
-        StatusCode::FORBIDDEN => "This is not yours.",
+        StatusCode::FORBIDDEN => "Access denied.",
         StatusCode::SERVICE_UNAVAILABLE => {
-            "Your session cannot be reached at the moment. Nobody was signed out; please try again \
+            "Your session cannot be reached at the moment. No user was signed out; please try again \
              shortly."
         }
         _ => "Your session cannot be read. Signing in again gives you a new one.",

@@ -92,7 +92,9 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let keys = keys::ring(arguments.keys.as_deref(), &arguments.keys_file)?;
     let data = Data::open(&arguments.database, keys).await.map_err(|error| error.to_string())?;
     data.add_demonstration().await.map_err(|error| error.to_string())?;
-    data.check_keys().await.map_err(|error| format!("the keys do not fit: {error}"))?;
+    data.check_keys()
+        .await
+        .map_err(|error| format!("the keys do not match the stored data: {error}"))?;
     start::check(&sessions).await?;
     let listener = TcpListener::bind(arguments.listen)
         .await
@@ -126,7 +128,7 @@ fn greet(address: SocketAddr) {
 async fn asked_to_end() {
     let interrupt = async {
         if let Err(error) = tokio::signal::ctrl_c().await {
-            tracing::warn!(%error, "Ctrl-C cannot be heard");
+            tracing::warn!(%error, "no handler for Ctrl-C");
             std::future::pending::<()>().await;
         }
     };
@@ -136,7 +138,7 @@ async fn asked_to_end() {
         match signal(SignalKind::terminate()) {
             Ok(mut signal) => drop(signal.recv().await),
             Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be heard");
+                tracing::warn!(%error, "no handler for SIGTERM");
                 std::future::pending().await
             }
         }

@@ -116,8 +116,7 @@ where
 
 /// The handler was content, but what it changed could not be saved.
 fn not_saved(app: &App, error: &Error) -> Answer {
-    let sentence =
-        "What you did could not be saved, or only perhaps. Please look, and try again shortly.";
+    let sentence = "The changes may not have been saved. Please check, and try again shortly.";
     let mut answer = reply::sent(failure::page(&app.pages, error.status(), sentence));
     if let Some(pause) = error.retry_after() {
         let seconds = HeaderValue::from(pause.as_secs().max(1));

@@ -1,4 +1,4 @@
-//! Database operations that both stores use.
+//! Database operations shared by both stores.
 
 use std::{
     fmt,
@@ -24,15 +24,15 @@ use crate::{
     },
 };
 
-/// How long after its end, or its death, a row stays. A database that lags behind Redis by a touch
-/// interval must not take an active session for an ended one.
+/// How long a row is kept after its end or deletion. A database that lags behind Redis by a touch
+/// interval must not treat an active session as ended.
 const ROW_KEPT: Duration = Duration::from_secs(15 * 60);
-/// Rows that one purge removes at most, so that writers never wait long for it.
+/// Maximum number of rows per purge, so that writers never wait long for it.
 const PURGE_ROWS_MAX: u16 = 500;
-/// Seconds from one purge to the next.
+/// Seconds between purges.
 const PURGE_EVERY: u64 = 60;
 
-/// Sessions, journal and epoch in SQLite or PostgreSQL. Clones are the same one.
+/// Sessions, journal and epoch in SQLite or PostgreSQL. Clones share one state.
 #[derive(Clone)]
 pub(crate) struct Database(Arc<Inner>);
 
@@ -47,8 +47,8 @@ struct Inner {
 }
 
 impl Database {
-    /// Connects nothing and needs no runtime. With `journal` every write leaves a row in the
-    /// journal until it is cleared.
+    /// Opens no connection and needs no runtime. With `journal` every write adds a row to the
+    /// journal, until it is cleared.
     pub(crate) fn new(
         config: &DatabaseConfig,
         journal: bool,
@@ -65,22 +65,22 @@ impl Database {
         self.0.clock.clone()
     }
 
-    /// Makes our tables or brings them up to date; safe to run by several processes at once.
+    /// Creates or migrates the tables; safe to run from several processes at once.
     pub(crate) async fn migrate(&self) -> Result<(), Error> {
         self.0.engine.migrate().await
     }
 
-    /// Whether the database can be reached and has our tables.
+    /// Whether the database is reachable and has the tables.
     pub(crate) async fn check(&self) -> Result<(), Error> {
         self.0.engine.check().await
     }
 
-    /// The row that is alive, or whose session has moved.
+    /// The row of a session that is alive or has moved.
     pub(crate) async fn read(&self, id: &SessionId) -> Result<Option<Row>, Error> {
         self.0.engine.read(id).await
     }
 
-    /// The same of each, in the order of `ids`, by one statement.
+    /// The same for each of `ids`, in order, in one statement.
     pub(crate) async fn read_each(
         &self,
         ids: &[SessionId],
@@ -88,25 +88,25 @@ impl Database {
         self.0.engine.read_each(ids).await
     }
 
-    /// Writes, in one transaction with whatever else waits to be written.
+    /// Writes, in one transaction with other waiting writes.
     ///
-    /// Cancellation safety: once polled, the write is done or refused even if the caller is
+    /// Cancellation safety: once polled, the write is executed or rejected even if the caller is
     /// dropped.
     pub(crate) async fn write(&self, write: Write) -> Result<Committed, WriteFault> {
         self.0.group.write(write).await
     }
 
-    /// Removes the id from the journal up to `version`, with the next write or soon after.
+    /// Clears the id from the journal up to `version`, with the next write or soon after.
     pub(crate) fn clear_later(&self, id: SessionId, version: u64) {
         self.0.group.clear_later(id, version);
     }
 
-    /// What [`clear_later`](Self::clear_later) was asked and is not committed yet.
+    /// The requested clears that are not committed yet.
     pub(crate) fn clears_pending(&self) -> Vec<(SessionId, u64)> {
         self.0.group.clears_pending()
     }
 
-    /// Clears now what is to be cleared, as far as the database allows.
+    /// Clears pending journal rows now, as far as the database allows.
     pub(crate) async fn flush(&self) {
         self.0.group.flush().await;
     }
@@ -125,7 +125,7 @@ impl Database {
         self.0.engine.sessions_of(&column_of(user)).await
     }
 
-    /// A part of that list.
+    /// One page of that list.
     pub(crate) async fn sessions_page(
         &self,
         user: &str,
@@ -142,32 +142,32 @@ impl Database {
         self.0.engine.sessions_page(&column_of(user), &after, limit).await
     }
 
-    /// The epoch and up to one more than `limit` rows of the journal, as of one moment.
+    /// The epoch and up to `limit` + 1 rows of the journal, in one snapshot.
     pub(crate) async fn poll(&self, limit: usize) -> Result<Polled, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         self.0.engine.poll(limit).await
     }
 
-    /// The epoch and the rows, dead ones too, as of one moment.
+    /// The epoch and the rows, including ended ones, in one snapshot.
     pub(crate) async fn snapshot(&self, ids: &[SessionId]) -> Result<Snapshot, Error> {
         self.0.engine.snapshot(ids).await
     }
 
-    /// A new generation, and an empty journal with it, if `from` is still the one there is.
+    /// A new generation with an empty journal, if `from` is still the current one.
     pub(crate) async fn bump(&self, from: &Epoch, to: &Epoch) -> Result<bool, WriteFault> {
         self.0.engine.bump(from, to).await
     }
 
-    /// Removes some of the rows that have ended long enough ago, by the database's clock: that of
-    /// an instance may be wrong, and what is removed is gone for all.
+    /// Deletes some of the rows that ended long enough ago, by the database's clock: an instance's
+    /// clock may be wrong, and a deleted row is gone for all.
     pub(crate) async fn purge(&self, longer: Duration) -> Result<Purged, Error> {
         self.0.engine.purge(ROW_KEPT.saturating_add(longer), i64::from(PURGE_ROWS_MAX)).await
     }
 
-    /// Starts a purge in the background if the last one was more than a minute ago; to be called
-    /// on writes, so that nothing runs where nothing happens.
+    /// Starts a purge in the background if the last one was more than a minute ago. Called on
+    /// writes, so that an idle store does nothing.
     ///
-    /// `longer` is how long activity may go on of which the database learns nothing.
+    /// `longer` is how long a session may be active without a write to the database.
     pub(crate) fn purge_when_due(&self, longer: Duration) {
         let now = self.0.started.elapsed().as_secs();
         let due = self.0.next_purge.load(Ordering::Relaxed);
@@ -193,22 +193,22 @@ impl Database {
         }
     }
 
-    /// Whether its clock is not this machine's.
+    /// Whether the database's clock is another machine's.
     pub(crate) fn has_a_clock(&self) -> bool {
         self.0.engine.has_a_clock()
     }
 
-    /// The most connections there may be.
+    /// Maximum number of connections.
     pub(crate) fn pool_size(&self) -> u32 {
         self.0.pool_size
     }
 
-    /// How many connections are open, and how many of them do nothing.
+    /// Number of open connections, and of idle ones among them.
     pub(crate) fn pool(&self) -> (u32, u32) {
         self.0.engine.pool()
     }
 
-    /// Whether requests wait for a connection that does not come.
+    /// Whether requests have waited too long for a connection.
     pub(crate) fn is_starved(&self) -> bool {
         self.0.engine.is_starved()
     }
@@ -218,7 +218,7 @@ impl Database {
         self.0.engine.announce().await;
     }
 
-    /// Ends when another process has announced something, or may have.
+    /// Returns when another process has announced a change, or may have.
     pub(crate) async fn news(&self) {
         self.0.engine.news().await;
     }

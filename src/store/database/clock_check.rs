@@ -1,6 +1,6 @@
 //! Comparison of this process' clock with the database's, for a store without Redis.
 //!
-//! Requests start a check and wait for the first one, for a moment: a check without an answer is no
+//! Requests start a check and wait for the first one, for a moment: a check without a reply is no
 //! reason to reject requests that the database serves.
 
 use std::{
@@ -27,15 +27,15 @@ use crate::{
     },
 };
 
-/// From one look to the next, in milliseconds; sooner as long as none was answered.
+/// Interval between checks, in milliseconds; shorter until the first reply.
 const INTERVAL: i64 = 10_000;
 const INTERVAL_UNKNOWN: i64 = 2_500;
-/// A look that takes longer says nothing.
+/// A check that takes longer is discarded.
 const LIMIT: Duration = Duration::from_secs(2);
-/// The longest that a request waits for the first one.
+/// Maximum time that a request waits for the first check.
 const WAIT: Duration = Duration::from_millis(250);
 
-/// What is known of the database's clock; nothing of one that is this machine's, as a file's is.
+/// Knowledge about the database's clock; none if it is this machine's, as with a file.
 #[derive(Default)]
 pub(super) struct ClockCheck(Arc<Inner>);
 
@@ -49,12 +49,12 @@ struct Inner {
 }
 
 impl ClockCheck {
-    /// The clock to judge sessions by.
+    /// The clock by which sessions expire.
     pub(super) fn correct(&self, clock: Clock) -> Clock {
         clock.beside(&self.0.compared)
     }
 
-    /// Does the work, whose result is judged by a clock that was looked at.
+    /// Runs the work, whose result is judged by a compared clock.
     pub(super) async fn beside<T>(
         &self,
         database: &Database,
@@ -63,7 +63,7 @@ impl ClockCheck {
         if self.is_known(database) {
             return work.await;
         }
-        // Without an answer from one the other is not waited for.
+        // If one fails, the other is not waited for.
         let look = async {
             self.wait().await;
             Ok(())
@@ -72,7 +72,7 @@ impl ClockCheck {
         Ok(done)
     }
 
-    /// Refuses a session that was dated by a clock that turns out to be wrong.
+    /// Rejects a session dated by a clock that turns out to be wrong.
     pub(super) async fn dates(&self, record: &Record, database: &Database) -> Result<(), Error> {
         if !applies(database) {
             return Ok(());
@@ -83,7 +83,7 @@ impl ClockCheck {
         dated_well(record, &self.0.compared)
     }
 
-    /// Looks now, and fails if the clocks are too far apart.
+    /// Compares now, and fails if the clocks are too far apart.
     pub(super) async fn check(&self, database: &Database) -> Result<(), Error> {
         if applies(database) {
             self.0.look(database).await?;
@@ -97,7 +97,7 @@ impl ClockCheck {
         self.0.compared.ahead(Whose::Database)
     }
 
-    /// Whether there is nothing to wait for. Starts a look that is due.
+    /// Whether there is nothing to wait for. Starts a check that is due.
     fn is_known(&self, database: &Database) -> bool {
         if !applies(database) {
             return true;
@@ -118,7 +118,7 @@ impl ClockCheck {
         is_known
     }
 
-    /// For the first look.
+    /// Waits for the first check.
     async fn wait(&self) {
         let mut looked = self.0.looked.subscribe();
         let _ = timeout(WAIT, looked.wait_for(|looked| *looked)).await;

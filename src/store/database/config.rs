@@ -23,7 +23,7 @@ pub struct DatabaseConfig {
     pub(super) timeout: Duration,
 }
 
-/// Which database an address names, for those that this build has.
+/// The database of an address, among those that this build supports.
 pub(super) enum Address<'a> {
     #[cfg(feature = "sqlite")]
     Sqlite(&'a str),
@@ -35,10 +35,10 @@ impl DatabaseConfig {
     /// A SQLite file, `sqlite:PATH` or `sqlite://PATH` (crate feature `sqlite`), or PostgreSQL,
     /// `postgres://` or `postgresql://` (crate feature `postgres`).
     ///
-    /// A path has `%3F` for a question mark, and nothing behind it: no parameters, no database in
-    /// memory, which is what [`MemoryStore`](crate::MemoryStore) is for. A PostgreSQL address may
-    /// have parameters such as `?sslmode=verify-full` (crate feature `tls`), and only such as are
-    /// understood; what it leaves open is taken from `PGHOST`, `PGUSER` and so on.
+    /// In a path a question mark is written `%3F`, and no parameters may follow; a database in
+    /// memory is not supported, see [`MemoryStore`](crate::MemoryStore). A PostgreSQL address may
+    /// have parameters such as `?sslmode=verify-full` (crate feature `tls`), but no unknown ones;
+    /// missing parts are taken from `PGHOST`, `PGUSER` and similar variables.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -52,13 +52,15 @@ impl DatabaseConfig {
         Self { url: url.into(), pool_size: 10, timeout: Duration::from_millis(600) }
     }
 
-    /// The most connections; of SQLite those that read, beside the one that writes. More where
-    /// requests wait for one although the database has time. From 1 to 1,024. Defaults to 10.
+    /// Maximum number of connections; with SQLite of readers, besides the one writer. Increase it
+    /// if requests wait for a connection while the database is idle. From 1 to 1,024. Defaults to
+    /// 10.
     ///
-    /// From 2 on one of them is kept for what ends an overload, such as the health check and the
-    /// poll of a store with Redis in front, which never wait behind requests. From 3 on such a
-    /// store keeps another one on PostgreSQL to hear of changes at once; below it learns of them at
-    /// its next poll. A connection ends after 10 minutes without use, and after 30 in any case.
+    /// From 2 on one of them is reserved for work that ends an overload, such as the health check
+    /// and the poll of a store with Redis in front, which never wait behind requests. From 3 on
+    /// such a store with PostgreSQL reserves another one to receive changes at once; below, it sees
+    /// them at its next poll. A connection is closed after 10 minutes without use, and after 30 in
+    /// any case.
     ///
     /// ```
     /// # use tower_redis_session::DatabaseConfig;
@@ -70,13 +72,13 @@ impl DatabaseConfig {
         self
     }
 
-    /// How long one read, or one write from its start to its end, may take, the wait for a
-    /// connection included. Longer where the disk is slow. From 10 ms to 1 minute. Defaults to
-    /// 600 ms.
+    /// Timeout of a read, or of a write from start to end, including the wait for a connection.
+    /// Increase it for slow disks. From 10 ms to 1 minute. Defaults to 600 ms.
     ///
-    /// PostgreSQL keeps it too, so that no statement outlives its caller: each connection sets
+    /// PostgreSQL enforces it too, so that no statement outlives its caller: each connection sets
     /// `statement_timeout` and `idle_in_transaction_session_timeout` to it and `lock_timeout` to
-    /// half of it. What the address sets itself, as in `?options=-c%20lock_timeout%3D200`, stays.
+    /// half of it. Settings in the address, such as `?options=-c%20lock_timeout%3D200`, take
+    /// precedence.
     ///
     /// ```
     /// # use tower_redis_session::DatabaseConfig;
@@ -89,7 +91,7 @@ impl DatabaseConfig {
         self
     }
 
-    /// The longest that one read or write takes.
+    /// Maximum duration of a read or write.
     #[cfg(feature = "redis")]
     pub(crate) fn limit(&self) -> Duration {
         self.timeout
@@ -114,7 +116,7 @@ impl DatabaseConfig {
             Some("sqlite") => fault("is SQLite, which needs the crate feature `sqlite`"),
             #[cfg(feature = "postgres")]
             Some("postgres" | "postgresql") if !is_whole(&self.url) => {
-                fault("has a # that is not written %23, or a parameter that nobody reads")
+                fault("has a # that is not written %23, or an unknown parameter")
             }
             #[cfg(feature = "postgres")]
             Some("postgres" | "postgresql") => Ok(Address::Postgres(&self.url)),
@@ -127,7 +129,7 @@ impl DatabaseConfig {
     }
 }
 
-/// The parameters that the library reads. It passes over others with a warning.
+/// The parameters that the library supports. It ignores others with a warning.
 #[cfg(feature = "postgres")]
 const PARAMETERS: [&str; 18] = [
     "application_name",
@@ -150,8 +152,8 @@ const PARAMETERS: [&str; 18] = [
     "user",
 ];
 
-/// Whether all of the address means something: what is behind a `#` is sent nowhere, and a password
-/// with one in it would be cut.
+/// Whether no part of the address is ignored: the library drops everything after a `#`, and would
+/// truncate a password with one in it.
 #[cfg(feature = "postgres")]
 fn is_whole(url: &str) -> bool {
     let query = url.split_once('?').map_or("", |(_, query)| query);
@@ -163,7 +165,7 @@ fn is_whole(url: &str) -> bool {
     !url.contains('#') && pairs.all(known)
 }
 
-/// Never with the address in it: that may hold a password.
+/// Never contains the address, which may hold a password.
 pub(super) fn fault<T>(fault: &'static str) -> Result<T, ConfigError> {
     Err(ConfigError::new("database address", fault))
 }

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Hands on to the database there is.
+/// Dispatches to the configured database.
 #[derive(Debug)]
 pub(super) enum Engine {
     #[cfg(feature = "sqlite")]
@@ -26,7 +26,7 @@ pub(super) enum Engine {
     Postgres(Box<Postgres>),
 }
 
-/// The same call to whichever it is.
+/// The same call to either engine.
 macro_rules! each {
     ($engine:expr, $name:ident => $call:expr) => {
         match $engine {
@@ -51,7 +51,7 @@ impl Engine {
         })
     }
 
-    /// How many batches may be under way at the same time.
+    /// Maximum number of concurrent batches.
     pub(super) fn writers(&self) -> usize {
         each!(self, engine => engine.writers())
     }
@@ -76,14 +76,14 @@ impl Engine {
         Ok(rows.into_iter().map(Option::transpose).collect())
     }
 
-    /// On a full disk once more for those who leave or stay, in the room that is kept for them.
+    /// On a full disk retries the writes that end or keep sessions, in the space reserved for them.
     pub(super) async fn execute(&self, batch: &Batch, now: Timestamp) -> Result<Executed, Failed> {
         let failed = match each!(self, engine => engine.execute(batch, now).await) {
             Err(failed) if each!(self, engine => engine.is_full(failed.fault.error())) => failed,
             result => return result,
         };
         if !batch.writes.iter().all(Write::makes_room) {
-            // Each alone: some may do without a new page.
+            // One by one: some may need no new page.
             return Err(Failed { for_one: true, ..failed });
         }
         each!(self, engine => engine.make_room().await)?;
@@ -123,11 +123,11 @@ impl Engine {
         each!(self, engine => engine.bump(from, to).await)
     }
 
-    /// Removes up to `limit` rows that ended longer ago than `kept`, and as many of users whom
-    /// nothing older guards: by the database's clock.
+    /// Deletes up to `limit` rows that ended longer ago than `kept`, and as many users without
+    /// older sessions: by the database's clock.
     pub(super) async fn purge(&self, kept: Duration, limit: i64) -> Result<Purged, Error> {
         let purged = each!(self, engine => engine.purge(kept, limit).await)?;
-        // Of no interest on a disk that is still full.
+        // May fail on a disk that is still full.
         let _ = each!(self, engine => engine.reserve().await);
         Ok(purged)
     }
@@ -136,7 +136,7 @@ impl Engine {
         each!(self, engine => engine.pool())
     }
 
-    /// Whether its clock is not this machine's.
+    /// Whether the database's clock is another machine's.
     pub(super) const fn has_a_clock(&self) -> bool {
         match self {
             #[cfg(feature = "sqlite")]
@@ -146,7 +146,7 @@ impl Engine {
         }
     }
 
-    /// Whether requests wait for a connection that does not come.
+    /// Whether requests have waited too long for a connection.
     pub(super) fn is_starved(&self) -> bool {
         match self {
             #[cfg(feature = "sqlite")]

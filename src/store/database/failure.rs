@@ -2,12 +2,12 @@
 
 use crate::error::{Error, ErrorKind};
 
-/// Nothing came of it within the limit.
+/// No reply within the timeout.
 pub(super) fn late() -> Error {
-    Error::unavailable("the database did not answer in time")
+    Error::unavailable("the database did not reply in time")
 }
 
-/// The one row of the epoch is not there.
+/// The single row of the epoch is missing.
 pub(super) fn no_epoch() -> Error {
     Error::new(ErrorKind::Misconfigured, "the table trs_cache has no row")
 }

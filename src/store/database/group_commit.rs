@@ -28,10 +28,10 @@ use crate::{
 mod clears;
 mod queue;
 
-/// How long a clear waits for a write that takes it along.
+/// How long a clear waits for a write to share its transaction.
 const CLEAR_DELAY: Duration = Duration::from_millis(100);
 
-/// The writes that wait, and the tasks that execute them.
+/// The queue of writes, and the tasks that execute it.
 #[derive(Clone)]
 pub(super) struct Group(Arc<Inner>);
 
@@ -47,18 +47,18 @@ impl Group {
         Self(Arc::new(Inner { engine, clock, timeout, queue: Mutex::default() }))
     }
 
-    // Cancellation safety: the write belongs to the queue from the first poll on; dropping this
-    // only loses its outcome.
+    // Cancellation safety: from the first poll on the queue owns the write; dropping this only
+    // loses its outcome.
     pub(super) async fn write(&self, write: Write) -> Answer {
         let (ticket, answer) = self.enqueue(write)?;
         match tokio::time::timeout(self.0.timeout, answer).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(WriteFault::Unknown(Error::unavailable(
-                "the runtime ended while the write was under way",
-            ))),
+            Ok(Err(_)) => {
+                Err(WriteFault::Unknown(Error::unavailable("the runtime ended during the write")))
+            }
             Err(_) if self.0.queue().withdraw(ticket) => Err(no_turn()),
             Err(_) => {
-                Err(WriteFault::Unknown(Error::unavailable("the database did not answer in time")))
+                Err(WriteFault::Unknown(Error::unavailable("the database did not reply in time")))
             }
         }
     }
@@ -82,7 +82,7 @@ impl Group {
     pub(super) async fn flush(&self) {
         let Ok(runtime) = Handle::try_current() else { return };
         let group = self.clone();
-        // In a task, so that what was taken is put back even if the caller is dropped.
+        // In a task, so that taken clears are put back even if the caller is dropped.
         let flushed = runtime.spawn(async move {
             loop {
                 let clears = group.0.queue().clears.take();
@@ -100,8 +100,8 @@ impl Group {
         Ok(queued)
     }
 
-    /// One more task, unless there are enough. A task ends when there is nothing left to do, so
-    /// none is tied for long to a runtime that may end before this one.
+    /// Starts one more task, up to the maximum. A task ends when the queue is empty, so none
+    /// depends for long on a runtime that may end before this one.
     fn start_worker(&self) {
         let Ok(runtime) = Handle::try_current() else { return };
         {
@@ -118,11 +118,11 @@ impl Group {
 
 impl Inner {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Every change is one step, so a panic elsewhere left nothing half done.
+        // Every change is a single step, so a panic elsewhere left nothing half done.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is to be done next; `None`, and one worker less, if there is nothing.
+    /// The next work; `None`, and one worker less, if there is none.
     fn take(&self) -> Option<Work> {
         let mut queue = self.queue();
         let work = queue.take();
@@ -150,7 +150,7 @@ impl Inner {
                 }
                 true
             }
-            // Nothing was stored. The others are not to suffer for one.
+            // Nothing was stored. One faulty write must not fail the others.
             Err(Failed { for_one: true, .. }) if batch.writes.len() > 1 => {
                 let jobs = answers.into_iter().zip(batch.writes).zip(since);
                 let jobs =
@@ -167,8 +167,8 @@ impl Inner {
         }
     }
 
-    /// Each in a transaction of its own, and none behind one that waits for a lock. Those of one
-    /// session stay in their order.
+    /// Each write in a separate transaction, none behind one that waits for a lock. Writes of one
+    /// session stay in order.
     async fn run_each(self: &Arc<Self>, jobs: Vec<Job>) {
         let mut tasks = JoinSet::new();
         let places = Arc::new(Semaphore::new(self.engine.writers()));
@@ -191,7 +191,7 @@ impl Inner {
         jobs: Vec<Job>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            // Never closed; not more at once than there are writers at any time.
+            // Never closed; never more at once than there are writers.
             let _place = places.acquire().await;
             for job in jobs {
                 let _ = group.run(Work { jobs: vec![job], clears: Vec::new() }).await;
@@ -199,17 +199,17 @@ impl Inner {
         })
     }
 
-    /// What is still worth doing, in the order in which it is done; the rest is answered.
+    /// The writes that still have time, sorted for execution; the others are rejected.
     fn in_time(&self, work: Work) -> Option<Work> {
-        // What has waited for so long would be Unknown to its caller before it is done.
+        // Past this time the write would time out for its caller before it is executed.
         let latest = self.timeout - self.timeout / 4;
         let (mut jobs, late): (Vec<_>, Vec<_>) =
             work.jobs.into_iter().partition(|job| job.since.elapsed() <= latest);
         for job in late {
             let _ = job.answer.send(Err(no_turn()));
         }
-        // Two batches that want the same rows take them in the same order. The sort is stable:
-        // writes of one session stay in the order of their arrival.
+        // Two batches with the same rows lock them in the same order. The sort is stable: writes of
+        // one session stay in order of arrival.
         jobs.sort_by(|one, other| one.write.id().cmp(&other.write.id()));
         let empty = jobs.is_empty() && work.clears.is_empty();
         (!empty).then_some(Work { jobs, clears: work.clears })
@@ -217,10 +217,10 @@ impl Inner {
 }
 
 fn no_turn() -> WriteFault {
-    WriteFault::Refused(Error::unavailable("the write did not get its turn in time"))
+    WriteFault::Refused(Error::unavailable("the write did not start in time"))
 }
 
-/// A task that executes what waits.
+/// A task that executes the queue.
 struct Worker {
     group: Arc<Inner>,
     ended: bool,
@@ -236,7 +236,7 @@ impl Worker {
 }
 
 // Cancellation safety: a runtime that ends drops the task at any await. The callers of its batch
-// learn that by their channels; the next write starts another task, in a runtime that lives.
+// learn it through their channels; the next write starts another task, in a live runtime.
 impl Drop for Worker {
     fn drop(&mut self) {
         if !self.ended {

@@ -10,8 +10,8 @@ use crate::{
     sync::circuit_breaker::{CircuitBreaker, Policy, Retry},
 };
 
-/// There are no probes, and a failed readiness check would keep requests away, which alone can find
-/// out that it is back.
+/// There are no probes, and a failed readiness check would stop requests, which alone can find out
+/// that the database has recovered.
 const POLICY: Policy = Policy { threshold: 3, retry: Retry::After(Duration::from_secs(5)) };
 
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ struct State {
 }
 
 impl RequestOutcomes {
-    /// A request was answered, or was not.
+    /// A request succeeded or failed.
     pub(super) fn said(&self, error: Option<&Error>, now: Instant) {
         let away = |error: &&Error| {
             matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Misconfigured)

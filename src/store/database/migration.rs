@@ -1,11 +1,11 @@
-//! Schema migration: numbered steps from an empty database to our tables.
+//! Schema migration: numbered steps from an empty database to the current tables.
 
 use crate::error::{Error, ErrorKind};
 
-/// The version that this crate works with: the number of its steps.
+/// The schema version of this crate: the number of its steps.
 pub(super) const SCHEMA_VERSION: i64 = 1;
 
-/// What a version that was found means for us. `None`: our tables are not there.
+/// Checks the schema version found. `None`: the tables are missing.
 pub(super) fn check(found: Option<i64>) -> Result<(), Error> {
     match found {
         Some(SCHEMA_VERSION) => Ok(()),
@@ -18,19 +18,19 @@ pub(super) fn check(found: Option<i64>) -> Result<(), Error> {
 }
 
 pub(super) const NO_TABLES: &str =
-    "the tables of the session store are not there: call migrate() once";
+    "the tables of the session store do not exist: call migrate() once";
 
-/// The file of the tables is not there.
+/// The database file is missing.
 #[cfg(feature = "sqlite")]
 pub(super) fn no_file() -> Error {
-    misconfigured("the database file is not there: call migrate() once, which makes it")
+    misconfigured("the database file does not exist: call migrate() once, which creates it")
 }
 
 pub(super) fn no_tables() -> Error {
     misconfigured(NO_TABLES)
 }
 
-/// The steps that are still to be done, with their numbers.
+/// The remaining steps, with their numbers.
 pub(super) fn missing<'a>(
     steps: &'a [&'static str],
     found: Option<i64>,

@@ -1,8 +1,8 @@
 //! PostgreSQL: a batch of writes is one call of a procedure, and one round trip.
 //!
-//! Connections are of three kinds, together never more than the pool's size: those of requests, one
-//! for work that ends an overload (the poll, a new generation, the check), so that it never waits
-//! behind requests, and one for LISTEN.
+//! There are three kinds of connections, together never more than the pool's size: those of
+//! requests, one for work that ends an overload (the poll, a new generation, the check), so that it
+//! never waits behind requests, and one for LISTEN.
 //!
 //! | file | holds |
 //! |---|---|
@@ -12,12 +12,12 @@
 //! | `read` | reads |
 //! | `notify` | LISTEN and NOTIFY: a poll comes sooner |
 //! | `listener` | the connection that listens |
-//! | `lane` | statements, and the connections that they are executed on |
-//! | `idle` | connections that wait for work |
+//! | `lane` | statements, and the connections that execute them |
+//! | `idle` | idle connections |
 //! | `waiting` | waiting callers, and since when |
 //! | `attempts` | attempts to connect |
 //! | `pool` | the library's pool |
-//! | `server` | how the server is reached, which connections are good |
+//! | `server` | address of the server, validity of connections |
 //! | `statement` | a statement, prepared or as text |
 //! | `failure` | classification of PostgreSQL's errors |
 
@@ -59,16 +59,16 @@ mod server;
 mod statement;
 mod waiting;
 
-/// Batches that may be under way at the same time. More would make each of them smaller.
+/// Maximum number of concurrent batches. More would make each of them smaller.
 const BATCHES_MAX: u32 = 4;
 
-/// How the server is reached.
+/// Connections to the server.
 pub(super) struct Postgres {
     server: Arc<Server>,
     requests: Lane,
-    /// For what ends an overload; without it that waits beside requests.
+    /// For work that ends an overload; without it that work shares the requests' connections.
     watch: Option<Lane>,
-    /// Without it nothing is heard of before the next poll.
+    /// Without it changes are seen at the next poll.
     listener: Option<Mutex<Listener>>,
     timeout: Duration,
     writers: u32,
@@ -108,7 +108,7 @@ impl Postgres {
         (open + others + u32::from(listens), idle + idle_others)
     }
 
-    /// Whether requests wait for a connection that does not come.
+    /// Whether requests have waited too long for a connection.
     pub(super) fn is_starved(&self) -> bool {
         self.requests.is_starved()
     }
@@ -117,12 +117,12 @@ impl Postgres {
         self.watch.as_ref().unwrap_or(&self.requests)
     }
 
-    /// The answer to a statement of a request that changes nothing.
+    /// The result of a read statement of a request.
     async fn ask(&self, query: impl Fn() -> Statement) -> Result<Vec<PgRow>, Error> {
         self.ask_by(&self.requests, query).await
     }
 
-    /// Asked once more on a new connection if one was lost.
+    /// Retried on a new connection if one was lost.
     async fn ask_by(
         &self,
         lane: &Lane,
@@ -136,7 +136,7 @@ impl Postgres {
         answer.map_err(|failure| failure.error)
     }
 
-    /// The answer to a statement that changes something: once more only if nothing was done.
+    /// The result of a write statement: retried only if nothing was done.
     async fn tell(
         &self,
         lane: &Lane,
@@ -154,7 +154,7 @@ impl Postgres {
     }
 }
 
-/// How many connections there are of each kind.
+/// Number of connections of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shares {
     requests: u32,
@@ -163,7 +163,7 @@ struct Shares {
 }
 
 impl Shares {
-    /// Of the smallest pools requests get what there is first, then the poll.
+    /// In the smallest pools requests come first, then the poll.
     fn of(pool_size: u32, journal: bool) -> Self {
         let (watches, listens) = (pool_size > 1, pool_size > 2 && journal);
         Self { requests: pool_size - u32::from(watches) - u32::from(listens), watches, listens }

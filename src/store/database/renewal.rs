@@ -21,9 +21,9 @@ use crate::{
     sync::backoff::Backoff,
 };
 
-/// Times that a step is tried whose answer was lost.
+/// Attempts at a step whose reply was lost.
 const TRIES: u32 = 3;
-/// Between them.
+/// Pauses between them.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(20));
 
 /// Executes the steps.
@@ -49,8 +49,7 @@ pub(crate) async fn begin(first: Write, steps: &impl Steps) -> Result<(SaveOutco
     while attempts.again().await {
         let outcome = match (steps.step(first.clone()).await, lost.is_some()) {
             (Ok(Written::Done { .. }), _) => return Ok((SaveOutcome::Saved, false)),
-            // No other client knows the new id: what is there is of the attempt whose reply was
-            // lost.
+            // No other client knows the new id: the row is from the attempt whose reply was lost.
             (Ok(Written::Taken), true) => return Ok((SaveOutcome::Saved, true)),
             (Ok(Written::Taken), false) => SaveOutcome::IdInUse,
             (Ok(Written::Conflict(current)), _) => SaveOutcome::Conflict(current),
@@ -64,16 +63,16 @@ pub(crate) async fn begin(first: Write, steps: &impl Steps) -> Result<(SaveOutco
             (Err(WriteFault::Refused(_)), true) => continue,
         };
         if let (true, Write::Begin { old, new, .. }) = (lost.is_some(), &first) {
-            // The attempt that was lost may have made it.
+            // The lost attempt may have created it.
             let _ = steps.step(Write::Abandon { old: *old, new: *new }).await;
         }
         return Ok((outcome, false));
     }
-    Err(lost.unwrap_or_else(|| Error::unavailable("the session was not renewed")))
+    Err(lost.unwrap_or_else(|| Error::unavailable("the session renewal failed")))
 }
 
 /// The second step, by `steps`; any caller may repeat it at any time. `Conflict` if `old` is alive
-/// at another version than `expected`: what was written there since is not in the new record.
+/// at another version than `expected`: the new record lacks that write.
 pub(crate) async fn finish(
     old: &SessionId,
     expected: Option<u64>,
@@ -86,16 +85,17 @@ pub(crate) async fn finish(
         match steps.step(Write::Finish { old: *old, expected, new: *new }).await {
             Ok(Written::Conflict(current)) => {
                 if expected.is_some() {
-                    // Not in that step, which may be late: the client may know the new id by then.
+                    // Not within that step, which may be late: the client may know the new id by
+                    // then.
                     let _ = steps.step(Write::Abandon { old: *old, new: *new }).await;
                 }
                 return Ok(SaveOutcome::Conflict(current));
             }
-            // The old one was ended before that: the new one has ended with it.
+            // The old session had ended before: the new one ended with it.
             Ok(Written::Gone) => return Ok(SaveOutcome::Gone),
             Ok(_) => return Ok(SaveOutcome::Saved),
             Err(WriteFault::Refused(error) | WriteFault::Unknown(error)) => lost = Some(error),
         }
     }
-    Err(lost.unwrap_or_else(|| Error::unavailable("the renewal was not finished")))
+    Err(lost.unwrap_or_else(|| Error::unavailable("the session renewal is unfinished")))
 }

@@ -1,4 +1,4 @@
-//! Decoding of the tables' rows.
+//! Decoding of table rows.
 
 use std::time::Duration;
 
@@ -13,20 +13,19 @@ use crate::{
     },
 };
 
-/// A row of the sessions.
+/// A row of `trs_sessions`.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    /// With its version, and with the times of the columns: touches write only there.
+    /// With its version, and with the times of the columns, which touches update.
     pub(crate) record: Record,
-    /// False once it was deleted or moved: the record has a version then, and nothing in it.
+    /// False once the session was deleted or moved: the record has a version then, and no content.
     pub(crate) alive: bool,
-    /// The session that this one takes over from, as long as that is not finished.
+    /// The session that this one replaces, until the renewal is finished.
     pub(crate) replaces: Option<SessionId>,
 }
 
 impl Row {
-    /// The record, or what it was before the session moved: the move counted as a version, and
-    /// changed nothing.
+    /// The record, or the one from before the move, which counted as a version without a change.
     pub(crate) fn into_record(self) -> Record {
         let version = self.record.version.saturating_sub(u64::from(self.record.moved.is_some()));
         Record { version, ..self.record }
@@ -38,18 +37,18 @@ impl Row {
     }
 }
 
-/// Which keys of the cache count.
+/// The epoch of the cache: the valid generation of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Epoch {
-    /// One more at each new generation.
+    /// Incremented with each new generation.
     pub(crate) seq: u64,
     /// Random, never the same twice.
     pub(crate) generation: u64,
-    /// Which life of which Redis the generation was made for; empty for none.
+    /// The Redis incarnation that the generation was created for; empty for none.
     pub(crate) incarnation: Box<str>,
 }
 
-/// The epoch, and the writes that the cache may not know of, as of one moment.
+/// The epoch, and the writes that the cache may lack, in one snapshot.
 #[derive(Debug)]
 pub(crate) struct Polled {
     pub(crate) epoch: Epoch,
@@ -58,15 +57,15 @@ pub(crate) struct Polled {
     pub(crate) now: Timestamp,
 }
 
-/// The epoch and some rows, as of one moment.
+/// The epoch and some rows, in one snapshot.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) epoch: Epoch,
-    /// In the order of the ids that were asked for.
+    /// In the order of the requested ids.
     pub(crate) rows: Vec<Option<Result<Row, Error>>>,
 }
 
-/// The columns of a row as every database gives them.
+/// The columns of a row, common to both databases.
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
     pub(super) version: i64,
@@ -75,13 +74,14 @@ pub(super) struct Columns {
     pub(super) idle_deadline: i64,
     pub(super) replaces: Option<String>,
     pub(super) body: Vec<u8>,
-    /// Where the session of a dead row has moved to, and when, by the clock of who moved it.
+    /// The new id of a moved session, and the time of the move, by the clock of the instance that
+    /// moved it.
     pub(super) moved_to: Option<String>,
     pub(super) moved_at: Option<i64>,
 }
 
 impl Columns {
-    /// Those of a session that is alive.
+    /// The columns of a live session.
     #[cfg(feature = "postgres")]
     pub(super) fn living(
         version: i64,
@@ -114,7 +114,7 @@ impl Columns {
     }
 }
 
-/// What is left of a record whose session is dead.
+/// The record of an ended session.
 fn nothing(version: u64) -> Record {
     let (never, none) = (Timestamp::from_millis(0), Duration::ZERO);
     Record {
@@ -138,7 +138,7 @@ fn nothing(version: u64) -> Record {
     }
 }
 
-/// What can be read of the sessions of a user.
+/// The readable heads of a user's sessions.
 pub(super) fn heads(found: Vec<(SessionId, Result<Columns, Error>)>) -> Vec<(SessionId, Record)> {
     let head = |columns: Columns| {
         let version = columns.version.cast_unsigned();
@@ -157,7 +157,7 @@ impl Epoch {
     }
 }
 
-/// The rows in the order of `ids`, an id that was asked for twice included.
+/// The rows in the order of `ids`, repeated for repeated ids.
 pub(super) fn in_order(
     ids: &[SessionId],
     found: &[(SessionId, Result<Columns, Error>)],
@@ -170,15 +170,15 @@ pub(super) fn in_order(
 }
 
 pub(super) fn corrupt() -> Error {
-    Error::new(ErrorKind::Corrupt, "a session's row cannot be read")
+    Error::new(ErrorKind::Corrupt, "the session's row cannot be decoded")
 }
 
-/// Milliseconds as the columns keep them; no time is beyond the year 9999.
+/// Milliseconds as stored in columns; no time is after the year 9999.
 pub(super) fn millis(time: Timestamp) -> i64 {
     time.as_millis().cast_signed()
 }
 
-/// For how long a load returns a moved session.
+/// How long a load returns a moved session.
 pub(super) fn moved_kept() -> i64 {
     i64::try_from(MOVED_KEPT.as_millis()).unwrap_or(i64::MAX)
 }

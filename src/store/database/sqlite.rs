@@ -1,5 +1,4 @@
-//! SQLite: one connection that writes, some that only read, and a file that other processes may
-//! share.
+//! SQLite: one writing connection, several read-only ones, a file shared with other processes.
 //!
 //! | file | holds |
 //! |---|---|
@@ -48,15 +47,15 @@ mod statements;
 mod transaction;
 mod users;
 
-/// How the file is reached.
+/// Connections to the file.
 pub(super) struct Sqlite {
     path: PathBuf,
     writing: SqliteConnectOptions,
     reading: SqliteConnectOptions,
-    /// Taken out while it is in use: what is dropped on the way is closed and so rolled back.
+    /// Taken out while in use: a dropped one is closed and so rolled back.
     writer: Mutex<Option<SqliteConnection>>,
     readers: Pool<SqliteConnection>,
-    /// Of one: for the poll, which never waits behind requests.
+    /// One connection for the poll, which never waits behind requests.
     watch: Pool<SqliteConnection>,
     timeout: Duration,
     journal: bool,
@@ -69,7 +68,7 @@ impl Sqlite {
         journal: bool,
     ) -> Result<Self, ConfigError> {
         let timeout = config.timeout;
-        // Of one reader alone there is no share to give away; a file takes one more.
+        // A pool of one has none to reserve; a file allows one more.
         let (readers, watch) = (Pool::new(config.pool_size.max(2) - 1), Pool::new(1));
         let writing = open::options(url, timeout)?;
         let reading = open::read_only(&writing, timeout);
@@ -137,7 +136,7 @@ impl Sqlite {
         Ok(purged)
     }
 
-    /// Takes the room again that was given up.
+    /// Reserves the space again that was released.
     pub(super) async fn reserve(&self) -> Result<(), Error> {
         let reserved =
             self.begin().await?.run(async |connection| maintenance::reserve(connection).await);
@@ -146,13 +145,13 @@ impl Sqlite {
         Ok(())
     }
 
-    /// Whether no page was left for it.
+    /// Whether the disk is full.
     #[allow(clippy::unused_self, reason = "the same shape as the other database")]
     pub(super) fn is_full(&self, error: &Error) -> bool {
         is_full(error)
     }
 
-    /// For those who leave, on a full disk.
+    /// Releases the reserved space, for logouts on a full disk.
     pub(super) async fn make_room(&self) -> Result<(), WriteFault> {
         let made = async {
             let mut writer = self.writer.lock().await;
@@ -165,7 +164,7 @@ impl Sqlite {
         made.unwrap_or_else(|_| Err(late())).map_err(WriteFault::Refused)
     }
 
-    /// The right to write, across all processes: no other process writes until it ends.
+    /// The write lock, across all processes.
     async fn begin(&self) -> Result<Transaction<'_>, Error> {
         self.begin_within(self.timeout, &self.writing).await
     }
@@ -176,7 +175,8 @@ impl Sqlite {
         options: &SqliteConnectOptions,
     ) -> Result<Transaction<'_>, Error> {
         let deadline = Instant::now() + limit;
-        // Part of the time is kept for the work: what does not begin is surely not done.
+        // Part of the timeout is kept for the work: a write that does not start is certainly not
+        // done.
         let begun_by = deadline - limit / 4;
         let begun = async {
             let mut writer = self.writer.lock().await;
@@ -198,9 +198,9 @@ impl Sqlite {
     }
 }
 
-/// A transaction under way.
+/// A transaction in progress.
 // Cancellation safety: dropped anywhere it closes its connection, which rolls it back; only during
-// the commit itself it may have happened.
+// the commit the outcome is unknown.
 struct Transaction<'a> {
     writer: MutexGuard<'a, Option<SqliteConnection>>,
     connection: SqliteConnection,
@@ -208,7 +208,7 @@ struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    /// Does `work`; an error ends the transaction, and nothing was stored.
+    /// Runs `work`; an error ends the transaction, and nothing was stored.
     async fn run<T>(
         mut self,
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
@@ -220,7 +220,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    // The one place between the statements of a transaction and its end.
+    // The only place between the statements of a transaction and its end.
     async fn commit(mut self) -> Result<Committed<'a>, WriteFault> {
         let commit = sqlx::query("COMMIT").execute(&mut self.connection);
         match timeout_at(self.deadline, commit).await {
@@ -246,7 +246,7 @@ impl Transaction<'_> {
     }
 }
 
-/// What comes after the commit.
+/// A transaction after its commit.
 struct Committed<'a>(Transaction<'a>);
 
 impl Committed<'_> {

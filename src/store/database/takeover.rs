@@ -1,4 +1,4 @@
-//! Takeover of the database from a store that keeps copies of it in Redis.
+//! Takeover of the database from a durable store.
 //!
 //! Specified in `docs/protocol.md`, section 3.9.
 
@@ -12,8 +12,8 @@ use crate::{
 const ATTEMPTS: u8 = 4;
 
 impl DatabaseStore {
-    /// Invalidates all cached copies of this database: the cache does not learn of the writes from
-    /// here on, and must not be trusted when it is turned on again.
+    /// Invalidates all cached copies of this database: the cache will miss the following writes,
+    /// and must not be trusted when it is used again.
     pub(super) async fn claim(&self) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
             let epoch = self.database.epoch().await?;

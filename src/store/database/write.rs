@@ -19,26 +19,27 @@ use crate::{
 /// One change to the sessions.
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
-    /// A new row; `Taken` if there is any under the id, a dead one too.
+    /// Creates a row; `Taken` if the id has one, even an ended one.
     Create { id: SessionId, record: Record, terms: Terms },
-    /// Another version of the one that is alive at `expected`.
+    /// Stores another version of the row that is alive at `expected`.
     Save { id: SessionId, expected: u64, record: Record },
     /// Deletes a live row, at `expected` or at any version.
     Delete { id: SessionId, expected: Option<u64> },
-    /// Makes `new` beside `old`, alive at `expected`, which stays until [`Finish`](Self::Finish).
+    /// Creates `new` to replace `old`, alive at `expected`, which stays until
+    /// [`Finish`](Self::Finish).
     Begin { old: SessionId, expected: u64, new: SessionId, record: Record, terms: Terms },
-    /// Deletes `old`, alive at `expected` if that is given, and forgets that `new` replaces it.
-    /// `Done` if it is dead already too, at version 0 if there is no `old`. Without `expected`
-    /// `new` takes over what was written to `old` since it was made.
+    /// Deletes `old`, alive at `expected` if that is given, and clears that `new` replaces it.
+    /// `Done` if it has ended already, at version 0 if there is no `old`. Without `expected` `new`
+    /// takes over what was written to `old` since it was created.
     Finish { old: SessionId, expected: Option<u64>, new: SessionId },
     /// Deletes `new`, if it still has to end `old`, which stays: no client knows it, and it would
     /// count towards a user's limit.
     Abandon { old: SessionId, new: SessionId },
-    /// A later end and no new version; `Gone` if there is nothing to change.
+    /// Extends the end without a new version; `Gone` if there is nothing to change.
     Touch { id: SessionId, version: u64, activity: Touch },
-    /// Changes the user's epoch, and deletes the user's live sessions but `keep` and its successor.
-    /// `Done` also lists those deleted already and still in the journal: their deletion may not
-    /// have been pushed to Redis.
+    /// Changes the user's epoch, and deletes the user's live sessions except `keep` and its
+    /// successor. `Done` also lists those deleted already and still in the journal: their deletion
+    /// may not have been pushed to Redis.
     Revoke { user: String, keep: Option<SessionId> },
 }
 
@@ -49,11 +50,11 @@ pub(crate) struct Terms {
     pub(crate) limit: Option<NonZeroU32>,
 }
 
-/// What became of a [`Write`].
+/// Outcome of a [`Write`].
 #[derive(Clone, Debug)]
 pub(crate) enum Written {
-    /// The version at deletion, else the current one (for a revocation the number of deleted rows);
-    /// and the other sessions that ended.
+    /// The version at deletion, otherwise the current one (for a revocation the number of deleted
+    /// rows); and the other sessions that ended.
     Done {
         version: u64,
         ended: Vec<Ended>,
@@ -65,12 +66,12 @@ pub(crate) enum Written {
     Revoked,
 }
 
-/// A session that ended with a write of another: whom it still had to replace, the oldest of too
-/// many, all of a user.
+/// A session that another session's write has ended: the one that it replaced, the oldest over the
+/// limit, or all of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) id: SessionId,
-    /// What the journal says of it; `None` if that is not known.
+    /// Its version in the journal; `None` if unknown.
     pub(crate) version: Option<u64>,
 }
 
@@ -83,20 +84,20 @@ pub(crate) struct Committed {
     pub(crate) epoch: Option<Epoch>,
 }
 
-/// A write that went wrong.
+/// A failed write.
 #[derive(Clone, Debug)]
 pub(crate) enum WriteFault {
-    /// Nothing was stored, surely.
+    /// Nothing was stored, with certainty.
     Refused(Error),
-    /// It may have happened, or happen yet.
+    /// It may have happened, or may still happen.
     Unknown(Error),
 }
 
-/// A transaction that went wrong.
+/// A failed transaction.
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) fault: WriteFault,
-    /// Nothing was stored, and it may be for one of the writes that the others were not.
+    /// Nothing was stored, and a single write may be the cause.
     pub(super) for_one: bool,
 }
 
@@ -106,31 +107,31 @@ impl From<WriteFault> for Failed {
     }
 }
 
-/// Writes of one transaction, in the order in which they have to be done.
+/// Writes of one transaction, in the order of execution.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) writes: Vec<Write>,
-    /// Rows of the journal to remove, up to a version.
+    /// Journal rows to delete, up to a version.
     pub(super) clears: Vec<(SessionId, u64)>,
 }
 
-/// What a batch gave, for each of its writes.
+/// The outcomes of a batch, one for each write.
 #[derive(Debug)]
 pub(super) struct Executed {
     pub(super) outcomes: Vec<Result<Written, Error>>,
     pub(super) epoch: Option<Epoch>,
 }
 
-/// What one purge removed.
+/// Number of rows that a purge deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Purged {
     pub(crate) sessions: u64,
-    /// Whose epoch guards nothing any more.
+    /// Users whose epoch is no longer needed.
     pub(crate) users: u64,
 }
 
 impl Written {
-    /// Whether a session ended, of a write that ends what is under an id.
+    /// Whether a write that ends a session ended one.
     pub(crate) fn has_ended(&self) -> bool {
         let Self::Done { version, ended } = self else { return false };
         *version > 0 || ended.iter().any(|one| one.version.is_some())
@@ -148,7 +149,7 @@ impl Write {
         }
     }
 
-    /// The id that it makes.
+    /// The id that it creates.
     pub(crate) const fn creates(&self) -> Option<SessionId> {
         match self {
             Self::Create { id, .. } | Self::Begin { new: id, .. } => Some(*id),
@@ -156,7 +157,7 @@ impl Write {
         }
     }
 
-    /// The session that it changes, of two the older; `None` if it is all of a user's.
+    /// The session that it changes, of two the older; `None` for all of a user.
     pub(crate) fn id(&self) -> Option<&SessionId> {
         match self {
             Self::Create { id, .. }
@@ -172,7 +173,7 @@ impl Write {
 }
 
 impl Write {
-    /// Whether it ends a session or keeps one alive, which has to go on when nothing new fits.
+    /// Whether it ends a session or keeps one alive, which must work on a full disk.
     pub(super) fn makes_room(&self) -> bool {
         match self {
             Self::Create { .. } | Self::Save { .. } | Self::Begin { .. } => false,
@@ -205,13 +206,13 @@ impl WriteFault {
 pub(super) struct Times {
     /// By the database's clock.
     pub(super) now: i64,
-    /// The same moment by the instance's.
+    /// The same moment by the instance's clock.
     pub(super) ours: Timestamp,
 }
 
 #[cfg(feature = "sqlite")]
 impl Times {
-    /// A time of the instance's by the database's clock.
+    /// A time of the instance, converted to the database's clock.
     pub(super) fn of(&self, time: Timestamp) -> i64 {
         millis(time).saturating_add(self.now - millis(self.ours))
     }
@@ -244,8 +245,7 @@ impl Fresh {
     }
 }
 
-/// A user as a column has it: no column of text in PostgreSQL can hold NUL, and no two users may
-/// become one.
+/// A user as a column value: PostgreSQL's text cannot contain NUL, and users must stay distinct.
 pub(super) fn column_of(user: &str) -> String {
     if !user.contains(['\0', '\u{fffd}']) {
         return user.to_owned();

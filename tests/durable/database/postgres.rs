@@ -209,7 +209,7 @@ async fn what_a_server_answers_is_told_apart_and_costs_no_connection_that_is_goo
     for (state, kind, part, reconnects) in [
         ("53100", ErrorKind::Unavailable, "the disk of the postgresql server is full", false),
         ("53200", ErrorKind::Unavailable, "out of memory", false),
-        ("25006", ErrorKind::Unavailable, "only reads", true),
+        ("25006", ErrorKind::Unavailable, "read-only", true),
         ("57P01", ErrorKind::Unavailable, "ended the connection", true),
         ("57014", ErrorKind::Unavailable, "did not finish in time", false),
         ("08006", ErrorKind::Unavailable, "lost", true),

@@ -72,10 +72,10 @@ impl fmt::Display for CaptionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unreachable => "The caption model cannot be reached. Please try again later.",
-            Self::TimedOut => "The caption model took too long to answer. Please try again.",
-            Self::Refused(_) => "The caption model refused the picture. Please try again later.",
+            Self::TimedOut => "The caption model took too long to respond. Please try again.",
+            Self::Refused(_) => "The caption model rejected the picture. Please try again later.",
             Self::Oversized | Self::Garbled => {
-                "The caption model gave an answer that is not a caption. Please try again."
+                "The caption model returned a response that is not a caption. Please try again."
             }
             Self::Failed => "The picture could not be prepared for captioning.",
         })

@@ -67,7 +67,7 @@ impl Ollama {
             .body(Full::from(question))
             .map_err(|_| CaptionError::Failed)?;
         let response = self.client.request(request).await.map_err(|error| {
-            tracing::warn!(%error, "the caption model cannot be reached");
+            tracing::warn!(%error, "caption model unreachable");
             CaptionError::Unreachable
         })?;
         if !response.status().is_success() {
@@ -100,7 +100,7 @@ impl Captioner for Ollama {
             let answer = timeout(self.patience, self.ask(picture, settings)).await;
             let answer = answer.unwrap_or(Err(CaptionError::TimedOut));
             if let Err(error) = &answer {
-                tracing::warn!(?error, model = self.model, "the caption model gave no caption");
+                tracing::warn!(?error, model = self.model, "caption model returned no caption");
             }
             answer
         })
@@ -127,10 +127,10 @@ fn generate_address(base: &str) -> Result<Uri, &'static str> {
     }
     let authority = uri.authority().ok_or("it names no host")?;
     if authority.as_str().contains('@') {
-        return Err("it holds a user name or password");
+        return Err("it contains a user name or password");
     }
     if uri.query().is_some() {
-        return Err("it holds a query");
+        return Err("it contains a query");
     }
     let path = format!("{}/api/generate", uri.path().trim_end_matches('/'));
     Uri::builder()

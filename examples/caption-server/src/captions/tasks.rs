@@ -139,7 +139,7 @@ impl Tasks {
         drop(self.0.tracker.spawn(async move {
             while timeout(SIGN_OF_LIFE, tasks.0.ending.cancelled()).await.is_err() {
                 if let Err(error) = tasks.0.data.fail_lost_tasks().await {
-                    tracing::warn!(%error, "nobody can look for lost tasks");
+                    tracing::warn!(%error, "search for lost tasks failed");
                 }
             }
         }));
@@ -163,7 +163,7 @@ impl Tasks {
         self.0.ending.cancel();
         let _ = self.0.tracker.close();
         if timeout(PATIENCE, self.0.tracker.wait()).await.is_err() {
-            tracing::warn!("some tasks did not end in time");
+            tracing::warn!("tasks not ended in time");
         }
     }
 
@@ -187,12 +187,12 @@ impl Tasks {
             Ok(End::Completed(step)) => (TaskStatus::Completed, step),
             Ok(End::Failed(step)) => (TaskStatus::Failed, step),
             Err(error) => {
-                tracing::error!(%error, task = work.task, "a task failed");
+                tracing::error!(%error, task = work.task, "task failed");
                 (TaskStatus::Failed, "Something went wrong on the server.".to_owned())
             }
         };
         while let Err(error) = data.end_task(&work.task, status, &step).await {
-            tracing::error!(%error, task = work.task, "the end of a task cannot be written");
+            tracing::error!(%error, task = work.task, "end of the task not stored");
             if timeout(SIGN_OF_LIFE, self.0.ending.cancelled()).await.is_ok() {
                 // It counts as lost soon.
                 return;
@@ -205,7 +205,7 @@ impl Tasks {
         loop {
             sleep(SIGN_OF_LIFE).await;
             if let Err(error) = self.0.data.keep_task(task).await {
-                tracing::warn!(%error, "a task cannot say that it lives");
+                tracing::warn!(%error, "heartbeat of the task not stored");
             }
         }
     }

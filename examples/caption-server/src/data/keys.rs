@@ -15,7 +15,7 @@ pub(crate) fn ring(told: Option<&str>, file: &Path) -> Result<KeyRing, String> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make(file).map_err(|error| format!("{name} cannot be made: {error}"))?
+            make(file).map_err(|error| format!("{name} cannot be created: {error}"))?
         }
         Err(error) => return Err(format!("{name} cannot be read: {error}")),
     };

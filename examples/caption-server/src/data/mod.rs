@@ -109,7 +109,7 @@ impl std::fmt::Display for DataError {
 
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
-        tracing::error!(%error, "the database failed");
+        tracing::error!(%error, "database error");
         Self::Database
     }
 }

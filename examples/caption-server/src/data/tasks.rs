@@ -246,7 +246,7 @@ impl Data {
     pub(crate) async fn fail_lost_tasks(&self) -> Result<u64, DataError> {
         let rows = sqlx::query(
             "UPDATE caption_tasks SET status = 'failed', finished = $1, \
-             current_step = 'The server that worked on it is gone. Please start again.' \
+             current_step = 'The server that worked on it has stopped. Please start again.' \
              WHERE status IN ('queued', 'running') AND alive < $2",
         );
         let (now, lost) = (now(), now() - LOST_AFTER_MS);

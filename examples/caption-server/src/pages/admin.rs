@@ -90,7 +90,7 @@ pub(crate) async fn set_active(
     let user = known(app, id).await?;
     let visitor = Visitor::of(app, parts).await?;
     if visitor.user.id == user.id {
-        return Err(Failure::Bad("Nobody can lock themselves out."));
+        return Err(Failure::Bad("Administrators cannot deactivate themselves."));
     }
     let set = app.data.set_active(id, active);
     let _ = app.people.change(id, DirectoryPart::User, set).await?;

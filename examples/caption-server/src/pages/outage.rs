@@ -34,13 +34,13 @@ pub(crate) async fn act(app: &App, parts: &Parts, deed: &str) -> Result<Answer, 
     let outage = found(app)?;
     let (done, text) = match deed {
         "kill" => (outage.kill().await, "Redis was killed."),
-        "hang" => (outage.hang().await, "Redis hangs: it listens, and answers nothing."),
-        "resume" => (outage.resume().await, "Redis goes on where it stood."),
-        "restart" => (outage.restart().await, "A new Redis was started, with nothing in it."),
+        "hang" => (outage.hang().await, "Redis hangs: it listens, and does not respond."),
+        "resume" => (outage.resume().await, "Redis continues with its data."),
+        "restart" => (outage.restart().await, "A new, empty Redis was started."),
         _ => return Err(Failure::NotFound("There is no page at this address.")),
     };
     done.map_err(|error| {
-        tracing::error!(%error, deed, "the demonstration failed");
+        tracing::error!(%error, deed, "demonstration failed");
         Failure::Internal
     })?;
     // With Redis just gone this very write shows that the session does not need it.

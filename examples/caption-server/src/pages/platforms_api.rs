@@ -96,9 +96,9 @@ async fn one(visitor: &Visitor<'_>, id: &str, status: StatusCode) -> Result<Answ
 
 /// An object of texts, as a form has them.
 fn fields(json: &serde_json::Value) -> Result<Fields, Failure> {
-    let object = json.as_object().ok_or(Failure::Bad("The body is no JSON object."))?;
+    let object = json.as_object().ok_or(Failure::Bad("The body is not a JSON object."))?;
     let text = |(name, value): (&String, &serde_json::Value)| {
-        let value = value.as_str().ok_or(Failure::Bad("Every field has to be a text."))?;
+        let value = value.as_str().ok_or(Failure::Bad("Every field has to be a string."))?;
         Ok((name.clone(), value.to_owned()))
     };
     Ok(Fields::of(object.iter().map(text).collect::<Result<_, Failure>>()?))

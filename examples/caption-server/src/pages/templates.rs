@@ -85,7 +85,7 @@ impl Pages {
         let template = self.templates.get_template(name);
         let page = template.and_then(|template| template.render(context! { frame, ..values }));
         page.map_err(|error| {
-            tracing::error!(%error, name, "a page could not be rendered");
+            tracing::error!(%error, name, "page not rendered");
             Failure::Internal
         })
     }

@@ -1,4 +1,4 @@
-//! The session store at the start: its tables, and whether it will do.
+//! Start-up check of the session store, and creation of its tables.
 
 use std::{error::Error, time::Duration};
 
@@ -6,14 +6,14 @@ use tower_redis_session::{Error as SessionError, ErrorKind, RedisSessionLayer};
 
 use crate::with_causes;
 
-/// A store that is down is no reason not to start: it may come back, and until then people get a
-/// page that says so. One that can never work is told at once.
+/// An unavailable store does not prevent the start: it may recover, and until then clients get a page
+/// that reports the outage. An unusable one is an error at once.
 pub(crate) async fn check(sessions: &RedisSessionLayer) -> Result<(), Box<dyn Error>> {
     match prepare(sessions).await {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::Unavailable => {
             let error = with_causes(&error);
-            tracing::warn!(error, "the session store cannot be reached; starting without it");
+            tracing::warn!(error, "session store unavailable: starting without it");
             drop(tokio::spawn(prepare_later(sessions.clone())));
             Ok(())
         }
@@ -25,11 +25,11 @@ pub(crate) async fn check(sessions: &RedisSessionLayer) -> Result<(), Box<dyn Er
 async fn prepare_later(sessions: RedisSessionLayer) {
     while let Err(error) = prepare(&sessions).await {
         if error.kind() != ErrorKind::Unavailable {
-            tracing::error!(error = with_causes(&error), "the session store will not do");
+            tracing::error!(error = with_causes(&error), "session store unusable");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    tracing::info!("the session store is there");
+    tracing::info!("session store available");
 }
 
 async fn prepare(sessions: &RedisSessionLayer) -> Result<(), SessionError> {

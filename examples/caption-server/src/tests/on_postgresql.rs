@@ -82,7 +82,7 @@ async fn a_task_that_no_server_works_on_is_failed_on_both_databases() {
         assert!(started);
         let state = alice.get_json("/api/caption_tasks/lost").await;
         assert_eq!(state["status"], "failed");
-        assert!(state["current_step"].as_str().unwrap().contains("is gone"));
+        assert!(state["current_step"].as_str().unwrap().contains("has stopped"));
         site.stop().await;
     }
 }

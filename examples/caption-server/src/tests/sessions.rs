@@ -46,7 +46,7 @@ async fn whoever_has_a_cookie_is_asked_to_wait() {
         let seen = browser.get(path).await;
         assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
         assert!(!seen.header("retry-after").is_empty(), "{path}");
-        assert!(seen.text().contains("Nobody was signed out"), "{path}");
+        assert!(seen.text().contains("No user was signed out"), "{path}");
         assert!(!seen.headers.contains_key("set-cookie"), "{path}");
     }
     let seen = browser.upload_raw(Parts::default(), "application/json").await;

@@ -89,7 +89,7 @@ where
                         connections.spawn(self.serve(stream, peer, slot, graceful.watcher()));
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
+                        tracing::warn!(%error, "connection not accepted");
                         // Out of file descriptors, most likely; some come back when
                         // connections end, and a busy loop would not hasten that.
                         sleep(Duration::from_millis(100)).await;
@@ -103,7 +103,7 @@ where
         drop(listener);
         tracing::info!("no longer accepting connections");
         if timeout(self.patience.drain, graceful.shutdown()).await.is_err() {
-            tracing::warn!(left = connections.len(), "some connections did not end in time");
+            tracing::warn!(left = connections.len(), "connections not closed in time");
         }
         connections.shutdown().await;
     }
@@ -152,9 +152,9 @@ where
             let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
             tokio::select! {
                 ended = watcher.watch(connection) => if let Err(error) = ended {
-                    tracing::debug!(error, "a connection ended early");
+                    tracing::debug!(error, "connection closed early");
                 },
-                () = idle(seen, patience) => tracing::debug!("an idle connection was closed"),
+                () = idle(seen, patience) => tracing::debug!("idle connection closed"),
             }
         }
     }

@@ -222,7 +222,7 @@ async fn save(
         return Ok(None);
     }
     if Format::sniff(&start).is_none() {
-        let sentence = format!("{file_name} is no PNG, JPEG, WebP or GIF");
+        let sentence = format!("{file_name} is not a PNG, JPEG, WebP or GIF");
         return Err(Failure::Rejected(Rejected::one(PICTURES, &sentence)));
     }
     let digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -230,7 +230,7 @@ async fn save(
 }
 
 fn no_disk(error: io::Error) -> Failure {
-    tracing::error!(%error, "an upload cannot be written");
+    tracing::error!(%error, "upload not written");
     Failure::Busy
 }
 

@@ -7,19 +7,19 @@ use std::{
 
 use crate::session::token::SessionId;
 
-/// Clears that one transaction takes along.
+/// Clears per transaction.
 const BATCH_MAX: usize = 256;
-/// Clears that are remembered. Beyond it the row stays until it is looked at again.
+/// Maximum number of pending clears. Beyond it a row stays until it is read again.
 const WAITING_MAX: usize = 16_384;
-/// A timer that is older was dropped with its runtime.
+/// An older timer was dropped with its runtime.
 const TIMER_AGE_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Clears {
     waiting: HashMap<SessionId, Clear>,
-    /// When the timer was started that makes them due.
+    /// When the timer that makes them due was started.
     timer: Option<Instant>,
-    /// They go now, with a write or without.
+    /// They are executed now, with a write or without.
     due: bool,
 }
 
@@ -30,7 +30,7 @@ struct Clear {
 }
 
 impl Clears {
-    /// Whether a timer has to be started for it.
+    /// Returns whether a timer has to be started.
     pub(super) fn add(&mut self, id: SessionId, version: u64) -> bool {
         if self.waiting.len() >= WAITING_MAX && !self.waiting.contains_key(&id) {
             return false;
@@ -55,7 +55,7 @@ impl Clears {
         self.due
     }
 
-    /// Some of those that are not taken yet.
+    /// Some of the pending clears.
     pub(super) fn take(&mut self) -> Vec<(SessionId, u64)> {
         let free = self.waiting.iter_mut().filter(|(_, clear)| !clear.taken).take(BATCH_MAX);
         let taken: Vec<_> = free
@@ -84,7 +84,8 @@ impl Clears {
         }
     }
 
-    /// What was taken is to be taken again: who took it is gone. To clear twice does no harm.
+    /// Makes taken clears pending again: the task that took them is gone. Clearing twice is
+    /// harmless.
     pub(super) fn put_back(&mut self) {
         self.waiting.values_mut().for_each(|clear| clear.taken = false);
     }

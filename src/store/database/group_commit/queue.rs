@@ -13,12 +13,12 @@ use crate::{
     },
 };
 
-/// Writes that one transaction takes at most.
+/// Maximum number of writes per transaction.
 const BATCH_MAX: usize = 128;
-/// Writes that may wait at the same time. A database that is so far behind is not up to it.
+/// Maximum number of waiting writes. A database that is so far behind is overloaded.
 const WAITING_MAX: usize = 4096;
 
-/// Writes and clears in the order of their arrival, and how many tasks execute them.
+/// Writes and clears in order of arrival, and the number of tasks that execute them.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Job>,
@@ -27,7 +27,7 @@ pub(super) struct Queue {
     next_ticket: u64,
 }
 
-/// A write that waits, and who waits for it.
+/// A waiting write and its caller.
 pub(super) struct Job {
     pub(super) ticket: u64,
     pub(super) since: Instant,
@@ -35,7 +35,7 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<Answer>,
 }
 
-/// What one transaction does.
+/// The content of one transaction.
 #[derive(Default)]
 pub(super) struct Work {
     pub(super) jobs: Vec<Job>,
@@ -49,13 +49,13 @@ impl Queue {
         !self.waiting.is_empty() || self.clears.are_due()
     }
 
-    /// Its ticket, and where its answer comes.
+    /// Returns its ticket, and the channel of its outcome.
     pub(super) fn push(
         &mut self,
         write: Write,
     ) -> Result<(u64, oneshot::Receiver<Answer>), WriteFault> {
         if self.waiting.len() >= WAITING_MAX {
-            let full = Error::unavailable("too many writes wait for the database");
+            let full = Error::unavailable("the database's write queue is full");
             return Err(WriteFault::Refused(full));
         }
         let (answer, receiver) = oneshot::channel();
@@ -65,13 +65,13 @@ impl Queue {
         Ok((ticket, receiver))
     }
 
-    /// Withdraws a write that has not begun; false if it has.
+    /// Withdraws a write that has not started; false if it has.
     pub(super) fn withdraw(&mut self, ticket: u64) -> bool {
         let place = self.waiting.iter().position(|job| job.ticket == ticket);
         place.and_then(|place| self.waiting.remove(place)).is_some()
     }
 
-    /// What is to be done next.
+    /// The next transaction.
     pub(super) fn take(&mut self) -> Option<Work> {
         if !self.has_work() {
             return None;

@@ -1,5 +1,4 @@
-//! Attempts to connect: how many are under way, and how long to leave the server alone after one
-//! that failed.
+//! Connection attempts: their number, and the pause after a failed one.
 
 use std::{
     collections::BTreeMap,
@@ -8,20 +7,20 @@ use std::{
 
 use crate::store::database::postgres::failure::Failure;
 
-/// An attempt that is older hangs in a runtime that is not driven.
+/// An older attempt hangs in a runtime that is not driven.
 const AGE_MAX: Duration = Duration::from_secs(15);
-/// Pause of all callers after a failed attempt: the first figure, growing up to the second.
+/// Pause of all callers after a failed attempt: the first value, growing up to the second.
 const PAUSE: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
 
 #[derive(Default)]
 pub(super) struct Attempts {
-    /// Since when each is under way.
+    /// Attempts in progress, with their start.
     under_way: BTreeMap<u64, Instant>,
     next_ticket: u64,
     refused: Option<Refused>,
 }
 
-/// An attempt that failed.
+/// A failed attempt.
 struct Refused {
     failure: Failure,
     at: Instant,
@@ -30,8 +29,7 @@ struct Refused {
 }
 
 impl Attempts {
-    /// One more, unless there is one for each of so many; after one that failed there is one for
-    /// all.
+    /// Starts an attempt, up to `wanted` in progress; after a failed one there is one for all.
     pub(super) fn begin(&mut self, wanted: usize, now: Instant) -> Option<u64> {
         let wanted = if self.refused.is_some() { wanted.min(1) } else { wanted };
         let counts = |since: &&Instant| now.saturating_duration_since(**since) < AGE_MAX;
@@ -54,25 +52,25 @@ impl Attempts {
 
     pub(super) fn fail(&mut self, failure: Failure, now: Instant) {
         let [least, most] = PAUSE;
-        // Those who tried at the same time count once.
+        // Concurrent attempts count once.
         if self.refused.as_ref().is_none_or(|last| last.until <= now) {
             let pause = self.refused.as_ref().map_or(least, |last| (last.pause * 2).min(most));
             self.refused = Some(Refused { failure, at: now, until: now + pause, pause });
         }
     }
 
-    /// How long to leave the server alone.
+    /// Rest of the pause after a failed attempt.
     pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
         let until = self.refused.as_ref()?.until;
         (now < until).then(|| until - now)
     }
 
-    /// Why the last one failed, if that was since then.
+    /// Cause of the last failure, if it is later than that.
     pub(super) fn failed_since(&self, since: Instant) -> Option<&Failure> {
         self.refused.as_ref().filter(|refused| refused.at >= since).map(|refused| &refused.failure)
     }
 
-    /// Why the last one failed, if none succeeded since.
+    /// Cause of the last failure, if no attempt has succeeded since.
     pub(super) fn cause(&self) -> Option<&Failure> {
         self.refused.as_ref().map(|refused| &refused.failure)
     }

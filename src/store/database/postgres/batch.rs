@@ -1,4 +1,4 @@
-//! A batch of writes as the procedure takes it, and its answer.
+//! A batch of writes as parameters of the procedure, and its result.
 
 use sqlx::{Row as _, postgres::PgRow};
 
@@ -29,7 +29,7 @@ pub(super) struct Lines {
     pub(super) bodies: Vec<Option<Vec<u8>>>,
 }
 
-/// One write, of which most have only some.
+/// One write; most have only some of the columns.
 #[derive(Default)]
 struct Line {
     write: i16,
@@ -105,7 +105,7 @@ impl Lines {
     }
 }
 
-/// What the procedure says of each of `count` writes.
+/// The procedure's outcomes of `count` writes.
 pub(super) fn outcomes(
     row: &PgRow,
     count: usize,
@@ -116,7 +116,7 @@ pub(super) fn outcomes(
     let deadlines: Vec<Option<i64>> = row.try_get(3)?;
     let bodies: Vec<Option<Vec<u8>>> = row.try_get(4)?;
     if codes.len() != count {
-        return Err(sqlx::Error::Protocol("an answer for another number of writes".into()));
+        return Err(sqlx::Error::Protocol("a result for another number of writes".into()));
     }
     let mut ended = ended(row, count)?.into_iter();
     let columns = codes.into_iter().zip(versions).zip(activities).zip(deadlines).zip(bodies);

@@ -7,39 +7,40 @@ use crate::{
     store::database::{migration, write::WriteFault},
 };
 
-/// What follows from an error.
+/// The consequences of an error.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) error: Error,
-    /// The statement may have been executed all the same, or be executed yet.
+    /// The statement may have been executed all the same, or still be.
     pub(super) unknown: bool,
-    /// What becomes of the connection, and of those that wait beside it.
+    /// What to do with the connection, and with other idle ones.
     pub(super) connection: Connection,
-    /// Nothing was done, and another connection may do it.
+    /// Nothing was done, and another connection may succeed.
     pub(super) again: bool,
-    /// What was in the statement, or a row that it wanted, is why: another would not fail so.
+    /// The cause is a value in the statement, or a row that it needs: other statements would not
+    /// fail.
     pub(super) for_one: bool,
-    /// A pooler that hands out connections by transaction stands between.
+    /// A pooler in transaction mode is in front of the server.
     pub(super) pooler: bool,
 }
 
-/// What is to be done with connections after an answer.
+/// What to do with connections after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Connection {
-    /// As good as before.
+    /// Keep it.
     Keep,
-    /// Of no further use. Those that were made before are asked before they are used.
+    /// Unusable. Older connections are validated before their next use.
     Close,
-    /// It leads to a server that does not write, and so may all that were made before.
+    /// It leads to a read-only server, and so may all older ones.
     CloseAll,
 }
 
 /// Whether the statement was executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// Surely not: rolled back, or never begun.
+    /// Certainly not: rolled back, or never started.
     NotDone,
-    /// Surely not, and it is worth another try on another connection.
+    /// Certainly not, and worth a retry on another connection.
     Again,
     /// Unknown.
     Open,
@@ -47,10 +48,10 @@ enum Outcome {
 
 /// A row of the table.
 struct Answer {
-    /// The server's five characters, or their beginning.
+    /// The SQLSTATE, or its prefix.
     state: &'static str,
     kind: ErrorKind,
-    /// For an operator: what is wrong and, where something has to be done, what.
+    /// For an operator: the fault and, where needed, the remedy.
     text: &'static str,
     outcome: Outcome,
     connection: Connection,
@@ -70,10 +71,10 @@ use Connection::{Close, CloseAll, Keep};
 use ErrorKind::{Invalid, Misconfigured, Unavailable};
 use Outcome::{Again, NotDone, Open};
 
-/// The first that fits counts. What is in no row is `Unavailable`, not done, and the connection
-/// stays. <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+/// The first match counts. An error without a row is `Unavailable`, not done, and the connection is
+/// kept. <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 const ANSWERS: &[Answer] = &[
-    answer("28", Misconfigured, "postgresql refuses the user name or password", NotDone, Keep),
+    answer("28", Misconfigured, "postgresql rejects the user name or password", NotDone, Keep),
     answer(
         "3D000",
         Misconfigured,
@@ -93,20 +94,20 @@ const ANSWERS: &[Answer] = &[
     answer("42P01", Misconfigured, migration::NO_TABLES, NotDone, Keep),
     answer("42883", Misconfigured, migration::NO_TABLES, NotDone, Keep),
     answer("3F000", Misconfigured, migration::NO_TABLES, NotDone, Keep),
-    // A statement that a pooler gave to another connection: never begun.
-    answer("26000", Unavailable, "a pooler stands before postgresql", Again, Close),
-    answer("42P05", Unavailable, "a pooler stands before postgresql", Again, Close),
+    // A statement that a pooler sent to another connection: never started.
+    answer("26000", Unavailable, "a pooler is in front of postgresql", Again, Close),
+    answer("42P05", Unavailable, "a pooler is in front of postgresql", Again, Close),
     answer(
         "42",
         Misconfigured,
-        "the tables of the session store are not as they should be",
+        "the tables of the session store differ from the expected schema",
         NotDone,
         Keep,
     ),
     answer(
         "25006",
         Unavailable,
-        "the postgresql server only reads: it is a replica",
+        "the postgresql server is read-only: it is a replica",
         Again,
         CloseAll,
     ),
@@ -124,7 +125,7 @@ const ANSWERS: &[Answer] = &[
     answer("53300", Unavailable, "the postgresql server has no connection left", NotDone, Close),
     answer("53", Unavailable, "the postgresql server is out of resources", NotDone, Keep),
     answer("55P03", Unavailable, "another transaction holds the session's row", NotDone, Keep),
-    // By the time-out that we gave the server, or by an operator: during a commit it is open.
+    // By the timeout that we set in the server, or by an operator: during a commit it is unknown.
     answer("57014", Unavailable, "postgresql did not finish in time", Open, Keep),
     answer("57P03", Unavailable, "the postgresql server is starting or stopping", NotDone, Close),
     answer("57", Unavailable, "the postgresql server ended the connection", Open, Close),
@@ -136,7 +137,7 @@ const ANSWERS: &[Answer] = &[
 ];
 
 impl Failure {
-    /// An error while a statement was under way.
+    /// An error during a statement.
     pub(super) fn of(error: sqlx::Error) -> Self {
         let Some(state) = state(&error) else {
             let read = is_answer(&error);
@@ -146,16 +147,16 @@ impl Failure {
         let row = row(&state);
         let (outcome, connection) =
             row.map_or((NotDone, Keep), |row| (row.outcome, row.connection));
-        // A value, a constraint, a row that is locked or was waited for in a circle.
+        // A value, a constraint, a locked row, or a deadlock.
         let for_one = ["22", "23", "40", "55"].iter().any(|class| state.starts_with(class));
         let pooler = matches!(state.as_str(), "26000" | "42P05");
         let (unknown, again) = (outcome == Open, outcome == Again);
         Self { error: typed(error), unknown, connection, again, for_one, pooler }
     }
 
-    /// No connection, and so nothing was done.
+    /// No connection, so nothing was done.
     pub(super) fn of_connecting(error: sqlx::Error) -> Self {
-        // PgBouncer's word for a parameter that only a session of one's own can have.
+        // PgBouncer's error for a parameter that it does not support in transaction mode.
         let pooler = state(&error).is_some_and(|state| state == "08P01")
             && error.to_string().contains("startup parameter");
         if pooler {
@@ -163,10 +164,10 @@ impl Failure {
         }
         let foreign = matches!(&error, sqlx::Error::Protocol(_))
             || matches!(&error, sqlx::Error::Io(io) if io.kind() == io::ErrorKind::InvalidData);
-        // What a closed connection looks like to the library, in the place of an answer about TLS.
+        // The library's error for a connection closed during the TLS negotiation.
         let closed = error.to_string().contains("SSLRequest: 0x00");
         if foreign && !closed {
-            let text = "what answers is not a postgresql server";
+            let text = "the peer is not a postgresql server";
             return Self::refused(Error::new(Misconfigured, text).with_source(error));
         }
         Self::refused(typed(error))
@@ -177,14 +178,14 @@ impl Failure {
         Self { error, unknown: false, connection, again: false, for_one: false, pooler: false }
     }
 
-    /// No answer within the limit.
+    /// No reply within the timeout.
     pub(super) fn unknown(error: Error) -> Self {
         Self { unknown: true, ..Self::refused(error) }
     }
 
     /// Built for a connection of another kind; never sent.
     pub(super) fn other_form() -> Self {
-        let error = Error::unavailable("a pooler stands before postgresql");
+        let error = Error::unavailable("a pooler is in front of postgresql");
         Self { again: true, ..Self::refused(error) }
     }
 
@@ -204,7 +205,7 @@ impl From<Failure> for WriteFault {
     }
 }
 
-/// The answer is there, but not what we read.
+/// There is a reply, but not the expected one.
 fn is_answer(error: &sqlx::Error) -> bool {
     matches!(
         error,
@@ -216,7 +217,7 @@ fn is_answer(error: &sqlx::Error) -> bool {
     )
 }
 
-/// Whether no page was left for it.
+/// Whether the disk is full.
 pub(super) fn is_full(error: &Error) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
     cause.and_then(state).is_some_and(|state| state == "53100")
@@ -227,7 +228,7 @@ pub(super) fn typed(error: sqlx::Error) -> Error {
     let typed = match (row, &error) {
         (Some(row), _) => Error::new(row.kind, row.text),
         (None, sqlx::Error::Tls(_)) => {
-            Error::new(Misconfigured, "postgresql gives no connection with that TLS")
+            Error::new(Misconfigured, "postgresql does not support that TLS mode")
         }
         (None, sqlx::Error::RowNotFound) => crate::store::database::failure::no_epoch(),
         (None, sqlx::Error::Encode(_)) => {
@@ -242,7 +243,7 @@ fn row(state: &str) -> Option<&'static Answer> {
     ANSWERS.iter().find(|row| state.starts_with(row.state))
 }
 
-/// The server's five characters.
+/// The SQLSTATE.
 fn state(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
 }
@@ -262,10 +263,10 @@ mod tests {
             ("42P01", Misconfigured, "call migrate()", NotDone, Keep),
             ("42883", Misconfigured, "call migrate()", NotDone, Keep),
             ("3F000", Misconfigured, "call migrate()", NotDone, Keep),
-            ("42703", Misconfigured, "not as they should be", NotDone, Keep),
+            ("42703", Misconfigured, "differ from the expected schema", NotDone, Keep),
             ("26000", Unavailable, "pooler", Again, Close),
             ("42P05", Unavailable, "pooler", Again, Close),
-            ("25006", Unavailable, "only reads", Again, CloseAll),
+            ("25006", Unavailable, "read-only", Again, CloseAll),
             ("25P03", Unavailable, "idle", NotDone, Close),
             ("0A000", Unavailable, "changed", Again, Close),
             ("53100", Unavailable, "disk", NotDone, Keep),

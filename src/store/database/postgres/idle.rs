@@ -1,7 +1,7 @@
 //! Idle connections, and attempts to open more.
 //!
-//! The library's pool asks a connection at each return whether it is alive: one that was used a
-//! moment ago rests here instead, and goes back to the pool when it is unused for a second.
+//! The library's pool validates a connection at each return: one that was used a moment ago is kept
+//! here instead, and returned to the pool when it is unused for a second.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,36 +25,37 @@ use crate::store::database::{
     },
 };
 
-/// How long a connection rests here. One that was used since is taken as it is: to ask it first
-/// would be a second trip.
+/// How long a connection is kept here. One used within this time is not validated again, which
+/// would be a second round trip.
 const REST: Duration = Duration::from_secs(1);
-/// However much it is used, the pool sees it now and then, and ends it when it is old.
+/// However much it is used, a connection is returned to the pool at this interval, which closes it
+/// when it is old.
 const SEEN_EVERY: Duration = Duration::from_secs(5 * 60);
 
 pub(super) struct Idle {
     pool: Pool,
     timeout: Duration,
     state: Mutex<State>,
-    /// A connection rests, or an attempt to get one has ended.
+    /// A connection became idle, or an attempt to open one has ended.
     changed: Notify,
 }
 
 #[derive(Default)]
 struct State {
     resting: Vec<Resting>,
-    /// How many wait whose turn it is.
+    /// Number of callers that wait for a connection now.
     wanting: usize,
     attempts: Attempts,
-    /// When the task was started that gives back what rests too long.
+    /// When the task was started that returns connections to the pool.
     keeper: Option<Instant>,
 }
 
 struct Resting {
     connection: Held,
-    /// When the pool gave it.
+    /// When the pool returned it.
     taken: Instant,
     since: Instant,
-    /// A connection dies with the runtime that it was opened in.
+    /// A connection ends with the runtime in which it was opened.
     runtime: Option<Id>,
 }
 
@@ -68,14 +69,14 @@ impl Idle {
         &self.pool
     }
 
-    /// How many connections are open, and how many of them do nothing.
+    /// Number of open connections, and of idle ones among them.
     pub(super) fn state(&self) -> (u32, u32) {
         let (open, idle) = self.pool.state();
         let resting = u32::try_from(self.lock().resting.len()).unwrap_or(u32::MAX);
         (open, idle.saturating_add(resting))
     }
 
-    /// One that was used a moment ago.
+    /// A connection that was used a moment ago.
     pub(super) fn take_at_once(self: &Arc<Self>) -> Option<Busy> {
         let here = runtime();
         let mut state = self.lock();
@@ -93,10 +94,10 @@ impl Idle {
         Some(Busy { idle: Arc::clone(self), connection: Some(connection), taken, runtime })
     }
 
-    /// Waits for one, or for the cause that there is none. Only for those whose turn it is: as many
-    /// as there may be connections.
+    /// Waits for a connection, or returns why there is none. For no more callers than there may be
+    /// connections.
     ///
-    /// Cancellation safety: a connection that comes too late rests for the next one.
+    /// Cancellation safety: a connection that comes too late is kept for the next caller.
     pub(super) async fn take(self: &Arc<Self>) -> Result<Busy, Failure> {
         let (_wants, since) = (self.wants(), Instant::now());
         loop {
@@ -117,8 +118,8 @@ impl Idle {
         }
     }
 
-    /// How long not to try; the cause, if an attempt failed since then and there is no connection
-    /// whose turn could come.
+    /// The pause before the next attempt; the cause, if an attempt failed since then and no
+    /// connection is in use.
     fn pause(&self, since: Instant) -> Result<Option<Duration>, Failure> {
         let attempts = &self.lock().attempts;
         match attempts.failed_since(since) {
@@ -127,13 +128,13 @@ impl Idle {
         }
     }
 
-    /// One more attempt to connect, unless there is one for each of those who want one.
+    /// Starts a connection attempt, up to one per waiting caller.
     fn attempt(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else { return };
         let mut state = self.lock();
         let wanting = state.wanting;
         let Some(ticket) = state.attempts.begin(wanting, Instant::now()) else { return };
-        // Those of other runtimes are asked by the pool before anybody here has them.
+        // The pool validates connections of other runtimes before they are used here.
         let here = Some(runtime.id());
         let strangers = state.resting.extract_if(.., |resting| resting.runtime != here);
         let strangers = strangers.collect();
@@ -179,7 +180,7 @@ impl Idle {
         }
     }
 
-    /// Gives back what has rested for too long; returns whether something is left.
+    /// Returns idle connections to the pool after their time; reports whether any is left.
     fn clear_away(&self) -> bool {
         let mut state = self.lock();
         let old = state.resting.extract_if(.., |resting| resting.since.elapsed() >= REST);
@@ -191,7 +192,7 @@ impl Idle {
         is_left
     }
 
-    /// To the pool, which asks each once more; one that does not answer is closed.
+    /// To the pool, which validates each; one that does not respond is closed.
     fn give_back(&self, rested: Vec<Resting>) {
         let runtime = Handle::try_current();
         for Resting { connection, .. } in rested {
@@ -202,12 +203,12 @@ impl Idle {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change is one step, so a panic elsewhere left nothing half done.
+        // Every change is a single step, so a panic elsewhere left nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One whose turn it is.
+/// A caller that waits for a connection now.
 struct Wants<'a>(&'a Idle);
 
 impl Drop for Wants<'_> {
@@ -216,7 +217,7 @@ impl Drop for Wants<'_> {
     }
 }
 
-/// An attempt to connect. A runtime that ends drops it; those of other runtimes try again then.
+/// A connection attempt. A runtime that ends drops it; callers of other runtimes retry then.
 struct Attempt {
     idle: Arc<Idle>,
     ticket: u64,
@@ -242,7 +243,7 @@ impl Drop for Attempt {
     }
 }
 
-/// A connection at work.
+/// A connection in use.
 pub(super) struct Busy {
     idle: Arc<Idle>,
     connection: Option<Held>,
@@ -259,7 +260,7 @@ impl Busy {
         &self.idle.pool.server
     }
 
-    /// For the next one. Only after work that ended as it should.
+    /// Keeps it for the next caller. Only after work that has completed.
     pub(super) fn rest(mut self) {
         if let Some(connection) = self.connection.take() {
             let (taken, runtime) = (self.taken, self.runtime);
@@ -268,8 +269,8 @@ impl Busy {
     }
 }
 
-// Cancellation safety: work that is dropped on the way leaves its connection in an unknown state.
-// It is closed, and the others are asked before their use.
+// Cancellation safety: dropped work leaves its connection in an unknown state. It is closed, and
+// the others are validated before use.
 impl Drop for Busy {
     fn drop(&mut self) {
         if self.connection.take().is_some() {

@@ -1,8 +1,8 @@
-//! Statements and the connections that they are executed on.
+//! Statements, and the connections that execute them.
 //!
-//! A caller waits for a connection, and a task of the runtime makes it: an attempt under way
-//! outlives the request that asked for it. What has begun is carried to its end, by a task too if
-//! the caller is gone, so that the connection stays good.
+//! A caller waits for a connection, and a task of the runtime opens it: an attempt in progress
+//! outlives its request. A statement that has started runs to its end, in a task if the caller is
+//! gone, so that the connection stays usable.
 
 use std::{
     sync::Arc,
@@ -32,7 +32,7 @@ use crate::{
 
 type Answer = Result<Vec<PgRow>, Failure>;
 
-/// Some connections, in the order in which they are asked for.
+/// Some connections, assigned in the order of requests.
 pub(super) struct Lane {
     turns: Arc<Semaphore>,
     idle: Arc<Idle>,
@@ -48,13 +48,13 @@ impl Lane {
         Self { turns, idle, waiting, timeout }
     }
 
-    /// The answer to a statement, by `deadline`.
+    /// The result of a statement, by `deadline`.
     ///
-    /// Cancellation safety: until there is a connection nothing has begun; from then on it is
-    /// carried to its end.
+    /// Cancellation safety: before there is a connection nothing has started; from then on the
+    /// statement runs to its end.
     pub(super) async fn call(&self, deadline: Instant, statement: Statement) -> Answer {
-        // Part of the time is kept for the work, so that a server that cannot be reached is
-        // distinguished from one that does not answer.
+        // Part of the timeout is kept for the work, so that an unreachable server is distinguished
+        // from a slow one.
         let begun_by = deadline - self.timeout / 4;
         let (turn, connection) = match self.take_at_once() {
             Some(taken) => taken,
@@ -70,17 +70,17 @@ impl Lane {
         answer.and_then(|answer| answer).unwrap_or_else(|_| Err(Failure::unknown(late())))
     }
 
-    /// A connection for something longer than a statement; exclusive until it is dropped.
+    /// A connection for more than one statement; exclusive until it is dropped.
     pub(super) async fn connection(&self) -> Result<Held, Failure> {
         self.idle.pool().connect().await
     }
 
-    /// How many connections are open, and how many of them do nothing.
+    /// Number of open connections, and of idle ones among them.
     pub(super) fn state(&self) -> (u32, u32) {
         self.idle.state()
     }
 
-    /// Whether a caller has waited for so long that no connection seems to come.
+    /// Whether a caller has waited too long for a connection.
     pub(super) fn is_starved(&self) -> bool {
         self.waiting.longest().is_some_and(|wait| wait > self.timeout / 2)
     }

@@ -11,6 +11,6 @@ pub(super) struct Listener(pub(super) Option<Open>);
 pub(super) struct Open {
     pub(super) connection: PgListener,
     pub(super) made: Instant,
-    /// When it was last heard of.
+    /// Time of its last message.
     pub(super) heard: Instant,
 }

@@ -1,4 +1,4 @@
-//! LISTEN and NOTIFY: only to make a poll come sooner.
+//! LISTEN and NOTIFY: make the next poll earlier.
 
 use std::{
     future::pending,
@@ -14,21 +14,21 @@ use crate::{
 };
 
 const CHANNEL: &str = "trs_news";
-/// Between two attempts to connect: always the same.
+/// Pause between connection attempts: constant.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1));
-/// After so long without a word the connection is asked whether it is alive.
+/// Time without a message after which the connection is validated.
 const SILENCE: Duration = Duration::from_secs(30);
 
 impl Postgres {
     pub(in crate::store::database) async fn announce(&self) {
         let notify = || self.server.statement("SELECT pg_notify($1, '')").bind(CHANNEL);
         if let Err(failure) = self.tell(&self.requests, notify).await {
-            tracing::debug!(error = %failure.error, "an announcement was not sent");
+            tracing::debug!(error = %failure.error, "notification not sent");
         }
     }
 
-    /// Never ends where nothing can be heard: in the smallest pools, and behind a pooler that hands
-    /// out connections by transaction. The poll finds out.
+    /// Never returns if there is no listener: in the smallest pools, and behind a pooler in
+    /// transaction mode. The poll finds changes.
     pub(in crate::store::database) async fn news(&self) {
         let Some(listener) = &self.listener else { return pending().await };
         let mut listener = listener.lock().await;
@@ -38,8 +38,8 @@ impl Postgres {
                 listener.0 = None;
                 return pending().await;
             }
-            // Cancellation safety: what is dropped while it connects is lost and made again; what
-            // is dropped while it waits stays.
+            // Cancellation safety: a connection attempt that is dropped is repeated; a connection
+            // is kept.
             let Some(open) = &mut listener.0 else {
                 match self.listen().await {
                     Some(open) => {

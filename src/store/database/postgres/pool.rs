@@ -1,5 +1,5 @@
-//! The library's pool, and what it leaves open: the cause of an attempt that failed, poolers, and a
-//! first use outside of a runtime.
+//! The library's pool, with what it lacks: causes of failed attempts, poolers, and a first use
+//! outside of a runtime.
 
 use std::{
     sync::{
@@ -21,15 +21,15 @@ use crate::store::database::{
     postgres::{failure::Failure, server::Server},
 };
 
-/// How long one attempt to connect may take, even if its callers have given up.
+/// Timeout of a connection attempt, even if its callers are gone.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Pool {
     pub(super) server: Arc<Server>,
     pub(super) size: u32,
-    /// Made in a runtime, at the first use.
+    /// Created in a runtime, at the first use.
     pool: OnceLock<PgPool>,
-    /// It connects without our time-outs by now.
+    /// Whether it connects without our timeouts by now.
     is_plain: AtomicBool,
 }
 
@@ -39,13 +39,13 @@ impl Pool {
         Self { server, size, pool: OnceLock::new(), is_plain }
     }
 
-    /// How many connections are open, and how many of them do nothing.
+    /// Number of open connections, and of idle ones among them.
     pub(super) fn state(&self) -> (u32, u32) {
         let Some(pool) = self.pool.get() else { return (0, 0) };
         (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(u32::MAX))
     }
 
-    /// A connection; there are never more than the size.
+    /// A connection; never more than the pool's size.
     pub(super) async fn connect(&self) -> Result<Held, Failure> {
         self.server.outlive_runtime();
         loop {
@@ -55,7 +55,7 @@ impl Pool {
             }
             let failure = match pool.acquire().await {
                 Ok(connection) => return Ok(Held(Some(connection))),
-                // It tries for a while, and keeps the cause to itself.
+                // It retries for a while, and does not report the cause.
                 Err(sqlx::Error::PoolTimedOut) => match self.try_to_connect().await {
                     Ok(()) => continue,
                     Err(failure) => failure,
@@ -70,7 +70,7 @@ impl Pool {
         }
     }
 
-    /// In the place of a connection that the pool did not get. Not in the pool: it is closed.
+    /// Connects outside of the pool to find the cause. The connection is closed.
     async fn try_to_connect(&self) -> Result<(), Failure> {
         match timeout(CONNECT_LIMIT, self.server.options().connect()).await {
             Ok(Ok(connection)) => {
@@ -83,8 +83,8 @@ impl Pool {
     }
 }
 
-/// A connection of the pool. Dropped it is closed, here and now and without a word to the server:
-/// its state is unknown. The library would do that in a runtime, where there is one.
+/// A connection of the pool. Dropped, it is closed at once, without a message to the server: its
+/// state is unknown. The library would do that in a runtime, where there is one.
 pub(super) struct Held(Option<PoolConnection<sqlx::Postgres>>);
 
 impl Held {
@@ -92,7 +92,7 @@ impl Held {
         self.0.as_deref_mut()
     }
 
-    /// To the pool, which asks it once more; if it does not answer within the limit it is closed.
+    /// Returns it to the pool, which validates it; if it does not respond in time it is closed.
     pub(super) async fn give_back(mut self, limit: Duration) {
         if let Some(mut connection) = self.0.take() {
             let _ = timeout(limit, connection.return_to_pool()).await;

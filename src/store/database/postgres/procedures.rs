@@ -31,7 +31,7 @@ impl Postgres {
         let lines = Lines::of(&batch.writes);
         let cleared: Vec<_> = batch.clears.iter().map(|(id, _)| id.to_string()).collect();
         let up_to: Vec<_> = batch.clears.iter().map(|(_, version)| version.cast_signed()).collect();
-        // Below our own limit, so that the server's word is heard: nothing was stored.
+        // Below our own timeout, so that the server's error arrives: nothing was stored.
         let lock_timeout = limits(self.timeout)[1].to_string();
         let call = || {
             self.server
@@ -87,7 +87,7 @@ impl Postgres {
         kept: Duration,
         limit: i64,
     ) -> Result<Purged, Error> {
-        // A row that is written just now is no row to purge, and its lock none to wait for.
+        // A row being written need not be purged, nor its lock be waited for.
         let query = "WITH past AS MATERIALIZED \
             (SELECT (extract(epoch FROM now()) * 1000)::bigint - $1 AS until), \
             purged AS (DELETE FROM trs_sessions WHERE id IN (SELECT id FROM trs_sessions \
@@ -113,29 +113,29 @@ impl Postgres {
 }
 
 impl Postgres {
-    /// Whether no page was left for it.
+    /// Whether the disk is full.
     #[allow(clippy::unused_self, reason = "the same shape as the other database")]
     pub(in crate::store::database) fn is_full(&self, error: &Error) -> bool {
         is_full(error)
     }
 
-    /// For those who leave, on a full disk.
+    /// Releases the reserved space, for logouts on a full disk.
     pub(in crate::store::database) async fn make_room(&self) -> Result<(), WriteFault> {
         let make = || self.server.statement("SELECT trs_make_room_1()");
         Ok(self.tell(self.watch(), make).await.map(drop)?)
     }
 
-    /// Takes the room again that was given up.
+    /// Reserves the space again that was released.
     pub(in crate::store::database) async fn reserve(&self) -> Result<(), Error> {
         let reserve = || self.server.statement("SELECT trs_reserve_1()");
         self.tell(self.watch(), reserve).await.map(drop).map_err(|failure| failure.error)
     }
 }
 
-/// What the procedure answered to so many writes.
+/// The procedure's result for `count` writes.
 fn executed(rows: &[PgRow], count: usize) -> Result<Executed, WriteFault> {
     let row = rows.first().ok_or_else(|| WriteFault::Unknown(corrupt()))?;
-    // Committed by now; an answer that cannot be read leaves open what came of each write.
+    // Committed by now; an unreadable result leaves the outcome of each write unknown.
     let outcomes = outcomes(row, count);
     let outcomes = outcomes.map_err(|error| WriteFault::Unknown(corrupt().with_source(error)))?;
     Ok(Executed { outcomes, epoch: epoch(row) })

@@ -54,7 +54,7 @@ impl Postgres {
         &self,
         user: &str,
     ) -> Result<Vec<(SessionId, Result<Columns, Error>)>, Error> {
-        // Not whom a begun renewal takes over from: the new id stands for both.
+        // Without sessions that a renewal in progress replaces: the new id stands for both.
         let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, \
             s.replaces, substr(s.body, 1, $1), s.moved_to, s.moved_at \
             FROM trs_sessions s WHERE s.user_id = $2 AND s.alive \
@@ -65,7 +65,7 @@ impl Postgres {
         Ok(found(&rows.await?, 0))
     }
 
-    /// Behind the session that was signed in to then, with that id.
+    /// After the session with that sign-in time and id.
     pub(in crate::store::database) async fn sessions_page(
         &self,
         user: &str,
@@ -95,7 +95,7 @@ impl Postgres {
         let rows = self.ask_by(self.watch(), poll).await?;
         let first = rows.first().ok_or_else(no_epoch)?;
         if first.try_get(6).map_err(typed)? {
-            // Fails closed: a replica may not know yet what was committed.
+            // Fails closed: a replica may lack committed writes.
             let _ = self.server.condemn();
             return Err(Error::unavailable("the postgresql server is a replica"));
         }
@@ -124,7 +124,7 @@ impl Postgres {
     }
 }
 
-/// The columns of a session, the first of them at `at`.
+/// The columns of a session, starting at `at`.
 fn columns(row: &PgRow, at: usize) -> Result<Columns, Error> {
     let read = || {
         Ok::<_, sqlx::Error>(Columns {
@@ -141,7 +141,7 @@ fn columns(row: &PgRow, at: usize) -> Result<Columns, Error> {
     read().map_err(|_| corrupt())
 }
 
-/// The columns of the epoch, which stand first.
+/// The columns of the epoch, which come first.
 fn epoch(row: &PgRow) -> Result<Epoch, sqlx::Error> {
     Ok(Epoch::of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }

@@ -15,15 +15,15 @@ use crate::{
 };
 
 const STEPS: [&str; 1] = [include_str!("0001_sessions.sql")];
-/// Longer than a write may take: a step may have to look at every row.
+/// Longer than the timeout of a write: a step may have to read every row.
 const LIMIT: Duration = Duration::from_secs(60);
-/// One transaction that may take as long, alone. The number is that of the lock that one process at
-/// a time holds while it migrates.
+/// One transaction with that timeout, run by one process at a time. The number is that of the
+/// advisory lock.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL statement_timeout = 60000; SET LOCAL lock_timeout = 0; \
     SET LOCAL idle_in_transaction_session_timeout = 60000; \
     SELECT pg_advisory_xact_lock(8390895909439367026)";
-/// The oldest version that has what the procedures need.
+/// The oldest version that supports the procedures.
 const SERVER_VERSION_MIN: u32 = 130_000;
 
 impl Postgres {
@@ -33,7 +33,7 @@ impl Postgres {
             let mut held = held.map_err(|failure| failure.error)?;
             let connection = held.get().ok_or_else(late)?;
             supported(connection.server_version_num())?;
-            // What failed ends with its connection.
+            // A failed step ends with its connection.
             step_up(connection).await.map_err(typed)?;
             held.give_back(self.timeout).await;
             Ok(())
@@ -41,7 +41,7 @@ impl Postgres {
         timeout(LIMIT, migrated).await.unwrap_or_else(|_| Err(late()))
     }
 
-    /// Asks for the tables, for the right to write, and for the version of the server.
+    /// Checks the tables, the right to write, and the server's version.
     pub(in crate::store::database) async fn check(&self) -> Result<(), Error> {
         let query = "SELECT max(version), current_setting('transaction_read_only') = 'on', \
             current_setting('server_version_num'), current_setting('server_encoding') \
@@ -52,12 +52,12 @@ impl Postgres {
         supported(server.parse().ok())?;
         check(row.try_get(0).map_err(typed)?)?;
         if row.try_get::<String, _>(3).map_err(typed)? != "UTF8" {
-            let text = "the postgresql database is not in UTF-8: not every user has a name there";
+            let text = "the postgresql database is not in UTF-8: it cannot store every user name";
             return Err(Error::new(ErrorKind::Misconfigured, text));
         }
         if row.try_get(1).map_err(typed)? {
             let _ = self.server.condemn();
-            let text = "the postgresql server only reads: it is a replica";
+            let text = "the postgresql server is read-only: it is a replica";
             return Err(Error::new(ErrorKind::Unavailable, text));
         }
         Ok(())
@@ -74,9 +74,9 @@ fn supported(server: Option<u32>) -> Result<(), Error> {
     }
 }
 
-/// Rolled back by the end of the connection if anything fails.
+/// Rolled back by the end of the connection if a step fails.
 async fn step_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    // Where everything is there already no right to make it is needed.
+    // If the schema is current, no right to create tables is needed.
     match version(connection).await {
         Ok(Some(SCHEMA_VERSION..)) => return Ok(()),
         Ok(_) => {}

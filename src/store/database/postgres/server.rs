@@ -26,44 +26,44 @@ use crate::{
 
 /// Idle time after which a connection is closed, so that a busy hour leaves few open.
 const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
-/// However good it is: addresses change, and servers keep memory for each.
+/// In any case: addresses change, and servers use memory for each connection.
 const LIFE_MAX: Duration = Duration::from_secs(30 * 60);
-/// How long the pool tries to connect before the cause is looked for.
+/// How long the pool tries to connect before the cause is determined.
 const CONNECT_TRIES: Duration = Duration::from_secs(2);
-/// After a server that only reads was met, its connections are given up no more than so often.
+/// Minimum interval between discarding all connections because the server is read-only.
 const READ_ONLY_PAUSE: Duration = Duration::from_secs(1);
-/// A setting without meaning, by which we know whether the server has got ours.
+/// A setting without effect, which shows whether the server received our settings.
 const MARK: &str = "trs.direct";
 
 pub(super) struct Server {
-    /// With our time-outs, which the server keeps whatever becomes of us.
+    /// With our timeouts, which the server enforces independently of this process.
     options: PgConnectOptions,
-    /// Without: not every pooler takes them.
+    /// Without them: some poolers reject them.
     plain: PgConnectOptions,
     timeout: Duration,
     standing: Standing,
 }
 
-/// What is known of connections, in microseconds since the start.
+/// Validity of connections, in microseconds since the start.
 struct Standing {
     started: Instant,
-    /// What was made up to then is closed.
+    /// Connections opened up to then are closed.
     condemned: AtomicU64,
-    /// What was made up to then is asked before it is used.
+    /// Connections opened up to then are validated before use.
     suspected: AtomicU64,
-    /// A pooler stands between that hands out connections by transaction.
+    /// A pooler in transaction mode is in front of the server.
     pooled: AtomicBool,
     runtimes: Mutex<Vec<(Id, AbortHandle)>>,
 }
 
 impl Server {
     pub(super) fn new(url: &str, timeout: Duration) -> Result<Arc<Self>, ConfigError> {
-        // The library's own text may hold a part of the address; it is not passed on.
+        // The library's error may contain a part of the address; it is discarded.
         let Ok(options) = url.parse::<PgConnectOptions>() else {
             return fault("is not postgres://user@host:port/database");
         };
         let name = options.get_application_name().unwrap_or("tower-redis-session").to_owned();
-        // Nothing of ours is a floating point number, and some poolers know no such setting.
+        // No value of ours is a floating point number, and some poolers reject that setting.
         let options = options.disable_statement_logging().extra_float_digits(None);
         let plain = options.application_name(&name);
         let options = with_limits(plain.clone(), timeout);
@@ -74,7 +74,7 @@ impl Server {
         &self.plain
     }
 
-    /// A statement in the form that the way to the server allows.
+    /// A statement in the form that the path to the server supports.
     pub(super) fn statement(&self, sql: &'static str) -> Statement {
         if !self.is_pooled() {
             return Statement::prepared(sql);
@@ -85,7 +85,7 @@ impl Server {
         Statement::text(sql, before)
     }
 
-    /// The same for one that ends its transaction itself, and so has to be alone.
+    /// The same for one that ends its transaction itself, and so must be sent alone.
     pub(super) fn lone_statement(&self, sql: &'static str) -> Statement {
         if self.is_pooled() {
             Statement::text(sql, String::new())
@@ -98,7 +98,7 @@ impl Server {
         if self.is_pooled() { &self.plain } else { &self.options }
     }
 
-    /// A pool that connects at its first use. Only inside of a runtime.
+    /// A pool that connects at its first use. Only inside a runtime.
     pub(super) fn pool(self: &Arc<Self>, size: u32) -> PgPool {
         let (used, made) = (Arc::downgrade(self), Arc::downgrade(self));
         PgPoolOptions::new()
@@ -128,8 +128,7 @@ impl Server {
             .connect_lazy_with(self.options().clone())
     }
 
-    /// Whether a connection from the pool can be used: what was used a moment ago does not come
-    /// from there.
+    /// Whether a connection from the pool is usable: recently used ones do not come from there.
     async fn is_good(&self, connection: &mut PgConnection, age: PoolConnectionMetadata) -> bool {
         let made = self.standing.now().saturating_sub(micros(age.age));
         if age.age > LIFE_MAX || age.idle_for > IDLE_MAX || self.standing.is_condemned(made) {
@@ -143,7 +142,7 @@ impl Server {
         is_good
     }
 
-    /// Whether the server itself has got our settings with the connection.
+    /// Whether the server itself received our settings with the connection.
     async fn look_for_pooler(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         if self.is_pooled() {
             return Ok(());
@@ -159,8 +158,9 @@ impl Server {
     pub(super) fn found_pooler(&self) {
         if !self.standing.pooled.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "a pooler stands before postgresql: no statement is prepared, other processes are \
-                 heard of at the next poll, only a statement_timeout of the user bounds a write"
+                "a pooler is in front of postgresql: statements are not prepared, changes of other \
+                 instances are seen at the next poll, only a statement_timeout of the user bounds \
+                 a write"
             );
         }
     }
@@ -169,13 +169,13 @@ impl Server {
         self.standing.pooled.load(Ordering::Relaxed)
     }
 
-    /// When one connection is lost, others often are too: they are asked before they are used.
+    /// After one connection is lost, others often are too: they are validated before use.
     pub(super) fn suspect(&self) {
         self.standing.suspected.store(self.standing.now(), Ordering::Relaxed);
     }
 
-    /// The server only reads: every connection made up to now is closed, even in use. False if that
-    /// was so a moment ago, and so a new connection would lead there too.
+    /// The server is read-only: closes every connection opened up to now, even in use. False if
+    /// that was done a moment ago, since new connections lead to the same server.
     pub(super) fn condemn(&self) -> bool {
         let standing = &self.standing;
         let (now, last) = (standing.now(), standing.condemned.load(Ordering::Relaxed));
@@ -187,20 +187,20 @@ impl Server {
         set.is_ok()
     }
 
-    /// Whether what was made at that time is to be closed.
+    /// Whether a connection opened at that time has to be closed.
     pub(super) fn is_condemned(&self, made: Instant) -> bool {
         let made = made.saturating_duration_since(self.standing.started);
         self.standing.is_condemned(micros(made))
     }
 
-    /// Whether what was good at that time has to be looked at again.
+    /// Whether a connection validated at that time has to be validated again.
     pub(super) fn is_doubted(&self, good: Instant) -> bool {
         let good = micros(good.saturating_duration_since(self.standing.started));
         good <= self.standing.suspected.load(Ordering::Relaxed) || self.standing.is_condemned(good)
     }
 
-    /// A connection dies with the runtime that it was opened in: when that ends, what was made up
-    /// to then is closed. To be called in each runtime.
+    /// A connection ends with the runtime in which it was opened: when that ends, connections
+    /// opened up to then are closed. Called once in each runtime.
     pub(super) fn outlive_runtime(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else { return };
         let mut runtimes = self.standing.runtimes();
@@ -259,20 +259,20 @@ impl Drop for RuntimeEnd {
     fn drop(&mut self) {
         if let Some(server) = self.server.upgrade() {
             server.standing.runtimes().retain(|(id, _)| *id != self.id);
-            // Closed and not asked: a connection without its runtime may answer once more, and fail
-            // the statement after that.
+            // Closed without validation: a connection without its runtime may respond once more,
+            // and fail the next statement.
             let _ = server.standing.condemned.fetch_max(server.standing.now(), Ordering::Relaxed);
         }
     }
 }
 
-/// How long the server works at a statement, and how long it waits for a lock, in milliseconds.
+/// Timeouts of a statement and of its wait for a lock, in milliseconds.
 pub(super) fn limits(timeout: Duration) -> [u128; 2] {
-    // The wait for a lock is shorter, so that its word is heard: nothing was stored.
+    // The wait for a lock is shorter, so that the server's error arrives: nothing was stored.
     [timeout.as_millis(), timeout.as_millis() / 2]
 }
 
-/// What the address sets itself stays as it is.
+/// Settings in the address take precedence.
 fn with_limits(options: PgConnectOptions, timeout: Duration) -> PgConnectOptions {
     let [work, lock] = limits(timeout);
     let theirs = options.get_options().unwrap_or_default().to_owned();
@@ -281,7 +281,7 @@ fn with_limits(options: PgConnectOptions, timeout: Duration) -> PgConnectOptions
         ("statement_timeout", work),
         ("lock_timeout", lock),
         ("idle_in_transaction_session_timeout", work),
-        // A client that is gone without a word is noticed within two minutes.
+        // A client that disappears without closing is detected within two minutes.
         ("tcp_keepalives_idle", 60),
         ("tcp_keepalives_interval", 10),
         ("tcp_keepalives_count", 6),

@@ -1,8 +1,8 @@
-//! A statement with its parameters, in the two forms in which a server takes them.
+//! A statement with its parameters, prepared or as text.
 //!
-//! Prepared, by name, once a connection. Behind a pooler that gives each transaction another
-//! connection a name means nothing, or worse, another client's statement: there everything is in
-//! the text, and one message is one transaction.
+//! Usually prepared by name, once per connection. Behind a pooler in transaction mode a name is
+//! invalid, or another client's statement: there all parameters are in the text, and one message is
+//! one transaction.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ pub(super) struct Statement {
 
 enum Form {
     Prepared(PgArguments),
-    /// The parameters as they stand in SQL, and what stands before it all.
+    /// The parameters as SQL literals, and a prefix.
     Text(Vec<String>, String),
 }
 
@@ -28,7 +28,7 @@ impl Statement {
         Self { sql, form: Form::Prepared(PgArguments::default()), fault: None }
     }
 
-    /// One message, begun with `before`.
+    /// One message, starting with `before`.
     pub(super) fn text(sql: &'static str, before: String) -> Self {
         Self { sql, form: Form::Text(Vec::new(), before), fault: None }
     }
@@ -76,7 +76,7 @@ impl Statement {
     }
 }
 
-/// The SQL with each `$1` replaced; ours has no other dollar sign.
+/// The SQL with each `$1` replaced; our statements have no other dollar sign.
 fn in_place(sql: &str, literals: &[String]) -> String {
     let mut text =
         String::with_capacity(sql.len() + literals.iter().map(String::len).sum::<usize>());
@@ -92,7 +92,7 @@ fn in_place(sql: &str, literals: &[String]) -> String {
     text
 }
 
-/// A value as it stands in SQL: never a character in it that could end a quotation.
+/// A value as an SQL literal: without a character that could end a quotation.
 pub(super) trait Literal {
     fn write(&self, sql: &mut String);
 }
@@ -171,7 +171,7 @@ impl<T: Literal> Literal for Option<T> {
     }
 }
 
-/// The element's type has to be told where there is no element.
+/// An empty array needs the type of its elements.
 macro_rules! arrays {
     ($($element:ty => $name:literal),*) => {$(
         impl Literal for Vec<$element> {

@@ -25,7 +25,7 @@ impl Waiting {
         Waits { waiting: self, ticket }
     }
 
-    /// How long the first has waited.
+    /// How long the first caller has waited.
     pub(super) fn longest(&self) -> Option<Duration> {
         self.lock().since.first_key_value().map(|(_, since)| since.elapsed())
     }
@@ -35,7 +35,7 @@ impl Waiting {
     }
 }
 
-/// One who waits.
+/// A waiting caller.
 pub(super) struct Waits<'a> {
     waiting: &'a Waiting,
     ticket: u64,

@@ -14,7 +14,7 @@ const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
 const NOTADB: i32 = 26;
 
-/// Another connection writes; this one is unchanged.
+/// Another connection is writing; this one is unchanged.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     matches!(code(error), BUSY | LOCKED)
 }
@@ -24,7 +24,7 @@ pub(super) fn is_rolled_back(error: &sqlx::Error) -> bool {
     matches!(code(error), BUSY | LOCKED | FULL | READONLY)
 }
 
-/// Whether no page was left for it.
+/// Whether the disk is full.
 pub(super) fn is_full(error: &Error) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
     cause.is_some_and(|cause: &sqlx::Error| code(cause) == FULL)
@@ -35,7 +35,7 @@ pub(super) fn typed(error: sqlx::Error) -> Error {
     let unavailable = |text| Error::new(ErrorKind::Unavailable, text);
     let typed = match code(&error) {
         ERROR if error.to_string().contains("no such table") => migration::no_tables(),
-        ERROR => misconfigured("the tables of the session store are not as they should be"),
+        ERROR => misconfigured("the tables of the session store differ from the expected schema"),
         BUSY | LOCKED => unavailable("the database is locked by another process"),
         FULL => unavailable("the disk of the database is full"),
         READONLY => misconfigured("the database file cannot be written"),

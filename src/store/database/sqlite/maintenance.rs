@@ -50,7 +50,7 @@ pub(super) async fn now(connection: &mut SqliteConnection) -> Result<i64, sqlx::
     sqlx::query_scalar(NOW).fetch_one(connection).await
 }
 
-/// What ended before `kept` milliseconds, and users whom nothing younger guards.
+/// Deletes rows that ended `kept` milliseconds ago, and users without newer sessions.
 pub(super) async fn purge(
     connection: &mut SqliteConnection,
     kept: i64,
@@ -72,14 +72,14 @@ pub(super) async fn purge(
     Ok(Purged { sessions, users })
 }
 
-/// Gives the reserve up, and restarts the log: on a full disk both leave room for a while.
+/// Releases the reserve, and restarts the log: on a full disk both provide space for a while.
 pub(super) async fn make_room(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let _ = sqlx::raw_sql("PRAGMA wal_checkpoint(RESTART)").execute(&mut *connection).await?;
     let _ = sqlx::query("DELETE FROM trs_reserve").execute(connection).await?;
     Ok(())
 }
 
-/// Takes the reserve again.
+/// Creates the reserve again.
 pub(super) async fn reserve(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let query = "INSERT INTO trs_reserve (one, room) SELECT 1, zeroblob(131072) \
         WHERE NOT EXISTS (SELECT 1 FROM trs_reserve)";

@@ -15,7 +15,7 @@ use crate::{
 /// How the writer opens the file.
 pub(super) fn options(url: &str, timeout: Duration) -> Result<SqliteConnectOptions, ConfigError> {
     if url.contains('?') {
-        return fault("has parameters: say sqlite:PATH, with %3F for a question mark");
+        return fault("has parameters: use sqlite:PATH, with %3F for a question mark");
     }
     let Ok(options) = SqliteConnectOptions::from_str(url) else {
         return fault("is not sqlite:PATH");
@@ -24,15 +24,15 @@ pub(super) fn options(url: &str, timeout: Duration) -> Result<SqliteConnectOptio
     if path.is_empty() {
         return fault("names no file");
     }
-    // SQLite takes such names apart itself; the library gives one to a database in memory.
+    // SQLite parses such names itself; the library treats one as a database in memory.
     if path.starts_with("file:") || path.starts_with(':') {
-        return fault("is in memory or not a plain path: say memory, or name a file");
+        return fault("is in memory or not a plain path: name a file, or use MemoryStore");
     }
     Ok(options
         .disable_statement_logging()
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        // Below the limit for a transaction to begin, so that the true cause is reported.
+        // Below the time limit for starting a transaction, so that the true cause is reported.
         .busy_timeout(timeout / 2))
 }
 
@@ -47,7 +47,7 @@ pub(super) fn read_only(writing: &SqliteConnectOptions, timeout: Duration) -> Sq
 pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error> {
     let path = options.get_filename();
     if path.is_dir() {
-        let text = "the database file is a folder";
+        let text = "the database file is a directory";
         return Err(Error::new(ErrorKind::Misconfigured, text));
     }
     options.connect().await.map_err(|error| match path.try_exists() {
@@ -56,7 +56,8 @@ pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConn
     })
 }
 
-/// Makes an empty file that only its owner may read; SQLite gives its other files the same rights.
+/// Creates an empty file that only its owner may read; SQLite gives its other files the same
+/// permissions.
 pub(super) fn create(path: &Path) -> Result<(), Error> {
     let mut file = fs::OpenOptions::new();
     file.write(true).create_new(true);
@@ -69,7 +70,7 @@ pub(super) fn create(path: &Path) -> Result<(), Error> {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
-            let text = "the database file cannot be made";
+            let text = "the database file cannot be created";
             Err(Error::new(ErrorKind::Misconfigured, text).with_source(error))
         }
     }

@@ -13,7 +13,7 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
 };
 
-/// A bounded set of connections. Opens none itself: who takes a slot connects.
+/// A bounded set of connections. Opens none itself: the holder of a slot connects.
 pub(super) struct Pool<C> {
     slots: Semaphore,
     idle: Mutex<Vec<Idle<C>>>,
@@ -22,7 +22,7 @@ pub(super) struct Pool<C> {
 
 struct Idle<C> {
     connection: C,
-    /// A connection dies with the runtime that it was opened in.
+    /// A connection ends with the runtime in which it was opened.
     runtime: Option<Id>,
 }
 
@@ -32,9 +32,9 @@ impl<C> Pool<C> {
         Self { slots: Semaphore::new(slots), idle: Mutex::default(), open: AtomicU32::new(0) }
     }
 
-    /// Waits for a slot, with the connection that was used last if one is there.
+    /// Waits for a slot, with the connection that was used last if there is one.
     pub(super) async fn take(&self) -> PoolSlot<'_, C> {
-        // It is never closed; without a permit there would only be one connection more.
+        // Never closed; without a permit there would only be one more connection.
         let permit = self.slots.acquire().await.ok();
         let here = runtime();
         let mut idle = self.idle();
@@ -50,7 +50,7 @@ impl<C> Pool<C> {
         PoolSlot { pool: self, connection, _permit: permit }
     }
 
-    /// How many connections are open, and how many of them do nothing.
+    /// Number of open connections, and of idle ones among them.
     pub(super) fn state(&self) -> (u32, u32) {
         let idle = u32::try_from(self.idle().len()).unwrap_or(u32::MAX);
         (self.open.load(Ordering::Relaxed), idle)
@@ -73,7 +73,7 @@ pub(super) struct PoolSlot<'a, C> {
 }
 
 impl<'a, C> PoolSlot<'a, C> {
-    /// The connection that is here; `None` if one has to be opened.
+    /// The connection of the slot; `None` if one has to be opened.
     pub(super) fn connection(&mut self) -> Option<&mut C> {
         self.connection.as_mut()
     }
@@ -84,7 +84,7 @@ impl<'a, C> PoolSlot<'a, C> {
         }
     }
 
-    /// What is to be used from here on.
+    /// Sets the connection of the slot.
     pub(super) fn with(mut self, connection: C) -> Self {
         self.discard();
         let _ = self.pool.open.fetch_add(1, Ordering::Relaxed);
@@ -92,8 +92,7 @@ impl<'a, C> PoolSlot<'a, C> {
         self
     }
 
-    /// Puts the connection back, for the next one who takes a slot. Only after work that ended as
-    /// it should.
+    /// Returns the connection for the next holder. Only after work that has completed.
     pub(super) fn give_back(mut self) {
         if let Some(connection) = self.connection.take() {
             let idle = Idle { connection, runtime: runtime() };
@@ -102,8 +101,8 @@ impl<'a, C> PoolSlot<'a, C> {
     }
 }
 
-// Cancellation safety: work that is dropped on the way leaves its connection in an unknown state.
-// It is closed here and now, without a word to the server.
+// Cancellation safety: dropped work leaves its connection in an unknown state. It is closed at
+// once, without a message to the server.
 impl<C> Drop for PoolSlot<'_, C> {
     fn drop(&mut self) {
         self.discard();

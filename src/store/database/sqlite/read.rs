@@ -63,7 +63,7 @@ impl Sqlite {
         &self,
         user: &str,
     ) -> Result<Vec<(SessionId, Result<Columns, Error>)>, Error> {
-        // Not whom a begun renewal takes over from: the new id stands for both.
+        // Without sessions that a renewal in progress replaces: the new id stands for both.
         let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, \
             s.replaces, substr(s.body, 1, ?1), s.moved_to, s.moved_at \
             FROM trs_sessions s WHERE s.user_id = ?2 AND s.alive \
@@ -74,7 +74,7 @@ impl Sqlite {
         Ok(found(&rows.await?, 0))
     }
 
-    /// Behind the session that was signed in to then, with that id.
+    /// After the session with that sign-in time and id.
     pub(in crate::store::database) async fn sessions_page(
         &self,
         user: &str,
@@ -128,7 +128,7 @@ impl Sqlite {
         self.ask_by(&self.readers, query).await
     }
 
-    /// By the connection that no request has.
+    /// On the connection reserved for the poll.
     pub(super) async fn ask_aside(&self, query: Query<'_>) -> Result<Vec<SqliteRow>, Error> {
         self.ask_by(&self.watch, query).await
     }
@@ -152,7 +152,7 @@ impl Sqlite {
     }
 }
 
-/// The columns of a session, the first of them at `at`.
+/// The columns of a session, starting at `at`.
 pub(super) fn columns(row: &SqliteRow, at: usize) -> Result<Columns, Error> {
     let read = || {
         Ok::<_, sqlx::Error>(Columns {
@@ -169,7 +169,7 @@ pub(super) fn columns(row: &SqliteRow, at: usize) -> Result<Columns, Error> {
     read().map_err(|_| corrupt())
 }
 
-/// The columns of the epoch, which stand first.
+/// The columns of the epoch, which come first.
 pub(super) fn epoch(row: &SqliteRow) -> Result<Epoch, sqlx::Error> {
     Ok(Epoch::of(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }
@@ -183,7 +183,7 @@ fn found(rows: &[SqliteRow], at: usize) -> Vec<(SessionId, Result<Columns, Error
     rows.iter().filter_map(session).collect()
 }
 
-/// A list of ids as SQLite takes it: no letter of an id means anything in JSON.
+/// A list of ids as JSON for SQLite: no character of an id needs escaping.
 fn json(ids: &[SessionId]) -> String {
     let ids: Vec<_> = ids.iter().map(|id| format!("\"{id}\"")).collect();
     format!("[{}]", ids.join(","))

@@ -51,7 +51,8 @@ pub(super) async fn finish(
     done(version.cast_unsigned())
 }
 
-/// Whether the content of the record under `id` is sealed: it opens under its own id alone.
+/// Whether the content of the record under `id` is sealed, so that it can be opened under that id
+/// only.
 async fn is_sealed(connection: &mut SqliteConnection, id: &SessionId) -> Result<bool, sqlx::Error> {
     let query = sqlx::query("SELECT body FROM trs_sessions WHERE id = ?").bind(id.to_string());
     let Some(row) = query.fetch_optional(connection).await? else { return Ok(false) };
@@ -59,8 +60,7 @@ async fn is_sealed(connection: &mut SqliteConnection, id: &SessionId) -> Result<
     Ok(record.is_ok_and(|record| record.sealed.is_some()))
 }
 
-/// Ends `new` too if the one that it takes over from was ended before this was finished: the
-/// session was meant, under whatever id.
+/// Ends `new` too if `old` was ended before this was finished: the session ends under any id.
 async fn end_with_the_old(
     connection: &mut SqliteConnection,
     old: &SessionId,

@@ -15,26 +15,26 @@ use crate::{
 
 const VERSION: &str = "SELECT max(version) FROM trs_migrations";
 const STEPS: [&str; 1] = [include_str!("0001_sessions.sql")];
-/// Longer than a write may take: a step may have to look at every row.
+/// Longer than the timeout of a write: a step may have to read every row.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Between two attempts to begin.
+/// Pause between attempts to begin.
 const BEGIN_RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 impl Sqlite {
     pub(in crate::store::database) async fn migrate(&self) -> Result<(), Error> {
         open::create(&self.path)?;
-        // Where everything is there already nothing has to be written, nor anybody waited for.
+        // If the schema is current, nothing is written, and no lock is waited for.
         if self.version().await.is_ok_and(|version| version >= Some(SCHEMA_VERSION)) {
             return Ok(());
         }
-        // One that waits as long for another process that migrates.
+        // A connection that waits as long for another process that migrates.
         let options = self.writing.clone().busy_timeout(LIMIT / 2);
         *self.writer.lock().await = None;
         let started = Instant::now();
         let transaction = loop {
             match self.begin_within(LIMIT, &options).await {
-                // Of those who turn a new file to its journal mode at once SQLite refuses some
-                // without a wait.
+                // When several set the journal mode of a new file at once, SQLite rejects some
+                // without waiting.
                 Err(error) if error.kind() == ErrorKind::Unavailable => {
                     if started.elapsed() > LIMIT / 2 {
                         return Err(error);
@@ -47,7 +47,7 @@ impl Sqlite {
         let (transaction, ()) =
             transaction.run(async |connection| step_up(connection).await).await?;
         let committed = transaction.commit().await.map_err(WriteFault::into_error)?;
-        // The next one has the usual limits.
+        // The next connection has the usual timeouts.
         drop(committed);
         Ok(())
     }
@@ -57,7 +57,7 @@ impl Sqlite {
         rows.first().ok_or_else(no_tables)?.try_get(0).map_err(typed)
     }
 
-    /// Asks for the tables, and for the right to write.
+    /// Checks the tables, and the right to write.
     pub(in crate::store::database) async fn check(&self) -> Result<(), Error> {
         check(self.version().await?)?;
         self.begin().await?.roll_back().await

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// The inner error is that of this write alone.
+/// The inner error is that of this write only.
 pub(super) type Outcome = Result<Result<Written, Error>, sqlx::Error>;
 
 pub(super) async fn delete(
@@ -36,7 +36,7 @@ pub(super) async fn delete(
     if expected.is_none() {
         let ended = kill_heirs(connection, id, journal, times).await?;
         if !ended.is_empty() {
-            // Of the row itself the journal says what it said.
+            // The journal row of the old id is unchanged.
             return Ok(Ok(Written::Done { version: 0, ended }));
         }
     }
@@ -113,7 +113,7 @@ pub(super) async fn save(
     done(record.version())
 }
 
-/// A new row for what is alive at `expected`.
+/// Creates a row for the successor of one that is alive at `expected`.
 pub(super) async fn begin(
     connection: &mut SqliteConnection,
     old: &SessionId,
@@ -150,8 +150,8 @@ pub(super) async fn touch(
     }
 }
 
-/// The version that the row died with, if it was alive, at `expected` if that is given; and whom it
-/// still had to end, which goes with it.
+/// Ends a row that is alive, at `expected` if that is given; returns its version, and the session
+/// that it still had to replace, which ends with it.
 pub(super) async fn kill(
     connection: &mut SqliteConnection,
     id: &SessionId,
@@ -162,7 +162,7 @@ pub(super) async fn kill(
     kill_as(connection, id, expected, None, (journal, times)).await
 }
 
-/// The same of a session that lives on under another id, if one is given.
+/// The same for a session that continues under another id, if one is given.
 pub(super) async fn kill_as(
     connection: &mut SqliteConnection,
     id: &SessionId,
@@ -206,7 +206,7 @@ async fn kill_one(
     Ok(Some((version, row.try_get(1)?)))
 }
 
-/// A row of the journal: readers of a cache do not trust it for this id.
+/// Adds a row to the journal: readers of a cache do not trust it for this id.
 async fn enter(
     connection: &mut SqliteConnection,
     id: &SessionId,
@@ -218,7 +218,7 @@ async fn enter(
     query.execute(connection).await.map(|_| ())
 }
 
-/// What is there although something else was expected.
+/// The outcome if the row is not as expected.
 pub(super) async fn instead(connection: &mut SqliteConnection, id: &SessionId) -> Outcome {
     let query = "SELECT version, alive, last_activity, idle_deadline, replaces, body, \
         moved_to, moved_at FROM trs_sessions WHERE id = ? AND alive";

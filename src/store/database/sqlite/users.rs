@@ -11,8 +11,8 @@ use crate::{
     },
 };
 
-/// Whether the user's epoch is no later than the one that was read before the credentials were
-/// checked: an old one may have been forgotten since.
+/// Whether the user's epoch is at most the one read before the credentials were checked: an old
+/// epoch may have been purged since.
 pub(super) async fn admits(
     connection: &mut SqliteConnection,
     write: &Write,
@@ -27,8 +27,8 @@ pub(super) async fn admits(
     Ok(epoch.cast_unsigned() <= expected)
 }
 
-/// Deletes the oldest sessions over the limit of a user who has just got one more; before them what
-/// is over by its time, as late as activity may be here.
+/// Deletes the oldest sessions over the limit of a user who just got one more; expired ones first,
+/// with the allowance for late activity.
 pub(super) async fn make_room(
     connection: &mut SqliteConnection,
     write: &Write,
@@ -66,7 +66,7 @@ pub(super) async fn make_room(
     Ok(Ok(Written::Done { version: *version, ended }))
 }
 
-/// Another epoch, and nothing alive of that user.
+/// Changes the epoch, and ends all live sessions of that user.
 pub(super) async fn revoke_all(
     connection: &mut SqliteConnection,
     (user, keep): (&str, Option<&SessionId>),
@@ -78,7 +78,7 @@ pub(super) async fn revoke_all(
         ON CONFLICT (user_id) DO UPDATE SET epoch = max(epoch + 1, ?2)";
     let query = sqlx::query(query).bind(&user).bind(times.now);
     let _ = query.execute(&mut *connection).await?;
-    // What is dead already, and Redis perhaps not told of it.
+    // Ended already, and perhaps not pushed to Redis.
     let query = "SELECT j.id, j.version FROM trs_journal j JOIN trs_sessions s ON s.id = j.id \
         WHERE s.user_id = ? AND NOT s.alive";
     let rows = sqlx::query(query).bind(&user).fetch_all(&mut *connection).await?;
