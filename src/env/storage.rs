@@ -84,15 +84,15 @@ impl Storage {
                 for name in REDIS.iter().chain(&[OWN]) {
                     if variables.own(name)?.is_some() {
                         // Sessions kept in memory by mistake would be lost at every restart.
-                        let said = "is not set although a store is: say redis, durable, database \
-                                    or memory";
+                        let said = "is not set although a store is configured: use redis, durable, \
+                                    database or memory";
                         return fault(said);
                     }
                 }
                 if variables.verbatim(SHARED)?.is_some() {
                     tracing::warn!(
-                        "sessions are kept in memory although DATABASE_URL is set: SESSION_STORAGE=database \
-                         keeps them there, SESSION_STORAGE=memory silences this warning"
+                        "sessions kept in memory although DATABASE_URL is set: SESSION_STORAGE=database \
+                         uses it, SESSION_STORAGE=memory silences this warning"
                     );
                 }
                 Ok(Self::Memory)

@@ -180,8 +180,7 @@ impl RequestSession {
                 self.drop_after_move(held.as_ref());
                 return Ok(Applied::Moved);
             }
-            // A second sign-in: the session whose values it takes along may have ended since it was
-            // read.
+            // A second sign-in: the session that it takes values from may have ended since.
             if let Some(before) = held.as_ref().filter(|held| held.heir.is_some() && !asked) {
                 asked = true;
                 Box::pin(self.find_again(before)).await?;

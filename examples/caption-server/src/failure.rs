@@ -268,8 +268,8 @@ fn sentence_of(status: StatusCode) -> &'static str {
         StatusCode::UNAUTHORIZED => "Please sign in first.",
         StatusCode::FORBIDDEN => "Access denied.",
         StatusCode::SERVICE_UNAVAILABLE => {
-            "Your session cannot be reached at the moment. No user was signed out; please try again \
-             shortly."
+            "Your session cannot be reached at the moment. No user was signed out; please try \
+             again shortly."
         }
         _ => "Your session cannot be read. Signing in again gives you a new one.",
     }

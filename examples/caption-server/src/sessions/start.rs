@@ -6,8 +6,8 @@ use tower_redis_session::{Error as SessionError, ErrorKind, RedisSessionLayer};
 
 use crate::with_causes;
 
-/// An unavailable store does not prevent the start: it may recover, and until then clients get a page
-/// that reports the outage. An unusable one is an error at once.
+/// An unavailable store does not prevent the start: it may recover, and until then clients get a
+/// page that reports the outage. An unusable one is an error at once.
 pub(crate) async fn check(sessions: &RedisSessionLayer) -> Result<(), Box<dyn Error>> {
     match prepare(sessions).await {
         Ok(()) => Ok(()),
