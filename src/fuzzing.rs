@@ -21,35 +21,35 @@ pub fn cookie_header(lines: &[&[u8]], name: &str) -> usize {
             pair.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.contains(&b'='))
         })
     });
-    assert!(found.len() <= ours.count(), "a token came of a pair that is not ours");
+    assert!(found.len() <= ours.count(), "a token was found in a pair that is not ours");
     for token in &found {
         let text = token.encode();
         let sent = |line: &&[u8]| line.windows(text.len()).any(|part| part == text.as_bytes());
-        assert!(lines.iter().any(sent), "a token came that nobody sent");
+        assert!(lines.iter().any(sent), "a token was found that was not sent");
     }
     found.len()
 }
 
-/// The bytes of a record, as whoever can write to the store may have left them.
+/// The bytes of a record, as an attacker with write access to the store may have left them.
 pub fn record_decode(version: u64, bytes: &[u8]) -> bool {
     let head = Record::head_from_bytes(version, bytes.to_vec().into());
     let Ok(record) = Record::from_bytes(version, bytes.to_vec().into()) else { return false };
     assert!(head.is_ok_and(|head| head.user() == record.user()), "a record has its head");
     let again = record.to_bytes();
-    assert_eq!(again.len(), bytes.len(), "nothing is read that is not written again");
+    assert_eq!(again.len(), bytes.len(), "every byte that is read is written again");
     let twice = Record::from_bytes(version, again.into());
     assert!(twice.is_ok_and(|twice| twice == record), "a record reads as it was written");
     true
 }
 
-/// A record whose content somebody without the token has made up: it never opens.
+/// A record with content forged without the token: it never opens.
 #[cfg(feature = "encryption")]
 pub fn sealed(version: u64, bytes: &[u8]) -> bool {
     let Some(token) = Token::parse(&[b'A'; 43]) else { return false };
     let Ok(record) = Record::from_bytes(version, bytes.to_vec().into()) else { return false };
     let made_up = record.is_sealed();
     let opened = crate::encryption::records::open(&token, &token.id(), record);
-    assert!(!made_up || opened.is_err(), "nobody seals without the token");
+    assert!(!made_up || opened.is_err(), "a forged record was opened");
     made_up
 }
 

@@ -63,10 +63,10 @@
 //!
 //! # Errors
 //!
-//! [`ErrorKind`] distinguishes an absent session, an expired one, an unreadable one and a store
-//! that does not answer. A store that does not answer is never treated as "no session": methods
-//! fail with `Unavailable`, whose response is 503 with `Retry-After`, and the cookie is not
-//! changed. If a commit fails, the layer sends this response instead of the handler's; see
+//! [`ErrorKind`] distinguishes an absent session, an expired one, an unreadable one and an
+//! unreachable store. An unreachable store is never treated as "no session": methods fail with
+//! `Unavailable`, whose response is 503 with `Retry-After`, and the cookie is not changed. If a
+//! commit fails, the layer sends this response instead of the handler's; see
 //! [`RedisSessionLayer::on_error`].
 //!
 //! # After a logout
@@ -126,10 +126,10 @@
 //! Implement [`Directory`](directory::Directory) for the application's users. A session then
 //! returns [its user](SessionContext::user_info) and [the active
 //! platform](SessionContext::platform_info), [switches it](SessionContext::switch_platform), and
-//! [ends when its user is deactivated or deleted](SessionContext::validate_user).
-//! `CachedDirectory` (feature `redis`) caches the entries in Redis: one loader at a time, no stale
-//! value after a change, a fallback to the source when Redis is away, and credentials only as
-//! ciphertext (feature `encryption`).
+//! [ends when its user is deactivated or deleted](SessionContext::validate_user). `CachedDirectory`
+//! (feature `redis`) caches the entries in Redis: one loader at a time, no stale value after a
+//! change, a fallback to the source when Redis is unavailable, and credentials only as ciphertext
+//! (feature `encryption`).
 //!
 //! # Deployment caveats
 //!

@@ -17,7 +17,7 @@
 // | `wall_clock` | `Clock`: the system's time, or a `ManualClock`'s |
 // | `timestamp` | milliseconds since 1970 |
 // | `compared` | comparison of this process' clock with the stores' |
-// | `uptime` | the boot-time clock, which goes on while the machine sleeps |
+// | `uptime` | the boot-time clock, which advances while the machine sleeps |
 // | `moment` | a point in time on it |
 
 #[cfg(any(feature = "redis", feature = "_database"))]

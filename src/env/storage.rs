@@ -91,8 +91,8 @@ impl Storage {
                 }
                 if variables.verbatim(SHARED)?.is_some() {
                     tracing::warn!(
-                        "sessions kept in memory although DATABASE_URL is set: SESSION_STORAGE=database \
-                         uses it, SESSION_STORAGE=memory silences this warning"
+                        "sessions kept in memory although DATABASE_URL is set: set SESSION_STORAGE \
+                         to database to use it, to memory to silence this warning"
                     );
                 }
                 Ok(Self::Memory)

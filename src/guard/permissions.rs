@@ -54,7 +54,7 @@ where
     ///
     /// ```
     /// # use tower_redis_session::guard::Permissions;
-    /// let nobody = Permissions::new(|_user: String| async move { Ok(vec![]) });
+    /// let none = Permissions::new(|_user: String| async move { Ok(vec![]) });
     /// ```
     #[must_use]
     pub fn new(lookup: F) -> Self {

@@ -174,8 +174,8 @@ where
     Poll::Ready((frame.map(|frame| frame.map_err(BodyError::inner)), last))
 }
 
-/// Whether the server will ask for no frame after this one: trailers end a message, the body says
-/// so, or all bytes of the declared length have passed.
+/// Whether the server will poll no frame after this one: trailers end a message, the body reports
+/// its end, or all bytes of the declared length have passed.
 fn is_last<B: Body>(frame: &Frame<B::Data>, inner: &B, promised: &mut Option<u64>) -> bool {
     if let (Some(rest), Some(data)) = (promised.as_mut(), frame.data_ref()) {
         *rest = rest.saturating_sub(u64::try_from(data.remaining()).unwrap_or(u64::MAX));

@@ -158,7 +158,7 @@ impl<F: Future, A> PinnedDrop for ResponseFuture<F, A> {
         match (this.session.take(), &this.waiting) {
             // A handler that was dropped before its head commits nothing more.
             (Some(session), None) => session.close(),
-            // A commit that has started goes on by itself (see `Commit`).
+            // A commit that has started completes by itself (see `Commit`).
             (Some(session), Some(_)) => session.set_stage(Stage::Closed),
             (None, _) => {}
         }

@@ -21,7 +21,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, Error> {
         let text = format!("the value is nested deeper than {DEPTH_MAX}");
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
-    // Only what holds a `null` may hold one in the place of a number.
+    // Only JSON with a `null` can contain one for a non-finite number.
     if has_null && value.serialize(Finite).is_err() {
         let text = "the value contains NaN or an infinity, which JSON cannot represent";
         return Err(Error::new(ErrorKind::Value, text));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{clock::timestamp::Timestamp, session::token::SessionId};
 
-/// How long a store keeps a move: as long as a request with the old id can be under way.
+/// How long a store keeps a move: as long as a request with the old id can be in flight.
 pub(crate) const MOVED_KEPT: Duration = Duration::from_secs(60);
 /// Moves that are followed one after the other.
 pub(crate) const HOPS_MAX: usize = 8;
@@ -17,8 +17,8 @@ pub(crate) struct Moved {
 }
 
 impl Moved {
-    /// Whether the move is no longer ago than `within`. A clock that differs makes it older, never
-    /// more recent.
+    /// Whether the move was at most `within` ago. A clock that differs makes it older, never more
+    /// recent.
     pub(crate) fn is_within(&self, within: Duration, now: Timestamp) -> bool {
         let ago = now.saturating_since(self.at).max(self.at.saturating_since(now));
         ago < within

@@ -156,7 +156,7 @@ async fn heartbeat(session: &SessionContext) -> Answered {
     })))
 }
 
-/// All sessions, or a page if the query asks for one.
+/// All sessions, or the page that the query requests.
 async fn sessions(session: &SessionContext, query: Option<&str>) -> Answered {
     let pairs = || query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
     let value = |wanted: &str| pairs().find(|(name, _)| *name == wanted).map(|(_, value)| value);

@@ -1,7 +1,7 @@
 //! Session API: endpoints for pages and their scripts, as a service for any router. Who is signed
 //! in and until when, a heartbeat, the list of devices, and an event stream for other tabs.
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
 //! | `GET state` | who is signed in, since when, until when; 200 without a session too |
 //! | `POST validate` | checks with the store: 200, or 401 with the reason |

@@ -47,8 +47,8 @@ struct Place {
     shares: Vec<Share>,
 }
 
-/// A place for the life of a stream: freed when the stream ends, or when its life is over though it
-/// is no longer polled.
+/// A place for the life of a stream: freed when the stream ends, or at the end of its life even if
+/// it is no longer polled.
 pub(super) struct HeldPlace {
     place: Arc<Mutex<Option<Place>>>,
     timer: AbortHandle,

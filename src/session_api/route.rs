@@ -27,7 +27,7 @@ impl Route {
         let (last, before, first) = (segments.next(), segments.next(), segments.next());
         let (last, before) = (last.unwrap_or_default(), before.unwrap_or_default());
         let (get, post) = (method == Method::GET, method == Method::POST);
-        // A server answers HEAD wherever it answers GET (RFC 9110 section 9.1); a stream has no
+        // A server supports HEAD wherever it supports GET (RFC 9110 section 9.1); a stream has no
         // head to show.
         let read = get || method == Method::HEAD;
         let pick = |right: bool, route: Self, methods| {

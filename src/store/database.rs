@@ -72,16 +72,16 @@ pub(crate) use crate::store::database::write::{
 ///
 /// # Deployment caveats
 ///
-/// - Not beside a store that keeps a cache in front of the same database: it would not see what is
-///   written here while it runs. One after the other is fine.
-/// - SQLite: several processes of one machine may share the file. It does not belong on a network
-///   file system, and must not be replaced or deleted while a process has it open.
-/// - PostgreSQL behind a pooler that hands out connections by transaction, such as PgBouncer, is
-///   detected and works: statements are not prepared then, which costs the server some time each. A
-///   store with Redis in front sees changes at its next poll, since LISTEN does not pass. Give the
+/// - Not together with a store that keeps a cache in front of the same database: it would not see
+///   writes of this one. One after the other is supported.
+/// - SQLite: several processes of one machine may share the file. It must not be on a network file
+///   system, nor be replaced or deleted while a process has it open.
+/// - PostgreSQL behind a pooler in transaction mode, such as PgBouncer, is detected and works:
+///   statements are then not prepared, which costs the server some time each. A store with Redis in
+///   front sees changes at its next poll, since the pooler does not support LISTEN. Give the
 ///   database user a `statement_timeout`: the pooler drops ours for writes. One warning is logged.
-/// - A read-only PostgreSQL, as after a failover before DNS is updated, is abandoned at once: every
-///   open connection is closed, and new ones are tried once a second.
+/// - A read-only PostgreSQL, for example after a failover before DNS is updated, is abandoned at
+///   once: every open connection is closed, and a new one is attempted once a second.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]

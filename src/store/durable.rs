@@ -1,9 +1,9 @@
 //! Durable store: an authoritative database, and copies in Redis with proof of when to trust them.
 //!
-//! A **journal** row stands in the database for every change that Redis may have missed. Only the
-//! holder of a **lease** may create a copy, so nothing late brings a session back. A **generation**
-//! in every key is bound to one run of one Redis process. An instance that could not poll the
-//! database for a while **distrusts** Redis. Specified in `docs/protocol.md`.
+//! The database has a **journal** row for every change that Redis may have missed. Only the holder
+//! of a **lease** may create a copy, so nothing late brings a session back. A **generation** in
+//! every key is bound to one run of one Redis process. An instance that could not poll the database
+//! for a while **distrusts** Redis. Specified in `docs/protocol.md`.
 //!
 //! | file | holds |
 //! |---|---|

@@ -57,7 +57,7 @@ impl<T: Send + 'static> Drop for Carried<T> {
 
 impl<T: Send + 'static> fmt::Debug for Carried<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Carried").field("begun", &self.runtime.is_some()).finish_non_exhaustive()
+        f.debug_struct("Carried").field("started", &self.runtime.is_some()).finish_non_exhaustive()
     }
 }
 

@@ -26,7 +26,7 @@ const CAPACITY: usize = 1_024;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let events = Events::default();
-/// events.emit(Event::StoreDown { store: Serving::Redis }); // Nobody listens.
+/// events.emit(Event::StoreDown { store: Serving::Redis }); // No listener yet.
 /// let mut heard = events.listen();
 /// events.emit(Event::StoreUp { store: Serving::Redis });
 /// assert_eq!(heard.next().await, Some(Event::StoreUp { store: Serving::Redis }));

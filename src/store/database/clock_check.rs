@@ -44,7 +44,7 @@ struct Inner {
     compared: Compared,
     /// In milliseconds since boot.
     due: AtomicI64,
-    /// Whether a check has ended, answered or not: no caller waits for another one.
+    /// Whether a check has ended, with or without a reply: no caller waits for another one.
     looked: watch::Sender<bool>,
 }
 

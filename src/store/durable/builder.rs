@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Configures a [`DurableStore`]; made by [`DurableStore::builder`].
+/// Configures a [`DurableStore`]; returned by [`DurableStore::builder`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -110,7 +110,7 @@ impl DurableStoreBuilder {
 
     /// How long Redis alone serves reads while the database is unreachable. During that time a
     /// logout that Redis missed too is not seen. Zero turns it off: reads return 503 once the lease
-    /// is over. At most 1 day. Defaults to 15 minutes.
+    /// has ended. At most 1 day. Defaults to 15 minutes.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DurableStore, RedisConfig};

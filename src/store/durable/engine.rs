@@ -47,7 +47,7 @@ pub(super) struct Engine {
     /// Whether a notification of the other instances is pending.
     pub(super) announcing: Arc<AtomicBool>,
     pub(super) write_ids: WriteIds,
-    /// Fills under way; only `close` waits for them, for a moment.
+    /// Fills in progress; only `close` waits for them, for a moment.
     pub(super) tracker: TaskTracker,
     clock: Clock,
     /// This process' clock compared with those of both stores.

@@ -109,7 +109,7 @@ impl Engine {
 }
 
 /// If it is dropped, by a cancelled caller or with an unknown outcome, a change of unknown sessions
-/// may be under way: Redis is not trusted about any session until the journal was polled.
+/// may be in progress: Redis is not trusted about any session until the next poll of the journal.
 struct Disbelief<'a>(Option<&'a Engine>);
 
 impl Disbelief<'_> {

@@ -21,20 +21,20 @@ async fn a_deleted_record_stays_gone(store: &Subject) {
     store.holds(&id, None, FINAL, "a delete").await;
     let outcome = store.save(&id, Expected::Version(1), &next(&record, "late")).await;
     demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
-        format!("to save what was deleted has to be Gone, and was {outcome:?}")
+        format!("a save of a deleted record must return Gone, and returned {outcome:?}")
     });
     let new = fresh_id();
     let outcome = store.begin(&id, 1, &new, &renewed(&record)).await;
     demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
-        format!("to renew what was deleted has to be Gone, and was {outcome:?}")
+        format!("a renewal of a deleted record must return Gone, and returned {outcome:?}")
     });
     let later = active(&record, Duration::from_secs(60));
     let outcome = store.delete_version(&id, 1).await;
     demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
-        format!("to delete what was deleted, at its version, has to be Gone, and was {outcome:?}")
+        format!("a `delete_version` of a deleted record must return Gone, and returned {outcome:?}")
     });
     let touched = store.touch(&id, 1, later).await;
-    demand(!touched, FINAL, || "to touch what was deleted has to be false".into());
+    demand(!touched, FINAL, || "a touch of a deleted record must return false".into());
     store.holds(&id, None, FINAL, "a late save, renew and touch").await;
     store.holds(&new, None, FINAL, "a late renew, under the new id").await;
 }
@@ -44,7 +44,9 @@ async fn delete_removes_one_and_can_be_repeated(store: &Subject) {
     let (other, stays) = store.stored("stays").await;
     for (id, there) in [(fresh_id(), false), (id, true), (id, false)] {
         let ended = store.delete(&id).await;
-        demand(ended == there, DELETE, || format!("a delete where {there} answers {ended}"));
+        demand(ended == there, DELETE, || {
+            format!("a delete returns {ended}, the record exists: {there}")
+        });
     }
     store.holds(&id, None, DELETE, "two deletes").await;
     store.holds(&other, Some(&stays), DELETE, "the delete of another").await;
@@ -61,21 +63,23 @@ async fn delete_if_needs_the_version(store: &Subject) {
             _ => None,
         };
         demand(current == Some(&second), FENCED, || {
-            format!("`delete_version` at the version {name} has to be a Conflict: {outcome:?}")
+            format!("`delete_version` at the version {name} must return a Conflict: {outcome:?}")
         });
         store.holds(&id, Some(&second), FENCED, "`delete_version` at another version").await;
     }
     let outcome = store.delete_version(&id, 2).await;
     demand(matches!(outcome, SaveOutcome::Saved), FENCED, || {
-        format!("`delete_version` at the version that is there: {outcome:?}")
+        format!("`delete_version` at the current version: {outcome:?}")
     });
     store.holds(&id, None, FINAL, "`delete_version`").await;
     let outcome = store.save(&id, Expected::Version(2), &next(&second, "late")).await;
     demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
-        format!("to save what `delete_version` removed has to be Gone, and was {outcome:?}")
+        format!(
+            "a save of what `delete_version` deleted must return Gone, and returned {outcome:?}"
+        )
     });
     let outcome = store.delete_version(&fresh_id(), 1).await;
     demand(matches!(outcome, SaveOutcome::Gone), FENCED, || {
-        format!("`delete_version` where nothing is has to be Gone, and was {outcome:?}")
+        format!("`delete_version` of an absent record must return Gone, and returned {outcome:?}")
     });
 }

@@ -71,11 +71,11 @@ async fn a_dropped_end_of_a_renewal(store: &Subject, polls: usize) {
     let (old, first) = store.stored("first").await;
     let (new, moved) = (fresh_id(), renewed(&first));
     let outcome = store.begin(&old, 1, &new, &moved).await;
-    demand(matches!(outcome, SaveOutcome::Saved), HALF, || format!("to renew: {outcome:?}"));
+    demand(matches!(outcome, SaveOutcome::Saved), HALF, || format!("a renewal: {outcome:?}"));
     poll_and_drop(polls, store.0.finish_renew(&old, 1, &new)).await;
     let outcome = store.finish(&old, 1, &new).await;
     demand(matches!(outcome, SaveOutcome::Saved), HALF, || {
-        format!("to end a renewal after a dropped end: {outcome:?}")
+        format!("a second step after a dropped one: {outcome:?}")
     });
     store.holds(&old, None, HALF, "the end of a renewal that was dropped, and another,").await;
     store.holds(&new, Some(&moved), HALF, "the end of a renewal that was dropped").await;
@@ -86,7 +86,7 @@ async fn a_dropped_touch(store: &Subject, polls: usize) {
     let (soon, later) = (Duration::from_secs(30), Duration::from_secs(60));
     poll_and_drop(polls, store.0.touch(&id, 1, active(&first, soon))).await;
     let touched = store.touch(&id, 1, active(&first, later)).await;
-    demand(touched, HALF, || "a later touch after a dropped one has to be true".into());
+    demand(touched, HALF, || "a later touch after a dropped one must return true".into());
     let mut expected = first;
     let _ = expected.touch(active(&expected, later));
     store.holds(&id, Some(&expected), HALF, "a touch that was dropped, and a later one,").await;

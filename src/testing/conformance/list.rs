@@ -48,21 +48,21 @@ async fn one_can_be_kept(store: &Subject) {
     let (other, _) = store.signed_in(&user, 0, None).await;
     let epoch = store.revocation_epoch(&user).await;
     let count = healthy("revoke_all", store.0.revoke_all(&user, Some(&kept)).await);
-    demand(count == 1, BY_USER, || format!("one session ended, and it told of {count}"));
+    demand(count == 1, BY_USER, || format!("one session ended, and the result is {count}"));
     store.holds(&kept, Some(&record), BY_USER, "a revocation of all others").await;
     store.holds(&other, None, BY_USER, "a revocation of all but one").await;
     let now = store.revocation_epoch(&user).await;
-    demand(now != epoch, BY_USER, || format!("the epoch has to be another, and is {now} still"));
+    demand(now != epoch, BY_USER, || format!("the epoch must change, and is still {now}"));
     let listed = store.listed(&user).await;
     demand(listed == [kept], LISTED, || format!("one was kept, and {} are", listed.len()));
     // The kept session is still one of the user's.
     let count = store.revoke_all(&user).await;
-    demand(count == 1, BY_USER, || format!("one was kept, and it told of {count}"));
+    demand(count == 1, BY_USER, || format!("one was kept, and the result is {count}"));
     store.holds(&kept, None, BY_USER, "a revocation").await;
     let (_, record) = store.signed_in(&user, 0, None).await;
     let count = healthy("revoke_all", store.0.revoke_all(&user, Some(&fresh_id())).await);
     demand(count == 1, BY_USER, || {
-        format!("nobody has the id that is kept, and {count} of {} ended", record.version)
+        format!("no session has the id to keep, and {count} of {} ended", record.version)
     });
 }
 
@@ -77,7 +77,7 @@ async fn who_is_kept_may_be_moving(store: &Subject) {
         return;
     }
     let count = healthy("revoke_all", store.0.revoke_all(&user, Some(&old)).await);
-    demand(count == 0, BY_USER, || format!("nobody else is there, and {count} ended"));
+    demand(count == 0, BY_USER, || format!("there is no other session, and {count} ended"));
     store.holds(&old, Some(&record), BY_USER, "all others ended, between two steps,").await;
     let finished = store.finish(&old, 1, &new).await;
     demand(matches!(finished, SaveOutcome::Saved), BY_USER, || format!("finished: {finished:?}"));
@@ -98,16 +98,14 @@ async fn the_end_of_the_old_is_the_end_of_the_new(store: &Subject) {
         if conditional {
             let ended = store.delete_version(&old, 1).await;
             demand(matches!(ended, SaveOutcome::Saved), BY_USER, || {
-                format!("to end it: {ended:?}")
+                format!("a delete of the old id: {ended:?}")
             });
         } else {
             store.delete(&old).await;
         }
         let finished = store.finish(&old, 1, &new).await;
         demand(matches!(finished, SaveOutcome::Gone), BY_USER, || {
-            format!(
-                "the second step of a session that was ended has to be Gone, and was {finished:?}"
-            )
+            format!("the second step after the end must return Gone, and returned {finished:?}")
         });
         store.holds(&new, None, BY_USER, "the end of the old id between two steps,").await;
     }
@@ -116,13 +114,17 @@ async fn the_end_of_the_old_is_the_end_of_the_new(store: &Subject) {
 async fn the_list_has_heads_of_their_own_and_no_others(store: &Subject) {
     let (user, other) = (a_user(), a_user());
     let listed = store.listed(&user).await;
-    demand(listed.is_empty(), LISTED, || format!("nobody is in, and {} are", listed.len()));
+    demand(listed.is_empty(), LISTED, || {
+        format!("there is no session, and {} are listed", listed.len())
+    });
     let (one, _) = store.signed_in(&user, 5, None).await;
     let (two, record) = store.signed_in(&user, 0, None).await;
     let (elses, _) = store.signed_in(&other, 0, None).await;
     let listed = healthy("sessions_of", store.0.sessions_of(&user).await);
     let ids: BTreeSet<_> = listed.iter().map(|(id, _)| *id).collect();
-    demand(ids == [one, two].into(), LISTED, || format!("two are in, and {ids:?} are"));
+    demand(ids == [one, two].into(), LISTED, || {
+        format!("there are two sessions, and {ids:?} are listed")
+    });
     demand(!ids.contains(&elses), LISTED, || "another user's is among them".into());
     let head = listed.iter().find(|(id, _)| *id == two).map(|(_, head)| head);
     let told = |head: &Record| {
@@ -133,7 +135,7 @@ async fn the_list_has_heads_of_their_own_and_no_others(store: &Subject) {
     });
     store.delete(&one).await;
     let listed = store.listed(&user).await;
-    demand(listed == [two], LISTED, || format!("one was ended, and {listed:?} are in"));
+    demand(listed == [two], LISTED, || format!("one of two has ended, and {listed:?} are listed"));
 }
 
 /// Each session once, the latest first, with any page size; one that ends in between leaves no gap.
@@ -157,6 +159,6 @@ async fn the_list_comes_in_pages(store: &Subject) {
     let next = healthy("sessions_page", store.0.sessions_page(&user, Some(two), 2).await);
     let next: Vec<_> = next.iter().map(|(id, _)| *id).collect();
     demand(next == [*four.id(), *five.id()], LISTED, || {
-        format!("behind one that has ended stand {next:?}")
+        format!("after the cursor of an ended session the list is {next:?}")
     });
 }

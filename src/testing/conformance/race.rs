@@ -64,7 +64,9 @@ async fn one_of_many_creates(store: &Subject) {
     let winner = exactly_one(&answers, ABSENT, "creates of one id at once");
     store.holds(&id, winner, ABSENT, "many creates").await;
     let taken = answers.iter().filter(|(outcome, _)| matches!(outcome, SaveOutcome::IdInUse));
-    demand(taken.count() == WRITERS - 1, ABSENT, || "every other create has to be Taken".into());
+    demand(taken.count() == WRITERS - 1, ABSENT, || {
+        "every other create must return IdInUse".into()
+    });
 }
 
 async fn one_of_many_saves(store: &Subject) {

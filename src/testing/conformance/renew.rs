@@ -27,23 +27,23 @@ async fn the_record_moves(store: &Subject) {
     let (new, moved) = (fresh_id(), renewed(&record));
     let outcome = store.renew(&old, 1, &new, &moved).await;
     demand(matches!(outcome, SaveOutcome::Saved), RENEW, || {
-        format!("to renew at the version that is there: {outcome:?}")
+        format!("a renewal at the current version: {outcome:?}")
     });
     store.holds(&old, None, RENEW, "a renewal, under the old id,").await;
     store.holds(&new, Some(&moved), RENEW, "a renewal, under the new id,").await;
 
     let outcome = store.save(&old, Expected::Version(1), &next(&record, "late")).await;
     demand(matches!(outcome, SaveOutcome::Gone), RENEW, || {
-        format!("a save under the old id has to be Gone, and was {outcome:?}")
+        format!("a save under the old id must return Gone, and returned {outcome:?}")
     });
     let again = fresh_id();
     let outcome = store.begin(&old, 1, &again, &renewed(&record)).await;
     demand(matches!(outcome, SaveOutcome::Gone), RENEW, || {
-        format!("a second renewal of the old id has to be Gone, and was {outcome:?}")
+        format!("a second renewal of the old id must return Gone, and returned {outcome:?}")
     });
     let later = active(&record, std::time::Duration::from_secs(60));
     let touched = store.touch(&old, 1, later).await;
-    demand(!touched, RENEW, || "a touch under the old id has to be false".into());
+    demand(!touched, RENEW, || "a touch under the old id must return false".into());
     store.holds(&old, None, RENEW, "late writes under the old id").await;
     store.holds(&again, None, RENEW, "a second renewal").await;
     store.holds(&new, Some(&moved), RENEW, "late writes under the old id").await;
@@ -98,7 +98,7 @@ async fn the_new_id_has_to_be_free(store: &Subject) {
     let (taken, other) = store.stored("other").await;
     let outcome = store.begin(&old, 1, &taken, &renewed(&record)).await;
     demand(matches!(outcome, SaveOutcome::IdInUse), RENEW, || {
-        format!("to renew onto a record has to be Taken, and was {outcome:?}")
+        format!("a renewal onto a record must return IdInUse, and returned {outcome:?}")
     });
     store.holds(&old, Some(&record), RENEW, "a renewal onto a record, under the old id,").await;
     store.holds(&taken, Some(&other), RENEW, "a renewal onto it").await;
@@ -116,9 +116,7 @@ async fn the_version_has_to_be_the_expected(store: &Subject) {
             _ => None,
         };
         demand(current == Some(&second), FENCED, || {
-            format!(
-                "a renewal at the version {name} has to be a Conflict with the record: {outcome:?}"
-            )
+            format!("a renewal at the version {name} must return a Conflict: {outcome:?}")
         });
         store.holds(&old, Some(&second), FENCED, "a renewal at another version").await;
         store.holds(&new, None, FENCED, "a renewal at another version, under the new id,").await;
@@ -129,7 +127,7 @@ async fn nothing_comes_of_nothing(store: &Subject) {
     let (old, new) = (fresh_id(), fresh_id());
     let outcome = store.begin(&old, 1, &new, &store.record("nothing")).await;
     demand(matches!(outcome, SaveOutcome::Gone), RENEW, || {
-        format!("to renew where nothing is has to be Gone, and was {outcome:?}")
+        format!("a renewal of an absent record must return Gone, and returned {outcome:?}")
     });
     store.holds(&old, None, RENEW, "a renewal of nothing").await;
     store.holds(&new, None, RENEW, "a renewal of nothing, under the new id,").await;
@@ -140,7 +138,7 @@ async fn the_second_step_can_be_repeated(store: &Subject) {
     for _ in 0..2 {
         let outcome = store.finish(&old, 1, &new).await;
         demand(matches!(outcome, SaveOutcome::Saved), AGAIN, || {
-            format!("to end a renewal has to be Saved each time, and was {outcome:?}")
+            format!("a second step must return Saved each time, and returned {outcome:?}")
         });
         store.holds(&old, None, RENEW, "the second step, under the old id,").await;
     }
@@ -148,7 +146,7 @@ async fn the_second_step_can_be_repeated(store: &Subject) {
     let _ = store.save(&new, Expected::Version(1), &later).await;
     let outcome = store.finish(&old, 1, &new).await;
     demand(matches!(outcome, SaveOutcome::Saved), AGAIN, || {
-        format!("to end a renewal late has to be Saved, and was {outcome:?}")
+        format!("a late second step must return Saved, and returned {outcome:?}")
     });
     store.holds(&new, Some(&later), AGAIN, "a second step that came late").await;
 }
@@ -159,7 +157,7 @@ async fn whoever_comes_with_the_new_id_ends_the_old(store: &Subject) {
     store.holds(&old, None, RENEW, "the new id was seen, under the old one,").await;
     let outcome = store.finish(&old, 1, &new).await;
     demand(matches!(outcome, SaveOutcome::Saved), AGAIN, || {
-        format!("to end what has ended has to be Saved, and was {outcome:?}")
+        format!("a second step after the end must return Saved, and returned {outcome:?}")
     });
     store.holds(&new, Some(&moved), RENEW, "the second step, under the new id,").await;
 }
@@ -173,7 +171,7 @@ async fn what_was_written_between_the_steps_stays(store: &Subject) {
         return;
     }
     demand(matches!(saved, SaveOutcome::Saved), RENEW, || {
-        format!("a save between the steps has to be Saved or Gone, and was {saved:?}")
+        format!("a save between the steps must return Saved or Gone, and returned {saved:?}")
     });
     let outcome = store.finish(&old, 1, &new).await;
     let current = match &outcome {
@@ -181,7 +179,9 @@ async fn what_was_written_between_the_steps_stays(store: &Subject) {
         _ => None,
     };
     demand(current == Some(&written), FENCED, || {
-        format!("to end what was written to has to be a Conflict with it, and was {outcome:?}")
+        format!(
+            "a second step after a write must return a Conflict with it, and returned {outcome:?}"
+        )
     });
     store.holds(&old, Some(&written), FENCED, "a renewal that was overtaken").await;
     store.holds(&new, None, FENCED, "a renewal that was overtaken, under the new id,").await;
@@ -219,7 +219,7 @@ async fn begun(store: &Subject) -> (SessionId, Record, SessionId, Record) {
     let (new, moved) = (fresh_id(), renewed(&record));
     let outcome = store.begin(&old, 1, &new, &moved).await;
     demand(matches!(outcome, SaveOutcome::Saved), RENEW, || {
-        format!("to begin a renewal at the version that is there: {outcome:?}")
+        format!("the first step at the current version: {outcome:?}")
     });
     (old, record, new, moved)
 }

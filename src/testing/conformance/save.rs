@@ -46,7 +46,7 @@ async fn a_record_is_created_once(store: &Subject) {
     let (id, first) = store.stored("first").await;
     let outcome = store.save(&id, Expected::Absent, &store.record("second")).await;
     demand(matches!(outcome, SaveOutcome::IdInUse), ABSENT, || {
-        format!("to create over a record has to be Taken, and was {outcome:?}")
+        format!("a create over a record must return IdInUse, and returned {outcome:?}")
     });
     store.holds(&id, Some(&first), ABSENT, "a second create").await;
 }
@@ -56,7 +56,7 @@ async fn a_save_needs_the_version(store: &Subject) {
     let second = next(&first, "second");
     let outcome = store.save(&id, Expected::Version(1), &second).await;
     demand(matches!(outcome, SaveOutcome::Saved), FENCED, || {
-        format!("to save at the version that is there: {outcome:?}")
+        format!("a save at the current version: {outcome:?}")
     });
     store.holds(&id, Some(&second), FENCED, "a save").await;
     for (name, expected) in [("before", 1), ("after", 3), ("none", 0), ("the last", u64::MAX)] {
@@ -68,7 +68,7 @@ async fn a_save_needs_the_version(store: &Subject) {
         };
         demand(current == Some(&second), FENCED, || {
             format!(
-                "to save at the version {name} has to be a Conflict with what is there: {outcome:?}"
+                "a save at the version {name} must return a Conflict with the record: {outcome:?}"
             )
         });
         store.holds(&id, Some(&second), FENCED, "a save at another version").await;
@@ -76,7 +76,7 @@ async fn a_save_needs_the_version(store: &Subject) {
     let absent = fresh_id();
     let outcome = store.save(&absent, Expected::Version(1), &second).await;
     demand(matches!(outcome, SaveOutcome::Gone), FENCED, || {
-        format!("to save where nothing is has to be Gone, and was {outcome:?}")
+        format!("a save of an absent record must return Gone, and returned {outcome:?}")
     });
     store.holds(&absent, None, FENCED, "a save where nothing was").await;
 }
@@ -90,7 +90,7 @@ async fn several_come_in_order(store: &Subject) {
     let expected = [Some(second.clone()), None, Some(first), None, Some(second)];
     demand(found == expected, IN_ORDER, || format!("{found:?}, not {expected:?}"));
     let found = healthy("load_many", store.0.load_many(&[one]).await);
-    demand(found.len() == 1, IN_ORDER, || format!("{} answers for one id", found.len()));
+    demand(found.len() == 1, IN_ORDER, || format!("{} results for one id", found.len()));
 }
 
 /// A session may end while its last write is in flight.
@@ -102,7 +102,7 @@ async fn an_ended_record_does_no_harm(store: &Subject) {
     let outcome = store.save(&id, Expected::Absent, &record).await;
     let found = store.load(&id).await;
     demand(is_none_or(&found, &record), FORGETFUL, || {
-        format!("a save of an ended record answered {outcome:?} and left {found:?}")
+        format!("a save of an ended record returned {outcome:?} and left {found:?}")
     });
     let (id, first) = store.stored("first").await;
     let ended = Record { deadlines: record.deadlines, ..next(&first, "ended") };

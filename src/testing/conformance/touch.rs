@@ -20,7 +20,7 @@ async fn activity_is_written_in_place(store: &Subject) {
     let (id, record) = store.stored("first").await;
     let activity = active(&record, MINUTE);
     let touched = store.touch(&id, 1, activity).await;
-    demand(touched, TOUCH, || "a touch with a later end has to be true".into());
+    demand(touched, TOUCH, || "a touch with a later end must return true".into());
     let mut expected = record.clone();
     let _ = expected.touch(activity);
     store.holds(&id, Some(&expected), TOUCH, "a touch").await;
@@ -40,7 +40,7 @@ async fn no_end_moves_back(store: &Subject) {
     for (name, activity) in [("an equal", active(&record, Duration::ZERO)), ("an earlier", earlier)]
     {
         let touched = store.touch(&id, 1, activity).await;
-        demand(!touched, TOUCH, || format!("a touch with {name} end has to be false"));
+        demand(!touched, TOUCH, || format!("a touch with {name} end must return false"));
         store.holds(&id, Some(&record), TOUCH, &format!("a touch with {name} end")).await;
     }
 }
@@ -51,7 +51,7 @@ async fn the_version_has_to_be_the_expected(store: &Subject) {
     let _ = store.save(&id, Expected::Version(1), &second).await;
     for (name, version) in [("before", 1), ("after", 3)] {
         let touched = store.touch(&id, version, active(&second, MINUTE)).await;
-        demand(!touched, FENCED, || format!("a touch at the version {name} has to be false"));
+        demand(!touched, FENCED, || format!("a touch at the version {name} must return false"));
         store.holds(&id, Some(&second), FENCED, "a touch at another version").await;
     }
 }
@@ -59,6 +59,6 @@ async fn the_version_has_to_be_the_expected(store: &Subject) {
 async fn nothing_is_created(store: &Subject) {
     let id = fresh_id();
     let touched = store.touch(&id, 1, active(&store.record("none"), MINUTE)).await;
-    demand(!touched, TOUCH, || "a touch where nothing is has to be false".into());
+    demand(!touched, TOUCH, || "a touch of an absent record must return false".into());
     store.holds(&id, None, TOUCH, "a touch where nothing was").await;
 }

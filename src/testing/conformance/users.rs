@@ -27,17 +27,17 @@ impl Subject {
     /// needs one.
     pub(super) async fn keeps_users(&self) -> bool {
         let refused = |error: &crate::Error| error.kind() == ErrorKind::Misconfigured;
-        let Err(error) = self.0.revocation_epoch("nobody").await else { return true };
-        demand(refused(&error), BY_USER, || format!("to ask for an epoch: {error:?}"));
+        let Err(error) = self.0.revocation_epoch("no-user").await else { return true };
+        demand(refused(&error), BY_USER, || format!("an epoch without a list of users: {error:?}"));
         let (id, record) = (fresh_id(), self.record("limited"));
         let login = LoginWrite { limit: NonZeroU32::new(1), ..LoginWrite::new(&id, &record) };
         let said = self.0.login(login).await;
         demand(said.as_ref().is_err_and(refused), BY_USER, || {
-            format!("a limit without a list of users has to be refused: {said:?}")
+            format!("a limit without a list of users must be rejected: {said:?}")
         });
-        let said = self.0.revoke_all("nobody", None).await;
+        let said = self.0.revoke_all("no-user", None).await;
         demand(said.as_ref().is_err_and(refused), BY_USER, || {
-            format!("a revocation without a list of users has to be refused: {said:?}")
+            format!("a revocation without a list of users must be rejected: {said:?}")
         });
         false
     }
@@ -100,26 +100,26 @@ async fn all_end_and_nobody_elses(store: &Subject) {
     let (elses, record) = store.signed_in(&other, 0, None).await;
     let epoch = store.revocation_epoch(&user).await;
     let count = store.revoke_all(&user).await;
-    demand(count == 3, BY_USER, || format!("three sessions ended, and it told of {count}"));
+    demand(count == 3, BY_USER, || format!("three sessions ended, and the result is {count}"));
     for (id, record) in &ids {
         store.holds(id, None, BY_USER, "a revocation").await;
         let late = store.save(id, Expected::Version(1), &next(record, "late")).await;
         demand(matches!(late, SaveOutcome::Gone), BY_USER, || {
-            format!("a save after a revocation has to be Gone, and was {late:?}")
+            format!("a save after a revocation must return Gone, and returned {late:?}")
         });
         let (new, moved) = (fresh_id(), renewed(record));
         let login = LoginWrite { old: Some((id, 1)), ..LoginWrite::new(&new, &moved) };
         let late = store.login(login).await;
         demand(matches!(late, SaveOutcome::Gone), BY_USER, || {
-            format!("a renewal after a revocation has to be Gone, and was {late:?}")
+            format!("a renewal after a revocation must return Gone, and returned {late:?}")
         });
         store.holds(&new, None, BY_USER, "a renewal after a revocation").await;
     }
     store.holds(&elses, Some(&record), BY_USER, "a revocation of another user").await;
     let now = store.revocation_epoch(&user).await;
-    demand(now != epoch, BY_USER, || format!("the epoch has to be another, and is {now} still"));
+    demand(now != epoch, BY_USER, || format!("the epoch must change, and is still {now}"));
     let again = store.revoke_all(&user).await;
-    demand(again == 0, BY_USER, || format!("nothing was left, and it told of {again}"));
+    demand(again == 0, BY_USER, || format!("no session was left, and the result is {again}"));
 }
 
 async fn an_epoch_of_before_opens_nothing(store: &Subject) {
@@ -130,22 +130,22 @@ async fn an_epoch_of_before_opens_nothing(store: &Subject) {
     let login = LoginWrite { epoch: Some(before), ..LoginWrite::new(&id, &record) };
     let outcome = store.login(login).await;
     demand(matches!(outcome, SaveOutcome::Revoked), BY_USER, || {
-        format!("a login with an epoch of before has to be Revoked, and was {outcome:?}")
+        format!("a login with an earlier epoch must return Revoked, and returned {outcome:?}")
     });
-    store.holds(&id, None, BY_USER, "a login that was refused").await;
+    store.holds(&id, None, BY_USER, "a rejected login").await;
     let anonymous = Record { user: None, ..store.record("anonymous") };
     let old = fresh_id();
     store.create(old, &anonymous).await;
     let outcome = store.login(LoginWrite { old: Some((&old, 1)), ..login }).await;
     demand(matches!(outcome, SaveOutcome::Revoked), BY_USER, || {
-        format!("the same from an anonymous session has to be Revoked, and was {outcome:?}")
+        format!("the same from an anonymous session must return Revoked, and returned {outcome:?}")
     });
-    store.holds(&old, Some(&anonymous), BY_USER, "a login that was refused").await;
-    store.holds(&id, None, BY_USER, "a login that was refused").await;
+    store.holds(&old, Some(&anonymous), BY_USER, "a rejected login").await;
+    store.holds(&id, None, BY_USER, "a rejected login").await;
     let now = Some(store.revocation_epoch(&user).await);
     let outcome = store.login(LoginWrite { epoch: now, ..login }).await;
     demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || {
-        format!("a login with the epoch of now has to be Saved, and was {outcome:?}")
+        format!("a login with the current epoch must return Saved, and returned {outcome:?}")
     });
 }
 
@@ -155,13 +155,15 @@ async fn a_renewal_moves_in_the_list(store: &Subject) {
     let (new, moved) = (fresh_id(), renewed(&record));
     let login = LoginWrite { old: Some((&old, 1)), ..LoginWrite::new(&new, &moved) };
     let outcome = store.login(login).await;
-    demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("to renew: {outcome:?}"));
+    demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("a renewal: {outcome:?}"));
     let outcome = store.finish(&old, 1, &new).await;
-    demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("to end it: {outcome:?}"));
+    demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || {
+        format!("the second step: {outcome:?}")
+    });
     store.holds(&old, None, BY_USER, "a renewal, under the old id,").await;
     store.holds(&new, Some(&moved), BY_USER, "a renewal, under the new id,").await;
     let count = store.revoke_all(&user).await;
-    demand(count == 1, BY_USER, || format!("one session was renewed, and it told of {count}"));
+    demand(count == 1, BY_USER, || format!("one session was renewed, and the result is {count}"));
     store.holds(&new, None, BY_USER, "a revocation of what was renewed").await;
 }
 
@@ -194,7 +196,7 @@ async fn a_renewal_takes_no_more_room(store: &Subject) {
     let limit = NonZeroU32::new(2);
     let login = LoginWrite { old: Some((&old, 1)), limit, ..LoginWrite::new(&new, &moved) };
     let outcome = store.login(login).await;
-    demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("to renew: {outcome:?}"));
+    demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("a renewal: {outcome:?}"));
     let _ = store.finish(&old, 1, &new).await;
     store.holds(&new, Some(&moved), BY_USER, "a renewal at the limit").await;
     store.holds(&other, Some(&beside), BY_USER, "a renewal beside it at the limit").await;
@@ -217,7 +219,7 @@ async fn nor_does_one_that_was_overtaken(store: &Subject) {
     }
     let outcome = store.finish(&old, 1, &first).await;
     demand(matches!(outcome, SaveOutcome::Conflict(_)), BY_USER, || {
-        format!("to end what was written to since has to be a Conflict, and was {outcome:?}")
+        format!("a second step after a write must return a Conflict, and returned {outcome:?}")
     });
     store.holds(&first, None, BY_USER, "a renewal that was overtaken, under the new id,").await;
     let login = LoginWrite { old: Some((&old, 2)), limit, ..LoginWrite::new(&second, &signed_in) };

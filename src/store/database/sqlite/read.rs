@@ -63,7 +63,7 @@ impl Sqlite {
         &self,
         user: &str,
     ) -> Result<Vec<(SessionId, Result<Columns, Error>)>, Error> {
-        // Without sessions that a renewal in progress replaces: the new id stands for both.
+        // Without sessions that a renewal in progress replaces: the new id represents both.
         let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, \
             s.replaces, substr(s.body, 1, ?1), s.moved_to, s.moved_at \
             FROM trs_sessions s WHERE s.user_id = ?2 AND s.alive \

@@ -97,7 +97,7 @@ async fn try_script(
     }
 }
 
-/// A replica that is asked to write during a check is unusable, whatever it may become.
+/// A replica rejects the writes of the check and is reported as unusable.
 fn unfit(error: Error, command: &str) -> Error {
     if error.to_string() == REPLICA {
         return misconfigured("the redis server is a replica, which accepts no writes");

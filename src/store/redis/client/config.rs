@@ -110,7 +110,7 @@ impl RedisConfig {
         self
     }
 
-    /// Client certificate with its chain, and its private key, for a server that asks for one; both
+    /// Client certificate with its chain, and its private key, for a server that requires one; both
     /// are PEM files. For TLS only. Read as [`ca_file`](Self::ca_file) is. Defaults to none.
     ///
     /// ```
