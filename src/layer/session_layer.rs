@@ -107,8 +107,8 @@ impl<A> RedisSessionLayer<A> {
     }
 
     /// Ends every [`LiveSession`](crate::context::LiveSession) of this layer with
-    /// [`EndReason::Shutdown`](crate::context::EndReason::Shutdown). Call it when the server is
-    /// told to stop, before it drains its connections: a WebSocket or a stream that waits for the
+    /// [`EndReason::Shutdown`](crate::context::EndReason::Shutdown). Call it when the server
+    /// begins to stop, before it drains its connections: a WebSocket or a stream that waits for the
     /// end of its session keeps a drain from finishing. Requests are served as before.
     ///
     /// ```

@@ -51,7 +51,7 @@ pub struct BackendHealth {
     /// probe succeeds, once a second. A store alone has no probe: false while no connection can be
     /// made (Redis), or after 3 failures in a row (a database), or after a failed
     /// [`check`](crate::RedisSessionLayer::check), until an answer, or for 5 s after the last
-    /// failure, since only requests can find out that the store is back.
+    /// failure, since only requests can detect that the store answers again.
     pub answers: bool,
     /// Cause of the last failure.
     pub last_cause: Option<String>,
