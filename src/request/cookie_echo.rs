@@ -80,9 +80,9 @@ impl CookieEcho {
         let is_missing = client != PlainClient::default() && self.given.load(Relaxed) == client.0;
         if is_missing && !WARNED.swap(true, Relaxed) {
             tracing::warn!(
-                "a session cookie that was just set did not come back: it is Secure, and over \
-                 plain HTTP clients keep it to themselves. For development there is \
-                 SESSION_INSECURE_HTTP=true, or CookieConfig::insecure_http()"
+                "session cookie not sent back: it is Secure, and clients do not send it over plain \
+                 HTTP. For development use SESSION_INSECURE_HTTP=true, or \
+                 CookieConfig::insecure_http()"
             );
         }
         is_missing

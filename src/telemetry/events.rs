@@ -140,7 +140,7 @@ fn log(event: &Event) {
         Event::Destroyed { id } => tracing::info!(session.id = %id, "session destroyed"),
         Event::Revoked { id } => tracing::info!(session.id = %id, "session revoked"),
         Event::StampChanged { id } => {
-            tracing::info!(session.id = %id, "the stamp of the session's user has changed");
+            tracing::info!(session.id = %id, "session stamp changed");
         }
         Event::ImpersonationBegan { id, actor, user } => {
             tracing::info!(session.id = %id, %actor, %user, "impersonation began");
@@ -149,14 +149,16 @@ fn log(event: &Event) {
             tracing::info!(session.id = %id, %actor, %user, "impersonation ended");
         }
         Event::RevokedAll { user, count } => {
-            tracing::info!(%user, count, "all sessions of a user revoked");
+            tracing::info!(%user, count, "user sessions revoked");
         }
         Event::Expired { id } => tracing::debug!(session.id = %id, "session expired"),
         Event::UnknownToken { id } => tracing::debug!(session.id = %id, "session id rejected"),
-        Event::Ambiguous => tracing::warn!("several live session cookies in one request"),
-        Event::Conflict { id } => tracing::debug!(session.id = %id, "session conflict, rebasing"),
+        Event::Ambiguous => tracing::warn!("session cookies ambiguous: several live sessions"),
+        Event::Conflict { id } => {
+            tracing::debug!(session.id = %id, "session conflict: changes rebased")
+        }
         Event::EndedDuringRequest { id } => {
-            tracing::info!(session.id = %id, "session ended during the request, changes dropped");
+            tracing::info!(session.id = %id, "session ended during the request: changes dropped");
         }
         // Logged with their cause where it is known.
         Event::Corrupt { .. } | Event::StoreDown { .. } | Event::StoreUp { .. } => {}

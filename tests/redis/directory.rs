@@ -237,13 +237,13 @@ async fn what_cannot_be_read_is_asked_of_the_source_told_of_and_replaced() {
     assert_eq!(good[..5], *b"TRD\x01s");
     let large = [&good[..5], &vec![b' '; 70_000], b"null"].concat();
     for (name, bytes, told) in [
-        ("nothing", &b""[..], "no entry"),
-        ("garbage", b"\xff\x00garbage", "no entry"),
+        ("nothing", &b""[..], "not a directory entry"),
+        ("garbage", b"\xff\x00garbage", "not a directory entry"),
         ("a later version", b"TRD\x02s{}", "version 2"),
         ("another kind", b"TRD\x01u[]", "another kind"),
-        ("no JSON", b"TRD\x01s{", "not of the type"),
-        ("another type", b"TRD\x01s[1,2]", "not of the type"),
-        ("cut short", &good[..good.len() - 1], "not of the type"),
+        ("no JSON", b"TRD\x01s{", "not of the requested type"),
+        ("another type", b"TRD\x01s[1,2]", "not of the requested type"),
+        ("cut short", &good[..good.len() - 1], "not of the requested type"),
         ("too large", &large, "larger"),
     ] {
         plant(&redis, SETTINGS_KEY, "", bytes).await;

@@ -127,7 +127,7 @@ fn judge(info: &str) -> Result<(), Error> {
     }
     let policy = field(info, "maxmemory_policy").unwrap_or("noeviction");
     if policy != "noeviction" && field(info, "maxmemory") != Some("0") {
-        tracing::warn!(policy, "redis may evict sessions when its memory is full");
+        tracing::warn!(policy, "redis eviction policy unsafe: sessions may be evicted");
     }
     Ok(())
 }
