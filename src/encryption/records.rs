@@ -1,5 +1,5 @@
-//! Sealed records: their content is encrypted under a key derived from the token, which no store
-//! has.
+//! Sealed records: their content is encrypted under a key derived from the token, which is in no
+//! store.
 //!
 //! ```text
 //! 0   nonce        24 bytes, random

@@ -51,8 +51,8 @@ pub(super) fn is_link(value: &str) -> bool {
     LINKS.iter().any(|scheme| value.starts_with(scheme))
 }
 
-/// Unknown variables whose names resemble known ones, each with the likely one. Not where the
-/// likely one is set too: the other is another program's then.
+/// Unknown variables whose names resemble known ones, each with the likely name. Without those
+/// whose likely name is set too: they belong to another program.
 pub(super) fn misspelt(variables: &[(String, String)]) -> Vec<(&str, &'static str)> {
     let is_set = |name: &str| variables.iter().any(|(set, value)| set == name && !value.is_empty());
     let mut storage = variables.iter().filter(|(name, _)| name == "SESSION_STORAGE");
@@ -75,7 +75,7 @@ fn is_of_a_service(name: &str) -> bool {
 }
 
 fn likely(name: &str) -> Option<&'static str> {
-    // A name of `DATABASE_URL`'s kind is the application's.
+    // A name similar to `DATABASE_URL` belongs to the application.
     let ours = NAMES.into_iter().filter(|ours| *ours != "DATABASE_URL");
     if NAMES.contains(&name) {
         return None;

@@ -97,8 +97,8 @@ fn route(head: &Parts) -> Route {
 }
 
 /// Fails closed: trusts what the browser reports of a request's origin. A CSRF layer in front has
-/// decided by its own settings. Where browsers send no token by themselves only a page that has it
-/// can, so only `Sec-Fetch-Site: cross-site` counts.
+/// decided by its own settings. With a header transport only a page that has the token can send it,
+/// so only `Sec-Fetch-Site: cross-site` counts.
 fn is_forged(head: &Parts, session: &SessionContext) -> bool {
     let judged = head.extensions.get::<Judged>().is_some();
     let is_ambient = session.session.backend.rules.transport.is_ambient();

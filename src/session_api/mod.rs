@@ -37,11 +37,11 @@
 //!
 //! # Deployment caveat
 //!
-//! Put a [`CsrfLayer`](crate::csrf::CsrfLayer) in front of it, as of everything that changes state.
-//! The service accepts what that layer let through. Without one it rejects changes that come from
-//! another origin by `Sec-Fetch-Site` or else by `Origin`, sibling hosts of the same site too;
-//! where the token comes in a header, only `Sec-Fetch-Site: cross-site`. When a session gets a new
-//! id, by a sign-in or a renewal in another tab, streams of the old id end; a browser's
+//! Put a [`CsrfLayer`](crate::csrf::CsrfLayer) in front of it, as of all endpoints that change
+//! state. The service accepts requests that this layer has accepted. Without one it rejects changes
+//! that come from another origin by `Sec-Fetch-Site` or else by `Origin`, sibling hosts of the same
+//! site too; where the token comes in a header, only `Sec-Fetch-Site: cross-site`. When a session
+//! gets a new id, by a sign-in or a renewal in another tab, streams of the old id end; a browser's
 //! `EventSource` reconnects by itself with the new cookie, and receives the current state. Streams
 //! are limited [per session](SessionApi::streams_per_session) and [per
 //! user](SessionApi::streams_per_user): one more receives `unavailable` and a time to retry. A

@@ -55,7 +55,7 @@ mod value;
 
 pub use crate::store::redis::client::config::RedisConfig;
 
-/// The generation in every key. A constant as long as nothing but Redis keeps the records.
+/// The generation in every key. Constant in a store with Redis alone.
 const GENERATION: &str = "0";
 /// Characters of an id in a key.
 const KEY_TAIL: usize = 43;

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::{session::token::SessionId, telemetry::health::Serving};
 
-/// One event in the life of a session. Ids are public ones; nothing in it is secret. Users are
-/// named where all their sessions are revoked and where one acts as another.
+/// One event in the life of a session. Ids are the public ones; no field is secret. Users are
+/// named where all their sessions are revoked and in impersonations.
 ///
 /// Variants about sessions may gain fields: match them with `..`. A store can build those about
 /// itself, [`StoreDown`](Self::StoreDown) and [`StoreUp`](Self::StoreUp).
@@ -23,7 +23,7 @@ use crate::{session::token::SessionId, telemetry::health::Serving};
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// A session began.
+    /// A session was created.
     #[non_exhaustive]
     Created {
         /// Its public id.
@@ -32,7 +32,7 @@ pub enum Event {
     /// A session moved to a new id: a sign-in or a renewal.
     #[non_exhaustive]
     Renewed {
-        /// The old id, which opens nothing any more.
+        /// The old id, which no longer opens a session.
         old: SessionId,
         /// The new id.
         new: SessionId,
@@ -63,7 +63,7 @@ pub enum Event {
         /// Its public id.
         id: SessionId,
     },
-    /// A user acts as another one: [`impersonate`](crate::SessionContext::impersonate).
+    /// A user impersonates another one: [`impersonate`](crate::SessionContext::impersonate).
     #[non_exhaustive]
     ImpersonationBegan {
         /// The public id from now on.
@@ -73,9 +73,9 @@ pub enum Event {
         /// The user who is impersonated.
         user: String,
     },
-    /// A user acts as another one no longer: by
-    /// [`end_impersonation`](crate::SessionContext::end_impersonation), or by the logout of a
-    /// session that is loaded. Not reported where the session expires or is revoked.
+    /// An impersonation ended: by [`end_impersonation`](crate::SessionContext::end_impersonation),
+    /// or by the logout of a session that is loaded. Not reported where the session expires or is
+    /// revoked.
     #[non_exhaustive]
     ImpersonationEnded {
         /// The public id from now on; at a logout that of the session that ends.
@@ -91,7 +91,7 @@ pub enum Event {
         /// Its public id.
         id: SessionId,
     },
-    /// A client sent a well-formed token that opens nothing: its session was logged out, was
+    /// A client sent a well-formed token that opens no session: its session was logged out, was
     /// removed after its end, or never existed.
     #[non_exhaustive]
     UnknownToken {

@@ -82,8 +82,8 @@ impl Events {
 
 /// Events as they happen; see [`SessionAdmin::events`](crate::layer::SessionAdmin::events).
 ///
-/// A [`Stream`] that ends once the layer and its services are gone. A listener that is more than
-/// 1,024 events behind receives [`Event::Missed`] in their place.
+/// A [`Stream`] that ends once the layer and its services have been dropped. A listener that is
+/// more than 1,024 events behind receives [`Event::Missed`] in their place.
 pub struct EventStream(ReusableBoxFuture<'static, (Result<Event, RecvError>, Receiver<Event>)>);
 
 impl EventStream {
@@ -91,7 +91,7 @@ impl EventStream {
         Self(ReusableBoxFuture::new(receive(receiver)))
     }
 
-    /// The next event; `None` once the layer and its services are gone.
+    /// The next event; `None` once the layer and its services have been dropped.
     ///
     /// Cancellation safety: no event is lost to a dropped wait.
     ///

@@ -91,7 +91,7 @@ fn millis<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok
 }
 
 impl Health {
-    /// Health of a store that reports nothing but its kind.
+    /// Health of a store that reports only its kind.
     ///
     /// ```
     /// # use tower_redis_session::telemetry::{Health, Serving};

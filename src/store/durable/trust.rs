@@ -156,8 +156,8 @@ impl Trust {
         self.doubted_at = Some(now);
     }
 
-    /// Redis is unreachable, or comes back: distrusts it until the next poll. While the database is
-    /// away the earlier state may still be used.
+    /// Redis is unreachable, or reachable again: distrusts it until the next poll. While the
+    /// database is unreachable the earlier state may still be used.
     pub(super) fn lost_sight(&mut self, now: Moment) {
         self.unseen_at = Some(now);
     }
