@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use test_support::{RedisServer, patient};
 use tower_redis_session::{
     DatabaseConfig, DatabaseStore, RedisStore, SessionId,
-    store::{LoginWrite, Record, Store},
+    store::{LoginWrite, Record, UserStore},
 };
 
 const SESSIONS: usize = 10_000;
@@ -39,7 +39,7 @@ fn id(number: usize) -> SessionId {
     format!("{number:042}A").parse().unwrap()
 }
 
-async fn measure(name: &str, store: &dyn Store, only: Option<usize>) {
+async fn measure(name: &str, store: &dyn UserStore, only: Option<usize>) {
     let count = only.unwrap_or(SESSIONS);
     let example = Record::example();
     // Alive for as long as this runs, whatever the example's own times are.

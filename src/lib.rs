@@ -116,7 +116,9 @@
 //! - `DatabaseStore`: a SQLite file or PostgreSQL alone.
 //! - [`MemoryStore`]: for tests, with a [`ManualClock`](clock::ManualClock) so that they need
 //!   neither servers nor sleeps.
-//! - Your own: implement [`Store`](store::Store), whose contract the `testing` feature checks.
+//! - Your own: implement [`UserStore`](store::UserStore), or [`Store`](store::Store) alone if it
+//!   keeps no index of users' sessions. [`store`] has an example, and the `testing` feature checks
+//!   the contract.
 //!
 //! [`SessionAdmin::health`](layer::SessionAdmin::health) returns the health of the store,
 //! [`report`](layer::SessionAdmin::report) adds counters of events, as JSON and as metrics.

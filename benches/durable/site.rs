@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tower_layer::Layer as _;
 use tower_redis_session::{
     DatabaseConfig, DatabaseStore, DurableStore, Error, RedisConfig, RedisSessionLayer, RedisStore,
-    SessionContext, store::Store,
+    SessionContext, store::UserStore,
 };
 
 use test_support::{Running, serve};
@@ -25,7 +25,7 @@ pub struct Site {
 }
 
 impl Site {
-    pub async fn on(name: &'static str, store: impl Store) -> Self {
+    pub async fn on(name: &'static str, store: impl UserStore) -> Self {
         let layer = RedisSessionLayer::builder(store).build().unwrap();
         layer.migrate().await.unwrap();
         let running = serve(layer.layer(tower::service_fn(handle))).await;

@@ -17,8 +17,8 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `Absent` if no user is signed in; `Unavailable`; `Misconfigured` with a store that keeps no
-    /// list of a user's sessions.
+    /// `Absent` if no user is signed in; `Unavailable`; `Misconfigured` over
+    /// [`WithoutUsers`](crate::store::WithoutUsers).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -103,7 +103,7 @@ impl SessionContext {
     /// # Errors
     ///
     /// `Absent` if no user is signed in; `Unavailable`: some or all may not have ended;
-    /// `Misconfigured` with a store that keeps no list of a user's sessions.
+    /// `Misconfigured` over [`WithoutUsers`](crate::store::WithoutUsers).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -127,9 +127,9 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `Unavailable`: some or all may not have ended. `Misconfigured` with a store that keeps no
-    /// list of a user's sessions. `Ambiguous`, `Corrupt` and `Unsupported` if the user cannot be
-    /// determined: only the sessions that the client's cookies open have ended.
+    /// `Unavailable`: some or all may not have ended. `Misconfigured` over
+    /// [`WithoutUsers`](crate::store::WithoutUsers). `Ambiguous`, `Corrupt` and `Unsupported` if
+    /// the user cannot be determined: only the sessions that the client's cookies open have ended.
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

@@ -49,8 +49,8 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// `Invalid` for an empty user or one above 1,024 bytes; `Misconfigured` with a store that
-    /// keeps no list of a user's sessions.
+    /// `Invalid` for an empty user or one above 1,024 bytes; `Misconfigured` over
+    /// [`WithoutUsers`](crate::store::WithoutUsers).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

@@ -113,7 +113,7 @@ impl SessionAdmin {
     ///
     /// # Errors
     ///
-    /// `Unavailable`; `Misconfigured` with a store that keeps no list of a user's sessions.
+    /// `Unavailable`; `Misconfigured` over [`WithoutUsers`](crate::store::WithoutUsers).
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -182,8 +182,8 @@ impl SessionAdmin {
     ///
     /// # Errors
     ///
-    /// `Unavailable`: some or all may not have ended. `Misconfigured` with a store that keeps no
-    /// list of a user's sessions.
+    /// `Unavailable`: some or all may not have ended. `Misconfigured` over
+    /// [`WithoutUsers`](crate::store::WithoutUsers).
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -206,8 +206,8 @@ impl SessionAdmin {
     /// # Errors
     ///
     /// `Unavailable`: some or all may not have changed, for example while the renewal of one is
-    /// unfinished. `Misconfigured` with a store that keeps no list of a user's sessions, and with
-    /// sealed records, which only their clients can open.
+    /// unfinished. `Misconfigured` over [`WithoutUsers`](crate::store::WithoutUsers), and
+    /// with sealed records, which only their clients can open.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

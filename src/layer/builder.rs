@@ -7,7 +7,7 @@ use crate::encryption::records::UnsealedRecords;
 use crate::{
     layer::RedisSessionLayer,
     request::{client::DeviceConfig, success::Success},
-    store::Store,
+    store::UserStore,
     transport::{Transport, cookie::CookieConfig},
 };
 
@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Configures a [`RedisSessionLayer`].
 #[must_use]
 pub struct RedisSessionLayerBuilder {
-    store: Box<dyn Store>,
+    store: Box<dyn UserStore>,
     transport: Transport,
     idle: Duration,
     absolute: Option<Duration>,
@@ -39,19 +39,21 @@ pub struct RedisSessionLayerBuilder {
 }
 
 impl RedisSessionLayer {
-    /// Starts the configuration of a layer over `store`.
+    /// Starts the configuration of a layer over `store`. To share one between layers, pass clones
+    /// of an `Arc`; a store of records alone goes in
+    /// [`WithoutUsers`](crate::store::WithoutUsers).
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
     /// assert!(RedisSessionLayer::builder(MemoryStore::new()).build().is_ok());
     /// ```
-    pub fn builder(store: impl Store) -> RedisSessionLayerBuilder {
+    pub fn builder(store: impl UserStore) -> RedisSessionLayerBuilder {
         RedisSessionLayerBuilder::new(Box::new(store))
     }
 }
 
 impl RedisSessionLayerBuilder {
-    fn new(store: Box<dyn Store>) -> Self {
+    fn new(store: Box<dyn UserStore>) -> Self {
         Self {
             store,
             transport: Transport::default(),
@@ -185,8 +187,8 @@ impl RedisSessionLayerBuilder {
     }
 
     /// Maximum number of sessions of a user: a sign-in beyond it ends the oldest sign-ins in the
-    /// same step. At least 1. Defaults to no limit. The store has to list users' sessions, as all
-    /// stores of this crate do.
+    /// same step. At least 1. Defaults to no limit. `build` fails with a store
+    /// [`WithoutUsers`](crate::store::WithoutUsers).
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

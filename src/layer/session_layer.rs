@@ -17,7 +17,8 @@ use crate::{
 /// stores changes before the response is sent.
 ///
 /// Clones share one store and its connections. For two kinds of session in one service, apply two
-/// layers with two cookie names to different routes: in nested ones a handler gets the inner.
+/// layers with two cookie names to different routes: in nested ones a handler gets the inner. Two
+/// layers share a store, with its connections and its circuit breaker, through an `Arc` of it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -129,7 +130,8 @@ impl<A> RedisSessionLayer<A> {
     /// Waits until every started commit is done. Call it after the server has drained its
     /// connections, before the runtime ends; with live sessions call
     /// [`end_live_sessions`](Self::end_live_sessions) before the drain. Takes at most three
-    /// budgets, and with a strict store four leases more.
+    /// budgets, and with a strict store four leases more. Layers that share a store each need the
+    /// call: the store continues to serve those that are not shut down yet.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

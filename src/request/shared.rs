@@ -17,7 +17,7 @@ use crate::{
         token::{SessionId, Token, TokenKind},
         write_id::WriteIds,
     },
-    store::Store,
+    store::UserStore,
     sync::{keyed_lock::KeyedLock, one_at_a_time::OneAtATime},
     telemetry::events::Events,
     transport::Transport,
@@ -45,7 +45,7 @@ pub(crate) struct Rules {
 }
 
 pub(crate) struct Backend {
-    pub(crate) store: Box<dyn Store>,
+    pub(crate) store: Box<dyn UserStore>,
     pub(crate) clock: Clock,
     pub(crate) rules: Rules,
     /// Extra time for a write that only waits for its acknowledgement.
@@ -64,7 +64,7 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    pub(crate) fn new(store: Box<dyn Store>, rules: Rules) -> Arc<Self> {
+    pub(crate) fn new(store: Box<dyn UserStore>, rules: Rules) -> Arc<Self> {
         let (clock, acknowledgement) = (store.clock(), store.ack_delay());
         let events = store.events();
         let cookie_echo = CookieEcho::new(rules.transport.needs_tls());

@@ -6,14 +6,10 @@ use crate::{
     clock::Clock,
     error::Error,
     session::{
-        page::{self, SessionCursor},
         record::{Record, Touch},
         token::SessionId,
     },
-    store::{
-        login::{self, LoginWrite},
-        outcome::{Expected, SaveOutcome},
-    },
+    store::outcome::{Expected, SaveOutcome},
     telemetry::{
         events::Events,
         health::{Health, Serving},
@@ -25,11 +21,23 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 
 /// Storage of session records.
 ///
+/// A layer takes a [`UserStore`](crate::store::UserStore), which also keeps an index of each user's
+/// sessions; a store of records alone is wrapped in
+/// [`WithoutUsers`](crate::store::WithoutUsers). `Arc<S>` is a store where `S` is one.
+///
+/// Its methods by role:
+///
+/// - Records, required: `load`, `save`, `begin_renew`, `touch`, `delete`, `delete_version`.
+/// - Records, optional: `inspect`, `load_many`, `finish_renew`. The defaults are right for a store
+///   that renews in one step; they load records one by one.
+/// - Operation, optional: `migrate`, `check`, `close`, `ack_delay`, `health`, `events`, `clock`.
+///   The defaults are right for a store without schema, deferred work or a clock of its own.
+///
+/// # Contract
+///
 /// Correctness rests on one operation: [`save`](Self::save) with an expected version. However
 /// writes overlap, a record moves from one version to the next, and a deleted record stays deleted.
 /// `testing::conformance` checks an implementation against every sentence here.
-///
-/// The contract:
 ///
 /// - **Fenced.** A save, a renewal, a `delete_version` and a touch change a record only at the
 ///   version they expect; the comparison and the write are one atomic step, across all processes
@@ -40,15 +48,61 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 ///   of a dropped future may have happened or not, and is never half done.
 /// - **Honest.** `Err` means that nothing was stored. A write whose outcome is not known is
 ///   [`SaveOutcome::Unknown`].
-/// - **By user.** After `revoke_all` has returned, no earlier session of that user is alive;
-///   neither a concurrent renewal nor a login with an earlier epoch keeps one alive. At rest a user
-///   has no more sessions than the last login allowed. `sessions_of` returns every one of them.
 /// - **Moved is not ended.** For a minute after a renewal `load` returns under the old id the
 ///   record before the move, as [moved](Record::moved) to the new one. Every other method finds
 ///   nothing there, except that `delete` ends the session under its current id.
 /// - **Forgetful.** A record may vanish at any time after its [`end`](Record::end), and is removed
 ///   soon after without a call. Until then the store may still return it, with a later idle
 ///   deadline if activity may have reached it late: the layer checks its own clock.
+/// - **Shared.** `close` can be repeated, and the store serves other layers afterwards.
+///
+/// # Example
+///
+/// Every method, as a layer calls it. [The module](crate::store) has an implementation.
+///
+/// ```
+/// use tower_redis_session::{
+///     MemoryStore, SessionId,
+///     clock::ManualClock,
+///     store::{Expected, Record, SaveOutcome, Store, Touch},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tower_redis_session::Error> {
+/// let store = MemoryStore::with_clock(ManualClock::new().clock()); // 2024-01-01, as the record
+/// store.migrate().await?;
+/// store.check().await?;
+///
+/// let (old, new) = (SessionId::from([1; 32]), SessionId::from([2; 32]));
+/// let record = Record::example();
+/// let saved = store.save(&old, Expected::Absent, &record).await?;
+/// assert!(matches!(saved, SaveOutcome::Saved));
+/// let again = store.save(&old, Expected::Absent, &record).await?;
+/// assert!(matches!(again, SaveOutcome::IdInUse));
+/// assert_eq!(store.load(&old).await?, Some(record.clone()));
+///
+/// let later = store.clock().now().saturating_add(std::time::Duration::from_secs(3_700));
+/// let activity = Touch { last_activity: record.end(), idle_deadline: later, end: later };
+/// assert!(store.touch(&old, record.version(), activity).await?);
+///
+/// let begun = store.begin_renew(&old, record.version(), &new, &record).await?;
+/// assert!(matches!(begun, SaveOutcome::Saved)); // the client is sent the new token
+/// let finished = store.finish_renew(&old, record.version(), &new).await?;
+/// assert!(matches!(finished, SaveOutcome::Saved));
+/// assert_eq!(store.inspect(&new).await?, Some(record));
+/// let both = store.load_many(&[old, new]).await?;
+/// assert_eq!(both[0].as_ref().unwrap().as_ref().unwrap().moved_to(), Some(&new));
+///
+/// let other_version = store.delete_version(&new, 7).await?;
+/// assert!(matches!(other_version, SaveOutcome::Conflict(_)));
+/// assert!(store.delete(&new).await?);
+///
+/// assert!(store.health().is_ready() && store.ack_delay().is_zero());
+/// drop(store.events().listen());
+/// store.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait Store: Send + Sync + 'static {
     /// The record under `id`, or `None` if there is none: one round trip. For a session that moved
     /// within the last minute, the record before the move, with the new id in [`Record::moved_to`].
@@ -58,6 +112,63 @@ pub trait Store: Send + Sync + 'static {
     /// `Unavailable`, `Misconfigured`, and for bytes that cannot be decoded `Corrupt` or
     /// `Unsupported`; the bytes are kept.
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>>;
+
+    /// Stores `record` under `id` if the store holds what `expected` states; one round trip.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), and then nothing was stored.
+    fn save<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: Expected,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome>;
+
+    /// Moves a session to a new id: stores `record` under `new`, if `old` has the version
+    /// `expected` and nothing is under `new`. The layer then sends the client the new id and calls
+    /// [`finish_renew`](Self::finish_renew), which ends `old` as [moved](Record::moved). A store
+    /// that can do both at once ends `old` here. Either way `old` has ended before `new` is loaded.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), and then `old` is as it was.
+    fn begin_renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+        record: &'a Record,
+    ) -> StoreFuture<'a, SaveOutcome>;
+
+    /// Records activity without a new version, if the record has this `version` and ends earlier
+    /// than `activity` says. Creates nothing; returns whether it changed something.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load).
+    fn touch<'a>(
+        &'a self,
+        id: &'a SessionId,
+        version: u64,
+        activity: Touch,
+    ) -> StoreFuture<'a, bool>;
+
+    /// Deletes whatever is under `id`, readable or not; for a session that has moved, whatever is
+    /// under its current id. Returns whether there was anything; nothing is a success.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Misconfigured`: it may have been deleted or not. To repeat is safe.
+    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool>;
+
+    /// Deletes the record under `id` if it has the version `at`: an emptied session ends
+    /// unless a concurrent write added something.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load), and then nothing was deleted.
+    fn delete_version<'a>(&'a self, id: &'a SessionId, at: u64) -> StoreFuture<'a, SaveOutcome>;
 
     /// The record for a caller that is not its client. `None` during a renewal too, which is left
     /// unfinished: to finish it would end the id that the client may still hold. The default is
@@ -89,34 +200,6 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
-    /// Stores `record` under `id` if the store holds what `expected` states; one round trip.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`load`](Self::load), and then nothing was stored.
-    fn save<'a>(
-        &'a self,
-        id: &'a SessionId,
-        expected: Expected,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome>;
-
-    /// Moves a session to a new id: stores `record` under `new`, if `old` has the version
-    /// `expected` and nothing is under `new`. The layer then sends the client the new id and calls
-    /// [`finish_renew`](Self::finish_renew), which ends `old` as [moved](Record::moved). A store
-    /// that can do both at once ends `old` here. Either way `old` has ended before `new` is loaded.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`load`](Self::load), and then `old` is as it was.
-    fn begin_renew<'a>(
-        &'a self,
-        old: &'a SessionId,
-        expected: u64,
-        new: &'a SessionId,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome>;
-
     /// The second step: ends `old`, if it still has the version `expected`, as moved to `new`.
     /// `Conflict` if it has another, and `Gone` if it was ended concurrently: then `new` is
     /// removed. A store with two steps takes this one itself when `new` is loaded earlier, at
@@ -135,104 +218,6 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(SaveOutcome::Saved)))
     }
 
-    /// Records activity without a new version, if the record has this `version` and ends earlier
-    /// than `activity` says. Creates nothing; returns whether it changed something.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`load`](Self::load).
-    fn touch<'a>(
-        &'a self,
-        id: &'a SessionId,
-        version: u64,
-        activity: Touch,
-    ) -> StoreFuture<'a, bool>;
-
-    /// Deletes whatever is under `id`, readable or not; for a session that has moved, whatever is
-    /// under its current id. Returns whether there was anything; nothing is a success.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable` or `Misconfigured`: it may have been deleted or not. To repeat is safe.
-    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool>;
-
-    /// Deletes the record under `id` if it has the version `expected`: an emptied session ends
-    /// unless a concurrent write added something.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`load`](Self::load), and then nothing was deleted.
-    fn delete_version<'a>(&'a self, id: &'a SessionId, at: u64) -> StoreFuture<'a, SaveOutcome>;
-
-    /// The user's revocation epoch: it changes with every [`revoke_all`](Self::revoke_all). One
-    /// round trip. The default keeps none.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`load`](Self::load).
-    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        let _ = user;
-        Box::pin(std::future::ready(Err(login::no_users())))
-    }
-
-    /// A sign-in, or the renewal of a session with a user: [`save`](Self::save) of a new record, or
-    /// with an `old` session [`begin_renew`](Self::begin_renew). The same step compares the user's
-    /// epoch and ends the oldest sessions over the limit. `finish_renew` follows as there. The
-    /// default does neither, and rejects a login that asks for it.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`load`](Self::load), and then nothing was stored.
-    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(login_by_save(self, login))
-    }
-
-    /// Every session of a user, in no order: the record without its content, as
-    /// [`Record::head_from_bytes`] decodes it. May include expired ones. The default fails: it
-    /// keeps no list.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`load`](Self::load).
-    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        let _ = user;
-        Box::pin(std::future::ready(Err(login::no_users())))
-    }
-
-    /// At most `limit` of them after the cursor `after`: the latest sign-in first, then by the id's
-    /// text ascending. Fewer than `limit` are the last page. The default reads the whole list.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`load`](Self::load).
-    fn sessions_page<'a>(
-        &'a self,
-        user: &'a str,
-        after: Option<&'a SessionCursor>,
-        limit: usize,
-    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        Box::pin(async move {
-            let mut all = self.sessions_of(user).await?;
-            page::cut(&mut all, after, limit);
-            Ok(all)
-        })
-    }
-
-    /// Ends every session of a user but `keep`, and changes the user's epoch; returns how many were
-    /// alive. The default fails: it keeps no list.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable` or `Misconfigured`: it may have happened or not. To repeat is safe.
-    fn revoke_all<'a>(
-        &'a self,
-        user: &'a str,
-        keep: Option<&'a SessionId>,
-    ) -> StoreFuture<'a, u64> {
-        let _ = (user, keep);
-        Box::pin(std::future::ready(Err(login::no_users())))
-    }
-
     /// Creates the schema, or migrates it to this version. Safe to call at every start, and from
     /// several processes at once. Does nothing by default.
     ///
@@ -243,7 +228,7 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Start-up check: the store is reachable and as configured.
+    /// Start-up check: the store is reachable and as configured. Succeeds by default.
     ///
     /// # Errors
     ///
@@ -252,7 +237,8 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Finishes deferred background work before the process ends.
+    /// Finishes deferred background work before the process ends. Layers that share a store each
+    /// call it, and the store serves the others afterwards. Nothing is deferred by default.
     ///
     /// # Errors
     ///
@@ -267,32 +253,19 @@ pub trait Store: Send + Sync + 'static {
         Duration::ZERO
     }
 
-    /// Health of the store as last seen by requests. Performs no I/O.
+    /// Health of the store as last seen by requests. Performs no I/O. Ready by default.
     fn health(&self) -> Health {
         Health::new(Serving::Other)
     }
 
-    /// The event sink that the layer and the store share. The default is one of the layer's own.
+    /// The event sink that the layers and the store share. The default is one of the layer's own.
     fn events(&self) -> Events {
         Events::default()
     }
 
-    /// The clock by which records expire; the layer uses the same.
+    /// The clock by which records expire; the layer uses the same. The
+    /// system's by default.
     fn clock(&self) -> Clock {
         Clock::system()
-    }
-}
-
-/// A sign-in in a store that keeps no list of a user's sessions.
-async fn login_by_save<S>(store: &S, login: LoginWrite<'_>) -> Result<SaveOutcome, Error>
-where
-    S: Store + ?Sized,
-{
-    if login.epoch.is_some() || login.limit.is_some() {
-        return Err(login::no_users());
-    }
-    match login.old {
-        Some((old, expected)) => store.begin_renew(old, expected, login.new, login.record).await,
-        None => store.save(login.new, Expected::Absent, login.record).await,
     }
 }

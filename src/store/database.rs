@@ -5,7 +5,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `config` | `DatabaseConfig`: address and limits |
-//! | `store_impl` | `Store` by a database alone |
+//! | `store_impl` | `Store` and `UserStore` by a database alone |
 //! | `access` | the operations that both stores use |
 //! | `engine` | SQLite or PostgreSQL |
 //! | `write` | the writes, and their outcomes |

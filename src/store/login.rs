@@ -2,10 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::{
-    error::{Error, ErrorKind},
-    session::{record::Record, token::SessionId},
-};
+use crate::session::{record::Record, token::SessionId};
 
 /// A session that belongs to a user and gets a new id: a sign-in, or a renewal of one.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +34,4 @@ impl<'a> LoginWrite<'a> {
     pub const fn new(new: &'a SessionId, record: &'a Record) -> Self {
         Self { old: None, new, record, epoch: None, limit: None }
     }
-}
-
-pub(super) fn no_users() -> Error {
-    Error::new(ErrorKind::Misconfigured, "the session store keeps no list of a user's sessions")
 }

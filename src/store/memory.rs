@@ -12,7 +12,9 @@ use crate::{
         record::{Record, Touch},
         token::SessionId,
     },
-    store::{Expected, LoginWrite, SaveOutcome, Store, StoreFuture, memory::state::State},
+    store::{
+        Expected, LoginWrite, SaveOutcome, Store, StoreFuture, UserStore, memory::state::State,
+    },
     telemetry::{
         events::Events,
         health::{Health, Serving},
@@ -135,6 +137,20 @@ impl Store for MemoryStore {
         done(self.state().delete_version(id, expected))
     }
 
+    fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    fn events(&self) -> Events {
+        self.events.clone()
+    }
+
+    fn health(&self) -> Health {
+        Health::new(Serving::Memory)
+    }
+}
+
+impl UserStore for MemoryStore {
     fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
         done(self.state().epoch(user))
     }
@@ -153,18 +169,6 @@ impl Store for MemoryStore {
         keep: Option<&'a SessionId>,
     ) -> StoreFuture<'a, u64> {
         done(self.state().revoke_all(user, keep, self.clock.now()))
-    }
-
-    fn clock(&self) -> Clock {
-        self.clock.clone()
-    }
-
-    fn events(&self) -> Events {
-        self.events.clone()
-    }
-
-    fn health(&self) -> Health {
-        Health::new(Serving::Memory)
     }
 }
 

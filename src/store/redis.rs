@@ -7,7 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `client` | connections to Redis |
-//! | `store_impl` | `Store` by Redis alone |
+//! | `store_impl` | `Store` and `UserStore` by Redis alone |
 //! | `users` | session index and revocation epoch of a user |
 //! | `value` | the bytes under a record's key |
 //! | `copies` | copies of database records, for the durable store |

@@ -1,9 +1,13 @@
-//! Conformance suite: checks an implementation of [`Store`] against its contract.
+//! Conformance suite: checks an implementation of [`UserStore`], or of [`Store`] alone, against its
+//! contract.
 //!
 //! For authors of stores: call [`conformance`] in a test, on a store that is empty or shared only
 //! with processes that delete nothing. It uses random ids of its own, and leaves records behind
 //! that expire within an hour. A store that violates its contract fails the test with a message
-//! that quotes the violated sentence of [`Store`] and the observation.
+//! that quotes the violated sentence of [`Store`] or [`UserStore`] and the observation. A store of
+//! records alone is checked as a layer uses it: `conformance(WithoutUsers::new(store))`.
+//!
+//! [`Store`]: crate::store::Store
 //!
 //! ```
 //! use tower_redis_session::{MemoryStore, testing::conformance};
@@ -33,7 +37,9 @@
 // | `users` | sign-in, session limit, revocation of all |
 // | `list` | the list of a user's sessions |
 // | `race` | concurrent operations |
+// | `without_users` | sign-in where no list of sessions is kept |
 // | `dropped` | futures dropped at any await |
+// | `close` | a store that is shared by layers, one of which shuts down |
 
 #![allow(clippy::panic, reason = "a failed check has to fail the test of the store's author")]
 
@@ -44,9 +50,10 @@ use bytes::Bytes;
 use crate::{
     Error, SessionExpiry, SessionId, Timestamp,
     session::{device::Device, expiry::Deadlines, token::Token, values::Values},
-    store::{Expected, Record, SaveOutcome, Store, Touch},
+    store::{Expected, Record, SaveOutcome, Touch, UserStore},
 };
 
+mod close;
 mod delete;
 mod dropped;
 mod list;
@@ -55,6 +62,7 @@ mod renew;
 mod save;
 mod touch;
 mod users;
+mod without_users;
 
 const FENCED: &str = "a save, a renewal, a `delete_version` and a touch change a record only at \
     the version they expect";
@@ -75,7 +83,8 @@ const LISTED: &str = "`sessions_of` returns every session of that user, and of n
 const DELETE: &str = "`delete` removes whatever is there, and answers whether anything was; \
     removing nothing is a success";
 
-/// Checks the contract of [`Store`], sentence by sentence, against `store`.
+/// Checks `store` against every sentence of the contracts of [`Store`](crate::store::Store) and
+/// [`UserStore`]; in [`WithoutUsers`](crate::store::WithoutUsers), of `Store` alone.
 ///
 /// ```
 /// # use tower_redis_session::{MemoryStore, testing::conformance};
@@ -88,7 +97,7 @@ const DELETE: &str = "`delete` removes whatever is there, and answers whether an
 /// # Panics
 ///
 /// If `store` violates the contract, or cannot be reached.
-pub async fn conformance(store: impl Store) {
+pub async fn conformance(store: impl UserStore) {
     let subject = Subject(Arc::new(store));
     save::check(&subject).await;
     delete::check(&subject).await;
@@ -96,13 +105,18 @@ pub async fn conformance(store: impl Store) {
     touch::check(&subject).await;
     race::check(&subject).await;
     dropped::check(&subject).await;
-    users::check(&subject).await;
-    list::check(&subject).await;
+    if subject.0.lists_sessions() {
+        users::check(&subject).await;
+        list::check(&subject).await;
+    } else {
+        without_users::check(&subject).await;
+    }
+    close::check(&subject).await;
 }
 
 /// The store under test.
 #[derive(Clone)]
-struct Subject(Arc<dyn Store>);
+struct Subject(Arc<dyn UserStore>);
 
 impl Subject {
     /// A record that starts now and has every field, with `text` as a value.

@@ -12,7 +12,7 @@ use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_redis_session::{
     RedisConfig, RedisSessionLayer, RedisSessionLayerBuilder, RedisStore, SessionContext,
-    layer::SessionBody, store::Store,
+    layer::SessionBody, store::UserStore,
 };
 
 use super::browser::Browser;
@@ -88,7 +88,7 @@ impl Site {
 
     /// A site on any store.
     pub async fn on_store(
-        store: impl Store,
+        store: impl UserStore,
         configure: impl FnOnce(RedisSessionLayerBuilder) -> RedisSessionLayerBuilder,
     ) -> Self {
         let layer = configure(RedisSessionLayer::builder(store).renewal_grace(Duration::ZERO))

@@ -264,7 +264,7 @@ async fn every_order(layers: &[RedisSessionLayer]) {
     }
 }
 
-fn layer(store: impl tower_redis_session::store::Store) -> RedisSessionLayer {
+fn layer(store: impl tower_redis_session::store::UserStore) -> RedisSessionLayer {
     let budget = std::time::Duration::from_secs(20);
     RedisSessionLayer::builder(store).budget(budget).build().unwrap()
 }

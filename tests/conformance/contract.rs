@@ -4,13 +4,16 @@
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tower_redis_session::{
     MemoryStore, SessionId,
     clock::ManualClock,
-    store::{Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch},
+    store::{Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch, UserStore},
     testing::conformance,
 };
 
@@ -149,6 +152,9 @@ const BREACHES: &[(Breach, &str)] = &[
     (Breach::RevocationKeepsNobody, "revoke_all"),
     (Breach::ListTellsOfOthers, "sessions_of"),
     (Breach::ListForgetsOne, "sessions_of"),
+    (Breach::ListIsDisowned, "lists no sessions"),
+    (Breach::CloseIsFinal, "serves other layers"),
+    (Breach::CloseCannotBeRepeated, "serves other layers"),
 ];
 
 /// The same for a store that renews in two steps.
@@ -230,6 +236,9 @@ enum Breach {
     RevocationKeepsNobody,
     ListTellsOfOthers,
     ListForgetsOne,
+    ListIsDisowned,
+    CloseIsFinal,
+    CloseCannotBeRepeated,
 }
 
 #[test]
@@ -276,6 +285,7 @@ fn verdict(breach: Breach, two_steps: bool) -> Option<String> {
         two_steps,
         begun: Mutex::default(),
         moved: Mutex::default(),
+        closed: AtomicBool::default(),
     };
     let checked = || runtime.block_on(conformance(store));
     let panic = catch_unwind(AssertUnwindSafe(checked)).err()?;
@@ -296,6 +306,7 @@ struct Broken {
     begun: Mutex<HashMap<SessionId, SessionId>>,
     /// What sessions were before they moved.
     moved: Mutex<HashMap<SessionId, Record>>,
+    closed: AtomicBool,
 }
 
 impl Broken {
@@ -640,6 +651,9 @@ impl Store for Broken {
     ) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(async move {
             let _turn = self.turn().await;
+            if self.is(Breach::CloseIsFinal) && self.closed.load(Ordering::SeqCst) {
+                return Err(tower_redis_session::Error::unavailable("the store is closed"));
+            }
             Ok(match expected {
                 Expected::Absent => self.create(id, record).await,
                 Expected::Version(version) => self.replace(id, version, record).await,
@@ -667,27 +681,6 @@ impl Store for Broken {
         new: &'a SessionId,
     ) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(async move { Ok(self.finish(new, Some(expected))) })
-    }
-
-    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        let epoch = self.epochs.lock().unwrap().get(user).copied().unwrap_or_default();
-        Box::pin(async move { Ok(epoch) })
-    }
-
-    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(async move { Ok(self.sign_in(login).await) })
-    }
-
-    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        Box::pin(async move { Ok(self.list(user)) })
-    }
-
-    fn revoke_all<'a>(
-        &'a self,
-        user: &'a str,
-        keep: Option<&'a SessionId>,
-    ) -> StoreFuture<'a, u64> {
-        Box::pin(async move { Ok(self.revoke(user, keep)) })
     }
 
     fn touch<'a>(
@@ -747,5 +740,39 @@ impl Store for Broken {
             }
             Ok(there || self.is(Breach::DeleteAlwaysAnswersYes))
         })
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        let again = self.closed.swap(true, Ordering::SeqCst);
+        let refused = again && self.is(Breach::CloseCannotBeRepeated);
+        let error = || tower_redis_session::Error::unavailable("the store is closed");
+        Box::pin(std::future::ready(if refused { Err(error()) } else { Ok(()) }))
+    }
+}
+
+impl UserStore for Broken {
+    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        let epoch = self.epochs.lock().unwrap().get(user).copied().unwrap_or_default();
+        Box::pin(async move { Ok(epoch) })
+    }
+
+    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move { Ok(self.sign_in(login).await) })
+    }
+
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(async move { Ok(self.list(user)) })
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        Box::pin(async move { Ok(self.revoke(user, keep)) })
+    }
+
+    fn lists_sessions(&self) -> bool {
+        !self.is(Breach::ListIsDisowned)
     }
 }

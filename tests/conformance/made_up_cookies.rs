@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use http::{Request, Response, header};
 use tower::{Layer, ServiceExt};
-use tower_redis_session::{MemoryStore, RedisSessionLayer, SessionContext, store::Store};
+use tower_redis_session::{MemoryStore, RedisSessionLayer, SessionContext, store::UserStore};
 
 const NAME: &str = "__Host-session";
 
@@ -32,7 +32,7 @@ async fn ask(layer: &RedisSessionLayer, act: &'static str, cookies: &str) -> Opt
     Some(cookie.split(';').next().unwrap().to_owned())
 }
 
-async fn counts_only_sessions(store: impl Store, meanwhile: impl FnOnce()) {
+async fn counts_only_sessions(store: impl UserStore, meanwhile: impl FnOnce()) {
     let budget = std::time::Duration::from_secs(20);
     let layer = RedisSessionLayer::builder(store).budget(budget).build().unwrap();
     let made_up = |letter: &str| format!("{NAME}={}A", letter.repeat(42));

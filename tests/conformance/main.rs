@@ -13,11 +13,13 @@
 
 /// What a browser is left with after two requests that overlap, in every order.
 mod browser_orders;
-/// Every store keeps the contract of `Store`, and a store that breaks it does not pass.
+/// Every store keeps the contracts of `Store` and `UserStore`; one that breaks them does not pass.
 mod contract;
 /// What a client makes up ends nothing and is counted nowhere.
 mod made_up_cookies;
 /// Random histories on every store against a model of the layer.
 mod model;
+/// Records alone, an index of users' sessions, and a store that layers share.
+mod roles;
 /// Of 64 requests that take a value at once one gets it.
 mod takes;

@@ -21,9 +21,7 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use tokio::runtime::Runtime;
 use tower::{Layer, Service};
 use tower_redis_session::{
-    Error, MemoryStore, RedisSessionLayer, SessionContext,
-    clock::ManualClock,
-    store::{Store, StoreFuture},
+    Error, MemoryStore, RedisSessionLayer, SessionContext, clock::ManualClock, store::UserStore,
 };
 
 mod rules;
@@ -42,11 +40,8 @@ struct System {
     ids: HashMap<usize, String>,
 }
 
-/// A memory store that the test can look into.
-struct Counted(Arc<MemoryStore>);
-
 impl System {
-    fn on(store: impl Store, clock: Option<ManualClock>) -> Self {
+    fn on(store: impl UserStore, clock: Option<ManualClock>) -> Self {
         let layer = RedisSessionLayer::builder(store)
             .idle_timeout(rules::IDLE)
             .absolute_timeout(rules::ABSOLUTE)
@@ -257,7 +252,7 @@ impl StateMachineTest for OnMemory {
     fn init_test(_: &World) -> System {
         let clock = ManualClock::new();
         let store = Arc::new(MemoryStore::with_clock(clock.clock()));
-        let mut system = System::on(Counted(Arc::clone(&store)), Some(clock));
+        let mut system = System::on(Arc::clone(&store), Some(clock));
         system.sessions = Some(store);
         system
     }
@@ -396,78 +391,6 @@ prop_state_machine! {
 
     #[test]
     fn the_layer_answers_as_the_model_does_on_postgresql(sequential 1..30 => OnPostgres);
-}
-
-impl Store for Counted {
-    fn load<'a>(
-        &'a self,
-        id: &'a tower_redis_session::SessionId,
-    ) -> StoreFuture<'a, Option<tower_redis_session::store::Record>> {
-        self.0.load(id)
-    }
-
-    fn save<'a>(
-        &'a self,
-        id: &'a tower_redis_session::SessionId,
-        expected: tower_redis_session::store::Expected,
-        record: &'a tower_redis_session::store::Record,
-    ) -> StoreFuture<'a, tower_redis_session::store::SaveOutcome> {
-        self.0.save(id, expected, record)
-    }
-
-    fn begin_renew<'a>(
-        &'a self,
-        old: &'a tower_redis_session::SessionId,
-        expected: u64,
-        new: &'a tower_redis_session::SessionId,
-        record: &'a tower_redis_session::store::Record,
-    ) -> StoreFuture<'a, tower_redis_session::store::SaveOutcome> {
-        self.0.begin_renew(old, expected, new, record)
-    }
-
-    fn touch<'a>(
-        &'a self,
-        id: &'a tower_redis_session::SessionId,
-        version: u64,
-        activity: tower_redis_session::store::Touch,
-    ) -> StoreFuture<'a, bool> {
-        self.0.touch(id, version, activity)
-    }
-
-    fn delete_version<'a>(
-        &'a self,
-        id: &'a tower_redis_session::SessionId,
-        expected: u64,
-    ) -> StoreFuture<'a, tower_redis_session::store::SaveOutcome> {
-        self.0.delete_version(id, expected)
-    }
-
-    fn delete<'a>(&'a self, id: &'a tower_redis_session::SessionId) -> StoreFuture<'a, bool> {
-        self.0.delete(id)
-    }
-
-    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        self.0.revocation_epoch(user)
-    }
-
-    fn login<'a>(
-        &'a self,
-        login: tower_redis_session::store::LoginWrite<'a>,
-    ) -> StoreFuture<'a, tower_redis_session::store::SaveOutcome> {
-        self.0.login(login)
-    }
-
-    fn revoke_all<'a>(
-        &'a self,
-        user: &'a str,
-        keep: Option<&'a tower_redis_session::SessionId>,
-    ) -> StoreFuture<'a, u64> {
-        self.0.revoke_all(user, keep)
-    }
-
-    fn clock(&self) -> tower_redis_session::clock::Clock {
-        self.0.clock()
-    }
 }
 
 /// Redis in front of a file: told of all activity at once, so that it forgets as the model does.

@@ -63,7 +63,7 @@ async fn of_64_takes_at_once_one_gets_it_in_redis_before_postgres() {
     one_gets_it([layer(durable(&redis, &url).await), layer(durable(&redis, &url).await)]).await;
 }
 
-fn layer(store: impl tower_redis_session::store::Store) -> RedisSessionLayer {
+fn layer(store: impl tower_redis_session::store::UserStore) -> RedisSessionLayer {
     RedisSessionLayer::builder(store).budget(Duration::from_secs(20)).build().unwrap()
 }
 

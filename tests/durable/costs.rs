@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_redis_session::{
     DatabaseConfig, DurableStore, SessionId,
     clock::ManualClock,
-    store::{LoginWrite, Record, Store},
+    store::{LoginWrite, Record, Store, UserStore},
 };
 
 use crate::two_instances::{

@@ -462,64 +462,6 @@ async fn nobody_is_revived_by_64_requests_that_were_under_way_when_all_ended() {
 }
 
 #[tokio::test]
-async fn a_store_without_a_list_says_so() {
-    struct Plain(MemoryStore);
-    impl tower_redis_session::store::Store for Plain {
-        fn load<'a>(
-            &'a self,
-            id: &'a SessionId,
-        ) -> tower_redis_session::store::StoreFuture<'a, Option<tower_redis_session::store::Record>>
-        {
-            self.0.load(id)
-        }
-        fn save<'a>(
-            &'a self,
-            id: &'a SessionId,
-            expected: tower_redis_session::store::Expected,
-            record: &'a tower_redis_session::store::Record,
-        ) -> tower_redis_session::store::StoreFuture<'a, tower_redis_session::store::SaveOutcome>
-        {
-            self.0.save(id, expected, record)
-        }
-        fn begin_renew<'a>(
-            &'a self,
-            old: &'a SessionId,
-            expected: u64,
-            new: &'a SessionId,
-            record: &'a tower_redis_session::store::Record,
-        ) -> tower_redis_session::store::StoreFuture<'a, tower_redis_session::store::SaveOutcome>
-        {
-            self.0.begin_renew(old, expected, new, record)
-        }
-        fn touch<'a>(
-            &'a self,
-            id: &'a SessionId,
-            version: u64,
-            activity: tower_redis_session::store::Touch,
-        ) -> tower_redis_session::store::StoreFuture<'a, bool> {
-            self.0.touch(id, version, activity)
-        }
-        fn delete<'a>(
-            &'a self,
-            id: &'a SessionId,
-        ) -> tower_redis_session::store::StoreFuture<'a, bool> {
-            self.0.delete(id)
-        }
-        fn delete_version<'a>(
-            &'a self,
-            id: &'a SessionId,
-            expected: u64,
-        ) -> tower_redis_session::store::StoreFuture<'a, tower_redis_session::store::SaveOutcome>
-        {
-            self.0.delete_version(id, expected)
-        }
-    }
-    let layer = RedisSessionLayer::builder(Plain(MemoryStore::new())).build().unwrap();
-    let error = layer.admin().sessions_of("alice").await.unwrap_err();
-    assert_eq!(error.kind(), tower_redis_session::ErrorKind::Misconfigured);
-}
-
-#[tokio::test]
 async fn a_key_of_another_kind_stops_no_sign_in_and_no_revocation() {
     let redis = RedisServer::start().await;
     let site = limited(&redis).await;

@@ -41,10 +41,7 @@ impl RedisSessionLayerBuilder {
             return Err(ConfigError::new("budget", "is not between 1 ms and 1 minute"));
         }
         self.check_bounds()?;
-        let limit = self.sessions_per_user.map(NonZeroU32::new);
-        if limit == Some(None) {
-            return Err(ConfigError::new("sessions per user", "is 0: no user could sign in"));
-        }
+        let sessions_per_user = self.session_limit()?;
         check_csrf_lifetime(self.csrf_lifetime)?;
         let kind = self.session_kind.as_deref().unwrap_or_else(|| self.transport.name());
         let tokens = TokenKind::named(kind);
@@ -60,7 +57,7 @@ impl RedisSessionLayerBuilder {
             policy,
             budget: self.budget,
             success: self.success,
-            sessions_per_user: limit.flatten(),
+            sessions_per_user,
             devices: self.devices,
             csrf_lifetime: self.csrf_lifetime,
             renewal_grace: self.renewal_grace,
@@ -73,6 +70,16 @@ impl RedisSessionLayerBuilder {
 }
 
 impl RedisSessionLayerBuilder {
+    fn session_limit(&self) -> Result<Option<NonZeroU32>, ConfigError> {
+        let Some(limit) = self.sessions_per_user else { return Ok(None) };
+        let fault = match NonZeroU32::new(limit) {
+            Some(limit) if self.store.lists_sessions() => return Ok(Some(limit)),
+            Some(_) => "is set, and the store keeps no index of users' sessions (`WithoutUsers`)",
+            None => "is 0: nobody could sign in",
+        };
+        Err(ConfigError::new("sessions per user", fault))
+    }
+
     fn check_bounds(&self) -> Result<(), ConfigError> {
         if !(256..=16 * 1024 * 1024).contains(&self.max_record_size) {
             return Err(ConfigError::new("max record size", "is not between 256 bytes and 16 MiB"));

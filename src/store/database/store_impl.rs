@@ -1,4 +1,4 @@
-//! `Store` by a database alone.
+//! `Store` and `UserStore` by a database alone.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::{
         token::SessionId,
     },
     store::{
-        Expected, LoginWrite, SaveOutcome, Store, StoreFuture,
+        Expected, LoginWrite, SaveOutcome, Store, StoreFuture, UserStore,
         database::{
             DatabaseStore, renewal,
             row::Row,
@@ -100,42 +100,6 @@ impl Store for DatabaseStore {
         Box::pin(renewal::finish(old, Some(expected), new, self))
     }
 
-    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        Box::pin(self.database.epoch_of(user))
-    }
-
-    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(async move { Ok(renewal::begin(Write::login(login), self).await?.0) })
-    }
-
-    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        Box::pin(self.clock_check.beside(&self.database, self.database.sessions_of(user)))
-    }
-
-    fn sessions_page<'a>(
-        &'a self,
-        user: &'a str,
-        after: Option<&'a SessionCursor>,
-        limit: usize,
-    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        let page = self.database.sessions_page(user, after, limit);
-        Box::pin(self.clock_check.beside(&self.database, page))
-    }
-
-    fn revoke_all<'a>(
-        &'a self,
-        user: &'a str,
-        keep: Option<&'a SessionId>,
-    ) -> StoreFuture<'a, u64> {
-        let write = Write::Revoke { user: user.to_owned(), keep: keep.copied() };
-        Box::pin(async move {
-            match self.write(write).await.map_err(WriteFault::into_error)? {
-                Written::Done { version: killed, .. } => Ok(killed),
-                _ => Ok(0),
-            }
-        })
-    }
-
     fn touch<'a>(
         &'a self,
         id: &'a SessionId,
@@ -200,6 +164,44 @@ impl Store for DatabaseStore {
 
     fn clock(&self) -> Clock {
         self.database.clock()
+    }
+}
+
+impl UserStore for DatabaseStore {
+    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        Box::pin(self.database.epoch_of(user))
+    }
+
+    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move { Ok(renewal::begin(Write::login(login), self).await?.0) })
+    }
+
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(self.clock_check.beside(&self.database, self.database.sessions_of(user)))
+    }
+
+    fn sessions_page<'a>(
+        &'a self,
+        user: &'a str,
+        after: Option<&'a SessionCursor>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        let page = self.database.sessions_page(user, after, limit);
+        Box::pin(self.clock_check.beside(&self.database, page))
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        let write = Write::Revoke { user: user.to_owned(), keep: keep.copied() };
+        Box::pin(async move {
+            match self.write(write).await.map_err(WriteFault::into_error)? {
+                Written::Done { version: killed, .. } => Ok(killed),
+                _ => Ok(0),
+            }
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! `Store` by Redis alone.
+//! `Store` and `UserStore` by Redis alone.
 
 use redis::{Cmd, FromRedisValue, Value};
 
@@ -11,7 +11,7 @@ use crate::{
         token::SessionId,
     },
     store::{
-        Expected, LoginWrite, SaveOutcome, Store, StoreFuture,
+        Expected, LoginWrite, SaveOutcome, Store, StoreFuture, UserStore,
         outcome::clocks_differ,
         redis::{KEY_TAIL, RedisStore, client::check, record},
     },
@@ -102,6 +102,30 @@ impl Store for RedisStore {
         Box::pin(self.remove(id, expected))
     }
 
+    fn events(&self) -> Events {
+        self.events.clone()
+    }
+
+    fn health(&self) -> Health {
+        let redis = self.connections.status();
+        let serving = if redis.answers { Serving::Redis } else { Serving::None };
+        Health { redis: Some(redis), ..Health::new(serving) }
+    }
+
+    fn check(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            check::check(&self.connections, &self.key_prefix, &self.index_prefix).await?;
+            let beyond = self.connections.compared().beyond_check();
+            beyond.map_or(Ok(()), |(whose, seconds)| Err(clocks_differ(whose, seconds)))
+        })
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::system().beside(self.connections.compared())
+    }
+}
+
+impl UserStore for RedisStore {
     fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
         Box::pin(self.user_epoch(user))
     }
@@ -129,27 +153,5 @@ impl Store for RedisStore {
         keep: Option<&'a SessionId>,
     ) -> StoreFuture<'a, u64> {
         Box::pin(self.revoke_user(user, keep))
-    }
-
-    fn events(&self) -> Events {
-        self.events.clone()
-    }
-
-    fn health(&self) -> Health {
-        let redis = self.connections.status();
-        let serving = if redis.answers { Serving::Redis } else { Serving::None };
-        Health { redis: Some(redis), ..Health::new(serving) }
-    }
-
-    fn check(&self) -> StoreFuture<'_, ()> {
-        Box::pin(async move {
-            check::check(&self.connections, &self.key_prefix, &self.index_prefix).await?;
-            let beyond = self.connections.compared().beyond_check();
-            beyond.map_or(Ok(()), |(whose, seconds)| Err(clocks_differ(whose, seconds)))
-        })
-    }
-
-    fn clock(&self) -> Clock {
-        Clock::system().beside(self.connections.compared())
     }
 }

@@ -12,13 +12,11 @@ use crate::{
 };
 
 pub(super) async fn check(store: &Subject) {
-    if store.keeps_users().await {
-        one_can_be_kept(store).await;
-        who_is_kept_may_be_moving(store).await;
-        the_end_of_the_old_is_the_end_of_the_new(store).await;
-        the_list_has_heads_of_their_own_and_no_others(store).await;
-        the_list_comes_in_pages(store).await;
-    }
+    one_can_be_kept(store).await;
+    who_is_kept_may_be_moving(store).await;
+    the_end_of_the_old_is_the_end_of_the_new(store).await;
+    the_list_has_heads_of_their_own_and_no_others(store).await;
+    the_list_comes_in_pages(store).await;
 }
 
 impl Subject {

@@ -3,15 +3,12 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
-    ErrorKind, SessionId,
+    SessionId,
     store::{Expected, LoginWrite, Record, SaveOutcome},
     testing::conformance::{BY_USER, Subject, demand, fresh_id, healthy, known, next, renewed},
 };
 
 pub(super) async fn check(store: &Subject) {
-    if !store.keeps_users().await {
-        return;
-    }
     all_end_and_nobody_elses(store).await;
     an_epoch_of_before_opens_nothing(store).await;
     a_renewal_moves_in_the_list(store).await;
@@ -23,25 +20,6 @@ pub(super) async fn check(store: &Subject) {
 }
 
 impl Subject {
-    /// A store may keep no list of a user's sessions, if it reports that and accepts nothing that
-    /// needs one.
-    pub(super) async fn keeps_users(&self) -> bool {
-        let refused = |error: &crate::Error| error.kind() == ErrorKind::Misconfigured;
-        let Err(error) = self.0.revocation_epoch("no-user").await else { return true };
-        demand(refused(&error), BY_USER, || format!("an epoch without a list of users: {error:?}"));
-        let (id, record) = (fresh_id(), self.record("limited"));
-        let login = LoginWrite { limit: NonZeroU32::new(1), ..LoginWrite::new(&id, &record) };
-        let said = self.0.login(login).await;
-        demand(said.as_ref().is_err_and(refused), BY_USER, || {
-            format!("a limit without a list of users must be rejected: {said:?}")
-        });
-        let said = self.0.revoke_all("no-user", None).await;
-        demand(said.as_ref().is_err_and(refused), BY_USER, || {
-            format!("a revocation without a list of users must be rejected: {said:?}")
-        });
-        false
-    }
-
     /// A session of `user`, signed in to `ago`.
     fn record_of(&self, user: &str, ago: Duration) -> Record {
         let created = self.now().as_millis() - u64::try_from(ago.as_millis()).unwrap_or(0);
@@ -49,7 +27,7 @@ impl Subject {
         Record { user: Some(user.into()), created, ..self.record("of a user") }
     }
 
-    async fn login(&self, login: LoginWrite<'_>) -> SaveOutcome {
+    pub(super) async fn login(&self, login: LoginWrite<'_>) -> SaveOutcome {
         known(healthy("login", self.0.login(login).await))
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tower_redis_session::{
     Error, MemoryStore, SessionId,
     clock::{Clock, ManualClock},
-    store::{Expected, Record, SaveOutcome, Store, StoreFuture, Touch},
+    store::{Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch, UserStore},
 };
 
 mod visit;
@@ -256,19 +256,7 @@ impl Store for FaultyStore {
     }
 
     /// Never at fault.
-    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        self.shared.memory.sessions_of(user)
-    }
-
     /// Never at fault.
-    fn revoke_all<'a>(
-        &'a self,
-        user: &'a str,
-        keep: Option<&'a SessionId>,
-    ) -> StoreFuture<'a, u64> {
-        self.shared.memory.revoke_all(user, keep)
-    }
-
     fn load_many<'a>(
         &'a self,
         ids: &'a [SessionId],
@@ -349,5 +337,33 @@ impl Store for FaultyStore {
 
     fn clock(&self) -> Clock {
         self.shared.memory.clock()
+    }
+}
+
+impl UserStore for FaultyStore {
+    /// Never at fault.
+    fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
+        self.shared.memory.revocation_epoch(user)
+    }
+
+    /// A create or a renewal, with their faults.
+    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
+        match login.old {
+            _ if login.epoch.is_some() || login.limit.is_some() => self.shared.memory.login(login),
+            Some((old, expected)) => self.begin_renew(old, expected, login.new, login.record),
+            None => self.save(login.new, Expected::Absent, login.record),
+        }
+    }
+
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        self.shared.memory.sessions_of(user)
+    }
+
+    fn revoke_all<'a>(
+        &'a self,
+        user: &'a str,
+        keep: Option<&'a SessionId>,
+    ) -> StoreFuture<'a, u64> {
+        self.shared.memory.revoke_all(user, keep)
     }
 }

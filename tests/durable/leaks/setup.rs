@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tower_redis_session::{
-    DatabaseConfig, DatabaseStore, DurableStore, RedisSessionLayerBuilder, RedisStore, store::Store,
+    DatabaseConfig, DatabaseStore, DurableStore, RedisSessionLayerBuilder, RedisStore,
+    store::{Store as _, UserStore},
 };
 
 use test_support::{
@@ -134,7 +135,7 @@ fn file_in(folder: &TempDir) -> DatabaseConfig {
     DatabaseConfig::new(format!("sqlite:{}", file.display())).timeout(LIMIT * 2)
 }
 
-async fn site(store: impl Store) -> Site {
+async fn site(store: impl UserStore) -> Site {
     let limits =
         |builder: RedisSessionLayerBuilder| builder.budget(LIMIT * 3).max_record_size(4_096);
     Site::on_store(store, limits).await

@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_redis_session::hooks::Hooks;
 use tower_redis_session::{
     DatabaseConfig, DatabaseStore, DurableStore, RedisConfig, RedisSessionLayer, RedisStore,
-    store::Store,
+    store::UserStore,
 };
 use tracing::Level;
 
@@ -278,7 +278,7 @@ pub fn layer(settings: &Settings, hooks: &Hooks) -> RedisSessionLayer {
     build(settings, store.build().unwrap())
 }
 
-fn build(settings: &Settings, store: impl Store) -> RedisSessionLayer {
+fn build(settings: &Settings, store: impl UserStore) -> RedisSessionLayer {
     let millis = Duration::from_millis;
     let layer = RedisSessionLayer::builder(store)
         // A test that an id is dead sees it at once.

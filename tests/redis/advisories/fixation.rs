@@ -8,7 +8,7 @@ use http::{Request, Response};
 use tower::{Layer, ServiceExt};
 use tower_redis_session::{
     MemoryStore, SessionContext, SessionId,
-    store::{Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch},
+    store::{Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch, UserStore},
 };
 
 use super::visitors::durable;
@@ -268,13 +268,6 @@ impl Store for Clashing {
         })
     }
 
-    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
-        Box::pin(async move {
-            self.occupy(login.new, login.record).await;
-            self.inner.login(login).await
-        })
-    }
-
     fn touch<'a>(
         &'a self,
         id: &'a SessionId,
@@ -295,9 +288,22 @@ impl Store for Clashing {
     ) -> StoreFuture<'a, SaveOutcome> {
         self.inner.delete_version(id, expected)
     }
+}
 
+impl UserStore for Clashing {
     fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
         self.inner.revocation_epoch(user)
+    }
+
+    fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
+        Box::pin(async move {
+            self.occupy(login.new, login.record).await;
+            self.inner.login(login).await
+        })
+    }
+
+    fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        self.inner.sessions_of(user)
     }
 
     fn revoke_all<'a>(
