@@ -19,8 +19,9 @@ use crate::{
     telemetry::{events::Events, health::Health},
 };
 
-/// The methods of an `impl Store` that passes every call on to the store `$to`. A default that is
-/// missing here would answer in place of that store; clippy's `missing_trait_methods` finds it.
+/// The methods of an `impl Store` that passes every call on to the store `$to`. Where a method is
+/// missing the trait's default runs instead of that store's; clippy's `missing_trait_methods` finds
+/// it.
 macro_rules! forward_store {
     ($self:ident => $to:expr) => {
         fn load<'a>(&'a $self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {

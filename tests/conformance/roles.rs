@@ -1,5 +1,5 @@
-//! What a store can do is told by its type: records alone, an index of users' sessions too, and
-//! either of them shared by several layers.
+//! The roles of a store by type: records alone, an index of users' sessions too, and either of them
+//! shared by several layers.
 
 use std::{
     collections::BTreeSet,
@@ -193,8 +193,8 @@ async fn users(store: &impl UserStore) {
     let _ = store.lists_sessions();
 }
 
-/// A store that notes which of its methods were called. It has every one, so that a default that
-/// answers in its place is missing here.
+/// A store that notes which of its methods were called. It has every one, so that a call that ends
+/// in a default of the trait is not noted.
 #[derive(Default)]
 struct Reached(Mutex<BTreeSet<&'static str>>, MemoryStore);
 
