@@ -82,11 +82,11 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 /// assert_eq!(store.load(&old).await?, Some(record.clone()));
 ///
 /// let later = store.clock().now().saturating_add(std::time::Duration::from_secs(3_700));
-/// let activity = Touch { last_activity: record.end(), idle_deadline: later, end: later };
+/// let activity = Touch::new(record.end(), later, later);
 /// assert!(store.touch(&old, record.version(), activity).await?);
 ///
-/// let begun = store.begin_renew(&old, record.version(), &new, &record).await?;
-/// assert!(matches!(begun, SaveOutcome::Saved)); // the client is sent the new token
+/// let started = store.begin_renew(&old, record.version(), &new, &record).await?;
+/// assert!(matches!(started, SaveOutcome::Saved)); // the client is sent the new token
 /// let finished = store.finish_renew(&old, record.version(), &new).await?;
 /// assert!(matches!(finished, SaveOutcome::Saved));
 /// assert_eq!(store.inspect(&new).await?, Some(record));

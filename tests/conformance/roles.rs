@@ -169,7 +169,7 @@ fn names(source: &'static str) -> BTreeSet<&'static str> {
 async fn records(store: &impl Store) {
     let (id, record) = (SessionId::from([1; 32]), Record::example());
     let later = record.end();
-    let activity = Touch { last_activity: later, idle_deadline: later, end: later };
+    let activity = Touch::new(later, later, later);
     drop(store.load(&id).await);
     drop(store.save(&id, Expected::Absent, &record).await);
     drop(store.begin_renew(&id, 1, &id, &record).await);

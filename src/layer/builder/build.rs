@@ -75,7 +75,7 @@ impl RedisSessionLayerBuilder {
         let fault = match NonZeroU32::new(limit) {
             Some(limit) if self.store.lists_sessions() => return Ok(Some(limit)),
             Some(_) => "is set, and the store keeps no index of users' sessions (`WithoutUsers`)",
-            None => "is 0: nobody could sign in",
+            None => "is 0: no user could sign in",
         };
         Err(ConfigError::new("sessions per user", fault))
     }

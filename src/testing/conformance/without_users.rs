@@ -1,4 +1,4 @@
-//! A store of records alone: sign-in works, and what needs the list of a user's sessions is told.
+//! A store of records alone: sign-in works, and operations on the list of sessions are rejected.
 
 use std::num::NonZeroU32;
 
