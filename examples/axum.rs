@@ -13,7 +13,6 @@ use std::{error::Error as StdError, future::Future};
 
 use axum::{
     Router,
-    body::Body,
     routing::{get, post},
 };
 use tokio::net::TcpListener;
@@ -42,7 +41,7 @@ pub async fn serve(
     let app = Router::new()
         .route("/", get(visits))
         .route("/logout", post(logout))
-        .layer(sessions.clone().on_error(Error::response::<Body>));
+        .layer(sessions.clone());
     axum::serve(listener, app).with_graceful_shutdown(stopped).await?;
     sessions.shutdown().await;
     Ok(())

@@ -2,10 +2,7 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use http::{
-    StatusCode,
-    header::{RETRY_AFTER, WWW_AUTHENTICATE},
-};
+use http::StatusCode;
 
 type Source = Arc<dyn StdError + Send + Sync>;
 
@@ -144,34 +141,6 @@ impl Error {
     /// ```
     pub fn retry_after(&self) -> Option<Duration> {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1))
-    }
-
-    /// The HTTP response for this error: [`status`](Self::status), `Retry-After` with a 503,
-    /// `WWW-Authenticate` with a 401 (RFC 9110 section 15.5.2), an empty body. Its scheme is
-    /// `Session`, for which no browser prompts for a password.
-    ///
-    /// ```
-    /// # use tower_redis_session::Error;
-    /// let response: http::Response<String> = Error::unavailable("down").response();
-    /// assert_eq!(response.status(), 503);
-    /// assert_eq!(response.headers()["retry-after"], "1");
-    /// ```
-    pub fn response<B: Default>(&self) -> http::Response<B> {
-        self.head().map(|()| B::default())
-    }
-
-    /// The status line and headers of the response to this error.
-    pub(crate) fn head(&self) -> http::Response<()> {
-        let mut response = http::Response::new(());
-        *response.status_mut() = self.status();
-        if self.status() == StatusCode::UNAUTHORIZED {
-            let scheme = http::HeaderValue::from_static("Session");
-            let _ = response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-        }
-        if let Some(wait) = self.retry_after() {
-            let _ = response.headers_mut().insert(RETRY_AFTER, wait.as_secs().max(1).into());
-        }
-        response
     }
 
     /// Whether stored bytes exist and cannot be decoded.

@@ -43,6 +43,7 @@
 //! | `encryption` | records that only the client's token opens; key ring |
 //! | [`context`] | what the handle's methods return |
 //! | [`layer`] | the middleware's parts, savepoints, clients' addresses |
+//! | [`response`] | error responses: one function for layer, guards and CSRF |
 //! | [`store`], [`clock`] | for authors of stores and for tests |
 //! | `testing` | a client for tests of handlers; the conformance suite for stores |
 //!
@@ -66,8 +67,8 @@
 //! [`ErrorKind`] distinguishes an absent session, an expired one, an unreadable one and an
 //! unreachable store. An unreachable store is never treated as "no session": methods fail with
 //! `Unavailable`, whose response is 503 with `Retry-After`, and the cookie is not changed. If a
-//! commit fails, the layer sends this response instead of the handler's; see
-//! [`RedisSessionLayer::on_error`].
+//! commit fails, the layer sends this response instead of the handler's. One function shapes this
+//! response and those of guards and of CSRF protection: see [`response`].
 //!
 //! # After a logout
 //!
@@ -198,6 +199,7 @@ mod error;
 pub mod guard;
 pub mod layer;
 mod request;
+pub mod response;
 mod session;
 pub mod session_api;
 pub mod store;

@@ -1,6 +1,7 @@
 //! Path and query of the original request, before routers stripped prefixes.
 
 use http::{
+    Extensions,
     request::Parts,
     uri::{PathAndQuery, Uri},
 };
@@ -12,7 +13,7 @@ use crate::context::SessionContext;
 /// of axum's router is used if the layer is inside it. Without either, the request's current URI.
 ///
 /// For a closure of [`CsrfBuilder::exempt`](crate::csrf::CsrfBuilder::exempt), or an application's
-/// own response to a denied request of [`RequireLayer`](crate::guard::RequireLayer).
+/// own [`ErrorResponse`](crate::response::ErrorResponse).
 ///
 /// ```
 /// use http::Request;
@@ -34,6 +35,17 @@ pub fn requested_place(parts: &Parts) -> Option<&PathAndQuery> {
     };
     outermost.or_else(|| parts.uri.path_and_query())
 }
+
+/// Copies from a request's extensions what [`requested_place`] needs besides the session.
+#[cfg(feature = "axum")]
+pub(crate) fn keep_place(from: &Extensions, into: &mut Extensions) {
+    if let Some(original) = from.get::<axum::extract::OriginalUri>() {
+        let _ = into.insert(original.clone());
+    }
+}
+
+#[cfg(not(feature = "axum"))]
+pub(crate) fn keep_place(_: &Extensions, _: &mut Extensions) {}
 
 /// Whether `path` is `whole` without a prefix. False for a path that a layer in between replaced.
 fn is_part(path: &str, whole: &str) -> bool {

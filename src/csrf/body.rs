@@ -1,4 +1,4 @@
-//! Body of requests and responses that went through the layer.
+//! Body of requests that went through the layer.
 
 use std::{
     fmt,
@@ -11,11 +11,11 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
-/// The body of a request or of a response that went through [`CsrfLayer`](crate::csrf::CsrfLayer).
+/// The body of a request that went through [`CsrfLayer`](crate::csrf::CsrfLayer): the original
+/// frames, or, if the layer had to read a form for its token, the same bytes and trailers again.
+/// Data are [`Bytes`]: nothing is copied where they were before. Errors are the original ones.
 ///
-/// Of a request: the original frames, or, if the layer had to read a form for its token, the same
-/// bytes and trailers again. Of a response: the inner service's body, or the text of a rejection.
-/// Data are [`Bytes`]: where they were before, nothing is copied.
+/// That of a response is [`EitherBody`](crate::response::EitherBody).
 #[pin_project]
 pub struct CsrfBody<B>(#[pin] Kind<B>);
 
@@ -30,19 +30,15 @@ impl<B> CsrfBody<B> {
         Self(Kind::Untouched(body))
     }
 
-    pub(super) fn of(data: Bytes) -> Self {
-        Self::again(data, None)
-    }
-
     pub(super) fn again(data: Bytes, trailers: Option<HeaderMap>) -> Self {
         Self(Kind::Held { data, trailers })
     }
 }
 
-/// Empty, for outer layers that respond in place of the inner service.
+/// Empty, for layers in between that take the body.
 impl<B> Default for CsrfBody<B> {
     fn default() -> Self {
-        Self::of(Bytes::new())
+        Self::again(Bytes::new(), None)
     }
 }
 

@@ -2,15 +2,14 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use http::{
-    HeaderName, Response,
+    HeaderName,
     header::{AUTHORIZATION, COOKIE, HOST, ORIGIN},
     request::Parts,
 };
 
 use crate::{
-    csrf::{error::CsrfError, layer::CsrfLayer, rules::Rules},
+    csrf::{layer::CsrfLayer, rules::Rules},
     error::ConfigError,
     transport::origin::Origin,
 };
@@ -155,30 +154,6 @@ impl CsrfBuilder {
         F: Fn(&Parts) -> bool + Send + Sync + 'static,
     {
         self.rules.exempt.push(Arc::new(exempt));
-        self
-    }
-
-    /// Builds the response to a rejected request from the error and the request head: JSON, a page,
-    /// a redirect to a fresh form. Defaults to [`CsrfError::response`] with a line of plain text
-    /// that does not name the fault.
-    ///
-    /// ```
-    /// # use http::request::Parts;
-    /// # use tower_redis_session::csrf::{CsrfError, CsrfLayer};
-    /// let layer = CsrfLayer::builder()
-    ///     .on_refusal(|error: &CsrfError, _: &Parts| {
-    ///         error.response::<()>().map(|()| format!("{{\"error\":\"{error}\"}}"))
-    ///     })
-    ///     .build();
-    /// assert!(layer.is_ok());
-    /// ```
-    pub fn on_refusal<F, T>(mut self, refusal: F) -> Self
-    where
-        F: Fn(&CsrfError, &Parts) -> Response<T> + Send + Sync + 'static,
-        T: Into<Bytes>,
-    {
-        self.rules.refusal =
-            Some(Arc::new(move |error, parts| refusal(error, parts).map(Into::into)));
         self
     }
 

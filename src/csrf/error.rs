@@ -1,10 +1,10 @@
 //! Errors of CSRF verification.
 
-use std::{error::Error as StdError, fmt};
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 use http::{Response, StatusCode};
 
-use crate::error::Error;
+use crate::{error::Error, response::HttpError};
 
 /// The fault of a rejected request.
 ///
@@ -117,6 +117,23 @@ impl CsrfError {
         }
     }
 
+    /// A word for programs, which does not name the fault: `csrf_failed` (a fresh page has a valid
+    /// token), `form_too_large`, `form_timeout`, or that of the session's error.
+    ///
+    /// ```
+    /// # use tower_redis_session::csrf::{CsrfError, CsrfErrorKind};
+    /// assert_eq!(CsrfError::from(CsrfErrorKind::Expired).code(), "csrf_failed");
+    /// ```
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(CsrfErrorKind::TooLarge) => "form_too_large",
+            Self::Refused(CsrfErrorKind::Incomplete) => "form_timeout",
+            Self::Refused(_) => "csrf_failed",
+            Self::Session(error) => error.code(),
+        }
+    }
+
     /// The response for a handler that verifies by itself: [`status`](Self::status), `Retry-After`
     /// with a 503, an empty body.
     ///
@@ -134,6 +151,42 @@ impl CsrfError {
                 response
             }
             Self::Session(error) => error.response(),
+        }
+    }
+}
+
+impl HttpError for CsrfError {
+    fn status(&self) -> StatusCode {
+        Self::status(self)
+    }
+
+    fn code(&self) -> &'static str {
+        Self::code(self)
+    }
+
+    fn message(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Refused(CsrfErrorKind::TooLarge) => "the form is too large",
+            Self::Refused(CsrfErrorKind::Incomplete) => "the form did not arrive in time",
+            // Does not name the fault: the page cannot mend it, and attackers need not know it.
+            Self::Refused(_) => "the request could not be verified: reload the page and try again",
+            Self::Session(_) => "the session could not be loaded: try again",
+        })
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Session(error) => error.retry_after(),
+        }
+    }
+
+    fn grpc_code(&self) -> i32 {
+        match self {
+            Self::Refused(CsrfErrorKind::TooLarge) => 8,
+            Self::Refused(CsrfErrorKind::Incomplete) => 4,
+            Self::Refused(_) => 7,
+            Self::Session(error) => error.grpc_code(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, request::Parts};
+use http::{Method, Request, Response, request::Parts};
 use http_body::Body;
 use pin_project::pin_project;
 use tower_service::Service;
@@ -22,6 +22,7 @@ use crate::{
         reading::{Form, Reading},
         rules::Rules,
     },
+    response::{EitherBody, ErrorResponse, PlainErrorResponse},
 };
 
 /// The future of [`CsrfService`](crate::csrf::CsrfService).
@@ -29,13 +30,14 @@ use crate::{
 /// A request that passes by its head alone is not boxed; one that is verified is.
 #[must_use = "futures do nothing unless polled"]
 #[pin_project]
-pub struct CsrfFuture<S, B>
+pub struct CsrfFuture<S, B, A = PlainErrorResponse>
 where
     S: Service<Request<CsrfBody<B>>>,
 {
     #[pin]
     step: Step<S, B, S::Future>,
     rules: Arc<Rules>,
+    on_error: A,
 }
 
 #[pin_project(project = StepPin)]
@@ -47,47 +49,55 @@ enum Step<S, B, F> {
     Done,
 }
 
+/// What every response is made with.
+type With<A> = (Arc<Rules>, A);
+
 type Verdict = Pin<Box<dyn Future<Output = Result<(), CsrfError>> + Send>>;
 
-impl<S, B> CsrfFuture<S, B>
+impl<S, B, A> CsrfFuture<S, B, A>
 where
     S: Service<Request<CsrfBody<B>>>,
     B: Body,
 {
-    pub(super) fn answering(answer: S::Future, rules: Arc<Rules>) -> Self {
-        Self { step: Step::Answering(answer), rules }
+    pub(super) fn answering(answer: S::Future, with: With<A>) -> Self {
+        Self::at(Step::Answering(answer), with)
     }
 
-    pub(super) fn refusing(error: CsrfError, parts: Parts, rules: Arc<Rules>) -> Self {
-        Self { step: Step::Refusing(Box::new((error, parts))), rules }
+    pub(super) fn refusing(error: CsrfError, parts: Parts, with: With<A>) -> Self {
+        Self::at(Step::Refusing(Box::new((error, parts))), with)
     }
 
     pub(super) fn verifying(
         session: SessionContext,
         token: impl AsRef<[u8]> + Send + 'static,
         held: (Request<CsrfBody<B>>, S),
-        rules: Arc<Rules>,
+        with: With<A>,
     ) -> Self {
-        Self { step: verify(session, token, Box::new(held)), rules }
+        Self::at(verify(session, token, Box::new(held)), with)
     }
 
     pub(super) fn reading(
         session: SessionContext,
         body: B,
         held: (Parts, S),
-        rules: Arc<Rules>,
+        with: With<A>,
     ) -> Self {
         let (form, held) = (Box::pin(Reading::new(body)), Some(Box::new(held)));
-        Self { step: Step::Reading { session, form, held }, rules }
+        Self::at(Step::Reading { session, form, held }, with)
+    }
+
+    fn at(step: Step<S, B, S::Future>, (rules, on_error): With<A>) -> Self {
+        Self { step, rules, on_error }
     }
 }
 
-impl<S, B, R> Future for CsrfFuture<S, B>
+impl<S, B, R, A> Future for CsrfFuture<S, B, A>
 where
     S: Service<Request<CsrfBody<B>>, Response = Response<R>>,
     B: Body,
+    A: ErrorResponse<CsrfError>,
 {
-    type Output = Result<Response<CsrfBody<R>>, S::Error>;
+    type Output = Result<Response<EitherBody<R, A::Body>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -95,12 +105,15 @@ where
             let next = match this.step.as_mut().project() {
                 StepPin::Answering(answer) => {
                     let answer = ready!(answer.poll(context));
-                    return Poll::Ready(answer.map(|response| response.map(CsrfBody::untouched)));
+                    return Poll::Ready(answer.map(|response| response.map(EitherBody::inner)));
                 }
                 StepPin::Refusing(refused) => {
-                    let refusal = this.rules.refuse(&refused.0, &refused.1);
+                    let (error, head) = &**refused;
+                    log(error);
+                    let response = this.on_error.respond(error, head);
+                    let response = EitherBody::instead(response, head.method == Method::HEAD);
                     this.step.set(Step::Done);
-                    return Poll::Ready(Ok(refusal));
+                    return Poll::Ready(Ok(response));
                 }
                 StepPin::Verifying { verdict, held } => {
                     let verdict = ready!(verdict.as_mut().poll(context));
@@ -116,6 +129,13 @@ where
             };
             this.step.set(next);
         }
+    }
+}
+
+fn log(error: &CsrfError) {
+    match error.kind() {
+        Some(fault) => tracing::debug!(%fault, "csrf refused"),
+        None => tracing::debug!(%error, "csrf not judged"),
     }
 }
 
@@ -161,7 +181,7 @@ where
     }
 }
 
-impl<S, B> fmt::Debug for CsrfFuture<S, B>
+impl<S, B, A> fmt::Debug for CsrfFuture<S, B, A>
 where
     S: Service<Request<CsrfBody<B>>>,
 {

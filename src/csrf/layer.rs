@@ -1,10 +1,13 @@
 //! CSRF layer: rejects requests that do not prove to come from a page of this session.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tower_layer::Layer;
 
-use crate::csrf::{rules::Rules, service::CsrfService};
+use crate::{
+    csrf::{error::CsrfError, rules::Rules, service::CsrfService},
+    response::{ErrorResponse, PlainErrorResponse},
+};
 
 /// Rejects cross-site request forgery. Apply it inside of a
 /// [`RedisSessionLayer`](crate::RedisSessionLayer).
@@ -26,7 +29,7 @@ use crate::csrf::{rules::Rules, service::CsrfService};
 ///
 /// A rejected request gets 403; 413 or 408 for a form that is too large or too slow; 503 where the
 /// store cannot load the session. The log event `csrf refused` has the fault, and
-/// [`on_refusal`](crate::csrf::CsrfBuilder::on_refusal) sets the response.
+/// [`on_error`](CsrfLayer::on_error) sets the response.
 ///
 /// Where the session layer's tokens come in a header ([`Transport`](crate::Transport)), everything
 /// passes: browsers send no such header by themselves, so nothing can be forged. An `Authorization`
@@ -88,9 +91,10 @@ use crate::csrf::{rules::Rules, service::CsrfService};
 /// - A page that is open during a login, a renewal or a logout holds an invalid token: offer a
 ///   fresh page in the response to a 403. Caches must not give a page with a token to others:
 ///   responses that set a cookie have `Cache-Control: no-store`, the rest `Vary: Cookie`.
-#[derive(Clone, Debug)]
-pub struct CsrfLayer {
+#[derive(Clone)]
+pub struct CsrfLayer<A = PlainErrorResponse> {
     rules: Arc<Rules>,
+    on_error: A,
 }
 
 impl CsrfLayer {
@@ -107,7 +111,26 @@ impl CsrfLayer {
     }
 
     pub(super) fn with(rules: Rules) -> Self {
-        Self { rules: Arc::new(rules) }
+        Self { rules: Arc::new(rules), on_error: PlainErrorResponse }
+    }
+}
+
+impl<A> CsrfLayer<A> {
+    /// Sets the response to a rejected request: JSON, a page, a redirect to a fresh form, with any
+    /// body. One function can serve the session layer and guards too: see
+    /// [`response`](crate::response). Defaults to [`PlainErrorResponse`], whose line of text does
+    /// not name the fault.
+    ///
+    /// ```
+    /// # use http::request::Parts;
+    /// # use tower_redis_session::{csrf::{CsrfError, CsrfLayer}, response::HttpError};
+    /// let layer = CsrfLayer::new().on_error(|error: &CsrfError, request: &Parts| {
+    ///     error.response_to(request, format!(r#"{{"error":"{}"}}"#, error.code()))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_error<D: ErrorResponse<CsrfError>>(self, response: D) -> CsrfLayer<D> {
+        CsrfLayer { rules: self.rules, on_error: response }
     }
 }
 
@@ -117,10 +140,16 @@ impl Default for CsrfLayer {
     }
 }
 
-impl<S> Layer<S> for CsrfLayer {
-    type Service = CsrfService<S>;
+impl<S, A: Clone> Layer<S> for CsrfLayer<A> {
+    type Service = CsrfService<S, A>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CsrfService::new(inner, Arc::clone(&self.rules))
+        CsrfService::new(inner, Arc::clone(&self.rules), self.on_error.clone())
+    }
+}
+
+impl<A> fmt::Debug for CsrfLayer<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CsrfLayer").field("rules", &self.rules).finish_non_exhaustive()
     }
 }

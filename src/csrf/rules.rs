@@ -2,9 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{CONTENT_TYPE, UPGRADE},
     request::Parts,
     uri::PathAndQuery,
@@ -12,10 +11,7 @@ use http::{
 
 use crate::{
     context::{SessionContext, place::requested_place},
-    csrf::{
-        body::CsrfBody,
-        error::{CsrfError, CsrfErrorKind},
-    },
+    csrf::error::{CsrfError, CsrfErrorKind},
     error::{Error, ErrorKind},
     transport::{cross_site::is_from_elsewhere, origin::Origin},
 };
@@ -23,7 +19,6 @@ use crate::{
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 type Exempt = dyn Fn(&Parts) -> bool + Send + Sync;
-type Refusal = dyn Fn(&CsrfError, &Parts) -> Response<Bytes> + Send + Sync;
 
 /// The builder's settings, validated.
 #[derive(Clone)]
@@ -36,7 +31,6 @@ pub(super) struct Rules {
     pub(super) trusted: Vec<Origin>,
     pub(super) exempt_paths: Vec<Box<str>>,
     pub(super) exempt: Vec<Arc<Exempt>>,
-    pub(super) refusal: Option<Arc<Refusal>>,
 }
 
 /// The decision about a request.
@@ -60,7 +54,6 @@ impl Default for Rules {
             trusted: Vec::new(),
             exempt_paths: Vec::new(),
             exempt: Vec::new(),
-            refusal: None,
         }
     }
 }
@@ -101,17 +94,6 @@ impl Rules {
         self.exempt_paths.iter().any(|path| asked == Some(path))
             || self.exempt.iter().any(|exempt| exempt(parts))
     }
-
-    pub(super) fn refuse<B>(&self, error: &CsrfError, parts: &Parts) -> Response<CsrfBody<B>> {
-        match error.kind() {
-            Some(fault) => tracing::debug!(%fault, "csrf refused"),
-            None => tracing::debug!(%error, "csrf not judged"),
-        }
-        self.refusal
-            .as_ref()
-            .map_or_else(|| plain(error), |refusal| refusal(error, parts))
-            .map(CsrfBody::of)
-    }
 }
 
 /// Safe methods (RFC 9110 section 9.2.1). Listed here, so that a library's classification of newer
@@ -134,20 +116,6 @@ fn has_form(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let essence = kind.and_then(|kind| kind.split(|byte| *byte == b';').next());
     essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(FORM))
-}
-
-fn plain(error: &CsrfError) -> Response<Bytes> {
-    let text = match error.kind() {
-        Some(CsrfErrorKind::TooLarge) => "the form is too large\n",
-        Some(CsrfErrorKind::Incomplete) => "the form did not arrive in time\n",
-        // Does not name the fault: the page cannot mend it, and attackers need not know it.
-        Some(_) => "the request could not be verified: reload the page and try again\n",
-        None => "the session could not be loaded: try again\n",
-    };
-    let mut response = error.response::<()>().map(|()| Bytes::from_static(text.as_bytes()));
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    let _ = response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
 }
 
 fn without_session_layer() -> Error {

@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use http::StatusCode;
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    response::HttpError,
+};
 
 /// Why a request was denied: a condition that it does not meet, or an error of its session.
 ///
@@ -101,7 +104,7 @@ impl Denied {
     /// assert_eq!(Denied::new(DeniedKind::NoPlatform).code(), "platform_required");
     /// ```
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self.reason {
             DeniedKind::Unauthenticated => "unauthenticated",
             DeniedKind::Expired => "session_expired",
@@ -109,7 +112,7 @@ impl Denied {
             DeniedKind::Forbidden => "forbidden",
             DeniedKind::NoPlatform => "platform_required",
             DeniedKind::Unavailable => "unavailable",
-            DeniedKind::Failed => "session_failed",
+            DeniedKind::Failed => self.error().map_or("session_failed", Error::code),
         }
     }
 
@@ -129,9 +132,23 @@ impl Denied {
             DeniedKind::Failed => self.error().map_or(13, Error::grpc_code),
         }
     }
+}
 
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        (self.reason == DeniedKind::Unavailable).then_some(Duration::from_secs(1))
+impl HttpError for Denied {
+    fn status(&self) -> StatusCode {
+        Self::status(self)
+    }
+
+    fn code(&self) -> &'static str {
+        Self::code(self)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1))
+    }
+
+    fn grpc_code(&self) -> i32 {
+        Self::grpc_code(self)
     }
 }
 

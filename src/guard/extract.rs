@@ -13,8 +13,8 @@ use crate::{
     context::SessionContext,
     error::Error,
     guard::{
-        answer::told_as_json,
         denied::{Denied, DeniedKind},
+        deny_with::told_as_json,
         service::no_layer,
     },
 };

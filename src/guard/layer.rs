@@ -8,11 +8,13 @@ use crate::{
     context::SessionContext,
     error::Error,
     guard::{
-        answer::DenyWith,
         condition::{Condition, Fresh, Platform, Predicate, Role, Session, User},
+        denied::Denied,
+        deny_with::DenyWith,
         permissions::{HasPermissions, Permissions},
         service::RequireService,
     },
+    response::ErrorResponse,
 };
 
 /// Rejects requests whose session does not meet a condition.
@@ -181,22 +183,22 @@ fn default_deny() -> DenyWith {
 
 impl<C, A> RequireLayer<C, A> {
     /// Sets the response to a denied request: a [`DenyWith`] (JSON, a redirect, or whichever the
-    /// client accepts), or a function of the reason and of the request head, whose response may
-    /// have any body. Defaults to [`DenyWith::negotiate`] with `/login`.
+    /// client accepts), a [`PlainErrorResponse`](crate::response::PlainErrorResponse), or a
+    /// function of error and request, with any body. One function can serve the session layer and
+    /// CSRF too: see [`response`](crate::response). Defaults to [`DenyWith::negotiate`] with
+    /// `/login`.
     ///
     /// ```
-    /// # use http::{Response, request::Parts};
-    /// # use tower_redis_session::guard::{Denied, DenyWith, RequireLayer};
+    /// # use http::request::Parts;
+    /// # use tower_redis_session::{guard::{Denied, DenyWith, RequireLayer}, response::HttpError};
     /// let guard = RequireLayer::session().on_denied(DenyWith::redirect("/start"));
     ///
-    /// let guard = RequireLayer::user().on_denied(|denied: &Denied, _: &Parts| {
-    ///     let mut response = Response::new("not you".to_owned());
-    ///     *response.status_mut() = denied.status();
-    ///     response
+    /// let guard = RequireLayer::user().on_denied(|denied: &Denied, request: &Parts| {
+    ///     denied.response_to(request, "not you".to_owned())
     /// });
     /// ```
     #[must_use]
-    pub fn on_denied<D>(self, deny: D) -> RequireLayer<C, D> {
+    pub fn on_denied<D: ErrorResponse<Denied>>(self, deny: D) -> RequireLayer<C, D> {
         RequireLayer { condition: self.condition, deny }
     }
 }

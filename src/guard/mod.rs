@@ -50,15 +50,13 @@
 // | `condition` | conditions: a session, a user, a platform, a role |
 // | `permissions` | a user's permissions, looked up once per request |
 // | `denied` | why a request is rejected |
-// | `answer` | the response to it: JSON, a redirect, whichever the client takes |
-// | `body` | the response's body: the inner service's, or the denial's |
+// | `deny_with` | the response to it: JSON, a redirect, whichever the client takes |
 // | `next` | where to go after a sign-in |
 // | `extract` | extractors of axum |
 
-mod answer;
-mod body;
 mod condition;
 mod denied;
+mod deny_with;
 #[cfg(feature = "axum")]
 mod extract;
 mod layer;
@@ -67,11 +65,10 @@ mod permissions;
 mod service;
 
 pub use crate::context::place::requested_place;
-pub(crate) use crate::guard::answer::told_as_json;
-pub use crate::guard::answer::{Deny, DenyWith};
-pub use crate::guard::body::RequireBody;
 pub use crate::guard::condition::{Condition, Fresh, Platform, Predicate, Role, Session, User};
 pub use crate::guard::denied::{Denied, DeniedKind};
+pub use crate::guard::deny_with::DenyWith;
+pub(crate) use crate::guard::deny_with::told_as_json;
 #[cfg(feature = "axum")]
 pub use crate::guard::extract::{OnPlatform, Rejection, SignedIn};
 pub use crate::guard::layer::RequireLayer;

@@ -8,14 +8,15 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use pin_project::pin_project;
 use tower_service::Service;
 
 use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
-    guard::{answer::Deny, body::RequireBody, condition::Condition, denied::Denied},
+    guard::{condition::Condition, denied::Denied},
+    response::{EitherBody, ErrorResponse},
 };
 
 /// Checks the condition before it calls the inner service. Created by
@@ -37,9 +38,9 @@ impl<S, C, A, ReqBody, ResBody> Service<Request<ReqBody>> for RequireService<S, 
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     C: Condition,
-    A: Deny,
+    A: ErrorResponse<Denied>,
 {
-    type Response = Response<RequireBody<ResBody, A::Body>>;
+    type Response = Response<EitherBody<ResBody, A::Body>>;
     type Error = S::Error;
     type Future = RequireFuture<S, ReqBody, A>;
 
@@ -97,9 +98,9 @@ struct Asking<S, B, A> {
 impl<S, ReqBody, ResBody, A> Future for RequireFuture<S, ReqBody, A>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    A: Deny,
+    A: ErrorResponse<Denied>,
 {
-    type Output = Result<Response<RequireBody<ResBody, A::Body>>, S::Error>;
+    type Output = Result<Response<EitherBody<ResBody, A::Body>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut stage = self.project().stage;
@@ -107,7 +108,7 @@ where
             let asking = match stage.as_mut().project() {
                 StageProjected::Answering(answer) => {
                     let answer = ready!(answer.poll(context));
-                    return Poll::Ready(answer.map(|response| response.map(RequireBody::inner)));
+                    return Poll::Ready(answer.map(|response| response.map(EitherBody::inner)));
                 }
                 StageProjected::Asking(asking) => asking,
             };
@@ -123,8 +124,11 @@ where
                 Err(denied) => {
                     tracing::debug!(reason = denied.code(), "request denied");
                     let head = request.into_parts().0;
-                    let response = deny.deny(&denied, &head);
-                    return Poll::Ready(Ok(RequireBody::instead(response, &head.method)));
+                    let response = deny.respond(&denied, &head);
+                    return Poll::Ready(Ok(EitherBody::instead(
+                        response,
+                        head.method == Method::HEAD,
+                    )));
                 }
             }
         }

@@ -8,18 +8,16 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::Response;
+use http::{Response, request::Parts};
 use http_body::Body;
 use pin_project::{pin_project, pinned_drop};
 
 use crate::{
+    context::SessionContext,
     error::Error,
-    layer::{
-        answer::{ErrorResponse, PlainErrorResponse},
-        body::SessionBody,
-        response::{decorate, head_only},
-    },
+    layer::{body::SessionBody, kept_head, response::decorate},
     request::{RequestSession, commit::Commit, state::Stage},
+    response::{EitherBody, ErrorResponse, PlainErrorResponse},
 };
 
 /// The future of [`RedisSessionService`](crate::layer::RedisSessionService).
@@ -32,7 +30,9 @@ pub struct ResponseFuture<F: Future, A = PlainErrorResponse> {
     inner: F,
     session: Option<Arc<RequestSession>>,
     waiting: Option<Box<Waiting<F::Output>>>,
-    answer: A,
+    on_error: A,
+    /// For an error response that reads the request.
+    head: Option<Box<Parts>>,
 }
 
 /// A commit, and the handler's response that waits for it. Boxed, to be small where nothing waits.
@@ -42,8 +42,13 @@ struct Waiting<T> {
 }
 
 impl<F: Future, A> ResponseFuture<F, A> {
-    pub(crate) fn new(inner: F, session: Arc<RequestSession>, answer: A) -> Self {
-        Self { inner, session: Some(session), waiting: None, answer }
+    pub(crate) fn new(
+        inner: F,
+        session: Arc<RequestSession>,
+        on_error: A,
+        head: Option<Box<Parts>>,
+    ) -> Self {
+        Self { inner, session: Some(session), waiting: None, on_error, head }
     }
 }
 
@@ -51,7 +56,7 @@ impl<F, B, E, A> Future for ResponseFuture<F, A>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
-    A: ErrorResponse<B>,
+    A: ErrorResponse<Error>,
 {
     type Output = Result<Response<SessionBody<B, A::Body>>, E>;
 
@@ -80,7 +85,9 @@ where
         };
         let Some(session) = this.session.take() else { return Poll::Pending };
         Poll::Ready(match output {
-            Ok(response) => Ok(finish(response, committed, session, this.answer)),
+            Ok(response) => {
+                Ok(finish(response, committed, session, this.on_error, this.head.take()))
+            }
             Err(error) => {
                 session.close();
                 Err(error)
@@ -90,11 +97,12 @@ where
 }
 
 /// Builds the final response from the handler's and the commit's outcome.
-fn finish<B: Body, A: ErrorResponse<B>>(
+fn finish<B: Body, A: ErrorResponse<Error>>(
     response: Response<B>,
     committed: Result<(), Error>,
     session: Arc<RequestSession>,
-    answer: &A,
+    on_error: &A,
+    head: Option<Box<Parts>>,
 ) -> Response<SessionBody<B, A::Body>> {
     let touched = session.is_accessed().then(|| Arc::clone(&session));
     let mut response = match committed {
@@ -106,12 +114,12 @@ fn finish<B: Body, A: ErrorResponse<B>>(
         // as failed it is not stored later.
         Err(error) => {
             session.close();
-            let mut response = answer.answer(&error, response.headers());
-            if session.is_head {
-                let length = response.body().as_ref().and_then(|body| body.size_hint().exact());
-                response = head_only(response, length, None);
-            }
-            response.map(|body| SessionBody::instead(body, session))
+            let without_copy = || kept_head::without_copy(&session, response.headers());
+            let mut head = head.unwrap_or_else(without_copy);
+            let _ = head.extensions.insert(SessionContext::new(Arc::clone(&session)));
+            let response = on_error.respond(&error, &head);
+            EitherBody::instead(response, session.is_head)
+                .map(|body| SessionBody::instead(body, session))
         }
     };
     if let Some(session) = touched {

@@ -1,5 +1,5 @@
-//! The middleware's parts: service, response future and body, the response to a failed commit,
-//! [`SavepointLayer`] for retries, and how a client's address is found.
+//! The middleware's parts: service, response future and body, [`SavepointLayer`] for retries, and
+//! how a client's address is found.
 //!
 //! [`RedisSessionLayer`] and its builder are in the crate's root.
 //!
@@ -23,18 +23,16 @@
 // | `body` | commits what a streaming body changes |
 // | `savepoint` | `SavepointLayer`: discards the changes of failed attempts |
 // | `response` | `Set-Cookie`, `Vary`, `Cache-Control` and its substitutes |
-// | `answer` | the response to a failed commit |
-// | `grpc` | errors as gRPC statuses, and which messages are gRPC's |
+// | `kept_head` | the request's head, for the response to a failed commit |
 // | `database_layer` | the deprecated `DatabaseSessionLayer` |
 
 mod admin;
-pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod builder;
 #[cfg(feature = "_database")]
 pub(crate) mod database_layer;
 pub(crate) mod future;
-pub(crate) mod grpc;
+mod kept_head;
 pub(crate) mod response;
 pub(crate) mod savepoint;
 pub(crate) mod service;
@@ -47,8 +45,7 @@ pub(crate) use crate::layer::session_layer::RedisSessionLayer;
 pub use crate::{
     layer::{
         admin::SessionAdmin,
-        answer::{ErrorResponse, ErrorResponseWith, PlainErrorResponse},
-        body::{BodyError, SessionBody},
+        body::SessionBody,
         future::ResponseFuture,
         savepoint::{SavepointFuture, SavepointLayer, SavepointService},
         service::RedisSessionService,

@@ -3,8 +3,8 @@
 use std::mem;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response,
-    header::{CACHE_CONTROL, CONTENT_LENGTH, Entry, SET_COOKIE, VARY},
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CACHE_CONTROL, SET_COOKIE, VARY},
 };
 
 use crate::{
@@ -14,21 +14,6 @@ use crate::{
         visitor_cookie::visitor_header,
     },
 };
-
-/// Response to `HEAD`: the head alone (RFC 9110 section 9.3.2), with the length of the omitted
-/// body. Over HTTP/2 hyper would send the body, which clients treat as an error.
-pub(crate) fn head_only<B, C>(
-    mut response: Response<B>,
-    length: Option<u64>,
-    empty: C,
-) -> Response<C> {
-    if let (Some(length), Entry::Vacant(entry)) =
-        (length, response.headers_mut().entry(CONTENT_LENGTH))
-    {
-        let _ = entry.insert(length.into());
-    }
-    response.map(|_| empty)
-}
 
 /// Writes the session's headers into the head, if the session was accessed.
 pub(crate) fn decorate(headers: &mut HeaderMap, session: &RequestSession) {

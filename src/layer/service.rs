@@ -11,12 +11,10 @@ use tower_service::Service;
 
 use crate::{
     context::SessionContext,
-    layer::{
-        answer::{ErrorResponse, PlainErrorResponse},
-        body::SessionBody,
-        future::ResponseFuture,
-    },
+    error::Error,
+    layer::{body::SessionBody, future::ResponseFuture, kept_head},
     request::{RequestSession, shared::Backend},
+    response::{ErrorResponse, PlainErrorResponse},
 };
 
 /// The service that [`RedisSessionLayer`](crate::RedisSessionLayer) makes.
@@ -24,12 +22,12 @@ use crate::{
 pub struct RedisSessionService<S, A = PlainErrorResponse> {
     inner: S,
     backend: Arc<Backend>,
-    answer: A,
+    on_error: A,
 }
 
 impl<S, A> RedisSessionService<S, A> {
-    pub(crate) fn new(inner: S, backend: Arc<Backend>, answer: A) -> Self {
-        Self { inner, backend, answer }
+    pub(crate) fn new(inner: S, backend: Arc<Backend>, on_error: A) -> Self {
+        Self { inner, backend, on_error }
     }
 }
 
@@ -37,7 +35,7 @@ impl<S, A, ReqBody, ResBody> Service<Request<ReqBody>> for RedisSessionService<S
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     ResBody: http_body::Body,
-    A: ErrorResponse<ResBody>,
+    A: ErrorResponse<Error>,
 {
     type Response = Response<SessionBody<ResBody, A::Body>>;
     type Error = S::Error;
@@ -49,8 +47,9 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let session = RequestSession::new(Arc::clone(&self.backend), &request);
+        let head = self.on_error.reads_request().then(|| kept_head::copy(&request));
         let _ = request.extensions_mut().insert(SessionContext::new(Arc::clone(&session)));
-        ResponseFuture::new(self.inner.call(request), session, self.answer.clone())
+        ResponseFuture::new(self.inner.call(request), session, self.on_error.clone(), head)
     }
 }
 

@@ -6,11 +6,9 @@ use tower_layer::Layer;
 
 use crate::{
     error::Error,
-    layer::{
-        answer::{ErrorResponseWith, PlainErrorResponse},
-        service::RedisSessionService,
-    },
+    layer::service::RedisSessionService,
     request::shared::Backend,
+    response::{ErrorResponse, PlainErrorResponse},
 };
 
 /// Inserts a [`SessionContext`](crate::SessionContext) into the extensions of every request, and
@@ -33,37 +31,35 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct RedisSessionLayer<A = PlainErrorResponse> {
     pub(crate) backend: Arc<Backend>,
-    answer: A,
+    on_error: A,
 }
 
 impl RedisSessionLayer {
     pub(crate) fn new(backend: Arc<Backend>) -> Self {
-        Self { backend, answer: PlainErrorResponse }
+        Self { backend, on_error: PlainErrorResponse }
     }
 }
 
 impl<A> RedisSessionLayer<A> {
-    /// Sets the response to a failed commit: JSON, a page, a redirect. Defaults to a bare 503, and
-    /// to a gRPC status in place of a gRPC response. The body may be of any type with the inner
-    /// service's data type, mostly `Bytes`: a `String`, or a framework's page. `answer` receives
-    /// the error and not the request: to distinguish browsers from API clients, give each its own
-    /// layer, or send a body that serves both.
+    /// Sets the response to a failed commit: JSON, a page, a redirect, with any body. Defaults to
+    /// [`PlainErrorResponse`]: 503 with `Retry-After` and a line of text, and a gRPC status in
+    /// place of a gRPC response. A function receives error and request, so the head of each
+    /// request is copied for it; see [`ErrorResponse::reads_request`]. One function can serve
+    /// guards and CSRF too: see [`response`](crate::response).
     ///
     /// ```
-    /// # use tower_redis_session::{Error, MemoryStore, RedisSessionLayer};
+    /// # use http::request::Parts;
+    /// # use tower_redis_session::{Error, MemoryStore, RedisSessionLayer, response::HttpError};
     /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
-    /// let layer = layer.on_error(|error: &Error| {
-    ///     error.response::<()>().map(|()| format!("{{\"error\":\"{error}\"}}"))
+    /// let layer = layer.on_error(|error: &Error, request: &Parts| {
+    ///     error.response_to(request, format!(r#"{{"error":"{}"}}"#, error.code()))
     /// });
     /// # drop(layer);
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```
     #[must_use]
-    pub fn on_error<F, B>(self, answer: F) -> RedisSessionLayer<ErrorResponseWith<F>>
-    where
-        F: Fn(&Error) -> http::Response<B>,
-    {
-        RedisSessionLayer { backend: self.backend, answer: ErrorResponseWith(Arc::new(answer)) }
+    pub fn on_error<D: ErrorResponse<Error>>(self, response: D) -> RedisSessionLayer<D> {
+        RedisSessionLayer { backend: self.backend, on_error: response }
     }
 
     /// Creates the tables of a database store, or migrates them to this version. Call it at start;
@@ -158,6 +154,6 @@ impl<S, A: Clone> Layer<S> for RedisSessionLayer<A> {
     type Service = RedisSessionService<S, A>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RedisSessionService::new(inner, Arc::clone(&self.backend), self.answer.clone())
+        RedisSessionService::new(inner, Arc::clone(&self.backend), self.on_error.clone())
     }
 }

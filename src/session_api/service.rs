@@ -9,7 +9,7 @@ use tower_service::Service;
 
 use crate::{
     context::SessionContext,
-    layer::response::head_only,
+    response::body::head_only,
     session_api::{
         body::SessionApiBody,
         places::{Limits, Places},

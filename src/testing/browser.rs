@@ -10,6 +10,7 @@ use std::{
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, Uri,
     header::{AUTHORIZATION, COOKIE, HOST, ORIGIN, SET_COOKIE},
+    request::Parts,
 };
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -102,7 +103,7 @@ impl Browser {
     {
         let outcome = Outcome::new();
         let failed = outcome.clone();
-        let layer = self.layer.clone().on_error(move |error: &Error| {
+        let layer = self.layer.clone().on_error(move |error: &Error, _: &Parts| {
             failed.set(Err(error.clone()));
             error.response::<String>()
         });

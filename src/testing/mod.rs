@@ -28,7 +28,7 @@
 //!     Router::new()
 //!         .route("/basket", get(basket).post(add))
 //!         .layer(CsrfLayer::new())
-//!         .layer(sessions.on_error(Error::response::<axum::body::Body>))
+//!         .layer(sessions)
 //! }
 //!
 //! # pub(crate) async fn run() {

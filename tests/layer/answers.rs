@@ -15,6 +15,7 @@ use tower_redis_session::{
     csrf::{CsrfBody, CsrfLayer},
     guard::RequireLayer,
     layer::SessionBody,
+    response::EitherBody,
     session_api::{SessionApi, SessionApiBody},
 };
 
@@ -82,7 +83,8 @@ fn is_body<T: Body + Default + Send + Sync + 'static>() {}
 #[tokio::test]
 async fn bodies_are_sync_and_have_a_default_where_the_inner_one_has() {
     is_body::<SessionBody<Full<Bytes>>>();
-    is_body::<SessionBody<CsrfBody<String>>>();
+    is_body::<SessionBody<EitherBody<String>>>();
+    is_body::<CsrfBody<String>>();
     is_body::<SessionApiBody>();
     let text = service_fn(async |_: Request<Full<Bytes>>| {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"text"))))

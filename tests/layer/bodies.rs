@@ -10,13 +10,14 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tower::Layer;
 use tower_redis_session::{
     Error, ErrorKind, RedisSessionLayer, SessionContext,
-    layer::{BodyError, Success},
+    layer::Success,
+    response::{BodyError, HttpError as _},
 };
 
 use test_support::faulty_store::{Failure, Fault, FaultyStore, Op, Visitor, answer, session_of};
@@ -449,14 +450,14 @@ async fn a_failed_commit_takes_the_place_of_the_response() {
             Response::builder().header(header::ETAG, "x").body(Full::from("done"))
         });
         let answered = answered.await;
-        assert_eq!((answered.status(), answered.text()), (503, ""), "{name}");
+        assert_eq!((answered.status(), answered.text()), (503, "Service Unavailable\n"), "{name}");
         assert!(!answered.head.headers.contains_key(header::ETAG), "{name}");
         assert_eq!(answered.set_cookie(), None, "{name}");
         assert_eq!(answered.head.headers[header::VARY], "cookie", "{name}");
         assert_eq!(visitor.ask(look).await.text(), "1,-", "{name}");
     }
-    let custom = layer.on_error(|error: &Error| {
-        error.response::<()>().map(|()| Full::from(Bytes::from(format!("{:?}", error.kind()))))
+    let custom = layer.on_error(|error: &Error, _: &Parts| {
+        error.response::<()>().map(|()| Full::<Bytes>::from(format!("{:?}", error.kind())))
     });
     store.fault(Op::Save, Fault::Fails);
     let inner = tower::service_fn(|request: http::Request<()>| async move {
@@ -490,7 +491,8 @@ async fn the_answer_to_a_failed_commit_has_a_body_of_its_own_and_for_head_none()
     let store = FaultyStore::new();
     let layer = layer_on(&store);
     let visitor = visitor_with_n(&store, &layer).await;
-    let layer = layer.on_error(|error: &Error| error.response::<()>().map(|()| "no".to_owned()));
+    let layer = layer
+        .on_error(|error: &Error, request: &Parts| error.response_to(request, "no".to_owned()));
     for (method, text) in [(Method::GET, "no"), (Method::HEAD, "")] {
         store.fault(Op::Save, Fault::Fails);
         let inner = tower::service_fn(|request: http::Request<()>| async move {

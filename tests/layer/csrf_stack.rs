@@ -26,7 +26,7 @@ use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
 use tower_redis_session::{
     CookieConfig, ErrorKind, MemoryStore, RedisSessionLayer, SameSite, SessionContext, Transport,
     clock::ManualClock,
-    csrf::{CsrfBody, CsrfError, CsrfErrorKind, CsrfLayer, CsrfService},
+    csrf::{CsrfBody, CsrfBuilder, CsrfError, CsrfErrorKind, CsrfLayer, CsrfService},
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -36,8 +36,14 @@ fn sessions() -> RedisSessionLayer {
     RedisSessionLayer::builder(MemoryStore::new()).build().unwrap()
 }
 
-fn csrf() -> CsrfLayer {
-    CsrfLayer::builder().on_refusal(tell).build().unwrap()
+type Tell = fn(&CsrfError, &Parts) -> Response<String>;
+
+fn csrf() -> CsrfLayer<Tell> {
+    telling(CsrfLayer::builder())
+}
+
+fn telling(csrf: CsrfBuilder) -> CsrfLayer<Tell> {
+    csrf.build().unwrap().on_error(tell as Tell)
 }
 
 fn tell(error: &CsrfError, _: &Parts) -> Response<String> {
@@ -82,7 +88,7 @@ async fn visit(sessions: &RedisSessionLayer) -> (String, String) {
 /// What became of a form whose body comes in this way.
 async fn submit<B: Body>(
     sessions: &RedisSessionLayer,
-    csrf: &CsrfLayer,
+    csrf: &CsrfLayer<Tell>,
     cookie: &str,
     body: B,
 ) -> Result<Got, String> {
@@ -169,7 +175,7 @@ impl<B: Body> Body for LastKnown<B> {
 #[tokio::test]
 async fn a_form_is_read_to_its_bound_and_no_further() {
     let sessions = sessions();
-    let csrf = CsrfLayer::builder().max_form_size(128).on_refusal(tell).build().unwrap();
+    let csrf = telling(CsrfLayer::builder().max_form_size(128));
     let (cookie, token) = visit(&sessions).await;
     let field = format!("csrf_token={token}&a=");
     let pad = |len: usize| "x".repeat(len - field.len());
@@ -223,9 +229,9 @@ async fn a_form_that_does_not_come_to_its_end_is_not_waited_for() {
         Some((data("x"), ()))
     })
     .take(100);
-    let brief = CsrfLayer::builder().form_timeout(Duration::from_secs(5)).on_refusal(tell);
+    let brief = telling(CsrfLayer::builder().form_timeout(Duration::from_secs(5)));
     let trickle = StreamBody::new(trickle);
-    assert_eq!(submit(&sessions, &brief.build().unwrap(), &cookie, trickle).await, incomplete);
+    assert_eq!(submit(&sessions, &brief, &cookie, trickle).await, incomplete);
     assert_eq!(start.elapsed().as_secs(), 5, "a byte now and then prolongs nothing");
 }
 
@@ -378,7 +384,7 @@ async fn other_names_for_header_and_field_replace_the_usual_ones() {
     let sessions = sessions();
     let (cookie, token) = visit(&sessions).await;
     let names = CsrfLayer::builder().header("x-xsrf".parse().unwrap()).field("authenticity");
-    let names = names.on_refusal(tell).build().unwrap();
+    let names = telling(names);
     for (field, passes) in [("authenticity", true), ("csrf_token", false)] {
         let form = Full::<Bytes>::from(format!("{field}={token}"));
         assert_eq!(submit(&sessions, &names, &cookie, form).await.is_ok(), passes, "{field}");
@@ -422,7 +428,7 @@ async fn the_answer_to_a_refusal_can_depend_on_the_request() {
         let asked = parts.headers.get("x-asked").unwrap().to_str().unwrap();
         error.response::<()>().map(|()| format!("{asked} {}", parts.uri.path()))
     };
-    let csrf = CsrfLayer::builder().max_form_size(128).on_refusal(tell).build().unwrap();
+    let csrf = CsrfLayer::builder().max_form_size(128).build().unwrap().on_error(tell);
     let service = sessions().layer(csrf.layer(tower::service_fn(page::<Full<Bytes>>)));
     let long = "x".repeat(200);
     for (name, header, body) in [

@@ -14,7 +14,8 @@ use http_body_util::BodyExt as _;
 use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
 use tower_redis_session::{
     MemoryStore, RedisSessionLayer, SessionContext,
-    layer::{BodyError, RedisSessionService, SessionBody},
+    layer::{RedisSessionService, SessionBody},
+    response::BodyError,
 };
 
 fn layer() -> RedisSessionLayer {
@@ -91,7 +92,7 @@ async fn any_service_and_any_body_will_do_and_the_ready_service_is_the_one_calle
         let response = service.ready().await.unwrap().call(Request::new(body)).await.unwrap();
         let mut body = Box::pin(response.into_body());
         let frame = body.frame().await.unwrap().unwrap();
-        assert_eq!(*frame.into_data().unwrap().get_ref(), b"x");
+        assert_eq!(frame.into_data().unwrap(), "x");
 
         let body = Odd(None, std::marker::PhantomPinned);
         let response = service.ready().await.unwrap().call(Request::new(body)).await.unwrap();

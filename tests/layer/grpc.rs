@@ -154,7 +154,7 @@ async fn a_commit_that_fails_is_told_to_a_grpc_call_by_status() {
     for (content_type, expected) in [
         ("application/grpc", ["200", "14", "unavailable", "application/grpc"]),
         ("application/grpc+proto", ["200", "14", "unavailable", "application/grpc+proto"]),
-        ("text/plain", ["503", "", "", ""]),
+        ("text/html", ["503", "", "", "text/plain; charset=utf-8"]),
     ] {
         let store = FaultyStore::new();
         let layer = layer_of(&store, Success::grpc());

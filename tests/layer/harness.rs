@@ -121,7 +121,7 @@ fn router(sessions: RedisSessionLayer) -> Router {
     Router::new()
         .route("/", get(user).post(user).delete(sign_out))
         .layer(CsrfLayer::new())
-        .layer(sessions.on_error(Error::response::<axum::body::Body>))
+        .layer(sessions)
 }
 
 #[tokio::test]

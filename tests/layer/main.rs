@@ -26,6 +26,8 @@ mod cookie_domains;
 mod csrf_stack;
 /// What serialises, and how; streams.
 mod data;
+/// Error responses: one function for layer, guards and CSRF, or one line of text.
+mod error_responses;
 /// A cookie under its former name, domain or prefix.
 mod former_cookie;
 /// Any inner service, any body, any buffer.

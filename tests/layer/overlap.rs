@@ -398,12 +398,14 @@ async fn a_logout_whose_answer_is_lost_is_repeated_until_it_is_known() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_away_is_503_and_takes_no_cookie() {
+    /// Of the layer, and not of the handler.
+    const REPLACED: &str = "Service Unavailable\n";
     for (name, op, handler, text) in [
         ("load", Op::Load, INSERT_A, "Unavailable"),
-        ("save", Op::Save, INSERT_A, ""),
+        ("save", Op::Save, INSERT_A, REPLACED),
         ("update", Op::Save, COUNT, "Unavailable"),
-        ("renewal", Op::Renew, LOGIN, ""),
-        ("delete", Op::DeleteIf, CLEAR, ""),
+        ("renewal", Op::Renew, LOGIN, REPLACED),
+        ("delete", Op::DeleteIf, CLEAR, REPLACED),
     ] {
         let store = FaultyStore::new();
         let mut visitor = visitor_with(&store, START).await;

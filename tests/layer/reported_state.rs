@@ -19,9 +19,8 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::{Layer, ServiceExt};
 use tower_redis_session::{
-    Error, ErrorKind, RedisSessionLayer, SessionContext, SessionId,
-    layer::{BodyError, Success},
-    telemetry::Event,
+    Error, ErrorKind, RedisSessionLayer, SessionContext, SessionId, layer::Success,
+    response::BodyError, telemetry::Event,
 };
 
 use test_support::faulty_store::{

@@ -8,7 +8,7 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, request::Parts};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use test_support::{
@@ -18,7 +18,8 @@ use test_support::{
 use tower_layer::Layer as _;
 use tower_redis_session::{
     RedisConfig, RedisSessionLayer, RedisSessionLayerBuilder, RedisStore,
-    csrf::{CsrfBody, CsrfBuilder, CsrfLayer},
+    csrf::{CsrfBody, CsrfBuilder, CsrfError, CsrfLayer},
+    response::HttpError as _,
 };
 
 const VISITOR: &str = "__Host-session_csrf";
@@ -53,11 +54,7 @@ impl Shop {
             RedisSessionLayer::builder(RedisStore::new(redis).unwrap())
                 .renewal_grace(Duration::ZERO),
         );
-        let csrf = csrf(CsrfLayer::builder().on_refusal(|error, _| {
-            let mut response = error.response::<String>();
-            *response.body_mut() = error.kind().map_or("?".into(), |fault| format!("{fault:?}"));
-            response
-        }));
+        let csrf = csrf(CsrfLayer::builder());
         let inside = Arc::new(Inside::default());
         let handler = tower::service_fn(move |request: Request<CsrfBody<Incoming>>| {
             let inside = Arc::clone(&inside);
@@ -69,7 +66,10 @@ impl Shop {
                 Ok::<_, Infallible>(Response::new(Full::from(body).boxed_unsync()))
             }
         });
-        let csrf = csrf.build().unwrap();
+        let csrf = csrf.build().unwrap().on_error(|error: &CsrfError, request: &Parts| {
+            let fault = error.kind().map_or("?".into(), |fault| format!("{fault:?}"));
+            error.response_to(request, fault)
+        });
         let service = sessions.build().unwrap().layer(csrf.layer(handler));
         Self { running: serve(service).await }
     }

@@ -16,10 +16,11 @@ use test_support::{Browser, Inside, RedisServer, Reply, Running, handle, patient
 use tower::{Layer, Service, ServiceExt};
 use tower_redis_session::{
     RedisConfig, RedisSessionLayer, RedisStore, SessionContext,
-    guard::{Condition, Denied, Deny, DenyWith, RequireLayer},
+    guard::{Condition, Denied, DenyWith, RequireLayer},
+    response::ErrorResponse,
 };
 
-type ErrorResponse = Response<http_body_util::Full<bytes::Bytes>>;
+type Answer = Response<http_body_util::Full<bytes::Bytes>>;
 
 /// A site with a room behind each guard, and the handler of all tests beside them.
 async fn site(config: RedisConfig, budget: Duration) -> (Running, RedisSessionLayer) {
@@ -34,7 +35,7 @@ async fn site(config: RedisConfig, budget: Duration) -> (Running, RedisSessionLa
                 let answer = handle(request, inside).await.unwrap();
                 let (head, body) = answer.into_parts();
                 let body = body.collect().await.unwrap().to_bytes();
-                return Ok::<ErrorResponse, Infallible>(Response::from_parts(head, body.into()));
+                return Ok::<Answer, Infallible>(Response::from_parts(head, body.into()));
             };
             Ok(enter(room, request).await)
         }
@@ -42,19 +43,19 @@ async fn site(config: RedisConfig, budget: Duration) -> (Running, RedisSessionLa
     (serve(layer.layer(rooms)).await, layer)
 }
 
-async fn enter_by<C, A>(guard: RequireLayer<C, A>, request: Request<Incoming>) -> ErrorResponse
+async fn enter_by<C, A>(guard: RequireLayer<C, A>, request: Request<Incoming>) -> Answer
 where
     C: Condition,
-    A: Deny<Body: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>>,
+    A: ErrorResponse<Denied, Body: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>>,
 {
     let inner = tower::service_fn(async |_: Request<Incoming>| {
-        Ok::<ErrorResponse, Infallible>(Response::new("inside".into()))
+        Ok::<Answer, Infallible>(Response::new("inside".into()))
     });
     let (head, body) = guard.layer(inner).oneshot(request).await.unwrap().into_parts();
     Response::from_parts(head, body.collect().await.unwrap().to_bytes().into())
 }
 
-async fn enter(room: &str, request: Request<Incoming>) -> ErrorResponse {
+async fn enter(room: &str, request: Request<Incoming>) -> Answer {
     let chooser = || DenyWith::negotiate("/login").platform_chooser("/platforms");
     let role = async |user: String| Ok((user == "alice").then(|| "admin".to_owned()));
     match room {
@@ -74,8 +75,7 @@ async fn enter(room: &str, request: Request<Incoming>) -> ErrorResponse {
         }
         "own" => {
             let deny = |denied: &Denied, parts: &Parts| {
-                let mut response =
-                    ErrorResponse::new(format!("{} {}", denied.code(), parts.uri).into());
+                let mut response = Answer::new(format!("{} {}", denied.code(), parts.uri).into());
                 *response.status_mut() = denied.status();
                 response
             };

@@ -20,7 +20,8 @@ use tower_redis_session::{
     SessionContext, Transport,
     clock::ManualClock,
     csrf::CsrfLayer,
-    guard::{RequireBody, RequireLayer},
+    guard::RequireLayer,
+    response::EitherBody,
     session_api::{SessionApi, SessionApiBody},
 };
 
@@ -581,7 +582,7 @@ async fn a_guard_can_stand_around_it() {
     let layer = RedisSessionLayer::builder(MemoryStore::new()).build().unwrap();
     let guarded = layer.layer(RequireLayer::user().layer(SessionApi::new()));
     let request = Request::get("/api/session/sessions").body(()).unwrap();
-    let response: Response<tower_redis_session::layer::SessionBody<RequireBody<SessionApiBody>>> =
+    let response: Response<tower_redis_session::layer::SessionBody<EitherBody<SessionApiBody>>> =
         guarded.oneshot(request).await.unwrap();
     assert_eq!(response.status(), 401);
     let body = response.into_body().collect().await.unwrap().to_bytes();

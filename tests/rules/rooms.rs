@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["clock", "error", "encryption", "session", "store", "sync", "telemetry", "transport"],
     ),
     ("context", &["clock", "error", "request", "session"]),
+    ("response", &["context", "error"]),
     (
         "layer",
         &[
@@ -35,14 +36,15 @@ const ROOMS: &[(&str, &[&str])] = &[
             "error",
             "request",
             "encryption",
+            "response",
             "session",
             "store",
             "telemetry",
             "transport",
         ],
     ),
-    ("guard", &["context", "error", "layer"]),
-    ("csrf", &["clock", "context", "error", "request", "session", "transport"]),
+    ("guard", &["context", "error", "response"]),
+    ("csrf", &["clock", "context", "error", "request", "response", "session", "transport"]),
     (
         "directory",
         &[
@@ -57,7 +59,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("session_api", &["context", "error", "guard", "layer", "request", "session", "transport"]),
+    ("session_api", &["context", "error", "guard", "request", "response", "session", "transport"]),
     ("env", &["error", "layer", "request", "store", "transport"]),
     ("testing", &["clock", "context", "directory", "error", "layer", "session", "store"]),
     ("fuzzing", &["clock", "csrf", "encryption", "session", "transport"]),

@@ -51,7 +51,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
         &["tower_layer", "tower_service", "tower"],
         &["layer/", "guard/", "csrf/", "session_api/", "testing/"],
     ),
-    (&["pin_project"], &["layer/", "guard/", "csrf/"]),
+    (&["pin_project"], &["layer/", "guard/", "csrf/", "response/"]),
     (&["getrandom"], &["session/", "error.rs", "encryption/", "csrf/"]),
     (&["sha2"], &["session/", "csrf/"]),
     (&["base64"], &["session/", "encryption/", "csrf/"]),

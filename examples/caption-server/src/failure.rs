@@ -6,7 +6,6 @@ use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use minijinja::context;
 use serde::Serialize;
 use tower_redis_session::{
-    ErrorKind,
     csrf::{CsrfError, CsrfErrorKind},
     guard::{Denied, DeniedKind},
 };
@@ -42,6 +41,8 @@ pub(crate) enum Failure {
     Denied(Denied),
     Csrf(CsrfError),
     Session(tower_redis_session::Error),
+    /// The session layer: the handler is done, and its changes are not stored.
+    NotSaved(tower_redis_session::Error),
     Picture(PictureError),
     Caption(CaptionError),
 }
@@ -83,7 +84,7 @@ impl Failure {
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Denied(denied) => denied.status(),
             Self::Csrf(error) => error.status(),
-            Self::Session(error) => error.status(),
+            Self::Session(error) | Self::NotSaved(error) => error.status(),
             Self::Caption(error) => error.status(),
         }
     }
@@ -102,7 +103,9 @@ impl Failure {
             Self::Internal => "internal",
             Self::Database => "unavailable",
             Self::Denied(denied) => denied.code(),
-            Self::Csrf(CsrfError::Session(error)) | Self::Session(error) => code_of(error),
+            Self::Csrf(CsrfError::Session(error))
+            | Self::Session(error)
+            | Self::NotSaved(error) => error.code(),
             Self::Csrf(error) => match error.kind() {
                 Some(CsrfErrorKind::TooLarge) => "too_large",
                 Some(CsrfErrorKind::Incomplete) => "timeout",
@@ -173,7 +176,7 @@ impl Failure {
         match self {
             Self::Busy => Some(Duration::from_secs(5)),
             Self::Database => Some(Duration::from_secs(1)),
-            Self::Session(error) => error.retry_after(),
+            Self::Session(error) | Self::NotSaved(error) => error.retry_after(),
             Self::Denied(denied) if denied.kind() == DeniedKind::Unavailable => {
                 Some(Duration::from_secs(1))
             }
@@ -206,16 +209,6 @@ fn way_back(parts: &Parts) -> String {
     }
 }
 
-fn code_of(error: &tower_redis_session::Error) -> &'static str {
-    match error.kind() {
-        _ if error.status() == StatusCode::SERVICE_UNAVAILABLE => "unavailable",
-        ErrorKind::Expired => "session_expired",
-        _ if error.status() == StatusCode::UNAUTHORIZED => "unauthenticated",
-        ErrorKind::Forbidden => "forbidden",
-        _ => "session_failed",
-    }
-}
-
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -238,6 +231,10 @@ impl fmt::Display for Failure {
             Self::Csrf(CsrfError::Session(error)) | Self::Session(error) => {
                 f.write_str(sentence_of(error.status()))
             }
+            Self::NotSaved(_) => f.write_str(
+                "What you did could not be saved, or only perhaps. Please look, and try again \
+                 shortly.",
+            ),
             Self::Csrf(CsrfError::Refused(CsrfErrorKind::TooLarge)) => {
                 f.write_str("The form is too large.")
             }

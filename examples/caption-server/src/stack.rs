@@ -3,7 +3,7 @@
 use std::{convert::Infallible, error::Error as StdError, io, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header, request::Parts};
+use http::{Request, Response, request::Parts};
 use http_body_util::BodyExt;
 use tower::{Service, ServiceBuilder, ServiceExt as _, service_fn};
 use tower_redis_session::{
@@ -11,17 +11,14 @@ use tower_redis_session::{
     csrf::{CsrfError, CsrfLayer},
     directory::Directory as _,
     guard::{Denied, RequireLayer},
+    response::ErrorResponse,
 };
 
 use crate::{
     app::App,
-    failure::{self, Failure},
+    failure::Failure,
     routes::{Access, access},
-    web::{
-        Body, headers,
-        log::LogLayer,
-        reply::{self, Answer},
-    },
+    web::{Body, headers, log::LogLayer, reply::Answer},
 };
 
 /// Their bodies carry files, which the layer does not look into; their handlers verify the token.
@@ -38,14 +35,10 @@ pub(crate) fn stack(
     + 'static,
     ConfigError,
 > {
-    let for_errors = Arc::clone(&app);
-    let sessions = sessions.on_error(move |error: &Error| not_saved(&for_errors, error));
+    let shape = Shape(Arc::clone(&app));
+    let sessions = sessions.on_error(shape.clone());
     let csrf = UPLOADS.into_iter().fold(CsrfLayer::builder(), |csrf, path| csrf.exempt_path(path));
-    let for_forged = Arc::clone(&app);
-    let csrf = csrf.on_refusal(move |error: &CsrfError, parts: &Parts| {
-        Failure::Csrf(error.clone()).whole(&for_forged.pages, parts)
-    });
-    let csrf = csrf.build()?;
+    let csrf = csrf.build()?.on_error(shape.clone());
     Ok(ServiceBuilder::new()
         // Outermost, so that it sees the answers that the layers below give themselves.
         .layer(LogLayer)
@@ -54,25 +47,20 @@ pub(crate) fn stack(
         // Around the routes alone. It does nothing for a request whose handler leaves the session
         // alone, which is why the style sheet and /healthz need no branch around it.
         .layer(sessions)
-        .map_response(|response: Response<_>| response.map(Body::new))
+        .map_response(boxed)
         .layer(csrf)
         .map_request(|request: Request<_>| request.map(Body::new))
-        .service(guarded(app)))
+        .service(guarded(app, shape)))
 }
 
 /// The routes, each behind the guard that it needs.
 fn guarded(
     app: Arc<App>,
+    shape: Shape,
 ) -> impl Service<Request<Body>, Response = Answer, Error = Infallible, Future: Send>
 + Clone
 + Send
 + 'static {
-    let deny = {
-        let app = Arc::clone(&app);
-        move |denied: &Denied, parts: &Parts| {
-            Failure::Denied(denied.clone()).answer(&app.pages, parts)
-        }
-    };
     let role = {
         let app = Arc::clone(&app);
         move |user: String| {
@@ -86,11 +74,11 @@ fn guarded(
     let routes = service_fn(move |request| Arc::clone(&app).handle(request));
     let members = ServiceBuilder::new()
         .map_response(boxed)
-        .layer(RequireLayer::user().on_denied(deny.clone()))
+        .layer(RequireLayer::user().on_denied(shape.clone()))
         .service(routes.clone());
     let administrators = ServiceBuilder::new()
         .map_response(boxed)
-        .layer(RequireLayer::role("admin", role).on_denied(deny))
+        .layer(RequireLayer::role("admin", role).on_denied(shape))
         .service(routes.clone());
     service_fn(move |request: Request<Body>| {
         let (routes, members) = (routes.clone(), members.clone());
@@ -114,13 +102,38 @@ where
     response.map(|body| Body::new(BodyExt::map_err(body, io::Error::other)))
 }
 
-/// The handler was content, but what it changed could not be saved.
-fn not_saved(app: &App, error: &Error) -> Answer {
-    let sentence = "The changes may not have been saved. Please check, and try again shortly.";
-    let mut answer = reply::sent(failure::page(&app.pages, error.status(), sentence));
-    if let Some(pause) = error.retry_after() {
-        let seconds = HeaderValue::from(pause.as_secs().max(1));
-        let _ = answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+/// The one shape of what the layers of the library reject: JSON or a page, as of any failure.
+#[derive(Clone)]
+struct Shape(Arc<App>);
+
+impl<E> ErrorResponse<E> for Shape
+where
+    Rejected: for<'a> From<&'a E>,
+{
+    type Body = Body;
+
+    fn respond(&self, error: &E, request: &Parts) -> Answer {
+        Rejected::from(error).0.answer(&self.0.pages, request)
     }
-    answer
+}
+
+struct Rejected(Failure);
+
+impl From<&CsrfError> for Rejected {
+    fn from(error: &CsrfError) -> Self {
+        Self(Failure::Csrf(error.clone()))
+    }
+}
+
+impl From<&Denied> for Rejected {
+    fn from(denied: &Denied) -> Self {
+        Self(Failure::Denied(denied.clone()))
+    }
+}
+
+/// The handler was content, but what it changed could not be saved.
+impl From<&Error> for Rejected {
+    fn from(error: &Error) -> Self {
+        Self(Failure::NotSaved(error.clone()))
+    }
 }

@@ -12,7 +12,7 @@ use hyper_util::{
 };
 use tokio::net::TcpListener;
 use tower::{BoxError, Service};
-use tower_redis_session::{Error, csrf::CsrfBody, layer::SessionBody};
+use tower_redis_session::{Error, layer::SessionBody, response::EitherBody};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -39,7 +39,7 @@ pub(crate) async fn serve<S>(app: S) -> Result<(), BoxError>
 where
     S: Service<
             Request<Incoming>,
-            Response = Response<SessionBody<CsrfBody<Body>>>,
+            Response = Response<SessionBody<EitherBody<Body>>>,
             Error = Infallible,
             Future: Send,
         > + Clone

@@ -14,7 +14,6 @@ use std::error::Error as StdError;
 
 use axum::{
     Form, Router,
-    body::Body,
     extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade},
     response::Response,
     routing::{any, post},
@@ -77,7 +76,7 @@ async fn main() -> Result<(), Box<dyn StdError + Send + Sync>> {
         .route("/ws", any(open))
         // No other site's page opens a socket; forms would need the token of `csrf_token`.
         .layer(CsrfLayer::builder().exempt(|head| head.method == "POST").build()?)
-        .layer(sessions.clone().on_error(Error::response::<Body>));
+        .layer(sessions.clone());
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3004".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("http://{}", listener.local_addr()?);

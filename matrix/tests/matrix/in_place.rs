@@ -230,7 +230,7 @@ async fn a_compressed_form_is_read_inside_of_its_decompression() {
 #[tokio::test]
 async fn a_denial_and_an_outage_are_answered_by_the_frameworks_own_responses() {
     let sign_in = |_: &Denied, _: &Parts| Redirect::to("/sign-in").into_response();
-    let sorry = |error: &Error| (error.status(), "sorry").into_response();
+    let sorry = |error: &Error, _: &Parts| (error.status(), "sorry").into_response();
     let router = Router::new()
         .route("/", any("members"))
         .layer(RequireLayer::user().on_denied(sign_in))

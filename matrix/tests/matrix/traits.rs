@@ -12,13 +12,12 @@ use tower_http::services::fs::ServeFileSystemResponseBody;
 use tower_redis_session::{
     ConfigError, Error, RedisSessionLayer, SessionContext,
     csrf::{CsrfBody, CsrfError, CsrfFuture, CsrfLayer, CsrfService},
-    guard::{
-        Denied, DenyWith, Rejection, RequireBody, RequireFuture, RequireLayer, RequireService, User,
-    },
+    guard::{Denied, DenyWith, Rejection, RequireFuture, RequireLayer, RequireService, User},
     layer::{
-        BodyError, RedisSessionService, ResponseFuture, SavepointFuture, SavepointLayer,
-        SavepointService, SessionBody,
+        RedisSessionService, ResponseFuture, SavepointFuture, SavepointLayer, SavepointService,
+        SessionBody,
     },
+    response::{BodyError, EitherBody, PlainErrorResponse},
     session_api::{SessionApi, SessionApiBody, SessionApiFuture},
 };
 
@@ -68,33 +67,37 @@ impl<B> tower::Service<Request<B>> for Inner {
 
 type Answer = Ready<Result<Response<Full<Bytes>>, BoxError>>;
 type Deny = fn(&Denied, &Parts) -> Response<Full<Bytes>>;
+type Forged = fn(&CsrfError, &Parts) -> Response<Full<Bytes>>;
 
 #[test]
 fn bodies_are_what_the_inner_one_is() {
     is_body::<SessionBody<Full<Bytes>>>();
     is_body::<SessionBody<Full<Bytes>, String>>();
     is_body::<CsrfBody<Full<Bytes>>>();
-    is_body::<RequireBody<Full<Bytes>>>();
-    is_body::<RequireBody<Full<Bytes>, Full<Bytes>>>();
+    is_body::<EitherBody<Full<Bytes>>>();
+    is_body::<EitherBody<Full<Bytes>, Full<Bytes>>>();
     is_body::<SessionApiBody>();
-    is_body::<SessionBody<CsrfBody<RequireBody<SessionApiBody>>>>();
+    is_body::<SessionBody<EitherBody<EitherBody<SessionApiBody>>>>();
     is_body_at_least::<SessionBody<ServeFileSystemResponseBody>>();
     is_body_at_least::<SessionBody<Intercepted<tonic::body::Body>>>();
-    is_body_at_least::<SessionBody<CsrfBody<RequireBody<ServeFileSystemResponseBody>>>>();
-    is_body_at_least::<SessionBody<CsrfBody<RequireBody<Intercepted<tonic::body::Body>>>>>();
-    is_body_at_least::<SessionBody<CsrfBody<RequireBody<axum::body::Body>>>>();
-    is_body_at_least::<SessionBody<CsrfBody<RequireBody<UnsyncBoxBody<Bytes, BoxError>>>>>();
+    is_body_at_least::<SessionBody<EitherBody<EitherBody<ServeFileSystemResponseBody>>>>();
+    is_body_at_least::<SessionBody<EitherBody<EitherBody<Intercepted<tonic::body::Body>>>>>();
+    is_body_at_least::<SessionBody<EitherBody<EitherBody<axum::body::Body>>>>();
+    is_body_at_least::<SessionBody<EitherBody<EitherBody<UnsyncBoxBody<Bytes, BoxError>>>>>();
 }
 
 #[test]
 fn layers_and_services_are_cloned_and_shared() {
     is_layer::<RedisSessionLayer>();
     is_layer::<CsrfLayer>();
+    is_layer::<CsrfLayer<Forged>>();
+    is_layer::<RequireLayer<User, PlainErrorResponse>>();
     is_layer::<SavepointLayer>();
     is_layer::<RequireLayer<User>>();
     is_layer::<RequireLayer<User, Deny>>();
     is_service::<RedisSessionService<Inner>>();
     is_service::<CsrfService<Inner>>();
+    is_service::<CsrfService<Inner, Forged>>();
     is_service::<SavepointService<Inner>>();
     is_service::<RequireService<Inner, User, DenyWith>>();
     is_service::<SessionApi>();
@@ -106,6 +109,7 @@ fn futures_can_be_moved_and_sent() {
     is_future::<ResponseFuture<Answer>>();
     is_future::<SavepointFuture<Answer>>();
     is_future::<CsrfFuture<Inner, Full<Bytes>>>();
+    is_future::<CsrfFuture<Inner, Full<Bytes>, Forged>>();
     is_future::<RequireFuture<Inner, Full<Bytes>, DenyWith>>();
     fn is_sent<T: Future + Send + Unpin + 'static>() {}
     is_sent::<SessionApiFuture>();

@@ -1,8 +1,11 @@
 //! gRPC statuses of errors: for tonic and others, without a dependency on them.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE, request::Parts};
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    response::http_error::HttpError,
+};
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -32,10 +35,11 @@ impl Error {
         }
     }
 
-    /// The response to a gRPC call: trailers only, 200 with [`grpc-status`](Self::grpc_code), a
-    /// short `grpc-message`, and `grpc-retry-pushback-ms` where a retry helps. The layer and the
-    /// built-in responses of guards respond so to gRPC calls by themselves; this is for the
-    /// application's own functions.
+    /// The response to a gRPC call: trailers only, 200 with [`grpc-status`](Self::grpc_code), the
+    /// [`code`](Self::code) as `grpc-message`, and `grpc-retry-pushback-ms` where a retry helps.
+    /// [`PlainErrorResponse`](crate::response::PlainErrorResponse) and
+    /// [`DenyWith`](crate::guard::DenyWith) respond so to gRPC calls; this is for the application's
+    /// own functions.
     ///
     /// ```
     /// # use tower_redis_session::Error;
@@ -45,24 +49,32 @@ impl Error {
     /// assert_eq!(response.headers()["grpc-message"], "unavailable");
     /// ```
     pub fn grpc_response<B: Default>(&self) -> Response<B> {
-        self.grpc_head(&HeaderValue::from_static("application/grpc")).map(|()| B::default())
+        grpc_head(self, &HeaderValue::from_static("application/grpc")).map(|()| B::default())
     }
+}
 
-    /// The same in the content type of the call.
-    pub(crate) fn grpc_head(&self, content_type: &HeaderValue) -> Response<()> {
-        let message = match self.grpc_code() {
-            16 => "unauthenticated",
-            7 => "forbidden",
-            14 => "unavailable",
-            _ => "session_failed",
-        };
-        let mut response = status_head(self.grpc_code(), message, content_type);
-        if let Some(wait) = self.retry_after() {
-            let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let _ = response.headers_mut().insert(PUSHBACK, wait.into());
-        }
-        response
-    }
+/// Whether a request is a gRPC call, by its content type: `application/grpc`, also
+/// `application/grpc+proto` and `application/grpc-web`. A function of the application for HTTP and
+/// gRPC leaves these to [`PlainErrorResponse`](crate::response::PlainErrorResponse):
+///
+/// ```
+/// use http::{Response, request::Parts};
+/// use tower_redis_session::response::{ErrorResponse, HttpError, PlainErrorResponse, is_grpc};
+///
+/// fn refusal<E: HttpError>(error: &E, request: &Parts) -> Response<String> {
+///     if is_grpc(request) {
+///         return PlainErrorResponse.respond(error, request);
+///     }
+///     error.response_to(request, format!(r#"{{"error":"{}"}}"#, error.code()))
+/// }
+/// # let call = http::Request::post("/").header("content-type", "application/grpc");
+/// # let call = call.body(()).unwrap();
+/// # let error = tower_redis_session::Error::unavailable("down");
+/// # assert_eq!(refusal(&error, &call.into_parts().0).headers()["grpc-status"], "14");
+/// ```
+#[must_use]
+pub fn is_grpc(request: &Parts) -> bool {
+    grpc_content_type(&request.headers).is_some()
 }
 
 /// The content type of a gRPC message, which identifies calls and their responses: also
@@ -75,16 +87,19 @@ pub(crate) fn grpc_content_type(headers: &HeaderMap) -> Option<&HeaderValue> {
     headers.get(CONTENT_TYPE).filter(is_grpc)
 }
 
-/// A "trailers-only" response: gRPC's term for a status without a message.
-pub(crate) fn status_head(
-    code: i32,
-    message: &'static str,
-    content_type: &HeaderValue,
-) -> Response<()> {
+/// A "trailers-only" response, in the content type of the call: gRPC's term for a status without a
+/// message.
+pub(crate) fn grpc_head<E: HttpError>(error: &E, content_type: &HeaderValue) -> Response<()> {
     let mut response = Response::new(());
     let headers = response.headers_mut();
     let _ = headers.insert(CONTENT_TYPE, content_type.clone());
-    let _ = headers.insert(STATUS, code.into());
-    let _ = headers.insert(MESSAGE, HeaderValue::from_static(message));
+    let _ = headers.insert(STATUS, error.grpc_code().into());
+    if let Ok(message) = HeaderValue::from_str(error.code()) {
+        let _ = headers.insert(MESSAGE, message);
+    }
+    if let Some(wait) = error.retry_after() {
+        let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let _ = headers.insert(PUSHBACK, wait.into());
+    }
     response
 }

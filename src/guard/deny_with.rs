@@ -1,15 +1,12 @@
-//! Responses to denied requests.
+//! Ready-made responses to denied requests.
 
 use std::borrow::Cow;
 
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{
-        ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
-    },
+    HeaderValue, Method, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION},
     request::Parts,
 };
-use http_body::Body;
 
 use crate::{
     context::{SessionContext, place::requested_place},
@@ -17,40 +14,8 @@ use crate::{
         denied::{Denied, DeniedKind},
         next::{escaped, safe_next},
     },
-    layer::grpc::{grpc_content_type, status_head},
+    response::{ErrorResponse, PlainErrorResponse, accepts_html, http_error, is_grpc},
 };
-
-const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
-
-/// Builds the response to a denied request. Implemented by [`DenyWith`], and by functions that
-/// return a response with any body: a `String`, or what a framework makes of a page or a redirect.
-///
-/// ```
-/// use http::{Response, request::Parts};
-/// use tower_redis_session::guard::{Denied, Deny, RequireLayer};
-///
-/// #[derive(Clone)]
-/// struct Page;
-///
-/// impl Deny for Page {
-///     type Body = String;
-///
-///     fn deny(&self, denied: &Denied, _: &Parts) -> Response<String> {
-///         let mut response = Response::new(format!("<h1>{}</h1>", denied.code()));
-///         *response.status_mut() = denied.status();
-///         response
-///     }
-/// }
-///
-/// let guard = RequireLayer::user().on_denied(Page);
-/// ```
-pub trait Deny: Clone {
-    /// The response's body. It need not be the inner service's.
-    type Body: Body;
-
-    /// The response, in place of the inner service's.
-    fn deny(&self, denied: &Denied, request: &Parts) -> Response<Self::Body>;
-}
 
 /// Ready-made responses: JSON, a redirect, or whichever the client accepts.
 ///
@@ -60,8 +25,7 @@ pub trait Deny: Clone {
 /// can mend is told with its status instead: a role that is missing, a store that does not answer.
 /// Nothing of it is kept by caches.
 ///
-/// A gRPC call gets a status without a message in either way: `grpc-status` is the
-/// [code](Denied::grpc_code), `grpc-message` the [word](Denied::code).
+/// A gRPC call gets a status, as from [`PlainErrorResponse`].
 #[derive(Clone, Debug)]
 pub struct DenyWith {
     way: Way,
@@ -134,18 +98,17 @@ impl DenyWith {
     }
 }
 
-impl Deny for DenyWith {
+impl ErrorResponse<Denied> for DenyWith {
     type Body = String;
 
-    fn deny(&self, denied: &Denied, request: &Parts) -> Response<String> {
-        if let Some(content_type) = grpc_content_type(&request.headers) {
-            let head = status_head(denied.grpc_code(), denied.code(), content_type);
-            return head.map(|()| String::new());
+    fn respond(&self, denied: &Denied, request: &Parts) -> Response<String> {
+        if is_grpc(request) {
+            return PlainErrorResponse.respond(denied, request);
         }
         let redirects = match self.way {
             Way::Json => false,
             Way::Redirect => true,
-            Way::Negotiate => wants_a_page(&request.headers),
+            Way::Negotiate => accepts_html(request),
         };
         let redirect =
             self.way_on(denied).filter(|_| redirects).and_then(|page| redirect(page, request));
@@ -165,28 +128,6 @@ impl Deny for DenyWith {
         let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
-}
-
-/// By a function of the application's.
-impl<F, B> Deny for F
-where
-    F: Fn(&Denied, &Parts) -> Response<B> + Clone,
-    B: Body,
-{
-    type Body = B;
-
-    fn deny(&self, denied: &Denied, request: &Parts) -> Response<B> {
-        self(denied, request)
-    }
-}
-
-/// A page that is navigated to, and not a call by a script.
-fn wants_a_page(headers: &HeaderMap) -> bool {
-    let accepts = headers.get_all(ACCEPT).iter().any(|value| {
-        let ranges = value.as_bytes().split(|byte| matches!(byte, b',' | b';'));
-        ranges.into_iter().any(|range| range.trim_ascii().eq_ignore_ascii_case(b"text/html"))
-    });
-    accepts && !headers.contains_key(REQUESTED_WITH)
 }
 
 /// To `page`, with the place that was asked for; what has changed something is not repeated.
@@ -221,20 +162,9 @@ fn json(
         let name = if denied.kind() == DeniedKind::NoPlatform { "platforms" } else { "login" };
         let _ = said.insert(name.to_owned(), page.into());
     }
-    let mut response = Response::new(serde_json::Value::Object(said).to_string());
-    *response.status_mut() = denied.status();
+    let head = http_error::head(denied, session);
+    let mut response = head.map(|()| serde_json::Value::Object(said).to_string());
     let headers = response.headers_mut();
     let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if denied.status() == StatusCode::UNAUTHORIZED {
-        // A 401 has to name a way (RFC 9110 section 15.5.2): for tokens in that header there is a
-        // scheme (RFC 6750 section 3), and for all others one by which no browser asks for a
-        // password.
-        let bearer = session.is_some_and(SessionContext::is_asked_by_authorization);
-        let way = HeaderValue::from_static(if bearer { "Bearer" } else { "Session" });
-        let _ = headers.insert(WWW_AUTHENTICATE, way);
-    }
-    if let Some(wait) = denied.retry_after() {
-        let _ = headers.insert(RETRY_AFTER, wait.as_secs().max(1).into());
-    }
     response
 }
