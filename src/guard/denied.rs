@@ -1,4 +1,4 @@
-//! Why a request does not go on.
+//! Reasons for which a guard rejects a request.
 
 use std::{fmt, time::Duration};
 
@@ -27,17 +27,17 @@ pub struct Denied {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeniedKind {
-    /// Nobody is signed in, or there is no session: 401.
+    /// No session, or no user signed in: 401.
     Unauthenticated,
     /// There was a session, and its time is over: 401.
     Expired,
-    /// Somebody is signed in, too long ago for this: 401.
+    /// The sign-in is too long ago for this: 401.
     Stale,
-    /// Somebody is signed in who may not: 403.
+    /// The user lacks the role or permission: 403.
     Forbidden,
     /// No platform is chosen: 403.
     NoPlatform,
-    /// The store does not answer, so nobody knows: 503.
+    /// The store is unavailable, so the session is unknown: 503.
     Unavailable,
     /// The session cannot be used as it is: the status of the error.
     Failed,
@@ -155,8 +155,7 @@ impl HttpError for Denied {
 impl From<Error> for Denied {
     fn from(error: Error) -> Self {
         let reason = match error.kind() {
-            // What cannot be read, or be told apart, opens nothing, and a new sign-in is the way
-            // on.
+            // An unreadable or ambiguous session admits no user; a new sign-in helps.
             ErrorKind::Absent | ErrorKind::Revoked | ErrorKind::Corrupt | ErrorKind::Ambiguous => {
                 DeniedKind::Unauthenticated
             }
@@ -171,7 +170,7 @@ impl From<Error> for Denied {
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.reason {
-            DeniedKind::Unauthenticated => "nobody is signed in",
+            DeniedKind::Unauthenticated => "no user is signed in",
             DeniedKind::Expired => "the session has expired",
             DeniedKind::Stale => "the sign-in is too long ago",
             DeniedKind::Forbidden => "the user lacks a permission",

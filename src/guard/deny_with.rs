@@ -19,11 +19,11 @@ use crate::{
 
 /// Ready-made responses: JSON, a redirect, or whichever the client accepts.
 ///
-/// JSON is `{"error":"unauthenticated"}` with the [code](Denied::code), and `"login"` where one can
-/// sign in. A redirect is 303 See Other (RFC 9110 section 15.4.4) to the login page, with the place
-/// that a `GET` asked for as `next`; see [`safe_next`](crate::guard::safe_next). What no sign-in
-/// can mend is told with its status instead: a role that is missing, a store that does not answer.
-/// Nothing of it is kept by caches.
+/// JSON is `{"error":"unauthenticated"}` with the [code](Denied::code), and `"login"` with the
+/// login page if a sign-in helps. A redirect is 303 See Other (RFC 9110 section 15.4.4) to the
+/// login page, with the path of a `GET` as `next`; see [`safe_next`](crate::guard::safe_next). If
+/// a sign-in does not help (a missing role, an unavailable store), the response has the error's
+/// status and no redirect. All are `Cache-Control: no-store`.
 ///
 /// A gRPC call gets a status, as from [`PlainErrorResponse`].
 #[derive(Clone, Debug)]

@@ -11,8 +11,8 @@ use http_body::Body;
 /// [`CsrfLayer::on_error`](crate::csrf::CsrfLayer::on_error).
 ///
 /// Implemented for functions and closures, `Fn(&E, &Parts) -> Response<B>`, which may return any
-/// body: a `String`, or a framework's page or redirect. The argument types of a closure have to be
-/// written down: `|error: &Error, request: &Parts| ...`. It is cloned once a request: keep large
+/// body: a `String`, or a framework's page or redirect. A closure needs its argument types:
+/// `|error: &Error, request: &Parts| ...`. It is cloned once a request: keep large
 /// state in an `Arc`. The path that the client requested, before routers stripped a prefix, is
 /// [`requested_place`](crate::guard::requested_place).
 ///

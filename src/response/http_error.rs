@@ -1,4 +1,4 @@
-//! What a client is told about an error, and the head of the response that says it.
+//! Status, code and message of an error, and the head of its response.
 
 use std::{borrow::Cow, time::Duration};
 

@@ -47,7 +47,7 @@
 
 // | file | holds |
 // |---|---|
-// | `http_error` | `HttpError`: what a client is told about an error |
+// | `http_error` | `HttpError`: status, code and message of an error |
 // | `error_response` | `ErrorResponse`: the response to an error, from it and the request |
 // | `plain` | `PlainErrorResponse`: one line of plain text |
 // | `grpc` | errors as gRPC statuses, and which messages are gRPC's |

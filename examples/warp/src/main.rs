@@ -35,7 +35,7 @@ async fn page(session: SessionContext) -> Result<impl Reply, Error> {
 
 async fn account(session: SessionContext) -> Result<String, Error> {
     let user = session.user_id().await?;
-    let _ = user.ok_or(Error::new(ErrorKind::Absent, "nobody is signed in"))?;
+    let _ = user.ok_or(Error::new(ErrorKind::Absent, "no user is signed in"))?;
     Ok("your account\n".to_owned())
 }
 
