@@ -21,10 +21,15 @@ const USER_MAX: usize = 256;
 /// | [`authenticated_at`](Self::authenticated_at), [`is_fresh`](Self::is_fresh) | `None` and false: the user has not authenticated |
 /// | values and platform | start empty; the administrator's are set aside and restored at the end |
 /// | list of sessions | in the administrator's, with `acting_as`; not in the user's |
+/// | [`sessions`](Self::sessions), [`revoke_others`](Self::revoke_others) | the user's |
 /// | [`revoke_all`](crate::layer::SessionAdmin::revoke_all) of the administrator | ends it |
-/// | `revoke_all` of the user | does not end it: it is not a session of theirs |
+/// | `revoke_all` of the user | does not end it: it rests on the administrator's sign-in alone |
+/// | [`validate_user`](Self::validate_user) | ends it if either of the two is deactivated |
 /// | [`logout`](Self::logout) | ends both |
 /// | timeouts | those of the administrator's sign-in |
+///
+/// To end somebody's impersonation, [`revoke`](crate::layer::SessionAdmin::revoke) the session
+/// whose `acting_as` is set in the administrator's list.
 ///
 /// [`Event::ImpersonationBegan`](crate::telemetry::Event::ImpersonationBegan) and
 /// `ImpersonationEnded` contain both names, and so does the log.

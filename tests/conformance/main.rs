@@ -15,11 +15,15 @@
 mod browser_orders;
 /// Every store keeps the contracts of `Store` and `UserStore`; one that breaks them does not pass.
 mod contract;
+/// Impersonation, stamps, typed keys and a cookie's former name on every store.
+mod identity;
 /// What a client makes up ends nothing and is counted nowhere.
 mod made_up_cookies;
 /// Random histories on every store against a model of the layer.
 mod model;
 /// Records alone, an index of users' sessions, and a store that layers share.
 mod roles;
+/// Every store with its servers.
+mod stores;
 /// Of 64 requests that take a value at once one gets it.
 mod takes;

@@ -16,51 +16,24 @@ use tower_redis_session::{
     DatabaseConfig, DatabaseStore, Key, RedisSessionLayer, RedisStore, SessionContext,
 };
 
-use crate::contract::durable;
+use crate::stores::Stores;
 
 const REQUESTS: usize = 64;
 const STATE: Key<u32> = Key::new("state");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_64_takes_at_once_one_gets_it_in_memory() {
+async fn takes_once_gives_a_value_to_one_of_64_in_memory() {
     let store = FaultyStore::new();
     store.yields(true);
     one_gets_it([layer(store.clone()), layer(store)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_64_takes_at_once_one_gets_it_in_redis() {
-    let redis = RedisServer::start().await;
-    let store = || RedisStore::new(patient(&redis.url())).unwrap();
-    one_gets_it([layer(store()), layer(store())]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_64_takes_at_once_one_gets_it_in_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
-    one_gets_it([layer(database(&url).await), layer(database(&url).await)]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_64_takes_at_once_one_gets_it_in_postgres() {
-    let url = PostgresServer::shared().await.database().await.url();
-    one_gets_it([layer(database(&url).await), layer(database(&url).await)]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_64_takes_at_once_one_gets_it_in_redis_before_sqlite() {
-    let redis = RedisServer::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("sessions.db").display());
-    one_gets_it([layer(durable(&redis, &url).await), layer(durable(&redis, &url).await)]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_64_takes_at_once_one_gets_it_in_redis_before_postgres() {
-    let redis = RedisServer::start().await;
-    let url = PostgresServer::shared().await.database().await.url();
-    one_gets_it([layer(durable(&redis, &url).await), layer(durable(&redis, &url).await)]).await;
+async fn takes_once_gives_a_value_to_one_of_64_on_every_store() {
+    for stores in Stores::all().await {
+        println!("{}", stores.name);
+        one_gets_it(stores.two_instances().await).await;
+    }
 }
 
 fn layer(store: impl tower_redis_session::store::UserStore) -> RedisSessionLayer {
