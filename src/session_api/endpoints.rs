@@ -58,6 +58,7 @@ impl SessionApi {
             Route::LogoutEverywhere => {
                 session.logout_everywhere().await.map(|()| ok(json!({ "signed_in": false })))
             }
+            Route::EndImpersonation => end_impersonation(&session).await,
             Route::Events => Ok(self.events(session.clone())),
             Route::NotAllowed(methods) => Ok(not_allowed(methods)),
             Route::Unknown => Ok(told(StatusCode::NOT_FOUND, "not_found")),
@@ -181,6 +182,11 @@ async fn revoke(session: &SessionContext, id: &SessionId) -> Answered {
         return Ok(ok(json!({ "revoked": true })));
     }
     Ok(told(StatusCode::NOT_FOUND, "no_such_session"))
+}
+
+async fn end_impersonation(session: &SessionContext) -> Answered {
+    let ended = session.end_impersonation().await?;
+    Ok(ok(json!({ "ended": ended, "session": shown(session).await? })))
 }
 
 async fn revoke_others(session: &SessionContext) -> Answered {

@@ -11,10 +11,30 @@
 //! | `DELETE sessions/{id}`, `POST sessions/{id}/revoke` | ends one of them |
 //! | `POST sessions/revoke-others` | ends all but this one |
 //! | `POST logout`, `POST logout-everywhere` | ends this one, or all |
+//! | `POST end-impersonation` | back to the user who signed in: `ended`, `session` |
 //! | `GET events` | server-sent events: `state` at each change, `ended` when this id ends |
 //!
 //! Only a heartbeat and requests that change something are activity: a page that polls the state
 //! keeps no session alive.
+//!
+//! `state`, and `session` of the others, has these fields; events have the first five of them:
+//!
+//! | field | type |
+//! |---|---|
+//! | `signed_in` | whether there is a user; `false` without a session, which only adds a `reason` |
+//! | `id` | the public id |
+//! | `user_id` | the user as the application sees it, or null |
+//! | `impersonator_id` | who signed in, while they [act as](crate::SessionContext::impersonate) `user_id`; else null |
+//! | `platform_id` | the active platform, or null |
+//! | `created_at`, `last_activity`, `expires_at` | times |
+//! | `expires_in` | seconds until `expires_at` |
+//! | `authenticated_at` | a time, or null: also during an impersonation |
+//!
+//! Each of `sessions` has the fields of [`SessionInfo`](crate::context::SessionInfo), with
+//! `acting_as` for the user that its owner acts as at present.
+//!
+//! The end of an impersonation gives the session another id, so tokens against request forgery of
+//! pages before it are invalid: reload the page.
 //!
 //! All responses are JSON with public ids and no secret, and must not be cached. Times are RFC
 //! 3339. A store outage is a 503 with `Retry-After` and never looks like "signed out". Only the end
@@ -41,9 +61,9 @@
 //! state. The service accepts requests that this layer has accepted. Without one it rejects changes
 //! that come from another origin by `Sec-Fetch-Site` or else by `Origin`, sibling hosts of the same
 //! site too; where the token comes in a header, only `Sec-Fetch-Site: cross-site`. When a session
-//! gets a new id, by a sign-in or a renewal in another tab, streams of the old id end; a browser's
-//! `EventSource` reconnects by itself with the new cookie, and receives the current state. Streams
-//! are limited [per session](SessionApi::streams_per_session) and [per
+//! gets a new id, by a sign-in, a renewal or an impersonation in another tab, streams of the old id
+//! end with `ended` and the reason `moved`; a browser's `EventSource` reconnects by itself with the
+//! new cookie after 5 s, and receives the current state. Streams are limited [per session](SessionApi::streams_per_session) and [per
 //! user](SessionApi::streams_per_user): one more receives `unavailable` and a time to retry. A
 //! graceful shutdown of the server waits for open streams: call
 //! [`end_streams`](SessionApi::end_streams) before it.

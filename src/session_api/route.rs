@@ -15,6 +15,7 @@ pub(super) enum Route {
     RevokeOthers,
     Logout,
     LogoutEverywhere,
+    EndImpersonation,
     Events,
     /// The path exists, for these methods.
     NotAllowed(&'static str),
@@ -49,6 +50,7 @@ impl Route {
             (_, "sessions") => pick(read, Self::Sessions, "GET, HEAD"),
             (_, "logout") => pick(post, Self::Logout, "POST"),
             (_, "logout-everywhere") => pick(post, Self::LogoutEverywhere, "POST"),
+            (_, "end-impersonation") => pick(post, Self::EndImpersonation, "POST"),
             (_, "events") => pick(get, Self::Events, "GET"),
             _ => Self::Unknown,
         }
@@ -86,6 +88,7 @@ mod tests {
             ("POST", "/sessions/revoke-others", Route::RevokeOthers),
             ("POST", "/logout", Route::Logout),
             ("POST", "/logout-everywhere", Route::LogoutEverywhere),
+            ("POST", "/end-impersonation", Route::EndImpersonation),
             ("GET", "/events", Route::Events),
             ("GET", "/api/sessions/state", Route::State),
             ("GET", "/api/sessions/sessions", Route::Sessions),

@@ -12,6 +12,7 @@ pub(super) async fn shown(session: &SessionContext) -> Result<Value, Error> {
         "signed_in": snapshot.user_id.is_some(),
         "id": snapshot.id.to_string(),
         "user_id": snapshot.user_id,
+        "impersonator_id": snapshot.impersonator_id,
         "platform_id": snapshot.platform_id,
         "created_at": snapshot.created_at.to_string(),
         "last_activity": snapshot.last_activity.to_string(),
@@ -22,13 +23,20 @@ pub(super) async fn shown(session: &SessionContext) -> Result<Value, Error> {
 }
 
 /// User and platform as the store has them now; without the times, which move by themselves.
+/// `Moved` from the moment when the session has another id: what it was before is for requests in
+/// flight.
 pub(super) async fn state_now(session: &SessionContext) -> Result<Value, Error> {
-    session.validate().await?;
+    let validated = session.validate().await;
+    if session.read(|state| state.has_moved()).await? {
+        return Err(Error::moved());
+    }
+    validated?;
     let snapshot = session.snapshot().await?;
     Ok(json!({
         "signed_in": snapshot.user_id.is_some(),
         "id": snapshot.id.to_string(),
         "user_id": snapshot.user_id,
+        "impersonator_id": snapshot.impersonator_id,
         "platform_id": snapshot.platform_id,
     }))
 }
@@ -45,5 +53,6 @@ pub(super) fn listed(info: &SessionInfo) -> Value {
         "address": info.address,
         "user_agent": info.user_agent,
         "label": info.label,
+        "acting_as": info.acting_as,
     })
 }

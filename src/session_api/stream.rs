@@ -106,6 +106,7 @@ impl Events {
             // Nothing more comes under this id; if there is a new one, the client learns it when it
             // reconnects.
             Err(error) => match error.kind() {
+                ErrorKind::Moved => ("ended", json!({ "reason": "moved" }), RETRY_MILLIS),
                 ErrorKind::Absent => ("ended", json!({ "reason": "absent" }), RETRY_MILLIS_ENDED),
                 ErrorKind::Expired => ("ended", json!({ "reason": "expired" }), RETRY_MILLIS_ENDED),
                 ErrorKind::Ambiguous => {

@@ -136,6 +136,7 @@ impl Script {
             }
             ["clear"] => session.clear().await?,
             ["save"] => session.save().await?,
+            ["impersonate", user] => session.impersonate(user).await?,
             ["login", user] => session.login(user).await?,
             ["login", user, platform] => {
                 session.login(user).await?;

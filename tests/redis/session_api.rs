@@ -163,12 +163,58 @@ async fn devices_are_listed_and_ended() {
 }
 
 #[tokio::test]
+async fn a_page_is_told_of_an_impersonation_and_ends_it() {
+    let redis = RedisServer::start().await;
+    let site = open(&redis).await;
+    let mut browser = Browser::new(site.addr).await;
+    let names = |state: &Value| (state["user_id"].clone(), state["impersonator_id"].clone());
+    browser.get("/login:root,label:Desk").await.expect(200);
+    assert_eq!(names(&ask(&mut browser, "state").await), ("root".into(), Value::Null));
+    let mut phone = Browser::new(site.addr).await;
+    phone.get("/login:root").await.expect(200);
+    browser.get("/impersonate:bob").await.expect(200);
+    let state = ask(&mut browser, "state").await;
+    assert_eq!(names(&state), ("bob".into(), "root".into()));
+    assert_eq!((&state["signed_in"], &state["authenticated_at"]), (&true.into(), &Value::Null));
+    let said = json(&tell(&mut browser, "validate").await.expect(200));
+    assert_eq!(names(&said["session"]), ("bob".into(), "root".into()));
+    let mut stream = Stream::open(&site, &browser).await;
+    assert_eq!(names(&stream.expect("state").await), ("bob".into(), "root".into()));
+    let listed = ask(&mut phone, "sessions").await;
+    let listed = listed["sessions"].as_array().unwrap();
+    let of = |current: bool| listed.iter().find(|one| one["current"] == current).unwrap();
+    assert_eq!((listed.len(), &of(true)["acting_as"]), (2, &Value::Null));
+    assert_eq!((&of(false)["acting_as"], &of(false)["label"]), (&"bob".into(), &"Desk".into()));
+
+    let said = json(&tell(&mut browser, "end-impersonation").await.expect(200));
+    assert_eq!(
+        (&said["ended"], names(&said["session"])),
+        (&true.into(), ("root".into(), Value::Null))
+    );
+    assert_ne!(said["session"]["id"], state["id"]);
+    assert_eq!(ask(&mut browser, "state").await["id"], said["session"]["id"]);
+    // What the session was before is for requests in flight, not for a stream.
+    assert_eq!(stream.expect("ended").await["reason"], "moved");
+    assert!(stream.is_over().await);
+    let said = json(&tell(&mut browser, "end-impersonation").await.expect(200));
+    assert_eq!(said["ended"], false);
+    let _ = tell(&mut Browser::new(site.addr).await, "end-impersonation").await.expect(401);
+}
+
+#[tokio::test]
 async fn what_another_site_sends_and_what_is_not_there_is_refused() {
     let redis = RedisServer::start().await;
     let site = open(&redis).await;
     let mut browser = Browser::new(site.addr).await;
     browser.get("/login:alice").await.expect(200);
-    for path in ["validate", "heartbeat", "logout", "logout-everywhere", "sessions/revoke-others"] {
+    for path in [
+        "validate",
+        "heartbeat",
+        "logout",
+        "logout-everywhere",
+        "sessions/revoke-others",
+        "end-impersonation",
+    ] {
         let path = format!("/api/session/{path}");
         for (name, value) in [
             ("sec-fetch-site", "cross-site"),
