@@ -79,10 +79,18 @@ impl SessionContext {
     async fn verify_claim(&self, claim: Claim) -> Result<(), CsrfError> {
         let session = &self.session;
         // Fails closed: without a reply of the store no token is valid.
-        let key = self.read(|state| key(session, state)).await??;
+        let (key, former) = self
+            .read(|state| Ok::<_, Error>((key(session, state)?, former_key(session, state)?)))
+            .await??;
         let (now, lifetime) = (session.backend.clock.now(), session.backend.rules.csrf_lifetime);
-        key.ok_or(CsrfErrorKind::Foreign)?.verify(&claim, now, lifetime)?;
-        Ok(())
+        let verify = |key: Option<CsrfKey>| match key {
+            Some(key) => key.verify(&claim, now, lifetime),
+            None => Err(CsrfErrorKind::Foreign),
+        };
+        match verify(key) {
+            Err(CsrfErrorKind::Foreign) => Ok(verify(former)?),
+            verdict => Ok(verdict?),
+        }
     }
 }
 
@@ -98,6 +106,14 @@ fn key(session: &RequestSession, state: &State) -> Result<Option<CsrfKey>, Error
         return Ok(state.held.as_ref().map(|held| CsrfKey::of_session(&held.token)));
     }
     Ok(visitor_cookie::known(session, state).map(|token| CsrfKey::of_visitor(&token)))
+}
+
+/// The key of the tokens that a visitor was given before a change of the cookie.
+fn former_key(session: &RequestSession, state: &State) -> Result<Option<CsrfKey>, Error> {
+    if state.base()?.is_some() {
+        return Ok(None);
+    }
+    Ok(visitor_cookie::former(session, state).map(|token| CsrfKey::of_visitor(&token)))
 }
 
 fn key_or_new(session: &RequestSession, state: &mut State) -> Result<CsrfKey, Error> {

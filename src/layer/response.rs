@@ -11,7 +11,7 @@ use crate::{
     clock::timestamp::Timestamp,
     request::{
         RequestSession, former_cookie::former_removal, state::CookieChange,
-        visitor_cookie::visitor_header,
+        visitor_cookie::visitor_headers,
     },
 };
 
@@ -21,10 +21,10 @@ pub(crate) fn decorate(headers: &mut HeaderMap, session: &RequestSession) {
         let mut state = session.state();
         let former = former_removal(session, &mut state);
         let change = mem::take(&mut state.cookie);
-        let visitor = visitor_header(session, &mut state, &change);
+        let visitor = visitor_headers(session, &mut state, &change);
         (change, visitor, former)
     };
-    let others = visitor.into_iter().chain(former).map(|value| (SET_COOKIE, value));
+    let others = visitor.into_iter().flatten().chain(former).map(|value| (SET_COOKIE, value));
     for (name, value) in handed_out(change, session).into_iter().chain(others) {
         let _ = headers.append(name, value);
         forbid_storing(headers);

@@ -10,7 +10,7 @@ use crate::{
         visitor::Visitor,
     },
     session::token::{SessionId, Token},
-    transport::cookie,
+    transport::cookie::{self, CookieConfig},
 };
 
 /// The visitor's secret, if it can be trusted.
@@ -19,12 +19,17 @@ pub(crate) fn known(session: &RequestSession, state: &State) -> Option<Token> {
         (Visitor::New(token), _) => Some(token.clone()),
         // A session began or ended in this request: earlier secrets are invalid.
         (Visitor::Gone, _) | (Visitor::AsSent, CookieChange::Set(_) | CookieChange::Remove) => None,
-        (Visitor::AsSent, CookieChange::Keep) => {
-            let mut sent = sent(session);
-            let token = sent.pop();
-            // Fails closed: of several secrets one may have been planted (RFC 6265bis section 8.6).
-            token.filter(|_| sent.is_empty())
-        }
+        (Visitor::AsSent, CookieChange::Keep) => only(sent(session)),
+    }
+}
+
+/// The secret in the cookie's former name. It verifies tokens issued before and issues none, so that
+/// a planted one is useless after the change.
+pub(crate) fn former(session: &RequestSession, state: &State) -> Option<Token> {
+    let _ = session.backend.rules.transport.successor()?;
+    match (&state.visitor, &state.cookie) {
+        (Visitor::Gone, _) | (_, CookieChange::Set(_) | CookieChange::Remove) => None,
+        (_, CookieChange::Keep) => only(sent_formerly(session)),
     }
 }
 
@@ -39,14 +44,26 @@ pub(crate) fn begin(session: &RequestSession, state: &mut State) -> Result<Token
     Ok(token)
 }
 
-/// The header that sets the visitor's secret, or removes it together with a `change` of the
-/// session's cookie.
-pub(crate) fn visitor_header(
+/// The headers that set the visitor's secret, or remove it together with a `change` of the
+/// session's cookie, and that remove the former one.
+pub(crate) fn visitor_headers(
+    session: &RequestSession,
+    state: &mut State,
+    change: &CookieChange,
+) -> [Option<HeaderValue>; 2] {
+    let former = match change {
+        CookieChange::Keep => None,
+        CookieChange::Set(_) | CookieChange::Remove => former_removal(session),
+    };
+    [visitor_header(session, state, change), former]
+}
+
+fn visitor_header(
     session: &RequestSession,
     state: &mut State,
     change: &CookieChange,
 ) -> Option<HeaderValue> {
-    let cookie = || session.backend.rules.transport.visitor_cookie();
+    let cookie = || visitor_cookie(session);
     match (&state.visitor, change) {
         (Visitor::New(token), CookieChange::Keep | CookieChange::Remove) => {
             cookie()?.at(session.domain).set(token, None, false)
@@ -59,16 +76,46 @@ pub(crate) fn visitor_header(
     }
 }
 
+/// If the name is the same, a cookie may be either of both.
+fn former_removal(session: &RequestSession) -> Option<HeaderValue> {
+    let renamed = session.backend.rules.transport.successor()?.is_renamed();
+    let came = if renamed { sent_formerly(session) } else { sent(session) };
+    if came.is_empty() { None } else { visitor_cookie(session)?.former_removal() }
+}
+
+/// Fails closed: of several secrets one may have been planted (RFC 6265bis section 8.6).
+fn only(mut sent: Vec<Token>) -> Option<Token> {
+    let token = sent.pop();
+    token.filter(|_| sent.is_empty())
+}
+
 /// The well-formed secrets in the visitor's cookies, each once.
 fn sent(session: &RequestSession) -> Vec<Token> {
+    let cookie = visitor_cookie(session);
+    cookie.map_or_else(Vec::new, |cookie| {
+        each_once(session, cookie::find(session.credentials.lines(), cookie.name()))
+    })
+}
+
+/// The same in the former cookies.
+fn sent_formerly(session: &RequestSession) -> Vec<Token> {
+    let cookie = visitor_cookie(session);
+    cookie.map_or_else(Vec::new, |cookie| {
+        each_once(session, cookie.former_tokens(session.credentials.lines()))
+    })
+}
+
+fn each_once(session: &RequestSession, tokens: Vec<Token>) -> Vec<Token> {
     let mut sent: Vec<(SessionId, Token)> = Vec::new();
-    if let Some(cookie) = session.backend.rules.transport.visitor_cookie() {
-        for token in cookie::find(session.credentials.lines(), cookie.name()) {
-            let id = session.backend.rules.tokens.id(&token);
-            if sent.iter().all(|(known, _)| *known != id) {
-                sent.push((id, token));
-            }
+    for token in tokens {
+        let id = session.backend.rules.tokens.id(&token);
+        if sent.iter().all(|(known, _)| *known != id) {
+            sent.push((id, token));
         }
     }
     sent.into_iter().map(|(_, token)| token).collect()
+}
+
+fn visitor_cookie(session: &RequestSession) -> Option<CookieConfig> {
+    session.backend.rules.transport.visitor_cookie()
 }

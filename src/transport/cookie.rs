@@ -218,7 +218,8 @@ impl CookieConfig {
     /// scripts, never persistent.
     pub(crate) fn for_visitors(&self) -> Self {
         let name = format!("{}_csrf", self.name);
-        Self { name, http_only: true, persistent: false, former: None, ..self.clone() }
+        let former = self.former.as_ref().map(|former| Box::new(former.for_visitors()));
+        Self { name, http_only: true, persistent: false, former, ..self.clone() }
     }
 
     pub(crate) fn is_secure(&self) -> bool {

@@ -1,7 +1,8 @@
 //! A cookie under its former name, domain or prefix: the session goes on under the new one.
 //!
 //! To see these fail: let the former cookie count where both come; do not hand the token out again;
-//! do not remove the former one, or without its domain; let what it opens live through a logout.
+//! do not remove the former one, or without its domain; let what it opens live through a logout;
+//! forget the visitor's cookie in any of it, or issue tokens by its former one.
 
 use std::convert::Infallible;
 
@@ -170,6 +171,96 @@ async fn a_former_domain_under_the_same_name_is_removed_with_the_next_cookie() {
     let ([removal], [new]) = (removals.as_slice(), set.as_slice()) else { panic!("{lines:?}") };
     assert!(removal.contains("Domain=example.org"), "{lines:?}");
     assert!(!new.contains("Domain") && !new.contains("Max-Age=0"), "{lines:?}");
+}
+
+/// A token for a form, and the jar of a browser that had `jar`.
+async fn form(layer: &RedisSessionLayer, jar: &str) -> (String, String) {
+    let token = async |s: SessionContext| Ok(s.csrf_token().await?.to_string());
+    let (token, lines) = ask(layer, jar, token).await;
+    let pairs = lines.iter().map(|line| line.split(';').next().unwrap());
+    let jar: Vec<_> = [jar].into_iter().filter(|jar| !jar.is_empty()).chain(pairs).collect();
+    (token, jar.join("; "))
+}
+
+/// What becomes of a form with `token`, and the lines of Set-Cookie.
+async fn sent(layer: &RedisSessionLayer, jar: &str, token: &str) -> (String, Vec<String>) {
+    let token = token.to_owned();
+    ask(layer, jar, move |s| {
+        let token = token.clone();
+        async move {
+            let verdict = s.verify_csrf(&token).await;
+            Ok(verdict
+                .map_or_else(|error| format!("{:?}", error.kind().unwrap()), |()| "ok".into()))
+        }
+    })
+    .await
+}
+
+fn login(s: SessionContext) -> impl Future<Output = Result<String, Error>> {
+    async move { s.login("alice").await.map(|()| String::new()) }
+}
+
+#[tokio::test]
+async fn a_visitors_form_from_before_the_change_is_accepted_while_the_setting_is_there() {
+    let (_, [before, during, after]) = layers();
+    let (old_form, old) = form(&before, "").await;
+    assert!(old.starts_with("sid_csrf="), "{old}");
+    assert_eq!(sent(&during, &old, &old_form).await, ("ok".into(), vec![]));
+    assert_eq!(sent(&after, &old, &old_form).await.0, "Foreign");
+    // A new form belongs to the new cookie alone: the former one may have been planted.
+    let (new_form, both) = form(&during, &old).await;
+    assert!(both.contains("__Host-session_csrf="), "{both}");
+    for (name, layer, jar, form, verdict) in [
+        ("the old form with both", &during, &both, &old_form, "ok"),
+        ("the new form with both", &during, &both, &new_form, "ok"),
+        ("the new form with the former cookie", &during, &old, &new_form, "Foreign"),
+        ("the old form after the change", &after, &both, &old_form, "Foreign"),
+        ("the new form after the change", &after, &both, &new_form, "ok"),
+    ] {
+        assert_eq!(sent(layer, jar, form).await.0, verdict, "{name}");
+    }
+    // Of several one may have been planted.
+    let planted = format!("{old}; sid_csrf={}", "A".repeat(43));
+    assert_eq!(sent(&during, &planted, &old_form).await.0, "Foreign");
+    // A session ends what was issued before it, under either name.
+    for (jar, removed) in
+        [(&old, vec![("sid", true)]), (&both, vec![("__Host-session", false), ("sid", true)])]
+    {
+        let (_, lines) = ask(&during, jar, login).await;
+        let removals: Vec<_> = lines.iter().filter(|line| line.contains("_csrf=;")).collect();
+        assert_eq!(removals.len(), removed.len(), "{lines:?}");
+        for ((name, former), line) in removed.into_iter().zip(removals) {
+            assert!(line.starts_with(&format!("{name}_csrf=;")), "{line}");
+            assert!(line.contains("Max-Age=0"), "{line}");
+            assert_eq!(line.contains("Domain=example.org") && line.contains("Path=/app"), former);
+        }
+        let session = lines.iter().find(|line| line.starts_with("__Host-session=")).unwrap();
+        let jar = format!("{jar}; {}", session.split(';').next().unwrap());
+        assert_eq!(sent(&during, &jar, &old_form).await.0, "Foreign");
+    }
+}
+
+#[tokio::test]
+async fn a_sessions_form_from_before_the_change_is_accepted_under_either_name() {
+    let (_, [before, during, _]) = layers();
+    let (old_form, old) = form(&before, &signed_in(&before, "alice").await).await;
+    assert_eq!(sent(&during, &old, &old_form).await.0, "ok");
+    let new = format!("{NEW}={}", old.strip_prefix("sid=").unwrap());
+    assert_eq!(sent(&during, &new, &old_form).await, ("ok".into(), vec![]));
+}
+
+#[tokio::test]
+async fn a_visitors_cookie_of_a_former_domain_under_the_same_name_goes_with_a_sign_in() {
+    let store = FaultyStore::new();
+    let former = || CookieConfig::new("sid").domain("example.org");
+    let before = built(&store, former());
+    let during = built(&store, CookieConfig::new("sid").former(former()));
+    let (old_form, old) = form(&before, "").await;
+    assert_eq!(sent(&during, &old, &old_form).await.0, "ok");
+    let (_, lines) = ask(&during, &old, login).await;
+    let removals: Vec<_> = lines.iter().filter(|line| line.starts_with("sid_csrf=;")).collect();
+    let with_domain = removals.iter().filter(|line| line.contains("Domain=example.org")).count();
+    assert_eq!((removals.len(), with_domain), (2, 1), "{lines:?}");
 }
 
 #[tokio::test]

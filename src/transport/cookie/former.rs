@@ -28,6 +28,11 @@ impl CookieConfig {
     /// session, and the former one is removed when a sign-in, a renewal or a logout sets or removes
     /// the new one.
     ///
+    /// The cookie of a [visitor without a session](crate::SessionContext::csrf_token) changes with
+    /// it. Forms that were opened before the change are accepted for as long as their tokens are
+    /// valid and the setting is there; new tokens belong to the new cookie. The former one is
+    /// removed when a session begins or ends.
+    ///
     /// Deployment caveat: while a weaker former name is accepted, an attacker who could plant that
     /// cookie before still can.
     ///
