@@ -23,6 +23,7 @@
 // | `impersonation` | acting as another user, and back |
 // | `live_session` | `LiveSession`: the session of a connection that outlives its request |
 // | `login_attempt` | a sign-in that fails if the user's sessions are revoked in the meantime |
+// | `own_user` | the application's own user, loaded once a request |
 // | `timing` | timestamps, expiry, validation |
 // | `devices` | listing and revoking the user's sessions |
 // | `stamp` | ends the session when the user's password changes elsewhere |
@@ -35,6 +36,7 @@ mod impersonation;
 pub(crate) mod live_session;
 mod loaded;
 pub(crate) mod login_attempt;
+mod own_user;
 pub(crate) mod place;
 mod stamp;
 pub(crate) mod timing;

@@ -50,6 +50,8 @@ mod live;
 mod nested;
 /// Two requests of one session in every order, and writes whose answer is lost.
 mod overlap;
+/// The application's own user, loaded once a request.
+mod own_user;
 /// A list of sessions comes in pages.
 mod pages;
 /// Guards by what a user may do, asked for once a request.
