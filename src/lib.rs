@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use http::{Request, Response};
-//! use tower::{Layer, ServiceExt, service_fn};
+//! use tower::{BoxError, Layer, ServiceExt, service_fn};
 //! use tower_redis_session::{Error, MemoryStore, RedisSessionLayer, SessionContext};
 //!
 //! async fn choose(request: Request<String>) -> Result<Response<String>, Error> {
@@ -18,7 +18,7 @@
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn main() -> Result<(), BoxError> {
 //! let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
 //! let service = layer.layer(service_fn(|request| async move {
 //!     // The response to an error: 503 while the store is unavailable.
@@ -40,7 +40,7 @@
 //! | [`session_api`] | the session's state as JSON and server-sent events, for pages and scripts |
 //! | [`directory`] | the application's users, and a cache of them in Redis |
 //! | [`telemetry`] | events, health, counters |
-//! | `encryption` | records that only the client's token opens; key ring |
+//! | [`encryption`] | records that only the client's token opens; key ring |
 //! | [`context`] | what the handle's methods return |
 //! | [`layer`] | the middleware's parts, savepoints, clients' addresses |
 //! | [`response`] | error responses: one function for layer, guards and CSRF |
@@ -95,9 +95,9 @@
 //!
 //! # Stores
 //!
-//! - `DurableStore`: a database that keeps every session, and Redis for fast reads. Redis may fail
-//!   in any way, and users stay signed in. Its docs say what is impossible; the run-book says what
-//!   to do when something breaks.
+//! - [`DurableStore`]: a database that keeps every session, and Redis for fast reads. Redis may
+//!   fail in any way, and users stay signed in. Its docs say what is impossible; the run-book says
+//!   what to do when something breaks.
 //!
 //!   ```no_run
 //!   # #[cfg(all(feature = "redis", feature = "sqlite"))]
@@ -114,7 +114,7 @@
 //!   # fn main() {}
 //!   ```
 //! - [`RedisStore`]: Redis alone. Sessions live as long as Redis keeps them.
-//! - `DatabaseStore`: a SQLite file or PostgreSQL alone.
+//! - [`DatabaseStore`]: a SQLite file or PostgreSQL alone.
 //! - [`MemoryStore`]: for tests, with a [`ManualClock`](clock::ManualClock) so that they need
 //!   neither servers nor sleeps.
 //! - Your own: implement [`UserStore`](store::UserStore), or [`Store`](store::Store) alone if it
@@ -129,10 +129,10 @@
 //! Implement [`Directory`](directory::Directory) for the application's users. A session then
 //! returns [its user](SessionContext::user_info) and [the active
 //! platform](SessionContext::platform_info), [switches it](SessionContext::switch_platform), and
-//! [ends when its user is deactivated or deleted](SessionContext::validate_user). `CachedDirectory`
-//! (feature `redis`) caches the entries in Redis: one loader at a time, no stale value after a
-//! change, a fallback to the source when Redis is unavailable, and credentials only as ciphertext
-//! (feature `encryption`).
+//! [ends when its user is deactivated or deleted](SessionContext::validate_user).
+//! [`CachedDirectory`](directory::CachedDirectory) (feature `redis`) caches the entries in Redis:
+//! one loader at a time, no stale value after a change, a fallback to the source when Redis is
+//! unavailable, and credentials only as ciphertext (feature `encryption`).
 //!
 //! # Deployment caveats
 //!
@@ -155,10 +155,10 @@
 //! | feature | adds |
 //! |---|---|
 //! | `redis` (default) | [`RedisStore`] and [`RedisConfig`] |
-//! | `sqlite` | `DatabaseStore` on a SQLite file, and with `redis` `DurableStore` |
+//! | `sqlite` | [`DatabaseStore`] on a SQLite file, and with `redis` [`DurableStore`] |
 //! | `postgres` | the same on PostgreSQL |
 //! | `tls` | `rediss://` addresses, TLS to PostgreSQL, by rustls and the system's certificates |
-//! | `encryption` | records that only the client's token opens, `RedisSessionLayerBuilder::seal_records`; `KeyRing` |
+//! | `encryption` | records that only the client's token opens, [`seal_records`](RedisSessionLayerBuilder::seal_records); [`KeyRing`](encryption::KeyRing) |
 //! | `axum` | [`SessionContext`] and `guard::SignedIn` as arguments of axum's handlers |
 //! | `testing` | a client for tests of handlers; the conformance suite for authors of stores |
 //!
@@ -183,10 +183,12 @@
 //! | `get_user_settings` | [`Directory::settings`](directory::Directory::settings) |
 //! | `get_session_created_at` | [`SessionContext::created_at`] |
 //! | `get_session_last_activity` | [`SessionContext::last_activity`] |
-//! | `DatabaseSessionMiddleware` | `DatabaseSessionLayer`, or rather a `DurableStore` |
+//! | `DatabaseSessionMiddleware` | `DatabaseSessionLayer`, or rather a [`DurableStore`] |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Links to what a feature adds.
+#![cfg_attr(not(docsrs), allow(rustdoc::broken_intra_doc_links))]
 
 pub mod clock;
 pub mod context;

@@ -15,6 +15,10 @@ impl SessionContext {
     /// The signed-in user, or `None`. While a user is [impersonated](Self::impersonate), the
     /// impersonated user.
     ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
+    ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.user_id().await?, None);
@@ -27,6 +31,10 @@ impl SessionContext {
     }
 
     /// The active platform, or `None`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -186,6 +194,10 @@ impl SessionContext {
     }
 
     /// Clears the active platform; returns whether there was one. Buffered.
+    ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

@@ -20,9 +20,6 @@ use crate::{
 /// before the response head is sent. If two requests of a session overlap, both keep their changes,
 /// key by key.
 ///
-/// Every method can fail with `Unavailable` (the store did not respond; the state is unknown and
-/// the cookie stays) and `Closed` (the response is over). Other errors are listed at the method.
-///
 /// ```
 /// use http::{Request, Response};
 /// use tower_redis_session::{Error, SessionContext};
@@ -35,6 +32,17 @@ use crate::{
 /// # let (response, _) = tower_redis_session::testing::run(None, visits);
 /// # assert_eq!(response.into_body(), "visit 1");
 /// ```
+///
+/// # Errors
+///
+/// Every method that needs the session can fail with
+///
+/// - `Unavailable`: the store did not respond in time; nothing is known, and the cookie stays,
+/// - `Misconfigured`: the store is reachable, but not as configured,
+/// - `Unsupported`: a newer version of this crate wrote the session,
+/// - `Closed`: the response is over.
+///
+/// Where a method says nothing else, that is all.
 #[derive(Clone)]
 pub struct SessionContext {
     pub(crate) session: Arc<RequestSession>,
@@ -66,6 +74,10 @@ impl SessionContext {
 
     /// The public id of the session in the store; `None` without a session, and for a new one until
     /// it is stored. Never the secret in the cookie.
+    ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

@@ -72,6 +72,10 @@ impl SessionContext {
 
     /// The user who signed in, while another user is impersonated; otherwise `None`.
     ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
+    ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("root").await?;

@@ -57,6 +57,10 @@ impl SessionContext {
 
     /// The stamp that was set last, at the sign-in or since.
     ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
+    ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
     /// session.login("alice").await?;

@@ -77,6 +77,10 @@ impl SessionContext {
 
     /// Time of creation, or of the last sign-in; `None` without a stored session.
     ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
+    ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.created_at().await?, None);
@@ -88,6 +92,10 @@ impl SessionContext {
 
     /// Time of the last stored activity before this request: never "now".
     ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
+    ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
     /// assert_eq!(session.last_activity().await?, None);
@@ -98,6 +106,10 @@ impl SessionContext {
     }
 
     /// Time of expiry without further activity: the earlier end of idle and absolute timeout.
+    ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

@@ -46,6 +46,10 @@ impl SessionContext {
     /// The value under `key`, or the default if there is none or it is not a `T`; the stored value
     /// is not changed.
     ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get) but `Value`.
+    ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("visits", "many").await?;
@@ -96,6 +100,10 @@ impl SessionContext {
 
     /// Removes the value under `key`; returns whether there was one. Buffered. [`take`](Self::take)
     /// returns the value.
+    ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -199,6 +207,10 @@ impl SessionContext {
 
     /// The keys of all values, in ascending order.
     ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
+    ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
     /// session.insert("b", &1).await?;
@@ -211,6 +223,10 @@ impl SessionContext {
     }
 
     /// Removes all values; user, platform and id are kept. A session without user and values ends.
+    ///
+    /// # Errors
+    ///
+    /// Those of [every method](Self#errors).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

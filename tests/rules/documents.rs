@@ -2,7 +2,8 @@
 //! comments, errors and log lines in `src`.
 //!
 //! To see these fail: link `docs/features.md` in the README; put a section before the quick starts;
-//! write "nobody" into one of them, or "is away" into a log line.
+//! write "nobody" into one of them, or "is away" into a log line; remove "# Errors" from a public
+//! function.
 
 use std::{fs, path::Path};
 
@@ -143,4 +144,49 @@ fn comments_and_texts_of_the_source_keep_to_the_word_list() {
         }
     }
     assert!(found.is_empty(), "words to avoid: {found:#?}");
+}
+
+/// C-FAILURE of the API guidelines: a heading, below which the errors are listed or linked.
+#[test]
+fn every_public_function_that_returns_a_result_documents_its_errors() {
+    let (mut checked, mut missing) = (0, Vec::new());
+    for source in sources() {
+        let lines: Vec<_> = source.text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let declared = line.trim_start().strip_prefix("pub ").filter(|rest| {
+                let rest = rest.trim_start_matches("const ").trim_start_matches("async ");
+                rest.starts_with("fn ")
+            });
+            let Some(declared) = declared else { continue };
+            let rest = lines[at..].iter();
+            let end = rest.clone().position(|line| line.ends_with('{')).unwrap();
+            let signature = rest.take(end + 1).copied().collect::<Vec<_>>().join(" ");
+            let returned = signature.split(" where ").next().unwrap().rsplit_once("-> ");
+            if !returned.is_some_and(|(_, returned)| returned.contains("Result<")) {
+                continue;
+            }
+            checked += 1;
+            let above = lines[..at].iter().rev().map(|line| line.trim_start());
+            let mut docs = above.take_while(|line| line.starts_with("//") || line.starts_with('#'));
+            if !docs.any(|line| line == "/// # Errors") {
+                missing.push(format!("{}: {declared}", source.name));
+            }
+        }
+    }
+    assert!(checked > 50, "{checked}");
+    assert!(missing.is_empty(), "without `# Errors`: {missing:#?}");
+}
+
+/// C-LINK.
+#[test]
+fn the_crates_documentation_links_the_types_it_names() {
+    let text = read("src/lib.rs");
+    let docs: Vec<_> = text.lines().filter(|line| line.starts_with("//!")).collect();
+    for name in ["DurableStore", "DatabaseStore", "CachedDirectory", "KeyRing", "RedisStore"] {
+        let linked = format!("[`{name}`]");
+        let found = docs.iter().filter(|line| line.contains(&format!("`{name}`")));
+        let plain: Vec<_> = found.filter(|line| !line.contains(&linked)).collect();
+        assert!(docs.iter().any(|line| line.contains(&linked)), "{name} is not linked");
+        assert!(plain.is_empty(), "{plain:?}");
+    }
 }
