@@ -100,7 +100,8 @@ pub async fn walk_example(program: &str) {
     assert_eq!(told, "visit 1 of nobody, 0 bytes uploaded", "the old cookie opens nothing");
 
     redis.kill();
-    let _ = browser.get("/").await.expect(503);
+    let reply = browser.get("/").await.expect(503);
+    assert_eq!(reply.all("retry-after"), ["1"], "{reply:?}");
 }
 
 fn sign_in(password: &str, token: &str) -> String {

@@ -190,3 +190,12 @@ fn the_crates_documentation_links_the_types_it_names() {
         assert!(plain.is_empty(), "{plain:?}");
     }
 }
+
+/// What `examples/README.md` says of an example for a framework.
+#[test]
+fn the_main_file_of_a_frameworks_example_has_at_most_80_lines() {
+    for framework in ["axum", "hyper", "tonic", "poem", "salvo", "warp"] {
+        let main = read(&format!("examples/{framework}/src/main.rs"));
+        assert!(main.lines().count() <= 80, "{framework}: {} lines", main.lines().count());
+    }
+}

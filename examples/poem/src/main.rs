@@ -20,10 +20,12 @@ use tower_redis_session::{EnvConfig, Error, SessionContext, csrf::CsrfLayer, gua
 
 type Fields = Form<HashMap<String, String>>;
 
-/// An error becomes its response: 503 while the store is away.
+/// An error becomes its response: 503 with `Retry-After` while the store is unreachable.
 fn failed(error: Error) -> poem::Error {
-    let status = error.status();
-    poem::Error::new(error, status)
+    let (head, ()) = error.response().into_parts();
+    let mut response = poem::Response::from(head.status);
+    *response.headers_mut() = head.headers;
+    poem::Error::from_response(response)
 }
 
 async fn told(session: &SessionContext) -> Result<String, Error> {

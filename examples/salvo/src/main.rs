@@ -13,7 +13,7 @@ use std::error::Error as StdError;
 use http_body_util::BodyExt as _;
 use salvo::http::ReqBody;
 use salvo::prelude::*;
-use session::{failed, session};
+use session::{Failed, session};
 use tower::ServiceBuilder;
 use tower_redis_session::{EnvConfig, Error, SessionContext, csrf, guard::RequireLayer};
 
@@ -30,23 +30,23 @@ async fn told(session: &SessionContext) -> Result<String, Error> {
 }
 
 #[handler]
-async fn page(request: &mut Request) -> Result<Text<String>, StatusError> {
-    told(&session(request)?).await.map(Text::Html).map_err(failed)
+async fn page(request: &mut Request) -> Result<Text<String>, Failed> {
+    Ok(Text::Html(told(&session(request)?).await?))
 }
 
 #[handler]
-async fn login(request: &mut Request) -> Result<Redirect, StatusError> {
+async fn login(request: &mut Request) -> Result<Redirect, Failed> {
     // An application compares with the hash that it keeps for each of its users.
     if request.form::<String>("password").await.is_none_or(|password| password != "wonderland") {
-        return Err(StatusError::forbidden());
+        return Err(StatusCode::FORBIDDEN.into());
     }
-    session(request)?.login("alice").await.map_err(failed)?;
+    session(request)?.login("alice").await?;
     Ok(Redirect::other("/"))
 }
 
 #[handler]
-async fn logout(request: &mut Request) -> Result<Redirect, StatusError> {
-    session(request)?.logout().await.map_err(failed)?;
+async fn logout(request: &mut Request) -> Result<Redirect, Failed> {
+    session(request)?.logout().await?;
     Ok(Redirect::other("/"))
 }
 

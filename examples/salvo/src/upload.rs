@@ -6,13 +6,10 @@ use futures_util::{TryStreamExt as _, stream};
 use http_body_util::BodyExt as _;
 use salvo::prelude::*;
 
-use crate::session::session;
+use crate::session::{Failed, session};
 
 #[handler]
-pub(crate) async fn upload(
-    request: &mut Request,
-    response: &mut Response,
-) -> Result<(), StatusError> {
+pub(crate) async fn upload(request: &mut Request, response: &mut Response) -> Result<(), Failed> {
     let parts = (session(request)?, request.take_body().into_data_stream(), 0);
     response.stream(stream::try_unfold(parts, async |(session, mut pieces, total)| {
         let piece = pieces.try_next().await.map_err(io::Error::other)?;
