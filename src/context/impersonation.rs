@@ -28,7 +28,7 @@ const USER_MAX: usize = 256;
 /// | [`logout`](Self::logout) | ends both |
 /// | timeouts | those of the administrator's sign-in |
 ///
-/// To end somebody's impersonation, [`revoke`](crate::layer::SessionAdmin::revoke) the session
+/// To end an impersonation from outside, [`revoke`](crate::layer::SessionAdmin::revoke) the session
 /// whose `acting_as` is set in the administrator's list.
 ///
 /// [`Event::ImpersonationBegan`](crate::telemetry::Event::ImpersonationBegan) and

@@ -12,14 +12,13 @@ struct Loaded<U> {
 
 /// # The application's user
 impl SessionContext {
-    /// The user who is signed in, in the application's own type, loaded by `load` from the id. Kept
-    /// until the request is over: guards, extractors and the handler share one `U`, and `load` is
-    /// called for the first of them alone. `None` if nobody is signed in, without a call, and where
-    /// `load` finds none.
+    /// The signed-in user in the application's own type, loaded by `load` from the user id and kept
+    /// until the end of the request: guards, extractors and the handler share one `U`, and only the
+    /// first of them calls `load`. `None` if no user is signed in (without a call), and if `load`
+    /// returns `None`.
     ///
-    /// A session does not store it: what changes in the database is seen by the next request, and
-    /// by this one only if it was not loaded yet. Concurrent tasks of a request may each load it.
-    /// Nothing here bounds the wait of `load`.
+    /// The session does not store it: the next request sees a change in the database. Concurrent
+    /// tasks of one request may each load it. The wait for `load` is not bounded.
     ///
     /// # Errors
     ///

@@ -23,8 +23,8 @@ pub(crate) fn known(session: &RequestSession, state: &State) -> Option<Token> {
     }
 }
 
-/// The secret in the cookie's former name. It verifies tokens issued before and issues none, so that
-/// a planted one is useless after the change.
+/// The secret under the cookie's former name. It verifies earlier tokens and issues none, so that a
+/// planted one is useless after the change.
 pub(crate) fn former(session: &RequestSession, state: &State) -> Option<Token> {
     let _ = session.backend.rules.transport.successor()?;
     match (&state.visitor, &state.cookie) {

@@ -33,8 +33,8 @@
 //! Each of `sessions` has the fields of [`SessionInfo`](crate::context::SessionInfo), with
 //! `acting_as` for the user that its owner acts as at present.
 //!
-//! The end of an impersonation gives the session another id, so tokens against request forgery of
-//! pages before it are invalid: reload the page.
+//! The end of an impersonation gives the session another id, which invalidates the CSRF tokens of
+//! open pages: reload them.
 //!
 //! All responses are JSON with public ids and no secret, and must not be cached. Times are RFC
 //! 3339. A store outage is a 503 with `Retry-After` and never looks like "signed out". Only the end
@@ -63,8 +63,8 @@
 //! site too; where the token comes in a header, only `Sec-Fetch-Site: cross-site`. When a session
 //! gets a new id, by a sign-in, a renewal or an impersonation in another tab, streams of the old id
 //! end with `ended` and the reason `moved`; a browser's `EventSource` reconnects by itself with the
-//! new cookie after 5 s, and receives the current state. Streams are limited [per session](SessionApi::streams_per_session) and [per
-//! user](SessionApi::streams_per_user): one more receives `unavailable` and a time to retry. A
+//! new cookie after 5 s, and receives the current state. Streams are limited [per
+//! session](SessionApi::streams_per_session) and [per user](SessionApi::streams_per_user): one more receives `unavailable` and a time to retry. A
 //! graceful shutdown of the server waits for open streams: call
 //! [`end_streams`](SessionApi::end_streams) before it.
 
