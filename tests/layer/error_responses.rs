@@ -55,10 +55,10 @@ fn routes() -> Router {
     let members =
         Router::new().route("/", routing::get("in")).layer(RequireLayer::user().on_denied(shape));
     Router::new()
-        .route("/insert", routing::get(insert))
         .route("/form", routing::post("in"))
         .nest("/members", members)
         .layer(CsrfLayer::new().on_error(shape))
+        .route("/insert", routing::put(insert))
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn one_function_shapes_the_responses_of_layer_guard_and_csrf() {
     let forged = "the request could not be verified: reload the page and try again";
     for (app, (path, method, status, code, sentence)) in [inside, outside].iter().flat_map(|app| {
         let cases = [
-            ("/a/insert?n=1", Method::GET, 503, "unavailable", "Service Unavailable"),
+            ("/a/insert?n=1", Method::PUT, 503, "unavailable", "Service Unavailable"),
             ("/a/members?n=1", Method::GET, 401, "unauthenticated", "Unauthorized"),
             ("/a/form?n=1", Method::POST, 403, "csrf_failed", forged),
         ];
@@ -180,6 +180,19 @@ async fn path_head_grpc_and_session_are_known_without_a_copy() {
         assert_eq!((response.status().as_u16(), value(&response, "x-said")), (503, said));
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), text);
     }
+}
+
+/// A handshake of a WebSocket is the one request of a safe method that the CSRF layer rejects.
+#[tokio::test]
+async fn a_rejected_handshake_with_head_has_no_body() {
+    let inner =
+        service_fn(async |_: http::Request<_>| Ok::<_, Infallible>(Response::new(String::new())));
+    let service = layer_on(&FaultyStore::new()).layer(CsrfLayer::new().layer(inner));
+    let request = http::Request::head("/").header("upgrade", "websocket");
+    let request = request.header("sec-fetch-site", "cross-site").body(String::new()).unwrap();
+    let response = service.oneshot(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), value(&response, "content-length")), (403, "65"));
+    assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
 }
 
 /// Neither the inner service's body nor that of the error response has to be made of `Bytes`; what
