@@ -64,8 +64,8 @@
 //! gets a new id, by a sign-in, a renewal or an impersonation in another tab, streams of the old id
 //! end with `ended` and the reason `moved`; a browser's `EventSource` reconnects by itself with the
 //! new cookie after 5 s, and receives the current state. Streams are limited [per
-//! session](SessionApi::streams_per_session) and [per user](SessionApi::streams_per_user): one more receives `unavailable` and a time to retry. A
-//! graceful shutdown of the server waits for open streams: call
+//! session](SessionApi::streams_per_session) and [per user](SessionApi::streams_per_user); one more
+//! receives `unavailable` and a time to retry. A graceful shutdown of the server waits for open streams: call
 //! [`end_streams`](SessionApi::end_streams) before it.
 
 // | file | holds |
