@@ -24,7 +24,7 @@
 //! | `signed_in` | whether there is a user; `false` without a session, which only adds a `reason` |
 //! | `id` | the public id |
 //! | `user_id` | the user as the application sees it, or null |
-//! | `impersonator_id` | who signed in, while they [act as](crate::SessionContext::impersonate) `user_id`; else null |
+//! | `impersonator_id` | the [impersonator](crate::SessionContext::impersonate) of `user_id`, or null |
 //! | `platform_id` | the active platform, or null |
 //! | `created_at`, `last_activity`, `expires_at` | times |
 //! | `expires_in` | seconds until `expires_at` |
@@ -65,8 +65,8 @@
 //! end with `ended` and the reason `moved`; a browser's `EventSource` reconnects by itself with the
 //! new cookie after 5 s, and receives the current state. Streams are limited [per
 //! session](SessionApi::streams_per_session) and [per user](SessionApi::streams_per_user); one more
-//! receives `unavailable` and a time to retry. A graceful shutdown of the server waits for open streams: call
-//! [`end_streams`](SessionApi::end_streams) before it.
+//! receives `unavailable` and a time to retry. A graceful shutdown of the server waits for open
+//! streams: call [`end_streams`](SessionApi::end_streams) before it.
 
 // | file | holds |
 // |---|---|
