@@ -196,8 +196,8 @@ async fn sent(layer: &RedisSessionLayer, jar: &str, token: &str) -> (String, Vec
     .await
 }
 
-fn login(s: SessionContext) -> impl Future<Output = Result<String, Error>> {
-    async move { s.login("alice").await.map(|()| String::new()) }
+async fn login(s: SessionContext) -> Result<String, Error> {
+    s.login("alice").await.map(|()| String::new())
 }
 
 #[tokio::test]
