@@ -48,8 +48,8 @@ pub enum ErrorKind {
     /// The handle was used after its response was sent, or the change needs a cookie and the head
     /// of the response has been sent.
     Closed,
-    /// The session has moved to another id, whose cookie is on its way to the client: a retry with
-    /// the new cookie succeeds.
+    /// The session has moved to another id, which the client has received or is being sent: only a
+    /// retry with the new token succeeds.
     Moved,
     /// Several cookies of the session's name each open a session; none is used until a sign-in.
     Ambiguous,

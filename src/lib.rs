@@ -141,8 +141,8 @@
 //! - A retry layer, or another one that calls the inner service again, belongs outside this layer,
 //!   or needs a [`SavepointLayer`](layer::SavepointLayer) inside it: otherwise the changes of a
 //!   failed attempt are applied by the next one.
-//! - Put a timeout layer outside this one: hyper drops a handler whose client has disconnected, and
-//!   a dropped handler changes nothing.
+//! - Put timeout layers outside this one, so that a handler that times out is dropped and its
+//!   buffered changes are discarded, as those of a client that disconnected.
 //! - Call [`RedisSessionLayer::shutdown`] after the server has drained its connections.
 //! - With Redis alone, a server that restarts from a snapshot, fails over to a lagging replica, or
 //!   evicts keys can restore a session that was logged out, or lose one. Run it with

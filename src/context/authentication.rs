@@ -48,8 +48,9 @@ impl SessionContext {
     }
 
     /// Signs `user` in, without an active platform: [`set_platform`](Self::set_platform) sets one.
-    /// Buffered. When the login is stored, the session gets a new id, the old id ends in the same
-    /// step, and the absolute timeout starts again.
+    /// Buffered. When the login is stored, the session gets a new id and the absolute timeout
+    /// starts again. From then on the old id can write nothing; it reads the session as it was
+    /// before for the [grace](crate::RedisSessionLayerBuilder::renewal_grace) (10 s by default).
     ///
     /// The values of an anonymous session, or of a session of the same user, are kept; those of
     /// another user are removed, buffered ones included. If the loaded session has ended in the

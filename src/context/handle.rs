@@ -37,12 +37,12 @@ use crate::{
 ///
 /// Every method that needs the session can fail with
 ///
-/// - `Unavailable`: the store did not respond in time; nothing is known, and the cookie stays,
+/// - `Unavailable`: the store did not respond in time; the state is unknown, and the cookie stays,
 /// - `Misconfigured`: the store is reachable, but not as configured,
 /// - `Unsupported`: a newer version of this crate wrote the session,
-/// - `Closed`: the response is over.
+/// - `Closed`: the response has been sent.
 ///
-/// Where a method says nothing else, that is all.
+/// Other errors are listed at the method.
 #[derive(Clone)]
 pub struct SessionContext {
     pub(crate) session: Arc<RequestSession>,

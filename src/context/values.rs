@@ -147,7 +147,8 @@ impl SessionContext {
 
     /// Removes the value under `key` from the store, at once and atomically across all processes,
     /// and returns it: of several overlapping requests one gets it, the others get `None`. For
-    /// values that may be used once, such as a flash message or the state of an OAuth sign-in.
+    /// values that must be used at most once, such as the state of an OAuth sign-in. For a flash
+    /// message, which should survive a failed handler, use [`take`](Self::take).
     ///
     /// The value stays removed even if the handler then fails. A session without user and values
     /// ends. One round trip, two if the session was not loaded before, one more to end the session.

@@ -12,14 +12,14 @@ use crate::{
 /// Rejects cross-site request forgery. Apply it inside of a
 /// [`RedisSessionLayer`](crate::RedisSessionLayer).
 ///
-/// Safe methods (`GET`, `HEAD`, `OPTIONS`, `TRACE`; RFC 9110 section 9.2.1) pass, except those that
-/// open a WebSocket: for them the first of two checks decides. Any other request needs both, the
-/// cheap one first:
+/// There are two checks. An unsafe request must pass both, a WebSocket handshake the first. Other
+/// requests with a safe method (`GET`, `HEAD`, `OPTIONS`, `TRACE`; RFC 9110 section 9.2.1) are not
+/// checked.
 ///
 /// 1. No other site sent it, according to the browser: `Sec-Fetch-Site` is `same-origin` or `none`;
 ///    where it is missing, `Origin` is the service's own, by `Host` or the request's target; or
-///    `Origin` is a trusted one. `Origin: null` is no origin. If both headers are missing it was an
-///    old browser, or none, and the token decides alone.
+///    `Origin` is a trusted one. `Origin: null` is no origin. Without both headers, as from an old
+///    browser or a program, the request passes this check.
 /// 2. It has a token of [`SessionContext::csrf_token`](crate::SessionContext::csrf_token): in the
 ///    header `x-csrf-token`, or else in the field `csrf_token` of an
 ///    `application/x-www-form-urlencoded` body. The body is read for that, up to 64 KiB, and passed
@@ -49,7 +49,7 @@ use crate::{
 ///     if request.method() == Method::POST {
 ///         return Ok(Response::new("thank you".to_owned()));
 ///     }
-///     let session = request.extensions().get::<SessionContext>().unwrap();
+///     let session = SessionContext::from_extensions(request.extensions())?;
 ///     Ok(Response::new(session.csrf_token().await?.to_string()))
 /// }
 ///
@@ -78,8 +78,8 @@ use crate::{
 ///
 /// - `SameSite` does not replace this: pages of sibling hosts are same-site, and send cookies.
 /// - No token helps against a script injected into a page (XSS).
-/// - `GET` must change nothing. Upgrades to WebSocket are `GET`s and pass: check their `Origin`. A
-///   layer that rewrites methods (`X-HTTP-Method-Override`) belongs outside of this one.
+/// - `GET` must change nothing. A layer that rewrites methods (`X-HTTP-Method-Override`) belongs
+///   outside of this one.
 /// - A layer that decompresses requests belongs outside of this one: the token of a compressed form
 ///   cannot be read, and the request is rejected.
 /// - A proxy has to pass on the `Host` that the browser sent, or the service's own origin has to be

@@ -143,10 +143,10 @@ impl RedisSessionLayerBuilder {
         self
     }
 
-    /// The time that load, commit and failing calls between them may add to a request, waiting for
-    /// a connection included; beyond it the response is 503. Calls that act at once (`update`,
-    /// `take_once`, `save`, `logout`) and succeed do not count, but none takes longer. From 1 ms to
-    /// 1 minute. Defaults to 1 second.
+    /// Maximum total time that loading, committing and failed store calls add to one request, waits
+    /// for a connection included; beyond it the response is 503. Successful calls that act at once
+    /// (`update`, `take_once`, `save`, `logout`) are not added, but each has the same limit. From 1
+    /// ms to 1 minute. Defaults to 1 second.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

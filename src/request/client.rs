@@ -92,11 +92,10 @@ impl DeviceConfig {
     /// ```
     /// use std::net::SocketAddr;
     /// # use tower_redis_session::layer::DeviceConfig;
-    /// #[derive(Clone)]
-    /// struct ConnectInfo(SocketAddr);
+    /// use axum::extract::ConnectInfo; // with `into_make_service_with_connect_info`
     ///
     /// let devices = DeviceConfig::new()
-    ///     .peer_address(|extensions| Some(extensions.get::<ConnectInfo>()?.0.ip()));
+    ///     .peer_address(|extensions| Some(extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip()));
     /// ```
     pub fn peer_address<F>(mut self, peer: F) -> Self
     where

@@ -60,7 +60,9 @@ impl<T> Key<T> {
     /// Reads a value that is not a `T` but an `Old` by converting it with `migrate`. A value of
     /// neither type is read as absent.
     ///
-    /// `T` is tried first. For more than one older type use an untagged enum of them as `Old`.
+    /// `T` is tried first. If all its fields have defaults, an old value may be read as a `T`
+    /// without `migrate`: add `#[serde(deny_unknown_fields)]` to `T`. For more than one older type
+    /// let `Old` be an untagged enum of them.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};

@@ -66,7 +66,7 @@ impl Transport {
     }
 
     /// `Authorization: Bearer` with the token (RFC 6750, section 2.1). A new token is returned in
-    /// the response header `Session-Token`; an empty value means that the token is no longer valid.
+    /// the response header `Session-Token`; the response to a logout has it with an empty value.
     /// Cookies are neither read nor sent, so other sites cannot send requests in the client's name.
     ///
     /// ```

@@ -12,6 +12,8 @@
 
 /// What the answers of the layer are, and which bodies fit around it.
 mod answers;
+/// Which public types are `Send` and `Sync`.
+mod auto_traits;
 /// The example on axum: a new installation works at its first start.
 mod axum_example;
 /// Handlers of axum take the session, its user and its platform as arguments.
