@@ -22,9 +22,11 @@ use crate::{
 /// No response is left to carry a cookie: whatever needs a new id, such as a login or a renewal,
 /// fails with `Closed`.
 ///
-/// [`ended`](Self::ended) returns when the session has ended: at once if it ended in this process,
-/// within [`watch_interval`](crate::RedisSessionLayerBuilder::watch_interval) if it ended on
-/// another instance. One task per process polls the store for all live sessions, 128 at a time.
+/// [`ended`](Self::ended) returns when the session has ended: at once if a layer on the same store
+/// ended it in this process, within
+/// [`watch_interval`](crate::RedisSessionLayerBuilder::watch_interval) if another instance did, or
+/// another layer's limit of sessions per user. One task per process polls the store for all live
+/// sessions, 128 at a time.
 ///
 /// Clones share one session and one watch.
 ///

@@ -18,7 +18,8 @@ impl SessionContext {
     /// returns `None`.
     ///
     /// The session does not store it: the next request sees a change in the database. Concurrent
-    /// tasks of one request may each load it. The wait for `load` is not bounded.
+    /// tasks of one request may each load it, and the first `load` of a type decides for all: use
+    /// one function for one type. The wait for `load` is not bounded.
     ///
     /// # Errors
     ///

@@ -71,7 +71,8 @@ impl SessionAdmin {
         self.backend.store.health()
     }
 
-    /// The same with event counts since this process started. Performs no I/O.
+    /// The same with event counts since this process started, of all layers on this store: of two
+    /// such layers collect one. Performs no I/O.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -84,8 +85,9 @@ impl SessionAdmin {
         Report::new(self.health(), self.backend.events.counters())
     }
 
-    /// Stream of all events of this layer from now on, in this process; the same events are logged
-    /// through `tracing`. A slow or panicking listener does not block requests.
+    /// Stream of all events from now on, in this process: of this layer, and of the other layers on
+    /// its store. The same events are logged through `tracing`. A slow or panicking listener does
+    /// not block requests. Ends once the layer, its services and this handle have been dropped.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -105,7 +107,7 @@ impl SessionAdmin {
     /// ```
     #[must_use]
     pub fn events(&self) -> EventStream {
-        self.backend.events.listen()
+        self.backend.events.listen_until(self.backend.gone.token())
     }
 
     /// All live sessions of a user, the latest sign-in first: for an administrator's page. Costs as

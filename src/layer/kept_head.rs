@@ -3,7 +3,8 @@
 use http::{HeaderMap, HeaderValue, Method, Request, header::CONTENT_TYPE, request::Parts};
 
 use crate::{
-    context::place::keep_place, request::RequestSession, response::grpc::grpc_content_type,
+    request::{RequestSession, place},
+    response::grpc::grpc_content_type,
 };
 
 /// A copy of a request's head, for error responses that read it.
@@ -13,7 +14,7 @@ pub(crate) fn copy<B>(request: &Request<B>) -> Box<Parts> {
     head.uri = request.uri().clone();
     head.version = request.version();
     head.headers = request.headers().clone();
-    keep_place(request.extensions(), &mut head.extensions);
+    place::keep(request.extensions(), &mut head.extensions);
     head
 }
 
@@ -31,6 +32,7 @@ pub(crate) fn without_copy(
         head.uri = asked.clone().into();
     }
     if let Some(content_type) = grpc_content_type(replaced) {
+        head.method = Method::POST;
         let _ = head.headers.insert(CONTENT_TYPE, content_type.clone());
     }
     head

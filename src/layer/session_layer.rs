@@ -44,7 +44,8 @@ impl<A> RedisSessionLayer<A> {
     /// Sets the response to a failed commit: JSON, a page, a redirect, with any body. Defaults to
     /// [`PlainErrorResponse`]: 503 with `Retry-After` and a line of text, and a gRPC status in
     /// place of a gRPC response. A function receives error and request, so the head of each
-    /// request is copied for it; see [`ErrorResponse::reads_request`]. One function can serve
+    /// request is copied for it, without the application's extensions; see
+    /// [`ErrorResponse::reads_request`]. One function can serve
     /// guards and CSRF too: see [`response`](crate::response).
     ///
     /// ```
@@ -106,7 +107,8 @@ impl<A> RedisSessionLayer<A> {
     /// Ends every [`LiveSession`](crate::context::LiveSession) of this layer with
     /// [`EndReason::Shutdown`](crate::context::EndReason::Shutdown). Call it when the server
     /// begins to stop, before it drains its connections: a WebSocket or a stream that waits for the
-    /// end of its session keeps a drain from finishing. Requests are served as before.
+    /// end of its session keeps a drain from finishing. Requests are served as before; live
+    /// sessions that they open end at once, so reject upgrades then.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};

@@ -10,6 +10,7 @@
 //! | `watched` | the sessions that live connections watch |
 //! | `watch` | one watch, and the task that polls the store for all |
 //! | `header_lines` | the header lines that may hold a token |
+//! | `place` | path and query before a router stripped a prefix |
 //! | `found` | the record of a token, and the record from before a move |
 //! | `load` | the choice of the session among the loaded records |
 //! | `commit` | apply, rebase on conflict, confirm |
@@ -34,6 +35,7 @@ mod found;
 mod header_lines;
 mod impersonation;
 mod load;
+pub(crate) mod place;
 mod request_session;
 pub(crate) mod savepoint;
 pub(crate) mod shared;

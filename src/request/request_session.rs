@@ -24,6 +24,7 @@ use crate::{
         cookie_echo::PlainClient,
         found::Found,
         header_lines::{Credentials, HeaderLines},
+        place,
         shared::Backend,
         state::{AtomicStage, Held, Stage, State},
     },
@@ -74,7 +75,7 @@ impl RequestSession {
             Credentials::Lines(HeaderLines::of(headers, rules.transport.request_header()));
         let capture = |devices: &DeviceConfig| devices.capture(headers, request.extensions());
         let client_head = rules.devices.as_ref().map(|devices| Box::new(capture(devices)));
-        let asked = request.uri().path_and_query().cloned();
+        let asked = place::outermost(request.uri().path_and_query(), request.extensions()).cloned();
         let domain = rules.transport.place_of(request);
         let plain_client = backend.cookie_echo.client(request);
         let is_head = request.method() == Method::HEAD;

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt, future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 #[cfg(feature = "encryption")]
 use crate::encryption::records::{self, UnsealedRecords};
@@ -61,6 +61,24 @@ pub(crate) struct Backend {
     pub(crate) events: Events,
     pub(crate) cookie_echo: CookieEcho,
     pub(crate) watches: Watches,
+    /// Ends event streams with the layer; the store may outlive it.
+    pub(crate) gone: Gone,
+}
+
+/// Cancelled when dropped.
+#[derive(Default)]
+pub(crate) struct Gone(CancellationToken);
+
+impl Gone {
+    pub(crate) fn token(&self) -> CancellationToken {
+        self.0.clone()
+    }
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 impl Backend {
@@ -80,6 +98,7 @@ impl Backend {
             events,
             cookie_echo,
             watches: Watches::default(),
+            gone: Gone::default(),
         })
     }
 

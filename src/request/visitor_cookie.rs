@@ -23,12 +23,13 @@ pub(crate) fn known(session: &RequestSession, state: &State) -> Option<Token> {
     }
 }
 
-/// The secret under the cookie's former name. It verifies earlier tokens and issues none, so that a
-/// planted one is useless after the change.
+/// The secret under the cookie's former name. It verifies earlier tokens and issues none. A visitor
+/// who has the new cookie is verified by that alone: an attacker may plant the former one.
 pub(crate) fn former(session: &RequestSession, state: &State) -> Option<Token> {
-    let _ = session.backend.rules.transport.successor()?;
+    let renamed = session.backend.rules.transport.successor()?.is_renamed();
     match (&state.visitor, &state.cookie) {
         (Visitor::Gone, _) | (_, CookieChange::Set(_) | CookieChange::Remove) => None,
+        (_, CookieChange::Keep) if renamed && !sent(session).is_empty() => None,
         (_, CookieChange::Keep) => only(sent_formerly(session)),
     }
 }

@@ -1,6 +1,6 @@
 //! Watches for the end of sessions: one task polls the store for all of them.
 
-use std::{mem, sync::Arc};
+use std::{mem, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
@@ -17,6 +17,8 @@ use crate::{
 
 /// Number of sessions per poll of the store.
 const BATCH: usize = 128;
+/// Longest time from one poll of all to the next after events were missed.
+const MISSED: Duration = Duration::from_secs(1);
 /// A watch on one session, until dropped.
 pub(crate) struct Watch {
     backend: Arc<Backend>,
@@ -96,7 +98,9 @@ impl PollTurn {
     async fn poll(mut self, mut events: EventStream) {
         let backend = Arc::clone(&self.backend);
         let (watches, interval) = (&backend.watches, backend.rules.watch_interval);
-        let mut next = Instant::now() + interval;
+        // At once: what ended between the load and the first wait was reported to no listener.
+        let mut last = Instant::now();
+        let mut next = last;
         loop {
             let hinted = tokio::select! {
                 biased;
@@ -105,6 +109,11 @@ impl PollTurn {
                 () = tokio::time::sleep_until(next) => None,
                 () = watches.hint.notified() => Some(watches.take_hinted()),
                 event = events.next() => match event {
+                    // Any session may have ended; a flood of events must not become one of polls.
+                    Some(Event::Missed { .. }) => {
+                        next = next.min(last + interval.min(MISSED));
+                        Some(Vec::new())
+                    }
                     Some(event) => Some(ended_by(&event, watches)),
                     None => return,
                 },
@@ -117,7 +126,8 @@ impl PollTurn {
                 self.ask(&hinted).await;
             } else {
                 self.ask(&watches.ids()).await;
-                next = Instant::now() + interval;
+                last = Instant::now();
+                next = last + interval;
             }
         }
     }
@@ -158,8 +168,6 @@ fn ended_by(event: &Event, watches: &Watches) -> Vec<SessionId> {
             watches.hint(user);
             watches.take_hinted()
         }
-        // Any of them.
-        Event::Missed { .. } => watches.ids(),
         _ => Vec::new(),
     }
 }

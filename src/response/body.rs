@@ -9,7 +9,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use http::{
-    Response,
+    Response, StatusCode,
     header::{CONTENT_LENGTH, Entry},
 };
 use http_body::{Body, Frame, SizeHint};
@@ -17,11 +17,13 @@ use pin_project::pin_project;
 
 use crate::error::Error;
 
+const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
+
 /// The body of a response that went through a guard or the CSRF layer: the inner service's of type
 /// `B`, frame by frame, or that of an [error response](crate::response::ErrorResponse) of type `D`.
 ///
-/// Data are [`Bytes`]: nothing is copied where they were before. Errors are
-/// [`BodyError::Inner`].
+/// Data frames are `Bytes`: nothing is copied that was `Bytes` before. Errors are
+/// [`BodyError::Inner`], or the [`BodyError`] of a session layer inside.
 #[pin_project]
 pub struct EitherBody<B, D = String>(#[pin] Kind<B, D>);
 
@@ -123,8 +125,10 @@ pub(crate) fn head_only<B, C>(
     length: Option<u64>,
     empty: C,
 ) -> Response<C> {
-    if let (Some(length), Entry::Vacant(entry)) =
-        (length, response.headers_mut().entry(CONTENT_LENGTH))
+    // These have no length (RFC 9110 section 8.6).
+    let has_none = response.status().is_informational() || response.status() == NO_CONTENT;
+    if let (false, Some(length), Entry::Vacant(entry)) =
+        (has_none, length, response.headers_mut().entry(CONTENT_LENGTH))
     {
         let _ = entry.insert(length.into());
     }
@@ -142,7 +146,8 @@ pub enum BodyError {
 }
 
 impl BodyError {
-    /// Of a body that fails, however many layers are around it.
+    /// Of a body that fails; the error of another layer of this crate directly inside stays as it
+    /// is.
     pub(crate) fn inner(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         match error.into().downcast::<Self>() {
             Ok(error) => *error,

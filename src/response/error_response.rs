@@ -12,9 +12,9 @@ use http_body::Body;
 ///
 /// Implemented for functions and closures, `Fn(&E, &Parts) -> Response<B>`, which may return any
 /// body: a `String`, or a framework's page or redirect. A closure needs its argument types:
-/// `|error: &Error, request: &Parts| ...`. It is cloned once a request: keep large
-/// state in an `Arc`. The path that the client requested, before routers stripped a prefix, is
-/// [`requested_place`](crate::guard::requested_place).
+/// `|error: &Error, request: &Parts| ...`. It is cloned with the service, at least once a request:
+/// keep large state in an `Arc`. The path that the client requested, before routers stripped a
+/// prefix, is [`requested_place`](crate::guard::requested_place).
 ///
 /// ```
 /// use http::{Response, request::Parts};

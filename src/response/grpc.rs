@@ -1,6 +1,10 @@
 //! gRPC statuses of errors: for tonic and others, without a dependency on them.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+    request::Parts,
+};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -53,7 +57,7 @@ impl Error {
     }
 }
 
-/// Whether a request is a gRPC call, by its content type: `application/grpc`, also
+/// Whether a request is a gRPC call: a `POST` with the content type `application/grpc`, also
 /// `application/grpc+proto` and `application/grpc-web`. A function of the application for HTTP and
 /// gRPC leaves these to [`PlainErrorResponse`](crate::response::PlainErrorResponse):
 ///
@@ -74,17 +78,23 @@ impl Error {
 /// ```
 #[must_use]
 pub fn is_grpc(request: &Parts) -> bool {
-    grpc_content_type(&request.headers).is_some()
+    call_content_type(request).is_some()
 }
 
 /// The content type of a gRPC message, which identifies calls and their responses: also
 /// `application/grpc+proto` and `application/grpc-web`.
 pub(crate) fn grpc_content_type(headers: &HeaderMap) -> Option<&HeaderValue> {
     let is_grpc = |value: &&HeaderValue| {
-        let start = value.as_bytes().get(..16);
-        start.is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
+        let Some((start, rest)) = value.as_bytes().split_at_checked(16) else { return false };
+        start.eq_ignore_ascii_case(b"application/grpc")
+            && rest.first().is_none_or(|next| matches!(next, b'+' | b';' | b' ' | b'-'))
     };
     headers.get(CONTENT_TYPE).filter(is_grpc)
+}
+
+/// The content type of a request that is a gRPC call: a `POST`, as all of them are.
+pub(crate) fn call_content_type(request: &Parts) -> Option<&HeaderValue> {
+    grpc_content_type(&request.headers).filter(|_| request.method == Method::POST)
 }
 
 /// A "trailers-only" response, in the content type of the call: gRPC's term for a status without a
@@ -93,6 +103,8 @@ pub(crate) fn grpc_head<E: HttpError>(error: &E, content_type: &HeaderValue) -> 
     let mut response = Response::new(());
     let headers = response.headers_mut();
     let _ = headers.insert(CONTENT_TYPE, content_type.clone());
+    // It is a 200, which a cache might keep.
+    let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let _ = headers.insert(STATUS, error.grpc_code().into());
     if let Ok(message) = HeaderValue::from_str(error.code()) {
         let _ = headers.insert(MESSAGE, message);

@@ -55,8 +55,8 @@ pub trait HttpError: std::error::Error {
     /// attacker could use.
     fn code(&self) -> &'static str;
 
-    /// A sentence for the person behind a browser. It names no internals. Defaults to the reason
-    /// phrase of the status.
+    /// A sentence for the person behind a browser, as plain text: escape it in HTML. It names no
+    /// internals. Defaults to the reason phrase of the status.
     fn message(&self) -> Cow<'static, str> {
         Cow::Borrowed(self.status().canonical_reason().unwrap_or("Error"))
     }
@@ -76,7 +76,8 @@ pub trait HttpError: std::error::Error {
 
     /// The gRPC status code. Defaults to the one that gRPC derives from [`status`](Self::status):
     /// 16 `UNAUTHENTICATED` for 401, 7 `PERMISSION_DENIED` for 403, 12 `UNIMPLEMENTED` for 404, 13
-    /// `INTERNAL` for 400, 14 `UNAVAILABLE` for 429, 502, 503 and 504, else 2 `UNKNOWN`.
+    /// `INTERNAL` for 400, 14 `UNAVAILABLE` for 429, 502, 503 and 504, else 2 `UNKNOWN`. 0 would
+    /// report a success.
     fn grpc_code(&self) -> i32 {
         match self.status().as_u16() {
             400 => 13,
@@ -122,7 +123,8 @@ pub(crate) fn head<E: HttpError>(error: &E, session: Option<&SessionContext>) ->
         }
     }
     if let Some(wait) = error.retry_after() {
-        let _ = headers.insert(RETRY_AFTER, wait.as_secs().max(1).into());
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+        let _ = headers.insert(RETRY_AFTER, seconds.max(1).into());
     }
     response
 }

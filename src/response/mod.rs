@@ -5,7 +5,7 @@
 //! sentence for people. An [`ErrorResponse`] builds the response from the error and the request:
 //!
 //! ```
-//! use http::{Response, request::Parts};
+//! use http::{HeaderValue, Response, header::CONTENT_TYPE, request::Parts};
 //! use tower::{ServiceBuilder, service_fn};
 //! use tower_redis_session::{
 //!     Error, MemoryStore, RedisSessionLayer, csrf::CsrfLayer, guard::RequireLayer,
@@ -13,12 +13,14 @@
 //! };
 //!
 //! fn refusal<E: HttpError>(error: &E, request: &Parts) -> Response<String> {
-//!     let text = if accepts_html(request) {
-//!         format!("<!doctype html><title>Error</title><p>{}", error.message())
+//!     let (kind, text) = if accepts_html(request) {
+//!         ("text/html", format!("<!doctype html><title>Error</title><p>{}", error.code()))
 //!     } else {
-//!         format!(r#"{{"error":"{}"}}"#, error.code())
+//!         ("application/json", format!(r#"{{"error":"{}"}}"#, error.code()))
 //!     };
-//!     error.response_to(request, text) // status, Retry-After, WWW-Authenticate
+//!     let mut response = error.response_to(request, text); // status, Retry-After, WWW-Authenticate
+//!     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+//!     response
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -40,6 +42,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! For a failed commit the handler has consumed the request: the function gets a copy of its head,
+//! without the application's extensions, and the session is closed.
 //!
 //! Without a function of the application, [`PlainErrorResponse`] responds for the session layer and
 //! the CSRF layer, and [`DenyWith`](crate::guard::DenyWith) for guards. Both respond to gRPC calls

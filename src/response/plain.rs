@@ -4,7 +4,7 @@ use http::{HeaderValue, Response, header::CONTENT_TYPE, request::Parts};
 
 use crate::response::{
     error_response::ErrorResponse,
-    grpc::{grpc_content_type, grpc_head},
+    grpc::{call_content_type, grpc_head},
     http_error::HttpError,
 };
 
@@ -27,7 +27,7 @@ impl<E: HttpError> ErrorResponse<E> for PlainErrorResponse {
     type Body = String;
 
     fn respond(&self, error: &E, request: &Parts) -> Response<String> {
-        if let Some(content_type) = grpc_content_type(&request.headers) {
+        if let Some(content_type) = call_content_type(request) {
             return grpc_head(error, content_type).map(|()| String::new());
         }
         let mut response = error.response_to(request, format!("{}\n", error.message()));

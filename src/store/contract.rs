@@ -33,6 +33,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 /// - Operation, optional: `migrate`, `check`, `close`, `ack_delay`, `health`, `events`, `clock`.
 ///   The defaults are right for a store without schema, deferred work or a clock of its own.
 ///
+/// A store that wraps another forwards the optional methods as well: their defaults answer for a
+/// store of their own.
+///
 /// # Contract
 ///
 /// Correctness rests on one operation: [`save`](Self::save) with an expected version. However
@@ -258,7 +261,9 @@ pub trait Store: Send + Sync + 'static {
         Health::new(Serving::Other)
     }
 
-    /// The event sink that the layers and the store share. The default is one of the layer's own.
+    /// The event sink that all layers on this store share: return a clone of one that the store
+    /// keeps. With the default each layer has one of its own, and live connections of one layer
+    /// notice revocations by another at their next poll.
     fn events(&self) -> Events {
         Events::default()
     }

@@ -20,17 +20,20 @@
 //!     collections::HashMap,
 //!     future::ready,
 //!     sync::{Mutex, MutexGuard},
+//!     time::Duration,
 //! };
 //! use tower_redis_session::{
-//!     RedisSessionLayer, SessionId,
+//!     RedisSessionLayer, SessionId, Timestamp,
 //!     clock::Clock,
 //!     store::{Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch, UserStore},
 //! };
 //!
 //! #[derive(Default)]
 //! struct Sessions {
-//!     /// Under the old id of a session that has moved: the record from before.
+//!     /// Under the old id of a session that has moved, for a minute: the record from before.
 //!     records: HashMap<SessionId, Record>,
+//!     /// When those were moved.
+//!     moved: HashMap<SessionId, Timestamp>,
 //!     epochs: HashMap<String, u64>,
 //! }
 //!
@@ -61,6 +64,7 @@
 //!         self.current(old, expected)?;
 //!         self.create(new, record)?;
 //!         let at = Clock::system().now();
+//!         self.moved.insert(*old, at);
 //!         self.records.entry(*old).and_modify(|before| *before = before.clone().moved(*new, at));
 //!         Ok(())
 //!     }
@@ -104,7 +108,12 @@
 //!     fn sessions(&self) -> MutexGuard<'_, Sessions> {
 //!         let mut sessions = self.0.lock().unwrap();
 //!         let now = self.clock().now();
-//!         sessions.records.retain(|_, record| record.end() > now);
+//!         let Sessions { records, moved, .. } = &mut *sessions;
+//!         let minute = Duration::from_secs(60);
+//!         moved.retain(|_, at| at.saturating_add(minute) > now);
+//!         records.retain(|id, record| {
+//!             record.end() > now && (record.moved_to().is_none() || moved.contains_key(id))
+//!         });
 //!         sessions
 //!     }
 //! }

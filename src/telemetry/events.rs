@@ -10,7 +10,7 @@ use std::{
 
 use futures_core::Stream;
 use tokio::sync::broadcast::{self, Receiver, error::RecvError};
-use tokio_util::sync::ReusableBoxFuture;
+use tokio_util::sync::{CancellationToken, ReusableBoxFuture};
 
 use crate::telemetry::{counters::Counters, event::Event};
 
@@ -71,8 +71,13 @@ impl Events {
     /// ```
     #[must_use]
     pub fn listen(&self) -> EventStream {
+        self.listen_until(CancellationToken::new())
+    }
+
+    /// The same; the stream ends with `end` too, after the events before it.
+    pub(crate) fn listen_until(&self, end: CancellationToken) -> EventStream {
         let sender = self.0.listeners.get_or_init(|| broadcast::Sender::new(CAPACITY));
-        EventStream::new(sender.subscribe())
+        EventStream::new(Source { receiver: sender.subscribe(), end })
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -84,11 +89,17 @@ impl Events {
 ///
 /// A [`Stream`] that ends once the layer and its services have been dropped. A listener that is
 /// more than 1,024 events behind receives [`Event::Missed`] in their place.
-pub struct EventStream(ReusableBoxFuture<'static, (Result<Event, RecvError>, Receiver<Event>)>);
+pub struct EventStream(ReusableBoxFuture<'static, (Result<Event, RecvError>, Source)>);
+
+/// Where the events come from, and what ends the stream earlier than the sink.
+struct Source {
+    receiver: Receiver<Event>,
+    end: CancellationToken,
+}
 
 impl EventStream {
-    fn new(receiver: Receiver<Event>) -> Self {
-        Self(ReusableBoxFuture::new(receive(receiver)))
+    fn new(source: Source) -> Self {
+        Self(ReusableBoxFuture::new(receive(source)))
     }
 
     /// The next event; `None` once the layer and its services have been dropped.
@@ -111,9 +122,13 @@ impl EventStream {
 }
 
 /// Owns the receiver while it waits, so that a dropped wait drops no event.
-async fn receive(mut receiver: Receiver<Event>) -> (Result<Event, RecvError>, Receiver<Event>) {
-    let received = receiver.recv().await;
-    (received, receiver)
+async fn receive(mut source: Source) -> (Result<Event, RecvError>, Source) {
+    let received = tokio::select! {
+        biased;
+        received = source.receiver.recv() => received,
+        () = source.end.cancelled() => Err(RecvError::Closed),
+    };
+    (received, source)
 }
 
 impl Stream for EventStream {
@@ -121,8 +136,8 @@ impl Stream for EventStream {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let this = self.get_mut();
-        let (received, receiver) = ready!(this.0.poll(context));
-        this.0.set(receive(receiver));
+        let (received, source) = ready!(this.0.poll(context));
+        this.0.set(receive(source));
         Poll::Ready(match received {
             Ok(event) => Some(event),
             Err(RecvError::Lagged(count)) => Some(Event::Missed { count }),

@@ -48,10 +48,10 @@ pub enum Serving {
 #[non_exhaustive]
 pub struct BackendHealth {
     /// Whether requests use it. Behind a `DurableStore` false after 3 failures in a row until a
-    /// probe succeeds, once a second. A store alone has no probe: false while no connection can be
-    /// made (Redis), or after 3 failures in a row (a database), or after a failed
-    /// [`check`](crate::RedisSessionLayer::check), until an answer, or for 5 s after the last
-    /// failure, since only requests can detect that the store answers again.
+    /// probe succeeds, once a second. A store alone has no probe, and only requests can detect that
+    /// it answers again: Redis is false without an open connection for 5 s after a failed attempt
+    /// to connect, that of a [`check`](crate::RedisSessionLayer::check) included; a database is
+    /// false after 3 failures in a row or a failed `check`, for 5 s or until it answers.
     pub answers: bool,
     /// Cause of the last failure.
     pub last_cause: Option<String>,

@@ -12,11 +12,11 @@ use crate::telemetry::{counters::Counters, health::Health};
 /// It contains no secret and names no session or user. It is for operators only all the same, so
 /// put a [guard](crate::guard) in front or use a separate port.
 ///
-/// Each instance counts its own events, from 0 at its start. The counts are: `created`,
-/// `renewed`, `destroyed`, `revoked`, `expired`, `unknown_token`, `ambiguous`, `conflict`,
-/// `corrupt`, `ended_during_request`, `store_down`, `store_up`, `stamp_changed`,
-/// `impersonation_began` and `impersonation_ended`, as
-/// [`Event`](crate::telemetry::Event) documents.
+/// Each process counts its own events, from 0 at its start, of all layers on a store. The counts
+/// are: `created`, `renewed`, `destroyed`, `revoked`, `expired`, `unknown_token`, `ambiguous`,
+/// `conflict`, `corrupt`, `ended_during_request`, `store_down`, `store_up`, `stamp_changed`,
+/// `impersonation_began` and `impersonation_ended`, as [`Event`](crate::telemetry::Event)
+/// documents.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};

@@ -89,6 +89,22 @@ fn users_and_platforms_come_back_from_what_they_are_written_as() {
 }
 
 #[tokio::test]
+async fn an_event_stream_ends_with_its_layer_and_not_with_the_store() {
+    let store = MemoryStore::new();
+    let layer = || RedisSessionLayer::builder(store.clone()).build().unwrap();
+    let (gone, stays) = (layer(), layer());
+    let (mut ends, mut goes_on) = (gone.admin().events(), stays.admin().events());
+    stays.admin().revoke_all("alice").await.unwrap();
+    drop(gone);
+    // What was reported before is heard.
+    assert!(matches!(ends.next().await, Some(Event::RevokedAll { .. })));
+    let end = tokio::time::timeout(Duration::from_secs(20), ends.next()).await;
+    assert_eq!(end.expect("the end of the stream"), None);
+    assert!(matches!(goes_on.next().await, Some(Event::RevokedAll { .. })));
+    assert_eq!(goes_on.next().now_or_never(), None);
+}
+
+#[tokio::test]
 async fn events_are_a_stream_and_a_dropped_wait_drops_none() {
     let events = Events::default();
     let mut heard = events.listen();

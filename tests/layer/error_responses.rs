@@ -89,7 +89,10 @@ async fn one_function_shapes_the_responses_of_layer_guard_and_csrf() {
             assert!(!response.headers().contains_key(header::SET_COOKIE));
             assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), text);
         }
-        let call = Request::builder().method(&method).uri(path);
+        if method != Method::POST {
+            continue;
+        }
+        let call = Request::post(path);
         let call = call.header(header::CONTENT_TYPE, "application/grpc");
         store.fault(Op::Create, Fault::Fails);
         let response = app.clone().oneshot(call.body(Body::empty()).unwrap()).await.unwrap();
@@ -166,7 +169,7 @@ async fn path_head_grpc_and_session_are_known_without_a_copy() {
     for (method, kind, said, text) in [
         (Method::GET, "text/html", "(GET, /a?b=1, false, true)", "fixed"),
         (Method::HEAD, "text/html", "(HEAD, /a?b=1, false, true)", ""),
-        (Method::GET, "application/grpc+proto", "(GET, /a?b=1, true, true)", "fixed"),
+        (Method::POST, "application/grpc+proto", "(POST, /a?b=1, true, true)", "fixed"),
     ] {
         let inner = service_fn(|request: http::Request<()>| async move {
             session_of(&request).insert("n", &1).await.unwrap();
@@ -179,6 +182,55 @@ async fn path_head_grpc_and_session_are_known_without_a_copy() {
         let response = service.oneshot(request.body(()).unwrap()).await.unwrap();
         assert_eq!((response.status().as_u16(), value(&response, "x-said")), (503, said));
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), text);
+    }
+}
+
+/// Of a router that strips prefixes around the layer the handler's path is a part.
+#[tokio::test]
+async fn the_path_without_a_copy_is_the_one_that_the_client_requested() {
+    let store = FaultyStore::new();
+    let save = async |session: SessionContext| session.insert("n", &1).await.map(|()| "saved");
+    store.fault(Op::Create, Fault::Fails);
+    let inside = Router::new().route("/a", routing::get(save));
+    let app = Router::new().nest("/api", inside.layer(layer_on(&store).on_error(Fixed)));
+    let request = http::Request::get("/api/a?b=1").body(Body::empty()).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(value(&response, "x-said"), "(GET, /api/a?b=1, false, true)");
+}
+
+/// A 200 that a cache would keep, and a content type of any `GET`, are no response to a browser.
+#[tokio::test]
+async fn only_a_post_of_grpc_gets_a_grpc_status_and_no_cache_keeps_it() {
+    let app = |deny: bool| {
+        let inner = service_fn(async |_: http::Request<String>| {
+            Ok::<_, Infallible>(Response::new("members".to_owned()))
+        });
+        let guard = RequireLayer::user();
+        let layer = layer_on(&FaultyStore::new());
+        match deny {
+            true => layer.layer(guard.layer(inner).boxed_clone()),
+            false => {
+                let plain = guard.on_denied(PlainErrorResponse);
+                layer.layer(plain.layer(inner).boxed_clone())
+            }
+        }
+    };
+    for (method, kind, grpc) in [
+        (Method::POST, "application/grpc", true),
+        (Method::POST, "application/grpc+proto", true),
+        (Method::POST, "application/grpc-web-text", true),
+        (Method::POST, "application/grpcfoo", false),
+        (Method::GET, "application/grpc", false),
+    ] {
+        for deny in [true, false] {
+            let request = http::Request::builder().method(&method).header("content-type", kind);
+            let response = app(deny).oneshot(request.body(String::new()).unwrap()).await.unwrap();
+            assert_eq!(response.status() == 200, grpc, "{method} {kind} {deny}");
+            if grpc || deny {
+                assert_eq!(value(&response, "cache-control"), "no-store", "{method} {kind}");
+            }
+        }
     }
 }
 

@@ -142,6 +142,7 @@ async fn guards_tell_grpc_calls_by_status_and_others_as_before() {
                 .layer(guard.on_denied(deny.clone()))
                 .service(inner);
             let mut request = visitor.request();
+            *request.method_mut() = http::Method::POST;
             request.headers_mut().insert("content-type", content_type.parse().unwrap());
             let response = guarded.oneshot(request).await.unwrap();
             assert_eq!(told(&response), expected, "{deny:?} {user:?} {content_type}");

@@ -3,7 +3,8 @@
 //!
 //! To see these fail: keep the handle of the request; leave the events out of the task that asks;
 //! take a store that is away for an end; leave the known end out; count reads as activity; keep
-//! what is watched when its last holder is gone; keep an end that was only assumed; ask for each session by a command of its own.
+//! what is watched when its last holder is gone; keep an end that was only assumed; ask for each
+//! session by a command of its own.
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tower_redis_session::{
     clock::ManualClock,
     context::{EndReason, LiveSession, SessionEnd},
     store::Store,
+    telemetry::{Event, Events},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -296,7 +298,7 @@ async fn all_that_is_watched_is_asked_for_in_few_commands() {
     let waiting: Vec<_> = lives.iter().chain(&more).map(heard).collect();
     asked(&store);
     tokio::time::sleep(5 * MINUTE + Duration::from_secs(30)).await;
-    assert_eq!(asked(&store), 5 * 3, "128 at a time, each minute");
+    assert_eq!(asked(&store), 6 * 3, "128 at a time, at once and each minute");
     assert_eq!(layer.admin().revoke_all("alice").await.unwrap(), 300);
     for waiting in waiting {
         assert_eq!(waiting.await.unwrap().reason, EndReason::Ended);
@@ -329,6 +331,39 @@ async fn ten_thousand_that_came_and_went_leave_nothing() {
     tokio::task::yield_now().await;
     let _ = layer.admin().revoke_all("alice").await.unwrap();
     assert_eq!(waiting.await.unwrap(), EndReason::Ended);
+}
+
+#[tokio::test]
+async fn what_ends_before_the_first_wait_is_noticed_at_once() {
+    for by_list in [false, true] {
+        let layer = layer_on(&FaultyStore::new(), NEVER);
+        let (_, live) = signed_in(&layer).await;
+        match by_list {
+            true => assert!(layer.admin().revoke("alice", &live.id()).await.unwrap()),
+            false => assert_eq!(layer.admin().revoke_all("alice").await.unwrap(), 1),
+        }
+        let end = test_support::bounded("the end", live.ended()).await;
+        assert_eq!(end.reason, EndReason::Ended, "{by_list}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_events_is_no_flood_of_polls() {
+    let store = FaultyStore::new();
+    let events = Events::default();
+    let layer = layer_on(&store.with_events(&events), NEVER);
+    let (_, live) = signed_in(&layer).await;
+    let waiting = heard(&live);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    asked(&store);
+    for _ in 0..20 {
+        // Without a turn for the task that polls, which then has missed some.
+        (0..1_500).for_each(|_| events.emit(Event::Ambiguous));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // At most one a second.
+    assert!((1..=2).contains(&asked(&store)), "one poll for a second of missed events");
+    assert!(!waiting.is_finished());
 }
 
 #[tokio::test]

@@ -176,7 +176,9 @@ impl Failure {
         match self {
             Self::Busy => Some(Duration::from_secs(5)),
             Self::Database => Some(Duration::from_secs(1)),
-            Self::Session(error) | Self::NotSaved(error) => error.retry_after(),
+            Self::Csrf(CsrfError::Session(error))
+            | Self::Session(error)
+            | Self::NotSaved(error) => error.retry_after(),
             Self::Denied(denied) if denied.kind() == DeniedKind::Unavailable => {
                 Some(Duration::from_secs(1))
             }

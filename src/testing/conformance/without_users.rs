@@ -23,10 +23,12 @@ fn demand_misconfigured<T: std::fmt::Debug>(what: &str, result: Result<T, Error>
 }
 
 async fn what_needs_the_list_fails(store: &Subject) {
-    demand_misconfigured("an epoch", store.0.revocation_epoch("alice").await);
-    demand_misconfigured("a list", store.0.sessions_of("alice").await);
-    demand_misconfigured("a page", store.0.sessions_page("alice", None, 1).await);
-    demand_misconfigured("a revocation", store.0.revoke_all("alice", None).await);
+    // A store that misreports its index loses no other user's sessions.
+    let user = fresh_id().to_string();
+    demand_misconfigured("an epoch", store.0.revocation_epoch(&user).await);
+    demand_misconfigured("a list", store.0.sessions_of(&user).await);
+    demand_misconfigured("a page", store.0.sessions_page(&user, None, 1).await);
+    demand_misconfigured("a revocation", store.0.revoke_all(&user, None).await);
     let (id, record) = (fresh_id(), store.record("limited"));
     let plain = LoginWrite::new(&id, &record);
     let limited = LoginWrite { limit: NonZeroU32::new(1), ..plain };

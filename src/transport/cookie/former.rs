@@ -29,9 +29,9 @@ impl CookieConfig {
     /// the new one.
     ///
     /// The cookie of a [visitor without a session](crate::SessionContext::csrf_token) changes with
-    /// it. Forms that were opened before the change are accepted for as long as their tokens are
-    /// valid and the setting is there; new tokens belong to the new cookie. The former one is
-    /// removed when a session begins or ends.
+    /// it. A form that was opened before the change is accepted while its token is valid, the
+    /// setting is there and the visitor has no new cookie; new tokens belong to the new cookie. The
+    /// former one is removed when a session begins or ends.
     ///
     /// Deployment caveat: while a weaker former name is accepted, an attacker who could plant that
     /// cookie before still can.

@@ -15,6 +15,7 @@ use tower_redis_session::{
     Error, MemoryStore, SessionId,
     clock::{Clock, ManualClock},
     store::{Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch, UserStore},
+    telemetry::Events,
 };
 
 mod visit;
@@ -91,6 +92,7 @@ impl Gate {
 pub struct FaultyStore {
     shared: Arc<Shared>,
     faulty: bool,
+    events: Option<Events>,
 }
 
 struct Shared {
@@ -122,12 +124,17 @@ impl FaultyStore {
             late: Mutex::default(),
             yields: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(shared), faulty: true }
+        Self { shared: Arc::new(shared), faulty: true, events: None }
     }
 
     /// The same records without faults and without waiting: another process.
     pub fn sound(&self) -> Self {
         Self { faulty: false, ..self.clone() }
+    }
+
+    /// The same, whose layers share this sink.
+    pub fn with_events(&self, events: &Events) -> Self {
+        Self { events: Some(events.clone()), ..self.clone() }
     }
 
     /// The next call of this kind that has no fault yet gets this one.
@@ -337,6 +344,10 @@ impl Store for FaultyStore {
 
     fn clock(&self) -> Clock {
         self.shared.memory.clock()
+    }
+
+    fn events(&self) -> Events {
+        self.events.clone().unwrap_or_default()
     }
 }
 
