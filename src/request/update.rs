@@ -26,7 +26,8 @@ impl RequestSession {
     {
         // Cancellation safety: dropped here, the change may or may not have been stored, and the
         // record known to this request is outdated. The next save meets a conflict and rebases.
-        let update = async {
+        // Pinned here: it is large, and moves through the calls below as a pointer.
+        let update = pin!(async {
             let mut stored = None;
             let edit = |base: Option<&[u8]>| {
                 let value = change(read(&key, base)?);
@@ -41,7 +42,7 @@ impl RequestSession {
                 Applied::Gone => Err(Error::ended()),
                 Applied::Moved => Err(Error::moved()),
             }
-        };
+        });
         self.in_turn(update).await
     }
 

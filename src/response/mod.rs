@@ -18,7 +18,8 @@
 //!     } else {
 //!         ("application/json", format!(r#"{{"error":"{}"}}"#, error.code()))
 //!     };
-//!     let mut response = error.response_to(request, text); // status, Retry-After, WWW-Authenticate
+//!     // With the status, `Retry-After` and `WWW-Authenticate`.
+//!     let mut response = error.response_to(request, text);
 //!     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
 //!     response
 //! }

@@ -142,6 +142,7 @@ async fn an_error_never_tells_the_value_that_it_is_about() {
         ] {
             assert_eq!(error.kind(), ErrorKind::Value, "{name}");
             let mut said = format!("{error} {error:?}");
+            assert!(error.to_string().ends_with("(key \"api_token\")"), "{name}: {error}");
             let mut cause = std::error::Error::source(&error);
             while let Some(error) = cause {
                 said += &format!(" {error} {error:?}");
