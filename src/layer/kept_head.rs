@@ -2,10 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, Request, header::CONTENT_TYPE, request::Parts};
 
-use crate::{
-    request::{RequestSession, place},
-    response::grpc::grpc_content_type,
-};
+use crate::{request::RequestSession, response::grpc::grpc_content_type};
 
 /// A copy of a request's head, for error responses that read it.
 pub(crate) fn copy<B>(request: &Request<B>) -> Box<Parts> {
@@ -14,7 +11,6 @@ pub(crate) fn copy<B>(request: &Request<B>) -> Box<Parts> {
     head.uri = request.uri().clone();
     head.version = request.version();
     head.headers = request.headers().clone();
-    place::keep(request.extensions(), &mut head.extensions);
     head
 }
 

@@ -18,16 +18,6 @@ pub(crate) fn outermost<'a>(
     }
 }
 
-/// Copies what [`outermost`] reads.
-pub(crate) fn keep(from: &Extensions, into: &mut Extensions) {
-    #[cfg(feature = "axum")]
-    if let Some(original) = from.get::<axum::extract::OriginalUri>() {
-        let _ = into.insert(original.clone());
-    }
-    #[cfg(not(feature = "axum"))]
-    let _ = (from, into);
-}
-
 /// Whether `path` is `whole` without a prefix. False for a path that a layer in between replaced.
 fn is_part(path: &str, whole: &str) -> bool {
     path.len() < whole.len() && (path == "/" || whole.ends_with(path))

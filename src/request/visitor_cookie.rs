@@ -64,15 +64,18 @@ fn visitor_header(
     state: &mut State,
     change: &CookieChange,
 ) -> Option<HeaderValue> {
-    let cookie = || visitor_cookie(session);
     match (&state.visitor, change) {
         (Visitor::New(token), CookieChange::Keep | CookieChange::Remove) => {
-            cookie()?.at(session.domain).set(token, None, false)
+            visitor_cookie(session)?.at(session.domain).set(token, None, false)
         }
         (_, CookieChange::Keep) => None,
         (_, CookieChange::Set(_) | CookieChange::Remove) => {
             state.visitor = Visitor::Gone;
-            if sent(session).is_empty() { None } else { cookie()?.at(session.domain).removal() }
+            if sent(session).is_empty() {
+                None
+            } else {
+                visitor_cookie(session)?.at(session.domain).removal()
+            }
         }
     }
 }
@@ -92,21 +95,19 @@ fn only(mut sent: Vec<Token>) -> Option<Token> {
 
 /// The well-formed secrets in the visitor's cookies, each once.
 fn sent(session: &RequestSession) -> Vec<Token> {
-    let cookie = visitor_cookie(session);
-    cookie.map_or_else(Vec::new, |cookie| {
-        each_once(session, cookie::find(session.credentials.lines(), cookie.name()))
-    })
+    each_once(session, |cookie| cookie::find(session.credentials.lines(), cookie.name()))
 }
 
 /// The same in the former cookies.
 fn sent_formerly(session: &RequestSession) -> Vec<Token> {
-    let cookie = visitor_cookie(session);
-    cookie.map_or_else(Vec::new, |cookie| {
-        each_once(session, cookie.former_tokens(session.credentials.lines()))
-    })
+    each_once(session, |cookie| cookie.former_tokens(session.credentials.lines()))
 }
 
-fn each_once(session: &RequestSession, tokens: Vec<Token>) -> Vec<Token> {
+fn each_once(
+    session: &RequestSession,
+    found: impl FnOnce(CookieConfig) -> Vec<Token>,
+) -> Vec<Token> {
+    let tokens = visitor_cookie(session).map_or_else(Vec::new, found);
     let mut sent: Vec<(SessionId, Token)> = Vec::new();
     for token in tokens {
         let id = session.backend.rules.tokens.id(&token);

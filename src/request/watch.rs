@@ -98,9 +98,10 @@ impl PollTurn {
     async fn poll(mut self, mut events: EventStream) {
         let backend = Arc::clone(&self.backend);
         let (watches, interval) = (&backend.watches, backend.rules.watch_interval);
-        // At once: what ended between the load and the first wait was reported to no listener.
+        // What ended between the load and the first wait was reported to no listener.
+        self.ask(&watches.ids()).await;
         let mut last = Instant::now();
-        let mut next = last;
+        let mut next = last + interval;
         loop {
             let hinted = tokio::select! {
                 biased;
@@ -164,10 +165,7 @@ fn ended_by(event: &Event, watches: &Watches) -> Vec<SessionId> {
         | Event::Renewed { old: id, .. } => {
             Some(*id).filter(|id| watches.is_watched(id)).into_iter().collect()
         }
-        Event::RevokedAll { user, .. } => {
-            watches.hint(user);
-            watches.take_hinted()
-        }
+        Event::RevokedAll { user, .. } => watches.of_user(user),
         _ => Vec::new(),
     }
 }

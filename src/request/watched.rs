@@ -170,6 +170,12 @@ impl Watches {
         watched.sessions.iter().filter(|(_, entered)| open(entered)).map(|(id, _)| *id).collect()
     }
 
+    pub(super) fn of_user(&self, user: &str) -> Vec<SessionId> {
+        let watched = self.lock();
+        let theirs = |entered: &Entered| entered.user.as_deref() == Some(user);
+        watched.sessions.iter().filter(|(_, entered)| theirs(entered)).map(|(id, _)| *id).collect()
+    }
+
     pub(super) fn is_watched(&self, id: &SessionId) -> bool {
         self.lock().sessions.contains_key(id)
     }

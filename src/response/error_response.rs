@@ -47,10 +47,10 @@ pub trait ErrorResponse<E>: Clone {
 
     /// Whether [`respond`](Self::respond) uses the request. The session layer responds when the
     /// handler has consumed the request, so it copies each request's head for this: method, URI,
-    /// version, headers, and of the extensions the session and axum's `OriginalUri`. With `false`
-    /// it copies nothing, and `request` has only the path, whether the method is `HEAD`, the
-    /// content type of a gRPC call, and the session. Guards and the CSRF layer hold the request
-    /// anyway. Defaults to `true`.
+    /// version, headers, and of the extensions the session alone. With `false` it copies nothing,
+    /// and `request` has only the path, whether the method is `HEAD`, the content type of a gRPC
+    /// call, and the session. Guards and the CSRF layer hold the request anyway. Defaults to
+    /// `true`.
     fn reads_request(&self) -> bool {
         true
     }

@@ -7,15 +7,17 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use tower_redis_session::{
-    Error, ErrorKind, MemoryStore, RedisSessionLayer, SessionContext, SessionId, Transport,
+    DatabaseConfig, DatabaseStore, DurableStore, Error, ErrorKind, MemoryStore, RedisConfig,
+    RedisSessionLayer, RedisStore, SessionContext, SessionId, Transport,
     clock::Clock,
     context::SessionCursor,
     store::{
         Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch, UserStore,
         WithoutUsers,
     },
-    telemetry::{Events, Health},
+    telemetry::{Event, Events, Health},
     testing::{TestClient, conformance},
 };
 
@@ -50,6 +52,25 @@ async fn an_arc_passes_every_call_on_and_so_does_the_adaptor() {
     assert_eq!(reached.take(), record_calls, "through the adaptor");
     users(&alone).await;
     assert_eq!(reached.take(), BTreeSet::from(["save"]), "an index is not used");
+}
+
+/// Layers on one store hear of each other's revocations at once.
+#[tokio::test]
+async fn all_layers_on_a_store_share_its_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = || DatabaseConfig::new(format!("sqlite:{}/s.db", folder.path().display()));
+    let redis = || RedisConfig::new("redis://127.0.0.1:1");
+    let stores: [(&str, Arc<dyn UserStore>); 4] = [
+        ("memory", Arc::new(MemoryStore::new())),
+        ("redis", Arc::new(RedisStore::new(redis()).unwrap())),
+        ("database", Arc::new(DatabaseStore::new(database()).unwrap())),
+        ("durable", Arc::new(DurableStore::builder(redis(), database()).build().unwrap())),
+    ];
+    for (name, store) in stores {
+        let mut heard = store.events().listen();
+        store.events().emit(Event::Ambiguous);
+        assert_eq!(heard.next().now_or_never(), Some(Some(Event::Ambiguous)), "{name}");
+    }
 }
 
 #[tokio::test]

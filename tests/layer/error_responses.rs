@@ -4,7 +4,7 @@
 //! To see these fail: give `respond` the request's path as a router left it; keep no copy of the
 //! head, or always one; send the body to `HEAD`; put the error's text into the body.
 
-use std::{collections::VecDeque, convert::Infallible, io::Cursor};
+use std::{collections::VecDeque, convert::Infallible, io::Cursor, time::Duration};
 
 use axum::{Router, body::Body, extract::Request, routing};
 use bytes::Bytes;
@@ -231,6 +231,63 @@ async fn only_a_post_of_grpc_gets_a_grpc_status_and_no_cache_keeps_it() {
                 assert_eq!(value(&response, "cache-control"), "no-store", "{method} {kind}");
             }
         }
+    }
+}
+
+/// An error of the application's own: a client comes back no earlier than it is told.
+#[derive(Debug)]
+struct Busy;
+
+impl std::fmt::Display for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("busy")
+    }
+}
+
+impl std::error::Error for Busy {}
+
+impl HttpError for Busy {
+    fn status(&self) -> StatusCode {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    fn code(&self) -> &'static str {
+        "busy"
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Some(Duration::from_millis(1_900))
+    }
+}
+
+#[test]
+fn a_time_to_wait_is_rounded_up() {
+    let (plain, ()) = http::Request::new(()).into_parts();
+    assert_eq!(value(&PlainErrorResponse.respond(&Busy, &plain), "retry-after"), "2");
+    let call = http::Request::post("/").header("content-type", "application/grpc");
+    let (call, ()) = call.body(()).unwrap().into_parts();
+    let response = PlainErrorResponse.respond(&Busy, &call);
+    assert_eq!(value(&response, "grpc-retry-pushback-ms"), "1900");
+}
+
+/// RFC 9110 section 8.6.
+#[tokio::test]
+async fn a_response_that_has_no_length_gets_none_for_head() {
+    for (status, length) in [(StatusCode::NO_CONTENT, ""), (StatusCode::FORBIDDEN, "4")] {
+        let denied = move |_: &Denied, _: &Parts| {
+            let text = if status == StatusCode::NO_CONTENT { "" } else { "text" };
+            let mut response = Response::new(text.to_owned());
+            *response.status_mut() = status;
+            response
+        };
+        let inner = service_fn(async |_: http::Request<String>| {
+            Ok::<_, Infallible>(Response::new(String::new()))
+        });
+        let guard = RequireLayer::user().on_denied(denied).layer(inner);
+        let service = layer_on(&FaultyStore::new()).layer(guard);
+        let request = http::Request::head("/").body(String::new()).unwrap();
+        let response = service.oneshot(request).await.unwrap();
+        assert_eq!((response.status(), value(&response, "content-length")), (status, length));
     }
 }
 

@@ -13,7 +13,7 @@ use test_support::{
     faulty_store::{Fault, FaultyStore, Op, Visitor},
 };
 use tower_redis_session::{
-    ErrorKind, MemoryStore, RedisSessionLayer, SessionId,
+    ErrorKind, RedisSessionLayer, SessionId,
     clock::ManualClock,
     context::{EndReason, LiveSession, SessionEnd},
     store::Store,
@@ -56,6 +56,16 @@ async fn signed_in(layer: &RedisSessionLayer) -> (Visitor, LiveSession) {
 fn heard(live: &LiveSession) -> tokio::task::JoinHandle<SessionEnd> {
     let live = live.clone();
     tokio::spawn(async move { live.ended().await })
+}
+
+/// The same, once the poll at its start is over: what is heard later is heard by an event.
+async fn heard_by_event(
+    live: &LiveSession,
+    store: &FaultyStore,
+) -> tokio::task::JoinHandle<SessionEnd> {
+    let waiting = heard(live);
+    eventually("the first poll", async || asked(store) > 0).await;
+    waiting
 }
 
 /// How often the store was asked for watched sessions since this was last called.
@@ -154,10 +164,10 @@ async fn every_end_is_heard_at_once_in_its_own_process() {
         ),
     ];
     for (name, act, reason) in ends {
-        let layer = layer_on(&FaultyStore::new(), NEVER);
+        let store = FaultyStore::new();
+        let layer = layer_on(&store, NEVER);
         let (mut visitor, live) = signed_in(&layer).await;
-        let waiting = heard(&live);
-        tokio::task::yield_now().await;
+        let waiting = heard_by_event(&live, &store).await;
         assert_eq!(visitor.ask(act).await.status(), 200, "{name}");
         let end = test_support::bounded(name, waiting).await.unwrap();
         assert_eq!((end.reason, end.user_id.as_deref()), (reason, Some("alice")), "{name}");
@@ -170,11 +180,11 @@ async fn every_end_is_heard_at_once_in_its_own_process() {
 
 #[tokio::test]
 async fn another_device_ends_it_at_once_by_the_list_and_by_the_administrator() {
-    let layer = layer_on(&FaultyStore::new(), NEVER);
+    let store = FaultyStore::new();
+    let layer = layer_on(&store, NEVER);
     let (_, by_user) = signed_in(&layer).await;
     let (mut other, by_admin) = signed_in(&layer).await;
-    let (first, second) = (heard(&by_user), heard(&by_admin));
-    tokio::task::yield_now().await;
+    let (first, second) = (heard(&by_user), heard_by_event(&by_admin, &store).await);
     let id: SessionId = by_user.id();
     let revoked = other.ask(async |session| Ok(session.revoke(&id).await?.to_string()));
     assert_eq!(revoked.await.text(), "true");
@@ -368,16 +378,11 @@ async fn a_flood_of_events_is_no_flood_of_polls() {
 
 #[tokio::test]
 async fn layers_on_one_store_hear_of_each_other_at_once() {
-    let store = MemoryStore::new();
-    let layer = || {
-        let builder = RedisSessionLayer::builder(store.clone()).watch_interval(NEVER);
-        builder.build().unwrap()
-    };
-    let (pages, api) = (layer(), layer());
+    let store = FaultyStore::new().with_events(&Events::default());
+    let (pages, api) = (layer_on(&store, NEVER), layer_on(&store, NEVER));
     let (_, first) = signed_in(&pages).await;
     let (_, second) = signed_in(&pages).await;
-    let waiting = [heard(&first), heard(&second)];
-    tokio::task::yield_now().await;
+    let waiting = [heard(&first), heard_by_event(&second, &store).await];
     assert!(api.admin().revoke("alice", &first.id()).await.unwrap());
     let [first, second] = waiting;
     assert_eq!(test_support::bounded("one", first).await.unwrap().reason, EndReason::Ended);

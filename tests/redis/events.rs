@@ -126,7 +126,7 @@ async fn revocations_and_what_cannot_be_used_are_told() {
     let seen = told(&site, &mut events).await;
     let names: Vec<_> = seen.iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert_eq!(names, ["unknown_token", "created", "revoked_all"]);
-    assert_eq!(seen[2]["count"], 1);
+    assert_eq!((&seen[2]["count"], &seen[2]["user"]), (&json!(1), &json!("bob")));
 }
 
 #[tokio::test]

@@ -52,6 +52,12 @@ async fn whoever_has_a_cookie_is_asked_to_wait() {
     let seen = browser.upload_raw(Parts::default(), "application/json").await;
     assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(seen.json()["error"], "unavailable");
+    // The CSRF layer cannot verify a token without the session: any well-formed one.
+    let token = Site::start().await.alice().await.token().await;
+    let request = Request::post("/logout").header("sec-fetch-site", "same-origin");
+    let seen = browser.send(request.header("x-csrf-token", token), Bytes::new()).await;
+    assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!seen.header("retry-after").is_empty());
     let seen = browser.get("/api/session/state").await;
     assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
 }

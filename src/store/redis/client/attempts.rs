@@ -42,6 +42,15 @@ impl Attempts {
         });
     }
 
+    /// An attempt of a check failed: for health, and no reason for a waiting caller to give up.
+    pub(in crate::store::redis) fn failed_aside(&self, cause: Error) {
+        let _ = self.0.send_if_modified(|ended| {
+            let _ = ended.breaker.fail(Instant::now());
+            ended.last_cause = Some(cause);
+            false
+        });
+    }
+
     /// The last failure, if it is still recent enough to count.
     pub(in crate::store::redis) fn last(&self, now: Instant) -> (bool, Option<String>) {
         let ended = self.0.borrow();
@@ -75,5 +84,16 @@ mod tests {
             (false, cause),
             "somebody has to try"
         );
+    }
+
+    #[test]
+    fn the_failure_of_a_check_wakes_no_waiting_caller() {
+        let attempts = Attempts::default();
+        let mut waiting = attempts.watch();
+        let seen = waiting.borrow_and_update().failures;
+        attempts.failed_aside(Error::unavailable("refused"));
+        assert!(!waiting.has_changed().unwrap());
+        assert_eq!(waiting.borrow().failures, seen);
+        assert!(attempts.last(Instant::now()).0, "health knows");
     }
 }
