@@ -37,6 +37,7 @@
 //! |---|---|
 //! | [`csrf`] | protection against cross-site request forgery |
 //! | [`guard`] | rejects requests without a session, a user, a role; axum extractors |
+//! | [`limiter`] | limits guessing: failed sign-ins by account and by network |
 //! | [`session_api`] | the session's state as JSON and server-sent events, for pages and scripts |
 //! | [`directory`] | the application's users, and a cache of them in Redis |
 //! | [`telemetry`] | events, health, counters |
@@ -203,6 +204,7 @@ mod env;
 mod error;
 pub mod guard;
 pub mod layer;
+pub mod limiter;
 mod request;
 pub mod response;
 mod session;

@@ -105,6 +105,25 @@ impl DeviceConfig {
         self
     }
 
+    /// The client's address, if the request's extensions have that of the connection.
+    ///
+    /// ```
+    /// # use tower_redis_session::layer::{DeviceConfig, PeerAddress};
+    /// let mut request = http::Request::new(());
+    /// request.extensions_mut().insert(PeerAddress("10.0.0.2:4711".parse()?));
+    /// request.headers_mut().insert("x-forwarded-for", "203.0.113.9".parse()?);
+    /// let devices = DeviceConfig::new().trusted_proxies(["10.0.0.0/8"])?;
+    /// let address = devices.address(request.headers(), request.extensions());
+    /// assert_eq!(address, Some("203.0.113.9".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn address(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+        let peer = (self.peer)(extensions)?;
+        let lines = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        Some(forwarded::client(peer, lines, &self.trusted))
+    }
+
     /// The parts of a request that a later sign-in may need.
     pub(crate) fn capture(&self, headers: &HeaderMap, extensions: &Extensions) -> ClientHead {
         let peer = (self.peer)(extensions);

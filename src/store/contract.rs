@@ -1,6 +1,6 @@
 //! The `Store` trait: the contract of every store.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::time::Duration;
 
 use crate::{
     clock::Clock,
@@ -9,15 +9,16 @@ use crate::{
         record::{Record, Touch},
         token::SessionId,
     },
-    store::outcome::{Expected, SaveOutcome},
+    store::{
+        attempt_contract::AttemptStore,
+        future::StoreFuture,
+        outcome::{Expected, SaveOutcome},
+    },
     telemetry::{
         events::Events,
         health::{Health, Serving},
     },
 };
-
-/// What a store's methods return: a boxed future, so that a layer can hold any store.
-pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// Storage of session records.
 ///
@@ -266,6 +267,12 @@ pub trait Store: Send + Sync + 'static {
     /// notice revocations by another at their next poll.
     fn events(&self) -> Events {
         Events::default()
+    }
+
+    /// Where failed sign-ins are counted, for a
+    /// [`SignInLimiter`](crate::limiter::SignInLimiter). None by default.
+    fn attempts(&self) -> Option<&dyn AttemptStore> {
+        None
     }
 
     /// The clock by which records expire; the layer uses the same. The

@@ -16,6 +16,7 @@
 //! | `write` | write: commit to the database, then update Redis |
 //! | `push` | update or delete the copy in Redis after a commit |
 //! | `renew` | move a session to a new id; revoke all of a user |
+//! | `sign_ins` | failed attempts to sign in |
 //! | `activity` | storing activity: often in Redis, rarely in the database |
 //! | `remembered_ids` | ids that may be created, and ids of expired sessions |
 //! | `ended` | expired and absent sessions, cached in Redis |
@@ -57,6 +58,7 @@ mod parameters;
 mod push;
 mod remembered_ids;
 mod renew;
+mod sign_ins;
 mod status;
 mod store_impl;
 mod sweep;

@@ -11,7 +11,9 @@ use crate::{
         token::SessionId,
     },
     store::{
-        contract::{Store, StoreFuture},
+        attempt_contract::AttemptStore,
+        contract::Store,
+        future::StoreFuture,
         login::LoginWrite,
         outcome::{Expected, SaveOutcome},
         user_contract::UserStore,
@@ -110,6 +112,10 @@ macro_rules! forward_store {
 
         fn events(&$self) -> Events {
             Store::events($to)
+        }
+
+        fn attempts(&$self) -> Option<&dyn AttemptStore> {
+            Store::attempts($to)
         }
 
         fn clock(&$self) -> Clock {

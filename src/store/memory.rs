@@ -13,7 +13,8 @@ use crate::{
         token::SessionId,
     },
     store::{
-        Expected, LoginWrite, SaveOutcome, Store, StoreFuture, UserStore, memory::state::State,
+        AttemptStore, Expected, LoginWrite, SaveOutcome, Store, StoreFuture, UserStore,
+        memory::{attempts::AttemptTable, state::State},
     },
     telemetry::{
         events::Events,
@@ -21,6 +22,7 @@ use crate::{
     },
 };
 
+pub(crate) mod attempts;
 mod state;
 
 /// Sessions in the memory of this process: for tests, development and a single small server.
@@ -38,6 +40,7 @@ mod state;
 #[derive(Clone)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
+    attempts: AttemptTable,
     clock: Clock,
     events: Events,
 }
@@ -62,7 +65,8 @@ impl MemoryStore {
     /// assert_eq!(store.clock().now(), manual.clock().now());
     /// ```
     pub fn with_clock(clock: Clock) -> Self {
-        Self { state: Arc::default(), clock, events: Events::default() }
+        let attempts = AttemptTable::new(clock.clone());
+        Self { state: Arc::default(), attempts, clock, events: Events::default() }
     }
 
     /// Number of live sessions.
@@ -135,6 +139,10 @@ impl Store for MemoryStore {
         expected: u64,
     ) -> StoreFuture<'a, SaveOutcome> {
         done(self.state().delete_version(id, expected))
+    }
+
+    fn attempts(&self) -> Option<&dyn AttemptStore> {
+        Some(&self.attempts)
     }
 
     fn clock(&self) -> Clock {

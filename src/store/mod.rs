@@ -238,12 +238,17 @@
 // | `without_users` | `WithoutUsers`: the adaptor for a store that keeps none |
 // | `forward` | a store behind an `Arc` |
 // | `login` | `LoginWrite`: the parameters of a sign-in |
+// | `future` | the future of a store's methods |
+// | `attempt_contract` | `AttemptStore`: where a limiter counts failed attempts |
+// | `attempts` | pure: rows of failed attempts, and the decision on the next one |
 // | `outcome` | `Expected` and `SaveOutcome`: the condition of a write and its result |
 // | `memory` | `MemoryStore`: the reference model, for tests |
 // | `redis` | `RedisStore`, and the copies in front of a database |
 // | `database` | `DatabaseStore` on SQLite or PostgreSQL |
 // | `durable` | `DurableStore`: a database with Redis in front |
 
+mod attempt_contract;
+pub(crate) mod attempts;
 mod contract;
 #[cfg(feature = "_database")]
 #[cfg_attr(
@@ -254,6 +259,7 @@ pub(crate) mod database;
 #[cfg(all(feature = "redis", feature = "_database"))]
 pub(crate) mod durable;
 mod forward;
+mod future;
 mod login;
 pub(crate) mod memory;
 mod outcome;
@@ -262,8 +268,12 @@ pub(crate) mod redis;
 mod user_contract;
 mod without_users;
 
-pub use crate::store::contract::{Store, StoreFuture};
+pub use crate::store::attempt_contract::AttemptStore;
+pub use crate::store::attempts::{AttemptOutcome, AttemptWrite};
+pub use crate::store::contract::Store;
+pub use crate::store::future::StoreFuture;
 pub use crate::store::login::LoginWrite;
+pub use crate::store::memory::attempts::AttemptTable;
 pub use crate::store::user_contract::UserStore;
 pub use crate::store::without_users::WithoutUsers;
 pub use crate::{

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `client` | connections to Redis |
 //! | `store_impl` | `Store` and `UserStore` by Redis alone |
+//! | `attempts` | failed attempts, for a limiter |
 //! | `users` | session index and revocation epoch of a user |
 //! | `value` | the bytes under a record's key |
 //! | `copies` | copies of database records, for the durable store |
@@ -45,6 +46,7 @@ use crate::{
     telemetry::events::Events,
 };
 
+mod attempts;
 pub(crate) mod client;
 #[cfg(feature = "_database")]
 pub(crate) mod copies;
@@ -92,6 +94,7 @@ pub struct RedisStore {
     connections: Connections,
     key_prefix: Arc<str>,
     index_prefix: Arc<str>,
+    attempts_prefix: Arc<str>,
     events: Events,
 }
 
@@ -111,8 +114,10 @@ impl RedisStore {
         let prefix = config.checked_prefix()?;
         let key_prefix = format!("{prefix}{GENERATION}:s:").into();
         let index_prefix = format!("{prefix}u:").into();
+        let attempts_prefix = format!("{prefix}a:").into();
         let connections = Connections::new(&config, script::RECORDS, None, Compared::default())?;
-        Ok(Self { connections, key_prefix, index_prefix, events: Events::default() })
+        let events = Events::default();
+        Ok(Self { connections, key_prefix, index_prefix, attempts_prefix, events })
     }
 
     fn key(&self, id: &SessionId) -> String {

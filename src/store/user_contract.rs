@@ -7,7 +7,8 @@ use crate::{
         token::SessionId,
     },
     store::{
-        contract::{Store, StoreFuture},
+        contract::Store,
+        future::StoreFuture,
         login::LoginWrite,
         outcome::SaveOutcome,
     },

@@ -11,8 +11,10 @@ use crate::{
         token::SessionId,
     },
     store::{
-        contract::{Store, StoreFuture},
+        attempt_contract::AttemptStore,
+        contract::Store,
         forward::forward_store,
+        future::StoreFuture,
         login::LoginWrite,
         outcome::{Expected, SaveOutcome},
         user_contract::UserStore,

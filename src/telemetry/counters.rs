@@ -9,7 +9,7 @@ use crate::telemetry::event::Event;
 pub(crate) struct Counters([AtomicU64; NAMES.len()]);
 
 /// In the order of [`place`].
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 17] = [
     "created",
     "renewed",
     "destroyed",
@@ -25,6 +25,8 @@ pub(crate) const NAMES: [&str; 15] = [
     "stamp_changed",
     "impersonation_began",
     "impersonation_ended",
+    "sign_in_failed",
+    "sign_in_throttled",
 ];
 
 /// Which counter an event moves, and by how much.
@@ -46,6 +48,8 @@ const fn place(event: &Event) -> Option<(usize, u64)> {
         Event::StampChanged { .. } => (12, 1),
         Event::ImpersonationBegan { .. } => (13, 1),
         Event::ImpersonationEnded { .. } => (14, 1),
+        Event::SignInFailed { .. } => (15, 1),
+        Event::SignInThrottled { .. } => (16, 1),
         Event::Missed { .. } => return None,
     })
 }

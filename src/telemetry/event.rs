@@ -118,6 +118,23 @@ pub enum Event {
         /// Its public id.
         id: SessionId,
     },
+    /// A sign-in failed, or was abandoned: a [limiter](crate::limiter) counts it.
+    #[non_exhaustive]
+    SignInFailed {
+        /// The hash of the account: [`account_hash`](crate::limiter::SignInLimiter::account_hash).
+        /// What visitors type as a name may be a password.
+        account: String,
+        /// The network, such as `192.0.2.1/32` or `2001:db8::/64`.
+        network: String,
+    },
+    /// A sign-in, or another limited request, has to wait.
+    #[non_exhaustive]
+    SignInThrottled {
+        /// Which limit is exceeded.
+        by: ThrottledBy,
+        /// The network.
+        network: String,
+    },
     /// A store is unavailable, and the other one serves.
     StoreDown {
         /// The unavailable store.
@@ -133,4 +150,21 @@ pub enum Event {
         /// Number of missed events.
         count: u64,
     },
+}
+
+/// Which limit of a [limiter](crate::limiter) is exceeded.
+///
+/// ```
+/// # use tower_redis_session::telemetry::ThrottledBy;
+/// assert_eq!(serde_json::to_string(&ThrottledBy::Account)?, r#""account""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ThrottledBy {
+    /// That of the account, from this network or from all.
+    Account,
+    /// That of the network, or of the larger one that it is part of.
+    Network,
 }

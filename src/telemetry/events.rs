@@ -163,6 +163,7 @@ fn log(event: &Event) {
         Event::ImpersonationEnded { id, actor, user } => {
             tracing::info!(session.id = %id, %actor, %user, "impersonation ended");
         }
+        Event::SignInFailed { .. } | Event::SignInThrottled { .. } => log_sign_in(event),
         Event::RevokedAll { user, count } => {
             tracing::info!(%user, count, "user sessions revoked");
         }
@@ -178,6 +179,19 @@ fn log(event: &Event) {
         // Logged with their cause where it is known.
         Event::Corrupt { .. } | Event::StoreDown { .. } | Event::StoreUp { .. } => {}
         Event::Missed { .. } => {}
+    }
+}
+
+fn log_sign_in(event: &Event) {
+    match event {
+        Event::SignInFailed { account, network } => {
+            tracing::info!(%account, %network, "sign-in failed");
+        }
+        // A flood of them must not fill the log.
+        Event::SignInThrottled { by, network } => {
+            tracing::debug!(?by, %network, "sign-in throttled");
+        }
+        _ => {}
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) mod health;
 pub(crate) mod report;
 
 pub use crate::telemetry::{
-    event::Event,
+    event::{Event, ThrottledBy},
     events::{EventStream, Events},
     health::{BackendHealth, CacheHealth, Health, Serving},
     report::Report,

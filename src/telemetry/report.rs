@@ -15,8 +15,8 @@ use crate::telemetry::{counters::Counters, health::Health};
 /// Each process counts its own events, from 0 at its start, of all layers on a store. The counts
 /// are: `created`, `renewed`, `destroyed`, `revoked`, `expired`, `unknown_token`, `ambiguous`,
 /// `conflict`, `corrupt`, `ended_during_request`, `store_down`, `store_up`, `stamp_changed`,
-/// `impersonation_began` and `impersonation_ended`, as [`Event`](crate::telemetry::Event)
-/// documents.
+/// `impersonation_began`, `impersonation_ended`, `sign_in_failed` and `sign_in_throttled`, as
+/// [`Event`](crate::telemetry::Event) documents.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -168,7 +168,7 @@ mod tests {
 
     use crate::telemetry::{
         counters::NAMES,
-        event::Event,
+        event::{Event, ThrottledBy},
         health::{BackendHealth, CacheHealth, Serving},
     };
 
@@ -215,6 +215,8 @@ mod tests {
             Event::StampChanged { id: id() },
             Event::ImpersonationBegan { id: id(), actor: "root".into(), user: "alice".into() },
             Event::ImpersonationEnded { id: id(), actor: "root".into(), user: "alice".into() },
+            Event::SignInFailed { account: "0f".into(), network: "192.0.2.1/32".into() },
+            Event::SignInThrottled { by: ThrottledBy::Account, network: "192.0.2.1/32".into() },
         ]
         .iter()
         .enumerate()

@@ -11,6 +11,8 @@
     reason = "test code: a panic is the report"
 )]
 
+/// Failed sign-ins are counted alike by every store.
+mod attempts;
 /// What a browser is left with after two requests that overlap, in every order.
 mod browser_orders;
 /// Every store keeps the contracts of `Store` and `UserStore`; one that breaks them does not pass.

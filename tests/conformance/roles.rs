@@ -14,8 +14,8 @@ use tower_redis_session::{
     clock::Clock,
     context::SessionCursor,
     store::{
-        Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch, UserStore,
-        WithoutUsers,
+        AttemptStore, Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch,
+        UserStore, WithoutUsers,
     },
     telemetry::{Event, Events, Health},
     testing::{TestClient, conformance},
@@ -202,6 +202,7 @@ async fn records(store: &impl Store) {
     drop(store.finish_renew(&id, 1, &id).await);
     drop((store.migrate().await, store.check().await, store.close().await));
     drop((store.ack_delay(), store.health(), store.events(), store.clock()));
+    let _ = store.attempts().is_some();
 }
 
 async fn users(store: &impl UserStore) {
@@ -313,6 +314,10 @@ impl Store for Reached {
 
     fn events(&self) -> Events {
         self.note("events").events()
+    }
+
+    fn attempts(&self) -> Option<&dyn AttemptStore> {
+        self.note("attempts").attempts()
     }
 
     fn clock(&self) -> Clock {

@@ -92,6 +92,26 @@ impl Stores {
         layer
     }
 
+    /// How many rows of failed attempts there are.
+    pub async fn attempts(&self) -> u64 {
+        const COUNT: &str = "SELECT count(*) FROM trs_attempts";
+        let rows = match (&self.database, &self.redis) {
+            (Some(Place::Postgres(database)), _) => database.sql(COUNT).await,
+            (Some(Place::Sqlite(folder)), _) => {
+                let mut command = tokio::process::Command::new("sqlite3");
+                let command = command.arg(folder.path().join("sessions.db")).arg(COUNT);
+                String::from_utf8(command.output().await.expect("starting sqlite3").stdout).unwrap()
+            }
+            (None, Some(redis)) => {
+                let dump = redis.dump().await.into_iter().filter(|(key, _)| key.contains(":a:"));
+                // A tag of 16 bytes and a row of 28.
+                return dump.map(|(_, bytes)| bytes.len() as u64 / 44).sum();
+            }
+            (None, None) => unreachable!("no store"),
+        };
+        rows.trim().parse().unwrap()
+    }
+
     pub async fn two_instances(&self) -> [RedisSessionLayer; 2] {
         // What a session was before it moved is not read any more.
         let with = |builder: RedisSessionLayerBuilder| builder.renewal_grace(Duration::ZERO);

@@ -11,7 +11,7 @@ use tower_redis_session::{
     ConfigError, CookieConfig, DatabaseConfig, DatabaseStore, DurableStore, DurableStoreBuilder,
     EnvConfig, Error, ErrorKind, Key, MemoryStore, RedisConfig, RedisSessionLayer,
     RedisSessionLayerBuilder, RedisStore, SameSite, SessionContext, SessionExpiry, SessionId,
-    Timestamp, Transport, clock, context, csrf, directory, encryption, guard, layer, response,
+    Timestamp, Transport, clock, context, csrf, directory, encryption, guard, layer, limiter, response,
     session_api, store, telemetry, testing,
 };
 
@@ -59,17 +59,22 @@ fn every_public_type_can_be_sent_and_all_but_those_of_one_task_shared() {
             layer::DatabaseSessionLayer, layer::DeviceConfig, layer::PeerAddress,
             layer::RedisSessionService<()>, layer::SavepointFuture<()>, layer::SavepointLayer,
             layer::SavepointService<()>, layer::SessionAdmin, layer::Success,
+            limiter::Attempt, limiter::AttemptError, limiter::AttemptLimit,
+            limiter::NetworkLimitLayer, limiter::NetworkLimitService<(), ()>,
+            limiter::SignInLimiter, limiter::SignInLimiterBuilder, limiter::Throttled,
             response::BodyError, response::EitherBody<String>, response::PlainErrorResponse,
             session_api::SessionApi,
+            store::AttemptOutcome, store::AttemptTable, store::AttemptWrite,
             store::Expected, store::LoginWrite<'static>, store::Record, store::SaveOutcome,
             store::Touch, store::WithoutUsers<Arc<MemoryStore>>,
             telemetry::BackendHealth, telemetry::CacheHealth, telemetry::Event,
             telemetry::EventStream, telemetry::Events, telemetry::Health, telemetry::Report,
-            telemetry::Serving,
+            telemetry::Serving, telemetry::ThrottledBy,
             testing::Accounts, testing::TestClient<()>, testing::TestResponse,
             testing::TestSessions;
         send: csrf::CsrfFuture<Checked, String>,
             guard::RequireFuture<Inner, String, guard::DenyWith>,
+            limiter::NetworkLimitFuture<Inner, String, response::PlainErrorResponse>,
             layer::ResponseFuture<Ready<Result<Response<String>, Infallible>>>,
             layer::SessionBody<String>, session_api::SessionApiBody, testing::TestBody,
             testing::TestRequest<'static, (), ()>;

@@ -68,6 +68,8 @@ mod second_sign_in;
 mod session_kinds;
 /// What the environment says, and what the log says about it.
 mod settings;
+/// Failed sign-ins have to wait: by account and by network.
+mod sign_in_limit;
 /// A session ends when the stamp of its user changes elsewhere.
 mod stamp;
 /// A session and a user have a share each of the streams of events.

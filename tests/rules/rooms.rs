@@ -43,6 +43,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
+    (
+        "limiter",
+        &["clock", "error", "layer", "request", "response", "store", "telemetry"],
+    ),
     ("guard", &["context", "error", "response"]),
     ("csrf", &["clock", "context", "error", "request", "response", "session", "transport"]),
     (

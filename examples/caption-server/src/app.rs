@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower_redis_session::{RedisSessionLayer, session_api::SessionApi};
+use tower_redis_session::{RedisSessionLayer, limiter::SignInLimiter, session_api::SessionApi};
 
 use crate::{
     captions::{Captioner, tasks::Tasks},
@@ -26,6 +26,8 @@ pub(crate) struct App {
     /// The same data, from the cache where there is one.
     pub(crate) people: People,
     pub(crate) passwords: Passwords,
+    /// Wrong passwords, by account and by network; in the store of the sessions.
+    pub(crate) attempts: SignInLimiter,
     pub(crate) tasks: Tasks,
     pub(crate) sessions: RedisSessionLayer,
     pub(crate) session_api: SessionApi,
@@ -52,6 +54,7 @@ impl App {
             data,
             people,
             passwords: Passwords::new().map_err(|error| error.to_string())?,
+            attempts: sessions.sign_in_limiter().build()?,
             sessions,
             session_api: SessionApi::new().interval(std::time::Duration::from_secs(1)),
             outage,

@@ -17,6 +17,7 @@ use tower_redis_session::{
         RedisSessionService, ResponseFuture, SavepointFuture, SavepointLayer, SavepointService,
         SessionBody,
     },
+    limiter::{NetworkLimitFuture, NetworkLimitLayer, NetworkLimitService},
     response::{BodyError, EitherBody, PlainErrorResponse},
     session_api::{SessionApi, SessionApiBody, SessionApiFuture},
 };
@@ -92,12 +93,14 @@ fn layers_and_services_are_cloned_and_shared() {
     is_layer::<CsrfLayer>();
     is_layer::<CsrfLayer<Forged>>();
     is_layer::<RequireLayer<User, PlainErrorResponse>>();
+    is_layer::<NetworkLimitLayer>();
     is_layer::<SavepointLayer>();
     is_layer::<RequireLayer<User>>();
     is_layer::<RequireLayer<User, Deny>>();
     is_service::<RedisSessionService<Inner>>();
     is_service::<CsrfService<Inner>>();
     is_service::<CsrfService<Inner, Forged>>();
+    is_service::<NetworkLimitService<Inner, PlainErrorResponse>>();
     is_service::<SavepointService<Inner>>();
     is_service::<RequireService<Inner, User, DenyWith>>();
     is_service::<SessionApi>();
@@ -107,6 +110,7 @@ fn layers_and_services_are_cloned_and_shared() {
 #[test]
 fn futures_can_be_moved_and_sent() {
     is_future::<ResponseFuture<Answer>>();
+    is_future::<NetworkLimitFuture<Inner, Bytes, PlainErrorResponse>>();
     is_future::<SavepointFuture<Answer>>();
     is_future::<CsrfFuture<Inner, Full<Bytes>>>();
     is_future::<CsrfFuture<Inner, Full<Bytes>, Forged>>();

@@ -15,12 +15,15 @@ use crate::{
     clock::Clock,
     error::{ConfigError, Error},
     session::{page::SessionCursor, record::Record, token::SessionId},
-    store::database::{
-        config::DatabaseConfig,
-        engine::Engine,
-        group_commit::Group,
-        row::{Epoch, Polled, Row, Snapshot},
-        write::{Committed, Purged, Write, WriteFault, column_of},
+    store::{
+        attempts::{AttemptOutcome, AttemptWrite},
+        database::{
+            config::DatabaseConfig,
+            engine::Engine,
+            group_commit::Group,
+            row::{Epoch, Polled, Row, Snapshot},
+            write::{Committed, Purged, Write, WriteFault, column_of},
+        },
     },
 };
 
@@ -142,6 +145,11 @@ impl Database {
         self.0.engine.sessions_page(&column_of(user), &after, limit).await
     }
 
+    /// Counts, settles or forgives attempts to sign in, by the database's clock.
+    pub(crate) async fn attempt(&self, write: &AttemptWrite) -> Result<AttemptOutcome, Error> {
+        self.0.engine.attempt(write).await
+    }
+
     /// The epoch and up to `limit` + 1 rows of the journal, in one snapshot.
     pub(crate) async fn poll(&self, limit: usize) -> Result<Polled, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
@@ -186,7 +194,7 @@ impl Database {
     async fn purge_all(&self, longer: Duration) {
         let until = Instant::now() + Duration::from_secs(PURGE_EVERY / 2);
         while let Ok(purged) = self.purge(longer).await {
-            let most = purged.sessions.max(purged.users);
+            let most = purged.sessions.max(purged.users).max(purged.attempts);
             if most < u64::from(PURGE_ROWS_MAX) || Instant::now() > until {
                 break;
             }

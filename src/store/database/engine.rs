@@ -10,10 +10,13 @@ use crate::{
     clock::timestamp::Timestamp,
     error::{ConfigError, Error},
     session::{record::Record, token::SessionId},
-    store::database::{
-        config::{Address, DatabaseConfig},
-        row::{Epoch, Polled, Row, Snapshot, heads},
-        write::{Batch, Executed, Failed, Purged, Write, WriteFault},
+    store::{
+        attempts::{AttemptOutcome, AttemptWrite},
+        database::{
+            config::{Address, DatabaseConfig},
+            row::{Epoch, Polled, Row, Snapshot, heads},
+            write::{Batch, Executed, Failed, Purged, Write, WriteFault},
+        },
     },
 };
 
@@ -109,6 +112,10 @@ impl Engine {
         limit: i64,
     ) -> Result<Vec<(SessionId, Record)>, Error> {
         Ok(heads(each!(self, engine => engine.sessions_page(user, after, limit).await)?))
+    }
+
+    pub(super) async fn attempt(&self, write: &AttemptWrite) -> Result<AttemptOutcome, Error> {
+        each!(self, engine => engine.attempt(write).await)
     }
 
     pub(super) async fn poll(&self, limit: i64) -> Result<Polled, Error> {

@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind};
 
 /// The schema version of this crate: the number of its steps.
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 
 /// Checks the schema version found. `None`: the tables are missing.
 pub(super) fn check(found: Option<i64>) -> Result<(), Error> {

@@ -9,6 +9,7 @@
 //! | `schema` | tables and procedures |
 //! | `procedures` | calls of the procedures |
 //! | `batch` | a batch of writes as arrays of columns |
+//! | `sign_ins` | failed attempts to sign in |
 //! | `read` | reads |
 //! | `notify` | LISTEN and NOTIFY: a poll comes sooner |
 //! | `listener` | the connection that listens |
@@ -56,6 +57,7 @@ mod procedures;
 mod read;
 mod schema;
 mod server;
+mod sign_ins;
 mod statement;
 mod waiting;
 

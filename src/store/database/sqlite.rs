@@ -8,6 +8,7 @@
 //! | `transaction` | one write of a transaction |
 //! | `statements` | statements on a session's row |
 //! | `renewal` | the second step of a renewal |
+//! | `attempts` | failed attempts to sign in |
 //! | `users` | revocation epoch and session limit of a user |
 //! | `maintenance` | journal, generation, expired rows |
 //! | `read` | reads |
@@ -36,6 +37,7 @@ use crate::{
     },
 };
 
+mod attempts;
 mod failure;
 mod maintenance;
 mod open;

@@ -1,6 +1,6 @@
 //! `Store` and `UserStore` by a database alone.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
     clock::Clock,
@@ -11,7 +11,8 @@ use crate::{
         token::SessionId,
     },
     store::{
-        Expected, LoginWrite, SaveOutcome, Store, StoreFuture, UserStore,
+        AttemptOutcome, AttemptStore, AttemptWrite, Expected, LoginWrite, SaveOutcome, Store,
+        StoreFuture, UserStore,
         database::{
             DatabaseStore, renewal,
             row::Row,
@@ -162,8 +163,23 @@ impl Store for DatabaseStore {
         Health { database: Some(database), ..Health::new(serving) }
     }
 
+    fn attempts(&self) -> Option<&dyn AttemptStore> {
+        Some(self)
+    }
+
     fn clock(&self) -> Clock {
         self.database.clock()
+    }
+}
+
+impl AttemptStore for DatabaseStore {
+    fn write<'a>(&'a self, write: &'a AttemptWrite) -> StoreFuture<'a, AttemptOutcome> {
+        Box::pin(async move {
+            self.database.purge_when_due(Duration::ZERO);
+            let outcome = self.database.attempt(write).await;
+            self.health.said(outcome.as_ref().err(), Instant::now());
+            outcome
+        })
     }
 }
 

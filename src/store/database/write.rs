@@ -128,6 +128,8 @@ pub(crate) struct Purged {
     pub(crate) sessions: u64,
     /// Users whose epoch is no longer needed.
     pub(crate) users: u64,
+    /// Failed attempts that have recovered.
+    pub(crate) attempts: u64,
 }
 
 impl Written {

@@ -11,8 +11,8 @@ use crate::{
         token::SessionId,
     },
     store::{
-        Expected, LoginWrite, SaveOutcome, Store, StoreFuture, UserStore, database::Write,
-        durable::DurableStore,
+        AttemptOutcome, AttemptStore, AttemptWrite, Expected, LoginWrite, SaveOutcome, Store,
+        StoreFuture, UserStore, database::Write, durable::DurableStore,
     },
     telemetry::{events::Events, health::Health},
 };
@@ -111,6 +111,10 @@ impl Store for DurableStore {
         self.engine.stores.events.clone()
     }
 
+    fn attempts(&self) -> Option<&dyn AttemptStore> {
+        Some(self)
+    }
+
     fn clock(&self) -> Clock {
         self.engine.clock()
     }
@@ -121,6 +125,13 @@ impl Store for DurableStore {
 
     fn health(&self) -> Health {
         self.engine.health()
+    }
+}
+
+/// Counted in the database alone: an outage of Redis, or one that forgets, changes no count.
+impl AttemptStore for DurableStore {
+    fn write<'a>(&'a self, write: &'a AttemptWrite) -> StoreFuture<'a, AttemptOutcome> {
+        Box::pin(self.engine().attempt(write))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         token::SessionId,
     },
     store::{
-        Expected, LoginWrite, SaveOutcome, Store, StoreFuture, UserStore,
+        AttemptStore, Expected, LoginWrite, SaveOutcome, Store, StoreFuture, UserStore,
         outcome::clocks_differ,
         redis::{KEY_TAIL, RedisStore, client::check, record},
     },
@@ -118,6 +118,10 @@ impl Store for RedisStore {
             let beyond = self.connections.compared().beyond_check();
             beyond.map_or(Ok(()), |(whose, seconds)| Err(clocks_differ(whose, seconds)))
         })
+    }
+
+    fn attempts(&self) -> Option<&dyn AttemptStore> {
+        Some(self)
     }
 
     fn clock(&self) -> Clock {

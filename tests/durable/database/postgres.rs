@@ -41,7 +41,7 @@ async fn stores_migrate_one_database_at_the_same_time() {
     for one in all.collect::<Vec<_>>() {
         let _ = one.await.unwrap();
     }
-    assert_eq!(database.sql("SELECT count(*) FROM trs_migrations").await, "1");
+    assert_eq!(database.sql("SELECT count(*) FROM trs_migrations").await, "2");
 }
 
 #[tokio::test]

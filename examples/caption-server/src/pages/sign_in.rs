@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use minijinja::context;
-use tower_redis_session::{SessionExpiry, guard::safe_next};
+use tower_redis_session::{
+    SessionExpiry,
+    guard::safe_next,
+    limiter::{AttemptError, Throttled},
+    response::HttpError as _,
+};
 
 use crate::{
     app::App,
@@ -53,6 +58,15 @@ pub(crate) async fn submit(app: &App, parts: &Parts, body: Body) -> Result<Answe
     let next = local_path(fields.get("next"));
     let name = fields.get("username").unwrap_or_default().trim();
     let password = fields.get("password").unwrap_or_default();
+    // Before anything is looked up: a name that there is and one that there is not cost the same,
+    // and guesses at once are no cheaper than one after the other.
+    let address = app.attempts.address(&parts.headers, &parts.extensions)?;
+    let guess = match app.attempts.begin(name, address).await {
+        Ok(guess) => guess,
+        Err(AttemptError::Throttled(wait)) => return throttled(app, parts, next, name, wait).await,
+        Err(AttemptError::Store(error)) => return Err(error.into()),
+        Err(_) => return Err(Failure::Busy),
+    };
     // Nobody is called that, and PostgreSQL takes no such text.
     let no_name = name.contains(char::is_control);
     let found = if no_name { None } else { app.data.user_by_name(name).await? };
@@ -66,6 +80,7 @@ pub(crate) async fn submit(app: &App, parts: &Parts, body: Body) -> Result<Answe
     }
     // The session gets a new id, so one that was planted before is worth nothing.
     session.finish_login(attempt).await?;
+    guess.succeeded().await;
     if fields.get("remember").is_some() {
         let expiry = SessionExpiry::new(REMEMBERED_IDLE).absolute(REMEMBERED).remembered();
         session.set_expiry(expiry).await?;
@@ -82,6 +97,25 @@ pub(crate) async fn leave(parts: &Parts) -> Result<Answer, Failure> {
 async fn wrong(app: &App, parts: &Parts, next: &str, name: &str) -> Result<Answer, Failure> {
     let problem = "The user name or the password is wrong.";
     form(app, parts, StatusCode::UNAUTHORIZED, next, name, Some(problem)).await
+}
+
+async fn throttled(
+    app: &App,
+    parts: &Parts,
+    next: &str,
+    name: &str,
+    throttled: Throttled,
+) -> Result<Answer, Failure> {
+    let problem = match throttled.retry_after().as_secs() {
+        0..60 => "Too many attempts. Please try again in a minute.",
+        60..3_600 => "Too many attempts. Please try again in an hour.",
+        _ => "Too many attempts. Please try again tomorrow.",
+    };
+    let status = throttled.status();
+    let mut answer = form(app, parts, status, next, name, Some(problem)).await?;
+    let seconds = throttled.retry_after().as_secs().into();
+    let _ = answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+    Ok(answer)
 }
 
 async fn form(

@@ -47,6 +47,33 @@ async fn a_wrong_password_and_an_unknown_name_look_the_same() {
     assert!(!browser.jar.contains_key("__Host-session"));
 }
 
+/// Five wrong passwords, then a wait that says nothing about the name; bob still gets in, and so
+/// does alice from elsewhere.
+///
+/// To see it fail: look the user up first, and begin an attempt only for one that is found.
+#[tokio::test]
+async fn guessing_has_to_wait_whether_or_not_there_is_such_a_user() {
+    let site = Site::start().await;
+    let mut seen = Vec::new();
+    for name in ["alice", "carol"] {
+        let mut browser = site.browser();
+        for _ in 0..5 {
+            assert_eq!(browser.sign_in(name, "hedgehog").await.status, StatusCode::UNAUTHORIZED);
+        }
+        let throttled = browser.sign_in(name, "wonderland").await;
+        assert_eq!(throttled.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!(throttled.text().contains("Too many attempts"));
+        assert!(!browser.jar.contains_key("__Host-session"));
+        let without_token = throttled.text().replace(&throttled.token().unwrap(), "");
+        let wait = throttled.header("retry-after").to_owned();
+        seen.push((wait, without_token.replace(name, "name")));
+    }
+    assert_eq!(seen[0], seen[1]);
+    let _ = site.bob().await;
+    let elsewhere = "203.0.113.9".parse().unwrap();
+    assert!(site.app.attempts.begin("alice", elsewhere).await.is_ok());
+}
+
 #[tokio::test]
 async fn what_was_typed_is_escaped() {
     let site = Site::start().await;

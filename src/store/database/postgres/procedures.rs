@@ -99,8 +99,12 @@ impl Postgres {
             emptied AS (UPDATE trs_sessions SET body = '' WHERE id IN (SELECT id FROM trs_sessions \
             WHERE moved_to IS NOT NULL AND body <> '' \
             AND ends < (SELECT until + $1 - $3 FROM past) ORDER BY ends LIMIT $2 \
-            FOR UPDATE SKIP LOCKED) RETURNING 1) \
-            SELECT (SELECT count(*) FROM purged), (SELECT count(*) FROM forgotten)";
+            FOR UPDATE SKIP LOCKED) RETURNING 1), \
+            recovered AS (DELETE FROM trs_attempts WHERE (bucket, tag) IN \
+            (SELECT bucket, tag FROM trs_attempts WHERE ends <= (SELECT until + $1 FROM past) \
+            ORDER BY ends LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1) \
+            SELECT (SELECT count(*) FROM purged), (SELECT count(*) FROM forgotten), \
+            (SELECT count(*) FROM recovered)";
         let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         let purge = || self.server.statement(query).bind(kept).bind(limit).bind(moved_kept());
         let rows = self.tell(&self.requests, purge).await.map_err(|failure| failure.error)?;
@@ -108,7 +112,7 @@ impl Postgres {
             let count = rows.first().and_then(|row| row.try_get::<i64, _>(place).ok());
             count.map_or(0, i64::cast_unsigned)
         };
-        Ok(Purged { sessions: count(0), users: count(1) })
+        Ok(Purged { sessions: count(0), users: count(1), attempts: count(2) })
     }
 }
 

@@ -68,8 +68,12 @@ pub(super) async fn purge(
     let query = "DELETE FROM trs_users WHERE user_id IN \
         (SELECT user_id FROM trs_users WHERE epoch < ? ORDER BY epoch LIMIT ?)";
     let query = sqlx::query(query).bind(until).bind(limit);
-    let users = query.execute(connection).await?.rows_affected();
-    Ok(Purged { sessions, users })
+    let users = query.execute(&mut *connection).await?.rows_affected();
+    let query = "DELETE FROM trs_attempts WHERE (bucket, tag) IN \
+        (SELECT bucket, tag FROM trs_attempts WHERE ends <= ? ORDER BY ends LIMIT ?)";
+    let query = sqlx::query(query).bind(now(connection).await?).bind(limit);
+    let attempts = query.execute(connection).await?.rows_affected();
+    Ok(Purged { sessions, users, attempts })
 }
 
 /// Releases the reserve, and restarts the log: on a full disk both provide space for a while.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 const VERSION: &str = "SELECT max(version) FROM trs_migrations";
-const STEPS: [&str; 1] = [include_str!("0001_sessions.sql")];
+const STEPS: [&str; 2] = [include_str!("0001_sessions.sql"), include_str!("0002_attempts.sql")];
 /// Longer than the timeout of a write: a step may have to read every row.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Pause between attempts to begin.

@@ -15,6 +15,7 @@ pub(in crate::store::redis) enum Script {
     Heads,
     Kill,
     Touch,
+    Attempt,
     EntryTake,
     EntryFill,
     #[cfg(feature = "_database")]
@@ -35,6 +36,7 @@ pub(in crate::store::redis) const RECORDS: &[Script] = &[
     Script::Heads,
     Script::Kill,
     Script::Touch,
+    Script::Attempt,
 ];
 /// The scripts for directory entries.
 pub(in crate::store::redis) const ENTRIES: &[Script] = &[Script::EntryTake, Script::EntryFill];
@@ -82,6 +84,7 @@ impl Script {
             Self::Heads => source!("heads.lua"),
             Self::Kill => source!("kill.lua"),
             Self::Touch => source!("touch.lua"),
+            Self::Attempt => source!("attempt.lua"),
             Self::EntryTake => source!("entry_take.lua"),
             Self::EntryFill => source!("entry_fill.lua"),
             #[cfg(feature = "_database")]

@@ -117,7 +117,7 @@ impl Place {
     fn of_records(&self, deadline: &str) -> Vec<Trial> {
         let (life, later) = (LIFE.to_string(), "~".repeat(16));
         let (index, records) = (&*self.index, &*self.records);
-        let [one, two, three, four] = [1, 2, 3, 4].map(|number| self.record(number));
+        let [one, two, three, four, five] = [1, 2, 3, 4, 5].map(|number| self.record(number));
         vec![
             trial("create", Script::Create, &[&one], &[RECORD, &life, deadline]),
             trial("touch", Script::Touch, &[&one], &[HEAD, &later, "24", &life]),
@@ -128,6 +128,8 @@ impl Place {
                 "", "5", records, "3", "", "3", &life, "0", "24"]),
             trial("login", Script::Login, &[index, &four, &three], &[RECORD, &life, deadline,
                 &life, HEAD, "", "", records, "4", "3", "4", &life, "0", "24"]),
+            trial("attempt", Script::Attempt, &[&five], &["begin", "8", "1", "0", "tag", "9", "9",
+                "0", "1", "1", "1000", ""]),
             trial("heads", Script::Heads, &[index], &[records, "17", "4"]),
             trial("revoke_all", Script::RevokeAll, &[index], &[records, &life, &life, "0", "",
                 "24"]),
