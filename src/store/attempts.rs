@@ -113,8 +113,8 @@ impl AttemptWrite {
         self.counters.iter().map(|counter| counter.key).chain(self.known)
     }
 
-    /// The row to store at `place` when it displaces one with `displaced` failures: it takes them over,
-    /// up to its own free ones.
+    /// The row to store at `place` when it displaces one with `displaced` failures: it takes them
+    /// over, up to its own first wait.
     pub(crate) fn taking_over(
         &self,
         place: usize,
@@ -138,10 +138,8 @@ impl AttemptWrite {
         let row = |place: usize| found.get(place).copied().flatten().filter(|row| row.ends > now);
         match self.action {
             Action::Begin => self.begin(row, now),
-            Action::Succeed => (AttemptOutcome(Verdict::Done), self.succeed(row, now)),
-            Action::Forgive => {
-                (AttemptOutcome(Verdict::Done), vec![Change::Remove; self.keys().count()])
-            }
+            Action::Succeed => (AttemptOutcome::DONE, self.succeed(row, now)),
+            Action::Forgive => (AttemptOutcome::DONE, vec![Change::Remove; self.keys().count()]),
         }
     }
 
@@ -162,7 +160,7 @@ impl AttemptWrite {
             return (AttemptOutcome(Verdict::Throttled { place, wait }), Vec::new());
         }
         let counted = rows.iter().zip(rules).map(|(row, rule)| Change::Put(rule.count(*row, now)));
-        (AttemptOutcome(Verdict::Done), counted.chain(self.known.map(|_| Change::Keep)).collect())
+        (AttemptOutcome::DONE, counted.chain(self.known.map(|_| Change::Keep)).collect())
     }
 
     fn succeed(&self, row: impl Fn(usize) -> Option<AttemptRow>, now: u64) -> Vec<Change> {
