@@ -24,8 +24,8 @@ use tower_redis_session::{
         Throttled, ThrottledBy,
     },
     store::{
-        AttemptOutcome, AttemptStore, AttemptWrite, Expected, Record, SaveOutcome, Store,
-        StoreFuture, Touch, WithoutUsers,
+        AttemptOutcome, AttemptStore, AttemptTable, AttemptWrite, Expected, Record, SaveOutcome,
+        Store, StoreFuture, Touch, WithoutUsers,
     },
     telemetry::Event,
 };
@@ -196,15 +196,26 @@ async fn a_dropped_attempt_has_failed_and_events_name_no_account() {
     assert_eq!(events.next().await, None);
 }
 
-/// Counts calls, and never replies while it is told so.
-struct Counted(MemoryStore, Arc<AtomicU32>);
+/// Counts calls, and from the thousandth on never replies.
+struct Counted {
+    sessions: MemoryStore,
+    attempts: AttemptTable,
+    calls: Arc<AtomicU32>,
+}
+
+impl Counted {
+    fn new(clock: Clock) -> Self {
+        let sessions = MemoryStore::with_clock(clock.clone());
+        Self { sessions, attempts: AttemptTable::new(clock), calls: Arc::default() }
+    }
+}
 
 impl AttemptStore for Counted {
     fn write<'a>(&'a self, write: &'a AttemptWrite) -> StoreFuture<'a, AttemptOutcome> {
-        if self.1.fetch_add(1, Ordering::SeqCst) >= 1_000 {
+        if self.calls.fetch_add(1, Ordering::SeqCst) >= 1_000 {
             return Box::pin(std::future::pending());
         }
-        self.0.attempts().unwrap().write(write)
+        self.attempts.write(write)
     }
 }
 
@@ -214,11 +225,11 @@ impl Store for Counted {
     }
 
     fn clock(&self) -> Clock {
-        self.0.clock()
+        self.sessions.clock()
     }
 
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
-        self.0.load(id)
+        self.sessions.load(id)
     }
 
     fn save<'a>(
@@ -227,7 +238,7 @@ impl Store for Counted {
         expected: Expected,
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
-        self.0.save(id, expected, record)
+        self.sessions.save(id, expected, record)
     }
 
     fn begin_renew<'a>(
@@ -237,7 +248,7 @@ impl Store for Counted {
         new: &'a SessionId,
         record: &'a Record,
     ) -> StoreFuture<'a, SaveOutcome> {
-        self.0.begin_renew(old, expected, new, record)
+        self.sessions.begin_renew(old, expected, new, record)
     }
 
     fn touch<'a>(
@@ -246,22 +257,23 @@ impl Store for Counted {
         version: u64,
         activity: Touch,
     ) -> StoreFuture<'a, bool> {
-        self.0.touch(id, version, activity)
+        self.sessions.touch(id, version, activity)
     }
 
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
-        self.0.delete(id)
+        self.sessions.delete(id)
     }
 
     fn delete_version<'a>(&'a self, id: &'a SessionId, at: u64) -> StoreFuture<'a, SaveOutcome> {
-        self.0.delete_version(id, at)
+        self.sessions.delete_version(id, at)
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_costs_the_store_one_call_a_second_and_a_silent_store_admits_no_guess() {
-    let (clock, calls) = (ManualClock::new(), Arc::new(AtomicU32::new(0)));
-    let store = Counted(MemoryStore::with_clock(clock.clock()), Arc::clone(&calls));
+    let clock = ManualClock::new();
+    let store = Counted::new(clock.clock());
+    let calls = Arc::clone(&store.calls);
     let limiter = SignInLimiter::builder(store).build().unwrap();
     let attacker = address("192.0.2.1");
     let cost = || calls.swap(0, Ordering::SeqCst);
@@ -288,6 +300,22 @@ async fn a_flood_costs_the_store_one_call_a_second_and_a_silent_store_admits_no_
     let refused = limiter.begin("bob", network(2)).await.map(drop).unwrap_err();
     assert!(matches!(refused, AttemptError::Store(_)), "{refused:?}");
     assert_eq!(started.elapsed(), SECOND);
+}
+
+/// As many as `ATTEMPT_NAMES` says, each from a network of its own.
+#[tokio::test]
+async fn a_flood_of_made_up_names_takes_bounded_memory() {
+    let names = std::env::var("ATTEMPT_NAMES").map_or(10_000, |names| names.parse().unwrap());
+    let store = Counted::new(ManualClock::new().clock());
+    let (rows, calls) = (store.attempts.clone(), Arc::clone(&store.calls));
+    let limiter = SignInLimiter::builder(store).max_entries(1_024).build().unwrap();
+    for name in 0..names {
+        calls.store(0, Ordering::SeqCst);
+        let network = address(&format!("2a00:{:x}:{:x}::1", name >> 16, name & 0xffff));
+        assert_eq!(throttled(&limiter, &format!("made up {name}"), network).await, None);
+        assert!(rows.len() <= 1_024, "{} rows after {name} names", rows.len());
+    }
+    assert_eq!(rows.len(), 1_024);
 }
 
 #[tokio::test]

@@ -299,4 +299,25 @@ pub const ROWS: &[Row] = &[
         ],
         open: "",
     },
+    Row {
+        number: 66,
+        must: "Guesses at a password are limited by account and by network, whatever is tried at \
+               once and whichever store dies; who is not guessing signs in, and an unknown account \
+               looks like any other.",
+        tests: &[
+            "tests/conformance/attempts.rs::\
+             of_10_000_guesses_by_64_clients_exactly_the_allowed_number_reach_the_hash",
+            "tests/conformance/attempts.rs::\
+             a_killed_redis_in_front_of_a_database_gives_no_further_guess",
+            "tests/conformance/attempts.rs::every_store_decides_as_the_one_in_memory_does",
+            "tests/conformance/attempts.rs::\
+             a_flood_of_made_up_names_takes_bounded_space_and_forgives_nothing",
+            "tests/layer/sign_in_limit.rs::one_network_never_makes_a_user_on_another_wait",
+            "tests/layer/sign_in_limit.rs::\
+             an_account_has_at_most_100_failures_on_record_and_a_reserve_for_known_networks",
+            "examples/caption-server/src/tests/signing_in.rs::\
+             guessing_has_to_wait_whether_or_not_there_is_such_a_user",
+        ],
+        open: "",
+    },
 ];
