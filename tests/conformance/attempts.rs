@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use test_support::eventually;
+use test_support::{RedisServer, eventually};
 use tokio::sync::Barrier;
 use tower_redis_session::{
     MemoryStore, RedisSessionLayer,
@@ -279,12 +279,27 @@ async fn a_flood_of_made_up_names_takes_bounded_space_and_forgives_nothing() {
         if let Some(redis) = &stores.redis {
             redis.assert_every_key_has_a_ttl().await;
         }
+        if let (Some(redis), "redis") = (&stores.redis, stores.name) {
+            let bytes = memory(redis).await;
+            println!("{} bytes a row", bytes / rows);
+            assert!(bytes < rows * 100, "{bytes} bytes for {rows} rows");
+        }
         let mut admitted = 0;
         for _ in 0..5 {
             admitted += u32::from(guess(&limiter, "alice", v4(0)).await.is_none());
         }
         assert!(admitted <= 1, "{}: {admitted} more guesses", stores.name);
     }
+}
+
+/// Bytes of all keys of attempts.
+async fn memory(redis: &RedisServer) -> u64 {
+    let (mut connection, mut bytes) = (redis.connection().await, 0);
+    for (key, _) in redis.keys().await.into_iter().filter(|(key, _)| key.contains(":a:")) {
+        let usage = redis::cmd("MEMORY").arg("USAGE").arg(&key).arg("SAMPLES").arg(0).to_owned();
+        bytes += usage.query_async::<u64>(&mut connection).await.unwrap();
+    }
+    bytes
 }
 
 /// From one network, which most floods come from, hardly a row is stored and hardly a call is made.

@@ -13,6 +13,7 @@ use std::{
 use tower_redis_session::{
     DatabaseConfig, DatabaseStore, Error, ErrorKind, SessionId,
     clock::ManualClock,
+    limiter::{AttemptLimit, SignInLimiter},
     store::{Expected, Record, SaveOutcome, Store},
 };
 
@@ -37,6 +38,24 @@ fn hasty(url: &str) -> DatabaseStore {
 /// By the system's clock the records of these tests ended years ago, and would be purged.
 fn at_the_time_of_the_records(config: DatabaseConfig) -> DatabaseStore {
     DatabaseStore::with_clock(config, ManualClock::new().clock()).unwrap()
+}
+
+/// Of 64 guesses at once as many are admitted as may be, and the user who knows is let in.
+async fn limits_guesses(store: Arc<DatabaseStore>) {
+    let limit = AttemptLimit::new(5).max(20).first_wait(Duration::from_secs(3_600));
+    let limiter = SignInLimiter::builder(store).pair(limit).timeout(Duration::from_secs(20));
+    let limiter = limiter.build().unwrap();
+    let address = |last: u8| std::net::IpAddr::from([192, 0, 2, last]);
+    let mut guesses = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let limiter = limiter.clone();
+        guesses.spawn(async move { limiter.begin("alice", address(1)).await.is_ok() });
+    }
+    let admitted = guesses.join_all().await.into_iter().filter(|admitted| *admitted).count();
+    assert_eq!(admitted, 5);
+    limiter.begin("alice", address(2)).await.unwrap().succeeded().await;
+    limiter.forgive("alice", Some(address(1))).await.unwrap();
+    limiter.begin("alice", address(1)).await.unwrap().failed();
 }
 
 /// An id that nobody else has.

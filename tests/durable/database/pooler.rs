@@ -8,7 +8,7 @@ use tower_redis_session::{
     DatabaseConfig, DatabaseStore, DurableStore, RedisConfig, store::Store, testing::conformance,
 };
 
-use super::{config, create, patient, save_together};
+use super::{config, create, limits_guesses, patient, save_together};
 
 /// Without the parameter by which we set time-outs, and with one connection for all, so that what
 /// one statement leaves behind meets the next.
@@ -32,7 +32,9 @@ async fn the_contract_is_kept_behind_a_pooler_that_shares_connections_by_transac
         store.migrate().await.unwrap();
         store.migrate().await.unwrap();
         store.check().await.unwrap();
-        conformance(store).await;
+        let store = Arc::new(store);
+        conformance(Arc::clone(&store)).await;
+        limits_guesses(store).await;
     }
 }
 

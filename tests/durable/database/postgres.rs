@@ -28,7 +28,9 @@ async fn the_contract_is_kept_over_one_connection_and_where_transactions_are_ser
     let config = super::config(&database.url()).pool_size(1);
     let store = tower_redis_session::DatabaseStore::new(config).unwrap();
     store.migrate().await.unwrap();
-    conformance(store).await;
+    let store = Arc::new(store);
+    conformance(Arc::clone(&store)).await;
+    super::limits_guesses(store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

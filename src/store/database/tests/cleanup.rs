@@ -2,7 +2,13 @@
 
 use std::num::NonZeroU32;
 
-use crate::{clock::timestamp::Timestamp, store::database::tests::*};
+use crate::{
+    clock::timestamp::Timestamp,
+    store::{
+        attempts::{Action, AttemptKey, AttemptOutcome, AttemptWrite, Counter, Rule},
+        database::tests::*,
+    },
+};
 
 #[tokio::test]
 async fn purge_removes_what_is_over_for_long_and_nothing_else() {
@@ -24,6 +30,32 @@ async fn purge_removes_what_is_over_for_long_and_nothing_else() {
         let _ = subject.sql("UPDATE trs_sessions SET ends = ends - 8000000").await;
         assert_eq!(purged().await, 1);
         assert_eq!(subject.rows(&[ended, touched]).await, [None, Some((1, true, None))]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn purge_removes_failed_attempts_that_have_recovered() {
+    let (key, hour) = (AttemptKey { bucket: 1, tag: [1; 16] }, 3_600_000);
+    let (first_wait, longest_wait) = (1_000, 1_000);
+    let rule = Rule { free: 5, max: 9, max_known: 0, first_wait, longest_wait, recovery: hour };
+    let write = AttemptWrite {
+        action: Action::Begin,
+        counters: vec![Counter { key, rule }],
+        known: None,
+        known_for: Duration::ZERO,
+        ways: 64,
+    };
+    on_each(async |subject| {
+        let purged = async || subject.database.purge(Duration::ZERO).await.unwrap().attempts;
+        for _ in 0..2 {
+            let outcome = subject.database.attempt(&write).await.unwrap();
+            assert_eq!(outcome, AttemptOutcome::DONE);
+        }
+        let _ = subject.sql("UPDATE trs_attempts SET ends = ends - 7190000").await;
+        assert_eq!(purged().await, 0);
+        let _ = subject.sql("UPDATE trs_attempts SET ends = ends - 10000").await;
+        assert_eq!(purged().await, 1);
     })
     .await;
 }
