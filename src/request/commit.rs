@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tracing::{Instrument as _, field::display};
 
 use crate::{
-    error::{Causes, Error},
+    error::Error,
     request::{
         RequestSession,
         state::{CookieChange, Ending, Held},
@@ -63,7 +63,7 @@ impl RequestSession {
         let id = self.state().held.as_ref().map(|held| display(held.id));
         let span = tracing::debug_span!("session_commit", session.id = id);
         self.within_budget(commit).instrument(span).await.inspect_err(|error| {
-            tracing::warn!(error = %Causes(error), "session commit failed");
+            self.backend.log_failure("session commit failed", None, error);
         })
     }
 

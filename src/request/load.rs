@@ -2,7 +2,7 @@
 
 use crate::{
     clock::timestamp::Timestamp,
-    error::{Causes, Error},
+    error::Error,
     request::{
         RequestSession,
         found::Found,
@@ -62,7 +62,7 @@ impl Opened {
             }
             // Fails closed: an unreachable store is never treated as "no session".
             Err(error) => {
-                tracing::warn!(session.id = %id, error = %Causes(&error), "session load failed");
+                backend.log_failure("session load failed", Some(&id), &error);
                 return Err(error);
             }
         }

@@ -18,7 +18,7 @@ use tokio::{
 use tracing::Instrument as _;
 
 use crate::{
-    error::{Causes, Error},
+    error::Error,
     request::{
         client::{ClientHead, DeviceConfig},
         cookie_echo::PlainClient,
@@ -211,7 +211,7 @@ impl RequestSession {
             _ => {
                 let loaded = store.load_many(&ids).instrument(span).await;
                 let loaded = loaded.inspect_err(|error| {
-                    tracing::warn!(error = %Causes(error), "session load failed");
+                    self.backend.log_failure("session load failed", ids.first(), error);
                 })?;
                 let mut found = Vec::with_capacity(presented.len());
                 for (presented, loaded) in presented.into_iter().zip(loaded) {

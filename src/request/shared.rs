@@ -4,12 +4,13 @@
 use std::{borrow::Cow, fmt, future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::field::display;
 
 #[cfg(feature = "encryption")]
 use crate::encryption::records::{self, UnsealedRecords};
 use crate::{
     clock::Clock,
-    error::{Error, ErrorKind},
+    error::{Causes, Error, ErrorKind},
     request::{client::DeviceConfig, cookie_echo::CookieEcho, success::Success, watched::Watches},
     session::{
         changes::plan::Policy,
@@ -19,7 +20,7 @@ use crate::{
     },
     store::UserStore,
     sync::{keyed_lock::KeyedLock, one_at_a_time::OneAtATime},
-    telemetry::events::Events,
+    telemetry::{events::Events, health::Serving},
     transport::Transport,
 };
 
@@ -63,6 +64,8 @@ pub(crate) struct Backend {
     pub(crate) watches: Watches,
     /// Ends event streams with the layer; the store may outlive it.
     pub(crate) gone: Gone,
+    /// Whether the store logs that it is unavailable, once: its failures need no line each.
+    logs_its_state: bool,
 }
 
 /// Cancelled when dropped.
@@ -85,6 +88,7 @@ impl Backend {
     pub(crate) fn new(store: Box<dyn UserStore>, rules: Rules) -> Arc<Self> {
         let (clock, acknowledgement) = (store.clock(), store.ack_delay());
         let events = store.events();
+        let serving = store.health().serving;
         let cookie_echo = CookieEcho::new(rules.transport.needs_tls());
         Arc::new(Self {
             store,
@@ -99,6 +103,7 @@ impl Backend {
             cookie_echo,
             watches: Watches::default(),
             gone: Gone::default(),
+            logs_its_state: !matches!(serving, Serving::Other | Serving::Memory),
         })
     }
 
@@ -147,6 +152,17 @@ impl Backend {
         record: &'a Record,
     ) -> Result<Cow<'a, Record>, Error> {
         Ok(Cow::Borrowed(record))
+    }
+
+    /// Logs that an operation of a request failed: as `what`, of the session `id`.
+    pub(crate) fn log_failure(&self, what: &str, id: Option<&SessionId>, error: &Error) {
+        let (id, cause) = (id.map(display), display(Causes(error)));
+        match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::Misconfigured if self.logs_its_state => {
+                tracing::debug!(session.id = id, error = cause, "{what}");
+            }
+            _ => tracing::warn!(session.id = id, error = cause, "{what}"),
+        }
     }
 
     /// Waits for a store operation within `budget`.

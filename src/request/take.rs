@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::{
-    error::{Causes, Error},
+    error::Error,
     request::{
         RequestSession,
         commit::{Applied, Edit},
@@ -70,7 +70,7 @@ impl RequestSession {
         if let Some(held) = held
             && let Err(error) = self.end_emptied(&held).await
         {
-            tracing::warn!(error = %Causes(&error), "empty session not deleted");
+            self.backend.log_failure("empty session not deleted", Some(&held.id), &error);
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument as _;
 
 use crate::{
-    error::{Causes, Error},
+    error::Error,
     request::{
         RequestSession,
         commit::{Applied, Edit},
@@ -57,7 +57,7 @@ impl RequestSession {
         });
         let span = tracing::debug_span!("session_update");
         self.within_budget(work).instrument(span).await.inspect_err(|error| {
-            tracing::warn!(error = %Causes(error), "session update failed");
+            self.backend.log_failure("session update failed", None, error);
         })
     }
 

@@ -14,16 +14,12 @@
 //! | `renewal` | the two steps of a renewal |
 //! | `takeover` | invalidates all copies when a database store takes over from a durable one |
 //! | `migration` | numbered schema steps |
-//! | `health` | health of the database |
 //! | `clock_check` | comparison of this process' clock with the database's |
 //! | `failure` | errors of both engines |
 //! | `sqlite` | SQLite |
 //! | `postgres` | PostgreSQL |
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Duration};
 
 use tokio::sync::OnceCell;
 
@@ -31,7 +27,8 @@ use crate::{
     clock::Clock,
     error::{ConfigError, Error},
     session::{record::Record, token::SessionId},
-    telemetry::events::Events,
+    store::availability::Availability,
+    telemetry::{events::Events, health::Serving},
 };
 
 mod access;
@@ -40,7 +37,6 @@ mod config;
 mod engine;
 mod failure;
 mod group_commit;
-mod health;
 mod migration;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -103,7 +99,7 @@ pub(crate) use crate::store::database::write::{
 pub struct DatabaseStore {
     database: Database,
     claimed: OnceCell<()>,
-    health: health::RequestOutcomes,
+    availability: Availability,
     clock_check: ClockCheck,
     events: Events,
 }
@@ -144,8 +140,9 @@ impl DatabaseStore {
     pub fn with_clock(config: DatabaseConfig, clock: Clock) -> Result<Self, ConfigError> {
         let clock_check = ClockCheck::default();
         let database = Database::new(&config, false, clock_check.correct(clock))?;
-        let (claimed, health) = (OnceCell::new(), health::RequestOutcomes::default());
-        Ok(Self { database, claimed, health, clock_check, events: Events::default() })
+        let (claimed, events) = (OnceCell::new(), Events::default());
+        let availability = Availability::new(Serving::Database, events.clone());
+        Ok(Self { database, claimed, availability, clock_check, events })
     }
 
     /// Creates or migrates the tables, all named `trs_..`; changes nothing else in the database.
@@ -176,10 +173,24 @@ impl DatabaseStore {
             self.clock_check.dates(record, &self.database).await.map_err(WriteFault::Refused)?;
         }
         self.database.purge_when_due(Duration::ZERO);
+        let request = self.availability.request();
         let written = self.database.write(write).await;
-        let error = written.as_ref().err().map(WriteFault::error);
-        self.health.said(error, Instant::now());
+        match &written {
+            Ok(_) => request.accepted(),
+            Err(WriteFault::Refused(error)) if failure::rejects_writes(error) => {
+                request.rejected(error);
+            }
+            Err(fault) => request.ended(Some(fault.error())),
+        }
         Ok(written?.written)
+    }
+
+    /// What was read, by a compared clock.
+    async fn reply<T>(&self, read: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let request = self.availability.request();
+        let read = self.clock_check.beside(&self.database, read).await;
+        request.ended(read.as_ref().err());
+        read
     }
 
     /// The record of a row that is live or has moved. A renewal that was not finished is finished

@@ -242,6 +242,7 @@
 // | `attempt_contract` | `AttemptStore`: where a limiter counts failed attempts |
 // | `attempts` | pure: rows of failed attempts, and the decision on the next one |
 // | `outcome` | `Expected` and `SaveOutcome`: the condition of a write and its result |
+// | `availability` | availability of a store that serves alone |
 // | `memory` | `MemoryStore`: the reference model, for tests |
 // | `redis` | `RedisStore`, and the copies in front of a database |
 // | `database` | `DatabaseStore` on SQLite or PostgreSQL |
@@ -249,6 +250,8 @@
 
 mod attempt_contract;
 pub(crate) mod attempts;
+#[cfg(any(feature = "redis", feature = "_database"))]
+pub(crate) mod availability;
 mod contract;
 #[cfg(feature = "_database")]
 #[cfg_attr(

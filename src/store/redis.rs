@@ -33,6 +33,7 @@ use crate::{
     },
     store::{
         SaveOutcome, Store as _,
+        availability::Availability,
         outcome::dated_well,
         redis::{
             client::{
@@ -43,7 +44,7 @@ use crate::{
             value::{HEAD_LEN, head},
         },
     },
-    telemetry::events::Events,
+    telemetry::{events::Events, health::Serving},
 };
 
 mod attempts;
@@ -95,6 +96,7 @@ pub struct RedisStore {
     key_prefix: Arc<str>,
     index_prefix: Arc<str>,
     attempts_prefix: Arc<str>,
+    availability: Arc<Availability>,
     events: Events,
 }
 
@@ -115,9 +117,19 @@ impl RedisStore {
         let key_prefix = format!("{prefix}{GENERATION}:s:").into();
         let index_prefix = format!("{prefix}u:").into();
         let attempts_prefix = format!("{prefix}a:").into();
-        let connections = Connections::new(&config, script::RECORDS, None, Compared::default())?;
         let events = Events::default();
-        Ok(Self { connections, key_prefix, index_prefix, attempts_prefix, events })
+        let availability = Arc::new(Availability::new(Serving::Redis, events.clone()));
+        let (compared, records) = (Compared::default(), script::RECORDS);
+        let connections =
+            Connections::new(&config, records, None, compared, Some(Arc::clone(&availability)))?;
+        Ok(Self {
+            connections,
+            key_prefix,
+            index_prefix,
+            attempts_prefix,
+            availability,
+            events,
+        })
     }
 
     fn key(&self, id: &SessionId) -> String {

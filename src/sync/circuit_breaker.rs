@@ -7,7 +7,7 @@
 //! | service, user | failures in a row | retried | closed by |
 //! |---|---|---|---|
 //! | both stores, `store/durable` | 3, or 1 probe of Redis | by a probe a poll | the probe |
-//! | `store/database` alone | 3 | by all callers, 5 s after the last failure | any reply |
+//! | a store alone, `store/availability` | 3, or 1 check | by all callers, 5 s after the last failure | any reply |
 //! | a connection, `store/redis` alone | 1 | by all callers, 5 s after the last failure | nothing |
 //! | Redis, `directory/cached` | 3 | by one caller a second | any reply |
 //!
@@ -66,6 +66,11 @@ impl<T: Monotonic> CircuitBreaker<T> {
 
     pub(crate) const fn is_closed(&self) -> bool {
         self.open.is_none()
+    }
+
+    /// How long it has been open at `now`.
+    pub(crate) fn open_for(&self, now: T) -> Option<Duration> {
+        self.open.as_ref().map(|open| now.since(open.since))
     }
 
     /// Whether a caller may call at `now`.

@@ -135,12 +135,13 @@ pub enum Event {
         /// The network.
         network: String,
     },
-    /// A store is unavailable, and the other one serves.
+    /// A store is unavailable: the other one serves, or without one requests that need their
+    /// session are rejected. Once an outage.
     StoreDown {
         /// The unavailable store.
         store: Serving,
     },
-    /// A store is available again.
+    /// A store is available again. Once after each [`StoreDown`](Self::StoreDown).
     StoreUp {
         /// The store that recovered.
         store: Serving,

@@ -53,6 +53,12 @@ pub struct BackendHealth {
     /// to connect, that of a [`check`](crate::RedisSessionLayer::check) included; a database is
     /// false after 3 failures in a row or a failed `check`, for 5 s or until it answers.
     pub answers: bool,
+    /// How long requests have failed: since `StoreDown`, until a reply. Longer than `answers` is
+    /// false for a store alone.
+    #[serde(rename = "unavailable_for_ms", serialize_with = "millis")]
+    pub unavailable_for: Option<Duration>,
+    /// Whether it rejects writes: full, read-only, or without the right to write.
+    pub rejects_writes: bool,
     /// Cause of the last failure.
     pub last_cause: Option<String>,
     /// Open connections.

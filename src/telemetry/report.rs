@@ -175,6 +175,8 @@ mod tests {
     fn durable() -> Health {
         let store = |answers, cause: Option<&str>| BackendHealth {
             answers,
+            unavailable_for: (!answers).then_some(Duration::from_millis(40)),
+            rejects_writes: false,
             last_cause: cause.map(str::to_owned),
             connections: 3,
             pool_size: 8,

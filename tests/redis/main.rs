@@ -45,6 +45,8 @@ mod http_manners;
 mod leaving;
 /// The life of a session, from its first value to its end.
 mod life_cycle;
+/// An outage is one line in the log and one event.
+mod one_line_a_state;
 /// Redis dies, hangs, fills up or was never there: what a request gets, and how soon.
 mod outage;
 /// What other session crates get wrong, each as a promise of ours.

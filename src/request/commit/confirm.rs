@@ -41,7 +41,7 @@ pub(crate) async fn save_settled(
         SaveOutcome::Unknown(cause) => cause,
         outcome => return known(outcome),
     };
-    tracing::warn!(session.id = %id, %cause, "session write unconfirmed");
+    backend.log_failure("session write unconfirmed", Some(id), &cause);
     let mut landed = false;
     let mut attempts = attempts();
     while attempts.again().await {
@@ -100,7 +100,7 @@ pub(super) async fn login_settled(
         SaveOutcome::Unknown(cause) => cause,
         outcome => return known(outcome),
     };
-    tracing::warn!(session.id = %login.new, %cause, "sign-in unconfirmed");
+    backend.log_failure("sign-in unconfirmed", Some(login.new), &cause);
     let mut attempts = attempts();
     while attempts.again().await {
         match backend.store.load(login.new).await {
@@ -134,7 +134,7 @@ pub(super) async fn renew_settled(
         SaveOutcome::Unknown(cause) => cause,
         outcome => return known(outcome),
     };
-    tracing::warn!(session.id = %new, %cause, "session renewal unconfirmed");
+    backend.log_failure("session renewal unconfirmed", Some(new), &cause);
     let mut attempts = attempts();
     while attempts.again().await {
         match backend.store.load(new).await {

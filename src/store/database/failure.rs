@@ -11,3 +11,20 @@ pub(super) fn late() -> Error {
 pub(super) fn no_epoch() -> Error {
     Error::new(ErrorKind::Misconfigured, "the table trs_cache has no row")
 }
+
+/// Whether the database replied that it takes no writes: full, read-only, or without the right.
+pub(super) fn rejects_writes(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    let code = cause.and_then(sqlx::Error::as_database_error).and_then(|error| error.code());
+    code.is_some_and(|code| match code.parse::<i32>() {
+        // SQLite: the primary code is the last eight bits of a small number.
+        Ok(code) if code < 10_000 => matches!(code & 0xff, SQLITE_READONLY | SQLITE_FULL),
+        // PostgreSQL's SQLSTATE, of five characters.
+        _ => WRITES_REJECTED.contains(&&*code),
+    })
+}
+
+const SQLITE_READONLY: i32 = 8;
+const SQLITE_FULL: i32 = 13;
+/// Read-only, no right, disk full, out of memory.
+const WRITES_REJECTED: [&str; 4] = ["25006", "42501", "53100", "53200"];

@@ -28,8 +28,7 @@ use crate::{
 impl Store for DatabaseStore {
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         Box::pin(async move {
-            let row = self.clock_check.beside(&self.database, self.database.read(id)).await;
-            self.health.said(row.as_ref().err(), Instant::now());
+            let row = self.reply(self.database.read(id)).await;
             let Some(row) = row? else { return Ok(None) };
             self.settle(id, row).await
         })
@@ -37,8 +36,7 @@ impl Store for DatabaseStore {
 
     fn inspect<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         Box::pin(async move {
-            let row = self.clock_check.beside(&self.database, self.database.read(id)).await;
-            self.health.said(row.as_ref().err(), Instant::now());
+            let row = self.reply(self.database.read(id)).await;
             Ok(row?
                 .and_then(Row::living)
                 .filter(|row| row.replaces.is_none())
@@ -51,10 +49,7 @@ impl Store for DatabaseStore {
         ids: &'a [SessionId],
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
         Box::pin(async move {
-            let rows = self.database.read_each(ids);
-            let rows = self.clock_check.beside(&self.database, rows).await;
-            self.health.said(rows.as_ref().err(), Instant::now());
-            let rows = rows?;
+            let rows = self.reply(self.database.read_each(ids)).await?;
             let mut records = Vec::with_capacity(rows.len());
             for (id, row) in ids.iter().zip(rows) {
                 records.push(match row {
@@ -141,7 +136,10 @@ impl Store for DatabaseStore {
                 Ok(()) => self.clock_check.check(&self.database).await,
                 Err(error) => Err(error),
             };
-            self.health.checked(checked.as_ref().err(), Instant::now());
+            match &checked {
+                Ok(()) => self.availability.replied(),
+                Err(error) => self.availability.trip(error),
+            }
             checked
         })
     }
@@ -151,10 +149,12 @@ impl Store for DatabaseStore {
     }
 
     fn health(&self) -> Health {
-        let (connections, _) = self.database.pool();
+        let ((connections, _), now) = (self.database.pool(), Instant::now());
         let database = BackendHealth {
-            answers: self.health.answers(Instant::now()) && !self.database.is_starved(),
-            last_cause: self.health.last_cause(),
+            answers: self.availability.answers(now) && !self.database.is_starved(),
+            unavailable_for: self.availability.unavailable_for(now),
+            rejects_writes: self.availability.rejects_writes(),
+            last_cause: self.availability.last_cause(),
             connections,
             pool_size: self.database.pool_size(),
             clock_ahead: self.clock_check.ahead(),
@@ -185,7 +185,7 @@ impl AttemptStore for DatabaseStore {
 
 impl UserStore for DatabaseStore {
     fn revocation_epoch<'a>(&'a self, user: &'a str) -> StoreFuture<'a, u64> {
-        Box::pin(self.database.epoch_of(user))
+        Box::pin(self.reply(self.database.epoch_of(user)))
     }
 
     fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
@@ -193,7 +193,7 @@ impl UserStore for DatabaseStore {
     }
 
     fn sessions_of<'a>(&'a self, user: &'a str) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        Box::pin(self.clock_check.beside(&self.database, self.database.sessions_of(user)))
+        Box::pin(self.reply(self.database.sessions_of(user)))
     }
 
     fn sessions_page<'a>(
@@ -202,8 +202,7 @@ impl UserStore for DatabaseStore {
         after: Option<&'a SessionCursor>,
         limit: usize,
     ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        let page = self.database.sessions_page(user, after, limit);
-        Box::pin(self.clock_check.beside(&self.database, page))
+        Box::pin(self.reply(self.database.sessions_page(user, after, limit)))
     }
 
     fn revoke_all<'a>(

@@ -41,6 +41,16 @@ impl Breaker {
         self.answers.is_closed()
     }
 
+    /// How long it has been open.
+    pub(super) fn open_for(&self, now: Moment) -> Option<Duration> {
+        self.answers.open_for(now)
+    }
+
+    /// Whether it rejects writes.
+    pub(super) fn refuses(&self) -> bool {
+        self.refuses
+    }
+
     /// Cause of the last failure.
     pub(super) fn last_cause(&self) -> Option<&Error> {
         self.last_cause.as_ref()

@@ -1,7 +1,7 @@
 //! Health of both stores and of the copies, as last seen by requests.
 
 use crate::{
-    clock::compared::Whose,
+    clock::{compared::Whose, moment::Moment},
     error::Causes,
     store::durable::{breaker::Breaker, engine::Engine},
     telemetry::health::{BackendHealth, CacheHealth, Health, Serving},
@@ -11,9 +11,9 @@ impl Engine {
     pub(super) fn health(&self) -> Health {
         let now = self.now();
         let ahead = |whose| self.compared.ahead(whose).filter(|_| self.clock().is_real());
-        let redis = store_status(&self.stores.redis(), self.cache.size(), ahead(Whose::Redis));
+        let redis = store_status(&self.stores.redis(), now, self.cache.size(), ahead(Whose::Redis));
         let pool = (self.database().pool().0, self.database().pool_size());
-        let database = store_status(&self.stores.database(), pool, ahead(Whose::Database));
+        let database = store_status(&self.stores.database(), now, pool, ahead(Whose::Database));
         let trust = self.authority.trust();
         let (set_aside, journal) = trust.counts();
         let copies = CacheHealth {
@@ -36,10 +36,19 @@ impl Engine {
 
 fn store_status(
     breaker: &Breaker,
+    now: Moment,
     (connections, pool_size): (u32, u32),
     clock_ahead: Option<i64>,
 ) -> BackendHealth {
     let last_cause = breaker.last_cause().map(|error| Causes(error).to_string());
     let answers = breaker.is_closed();
-    BackendHealth { answers, last_cause, connections, pool_size, clock_ahead }
+    BackendHealth {
+        answers,
+        unavailable_for: breaker.open_for(now),
+        rejects_writes: breaker.refuses(),
+        last_cause,
+        connections,
+        pool_size,
+        clock_ahead,
+    }
 }

@@ -112,7 +112,7 @@ impl Cache {
         lag: Duration,
     ) -> Result<Self, ConfigError> {
         let prefix = config.checked_prefix()?.into();
-        let connections = Connections::new(config, COPIES, Some(greeter), compared)?;
+        let connections = Connections::new(config, COPIES, Some(greeter), compared, None)?;
         Ok(Self { connections, keys: Keys { prefix, clock, lag } })
     }
 

@@ -66,6 +66,7 @@ impl Entries {
                 ENTRIES,
                 None,
                 crate::clock::compared::Compared::default(),
+                None,
             )?,
             prefix,
         })

@@ -114,7 +114,13 @@ impl Store for RedisStore {
 
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            check::check(&self.connections, &self.key_prefix, &self.index_prefix).await?;
+            let checked =
+                check::check(&self.connections, &self.key_prefix, &self.index_prefix).await;
+            match &checked {
+                Ok(()) => self.availability.replied(),
+                Err(error) => self.availability.trip(error),
+            }
+            checked?;
             let beyond = self.connections.compared().beyond_check();
             beyond.map_or(Ok(()), |(whose, seconds)| Err(clocks_differ(whose, seconds)))
         })

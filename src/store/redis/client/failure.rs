@@ -13,6 +13,8 @@ pub(in crate::store::redis) struct Failure {
     pub(in crate::store::redis) error: Error,
     /// The connection is unusable.
     pub(in crate::store::redis) broken: bool,
+    /// An error reply of the server; the command did not run.
+    pub(in crate::store::redis) reply: bool,
     /// The command may have run all the same.
     pub(in crate::store::redis) unknown: bool,
     /// The server does not have the script; nothing ran.
@@ -36,6 +38,7 @@ impl Failure {
         let then = refusal.map_or(Then::Tell, |refusal| refusal.then);
         Self {
             broken: !answered || matches!(then, Then::Close | Then::Elsewhere),
+            reply: answered,
             unknown: !answered,
             no_script: then == Then::Load,
             no_hashes: answered && is_about_scripts(refusal, detail),
@@ -52,6 +55,7 @@ impl From<Error> for Failure {
         Self {
             error,
             broken: false,
+            reply: false,
             unknown: false,
             no_script: false,
             no_hashes: false,

@@ -14,14 +14,17 @@ use tokio::sync::watch;
 use crate::{
     clock::compared::{Compared, Whose},
     error::{ConfigError, Error},
-    store::redis::client::{
-        attempts::{Attempts, Ended},
-        config::RedisConfig,
-        connection::Connection,
-        connector::Connector,
-        greet::Greeter,
-        places::{Alive, Keeper, Places},
-        script::Script,
+    store::{
+        availability::{Availability, Request},
+        redis::client::{
+            attempts::{Attempts, Ended},
+            config::RedisConfig,
+            connection::Connection,
+            connector::Connector,
+            greet::Greeter,
+            places::{Alive, Keeper, Places},
+            script::Script,
+        },
     },
     telemetry::health::BackendHealth,
 };
@@ -43,6 +46,8 @@ struct Shared {
     open: Mutex<Open>,
     waits: Mutex<Waits>,
     attempts: Attempts,
+    /// Of a store that serves alone.
+    availability: Option<Arc<Availability>>,
     this: Weak<Self>,
 }
 
@@ -67,13 +72,15 @@ impl Connections {
         scripts: &'static [Script],
         greeter: Option<Arc<dyn Greeter>>,
         compared: Compared,
+        availability: Option<Arc<Availability>>,
     ) -> Result<Self, ConfigError> {
         let connector = Arc::new(Connector::new(config, scripts, greeter, compared)?);
         Ok(Self(Arc::new_cyclic(|this: &Weak<Shared>| {
             let keeper: Weak<dyn Keeper> = Weak::<Shared>::clone(this);
             let places = RwLock::new(Arc::new(Places::new(&connector, &keeper)));
             let (open, waits, attempts) = Default::default();
-            Shared { connector, places, open, waits, attempts, this: Weak::clone(this) }
+            let this = Weak::clone(this);
+            Shared { connector, places, open, waits, attempts, availability, this }
         })))
     }
 
@@ -87,7 +94,7 @@ impl Connections {
         let connected = tokio::time::timeout(limit, self.connected()).await;
         connected.unwrap_or_else(|_| {
             let error = Error::unavailable("no redis connection in time");
-            self.0.attempts.failed(error.clone());
+            self.0.cannot_connect(&error);
             // The attempt would have failed by now, if its runtime were running.
             self.0.replace(|places| places.are_awaited() && places.are_empty());
             Err(error)
@@ -121,8 +128,10 @@ impl Connections {
 
     /// A separate connection, behind which no request waits.
     pub(in crate::store::redis) async fn own(&self) -> Result<Connection, Error> {
-        let connected = self.0.connector.connect().await;
-        connected.inspect_err(|error| self.0.attempts.failed_aside(error.clone()))
+        self.0.connector.connect().await.inspect_err(|error| {
+            self.0.attempts.failed_aside(error.clone());
+            self.0.trip(error);
+        })
     }
 
     pub(in crate::store::redis) fn scripts(&self) -> &'static [Script] {
@@ -131,6 +140,11 @@ impl Connections {
 
     pub(in crate::store::redis) fn command_timeout(&self) -> Duration {
         self.0.connector.limits.command_timeout
+    }
+
+    /// A command is about to be sent.
+    pub(in crate::store::redis) fn request(&self) -> Request<'_> {
+        self.0.availability.as_ref().map_or_else(Request::unwatched, |of| of.request())
     }
 
     /// The open connections.
@@ -144,9 +158,12 @@ impl Connections {
         let now = Instant::now();
         let (away, last_cause) = self.0.attempts.last(now);
         let (connections, late) = (self.0.alive(), self.0.waits().are_late(now));
+        let of = self.0.availability.as_deref();
         BackendHealth {
-            answers: connections > 0 || !(away || late),
-            last_cause,
+            answers: (connections > 0 || !(away || late)) && of.is_none_or(|of| of.answers(now)),
+            unavailable_for: of.and_then(|of| of.unavailable_for(now)),
+            rejects_writes: of.is_some_and(Availability::rejects_writes),
+            last_cause: of.and_then(Availability::last_cause).or(last_cause),
             connections,
             pool_size: self.0.connector.limits.pool_size,
             clock_ahead: self.0.connector.compared.ahead(Whose::Redis),
@@ -171,6 +188,19 @@ impl Shared {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.connections.retain(|connection| !connection.is_broken());
         open
+    }
+
+    /// An attempt to connect has failed.
+    fn cannot_connect(&self, cause: &Error) {
+        self.attempts.failed(cause.clone());
+        self.trip(cause);
+    }
+
+    /// Without a connection that is open, the failure of one attempt is an outage.
+    fn trip(&self, cause: &Error) {
+        if let Some(availability) = self.availability.as_ref().filter(|_| self.alive() == 0) {
+            availability.trip(cause);
+        }
     }
 
     fn alive(&self) -> u32 {
@@ -254,7 +284,7 @@ impl Keeper for Shared {
     }
 
     fn failed(&self, cause: Error) {
-        self.attempts.failed(cause);
+        self.cannot_connect(&cause);
     }
 
     fn lost(&self, of: &Alive) {

@@ -22,6 +22,13 @@ impl Connections {
     /// Sends a command that is safe to run twice; retries over another connection if one broke, was
     /// silent while idle, or led to a server that did not run it.
     pub(in crate::store::redis) async fn read(&self, command: &Cmd) -> Result<Value, Error> {
+        let request = self.request();
+        let result = self.read_now(command).await.map_err(|failure| failure.error);
+        request.ended(result.as_ref().err());
+        result
+    }
+
+    async fn read_now(&self, command: &Cmd) -> Result<Value, Failure> {
         let mut connection = self.get().await?;
         let result = if connection.health.is_silent() {
             // Boxed: rare, and the usual read stays small.
@@ -33,7 +40,6 @@ impl Connections {
             Err(failure) if failure.lost || failure.again => Box::pin(self.resend(command)).await,
             result => result,
         }
-        .map_err(|failure| failure.error)
     }
 
     /// Calls a script; retries over a new connection if the server proves that it did not run.
@@ -47,10 +53,16 @@ impl Connections {
         mut connection: Connection,
         call: &Call,
     ) -> Result<Answer, Error> {
+        let request = self.request();
         let result = match connection.call(call).await {
-            Err(failure) if failure.again => self.get().await?.call(call).await,
+            Err(failure) if failure.again => self.call_again(call).await,
             result => result,
         };
+        match &result {
+            Ok(_) => request.accepted(),
+            Err(failure) if failure.reply => request.rejected(&failure.error),
+            Err(failure) => request.ended(Some(&failure.error)),
+        }
         match result {
             Ok(value) => Ok(Ok(value)),
             Err(failure) if failure.unknown => Ok(Err(failure.error)),
@@ -64,6 +76,10 @@ impl Connections {
             Ok(value) => Ok(value),
             Err(_) => self.write(call).await?,
         }
+    }
+
+    async fn call_again(&self, call: &Call) -> Result<Value, Failure> {
+        self.get().await?.call(call).await
     }
 
     async fn resend(&self, command: &Cmd) -> Result<Value, Failure> {
