@@ -19,6 +19,8 @@ if [ "${1:-all}" = all ]; then
   PATH="$PATH:/usr/sbin" needs pgbouncer pgbouncer
   needs sqlite3 sqlite3
   compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
+  # For the tests of metrics and alert rules.
+  needs promtool prometheus
   needs chromium chromium
   needs chromedriver chromium-driver
   needs npm npm

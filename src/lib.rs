@@ -161,6 +161,7 @@
 //! | `tls` | `rediss://` addresses, TLS to PostgreSQL, by rustls and the system's certificates |
 //! | `encryption` | records that only the client's token opens, [`seal_records`](RedisSessionLayerBuilder::seal_records); [`KeyRing`](encryption::KeyRing) |
 //! | `axum` | [`SessionContext`] and `guard::SignedIn` as arguments of axum's handlers |
+//! | `metrics` | histograms and counters through the `metrics` facade, [listed here](telemetry::describe_metrics) |
 //! | `testing` | a client for tests of handlers; the conformance suite for authors of stores |
 //!
 //! # Names of the Python modules that this crate replaces

@@ -23,6 +23,7 @@ use crate::{
         rules::Rules,
     },
     response::{EitherBody, ErrorResponse, PlainErrorResponse},
+    telemetry::instruments::rejected,
 };
 
 /// The future of [`CsrfService`](crate::csrf::CsrfService).
@@ -133,6 +134,7 @@ where
 }
 
 fn log(error: &CsrfError) {
+    rejected("csrf", error.code());
     match error.kind() {
         Some(fault) => tracing::debug!(%fault, "csrf refused"),
         None => tracing::debug!(%error, "csrf not judged"),

@@ -17,6 +17,7 @@ use crate::{
         deny_with::told_as_json,
         service::no_layer,
     },
+    telemetry::instruments::rejected,
 };
 
 /// The signed-in user, as an argument of an axum handler; without one the handler is not called and
@@ -158,6 +159,7 @@ impl<S: Sync> FromRequestParts<S> for OnPlatform {
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
+        rejected("guard", self.denied.code());
         let mut response = told_as_json(&self.denied, self.session.as_ref()).map(Body::from);
         let no_store = HeaderValue::from_static("no-store");
         let _ = response.headers_mut().insert(CACHE_CONTROL, no_store);

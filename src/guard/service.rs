@@ -17,6 +17,7 @@ use crate::{
     error::{Error, ErrorKind},
     guard::{condition::Condition, denied::Denied},
     response::{EitherBody, ErrorResponse},
+    telemetry::instruments::rejected,
 };
 
 /// Checks the condition before it calls the inner service. Created by
@@ -123,6 +124,7 @@ where
                 Ok(()) => stage.set(Stage::Answering(inner.call(request))),
                 Err(denied) => {
                     tracing::debug!(reason = denied.code(), "request denied");
+                    rejected("guard", denied.code());
                     let head = request.into_parts().0;
                     let response = deny.respond(&denied, &head);
                     return Poll::Ready(Ok(EitherBody::instead(

@@ -82,7 +82,7 @@ impl SessionAdmin {
     /// ```
     #[must_use]
     pub fn report(&self) -> Report {
-        Report::new(self.health(), self.backend.events.counters())
+        Report::new(self.health(), &self.backend.events)
     }
 
     /// Stream of all events from now on, in this process: of this layer, and of the other layers on

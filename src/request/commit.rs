@@ -18,7 +18,10 @@ use crate::{
         write_id::WriteId,
     },
     sync::{carried::Carried, keyed_lock::KeyedGuard},
-    telemetry::event::Event,
+    telemetry::{
+        event::Event,
+        instruments::{Operation, Stopwatch},
+    },
 };
 
 mod adopt;
@@ -62,7 +65,10 @@ impl RequestSession {
         });
         let id = self.state().held.as_ref().map(|held| display(held.id));
         let span = tracing::debug_span!("session_commit", session.id = id);
-        self.within_budget(commit).instrument(span).await.inspect_err(|error| {
+        let watch = Stopwatch::start();
+        let result = self.within_budget(commit).instrument(span).await;
+        watch.operation(Operation::Commit, self.backend.store_name, result.as_ref().err());
+        result.inspect_err(|error| {
             self.backend.log_failure("session commit failed", None, error);
         })
     }

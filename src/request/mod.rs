@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `request_session` | `RequestSession`: what layer, handler and response share |
+//! | `budget` | the time that a request may wait for the store |
 //! | `shared` | `Backend`: what all requests of a layer share |
 //! | `state` | the request's knowledge of its session, and its buffered changes |
 //! | `success` | which responses commit what the handler changed |
@@ -26,6 +27,7 @@
 //! | `cookie_echo` | a warning if cookies are not sent back |
 //! | `client` | address and user agent of a client |
 
+mod budget;
 pub(crate) mod client;
 pub(crate) mod commit;
 mod cookie_echo;

@@ -2,19 +2,17 @@
 
 use std::{
     any::Any,
-    fmt,
-    future::Future,
-    mem,
+    fmt, mem,
     pin::pin,
-    sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use http::{Method, Request, uri::PathAndQuery};
-use tokio::{
-    sync::{Mutex, OnceCell},
-    time::Instant,
-};
+use tokio::sync::{Mutex, OnceCell};
 use tracing::Instrument as _;
 
 use crate::{
@@ -34,6 +32,7 @@ use crate::{
         record::Touch,
         token::{SessionId, Token},
     },
+    telemetry::instruments::{Operation, Stopwatch},
     transport::cookie::DomainPlace,
 };
 
@@ -59,6 +58,8 @@ pub(crate) struct RequestSession {
 pub(crate) struct Accessed {
     /// Set by the first load; an error is kept: a request waits for an unreachable store once.
     pub(crate) loaded: OnceCell<Result<(), Error>>,
+    /// Whether there was a token to load.
+    asked_store: AtomicBool,
     /// One store operation of this request at a time.
     pub(crate) operation_lock: Mutex<()>,
     state: StdMutex<State>,
@@ -164,7 +165,12 @@ impl RequestSession {
         // The wait is bounded here, not in the load, so that it also bounds callers that wait for a
         // load of another task that is not polled.
         let load = pin!(async { loaded.get_or_init(|| self.load_now()).await.clone() });
+        let watch = Stopwatch::start();
         let (result, start) = self.timed(Duration::ZERO, load).await;
+        // Without a token there is nothing to load.
+        if self.accessed().asked_store.load(Ordering::Relaxed) {
+            watch.operation(Operation::Load, self.backend.store_name, result.as_ref().err());
+        }
         if result.is_err() {
             let _ = loaded.set(result.clone());
         }
@@ -196,6 +202,7 @@ impl RequestSession {
         if ids.is_empty() {
             let _ = echo.came_without(self.plain_client);
         } else {
+            self.accessed().asked_store.store(true, Ordering::Relaxed);
             echo.came_back();
         }
         if self.backend.rules.transport.successor().is_some() {
@@ -220,43 +227,6 @@ impl RequestSession {
                 self.settle(found)
             }
         }
-    }
-
-    /// Waits for the store within the rest of this request's budget, and for as long as its
-    /// acknowledgement may take. The load and failing calls consume budget; successful calls of the
-    /// handler do not.
-    pub(crate) async fn within_budget<T>(
-        &self,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let (result, start) = self.timed(self.backend.acknowledgement, work).await;
-        if result.is_err() {
-            self.state().spent += start.elapsed();
-        }
-        result
-    }
-
-    /// The same, with its start time.
-    ///
-    /// Cancellation safety: past the budget the work is dropped, and may or may not have happened.
-    async fn timed<T>(
-        &self,
-        more: Duration,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> (Result<T, Error>, Instant) {
-        let start = Instant::now();
-        let spent = {
-            let state = self.state();
-            // A stream may last long: each of its waits has its own budget.
-            if state.stage == Stage::Open { state.spent } else { Duration::ZERO }
-        };
-        let left = self.backend.rules.budget.saturating_sub(spent);
-        if left.is_zero() {
-            // Starts no work that cannot be waited for.
-            return (Err(Error::unavailable("the request's store budget is spent")), start);
-        }
-        let result = tokio::time::timeout_at(start + left + more, work).await;
-        (result.unwrap_or_else(|_| Err(Error::unavailable("no reply in time"))), start)
     }
 
     /// The activity of this request, if it counts and is due to be stored.

@@ -20,7 +20,10 @@ use crate::{
     },
     store::UserStore,
     sync::{keyed_lock::KeyedLock, one_at_a_time::OneAtATime},
-    telemetry::{events::Events, health::Serving},
+    telemetry::{
+        events::Events,
+        instruments::{self, StoreName},
+    },
     transport::Transport,
 };
 
@@ -64,8 +67,7 @@ pub(crate) struct Backend {
     pub(crate) watches: Watches,
     /// Ends event streams with the layer; the store may outlive it.
     pub(crate) gone: Gone,
-    /// Whether the store logs that it is unavailable, once: its failures need no line each.
-    logs_its_state: bool,
+    pub(crate) store_name: StoreName,
 }
 
 /// Cancelled when dropped.
@@ -87,8 +89,9 @@ impl Drop for Gone {
 impl Backend {
     pub(crate) fn new(store: Box<dyn UserStore>, rules: Rules) -> Arc<Self> {
         let (clock, acknowledgement) = (store.clock(), store.ack_delay());
-        let events = store.events();
-        let serving = store.health().serving;
+        let events = store.events().of_layer();
+        let store_name = StoreName::of(&store.health());
+        instruments::describe();
         let cookie_echo = CookieEcho::new(rules.transport.needs_tls());
         Arc::new(Self {
             store,
@@ -103,7 +106,7 @@ impl Backend {
             cookie_echo,
             watches: Watches::default(),
             gone: Gone::default(),
-            logs_its_state: !matches!(serving, Serving::Other | Serving::Memory),
+            store_name,
         })
     }
 
@@ -158,7 +161,9 @@ impl Backend {
     pub(crate) fn log_failure(&self, what: &str, id: Option<&SessionId>, error: &Error) {
         let (id, cause) = (id.map(display), display(Causes(error)));
         match error.kind() {
-            ErrorKind::Unavailable | ErrorKind::Misconfigured if self.logs_its_state => {
+            ErrorKind::Unavailable | ErrorKind::Misconfigured
+                if self.store_name.logs_its_state() =>
+            {
                 tracing::debug!(session.id = id, error = cause, "{what}");
             }
             _ => tracing::warn!(session.id = id, error = cause, "{what}"),

@@ -13,6 +13,7 @@ use crate::{
     },
     session::{json::encode, key::AsKey, token::SessionId},
     sync::keyed_lock::KeyedGuard,
+    telemetry::instruments::{Operation, Stopwatch},
 };
 
 /// The writer lock of one session in this process.
@@ -56,7 +57,10 @@ impl RequestSession {
             work.await
         });
         let span = tracing::debug_span!("session_update");
-        self.within_budget(work).instrument(span).await.inspect_err(|error| {
+        let watch = Stopwatch::start();
+        let result = self.within_budget(work).instrument(span).await;
+        watch.operation(Operation::Update, self.backend.store_name, result.as_ref().err());
+        result.inspect_err(|error| {
             self.backend.log_failure("session update failed", None, error);
         })
     }

@@ -11,6 +11,7 @@
 //! | `write` | the writes, and their outcomes |
 //! | `row` | decoding of rows |
 //! | `group_commit` | group commit of concurrent writes |
+//! | `measured` | duration and span of a call of the database |
 //! | `renewal` | the two steps of a renewal |
 //! | `takeover` | invalidates all copies when a database store takes over from a durable one |
 //! | `migration` | numbered schema steps |
@@ -37,6 +38,7 @@ mod config;
 mod engine;
 mod failure;
 mod group_commit;
+mod measured;
 mod migration;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -7,7 +7,7 @@
 //! | service, user | failures in a row | retried | closed by |
 //! |---|---|---|---|
 //! | both stores, `store/durable` | 3, or 1 probe of Redis | by a probe a poll | the probe |
-//! | a store alone, `store/availability` | 3, or 1 check | by all callers, 5 s after the last failure | any reply |
+//! | a store alone, `store/availability` | 3, or 1 check | by all callers, 5 s after the last | any reply |
 //! | a connection, `store/redis` alone | 1 | by all callers, 5 s after the last failure | nothing |
 //! | Redis, `directory/cached` | 3 | by one caller a second | any reply |
 //!

@@ -55,11 +55,13 @@ const fn place(event: &Event) -> Option<(usize, u64)> {
 }
 
 impl Counters {
-    pub(crate) fn count(&self, event: &Event) {
-        let Some((place, by)) = place(event) else { return };
+    /// Counts it, and returns its place and by how much.
+    pub(crate) fn count(&self, event: &Event) -> Option<(usize, u64)> {
+        let (place, by) = place(event)?;
         if let Some(counter) = self.0.get(place) {
             let _ = counter.fetch_add(by, Ordering::Relaxed);
         }
+        Some((place, by))
     }
 
     pub(crate) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {

@@ -12,7 +12,7 @@ use futures_core::Stream;
 use tokio::sync::broadcast::{self, Receiver, error::RecvError};
 use tokio_util::sync::{CancellationToken, ReusableBoxFuture};
 
-use crate::telemetry::{counters::Counters, event::Event};
+use crate::telemetry::{counters::Counters, event::Event, instruments};
 
 /// Events buffered for a slow listener.
 const CAPACITY: usize = 1_024;
@@ -33,7 +33,11 @@ const CAPACITY: usize = 1_024;
 /// # }
 /// ```
 #[derive(Clone, Default)]
-pub struct Events(Arc<Told>);
+pub struct Events {
+    told: Arc<Told>,
+    /// What one of several layers over a store counts.
+    own: Option<Arc<Counters>>,
+}
 
 #[derive(Default)]
 struct Told {
@@ -50,8 +54,13 @@ impl Events {
     /// ```
     pub fn emit(&self, event: Event) {
         log(&event);
-        self.0.counters.count(&event);
-        if let Some(sender) = self.0.listeners.get() {
+        if let Some((place, count)) = self.told.counters.count(&event) {
+            instruments::event(place, count);
+        }
+        if let Some(own) = &self.own {
+            let _ = own.count(&event);
+        }
+        if let Some(sender) = self.told.listeners.get() {
             // An error means that there is no listener.
             let _ = sender.send(event);
         }
@@ -76,12 +85,26 @@ impl Events {
 
     /// The same; the stream ends with `end` too, after the events before it.
     pub(crate) fn listen_until(&self, end: CancellationToken) -> EventStream {
-        let sender = self.0.listeners.get_or_init(|| broadcast::Sender::new(CAPACITY));
+        let sender = self.told.listeners.get_or_init(|| broadcast::Sender::new(CAPACITY));
         EventStream::new(Source { receiver: sender.subscribe(), end })
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.0.counters
+    /// The sink of a layer: the same listeners, and counts of its own.
+    pub(crate) fn of_layer(&self) -> Self {
+        Self { told: Arc::clone(&self.told), own: Some(Arc::default()) }
+    }
+
+    /// The counts by name. A layer counts its own events; those of its store come from the store.
+    pub(crate) fn counts(&self) -> Vec<(&'static str, u64)> {
+        let all = self.told.counters.read();
+        match &self.own {
+            None => all.collect(),
+            Some(own) => {
+                let of_store = |name: &str| name.starts_with("store_");
+                let own = own.read().zip(all);
+                own.map(|(own, all)| if of_store(own.0) { all } else { own }).collect()
+            }
+        }
     }
 }
 
@@ -197,7 +220,7 @@ fn log_sign_in(event: &Event) {
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let listeners = self.0.listeners.get().map_or(0, broadcast::Sender::receiver_count);
+        let listeners = self.told.listeners.get().map_or(0, broadcast::Sender::receiver_count);
         f.debug_struct("Events").field("listeners", &listeners).finish()
     }
 }

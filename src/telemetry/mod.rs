@@ -15,14 +15,23 @@
 // | `events` | the stream of events, and the log |
 // | `counters` | counts of events |
 // | `health` | `Health`: the health of the stores |
+// | `instruments` | what is recorded as metrics; nothing without the feature |
+// | `facade` | the series of the `metrics` facade |
 // | `report` | status and counters as JSON and as metrics |
+// | `exposition` | the text format of Prometheus |
 
 pub(crate) mod counters;
 pub(crate) mod event;
 pub(crate) mod events;
+mod exposition;
+#[cfg(feature = "metrics")]
+mod facade;
 pub(crate) mod health;
+pub(crate) mod instruments;
 pub(crate) mod report;
 
+#[cfg(feature = "metrics")]
+pub use crate::telemetry::facade::describe_metrics;
 pub use crate::telemetry::{
     event::{Event, ThrottledBy},
     events::{EventStream, Events},

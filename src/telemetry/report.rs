@@ -1,10 +1,14 @@
 //! Report of a layer for operators: health of its store, and event counts.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde_json::json;
 
-use crate::telemetry::{counters::Counters, health::Health};
+use crate::telemetry::{
+    events::Events,
+    exposition::{Layer, exposition},
+    health::Health,
+};
 
 /// Health and event counts of a layer: for a status page and for metrics collectors. Made by
 /// [`SessionAdmin::report`](crate::layer::SessionAdmin::report).
@@ -32,11 +36,12 @@ use crate::telemetry::{counters::Counters, health::Health};
 pub struct Report {
     status: Health,
     counts: Vec<(&'static str, u64)>,
+    layer: Option<String>,
 }
 
 impl Report {
-    pub(crate) fn new(status: Health, counters: &Counters) -> Self {
-        Self { status, counts: counters.read().collect() }
+    pub(crate) fn new(status: Health, events: &Events) -> Self {
+        Self { status, counts: events.counts(), layer: None }
     }
 
     /// Health of the store at the time of the report.
@@ -90,10 +95,29 @@ impl Report {
         .to_string()
     }
 
+    /// Names the layer: each of its metrics then has the label `layer` with this value. Defaults to
+    /// no name.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// let metrics = layer.admin().report().named("pages").to_metrics();
+    /// assert!(metrics.contains("\nsession_ready{layer=\"pages\"} 1\n"));
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn named(mut self, layer: impl Into<String>) -> Self {
+        self.layer = Some(layer.into());
+        self
+    }
+
     /// In the text format of Prometheus, version 0.0.4: `session_events_total{event}`,
-    /// `session_store_up{store}`, `session_store_connections{store}`, `session_ready`, and with a
-    /// database behind Redis `session_copies_trusted`, `session_copies_bypassed` and
-    /// `session_copies_pending`.
+    /// `session_ready`, and for each store `session_store_up{store}`,
+    /// `session_store_accepts_writes{store}`, `session_store_connections{store}`,
+    /// `session_store_connections_max{store}` and, where it was measured,
+    /// `session_store_clock_offset_seconds{store}`; with a database behind Redis
+    /// `session_copies_trusted`, `session_copies_bypassed` and `session_copies_pending`. The
+    /// run-book explains each.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -103,52 +127,44 @@ impl Report {
     /// ```
     #[must_use]
     pub fn to_metrics(&self) -> String {
-        let mut metrics = Metrics(String::new());
-        let events = self.counts.iter().map(|(name, count)| (label("event", name), *count));
-        metrics.family("session_events_total", "counter", events);
-        let stores = [("redis", &self.status.redis), ("database", &self.status.database)];
-        let stores =
-            || stores.into_iter().filter_map(|(name, store)| Some((name, store.as_ref()?)));
-        let up = stores().map(|(name, store)| (label("store", name), store.answers.into()));
-        metrics.family("session_store_up", "gauge", up);
-        let open = stores().map(|(name, store)| (label("store", name), store.connections.into()));
-        metrics.family("session_store_connections", "gauge", open);
-        metrics.value("session_ready", self.status.is_ready().into());
-        if let Some(copies) = &self.status.copies {
-            metrics.value("session_copies_trusted", copies.trusted.into());
-            metrics.value("session_copies_bypassed", number(copies.bypassed));
-            metrics.value("session_copies_pending", number(copies.pending));
-        }
-        metrics.0
-    }
-}
-
-struct Metrics(String);
-
-impl Metrics {
-    fn family(&mut self, name: &str, kind: &str, samples: impl IntoIterator<Item = (String, u64)>) {
-        let mut samples = samples.into_iter().peekable();
-        if samples.peek().is_some() {
-            // Writing to a string cannot fail.
-            let _ = writeln!(self.0, "# TYPE {name} {kind}");
-        }
-        for (labels, value) in samples {
-            let _ = writeln!(self.0, "{name}{labels} {value}");
-        }
+        Self::to_metrics_of(std::slice::from_ref(self))
     }
 
-    fn value(&mut self, name: &str, value: u64) {
-        self.family(name, "gauge", [(String::new(), value)]);
+    /// The metrics of several layers in one text, such as those of pages and of an API: each
+    /// family once, and the layers' samples told apart by the label `layer`. Its value is the
+    /// [name](Self::named) of the report, or its place from 1 on; where two have the same name, the
+    /// place is appended.
+    ///
+    /// Layers that share a store each report its health. Each counts its own requests' events; the
+    /// events of the store are counted by all of them.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer, telemetry::Report};
+    /// let pages = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// let api = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// let reports = [pages.admin().report().named("pages"), api.admin().report().named("api")];
+    /// let metrics = Report::to_metrics_of(&reports);
+    /// assert_eq!(metrics.matches("# TYPE session_ready gauge").count(), 1);
+    /// assert!(metrics.contains("session_ready{layer=\"api\"} 1"));
+    /// # Ok::<(), tower_redis_session::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn to_metrics_of(reports: &[Self]) -> String {
+        let mut layers: Vec<Layer<'_>> = Vec::with_capacity(reports.len());
+        for (at, Self { status, counts, layer }) in reports.iter().enumerate() {
+            let mut name = layer.clone();
+            if reports.len() > 1 {
+                let place = at + 1;
+                let mut unique = name.unwrap_or_else(|| place.to_string());
+                while layers.iter().any(|other| other.name.as_ref() == Some(&unique)) {
+                    unique = format!("{unique}-{place}");
+                }
+                name = Some(unique);
+            }
+            layers.push(Layer { name, status, counts });
+        }
+        exposition(&layers)
     }
-}
-
-/// For constants of this file only: nothing is escaped.
-fn label(name: &str, value: &str) -> String {
-    format!("{{{name}=\"{value}\"}}")
-}
-
-fn number(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 impl fmt::Display for Report {
@@ -167,7 +183,7 @@ mod tests {
     use serde_json::Value;
 
     use crate::telemetry::{
-        counters::NAMES,
+        counters::{Counters, NAMES},
         event::{Event, ThrottledBy},
         health::{BackendHealth, CacheHealth, Serving},
     };
@@ -224,22 +240,22 @@ mod tests {
         .enumerate()
         {
             let counters = Counters::default();
-            counters.count(event);
+            let _ = counters.count(event);
             let moved: Vec<_> =
                 counters.read().enumerate().filter(|(_, (_, count))| *count == 1).collect();
             assert_eq!(moved, [(at, (NAMES[at], 1))], "{event:?}");
         }
-        let counters = Counters::default();
-        counters.count(&Event::RevokedAll { user: "alice".to_owned(), count: 5 });
-        counters.count(&Event::Missed { count: 3 });
-        let report = Report::new(durable(), &counters);
+        let events = Events::default();
+        events.emit(Event::RevokedAll { user: "alice".to_owned(), count: 5 });
+        events.emit(Event::Missed { count: 3 });
+        let report = Report::new(durable(), &events);
         assert_eq!(report.count("revoked"), Some(5));
         assert_eq!(report.counts.iter().map(|(_, count)| count).sum::<u64>(), 5);
     }
 
     #[test]
     fn a_report_reads_back_as_it_was() {
-        let report = Report::new(durable(), &Counters::default());
+        let report = Report::new(durable(), &Events::default());
         let read: Value = serde_json::from_str(&report.to_string()).unwrap();
         assert_eq!(read["serving"], "database");
         assert_eq!(read["ready"], true);
@@ -254,13 +270,15 @@ mod tests {
 
     #[test]
     fn metrics_are_lines_of_a_name_and_a_number() {
-        let metrics = Report::new(durable(), &Counters::default()).to_metrics();
+        let metrics = Report::new(durable(), &Events::default()).to_metrics();
         for line in [
             "# TYPE session_events_total counter",
             "session_events_total{event=\"store_up\"} 0",
             "session_store_up{store=\"redis\"} 0",
             "session_store_up{store=\"database\"} 1",
             "session_store_connections{store=\"database\"} 3",
+            "session_store_accepts_writes{store=\"redis\"} 1",
+            "session_store_clock_offset_seconds{store=\"redis\"} -1.500",
             "session_ready 1",
             "session_copies_trusted 0",
             "session_copies_bypassed 7",
@@ -269,5 +287,47 @@ mod tests {
             assert!(metrics.lines().any(|other| other == line), "{line} in\n{metrics}");
         }
         assert!(metrics.ends_with('\n'));
+    }
+
+    #[test]
+    fn layers_in_one_text_have_series_of_their_own_whatever_their_names() {
+        let report = || Report::new(durable(), &Events::default());
+        for names in [
+            [None, None, None],
+            [Some("2"), None, Some("2")],
+            [Some("a"), Some("a"), Some("a-2")],
+            [Some(""), Some("\"\n"), Some("\\")],
+        ] {
+            let reports = names.map(|name| match name {
+                Some(name) => report().named(name),
+                None => report(),
+            });
+            let text = Report::to_metrics_of(&reports);
+            let series = text.lines().filter(|line| !line.starts_with('#'));
+            let series: Vec<_> = series.filter_map(|line| line.rsplit_once(' ')).collect();
+            let different: std::collections::BTreeSet<_> =
+                series.iter().map(|(key, _)| key).collect();
+            assert_eq!(different.len(), series.len(), "{names:?}\n{text}");
+            assert_eq!(
+                series.len(),
+                3 * report().to_metrics().lines().filter(|line| !line.starts_with('#')).count()
+            );
+            for family in text.lines().filter(|line| line.starts_with('#')) {
+                assert_eq!(text.lines().filter(|line| *line == family).count(), 1, "{family}");
+            }
+        }
+    }
+
+    #[test]
+    fn layers_over_one_store_count_their_own_events_and_those_of_the_store() {
+        let store = Events::default();
+        let (pages, api) = (store.of_layer(), store.of_layer());
+        pages.emit(Event::Ambiguous);
+        store.emit(Event::StoreDown { store: Serving::Redis });
+        for (events, ambiguous) in [(&pages, 1), (&api, 0)] {
+            let report = Report::new(durable(), events);
+            assert_eq!(report.count("ambiguous"), Some(ambiguous));
+            assert_eq!(report.count("store_down"), Some(1));
+        }
     }
 }

@@ -26,6 +26,8 @@ mod healthy;
 mod leaks;
 /// Sessions of connections that outlive their request, on every store.
 mod live;
+/// The metrics of the report and the alert rules on them, by Prometheus' own tool.
+mod monitoring;
 /// Faults that a seed chooses, and a checker of what the clients saw.
 mod nemesis;
 /// The numbered schedules of the protocol, by mechanism.

@@ -33,6 +33,8 @@ mod devices;
 mod directory;
 /// What happens in the life of a session is told once, by its public id.
 mod events;
+/// What is recorded through the `metrics` facade.
+mod facade;
 /// What a server, or the way to it, does to connections that were good a moment ago.
 mod faults;
 /// A Redis without memory: what goes on, and what is refused.

@@ -28,6 +28,11 @@ async fn outage_is_told_once(way: Outage, limits: impl Fn(&str) -> RedisConfig) 
     let (log, _guard) = LogCapture::on_this_thread();
 
     way.begins(&redis, &proxy);
+    if way == Outage::Killed {
+        assert_eq!(site.visit("/get:cart", &browser.cookie_header()).await.status(), 503);
+        let redis = site.layer.admin().health().redis.unwrap();
+        assert!(redis.unavailable_for.is_some(), "at the first refused connection: {redis:?}");
+    }
     for _ in 0..4 {
         let visits = (0..8).map(|_| site.visit("/get:cart", &browser.cookie_header()));
         let visits = join_all(visits).await;

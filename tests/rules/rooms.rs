@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clock", &["error"]),
     ("sync", &["clock"]),
     ("session", &["clock", "error"]),
-    ("telemetry", &["session"]),
+    ("telemetry", &["error", "session"]),
     ("encryption", &["error", "session"]),
     ("transport", &["error", "session"]),
     ("store", &["clock", "error", "session", "sync", "telemetry"]),
@@ -47,8 +47,11 @@ const ROOMS: &[(&str, &[&str])] = &[
         "limiter",
         &["clock", "error", "layer", "request", "response", "store", "telemetry"],
     ),
-    ("guard", &["context", "error", "response"]),
-    ("csrf", &["clock", "context", "error", "request", "response", "session", "transport"]),
+    ("guard", &["context", "error", "response", "telemetry"]),
+    (
+        "csrf",
+        &["clock", "context", "error", "request", "response", "session", "telemetry", "transport"],
+    ),
     (
         "directory",
         &[

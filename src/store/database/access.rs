@@ -80,7 +80,7 @@ impl Database {
 
     /// The row of a session that is alive or has moved.
     pub(crate) async fn read(&self, id: &SessionId) -> Result<Option<Row>, Error> {
-        self.0.engine.read(id).await
+        self.0.engine.select(self.0.engine.read(id)).await
     }
 
     /// The same for each of `ids`, in order, in one statement.
@@ -88,7 +88,7 @@ impl Database {
         &self,
         ids: &[SessionId],
     ) -> Result<Vec<Result<Option<Row>, Error>>, Error> {
-        self.0.engine.read_each(ids).await
+        self.0.engine.select(self.0.engine.read_each(ids)).await
     }
 
     /// Writes, in one transaction with other waiting writes.
@@ -120,12 +120,12 @@ impl Database {
 
     /// The user's epoch; 0 if their sessions were never revoked.
     pub(crate) async fn epoch_of(&self, user: &str) -> Result<u64, Error> {
-        self.0.engine.epoch_of(&column_of(user)).await
+        self.0.engine.select(self.0.engine.epoch_of(&column_of(user))).await
     }
 
     /// The sessions of a user, without their content.
     pub(crate) async fn sessions_of(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
-        self.0.engine.sessions_of(&column_of(user)).await
+        self.0.engine.select(self.0.engine.sessions_of(&column_of(user))).await
     }
 
     /// One page of that list.
@@ -142,7 +142,8 @@ impl Database {
         // From the beginning: after a key that sorts first.
         let after = after.unwrap_or((i64::MAX, String::new()));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.0.engine.sessions_page(&column_of(user), &after, limit).await
+        let user = column_of(user);
+        self.0.engine.select(self.0.engine.sessions_page(&user, &after, limit)).await
     }
 
     /// Counts, settles or forgives attempts to sign in, by the database's clock.
@@ -153,7 +154,7 @@ impl Database {
     /// The epoch and up to `limit` + 1 rows of the journal, in one snapshot.
     pub(crate) async fn poll(&self, limit: usize) -> Result<Polled, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        self.0.engine.poll(limit).await
+        self.0.engine.select(self.0.engine.poll(limit)).await
     }
 
     /// The epoch and the rows, including ended ones, in one snapshot.

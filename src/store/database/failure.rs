@@ -1,6 +1,9 @@
 //! Errors of both engines.
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    telemetry::instruments::Fault,
+};
 
 /// No reply within the timeout.
 pub(super) fn late() -> Error {
@@ -28,3 +31,13 @@ const SQLITE_READONLY: i32 = 8;
 const SQLITE_FULL: i32 = 13;
 /// Read-only, no right, disk full, out of memory.
 const WRITES_REJECTED: [&str; 4] = ["25006", "42501", "53100", "53200"];
+
+/// Why a call failed, for metrics. What has no cause in the library waited too long.
+pub(super) fn fault(error: &Error) -> Fault {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    match cause {
+        Some(sqlx::Error::Database(_)) => Fault::Reply,
+        Some(sqlx::Error::PoolTimedOut) | None => Fault::Timeout,
+        Some(_) => Fault::Connection,
+    }
+}

@@ -139,7 +139,8 @@ impl Inner {
             work.jobs.into_iter().map(|job| (job.answer, (job.write, job.since))).unzip();
         let (writes, since): (Vec<_>, Vec<_>) = writes.into_iter().unzip();
         let batch = Batch { writes, clears: work.clears };
-        let result = self.engine.execute(&batch, self.clock.now()).await;
+        let executed = self.engine.execute(&batch, self.clock.now());
+        let result = self.engine.batch(executed).await;
         self.queue().clears.done(&batch.clears, result.is_ok());
         match result {
             Ok(executed) => {

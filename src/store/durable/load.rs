@@ -11,6 +11,7 @@ use crate::{
         durable::engine::Engine,
         redis::copies::{Fault, Found, Lease, Link},
     },
+    telemetry::instruments::{CopyRead, copy_read},
 };
 
 /// Result of a lookup in Redis.
@@ -27,6 +28,18 @@ enum Copy {
     Doubtful,
 }
 
+impl Copy {
+    const fn read(&self) -> CopyRead {
+        match self {
+            Self::Found(_) => CopyRead::Hit,
+            Self::Over => CopyRead::Expired,
+            Self::Absent => CopyRead::Absent,
+            Self::Missing(_) => CopyRead::Miss,
+            Self::Doubtful => CopyRead::Bypassed,
+        }
+    }
+}
+
 /// The right to create a copy of a row that is read after this.
 pub(super) struct Fill {
     pub(super) link: Link,
@@ -36,7 +49,9 @@ pub(super) struct Fill {
 
 impl Engine {
     pub(super) async fn load(&self, id: &SessionId) -> Result<Option<Record>, Error> {
-        let fill = match self.copy(id).await {
+        let copy = self.copy(id).await;
+        copy_read(copy.read());
+        let fill = match copy {
             Copy::Found(record) => return Ok(Some(record)),
             Copy::Absent => return Ok(None),
             Copy::Over => return Box::pin(self.load_over(id)).await,

@@ -16,9 +16,12 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use crate::store::database::{
-    failure::late,
-    postgres::{failure::Failure, server::Server},
+use crate::{
+    store::database::{
+        failure::late,
+        postgres::{failure::Failure, server::Server},
+    },
+    telemetry::instruments::{Stopwatch, System},
 };
 
 /// Timeout of a connection attempt, even if its callers are gone.
@@ -53,7 +56,11 @@ impl Pool {
             if self.server.is_pooled() && !self.is_plain.swap(true, Ordering::Relaxed) {
                 pool.set_connect_options(self.server.options().clone());
             }
-            let failure = match pool.acquire().await {
+            let watch = Stopwatch::start();
+            let acquired = pool.acquire().await;
+            let in_time = !matches!(&acquired, Err(sqlx::Error::PoolTimedOut));
+            watch.connection(System::Postgresql, in_time);
+            let failure = match acquired {
                 Ok(connection) => return Ok(Held(Some(connection))),
                 // It retries for a while, and does not report the cause.
                 Err(sqlx::Error::PoolTimedOut) => match self.try_to_connect().await {

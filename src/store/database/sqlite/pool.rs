@@ -13,6 +13,8 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
 };
 
+use crate::telemetry::instruments::{Stopwatch, System};
+
 /// A bounded set of connections. Opens none itself: the holder of a slot connects.
 pub(super) struct Pool<C> {
     slots: Semaphore,
@@ -35,7 +37,9 @@ impl<C> Pool<C> {
     /// Waits for a slot, with the connection that was used last if there is one.
     pub(super) async fn take(&self) -> PoolSlot<'_, C> {
         // Never closed; without a permit there would only be one more connection.
+        let watch = Stopwatch::start();
         let permit = self.slots.acquire().await.ok();
+        watch.connection(System::Sqlite, true);
         let here = runtime();
         let mut idle = self.idle();
         let mut found = None;

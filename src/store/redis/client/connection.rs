@@ -9,14 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Cmd, Pipeline, Value, aio::MultiplexedConnection};
+use redis::{Arg, Cmd, Pipeline, Value, aio::MultiplexedConnection};
 use tokio::task::AbortHandle;
+use tracing::Instrument as _;
 
 use crate::{
     error::Error,
     store::redis::client::{
-        failure::Failure, health::ConnectionHealth, incarnation::Peer, script::Call,
+        failure::{Failure, fault},
+        health::ConnectionHealth,
+        incarnation::Peer,
+        script::Call,
     },
+    telemetry::instruments::{Stopwatch, System},
 };
 
 /// One multiplexed connection.
@@ -94,10 +99,13 @@ impl Connection {
     pub(in crate::store::redis) async fn send(&mut self, command: &Cmd) -> Result<Value, Failure> {
         // Cancellation safety: the library keeps the slot of an abandoned command, so its reply is
         // never taken for another's.
-        let waiting = self.health.wait();
-        let result = self.inner.send_packed_command(command).await;
+        let (waiting, watch) = (self.health.wait(), Stopwatch::start());
+        let span = System::Redis.span(|| name(command));
+        let result = self.inner.send_packed_command(command).instrument(span).await;
         waiting.answered();
-        result.and_then(Value::extract_error).map_err(|error| self.failed(error))
+        let result = result.and_then(Value::extract_error);
+        watch.call(System::Redis, || name(command), result.as_ref().err().map(fault));
+        result.map_err(|error| self.failed(error))
     }
 
     /// Sends several commands at once; returns a value or a failure for each.
@@ -109,9 +117,12 @@ impl Connection {
         for command in commands {
             let _ = pipeline.add_command(command.clone());
         }
-        let waiting = self.health.wait();
-        let values = self.inner.send_packed_commands(&pipeline, 0, commands.len()).await;
+        let (waiting, watch) = (self.health.wait(), Stopwatch::start());
+        let span = System::Redis.span(|| b"PIPELINE");
+        let sent = self.inner.send_packed_commands(&pipeline, 0, commands.len());
+        let values = sent.instrument(span).await;
         waiting.answered();
+        watch.call(System::Redis, || b"PIPELINE", values.as_ref().err().map(fault));
         let values = values.map_err(|error| self.failed(error))?;
         let each = values.into_iter().map(Value::extract_error);
         Ok(each.map(|value| value.map_err(|error| self.failed(error))).collect())
@@ -125,6 +136,14 @@ impl Connection {
             _ => {}
         }
         failure
+    }
+}
+
+/// The name of a command, in capitals.
+fn name(command: &Cmd) -> &[u8] {
+    match command.args_iter().next() {
+        Some(Arg::Simple(name)) => name,
+        _ => b"",
     }
 }
 

@@ -5,6 +5,7 @@ use redis::{ErrorKind as Kind, RedisError};
 use crate::{
     error::{Error, ErrorKind},
     store::redis::client::answer::{Refusal, Then, refusal},
+    telemetry::instruments::Fault,
 };
 
 /// The consequences of an error.
@@ -71,6 +72,15 @@ fn first(error: RedisError) -> RedisError {
     match errors.as_deref().and_then(|errors| errors.first()) {
         Some((_, first)) => first.clone().into(),
         None => error,
+    }
+}
+
+/// Why a call failed, for metrics.
+pub(in crate::store::redis) fn fault(error: &RedisError) -> Fault {
+    match () {
+        () if error.is_timeout() => Fault::Timeout,
+        () if is_answer(error) => Fault::Reply,
+        () => Fault::Connection,
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `limits` | number of connections, timeouts |
 //! | `pool` | `Connections`: the connection pool |
 //! | `places` | the bb8 pool, replaced when it has lost places |
+//! | `status` | health of the pool |
 //! | `sending` | read and write over them, with a retry where that is safe |
 //! | `attempts` | outcomes of attempts to connect |
 //! | `connection` | one connection, shared by many requests |
@@ -39,6 +40,7 @@ mod places;
 pub(crate) mod pool;
 pub(crate) mod script;
 mod sending;
+mod status;
 #[cfg(feature = "tls")]
 mod tls;
 mod trial;

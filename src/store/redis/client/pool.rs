@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    clock::compared::{Compared, Whose},
+    clock::compared::Compared,
     error::{ConfigError, Error},
     store::{
         availability::{Availability, Request},
@@ -26,7 +26,7 @@ use crate::{
             script::Script,
         },
     },
-    telemetry::health::BackendHealth,
+    telemetry::instruments::{Stopwatch, System},
 };
 
 /// How long requests may wait for a connection before the store reports not ready.
@@ -37,17 +37,17 @@ const BEGIN_MAX: Duration = Duration::from_millis(20);
 /// The pool. A connection is taken, cloned and returned at once, so that all requests share the few
 /// there are.
 #[derive(Clone)]
-pub(in crate::store::redis) struct Connections(Arc<Shared>);
+pub(in crate::store::redis) struct Connections(pub(super) Arc<Shared>);
 
-struct Shared {
-    connector: Arc<Connector>,
+pub(super) struct Shared {
+    pub(super) connector: Arc<Connector>,
     /// Replaced when bb8 has lost places.
     places: RwLock<Arc<Places>>,
     open: Mutex<Open>,
     waits: Mutex<Waits>,
-    attempts: Attempts,
+    pub(super) attempts: Attempts,
     /// Of a store that serves alone.
-    availability: Option<Arc<Availability>>,
+    pub(super) availability: Option<Arc<Availability>>,
     this: Weak<Self>,
 }
 
@@ -59,7 +59,7 @@ struct Open {
 }
 
 #[derive(Default)]
-struct Waits {
+pub(super) struct Waits {
     waiting: usize,
     /// Since when a caller waits, or has waited for an attempt still in progress.
     since: Option<Instant>,
@@ -91,7 +91,9 @@ impl Connections {
             return Ok(open);
         }
         let limit = self.0.connector.limits.connect_timeout.saturating_mul(2);
+        let watch = Stopwatch::start();
         let connected = tokio::time::timeout(limit, self.connected()).await;
+        watch.connection(System::Redis, connected.is_ok());
         connected.unwrap_or_else(|_| {
             let error = Error::unavailable("no redis connection in time");
             self.0.cannot_connect(&error);
@@ -152,29 +154,6 @@ impl Connections {
     pub(in crate::store::redis) fn open(&self) -> Vec<Connection> {
         self.0.open().connections.clone()
     }
-
-    /// Number of open connections, and the cause of the last failed attempt.
-    pub(in crate::store::redis) fn status(&self) -> BackendHealth {
-        let now = Instant::now();
-        let (away, last_cause) = self.0.attempts.last(now);
-        let (connections, late) = (self.0.alive(), self.0.waits().are_late(now));
-        let of = self.0.availability.as_deref();
-        BackendHealth {
-            answers: (connections > 0 || !(away || late)) && of.is_none_or(|of| of.answers(now)),
-            unavailable_for: of.and_then(|of| of.unavailable_for(now)),
-            rejects_writes: of.is_some_and(Availability::rejects_writes),
-            last_cause: of.and_then(Availability::last_cause).or(last_cause),
-            connections,
-            pool_size: self.0.connector.limits.pool_size,
-            clock_ahead: self.0.connector.compared.ahead(Whose::Redis),
-        }
-    }
-
-    /// Number of open connections, and its maximum.
-    #[cfg(feature = "_database")]
-    pub(in crate::store::redis) fn size(&self) -> (u32, u32) {
-        (self.0.alive(), self.0.connector.limits.pool_size)
-    }
 }
 
 impl Shared {
@@ -203,11 +182,11 @@ impl Shared {
         }
     }
 
-    fn alive(&self) -> u32 {
+    pub(super) fn alive(&self) -> u32 {
         u32::try_from(self.open().connections.len()).unwrap_or(u32::MAX)
     }
 
-    fn waits(&self) -> MutexGuard<'_, Waits> {
+    pub(super) fn waits(&self) -> MutexGuard<'_, Waits> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -298,7 +277,7 @@ impl Keeper for Shared {
 
 impl Waits {
     /// Whether a caller waits in vain.
-    fn are_late(&self, now: Instant) -> bool {
+    pub(super) fn are_late(&self, now: Instant) -> bool {
         self.since.is_some_and(|since| now.saturating_duration_since(since) > PATIENCE)
     }
 }

@@ -1,0 +1,34 @@
+//! Health of the pool, as last seen by its users.
+
+use std::time::Instant;
+
+use crate::{
+    clock::compared::Whose,
+    store::{availability::Availability, redis::client::pool::Connections},
+    telemetry::health::BackendHealth,
+};
+
+impl Connections {
+    /// Number of open connections, and the cause of the last failed attempt.
+    pub(in crate::store::redis) fn status(&self) -> BackendHealth {
+        let now = Instant::now();
+        let (away, last_cause) = self.0.attempts.last(now);
+        let (connections, late) = (self.0.alive(), self.0.waits().are_late(now));
+        let of = self.0.availability.as_deref();
+        BackendHealth {
+            answers: (connections > 0 || !(away || late)) && of.is_none_or(|of| of.answers(now)),
+            unavailable_for: of.and_then(|of| of.unavailable_for(now)),
+            rejects_writes: of.is_some_and(Availability::rejects_writes),
+            last_cause: of.and_then(Availability::last_cause).or(last_cause),
+            connections,
+            pool_size: self.0.connector.limits.pool_size,
+            clock_ahead: self.0.connector.compared.ahead(Whose::Redis),
+        }
+    }
+
+    /// Number of open connections, and its maximum.
+    #[cfg(feature = "_database")]
+    pub(in crate::store::redis) fn size(&self) -> (u32, u32) {
+        (self.0.alive(), self.0.connector.limits.pool_size)
+    }
+}
