@@ -9,6 +9,7 @@ use crate::{
         page::{SessionCursor, SessionPage},
         token::SessionId,
     },
+    telemetry::event::Cause,
 };
 
 impl SessionContext {
@@ -93,7 +94,7 @@ impl SessionContext {
             self.logout().await?;
             return Ok(true);
         }
-        self.session.within_budget(self.session.backend.revoke_surely(&user, id)).await
+        self.session.within_budget(self.session.backend.revoke_surely(&user, id, Cause::User)).await
     }
 
     /// Ends every other session of the signed-in user, at once and on every instance, and every
@@ -116,7 +117,9 @@ impl SessionContext {
     pub async fn revoke_others(&self) -> Result<u64, Error> {
         let user = self.signed_in().await?;
         let kept = self.id().await?;
-        self.session.within_budget(self.session.backend.revoke_all_surely(&user, kept)).await
+        self.session
+            .within_budget(self.session.backend.revoke_all_surely(&user, kept, Cause::User))
+            .await
     }
 
     /// Ends this session and every other session of its user, at once and in the store, and removes
@@ -153,7 +156,7 @@ impl SessionContext {
         let impersonates = self.impersonator().await?.is_some();
         let other = stored.filter(|stored| user.as_ref() != Some(stored) && !impersonates);
         for user in user.into_iter().chain(other) {
-            let revoked = self.session.backend.revoke_all_surely(&user, None);
+            let revoked = self.session.backend.revoke_all_surely(&user, None, Cause::User);
             let _ = self.session.within_budget(revoked).await?;
         }
         self.logout().await

@@ -11,7 +11,7 @@ use crate::{
         page::{SessionCursor, SessionPage},
         token::SessionId,
     },
-    telemetry::{events::EventStream, health::Health, report::Report},
+    telemetry::{event::Cause, events::EventStream, health::Health, report::Report},
 };
 
 /// Handle for operators and administrators: health, metrics and events of a layer, and the sessions
@@ -175,7 +175,9 @@ impl SessionAdmin {
     /// ```
     pub async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
         let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
-        self.backend.within(budget, self.backend.revoke_surely(user, id)).await
+        self.backend
+            .within(budget, self.backend.revoke_surely(user, id, Cause::Administrator))
+            .await
     }
 
     /// Ends every session of a user, in the store and so for every instance: after a password
@@ -198,7 +200,9 @@ impl SessionAdmin {
     /// ```
     pub async fn revoke_all(&self, user: &str) -> Result<u64, Error> {
         let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
-        self.backend.within(budget, self.backend.revoke_all_surely(user, None)).await
+        self.backend
+            .within(budget, self.backend.revoke_all_surely(user, None, Cause::Administrator))
+            .await
     }
 
     /// Clears the active platform in every session of a user and returns how many had one. Users

@@ -19,7 +19,7 @@ use crate::{
     },
     sync::{carried::Carried, keyed_lock::KeyedGuard},
     telemetry::{
-        event::Event,
+        event::{Cause, Event},
         instruments::{Operation, Stopwatch},
     },
 };
@@ -29,6 +29,7 @@ mod confirm;
 mod execute;
 
 pub(crate) use crate::request::commit::confirm::{Settled, save_settled};
+use crate::request::commit::execute::audited;
 
 /// The outcome of applying changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,19 +143,24 @@ impl RequestSession {
                 return Ok(());
             }
             if let Some(held) = state.held.take() {
-                state.end(held.id);
+                state.end(held.id, Some(held.record));
             }
         }
         loop {
-            let Some(Ending { id, tried }) = self.state().next_to_end() else { break };
+            let Some(Ending { id, tried, record }) = self.state().next_to_end() else { break };
             let deleted = self.backend.store.delete(&id).await?;
             self.state().has_ended(id);
             if deleted || tried {
-                self.backend.events.emit(Event::Destroyed { id });
+                self.tell_of_end(id, record.as_deref(), Cause::Logout);
             }
         }
         self.let_go(CookieChange::Remove);
         Ok(())
+    }
+
+    fn tell_of_end(&self, id: SessionId, record: Option<&Record>, cause: Cause) {
+        let (user, device) = record.map(audited).unwrap_or_default();
+        self.backend.events.emit(Event::Destroyed { id, user, device, cause });
     }
 
     /// Ends the other sessions that the cookies of this request open, so that only one is left
@@ -163,7 +169,7 @@ impl RequestSession {
         loop {
             let Some(id) = self.state().twins.last().copied() else { return Ok(()) };
             if self.backend.store.delete(&id).await? {
-                self.backend.events.emit(Event::Destroyed { id });
+                self.tell_of_end(id, None, Cause::Replaced);
             }
             self.state().twins.retain(|other| *other != id);
         }

@@ -26,9 +26,10 @@ impl RequestSession {
 
     /// The same, for a session with an outdated stamp.
     pub(crate) async fn destroy_with_old_stamp(self: &Arc<Self>) -> Result<(), Error> {
-        let id = self.state().held.as_ref().map(Held::live_id);
-        if let Some(id) = id {
-            self.backend.events.emit(Event::StampChanged { id });
+        let of = |held: &Held| (held.live_id(), held.record.user().map(str::to_owned));
+        let held = self.state().held.as_ref().map(of);
+        if let Some((id, user)) = held {
+            self.backend.events.emit(Event::StampChanged { id, user });
         }
         self.destroy().await
     }
@@ -43,8 +44,8 @@ impl RequestSession {
             return Err(Error::closed());
         }
         let ended_before = matches!(state.cookie, CookieChange::Remove);
-        let held = state.held.take().map(|held| held.id);
-        if let Some(id) = held {
+        let held = state.held.take();
+        if let Some(Held { id, .. }) = held {
             // Unreadable ones too: the client must be left without a session.
             ids = mem::take(&mut state.twins);
             ids.push(id);
@@ -57,7 +58,8 @@ impl RequestSession {
         state.endings += 1;
         state.ended.extend(&ids);
         for id in ids {
-            state.end(id);
+            let known = held.as_ref().filter(|held| held.id == id);
+            state.end(id, known.map(|held| Arc::clone(&held.record)));
         }
         // Whatever the cookies were, the request has no session from now on.
         let _ = self.accessed().loaded.set(Ok(()));

@@ -44,7 +44,8 @@ impl Opened {
         match record {
             Ok(None) => events.emit(Event::UnknownToken { id }),
             Ok(Some(record)) if record.deadlines.is_over(now) => {
-                events.emit(Event::Expired { id });
+                let user = record.user().map(str::to_owned);
+                events.emit(Event::Expired { id, user });
                 self.presence = Presence::Expired;
             }
             Ok(Some(_)) if self.held.is_some() => {

@@ -51,11 +51,13 @@ pub(crate) struct State {
 }
 
 /// A session to end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ending {
     pub(crate) id: SessionId,
     /// An unconfirmed attempt may have ended it.
     pub(crate) tried: bool,
+    /// What was known of it.
+    pub(crate) record: Option<Arc<Record>>,
 }
 
 /// Stage of the response.
@@ -161,16 +163,18 @@ impl State {
     }
 
     /// Notes that a session has to end.
-    pub(crate) fn end(&mut self, id: SessionId) {
+    pub(crate) fn end(&mut self, id: SessionId, record: Option<Arc<Record>>) {
         if self.ending.iter().all(|ending| ending.id != id) {
-            self.ending.push(Ending { id, tried: false });
+            self.ending.push(Ending { id, tried: false, record });
         }
     }
 
     /// The next session to delete, and whether an attempt was made before.
     pub(crate) fn next_to_end(&mut self) -> Option<Ending> {
         let next = self.ending.first_mut()?;
-        Some(mem::replace(next, Ending { tried: true, ..*next }))
+        let ending = next.clone();
+        next.tried = true;
+        Some(ending)
     }
 
     /// Records that the store has confirmed the deletion.

@@ -17,7 +17,7 @@ use crate::{
     },
     store::SaveOutcome,
     sync::{backoff::Backoff, carried::Carried},
-    telemetry::event::Event,
+    telemetry::event::{Cause, Event, EventDevice},
 };
 
 /// Maximum number of sessions in a page.
@@ -33,9 +33,10 @@ impl Backend {
         self: &Arc<Self>,
         user: &str,
         id: &SessionId,
+        cause: Cause,
     ) -> Carried<Result<bool, Error>> {
         let (backend, user, id) = (Arc::clone(self), user.to_owned(), *id);
-        let work = async move { backend.revoke(&user, &id).await };
+        let work = async move { backend.revoke(&user, &id, cause).await };
         Carried::new(self.tracker.track_future(work))
     }
 
@@ -44,12 +45,13 @@ impl Backend {
         self: &Arc<Self>,
         user: &str,
         keep: Option<SessionId>,
+        cause: Cause,
     ) -> Carried<Result<u64, Error>> {
         let (backend, user) = (Arc::clone(self), user.to_owned());
         Carried::new(self.tracker.track_future(async move {
             let count = backend.store.revoke_all(&user, keep.as_ref()).await?;
             // Connections of all layers on this store hear of it.
-            backend.events.emit(Event::RevokedAll { user, count });
+            backend.events.emit(Event::RevokedAll { user, count, cause });
             Ok(count)
         }))
     }
@@ -89,7 +91,7 @@ impl Backend {
     }
 
     /// Ends one session of a user; the user of an id never changes.
-    pub(crate) async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
+    async fn revoke(&self, user: &str, id: &SessionId, cause: Cause) -> Result<bool, Error> {
         let mut found = match self.store.load(id).await {
             Ok(found) => found,
             // Its user is unknown, and it opens no session.
@@ -102,13 +104,13 @@ impl Backend {
             if record.moved_to().is_some() {
                 let ended = self.store.delete(id).await?;
                 if ended {
-                    self.events.emit(Event::Revoked { id: *id });
+                    self.tell_of_revocation(*id, &record, cause);
                 }
                 return Ok(ended);
             }
             found = match self.store.delete_version(id, record.version()).await? {
                 SaveOutcome::Saved => {
-                    self.events.emit(Event::Revoked { id: *id });
+                    self.tell_of_revocation(*id, &record, cause);
                     return Ok(true);
                 }
                 SaveOutcome::Conflict(current) => Some(current),
@@ -118,6 +120,11 @@ impl Backend {
             };
         }
         Ok(false)
+    }
+
+    fn tell_of_revocation(&self, id: SessionId, record: &Record, cause: Cause) {
+        let user = record.user().unwrap_or_default().to_owned();
+        self.events.emit(Event::Revoked { id, user, device: EventDevice::of(record), cause });
     }
 }
 

@@ -158,10 +158,10 @@ impl PollTurn {
 /// The watched sessions that an event may have ended.
 fn ended_by(event: &Event, watches: &Watches) -> Vec<SessionId> {
     match event {
-        Event::Destroyed { id }
-        | Event::Revoked { id }
-        | Event::Expired { id }
-        | Event::EndedDuringRequest { id }
+        Event::Destroyed { id, .. }
+        | Event::Revoked { id, .. }
+        | Event::Expired { id, .. }
+        | Event::EndedDuringRequest { id, .. }
         | Event::Renewed { old: id, .. } => {
             Some(*id).filter(|id| watches.is_watched(id)).into_iter().collect()
         }

@@ -2,15 +2,20 @@
 
 use serde::Serialize;
 
-use crate::{session::token::SessionId, telemetry::health::Serving};
+use crate::{
+    session::{record::Record, token::SessionId},
+    telemetry::health::Serving,
+};
 
-/// One event in the life of a session. Ids are the public ones; no field is secret. Users are
-/// named where all their sessions are revoked and in impersonations.
+/// One event in the life of a session. Ids are the public ones; no field is secret. For audits it
+/// names the user, the device if the layer records [devices](crate::layer::DeviceConfig), and the
+/// cause, where they are known without another load. Users and addresses are personal data: whoever
+/// keeps events keeps those too.
 ///
 /// Variants about sessions may gain fields: match them with `..`. A store can build those about
 /// itself, [`StoreDown`](Self::StoreDown) and [`StoreUp`](Self::StoreUp).
 ///
-/// Serializes with its name under `event`:
+/// Serializes with its name under `event`, and without what is unknown:
 ///
 /// ```
 /// use tower_redis_session::telemetry::{Event, Serving};
@@ -28,6 +33,12 @@ pub enum Event {
     Created {
         /// Its public id.
         id: SessionId,
+        /// Its user, if it was created by a sign-in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// The client's device.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device: Option<EventDevice>,
     },
     /// A session moved to a new id: a sign-in or a renewal.
     #[non_exhaustive]
@@ -36,18 +47,42 @@ pub enum Event {
         old: SessionId,
         /// The new id.
         new: SessionId,
+        /// Its user from now on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// The client's device.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device: Option<EventDevice>,
+        /// Why it moved: [`SignIn`](Cause::SignIn) or [`Renewal`](Cause::Renewal).
+        cause: Cause,
     },
-    /// A session was logged out, or was emptied.
+    /// A session was logged out, was emptied, or was replaced.
     #[non_exhaustive]
     Destroyed {
         /// Its public id.
         id: SessionId,
+        /// Its user; unknown where it was never loaded.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// The device that it was used on, as recorded.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device: Option<EventDevice>,
+        /// Why it ended: [`Logout`](Cause::Logout), [`Emptied`](Cause::Emptied) or
+        /// [`Replaced`](Cause::Replaced).
+        cause: Cause,
     },
     /// A session was ended from another one, or by the application.
     #[non_exhaustive]
     Revoked {
         /// Its public id.
         id: SessionId,
+        /// Its user.
+        user: String,
+        /// The device that it was used on, as recorded.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device: Option<EventDevice>,
+        /// By whom: [`User`](Cause::User) or [`Administrator`](Cause::Administrator).
+        cause: Cause,
     },
     /// All sessions of a user were ended, or all but one.
     #[non_exhaustive]
@@ -56,12 +91,17 @@ pub enum Event {
         user: String,
         /// Number of sessions that were alive.
         count: u64,
+        /// By whom: [`User`](Cause::User) or [`Administrator`](Cause::Administrator).
+        cause: Cause,
     },
     /// The stamp of a session's user has changed elsewhere, so the session ends.
     #[non_exhaustive]
     StampChanged {
         /// Its public id.
         id: SessionId,
+        /// Its user.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
     },
     /// A user impersonates another one: [`impersonate`](crate::SessionContext::impersonate).
     #[non_exhaustive]
@@ -90,6 +130,9 @@ pub enum Event {
     Expired {
         /// Its public id.
         id: SessionId,
+        /// Its user.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
     },
     /// A client sent a well-formed token that opens no session: its session was logged out, was
     /// removed after its end, or never existed.
@@ -117,6 +160,9 @@ pub enum Event {
     EndedDuringRequest {
         /// Its public id.
         id: SessionId,
+        /// Its user.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
     },
     /// A sign-in failed, or was abandoned: a [limiter](crate::limiter) counts it.
     #[non_exhaustive]
@@ -168,4 +214,61 @@ pub enum ThrottledBy {
     Account,
     /// That of the network, or of the larger one that it is part of.
     Network,
+}
+
+/// Why a session moved or ended, in an [`Event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// A user signed in, or another one did.
+    SignIn,
+    /// A renewal of the id, without a sign-in.
+    Renewal,
+    /// A logout, by the session's own handle.
+    Logout,
+    /// Its last value was removed, and it has no user.
+    Emptied,
+    /// A sign-in of the same browser, whose request carried several sessions.
+    Replaced,
+    /// Its user, in another session or everywhere.
+    User,
+    /// The application, by [`SessionAdmin`](crate::layer::SessionAdmin).
+    Administrator,
+}
+
+/// The device of a session, in an [`Event`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+pub struct EventDevice {
+    /// The client's address at creation, sign-in or renewal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The label that its user has given it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+impl EventDevice {
+    /// What an event says of a record's device.
+    pub(crate) fn of(record: &Record) -> Option<Self> {
+        let device = record.device.as_deref()?;
+        let address = device.address().map(str::to_owned);
+        Some(Self { address, label: device.label().map(str::to_owned) })
+    }
+}
+
+impl Cause {
+    /// As it serializes.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in",
+            Self::Renewal => "renewal",
+            Self::Logout => "logout",
+            Self::Emptied => "emptied",
+            Self::Replaced => "replaced",
+            Self::User => "user",
+            Self::Administrator => "administrator",
+        }
+    }
 }

@@ -12,7 +12,7 @@ use futures_core::Stream;
 use tokio::sync::broadcast::{self, Receiver, error::RecvError};
 use tokio_util::sync::{CancellationToken, ReusableBoxFuture};
 
-use crate::telemetry::{counters::Counters, event::Event, instruments};
+use crate::telemetry::{counters::Counters, event::Event, instruments, log::log};
 
 /// Events buffered for a slow listener.
 const CAPACITY: usize = 1_024;
@@ -166,55 +166,6 @@ impl Stream for EventStream {
             Err(RecvError::Lagged(count)) => Some(Event::Missed { count }),
             Err(RecvError::Closed) => None,
         })
-    }
-}
-
-fn log(event: &Event) {
-    match event {
-        Event::Created { id } => tracing::info!(session.id = %id, "session created"),
-        Event::Renewed { old, new } => {
-            tracing::info!(session.id = %new, session.old_id = %old, "session renewed");
-        }
-        Event::Destroyed { id } => tracing::info!(session.id = %id, "session destroyed"),
-        Event::Revoked { id } => tracing::info!(session.id = %id, "session revoked"),
-        Event::StampChanged { id } => {
-            tracing::info!(session.id = %id, "session stamp changed");
-        }
-        Event::ImpersonationBegan { id, actor, user } => {
-            tracing::info!(session.id = %id, %actor, %user, "impersonation began");
-        }
-        Event::ImpersonationEnded { id, actor, user } => {
-            tracing::info!(session.id = %id, %actor, %user, "impersonation ended");
-        }
-        Event::SignInFailed { .. } | Event::SignInThrottled { .. } => log_sign_in(event),
-        Event::RevokedAll { user, count } => {
-            tracing::info!(%user, count, "user sessions revoked");
-        }
-        Event::Expired { id } => tracing::debug!(session.id = %id, "session expired"),
-        Event::UnknownToken { id } => tracing::debug!(session.id = %id, "session id rejected"),
-        Event::Ambiguous => tracing::warn!("session cookies ambiguous: several live sessions"),
-        Event::Conflict { id } => {
-            tracing::debug!(session.id = %id, "session conflict: changes rebased")
-        }
-        Event::EndedDuringRequest { id } => {
-            tracing::info!(session.id = %id, "session ended during the request: changes dropped");
-        }
-        // Logged with their cause where it is known.
-        Event::Corrupt { .. } | Event::StoreDown { .. } | Event::StoreUp { .. } => {}
-        Event::Missed { .. } => {}
-    }
-}
-
-fn log_sign_in(event: &Event) {
-    match event {
-        Event::SignInFailed { account, network } => {
-            tracing::info!(%account, %network, "sign-in failed");
-        }
-        // A flood of them must not fill the log.
-        Event::SignInThrottled { by, network } => {
-            tracing::debug!(?by, %network, "sign-in throttled");
-        }
-        _ => {}
     }
 }
 

@@ -13,6 +13,7 @@
 // |---|---|
 // | `event` | `Event`: what happens to sessions and stores |
 // | `events` | the stream of events, and the log |
+// | `log` | the log line of an event |
 // | `counters` | counts of events |
 // | `health` | `Health`: the health of the stores |
 // | `instruments` | what is recorded as metrics; nothing without the feature |
@@ -28,12 +29,13 @@ mod exposition;
 mod facade;
 pub(crate) mod health;
 pub(crate) mod instruments;
+mod log;
 pub(crate) mod report;
 
 #[cfg(feature = "metrics")]
 pub use crate::telemetry::facade::describe_metrics;
 pub use crate::telemetry::{
-    event::{Event, ThrottledBy},
+    event::{Cause, Event, EventDevice, ThrottledBy},
     events::{EventStream, Events},
     health::{BackendHealth, CacheHealth, Health, Serving},
     report::Report,

@@ -184,7 +184,7 @@ mod tests {
 
     use crate::telemetry::{
         counters::{Counters, NAMES},
-        event::{Event, ThrottledBy},
+        event::{Cause, Event, ThrottledBy},
         health::{BackendHealth, CacheHealth, Serving},
     };
 
@@ -216,21 +216,21 @@ mod tests {
     #[test]
     fn each_event_moves_its_own_count() {
         let id = || "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
-        let away = Serving::Redis;
+        let (away, cause) = (Serving::Redis, Cause::User);
         for (at, event) in [
-            Event::Created { id: id() },
-            Event::Renewed { old: id(), new: id() },
-            Event::Destroyed { id: id() },
-            Event::Revoked { id: id() },
-            Event::Expired { id: id() },
+            Event::Created { id: id(), user: None, device: None },
+            Event::Renewed { old: id(), new: id(), user: None, device: None, cause },
+            Event::Destroyed { id: id(), user: None, device: None, cause },
+            Event::Revoked { id: id(), user: "alice".into(), device: None, cause },
+            Event::Expired { id: id(), user: None },
             Event::UnknownToken { id: id() },
             Event::Ambiguous,
             Event::Conflict { id: id() },
             Event::Corrupt { id: id() },
-            Event::EndedDuringRequest { id: id() },
+            Event::EndedDuringRequest { id: id(), user: None },
             Event::StoreDown { store: away },
             Event::StoreUp { store: away },
-            Event::StampChanged { id: id() },
+            Event::StampChanged { id: id(), user: None },
             Event::ImpersonationBegan { id: id(), actor: "root".into(), user: "alice".into() },
             Event::ImpersonationEnded { id: id(), actor: "root".into(), user: "alice".into() },
             Event::SignInFailed { account: "0f".into(), network: "192.0.2.1/32".into() },
@@ -246,7 +246,7 @@ mod tests {
             assert_eq!(moved, [(at, (NAMES[at], 1))], "{event:?}");
         }
         let events = Events::default();
-        events.emit(Event::RevokedAll { user: "alice".to_owned(), count: 5 });
+        events.emit(Event::RevokedAll { user: "alice".to_owned(), count: 5, cause });
         events.emit(Event::Missed { count: 3 });
         let report = Report::new(durable(), &events);
         assert_eq!(report.count("revoked"), Some(5));

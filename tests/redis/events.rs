@@ -3,12 +3,15 @@
 //!
 //! To see these fail: leave out any `emit`, or repeat one.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use serde_json::{Value, json};
-use test_support::{COOKIE, Client, Matching, RedisServer, RespProxy, Site, bounded, patient};
+use test_support::{
+    COOKIE, Client, LogCapture, Matching, RedisServer, RespProxy, Site, bounded, patient,
+};
 use tower_redis_session::{
     SessionId,
+    layer::DeviceConfig,
     telemetry::{Event, EventStream},
 };
 
@@ -42,7 +45,9 @@ async fn each_event_is_told_once_and_with_the_public_id() {
 
     browser.get("/login:alice").await.expect(200);
     let second = id(&mut browser).await;
-    let renewed = json!({"event": "renewed", "old": first, "new": second});
+    let renewed = json!({
+        "event": "renewed", "old": first, "new": second, "user": "alice", "cause": "sign_in",
+    });
     assert_eq!(told(&site, &mut events).await, [renewed]);
 
     browser.get("/get:a,insert:b:1,touch,say:hello").await.expect(200);
@@ -66,8 +71,8 @@ async fn each_event_is_told_once_and_with_the_public_id() {
     site.gates.open("slow");
     slow.await.unwrap().expect(200);
     let ended = [
-        json!({"event": "destroyed", "id": second}),
-        json!({"event": "ended_during_request", "id": second}),
+        json!({"event": "destroyed", "id": second, "cause": "logout"}),
+        json!({"event": "ended_during_request", "id": second, "user": "alice"}),
     ];
     assert_eq!(told(&site, &mut events).await, ended);
 
@@ -113,7 +118,8 @@ async fn revocations_and_what_cannot_be_used_are_told() {
     assert_eq!(told(&site, &mut events).await, [json!({"event": "ambiguous"})]);
 
     one.get(&format!("/revoke:{second}")).await.expect(200);
-    assert_eq!(told(&site, &mut events).await, [json!({"event": "revoked", "id": second})]);
+    let revoked = json!({"event": "revoked", "id": second, "user": "alice", "cause": "user"});
+    assert_eq!(told(&site, &mut events).await, [revoked]);
 
     let mut set = redis::cmd("SET");
     set.arg(format!("session:0:s:{first}")).arg("torn").arg("KEEPTTL");
@@ -126,7 +132,8 @@ async fn revocations_and_what_cannot_be_used_are_told() {
     let seen = told(&site, &mut events).await;
     let names: Vec<_> = seen.iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert_eq!(names, ["unknown_token", "created", "revoked_all"]);
-    assert_eq!((&seen[2]["count"], &seen[2]["user"]), (&json!(1), &json!("bob")));
+    assert_eq!((&seen[1]["user"], &seen[2]["user"]), (&json!("bob"), &json!("bob")));
+    assert_eq!((&seen[2]["count"], &seen[2]["cause"]), (&json!(1), &json!("administrator")));
 }
 
 #[tokio::test]
@@ -177,5 +184,78 @@ async fn a_logout_whose_answer_is_lost_is_told_once() {
     let cut = proxy.cut_reply(kill.containing(alice.to_string()));
     browser.get("/logout").await.expect(200);
     assert_eq!(cut.count(), 1, "the first answer was lost");
-    assert_eq!(told(&site, &mut events).await, [json!({"event": "destroyed", "id": alice})]);
+    let destroyed = json!({"event": "destroyed", "id": alice, "cause": "logout"});
+    assert_eq!(told(&site, &mut events).await, [destroyed]);
+}
+
+#[tokio::test]
+async fn an_audit_learns_who_from_where_and_why() {
+    let redis = RedisServer::start().await;
+    let devices = DeviceConfig::new().peer_address(|_| Some(Ipv4Addr::LOCALHOST.into()));
+    let site = Site::configured(&redis, |builder| builder.devices(devices)).await;
+    let mut events = site.layer.admin().events();
+    let (log, _guard) = LogCapture::on_this_thread();
+    let mut browser = site.browser().await;
+    browser.get("/login:alice").await.expect(200);
+    let first = id(&mut browser).await;
+    let device = json!({"address": "127.0.0.1"});
+    let created = json!({"event": "created", "id": first, "user": "alice", "device": device});
+    assert_eq!(told(&site, &mut events).await, [created]);
+
+    browser.get("/label:Laptop,renew").await.expect(200);
+    let second = id(&mut browser).await;
+    let device = json!({"address": "127.0.0.1", "label": "Laptop"});
+    let renewed = json!({
+        "event": "renewed", "old": first, "new": second, "user": "alice", "device": device,
+        "cause": "renewal",
+    });
+    assert_eq!(told(&site, &mut events).await, [renewed]);
+
+    // Without a load its user would be unknown.
+    let mut phone = site.browser().await;
+    phone.get("/login:alice").await.expect(200);
+    let there = id(&mut phone).await;
+    let _ = told(&site, &mut events).await;
+    phone.get("/user,logout").await.expect(200);
+    let ended = json!({
+        "event": "destroyed", "id": there, "user": "alice", "device": {"address": "127.0.0.1"},
+        "cause": "logout",
+    });
+    assert_eq!(told(&site, &mut events).await, [ended]);
+
+    // The second sign-in of a browser that sends the cookies of two sessions.
+    let mut other = site.browser().await;
+    other.get("/login:bob").await.expect(200);
+    let third = id(&mut other).await;
+    let cookies = [&browser, &other].map(test_support::Browser::cookie_header).join("; ");
+    let _ = told(&site, &mut events).await;
+    assert_eq!(site.visit("/login:carol", &cookies).await.status(), 200);
+    let seen = told(&site, &mut events).await;
+    let replaced: Vec<_> = seen
+        .iter()
+        .filter(|event| event["cause"] == "replaced")
+        .map(|event| &event["id"])
+        .collect();
+    assert_eq!(replaced.len(), 2, "{seen:?}");
+    for session in [second, third] {
+        assert!(replaced.contains(&&json!(session)), "{seen:?}");
+    }
+
+    browser.get("/insert:a:1").await.expect(200);
+    browser.get("/remove:a").await.expect(200);
+    let emptied = told(&site, &mut events).await;
+    assert_eq!(emptied.last().map(|event| &event["cause"]), Some(&json!("emptied")));
+
+    let line = log.events().into_iter().find(|line| line.text.starts_with("session renewed"));
+    let line = line.expect("a line").text;
+    for field in [
+        format!("session.id={second}"),
+        format!("session.previous_id={first}"),
+        "user.id=alice".to_owned(),
+        "client.address=127.0.0.1".to_owned(),
+        "device=Laptop".to_owned(),
+        "cause=renewal".to_owned(),
+    ] {
+        assert!(line.contains(&field), "{field} in {line}");
+    }
 }

@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "request",
         &["clock", "error", "encryption", "session", "store", "sync", "telemetry", "transport"],
     ),
-    ("context", &["clock", "error", "request", "session"]),
+    ("context", &["clock", "error", "request", "session", "telemetry"]),
     ("response", &["context", "error"]),
     (
         "layer",

@@ -59,7 +59,7 @@ impl RequestSession {
     /// without it: only a login may, with the record from before the move. The cookie stays: the
     /// client may have a newer one, and the request that ended the session has removed it.
     pub(super) async fn overtaken(&self, held: Held, changes: &Changes) -> Result<bool, Error> {
-        self.backend.events.emit(Event::EndedDuringRequest { id: held.id });
+        self.tell_of_loss(&held);
         let goes_on = changes.signs_in();
         let loaded = self.backend.store.load(&held.id).await;
         let moved = match Found::of(&self.backend, (held.id, held.token), loaded).await {
@@ -80,6 +80,11 @@ impl RequestSession {
         Ok(goes_on)
     }
 
+    fn tell_of_loss(&self, held: &Held) {
+        let user = held.record.user().map(str::to_owned);
+        self.backend.events.emit(Event::EndedDuringRequest { id: held.id, user });
+    }
+
     /// Reads the record from before a move again.
     pub(super) async fn find_again(&self, before: &Held) -> Result<(), Error> {
         let loaded = self.backend.store.load(&before.id).await;
@@ -90,7 +95,7 @@ impl RequestSession {
     /// The session has moved: drops the changes of this request.
     pub(super) fn drop_after_move(&self, held: Option<&Held>) {
         if let Some(held) = held {
-            self.backend.events.emit(Event::EndedDuringRequest { id: held.id });
+            self.tell_of_loss(held);
         }
         self.state().lose();
     }
@@ -109,7 +114,7 @@ impl RequestSession {
             // Ended by the handler in the meantime: it ends too, and the caller of `destroy` waits
             // for that.
             state.ended.push(id);
-            state.end(id);
+            state.end(id, Some(Arc::new(record)));
             return;
         }
         state.held = Some(Held { id, token, record: Arc::new(record), heir: None });

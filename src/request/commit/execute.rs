@@ -11,7 +11,7 @@ use crate::{
     },
     session::{changes::plan::Plan, record::Record, token::Token},
     store::{Expected, LoginWrite, SaveOutcome},
-    telemetry::event::Event,
+    telemetry::event::{Cause, Event, EventDevice},
 };
 
 /// Number of fresh ids that a create tries; a slow store may need a second one.
@@ -65,8 +65,9 @@ impl RequestSession {
                 },
             };
             if matches!(created, Settled::Saved) {
-                self.backend.events.emit(Event::Created { id });
                 drop(stored);
+                let (user, device) = audited(&record);
+                self.backend.events.emit(Event::Created { id, user, device });
                 let _ = self.hand_out(token, id, record);
                 return Ok(Settled::Saved);
             }
@@ -107,6 +108,8 @@ impl RequestSession {
                     // From here on the response sends the new id in any case: the old one may end
                     // at any time.
                     drop(stored);
+                    let (user, device) = audited(&record);
+                    let cause = cause_of_move(&held.record, &record);
                     let before = self.hand_out(token, new, record);
                     let finished = self.backend.store.finish_renew(&old, expected, &new).await?;
                     if let SaveOutcome::Conflict(_) | SaveOutcome::Gone = finished {
@@ -115,7 +118,7 @@ impl RequestSession {
                         self.take_back(held, before);
                         return known(finished);
                     }
-                    self.backend.events.emit(Event::Renewed { old, new });
+                    self.backend.events.emit(Event::Renewed { old, new, user, device, cause });
                     return Ok(Settled::Saved);
                 }
                 settled => return Ok(settled),
@@ -130,7 +133,9 @@ impl RequestSession {
         let settled = delete_settled(&self.backend, &held.id, version).await?;
         match settled {
             Settled::Saved => {
-                self.backend.events.emit(Event::Destroyed { id: held.id });
+                let ((user, device), cause) = (audited(&held.record), Cause::Emptied);
+                let ended = Event::Destroyed { id: held.id, user, device, cause };
+                self.backend.events.emit(ended);
                 self.let_go(CookieChange::Remove);
             }
             // It has ended, as these changes require.
@@ -142,4 +147,15 @@ impl RequestSession {
         }
         Ok(settled)
     }
+}
+
+/// What an event says of a record: its user and device.
+pub(super) fn audited(record: &Record) -> (Option<String>, Option<EventDevice>) {
+    (record.user().map(str::to_owned), EventDevice::of(record))
+}
+
+/// Only a sign-in changes the user or the time of the sign-in.
+fn cause_of_move(before: &Record, now: &Record) -> Cause {
+    let same = before.user() == now.user() && before.created == now.created;
+    if same { Cause::Renewal } else { Cause::SignIn }
 }
