@@ -169,14 +169,8 @@ impl DatabaseStore {
     }
 
     async fn write(&self, write: Write) -> Result<Written, WriteFault> {
-        let claim = || async { self.claim().await };
-        self.claimed.get_or_try_init(claim).await.map_err(WriteFault::Refused)?;
-        if let Write::Create { record, .. } = &write {
-            self.clock_check.dates(record, &self.database).await.map_err(WriteFault::Refused)?;
-        }
-        self.database.purge_when_due(Duration::ZERO);
         let request = self.availability.request();
-        let written = self.database.write(write).await;
+        let written = self.write_claimed(write).await;
         match &written {
             Ok(_) => request.accepted(),
             Err(WriteFault::Refused(error)) if failure::rejects_writes(error) => {
@@ -185,6 +179,16 @@ impl DatabaseStore {
             Err(fault) => request.ended(Some(fault.error())),
         }
         Ok(written?.written)
+    }
+
+    async fn write_claimed(&self, write: Write) -> Result<Committed, WriteFault> {
+        let claim = || async { self.claim().await };
+        self.claimed.get_or_try_init(claim).await.map_err(WriteFault::Refused)?;
+        if let Write::Create { record, .. } = &write {
+            self.clock_check.dates(record, &self.database).await.map_err(WriteFault::Refused)?;
+        }
+        self.database.purge_when_due(Duration::ZERO);
+        self.database.write(write).await
     }
 
     /// What was read, by a compared clock.

@@ -73,3 +73,33 @@ async fn postgresql_that_is_killed_hangs_or_is_cut_off_is_one_line_and_one_event
         assert_eq!(counts, (Some(1), Some(1)), "{way:?}");
     }
 }
+
+#[tokio::test]
+async fn a_full_disk_is_one_line_and_does_not_count_as_unavailable() {
+    let database = PostgresServer::shared().await.database().await;
+    let store = DatabaseStore::new(DatabaseConfig::new(database.url())).unwrap();
+    store.migrate().await.unwrap();
+    let site = Site::on_store(store, |builder| builder.budget(Duration::from_secs(15))).await;
+    let browser = signed_in(&site).await;
+    database
+        .sql(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$;
+             CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON trs_sessions
+             FOR EACH ROW EXECUTE FUNCTION full_disk()",
+        )
+        .await;
+    let (log, _guard) = LogCapture::on_this_thread();
+    for _ in 0..4 {
+        let written = site.visit("/insert:a:1", &browser.cookie_header()).await;
+        assert_eq!(written.status(), 503);
+        let read = site.visit("/get:cart", &browser.cookie_header()).await;
+        assert_eq!(read.status(), 200);
+    }
+    let warnings = lines(&log, Level::WARN);
+    let [told] = &warnings[..] else { panic!("{warnings:#?}") };
+    assert!(told.starts_with("database rejects writes"), "{told}");
+    let health = site.layer.admin().health().database.unwrap();
+    assert!(health.answers && health.rejects_writes, "{health:?}");
+    assert_eq!(site.layer.admin().report().count("store_down"), Some(0));
+}

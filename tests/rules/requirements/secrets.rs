@@ -100,8 +100,12 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         number: 9,
-        must: "Log lines of one session can be told to belong together.",
-        tests: &["tests/durable/leaks.rs::the_logs_tell_of_a_session_by_its_public_id"],
+        must: "Log lines of one session can be told to belong together, and those of sign-ins, \
+               logouts and revocations have user, device and cause.",
+        tests: &[
+            "tests/durable/leaks.rs::the_logs_tell_of_a_session_by_its_public_id",
+            "tests/redis/events.rs::an_audit_learns_who_from_where_and_why",
+        ],
         open: "by the public id, a hash of the secret in the cookie, and not by a salted hash: it \
                is the same in every process, and opens nothing.",
     },
