@@ -15,7 +15,7 @@ use crate::{
     clock::compared::Compared,
     error::{ConfigError, Error},
     store::{
-        availability::{Availability, Request},
+        availability::Availability,
         redis::client::{
             attempts::{Attempts, Ended},
             config::RedisConfig,
@@ -142,11 +142,6 @@ impl Connections {
 
     pub(in crate::store::redis) fn command_timeout(&self) -> Duration {
         self.0.connector.limits.command_timeout
-    }
-
-    /// A command is about to be sent.
-    pub(in crate::store::redis) fn request(&self) -> Request<'_> {
-        self.0.availability.as_ref().map_or_else(Request::unwatched, |of| of.request())
     }
 
     /// The open connections.

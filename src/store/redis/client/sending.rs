@@ -10,11 +10,14 @@ use redis::{Cmd, Value};
 
 use crate::{
     error::Error,
-    store::redis::client::{
-        connection::{Answer, Connection},
-        failure::Failure,
-        pool::Connections,
-        script::Call,
+    store::{
+        availability::Request,
+        redis::client::{
+            connection::{Answer, Connection},
+            failure::Failure,
+            pool::Connections,
+            script::Call,
+        },
     },
 };
 
@@ -26,6 +29,11 @@ impl Connections {
         let result = self.read_now(command).await.map_err(|failure| failure.error);
         request.ended(result.as_ref().err());
         result
+    }
+
+    /// A command is about to be sent.
+    fn request(&self) -> Request<'_> {
+        self.0.availability.as_ref().map_or_else(Request::unwatched, |of| of.request())
     }
 
     async fn read_now(&self, command: &Cmd) -> Result<Value, Failure> {
