@@ -9,8 +9,8 @@ use crate::{
 
 /// One event in the life of a session. Ids are the public ones; no field is secret. For audits it
 /// names the user, the device if the layer records [devices](crate::layer::DeviceConfig), and the
-/// cause, where they are known without another load. Users and addresses are personal data: whoever
-/// keeps events keeps those too.
+/// cause, where they are known without another load. Users and addresses are personal data: a
+/// stored event is, too.
 ///
 /// Variants about sessions may gain fields: match them with `..`. A store can build those about
 /// itself, [`StoreDown`](Self::StoreDown) and [`StoreUp`](Self::StoreUp).
@@ -250,7 +250,7 @@ pub struct EventDevice {
 }
 
 impl EventDevice {
-    /// What an event says of a record's device.
+    /// What an event has of a record's device.
     pub(crate) fn of(record: &Record) -> Option<Self> {
         let device = record.device.as_deref()?;
         let address = device.address().map(str::to_owned);

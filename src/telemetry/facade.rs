@@ -39,7 +39,7 @@ const KINDS: &[&str] = &[
     "value",
     "invalid",
 ];
-/// `db.operation.name`; the last one stands for every other.
+/// `db.operation.name`; the last one is for every other.
 const COMMANDS: &[&str] = &[
     "GET", "MGET", "EVALSHA", "EVAL", "SET", "DEL", "HGET", "HKEYS", "HGETALL", "SCRIPT", "TIME",
     "INFO", "AUTH", "PIPELINE", "SELECT", "BATCH", "_OTHER",
@@ -100,7 +100,7 @@ static METADATA: Metadata<'static> =
 /// | `db.client.connection.timeouts` | counter | `db.client.connection.pool.name` |
 ///
 /// Names and labels with `db.` and `error.` are those of OpenTelemetry's semantic conventions. No
-/// label has the value of a client. The run-book says what each means.
+/// label has the value of a client. The run-book explains each.
 ///
 /// ```
 /// tower_redis_session::telemetry::describe_metrics();

@@ -36,7 +36,7 @@ pub(super) fn log(event: &Event) {
     }
 }
 
-/// What an audit wants to know: who, from where, why.
+/// Creations and ends, for an audit: user, device, cause.
 fn log_audited(event: &Event) {
     match event {
         Event::Created { id, user, device } => {

@@ -131,7 +131,7 @@ impl Report {
     }
 
     /// The metrics of several layers in one text, such as those of pages and of an API: each
-    /// family once, and the layers' samples told apart by the label `layer`. Its value is the
+    /// family once, and the layers' samples distinguished by the label `layer`. Its value is the
     /// [name](Self::named) of the report, or its place from 1 on; where two have the same name, the
     /// place is appended.
     ///

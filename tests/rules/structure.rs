@@ -48,6 +48,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     (&["redis", "bb8", "bb8_redis"], &["store/redis.rs", "store/redis/"]),
     (&["sqlx"], &["store/database.rs", "store/database/"]),
     (&["cookie"], &["transport/"]),
+    (&["metrics", "metrics_exporter_prometheus"], &["telemetry/"]),
     (
         &["tower_layer", "tower_service", "tower"],
         &["layer/", "limiter/", "guard/", "csrf/", "session_api/", "testing/"],
