@@ -162,6 +162,7 @@
 //! | `encryption` | records that only the client's token opens, [`seal_records`](RedisSessionLayerBuilder::seal_records); [`KeyRing`](encryption::KeyRing) |
 //! | `axum` | [`SessionContext`] and `guard::SignedIn` as arguments of axum's handlers |
 //! | `metrics` | histograms and counters through the `metrics` facade, [listed here](telemetry::describe_metrics) |
+//! | `cli` | the command `tower-redis-session`: `cargo install tower-redis-session --features cli` |
 //! | `testing` | a client for tests of handlers; the conformance suite for authors of stores |
 //!
 //! # Names of the Python modules that this crate replaces
@@ -195,6 +196,9 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod clock;
 pub mod context;
 pub mod csrf;

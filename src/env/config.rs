@@ -69,7 +69,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct EnvConfig {
-    storage: Storage,
+    pub(super) storage: Storage,
     cookie: CookieConfig,
     idle_timeout: Option<Duration>,
     absolute_timeout: Option<Duration>,
@@ -259,7 +259,7 @@ fn devices<F: Lookup>(variables: &Variables<F>) -> Result<Option<DeviceConfig>, 
 }
 
 /// The same error, named after the variable that set it.
-fn by_variable(error: ConfigError) -> ConfigError {
+pub(super) fn by_variable(error: ConfigError) -> ConfigError {
     let variable = match error.setting() {
         "cookie name" => "SESSION_COOKIE_NAME",
         "idle timeout" => "SESSION_IDLE_TIMEOUT",

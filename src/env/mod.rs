@@ -3,11 +3,14 @@
 //! | file | holds |
 //! |---|---|
 //! | `config` | `EnvConfig`: the variables, and the layer built from them |
+//! | `maintenance` | the configured store, for the command line |
 //! | `names` | the names of all variables, and detection of misspelt ones |
 //! | `storage` | the choice of the store |
 //! | `variables` | variables as texts, numbers and switches |
 
 mod config;
+#[cfg(feature = "cli")]
+mod maintenance;
 mod names;
 mod storage;
 mod variables;

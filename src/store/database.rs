@@ -16,6 +16,7 @@
 //! | `takeover` | invalidates all copies when a database store takes over from a durable one |
 //! | `migration` | numbered schema steps |
 //! | `clock_check` | comparison of this process' clock with the database's |
+//! | `maintenance` | enumeration and status, for the command line |
 //! | `failure` | errors of both engines |
 //! | `sqlite` | SQLite |
 //! | `postgres` | PostgreSQL |
@@ -38,6 +39,8 @@ mod config;
 mod engine;
 mod failure;
 mod group_commit;
+#[cfg(feature = "cli")]
+pub(crate) mod maintenance;
 mod measured;
 mod migration;
 #[cfg(feature = "postgres")]

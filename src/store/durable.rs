@@ -28,6 +28,7 @@
 //! | `breaker` | circuit breaker of each store |
 //! | `availability` | log lines and events when the availability of a store changes |
 //! | `status` | status of both stores and of the copies |
+//! | `maintenance` | enumeration and status, for the command line |
 //! | `hooks` | points where tests hold the store (feature `_hooks`) |
 
 use std::{fmt, sync::Arc};
@@ -54,6 +55,8 @@ pub(crate) mod hooks;
 mod journal;
 mod load;
 mod load_many;
+#[cfg(feature = "cli")]
+pub(crate) mod maintenance;
 mod parameters;
 mod push;
 mod remembered_ids;

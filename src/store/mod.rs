@@ -241,6 +241,7 @@
 // | `future` | the future of a store's methods |
 // | `attempt_contract` | `AttemptStore`: where a limiter counts failed attempts |
 // | `attempts` | pure: rows of failed attempts, and the decision on the next one |
+// | `maintenance` | what the command line needs of a store beyond its contract |
 // | `outcome` | `Expected` and `SaveOutcome`: the condition of a write and its result |
 // | `availability` | availability of a store that serves alone |
 // | `memory` | `MemoryStore`: the reference model, for tests |
@@ -264,6 +265,8 @@ pub(crate) mod durable;
 mod forward;
 mod future;
 mod login;
+#[cfg(feature = "cli")]
+pub(crate) mod maintenance;
 pub(crate) mod memory;
 mod outcome;
 #[cfg(feature = "redis")]

@@ -13,6 +13,7 @@
 //! | `value` | the bytes under a record's key |
 //! | `copies` | copies of database records, for the durable store |
 //! | `entries` | entries of a cached directory |
+//! | `maintenance` | enumeration and status, for the command line |
 //! | `lua` | the scripts |
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -52,6 +53,8 @@ pub(crate) mod client;
 #[cfg(feature = "_database")]
 pub(crate) mod copies;
 pub(crate) mod entries;
+#[cfg(feature = "cli")]
+pub(crate) mod maintenance;
 mod store_impl;
 mod users;
 mod value;

@@ -11,6 +11,8 @@ use std::{
 
 use tokio::runtime::Handle;
 
+#[cfg(feature = "cli")]
+use crate::store::{database::row::Columns, maintenance::Tables};
 use crate::{
     clock::Clock,
     error::{ConfigError, Error},
@@ -31,7 +33,7 @@ use crate::{
 /// interval must not treat an active session as ended.
 const ROW_KEPT: Duration = Duration::from_secs(15 * 60);
 /// Maximum number of rows per purge, so that writers never wait long for it.
-const PURGE_ROWS_MAX: u16 = 500;
+pub(super) const PURGE_ROWS_MAX: u16 = 500;
 /// Seconds between purges.
 const PURGE_EVERY: u64 = 60;
 
@@ -149,6 +151,38 @@ impl Database {
     /// Counts, settles or forgives attempts to sign in, by the database's clock.
     pub(crate) async fn attempt(&self, write: &AttemptWrite) -> Result<AttemptOutcome, Error> {
         self.0.engine.attempt(write).await
+    }
+
+    /// Up to `limit` rows with ids after `after`, by id, also of ended sessions; of each record at
+    /// most `bytes`.
+    #[cfg(feature = "cli")]
+    pub(super) async fn page(
+        &self,
+        after: &str,
+        bytes: usize,
+        limit: usize,
+    ) -> Result<Vec<(String, Result<Columns, Error>)>, Error> {
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.0.engine.page(after, bytes, limit).await
+    }
+
+    /// The SQL of the tables.
+    #[cfg(feature = "cli")]
+    pub(crate) fn tables(&self) -> Tables {
+        self.0.engine.tables()
+    }
+
+    /// The version of the existing tables; `None` if there are none.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn schema_version(&self) -> Result<Option<i64>, Error> {
+        self.0.engine.schema_version().await
+    }
+
+    /// Where the database is; no credentials.
+    #[cfg(feature = "cli")]
+    pub(crate) fn address(&self) -> String {
+        self.0.engine.address()
     }
 
     /// The epoch and up to `limit` + 1 rows of the journal, in one snapshot.

@@ -6,6 +6,11 @@ use std::time::Duration;
 use crate::store::database::postgres::Postgres;
 #[cfg(feature = "sqlite")]
 use crate::store::database::sqlite::Sqlite;
+#[cfg(feature = "cli")]
+use crate::store::{
+    database::{migration, row::Columns},
+    maintenance::Tables,
+};
 use crate::{
     clock::timestamp::Timestamp,
     error::{ConfigError, Error},
@@ -116,6 +121,32 @@ impl Engine {
 
     pub(super) async fn attempt(&self, write: &AttemptWrite) -> Result<AttemptOutcome, Error> {
         each!(self, engine => engine.attempt(write).await)
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) async fn page(
+        &self,
+        after: &str,
+        bytes: i32,
+        limit: i64,
+    ) -> Result<Vec<(String, Result<Columns, Error>)>, Error> {
+        each!(self, engine => engine.page(after, bytes, limit).await)
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) fn tables(&self) -> Tables {
+        each!(self, engine => engine.tables())
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) async fn schema_version(&self) -> Result<Option<i64>, Error> {
+        let version = each!(self, engine => engine.schema_version().await);
+        version.or_else(|error| if migration::is_missing(&error) { Ok(None) } else { Err(error) })
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) fn address(&self) -> String {
+        each!(self, engine => engine.address())
     }
 
     pub(super) async fn poll(&self, limit: i64) -> Result<Polled, Error> {

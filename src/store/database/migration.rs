@@ -30,6 +30,12 @@ pub(super) fn no_tables() -> Error {
     misconfigured(NO_TABLES)
 }
 
+/// Whether the error is that the tables do not exist.
+#[cfg(feature = "cli")]
+pub(super) fn is_missing(error: &Error) -> bool {
+    error.to_string() == NO_TABLES
+}
+
 /// The remaining steps, with their numbers.
 pub(super) fn missing<'a>(
     steps: &'a [&'static str],

@@ -81,6 +81,15 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// The record without its content.
+    pub(super) fn head(self) -> Result<Record, Error> {
+        let version = self.version.cast_unsigned();
+        let mut record = Record::head_from_bytes(version, Bytes::from(self.body))?;
+        record.last_activity = time(self.last_activity);
+        record.deadlines.idle_deadline = time(self.idle_deadline);
+        Ok(record)
+    }
+
     /// The columns of a live session.
     #[cfg(feature = "postgres")]
     pub(super) fn living(
@@ -140,14 +149,10 @@ fn nothing(version: u64) -> Record {
 
 /// The readable heads of a user's sessions.
 pub(super) fn heads(found: Vec<(SessionId, Result<Columns, Error>)>) -> Vec<(SessionId, Record)> {
-    let head = |columns: Columns| {
-        let version = columns.version.cast_unsigned();
-        let mut record = Record::head_from_bytes(version, Bytes::from(columns.body))?;
-        record.last_activity = time(columns.last_activity);
-        record.deadlines.idle_deadline = time(columns.idle_deadline);
-        Ok::<_, Error>(record)
+    let head = |(id, columns): (SessionId, Result<Columns, Error>)| {
+        Some((id, columns.and_then(Columns::head).ok()?))
     };
-    found.into_iter().filter_map(|(id, columns)| Some((id, head(columns.ok()?).ok()?))).collect()
+    found.into_iter().filter_map(head).collect()
 }
 
 impl Epoch {

@@ -133,6 +133,12 @@ impl Cache {
         check(&self.connections, &self.keys.prefix, &self.keys.prefix).await
     }
 
+    /// The state of the server.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn status(&self, address: String) -> crate::store::maintenance::RedisStatus {
+        crate::store::redis::maintenance::status(&self.connections, address).await
+    }
+
     /// Number of open connections, and its maximum.
     pub(crate) fn size(&self) -> (u32, u32) {
         self.connections.size()

@@ -87,6 +87,22 @@ impl Postgres {
         Ok(found(&rows.await?, 0))
     }
 
+    /// After the row with that id, by the primary key.
+    #[cfg(feature = "cli")]
+    pub(in crate::store::database) async fn page(
+        &self,
+        after: &str,
+        bytes: i32,
+        limit: i64,
+    ) -> Result<Vec<(String, Result<Columns, Error>)>, Error> {
+        let query = "SELECT id, version, alive, last_activity, idle_deadline, replaces, \
+            substr(body, 1, $1), moved_to, moved_at FROM trs_sessions \
+            WHERE id > $2 ORDER BY id LIMIT $3";
+        let rows = self.ask(|| self.server.statement(query).bind(bytes).bind(after).bind(limit));
+        let row = |row: &PgRow| Ok((row.try_get(0)?, columns(row, 1)));
+        rows.await?.iter().map(row).collect::<Result<_, sqlx::Error>>().map_err(typed)
+    }
+
     pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
         let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version, \
             (extract(epoch FROM clock_timestamp()) * 1000)::bigint, pg_is_in_recovery() \

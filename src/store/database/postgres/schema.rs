@@ -5,6 +5,8 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Row as _, postgres::PgConnection};
 use tokio::time::timeout;
 
+#[cfg(feature = "cli")]
+use crate::store::maintenance::Tables;
 use crate::{
     error::{Error, ErrorKind},
     store::database::{
@@ -26,6 +28,9 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
 /// The oldest version that supports the procedures.
 const SERVER_VERSION_MIN: u32 = 130_000;
 
+/// The table of the steps that are done.
+const MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS trs_migrations (version bigint PRIMARY KEY)";
+
 impl Postgres {
     pub(in crate::store::database) async fn migrate(&self) -> Result<(), Error> {
         let migrated = async {
@@ -39,6 +44,32 @@ impl Postgres {
             Ok(())
         };
         timeout(LIMIT, migrated).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    #[cfg(feature = "cli")]
+    #[allow(clippy::unused_self, reason = "the same shape as the rest of an engine")]
+    pub(in crate::store::database) fn tables(&self) -> Tables {
+        Tables { engine: "postgresql", begin: BEGIN, migrations: MIGRATIONS, steps: &STEPS }
+    }
+
+    #[cfg(feature = "cli")]
+    pub(in crate::store::database) async fn schema_version(&self) -> Result<Option<i64>, Error> {
+        let query = "SELECT max(version) FROM trs_migrations";
+        let rows = self.ask_by(self.watch(), || self.server.statement(query)).await?;
+        rows.first().ok_or_else(no_tables)?.try_get(0).map_err(typed)
+    }
+
+    /// Host, port and database.
+    #[cfg(feature = "cli")]
+    pub(in crate::store::database) fn address(&self) -> String {
+        let address = self.server.address();
+        let place = match address.get_socket() {
+            Some(folder) => folder.display().to_string(),
+            None => format!("{}:{}", address.get_host(), address.get_port()),
+        };
+        // Without one, the server takes the user's name.
+        let database = address.get_database().unwrap_or_else(|| address.get_username());
+        format!("{place}, database {database}")
     }
 
     /// Checks the tables, the right to write, and the server's version.
@@ -84,8 +115,7 @@ async fn step_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         Err(error) => return Err(error),
     }
     let _ = sqlx::raw_sql(BEGIN).execute(&mut *connection).await?;
-    let table = "CREATE TABLE IF NOT EXISTS trs_migrations (version bigint PRIMARY KEY)";
-    let _ = sqlx::raw_sql(table).execute(&mut *connection).await?;
+    let _ = sqlx::raw_sql(MIGRATIONS).execute(&mut *connection).await?;
     let found = version(connection).await?;
     for (number, step) in missing(&STEPS, found) {
         let _ = sqlx::raw_sql(AssertSqlSafe(step)).execute(&mut *connection).await?;

@@ -94,6 +94,22 @@ impl Sqlite {
         Ok(found(&rows.await?, 0))
     }
 
+    /// After the row with that id, by the primary key.
+    #[cfg(feature = "cli")]
+    pub(in crate::store::database) async fn page(
+        &self,
+        after: &str,
+        bytes: i32,
+        limit: i64,
+    ) -> Result<Vec<(String, Result<Columns, Error>)>, Error> {
+        let query = "SELECT id, version, alive, last_activity, idle_deadline, replaces, \
+            substr(body, 1, ?1), moved_to, moved_at FROM trs_sessions \
+            WHERE id > ?2 ORDER BY id LIMIT ?3";
+        let rows = self.ask(sqlx::query(query).bind(bytes).bind(after).bind(limit)).await?;
+        let row = |row: &SqliteRow| Ok((row.try_get(0)?, columns(row, 1)));
+        rows.iter().map(row).collect::<Result<_, sqlx::Error>>().map_err(typed)
+    }
+
     pub(in crate::store::database) async fn poll(&self, limit: i64) -> Result<Polled, Error> {
         let query = "SELECT c.seq, c.generation, c.incarnation, j.id, j.version, \
             CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM trs_cache c \

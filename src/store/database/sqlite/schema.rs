@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Row as _, sqlite::SqliteConnection};
 
+#[cfg(feature = "cli")]
+use crate::store::maintenance::Tables;
 use crate::{
     error::{Error, ErrorKind},
     store::database::{
@@ -19,6 +21,10 @@ const STEPS: [&str; 2] = [include_str!("0001_sessions.sql"), include_str!("0002_
 const LIMIT: Duration = Duration::from_secs(60);
 /// Pause between attempts to begin.
 const BEGIN_RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// The table of the steps that are done.
+const MIGRATIONS: &str =
+    "CREATE TABLE IF NOT EXISTS trs_migrations (version INTEGER PRIMARY KEY) STRICT";
 
 impl Sqlite {
     pub(in crate::store::database) async fn migrate(&self) -> Result<(), Error> {
@@ -52,6 +58,27 @@ impl Sqlite {
         Ok(())
     }
 
+    #[cfg(feature = "cli")]
+    #[allow(clippy::unused_self, reason = "the same shape as the rest of an engine")]
+    pub(in crate::store::database) fn tables(&self) -> Tables {
+        let begin = "BEGIN IMMEDIATE";
+        Tables { engine: "sqlite", begin, migrations: MIGRATIONS, steps: &STEPS }
+    }
+
+    /// Without creating the file.
+    #[cfg(feature = "cli")]
+    pub(in crate::store::database) async fn schema_version(&self) -> Result<Option<i64>, Error> {
+        if self.path.try_exists().is_ok_and(|exists| !exists) {
+            return Ok(None);
+        }
+        self.version().await
+    }
+
+    #[cfg(feature = "cli")]
+    pub(in crate::store::database) fn address(&self) -> String {
+        self.path.display().to_string()
+    }
+
     async fn version(&self) -> Result<Option<i64>, Error> {
         let rows = self.ask_aside(sqlx::query(VERSION)).await?;
         rows.first().ok_or_else(no_tables)?.try_get(0).map_err(typed)
@@ -65,8 +92,7 @@ impl Sqlite {
 }
 
 async fn step_up(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let table = "CREATE TABLE IF NOT EXISTS trs_migrations (version INTEGER PRIMARY KEY) STRICT";
-    let _ = sqlx::query(table).execute(&mut *connection).await?;
+    let _ = sqlx::query(MIGRATIONS).execute(&mut *connection).await?;
     let found = version(connection).await?;
     for (number, step) in missing(&STEPS, found) {
         let _ = sqlx::raw_sql(AssertSqlSafe(step)).execute(&mut *connection).await?;

@@ -23,7 +23,7 @@
 //! | `greet` | whether a server is trusted |
 //! | `script` | the Lua scripts |
 
-mod address;
+pub(crate) mod address;
 mod answer;
 mod attempts;
 pub(crate) mod check;

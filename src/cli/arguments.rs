@@ -1,0 +1,135 @@
+//! Commands and options: what is documented here is printed by `--help`.
+
+use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
+
+use crate::session::token::SessionId;
+
+const ENVIRONMENT: &str = "\
+Environment:
+  The store is configured by the variables of the service; run the command with the same.
+  SESSION_STORAGE         redis, database or durable (a database with Redis in front)
+  SESSION_DATABASE_URL    sqlite:FILE or postgres://user:password@host/database
+  DATABASE_URL            the same, if the one above is not set
+  REDIS_URL               redis://, rediss:// or unix://; or REDIS_HOST, REDIS_PORT, REDIS_DB
+  REDIS_USERNAME, REDIS_PASSWORD, REDIS_SSL, REDIS_SSL_CA_CERTS, REDIS_SSL_CERTFILE,
+  REDIS_SSL_KEYFILE, REDIS_CONNECT_TIMEOUT_MS
+  SESSION_KEY_PREFIX      prefix of the keys in Redis; session: by default
+
+  Secrets are read from variables only and never printed.
+
+Exit codes:
+  0  done
+  1  a finding, or no such session
+  2  invalid arguments
+  3  a server is unavailable: try again
+  4  a variable has an invalid value
+  5  a server is unusable: wrong password, missing right, missing tables
+
+A session is named by its public id, as in logs and in lists of devices. It opens no session.";
+
+/// Inspects and maintains the sessions of a service that uses tower-redis-session.
+#[derive(Debug, Parser)]
+#[command(name = "tower-redis-session", version, after_help = ENVIRONMENT)]
+pub(super) struct Arguments {
+    /// Print JSON: one object, or for a list one object a line
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Check that each server is reachable and usable, as the service does at its start
+    ///
+    /// With Redis every command and script that sessions need is sent once, in keys of their own
+    /// that are removed again. Warnings are findings: exit code 1.
+    Check,
+    /// Print the SQL that the configured database still needs, or apply it
+    ///
+    /// The SQL is one transaction. If the tables are current, only the right to read trs_migrations
+    /// is needed.
+    Schema {
+        /// Create or migrate the tables
+        #[arg(long)]
+        apply: bool,
+        /// Print the SQL for an empty database, without a connection
+        #[arg(long, conflicts_with = "apply")]
+        all: bool,
+    },
+    /// Print the state of each server, and with a database behind Redis that of the copies
+    ///
+    /// Changes nothing. The exit code is 3 if a server is unavailable.
+    Status,
+    /// Count, list, show and end sessions
+    #[command(subcommand)]
+    Sessions(Sessions),
+    /// Delete what has ended and is not needed any more
+    ///
+    /// Services do this by themselves while they write to the database; in Redis keys expire.
+    Purge,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Sessions {
+    /// Count live sessions, signed in or not, and those that have expired and are still stored
+    Count {
+        /// Only sessions of this user
+        #[arg(long, value_parser = NonEmptyStringValueParser::new(), allow_hyphen_values = true)]
+        user: Option<String>,
+    },
+    /// List live sessions: of a user the latest sign-in first, else in no order
+    List(List),
+    /// Show one session: times, user, device, names and sizes of its values
+    Show {
+        /// Public id of the session
+        #[arg(allow_hyphen_values = true)]
+        id: SessionId,
+        /// Print the values too; those of a sealed session cannot be read
+        #[arg(long)]
+        values: bool,
+    },
+    /// End one session, in all instances
+    Revoke {
+        /// Public id of the session
+        #[arg(allow_hyphen_values = true)]
+        id: SessionId,
+    },
+    /// End all sessions of a user, in all instances; a sign-in in progress fails
+    RevokeUser {
+        /// The user, as the application names it
+        #[arg(value_parser = NonEmptyStringValueParser::new(), allow_hyphen_values = true)]
+        user: String,
+    },
+    /// End every session of every user and visitor, in all instances
+    ///
+    /// Ends all sessions that exist when it starts, also those that move to another id in the
+    /// meantime. Sessions that begin while it runs may end too.
+    RevokeAll {
+        /// Confirm that all users are to be signed out
+        #[arg(long, required = true)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only sessions of this user
+    #[arg(long, value_parser = NonEmptyStringValueParser::new(), allow_hyphen_values = true)]
+    pub(super) user: Option<String>,
+    /// At most that many
+    #[arg(long, default_value_t = 100)]
+    pub(super) limit: usize,
+    /// Without a limit
+    #[arg(long, conflicts_with = "limit")]
+    pub(super) all: bool,
+    /// Print values too; those of a sealed session cannot be read
+    #[arg(long)]
+    pub(super) values: bool,
+}
+
+impl List {
+    pub(super) fn limit(&self) -> usize {
+        if self.all { usize::MAX } else { self.limit }
+    }
+}

@@ -1,0 +1,128 @@
+//! `sessions count` and `sessions list`.
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    cli::{
+        arguments::List,
+        exit::{Exit, Failure, complain},
+        output::{Output, printable, seconds},
+        show::{self, Head, Shown},
+        walk::Walk,
+    },
+    error::{Causes, Error},
+    session::{record::Record, token::SessionId},
+    store::maintenance::{Maintenance, Part},
+};
+
+#[derive(Debug, Default, Serialize)]
+struct Counts {
+    sessions: u64,
+    signed_in: u64,
+    anonymous: u64,
+    expired: u64,
+    unreadable: u64,
+}
+
+pub(super) async fn count(
+    store: &dyn Maintenance,
+    user: Option<&str>,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let mut counts = Counts::default();
+    let mut walk = Walk::new(user);
+    while let Some(page) = walk.page(store, Part::Head).await? {
+        let now = store.store().clock().now();
+        for (_, record) in page.sessions {
+            match record {
+                Err(_) => counts.unreadable += 1,
+                Ok(record) if record.deadlines.is_over(now) => counts.expired += 1,
+                Ok(record) => {
+                    counts.sessions += 1;
+                    counts.signed_in += u64::from(record.user().is_some());
+                    counts.anonymous += u64::from(record.user().is_none());
+                }
+            }
+        }
+    }
+    if output.is_json() {
+        output.json(&counts)?;
+        return Ok(Exit::Done);
+    }
+    output.fields([
+        ("sessions", counts.sessions.to_string()),
+        ("  signed in", counts.signed_in.to_string()),
+        ("  anonymous", counts.anonymous.to_string()),
+        ("expired", counts.expired.to_string()),
+        ("unreadable", counts.unreadable.to_string()),
+    ])?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn list(
+    store: &dyn Maintenance,
+    wanted: &List,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let part = if wanted.values { Part::Whole } else { Part::Head };
+    let mut walk = Walk::new(wanted.user.as_deref());
+    let mut left = wanted.limit();
+    if !output.is_json() && !wanted.values {
+        let columns = ["SESSION", "LAST ACTIVITY", "EXPIRES", "USER", "ADDRESS", "LABEL"];
+        output.line(row(columns.map(str::to_owned)))?;
+    }
+    while let Some(page) = walk.page(store, part).await? {
+        let now = store.store().clock().now();
+        let live = |record: &Result<Record, Error>| {
+            record.as_ref().map_or(true, |record| !record.deadlines.is_over(now))
+        };
+        for (id, record) in page.sessions.into_iter().filter(|(_, record)| live(record)) {
+            if left == 0 {
+                return more(wanted, output);
+            }
+            left -= 1;
+            match record {
+                Err(error) => unreadable(&id, &error, output)?,
+                Ok(_) if wanted.values && wanted.user.is_some() => {
+                    // Without those that have ended in the meantime.
+                    if let Some(record) = store.find(&id).await? {
+                        show::print(&Shown::of(id, &record, true, now), output)?;
+                    }
+                }
+                Ok(record) if wanted.values => {
+                    show::print(&Shown::of(id, &record, true, now), output)?;
+                }
+                Ok(record) => line(&Head::of(id, &record), output)?,
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn more(wanted: &List, output: &Output) -> Result<Exit, Failure> {
+    if !output.is_json() {
+        complain(&format!("more than {}: see --limit and --all", wanted.limit));
+    }
+    Ok(Exit::Done)
+}
+
+fn line(head: &Head<'_>, output: &mut Output) -> Result<(), Failure> {
+    let text = |text: Option<&str>| text.map_or("-".to_owned(), |text| printable(text).into());
+    let label = match (head.label, head.acting_as) {
+        (label, Some(user)) => format!("{} (as {})", text(label), printable(user)),
+        (label, None) => text(label),
+    };
+    let (last, expires) = (seconds(head.last_activity), seconds(head.expires_at));
+    let columns = [head.id.to_string(), last, expires, text(head.user), text(head.address), label];
+    output.say(head, row(columns))
+}
+
+fn unreadable(id: &SessionId, error: &Error, output: &mut Output) -> Result<(), Failure> {
+    let text = Causes(error).to_string();
+    output.say(&json!({ "id": id, "unreadable": text }), format_args!("{id}  unreadable: {text}"))
+}
+
+fn row([id, last, expires, user, address, label]: [String; 6]) -> String {
+    format!("{id:<43}  {last:<20}  {expires:<20}  {user:<20}  {address:<15}  {label}")
+}

@@ -1,0 +1,51 @@
+//! All sessions, or those of a user, page by page.
+
+use crate::{
+    cli::exit::Failure,
+    session::page::SessionCursor,
+    store::maintenance::{Cursor, Maintenance, Page, Part},
+};
+
+/// Sessions of a user per page.
+const USER_PAGE: usize = 500;
+
+/// Position in a walk.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    user: Option<&'a str>,
+    next: Option<Next>,
+}
+
+#[derive(Debug)]
+enum Next {
+    Start,
+    All(Cursor),
+    User(SessionCursor),
+}
+
+impl<'a> Walk<'a> {
+    pub(super) const fn new(user: Option<&'a str>) -> Self {
+        Self { user, next: Some(Next::Start) }
+    }
+
+    /// The next page; `None` after the last. For a user only the heads are read, whatever `part`.
+    pub(super) async fn page(
+        &mut self,
+        store: &dyn Maintenance,
+        part: Part,
+    ) -> Result<Option<Page>, Failure> {
+        let Some(next) = self.next.take() else { return Ok(None) };
+        if let Some(user) = self.user {
+            let after = if let Next::User(cursor) = &next { Some(cursor) } else { None };
+            let page = store.user_page(user, after, USER_PAGE).await?;
+            let last = page.last().filter(|_| page.len() >= USER_PAGE);
+            self.next = last.map(|(id, one)| Next::User(SessionCursor::new(one.created(), *id)));
+            let sessions = page.into_iter().map(|(id, record)| (id, Ok(record))).collect();
+            return Ok(Some(Page { sessions, moved: Vec::new(), next: None }));
+        }
+        let after = if let Next::All(cursor) = &next { Some(cursor) } else { None };
+        let mut page = store.page(after, part).await?;
+        self.next = page.next.take().map(Next::All);
+        Ok(Some(page))
+    }
+}

@@ -1,0 +1,136 @@
+//! `Maintenance` of a database: pages of rows by id.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use crate::{
+    error::{Causes, Error},
+    session::{
+        page::SessionCursor,
+        record::{Record, format::HEAD_MAX},
+        token::SessionId,
+    },
+    store::{
+        Store, StoreFuture, UserStore,
+        database::{
+            DatabaseStore,
+            access::{Database, PURGE_ROWS_MAX},
+            row::{Columns, Row},
+        },
+        maintenance::{
+            Checked, Cursor, DatabaseStatus, Maintenance, Page, Part, Removed, Status, Tables,
+        },
+    },
+};
+
+impl Maintenance for DatabaseStore {
+    fn store(&self) -> &dyn UserStore {
+        self
+    }
+
+    fn check(&self) -> Pin<Box<dyn Future<Output = Vec<Checked>> + Send + '_>> {
+        Box::pin(
+            async move { vec![Checked { part: "database", result: Store::check(self).await }] },
+        )
+    }
+
+    fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
+        Box::pin(async move {
+            Status { database: Some(status(&self.database).await), ..Status::default() }
+        })
+    }
+
+    fn find<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(find(&self.database, id))
+    }
+
+    fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
+        Box::pin(page(&self.database, after, part))
+    }
+
+    fn user_page<'a>(
+        &'a self,
+        user: &'a str,
+        after: Option<&'a SessionCursor>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        self.sessions_page(user, after, limit)
+    }
+
+    fn purge(&self) -> StoreFuture<'_, Option<Removed>> {
+        Box::pin(async move { purge(&self.database, Duration::ZERO).await.map(Some) })
+    }
+
+    fn tables(&self) -> Option<Tables> {
+        Some(self.database.tables())
+    }
+
+    fn schema_version(&self) -> StoreFuture<'_, Option<i64>> {
+        Box::pin(self.database.schema_version())
+    }
+}
+
+/// The row as it is: a renewal in progress is not finished.
+pub(crate) async fn find(database: &Database, id: &SessionId) -> Result<Option<Record>, Error> {
+    Ok(database.read(id).await?.map(Row::into_record))
+}
+
+/// Rows of ended sessions are read too and left out, so that each page is a bounded number of rows.
+pub(crate) async fn page(
+    database: &Database,
+    after: Option<&Cursor>,
+    part: Part,
+) -> Result<Page, Error> {
+    let after = if let Some(Cursor::Row(id)) = after { id.as_str() } else { "" };
+    let bytes = match part {
+        Part::Head => HEAD_MAX,
+        Part::Whole => usize::MAX,
+    };
+    let rows = database.page(after, bytes, part.page_len()).await?;
+    let is_last = rows.len() < part.page_len();
+    let last = rows.last().filter(|_| !is_last).map(|(id, _)| Cursor::Row(id.clone()));
+    let mut page = Page { sessions: Vec::with_capacity(rows.len()), moved: Vec::new(), next: last };
+    for (id, columns) in rows {
+        let Ok(id) = id.parse() else { continue };
+        match columns {
+            Ok(columns) if columns.alive => page.sessions.push((id, decode(columns, part))),
+            Ok(columns) if columns.moved_to.is_some() => page.moved.push(id),
+            Ok(_) => {}
+            Err(error) => page.sessions.push((id, Err(error))),
+        }
+    }
+    Ok(page)
+}
+
+fn decode(columns: Columns, part: Part) -> Result<Record, Error> {
+    match part {
+        Part::Whole => columns.row().map(Row::into_record),
+        Part::Head => columns.head(),
+    }
+}
+
+/// All that is due, in batches.
+pub(crate) async fn purge(database: &Database, longer: Duration) -> Result<Removed, Error> {
+    let mut removed = Removed::default();
+    loop {
+        let purged = database.purge(longer).await?;
+        removed.sessions = removed.sessions.saturating_add(purged.sessions);
+        removed.users = removed.users.saturating_add(purged.users);
+        if purged.sessions.max(purged.users) < u64::from(PURGE_ROWS_MAX) {
+            return Ok(removed);
+        }
+    }
+}
+
+pub(crate) async fn status(database: &Database) -> DatabaseStatus {
+    let tables = database.tables();
+    let status = DatabaseStatus {
+        engine: tables.engine,
+        address: database.address(),
+        schema_of_this_version: tables.version(),
+        ..DatabaseStatus::default()
+    };
+    match database.schema_version().await {
+        Ok(schema) => DatabaseStatus { available: true, schema, ..status },
+        Err(error) => DatabaseStatus { cause: Some(Causes(&error).to_string()), ..status },
+    }
+}

@@ -1,0 +1,176 @@
+//! `Maintenance` of a database with Redis in front.
+//!
+//! Sessions are those of the database. Redis is observed over connections of its own, which never
+//! invalidate copies: a command with another prefix or another Redis than the service's must not
+//! cost its users their copies. Only commands that change sessions use the store itself.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use crate::{
+    clock::{
+        Clock,
+        compared::{Compared, Whose},
+        moment::Moment,
+        uptime::Uptime,
+    },
+    error::{ConfigError, Error},
+    session::{page::SessionCursor, record::Record, token::SessionId},
+    store::{
+        StoreFuture, UserStore,
+        database::{Database, DatabaseConfig, maintenance as rows},
+        durable::DurableStore,
+        maintenance::{
+            Checked, CopiesStatus, Cursor, Maintenance, Page, Part, Removed, Status, Tables,
+        },
+        outcome::clocks_differ,
+        redis::{
+            RedisConfig,
+            client::{greet::Greeter, incarnation::Incarnation},
+            copies::Cache,
+            maintenance::address,
+        },
+    },
+};
+
+/// Journal rows that a status counts.
+const PENDING_MAX: usize = 1_000;
+
+/// A `DurableStore`, and its Redis without an effect on the copies.
+pub(crate) struct DurableMaintenance {
+    store: DurableStore,
+    redis: Cache,
+    compared: Compared,
+    redis_address: String,
+}
+
+impl DurableMaintenance {
+    /// Opens no connection.
+    pub(crate) fn new(
+        redis: RedisConfig,
+        database: DatabaseConfig,
+        strict: bool,
+    ) -> Result<Self, ConfigError> {
+        let (redis_address, compared) = (address(&redis)?, Compared::default());
+        let observer = Arc::new(Observer::default());
+        let clock = Clock::system().beside(&compared);
+        let observed = Cache::new(&redis, observer, clock, compared.clone(), Duration::ZERO)?;
+        let builder = DurableStore::builder(redis, database);
+        let store = if strict { builder.strict() } else { builder }.build()?;
+        Ok(Self { store, redis: observed, compared, redis_address })
+    }
+
+    fn database(&self) -> &Database {
+        self.store.engine.database()
+    }
+
+    async fn check_each(&self) -> Vec<Checked> {
+        let redis = async {
+            let _ = self.redis.link().await?;
+            self.redis.check().await
+        };
+        let (database, redis) = tokio::join!(self.database().check(), redis);
+        if self.database().has_a_clock() && database.is_ok() {
+            let asked = self.compared.uptime();
+            if let Ok(polled) = self.database().poll(0).await {
+                self.compared.note(Whose::Database, polled.now, asked);
+            }
+        }
+        let beyond = self.compared.beyond_check();
+        let clocks = beyond.map_or(Ok(()), |(whose, seconds)| Err(clocks_differ(whose, seconds)));
+        [("database", database), ("redis", redis), ("clocks", clocks)]
+            .map(|(part, result)| Checked { part, result })
+            .into()
+    }
+
+    async fn each_status(&self) -> Status {
+        let (database, redis) = tokio::join!(
+            rows::status(self.database()),
+            self.redis.status(self.redis_address.clone())
+        );
+        let copies = self.copies().await.ok().filter(|_| database.schema.is_some());
+        Status { redis: Some(redis), database: Some(database), copies }
+    }
+
+    async fn copies(&self) -> Result<CopiesStatus, Error> {
+        let polled = self.database().poll(PENDING_MAX).await?;
+        let link = self.redis.link().await.ok();
+        let of_this_redis =
+            link.map(|link| *polled.epoch.incarnation == *link.peer().incarnation().as_str());
+        let generation = format!("{:016x}", polled.epoch.generation);
+        Ok(CopiesStatus { generation, of_this_redis, pending: polled.journal.len() })
+    }
+
+    /// A page of rows, with the allowance for activity that has not reached the database.
+    async fn page_of_rows(&self, after: Option<&Cursor>, part: Part) -> Result<Page, Error> {
+        let mut page = rows::page(self.database(), after, part).await?;
+        let (engine, now) = (&self.store.engine, self.store.engine.clock().now());
+        for record in page.sessions.iter_mut().filter_map(|(_, record)| record.as_mut().ok()) {
+            record.allow_for_late_activity(now, |idle| engine.touch_interval(idle));
+        }
+        Ok(page)
+    }
+}
+
+impl Maintenance for DurableMaintenance {
+    fn store(&self) -> &dyn UserStore {
+        &self.store
+    }
+
+    fn check(&self) -> Pin<Box<dyn Future<Output = Vec<Checked>> + Send + '_>> {
+        Box::pin(self.check_each())
+    }
+
+    fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
+        Box::pin(self.each_status())
+    }
+
+    fn find<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(rows::find(self.database(), id))
+    }
+
+    fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
+        Box::pin(self.page_of_rows(after, part))
+    }
+
+    fn user_page<'a>(
+        &'a self,
+        user: &'a str,
+        after: Option<&'a SessionCursor>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(self.store.engine.sessions_page(user, after, limit))
+    }
+
+    fn purge(&self) -> StoreFuture<'_, Option<Removed>> {
+        let longer = self.store.engine.parameters.stretch;
+        Box::pin(async move { rows::purge(self.database(), longer).await.map(Some) })
+    }
+
+    fn tables(&self) -> Option<Tables> {
+        Some(self.database().tables())
+    }
+
+    fn schema_version(&self) -> StoreFuture<'_, Option<i64>> {
+        Box::pin(self.database().schema_version())
+    }
+}
+
+/// Accepts every Redis: what is read here is never used for a session.
+#[derive(Default)]
+struct Observer(Uptime);
+
+impl Greeter for Observer {
+    fn greet<'a>(&'a self, _: &'a Incarnation) -> StoreFuture<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn vouches(&self, _: &Incarnation) -> bool {
+        true
+    }
+
+    fn reconnected(&self) {}
+
+    fn now(&self) -> Moment {
+        self.0.now()
+    }
+}

@@ -1,0 +1,217 @@
+//! `Maintenance` of a Redis alone: `SCAN` by the prefix of the records' keys.
+
+use std::{future::Future, pin::Pin};
+
+use redis::{Cmd, FromRedisValue as _, Value};
+
+use crate::{
+    clock::compared::Whose,
+    error::{Causes, ConfigError, Error, ErrorKind},
+    session::{
+        page::SessionCursor,
+        record::{Record, format::HEAD_MAX},
+        token::SessionId,
+    },
+    store::{
+        Store as _, StoreFuture, UserStore,
+        maintenance::{
+            Checked, Cursor, Maintenance, Page, Part, RedisStatus, Removed, Status, Tables,
+        },
+        redis::{
+            RedisConfig, RedisStore,
+            client::{address::Address, connector::named, incarnation::field, pool::Connections},
+            value::{self, HEAD_LEN},
+        },
+    },
+};
+
+/// More than the new id and the time before the head of a session that has moved.
+const MOVED_LEN: usize = 64;
+
+/// A `RedisStore`, and where it is.
+pub(crate) struct RedisMaintenance {
+    store: RedisStore,
+    address: String,
+}
+
+impl RedisMaintenance {
+    /// Opens no connection.
+    pub(crate) fn new(config: RedisConfig) -> Result<Self, ConfigError> {
+        let address = address(&config)?;
+        Ok(Self { store: RedisStore::new(config)?, address })
+    }
+
+    async fn scan(&self, after: Option<&Cursor>, part: Part) -> Result<Page, Error> {
+        let from = if let Some(Cursor::Scan(cursor)) = after { *cursor } else { 0 };
+        let prefix = &*self.store.key_prefix;
+        let mut scan = redis::cmd("SCAN");
+        // A prefix has no character with a meaning in a pattern.
+        let _ = scan.arg(from).arg("MATCH").arg(format!("{prefix}*"));
+        let _ = scan.arg("COUNT").arg(part.page_len());
+        let found = self.store.connections.read(&scan).await;
+        let found = found.map_err(|error| named(error, "SCAN"))?;
+        let (next, keys) = <(u64, Vec<Vec<u8>>)>::from_redis_value(found)
+            .map_err(|_| Error::unavailable("redis replied to SCAN in another form"))?;
+        let ids: Vec<SessionId> = keys
+            .iter()
+            .filter_map(|key| std::str::from_utf8(key).ok()?.strip_prefix(prefix)?.parse().ok())
+            .collect();
+        let next = (next != 0).then_some(Cursor::Scan(next));
+        if ids.is_empty() {
+            return Ok(Page { sessions: Vec::new(), moved: Vec::new(), next });
+        }
+        Ok(Page { next, ..self.read(&ids, part).await? })
+    }
+
+    /// The records under these ids, without tombstones.
+    async fn read(&self, ids: &[SessionId], part: Part) -> Result<Page, Error> {
+        let decode = match part {
+            Part::Head => value::decode_head,
+            Part::Whole => value::decode,
+        };
+        let commands: Vec<Cmd> = ids.iter().map(|id| self.get(id, part)).collect();
+        let mut page =
+            Page { sessions: Vec::with_capacity(ids.len()), moved: Vec::new(), next: None };
+        for (id, value) in ids.iter().zip(self.send_all(&commands).await?) {
+            let record = match value {
+                // Expired since it was found.
+                Ok(Value::Nil) => continue,
+                Ok(Value::BulkString(bytes)) if bytes.is_empty() => continue,
+                Ok(Value::BulkString(bytes)) => decode(bytes.into()),
+                Ok(_) => Err(value::corrupt()),
+                Err(error) if error.kind() == ErrorKind::Corrupt => Err(error),
+                Err(error) => return Err(error),
+            };
+            match record {
+                Ok(None) => {}
+                Ok(Some(record)) if record.moved_to().is_some() => page.moved.push(*id),
+                Ok(Some(record)) => page.sessions.push((*id, Ok(record))),
+                Err(error) => page.sessions.push((*id, Err(error))),
+            }
+        }
+        Ok(page)
+    }
+
+    fn get(&self, id: &SessionId, part: Part) -> Cmd {
+        let key = self.store.key(id);
+        match part {
+            Part::Head => {
+                let mut get = redis::cmd("GETRANGE");
+                let _ = get.arg(key).arg(0).arg(HEAD_LEN + MOVED_LEN + HEAD_MAX - 1);
+                get
+            }
+            Part::Whole => {
+                let mut get = redis::cmd("GET");
+                let _ = get.arg(key);
+                get
+            }
+        }
+    }
+
+    /// Reads, in one round trip; retried once over another connection.
+    async fn send_all(&self, commands: &[Cmd]) -> Result<Vec<Result<Value, Error>>, Error> {
+        let mut retried = false;
+        loop {
+            let mut connection = self.store.connections.get().await?;
+            match connection.send_all(commands).await {
+                Ok(values) => {
+                    let values = values.into_iter();
+                    return Ok(values
+                        .map(|value| value.map_err(|failure| failure.error))
+                        .collect());
+                }
+                Err(failure) if !retried && (failure.lost || failure.again) => retried = true,
+                Err(failure) => return Err(failure.error),
+            }
+        }
+    }
+}
+
+impl Maintenance for RedisMaintenance {
+    fn store(&self) -> &dyn UserStore {
+        &self.store
+    }
+
+    fn check(&self) -> Pin<Box<dyn Future<Output = Vec<Checked>> + Send + '_>> {
+        Box::pin(async move { vec![Checked { part: "redis", result: self.store.check().await }] })
+    }
+
+    fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
+        Box::pin(async move {
+            let redis = status(&self.store.connections, self.address.clone()).await;
+            Status { redis: Some(redis), ..Status::default() }
+        })
+    }
+
+    fn find<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        self.store.load(id)
+    }
+
+    fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
+        Box::pin(self.scan(after, part))
+    }
+
+    fn user_page<'a>(
+        &'a self,
+        user: &'a str,
+        after: Option<&'a SessionCursor>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        self.store.sessions_page(user, after, limit)
+    }
+
+    fn purge(&self) -> StoreFuture<'_, Option<Removed>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn tables(&self) -> Option<Tables> {
+        None
+    }
+
+    fn schema_version(&self) -> StoreFuture<'_, Option<i64>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+/// Host, port, database and prefix of the keys; no credentials.
+pub(crate) fn address(config: &RedisConfig) -> Result<String, ConfigError> {
+    let (endpoint, login) = config.endpoint()?;
+    let database = login.database.unwrap_or(0);
+    let place = match endpoint.address {
+        Address::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+        Address::Tcp { host, port } => format!("{host}:{port}"),
+        Address::Socket(path) => path.display().to_string(),
+    };
+    Ok(format!("{place}, database {database}, keys {}*", config.checked_prefix()?))
+}
+
+/// The state of the server behind these connections.
+pub(super) async fn status(connections: &Connections, address: String) -> RedisStatus {
+    let mut status = RedisStatus { address, ..RedisStatus::default() };
+    match info(connections).await {
+        Err(error) => status.cause = Some(Causes(&error).to_string()),
+        Ok(info) => {
+            let text = |name| field(&info, name).map(str::to_owned);
+            let number = |name| field(&info, name)?.parse().ok();
+            status.available = true;
+            status.version = text("valkey_version").or_else(|| text("redis_version"));
+            status.used_memory = number("used_memory");
+            status.max_memory = number("maxmemory");
+            status.eviction_policy = text("maxmemory_policy");
+            status.clock_ahead_ms = connections.compared().ahead(Whose::Redis);
+        }
+    }
+    status
+}
+
+/// `INFO`; empty where the user may not call it.
+async fn info(connections: &Connections) -> Result<String, Error> {
+    let mut connection = connections.get().await?;
+    match connection.send(&redis::cmd("INFO")).await {
+        Ok(info) => Ok(String::from_redis_value(info).unwrap_or_default()),
+        Err(failure) if failure.error.kind() == ErrorKind::Misconfigured && !failure.broken => {
+            Ok(String::new())
+        }
+        Err(failure) => Err(failure.error),
+    }
+}

@@ -1,0 +1,25 @@
+//! The command `tower-redis-session` as a process, on every store. Needs redis-server, PostgreSQL
+//! and sqlite3.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is the report"
+)]
+
+/// What it does not do to a service that runs.
+mod beside_a_service;
+/// All sessions, page by page, while others come and go.
+mod enumeration;
+/// What is wrong, by exit code; and no secret in what is printed.
+mod faults;
+/// The stores, their variables, and the process.
+mod places;
+/// The SQL of the tables.
+mod schema;
+/// Sessions: counted, listed, shown, ended.
+mod sessions;
