@@ -49,7 +49,7 @@ fn turn(layer: &RedisSessionLayer, cookie: &HeaderValue, kind: Kind) -> (f64, f6
                 let _ = session.update("n", add).await.unwrap();
             }
         }
-        Ok::<_, Infallible>(Response::new(()))
+        Ok::<_, Infallible>(Response::new(String::new()))
     }));
     let requests: Vec<_> = (0..REQUESTS)
         .map(|_| Request::builder().header(header::COOKIE, cookie).body(()).unwrap())
@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     let create = layer.layer(service_fn(async |request: Request<()>| {
         let session = request.extensions().get::<SessionContext>().unwrap();
         session.insert("n", &1_u64).await.unwrap();
-        Ok::<_, Infallible>(Response::new(()))
+        Ok::<_, Infallible>(Response::new(String::new()))
     }));
     let made = create.oneshot(Request::new(())).now_or_never().unwrap().unwrap();
     let set = made.headers()[header::SET_COOKIE].to_str().unwrap();

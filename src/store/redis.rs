@@ -125,14 +125,7 @@ impl RedisStore {
         let (compared, records) = (Compared::default(), script::RECORDS);
         let connections =
             Connections::new(&config, records, None, compared, Some(Arc::clone(&availability)))?;
-        Ok(Self {
-            connections,
-            key_prefix,
-            index_prefix,
-            attempts_prefix,
-            availability,
-            events,
-        })
+        Ok(Self { connections, key_prefix, index_prefix, attempts_prefix, availability, events })
     }
 
     fn key(&self, id: &SessionId) -> String {

@@ -6,12 +6,7 @@ use crate::{
         record::Record,
         token::SessionId,
     },
-    store::{
-        contract::Store,
-        future::StoreFuture,
-        login::LoginWrite,
-        outcome::SaveOutcome,
-    },
+    store::{contract::Store, future::StoreFuture, login::LoginWrite, outcome::SaveOutcome},
 };
 
 /// A store that also keeps an index of each user's sessions: what a

@@ -43,10 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    (
-        "limiter",
-        &["clock", "error", "layer", "request", "response", "store", "telemetry"],
-    ),
+    ("limiter", &["clock", "error", "layer", "request", "response", "store", "telemetry"]),
     ("guard", &["context", "error", "response", "telemetry"]),
     (
         "csrf",

@@ -176,9 +176,7 @@ impl AttemptStore for DatabaseStore {
     fn write<'a>(&'a self, write: &'a AttemptWrite) -> StoreFuture<'a, AttemptOutcome> {
         Box::pin(async move {
             self.database.purge_when_due(Duration::ZERO);
-            let outcome = self.database.attempt(write).await;
-            self.health.said(outcome.as_ref().err(), Instant::now());
-            outcome
+            self.reply(self.database.attempt(write)).await
         })
     }
 }
