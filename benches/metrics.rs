@@ -40,7 +40,7 @@ enum Kind {
 
 /// Serves requests of a session; returns nanoseconds and allocations of one.
 fn turn(layer: &RedisSessionLayer, cookie: &HeaderValue, kind: Kind) -> (f64, f64) {
-    let service = layer.layer(service_fn(async move |request: Request<()>| {
+    let service = layer.layer(service_fn(move |request: Request<()>| async move {
         let session = request.extensions().get::<SessionContext>().unwrap();
         match kind {
             Kind::Read => drop(session.get::<u64>("n").await.unwrap()),

@@ -56,7 +56,6 @@ pub(crate) struct Ending {
     pub(crate) id: SessionId,
     /// An unconfirmed attempt may have ended it.
     pub(crate) tried: bool,
-    /// What was known of it.
     pub(crate) record: Option<Arc<Record>>,
 }
 
@@ -172,9 +171,7 @@ impl State {
     /// The next session to delete, and whether an attempt was made before.
     pub(crate) fn next_to_end(&mut self) -> Option<Ending> {
         let next = self.ending.first_mut()?;
-        let ending = next.clone();
-        next.tried = true;
-        Some(ending)
+        Some(mem::replace(next, Ending { tried: true, ..next.clone() }))
     }
 
     /// Records that the store has confirmed the deletion.
