@@ -59,7 +59,8 @@ pub(super) enum Command {
     },
     /// Print the state of each server, and with a database behind Redis that of the copies
     ///
-    /// Changes nothing. The exit code is 3 if a server is unavailable.
+    /// Changes nothing. The exit code is 3 if a server is unavailable, 5 if its tables are missing
+    /// or of another version.
     Status,
     /// Count, list, show and end sessions
     #[command(subcommand)]

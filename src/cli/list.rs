@@ -84,16 +84,8 @@ pub(super) async fn list(
             left -= 1;
             match record {
                 Err(error) => unreadable(&id, &error, output)?,
-                Ok(_) if wanted.values && wanted.user.is_some() => {
-                    // Without those that have ended in the meantime.
-                    if let Some(record) = store.find(&id).await? {
-                        show::print(&Shown::of(id, &record, true, now), output)?;
-                    }
-                }
-                Ok(record) if wanted.values => {
-                    show::print(&Shown::of(id, &record, true, now), output)?;
-                }
-                Ok(record) => line(&Head::of(id, &record), output)?,
+                Ok(record) if !wanted.values => line(&Head::of(id, &record), output)?,
+                Ok(record) => with_values(store, id, record, wanted, output).await?,
             }
         }
     }
@@ -105,6 +97,28 @@ fn more(wanted: &List, output: &Output) -> Result<Exit, Failure> {
         complain(&format!("more than {}: see --limit and --all", wanted.limit));
     }
     Ok(Exit::Done)
+}
+
+/// Of a user's sessions only the heads are read so far.
+async fn with_values(
+    store: &dyn Maintenance,
+    id: SessionId,
+    record: Record,
+    wanted: &List,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let record = match wanted.user {
+        None => Some(record),
+        Some(_) => match store.find(&id).await {
+            Err(error) if error.is_unreadable() => return unreadable(&id, &error, output),
+            // Without one that has ended or moved in the meantime.
+            found => found?.filter(|found| found.moved_to().is_none()),
+        },
+    };
+    let Some(record) = record else { return Ok(()) };
+    let now = store.store().clock().now();
+    show::print(&Shown::of(id, &record, true, now), output)?;
+    if output.is_json() { Ok(()) } else { output.line("") }
 }
 
 fn line(head: &Head<'_>, output: &mut Output) -> Result<(), Failure> {

@@ -15,9 +15,20 @@ pub(super) async fn status(store: &dyn Maintenance, output: &mut Output) -> Resu
     } else {
         print(&status, output)?;
     }
+    Ok(exit(&status))
+}
+
+fn exit(status: &Status) -> Exit {
     let redis = status.redis.as_ref().is_none_or(|redis| redis.available);
-    let database = status.database.as_ref().is_none_or(|database| database.available);
-    Ok(if redis && database { Exit::Done } else { Exit::Unavailable })
+    let Some(database) = &status.database else {
+        return if redis { Exit::Done } else { Exit::Unavailable };
+    };
+    let is_current = database.schema == Some(database.schema_of_this_version);
+    match (redis && database.available, is_current) {
+        (false, _) => Exit::Unavailable,
+        (true, false) => Exit::Unusable,
+        (true, true) => Exit::Done,
+    }
 }
 
 fn print(status: &Status, output: &mut Output) -> Result<(), Failure> {

@@ -93,9 +93,9 @@ pub(crate) enum Cursor {
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) sessions: Vec<(SessionId, Result<Record, Error>)>,
-    /// Former ids of sessions that have moved: for a minute at least, a deletion by such an id ends
-    /// the session under its current one.
-    pub(crate) moved: Vec<SessionId>,
+    /// Former ids of sessions that moved within the last minute at least, with the records from
+    /// before. A deletion by such an id ends the session under its current one.
+    pub(crate) moved: Vec<(SessionId, Record)>,
     /// `None` after the last page.
     pub(crate) next: Option<Cursor>,
 }

@@ -32,11 +32,14 @@ async fn the_printed_sql_makes_the_tables_and_then_nothing_is_to_be_done() {
             assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is created");
         }
         place.run(&["check"]).await.expect(5);
+        let status = place.run(&["status"]).await.expect(5).out;
+        assert!(status.contains("schema --apply"), "{name}: {status}");
         match &place.postgres {
             Some(database) => drop(database.sql(&printed).await),
             None => drop(sqlite3(&place, &printed)),
         }
         place.run(&["check"]).await.expect(0);
+        place.run(&["status"]).await.expect(0);
         let printed = place.run(&["schema"]).await.expect(0).out;
         assert!(printed.contains("nothing to do") && !printed.contains("CREATE"), "{printed}");
         let said = place.run(&["schema", "--json"]).await.expect(0).json();

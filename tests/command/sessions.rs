@@ -8,7 +8,7 @@ use test_support::leak_monitor;
 use tower_redis_session::{
     SessionId,
     encryption::UnsealedRecords,
-    store::{Expected, SaveOutcome},
+    store::{Expected, Record, SaveOutcome},
     testing::TestClient,
 };
 
@@ -160,6 +160,49 @@ async fn a_sealed_session_is_listed_and_its_content_stays_sealed() {
     assert_eq!((&shown.json()["sealed"], &shown.json()["values"]), (&json!(true), &json!([])));
     let shown = place.run(&["sessions", "show", &id, "--values"]).await.expect(0);
     assert!(shown.out.contains("sealed"), "{shown:?}");
+}
+
+#[tokio::test]
+async fn what_has_expired_or_cannot_be_read_is_counted_apart() {
+    let place = Place::redis().await;
+    let store = place.store().await;
+    let redis = place.redis.as_ref().unwrap();
+    let mut connection = redis.connection().await;
+    let ids = [1, 2, 3, 4].map(|number| SessionId::from([number; 32]));
+    for (id, record) in [(&ids[0], living()), (&ids[1], Record::example())] {
+        let saved = store.save(id, Expected::Absent, &record).await.unwrap();
+        assert!(matches!(saved, SaveOutcome::Saved));
+    }
+    let [text, hash] = [&ids[2], &ids[3]].map(|id| format!("session:0:s:{id}"));
+    let mut plant = redis::pipe();
+    plant.cmd("SET").arg(&text).arg("R000000000000000A").arg("PX").arg(60_000);
+    plant.cmd("HSET").arg(&hash).arg("a").arg("b").cmd("PEXPIRE").arg(&hash).arg(60_000);
+    let () = plant.query_async(&mut connection).await.unwrap();
+
+    let counted = place.run(&["sessions", "count", "--json"]).await.expect(0).json();
+    let expected = json!({
+        "sessions": 1, "signed_in": 1, "anonymous": 0, "expired": 1, "unreadable": 2,
+    });
+    assert_eq!(counted, expected);
+    for arguments in [&["--json"][..], &["--json", "--values"]] {
+        let arguments = [&["sessions", "list"], arguments].concat();
+        let listed = place.run(&arguments).await.expect(0).lines();
+        let unreadable = listed.iter().filter(|line| line["unreadable"].is_string());
+        let mut unreadable = ids_of(unreadable);
+        unreadable.sort_unstable();
+        assert_eq!(unreadable, [ids[2].to_string(), ids[3].to_string()], "{listed:?}");
+        assert_eq!(listed.len(), 3, "{listed:?}");
+    }
+    let id = |at: usize| ids[at].to_string();
+    place.run(&["sessions", "show", &id(2)]).await.expect(1);
+    let expired = place.run(&["sessions", "show", &id(1), "--json"]).await.expect(0).json();
+    assert_eq!(expired["expired"], true);
+    let ended = place.run(&["sessions", "revoke-all", "--yes", "--json"]).await.expect(0).json();
+    assert_eq!(ended, json!({ "ended": 4, "complete": true }));
+}
+
+fn ids_of<'a>(lines: impl Iterator<Item = &'a Value>) -> Vec<String> {
+    lines.map(|line| line["id"].as_str().unwrap().to_owned()).collect()
 }
 
 /// One id in 64 begins with a hyphen, as options do.

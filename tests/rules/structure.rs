@@ -61,6 +61,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     (&["hmac"], &["csrf/", "limiter/"]),
     (&["percent_encoding"], &["csrf/", "guard/"]),
     (&["rustix"], &["clock/"]),
+    (&["clap"], &["cli/"]),
 ];
 
 /// Names of stores, which only those who choose one may know.

@@ -93,7 +93,10 @@ pub(crate) async fn page(
         let Ok(id) = id.parse() else { continue };
         match columns {
             Ok(columns) if columns.alive => page.sessions.push((id, decode(columns, part))),
-            Ok(columns) if columns.moved_to.is_some() => page.moved.push(id),
+            // What it held is emptied after a while.
+            Ok(columns) if columns.moved_to.is_some() && !columns.body.is_empty() => {
+                page.moved.extend(columns.head().ok().map(|record| (id, record)));
+            }
             Ok(_) => {}
             Err(error) => page.sessions.push((id, Err(error))),
         }

@@ -84,7 +84,9 @@ impl RedisMaintenance {
             };
             match record {
                 Ok(None) => {}
-                Ok(Some(record)) if record.moved_to().is_some() => page.moved.push(*id),
+                Ok(Some(record)) if record.moved_to().is_some() => {
+                    page.moved.push((*id, record));
+                }
                 Ok(Some(record)) => page.sessions.push((*id, Ok(record))),
                 Err(error) => page.sessions.push((*id, Err(error))),
             }
