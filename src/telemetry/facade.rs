@@ -2,6 +2,11 @@
 //!
 //! Each series has its key once, so that recording allocates nothing; a rejection is the exception.
 
+#![cfg_attr(
+    not(all(feature = "redis", feature = "_database")),
+    allow(dead_code, reason = "no one store uses all of it")
+)]
+
 use std::{sync::LazyLock, time::Duration};
 
 use metrics::{Key, Label, Level, Metadata, Unit};
