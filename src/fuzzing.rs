@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "import")]
+use crate::import::{Format, Imported, Importer};
 use crate::{
     SessionId, Timestamp,
     csrf::{self, Claim, CsrfKey},
@@ -82,4 +84,65 @@ pub fn csrf_form(form: &[u8], name: &str) -> bool {
     let Ok(value) = csrf::field(form, name) else { return false };
     assert!(value.len() <= form.len(), "more came out than went in");
     true
+}
+
+/// The stored bytes of another library's session, of each format; how many could be read.
+#[cfg(feature = "import")]
+pub fn import_stored(bytes: &[u8]) -> usize {
+    // An id that the seeds of tower-sessions have.
+    let id = "a9S9AtOiYk9gshRvlk8BGQ";
+    let decoded = importers().filter_map(|importer| importer.decode(id, bytes, None).ok());
+    decoded.map(|session| assert_json(&session)).count()
+}
+
+/// What a signature of Django's protects: it must be bounded also if the key has leaked.
+#[cfg(feature = "import")]
+pub fn import_django(data: &str) -> bool {
+    let Ok(session) = crate::import::decode_django_data(data) else { return false };
+    assert_json(&session);
+    true
+}
+
+/// The `Cookie` line of a request; how many sessions were found.
+#[cfg(feature = "import")]
+pub fn import_cookie(line: &[u8]) -> usize {
+    let Ok(line) = http::HeaderValue::from_bytes(line) else { return 0 };
+    let headers = http::HeaderMap::from_iter([(http::header::COOKIE, line)]);
+    let found = importers().flat_map(|importer| importer.find(&headers, None));
+    found.inspect(|old| assert!(old.id().len() <= 256, "an id is longer than it may be")).count()
+}
+
+/// A line of an export.
+#[cfg(feature = "import")]
+pub fn import_line(line: &str) -> bool {
+    let Ok(line) = crate::import::decode_line(line) else { return false };
+    assert_json(line.session());
+    true
+}
+
+#[cfg(feature = "import")]
+fn importers() -> impl Iterator<Item = Importer> {
+    let key = [7; 64];
+    let new = |format| Importer::builder(format).user_at(["user_id"]);
+    let all = [
+        new(Format::TowerSessions),
+        new(Format::TowerSessions).private_cookie(key),
+        new(Format::AxumSession),
+        new(Format::AxumSession).signed_cookie(key).stored_key(key),
+        new(Format::ActixSession).signed_cookie(key),
+        new(Format::ExpressSession).signed_cookie(key),
+        new(Format::FlaskSession),
+        new(Format::FlaskSession).signed_cookie(key),
+        new(Format::Django).stored_key(key),
+    ];
+    all.into_iter().filter_map(|builder| builder.build().ok())
+}
+
+/// Every value is JSON that a session can hold.
+#[cfg(feature = "import")]
+fn assert_json(session: &Imported) {
+    for name in session.names() {
+        let value = session.get::<serde::de::IgnoredAny>(name);
+        assert!(value.is_ok(), "a value is no JSON");
+    }
 }

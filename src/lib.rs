@@ -42,6 +42,7 @@
 //! | [`directory`] | the application's users, and a cache of them in Redis |
 //! | [`telemetry`] | events, health, counters |
 //! | [`encryption`] | records that only the client's token opens; key ring |
+//! | [`import`] | sessions of other libraries, read by their cookies and bytes |
 //! | [`context`] | what the handle's methods return |
 //! | [`layer`] | the middleware's parts, savepoints, clients' addresses |
 //! | [`response`] | error responses: one function for layer, guards and CSRF |
@@ -160,6 +161,7 @@
 //! | `postgres` | the same on PostgreSQL |
 //! | `tls` | `rediss://` addresses, TLS to PostgreSQL, by rustls and the system's certificates |
 //! | `encryption` | records that only the client's token opens, [`seal_records`](RedisSessionLayerBuilder::seal_records); [`KeyRing`](encryption::KeyRing) |
+//! | `import` | readers for the sessions of other libraries: [`import`] |
 //! | `axum` | [`SessionContext`] and `guard::SignedIn` as arguments of axum's handlers |
 //! | `metrics` | histograms and counters through the `metrics` facade, [listed here](telemetry::describe_metrics) |
 //! | `cli` | the command `tower-redis-session`: `cargo install tower-redis-session --features cli` |
@@ -192,7 +194,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The documentation links what these features add.
 #![cfg_attr(
-    not(all(feature = "redis", feature = "_database", feature = "encryption")),
+    not(all(
+        feature = "redis",
+        feature = "_database",
+        feature = "encryption",
+        feature = "import"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -208,6 +215,8 @@ pub mod encryption;
 mod env;
 mod error;
 pub mod guard;
+#[cfg(feature = "import")]
+pub mod import;
 pub mod layer;
 pub mod limiter;
 mod request;

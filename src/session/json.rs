@@ -33,6 +33,12 @@ pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(json).map_err(Error::value)
 }
 
+/// Whether well-formed JSON is nested no deeper than a value may be.
+#[cfg(feature = "import")]
+pub(crate) fn is_within_depth(json: &[u8]) -> bool {
+    Scan::of(json).is_within
+}
+
 /// Result of one scan of a serializer's JSON text.
 struct Scan {
     /// The nesting is within the limit.

@@ -17,6 +17,8 @@ mod domains;
 mod former;
 mod parse;
 
+#[cfg(feature = "import")]
+pub(crate) use crate::transport::cookie::parse::values;
 pub(crate) use crate::transport::cookie::parse::{TOKENS_MAX, find};
 
 /// Browsers' limit on name and value together (RFC 6265bis section 5.6).

@@ -11,7 +11,7 @@ use tower_redis_session::{
     ConfigError, CookieConfig, DatabaseConfig, DatabaseStore, DurableStore, DurableStoreBuilder,
     EnvConfig, Error, ErrorKind, Key, MemoryStore, RedisConfig, RedisSessionLayer,
     RedisSessionLayerBuilder, RedisStore, SameSite, SessionContext, SessionExpiry, SessionId,
-    Timestamp, Transport, clock, context, csrf, directory, encryption, guard, layer, limiter,
+    Timestamp, Transport, clock, context, csrf, directory, encryption, guard, import, layer, limiter,
     response, session_api, store, telemetry, testing,
 };
 
@@ -56,6 +56,9 @@ fn every_public_type_can_be_sent_and_all_but_those_of_one_task_shared() {
             guard::Platform, guard::Predicate<Lookup>, guard::Rejection,
             guard::RequireLayer<guard::User>, guard::RequireService<(), guard::User, ()>,
             guard::Role<Lookup>, guard::Session, guard::SignedIn, guard::User,
+            import::ClientPart, import::Format, import::ImportError, import::ImportErrorKind,
+            import::Imported, import::ImportedLine, import::Importer, import::ImporterBuilder,
+            import::OldSession,
             layer::DatabaseSessionLayer, layer::DeviceConfig, layer::PeerAddress,
             layer::RedisSessionService<()>, layer::SavepointFuture<()>, layer::SavepointLayer,
             layer::SavepointService<()>, layer::SessionAdmin, layer::Success,

@@ -64,10 +64,11 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("session_api", &["context", "error", "guard", "request", "response", "session", "transport"]),
+    ("import", &["clock", "context", "error", "session", "transport"]),
     ("env", &["error", "layer", "request", "store", "transport"]),
     ("cli", &["clock", "env", "error", "session", "store"]),
     ("testing", &["clock", "context", "directory", "error", "layer", "session", "store"]),
-    ("fuzzing", &["clock", "csrf", "encryption", "session", "transport"]),
+    ("fuzzing", &["clock", "csrf", "encryption", "import", "session", "transport"]),
 ];
 
 /// Rooms that stand apart at the end of the picture.

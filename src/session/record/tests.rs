@@ -224,6 +224,28 @@ fn the_fuzz_targets_take_what_is_right_and_refuse_what_is_not() {
     assert!(fuzzing::record_decode(1, &record) && !fuzzing::record_decode(1, &record[1..]));
 }
 
+#[cfg(feature = "import")]
+#[test]
+fn the_fuzz_targets_of_imports_read_their_seeds() {
+    let seed = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/");
+        std::fs::read(format!("{folder}{name}")).unwrap()
+    };
+    let text = |name: &str| String::from_utf8(seed(name)).unwrap();
+    for format in ["tower_sessions", "axum_session", "actix_session", "express", "flask"] {
+        assert!(fuzzing::import_stored(&seed(&format!("import_stored/{format}"))) > 0, "{format}");
+    }
+    for rejected in ["pickle", "php", "django"] {
+        assert_eq!(fuzzing::import_stored(&seed(&format!("import_stored/{rejected}"))), 0);
+    }
+    assert!(fuzzing::import_django(&text("import_django/compressed")));
+    assert!(fuzzing::import_django(&text("import_django/plain")));
+    assert!(!fuzzing::import_django(".plain"));
+    assert!(fuzzing::import_cookie(&seed("import_cookie/plain")) > 0);
+    assert_eq!(fuzzing::import_cookie(&seed("import_cookie/signed")), 0, "another key");
+    assert!(fuzzing::import_line(&text("import_line/full")) && !fuzzing::import_line("{}"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..<_>::default() })]
 

@@ -15,11 +15,24 @@ pub(crate) fn find<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str) -> Vec
     pairs.filter_map(|pair| token(pair, name.as_bytes())).take(TOKENS_MAX).collect()
 }
 
+/// The values of another cookie, in order, four at most.
+#[cfg(feature = "import")]
+pub(crate) fn values<'a>(
+    lines: impl Iterator<Item = &'a [u8]>,
+    name: &str,
+) -> impl Iterator<Item = &'a [u8]> {
+    let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| value(pair, name.as_bytes())).take(TOKENS_MAX)
+}
+
 fn token(pair: &[u8], name: &[u8]) -> Option<Token> {
+    Token::parse(value(pair, name)?)
+}
+
+fn value<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let rest = trim(pair).strip_prefix(name)?;
     // White space before the `=` belongs to neither side (RFC 6265bis section 5.6).
-    let value = trim(rest).strip_prefix(b"=")?;
-    Token::parse(trim(value))
+    trim(rest).strip_prefix(b"=").map(trim)
 }
 
 /// Trims space and horizontal tab, and nothing else, from both ends.
