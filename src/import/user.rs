@@ -12,11 +12,14 @@ use crate::import::{
 /// Maximum length of a user, as for a login.
 const USER_MAX: usize = 1_024;
 
+/// Returns the user, or `None` for a visitor.
+pub(super) type Function = dyn Fn(&Imported) -> Option<String> + Send + Sync;
+
 #[derive(Clone)]
 pub(super) enum UserRule {
     /// The name of a value, and names inside of it.
     At(Vec<String>),
-    With(Arc<dyn Fn(&Imported) -> Option<String> + Send + Sync>),
+    With(Arc<Function>),
     /// Sessions of visitors alone.
     None,
 }
