@@ -11,8 +11,8 @@ use tower_redis_session::{
     ConfigError, CookieConfig, DatabaseConfig, DatabaseStore, DurableStore, DurableStoreBuilder,
     EnvConfig, Error, ErrorKind, Key, MemoryStore, RedisConfig, RedisSessionLayer,
     RedisSessionLayerBuilder, RedisStore, SameSite, SessionContext, SessionExpiry, SessionId,
-    Timestamp, Transport, clock, context, csrf, directory, encryption, guard, import, layer, limiter,
-    response, session_api, store, telemetry, testing,
+    Timestamp, Transport, clock, context, csrf, directory, encryption, guard, import, layer,
+    limiter, response, session_api, store, telemetry, testing,
 };
 
 type Lookup = fn(String) -> Ready<Result<Option<String>, Error>>;
