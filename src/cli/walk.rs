@@ -2,6 +2,7 @@
 
 use crate::{
     cli::exit::Failure,
+    error::{Error, ErrorKind},
     session::page::SessionCursor,
     store::maintenance::{Cursor, Maintenance, Page, Part},
 };
@@ -39,7 +40,13 @@ impl<'a> Walk<'a> {
             let after = if let Next::User(cursor) = &next { Some(cursor) } else { None };
             let page = store.user_page(user, after, USER_PAGE).await?;
             let last = page.last().filter(|_| page.len() >= USER_PAGE);
-            self.next = last.map(|(id, one)| Next::User(SessionCursor::new(one.created(), *id)));
+            let last = last.map(|(id, record)| SessionCursor::new(record.created(), *id));
+            if last.is_some() && last.as_ref() == after {
+                // A column that differs from its record: the next page would be this one again.
+                let text = "the list of the user's sessions is inconsistent";
+                return Err(Error::new(ErrorKind::Corrupt, text).into());
+            }
+            self.next = last.map(Next::User);
             let sessions = page.into_iter().map(|(id, record)| (id, Ok(record))).collect();
             return Ok(Some(Page { sessions, moved: Vec::new(), next: None }));
         }
