@@ -89,6 +89,22 @@ fn json_keeps_its_digits() {
     assert!(session.names().eq(["big", "third"]), "the cookie is no value");
 }
 
+/// Stored at once, so that a handler that fails afterwards has not lost the old session.
+#[test]
+fn an_applied_session_is_stored_with_its_user_and_digits() {
+    crate::testing::handle(|session| async move {
+        session.insert("cart", &["tea"]).await?;
+        let line = r#"{"key":"k","user":"42","values":{"big":12345678901234567890123456789.50}}"#;
+        decode_line(line).unwrap().session().apply(&session).await?;
+        assert_eq!(session.loaded_user_id().as_deref(), Some("42"));
+        let big: Option<Box<serde_json::value::RawValue>> = session.get("big").await?;
+        assert_eq!(big.unwrap().get(), "12345678901234567890123456789.50");
+        assert_eq!(session.keys().await?, ["big", "cart"], "as after every login");
+        assert!(session.id().await?.is_some(), "it is stored");
+        Ok(())
+    });
+}
+
 #[test]
 fn the_user_is_a_text_or_an_integer_where_the_application_says() {
     let decode = |builder: ImporterBuilder, stored: &str| {
