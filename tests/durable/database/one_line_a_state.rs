@@ -15,8 +15,14 @@ enum Outage {
 }
 
 fn lines(log: &LogCapture, level: Level) -> Vec<String> {
-    let lines = log.events().into_iter().filter(|line| line.level == level);
-    lines.map(|line| line.text).filter(|line| line.starts_with("database ")).collect()
+    let ours = log
+        .events()
+        .into_iter()
+        .filter(|line| line.level == level && line.target.starts_with("tower_redis_session"));
+    // Sessions are created and end at `info` too.
+    ours.map(|line| line.text)
+        .filter(|line| level == Level::WARN || line.starts_with("database "))
+        .collect()
 }
 
 #[tokio::test]
