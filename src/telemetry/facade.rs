@@ -1,6 +1,7 @@
 //! The series of the `metrics` facade (feature `metrics`): keys, descriptions, recording.
 //!
-//! Each series has its key once, so that recording allocates nothing; a rejection is the exception.
+//! Each series has its key once, so that recording allocates nothing of its own; a rejection is the
+//! exception.
 
 #![cfg_attr(
     not(all(feature = "redis", feature = "_database")),
