@@ -1,9 +1,9 @@
 //! Failed sign-ins are counted alike by every store, by all instances together, through the death
 //! of Redis, and in bounded space.
 //!
-//! To see these fail: take the advisory lock out of `0002_attempts.sql`; count in `succeeded` and
-//! not in `begin`; let a full bucket forget in `make_room`; take the `PEXPIRE` out of
-//! `attempt.lua`.
+//! To see these fail: take the advisory lock out of `0002_attempts.sql`, or the `PEXPIRE` out of
+//! `attempt.lua`; let a row take nothing over from the one that it displaces; call Redis before the
+//! durable store counts; double no wait in one of the stores.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -291,6 +291,29 @@ async fn a_flood_of_made_up_names_takes_bounded_space_and_forgives_nothing() {
             admitted += u32::from(guess(&limiter, "alice", v4(0)).await.is_none());
         }
         assert!(admitted <= 1, "{}: {admitted} more guesses", stores.name);
+    }
+}
+
+/// Two guessed in turn, so that each displaces the rows of the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_displace_each_other_in_a_full_bucket_are_limited_all_the_same() {
+    for stores in stores().await {
+        let sessions = stores.instance(|builder| builder).await;
+        let limiter = lastingly(sessions.sign_in_limiter()).max_entries(64).build().unwrap();
+        for name in 0..30 {
+            for _ in 0..4 {
+                let _ = guess(&limiter, &format!("made up {name}"), v6(name)).await;
+            }
+        }
+        let mut admitted = 0;
+        for _ in 0..10 {
+            for (account, number) in [("alice", 1_000), ("bob", 1_001), ("carol", 1_002)] {
+                admitted += u32::from(guess(&limiter, account, v6(number)).await.is_none());
+            }
+        }
+        println!("{}: {admitted} of 30", stores.name);
+        assert!(admitted <= 12, "{}: {admitted} of 30 admitted", stores.name);
+        assert!(stores.attempts().await <= 64, "{}", stores.name);
     }
 }
 
