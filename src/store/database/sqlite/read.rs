@@ -67,8 +67,8 @@ impl Sqlite {
         let query = "SELECT s.id, s.version, s.alive, s.last_activity, s.idle_deadline, \
             s.replaces, substr(s.body, 1, ?1), s.moved_to, s.moved_at \
             FROM trs_sessions s WHERE s.user_id = ?2 AND s.alive \
-            AND NOT EXISTS (SELECT 1 FROM trs_sessions heir \
-                WHERE heir.user_id = s.user_id AND heir.alive AND heir.replaces = s.id)";
+            AND s.id NOT IN (SELECT heir.replaces FROM trs_sessions heir \
+                WHERE heir.user_id = ?2 AND heir.alive AND heir.replaces IS NOT NULL)";
         let most = i64::try_from(HEAD_MAX).unwrap_or(i64::MAX);
         let rows = self.ask(sqlx::query(query).bind(most).bind(user));
         Ok(found(&rows.await?, 0))
@@ -85,8 +85,8 @@ impl Sqlite {
             s.replaces, substr(s.body, 1, ?1), s.moved_to, s.moved_at FROM trs_sessions s \
             WHERE s.user_id = ?2 AND s.alive \
             AND s.created <= ?3 AND (s.created < ?3 OR s.id > ?4) \
-            AND NOT EXISTS (SELECT 1 FROM trs_sessions heir \
-                WHERE heir.user_id = s.user_id AND heir.alive AND heir.replaces = s.id) \
+            AND s.id NOT IN (SELECT heir.replaces FROM trs_sessions heir \
+                WHERE heir.user_id = ?2 AND heir.alive AND heir.replaces IS NOT NULL) \
             ORDER BY s.created DESC, s.id LIMIT ?5";
         let most = i64::try_from(HEAD_MAX).unwrap_or(i64::MAX);
         let query = sqlx::query(query).bind(most).bind(user);
