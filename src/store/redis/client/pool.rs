@@ -164,19 +164,6 @@ impl Shared {
         open
     }
 
-    /// An attempt to connect has failed.
-    fn cannot_connect(&self, cause: &Error) {
-        self.attempts.failed(cause.clone());
-        self.trip(cause);
-    }
-
-    /// Without a connection that is open, the failure of one attempt is an outage.
-    fn trip(&self, cause: &Error) {
-        if let Some(availability) = self.availability.as_ref().filter(|_| self.alive() == 0) {
-            availability.trip(cause);
-        }
-    }
-
     pub(super) fn alive(&self) -> u32 {
         u32::try_from(self.open().connections.len()).unwrap_or(u32::MAX)
     }

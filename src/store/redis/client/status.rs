@@ -1,10 +1,14 @@
-//! Health of the pool, as last seen by its users.
+//! Health of the pool: what its users last saw, and failures.
 
 use std::time::Instant;
 
 use crate::{
     clock::compared::Whose,
-    store::{availability::Availability, redis::client::pool::Connections},
+    error::Error,
+    store::{
+        availability::Availability,
+        redis::client::pool::{Connections, Shared},
+    },
     telemetry::health::BackendHealth,
 };
 
@@ -30,5 +34,20 @@ impl Connections {
     #[cfg(feature = "_database")]
     pub(in crate::store::redis) fn size(&self) -> (u32, u32) {
         (self.0.alive(), self.0.connector.limits.pool_size)
+    }
+}
+
+impl Shared {
+    /// An attempt to connect has failed.
+    pub(super) fn cannot_connect(&self, cause: &Error) {
+        self.attempts.failed(cause.clone());
+        self.trip(cause);
+    }
+
+    /// Without a connection that is open, the failure of one attempt is an outage.
+    pub(super) fn trip(&self, cause: &Error) {
+        if let Some(availability) = self.availability.as_ref().filter(|_| self.alive() == 0) {
+            availability.trip(cause);
+        }
     }
 }
