@@ -54,7 +54,7 @@ pub fn run() -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }
     };
-    let warnings = Warnings::install();
+    let warnings = Warnings::install(arguments.json);
     let mut output = Output::new(arguments.json);
     let done = perform(&arguments.command, &mut output, &warnings);
     let flushed = output.flush();

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use serde_json::json;
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
@@ -15,15 +16,20 @@ use crate::cli::exit::complain;
 
 /// The crate's own log lines only.
 const TARGET: &str = "tower_redis_session";
+/// Not these: the result of the command says that a store is unavailable.
+const STATES: &str = "tower_redis_session::store::availability";
 
 /// The warnings so far.
-#[derive(Clone, Default)]
-pub(super) struct Warnings(Arc<Mutex<Vec<String>>>);
+#[derive(Clone)]
+pub(super) struct Warnings {
+    json: bool,
+    lines: Arc<Mutex<Vec<String>>>,
+}
 
 impl Warnings {
-    /// Collects the warnings of this process.
-    pub(super) fn install() -> Self {
-        let warnings = Self::default();
+    /// Collects the warnings of this process, and prints them as they come.
+    pub(super) fn install(json: bool) -> Self {
+        let warnings = Self { json, lines: Arc::default() };
         // An error means that another subscriber collects them.
         let _ = tracing::subscriber::set_global_default(warnings.clone());
         warnings
@@ -34,13 +40,14 @@ impl Warnings {
     }
 
     fn lines(&self) -> MutexGuard<'_, Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Subscriber for Warnings {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::WARN && metadata.target().starts_with(TARGET)
+        let target = metadata.target();
+        *metadata.level() <= Level::WARN && target.starts_with(TARGET) && target != STATES
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -56,7 +63,11 @@ impl Subscriber for Warnings {
         let mut line = Line::default();
         event.record(&mut line);
         let line = format!("{}{}", line.message, line.fields);
-        complain(&format!("warning: {line}"));
+        if self.json {
+            complain(&json!({ "warning": line }).to_string());
+        } else {
+            complain(&format!("warning: {line}"));
+        }
         self.lines().push(line);
     }
 

@@ -99,7 +99,8 @@ async fn a_warning_of_the_library_is_a_finding_of_the_check() {
     let found = ran.json();
     assert_eq!((&found["ok"], &found["checks"][0]["ok"]), (&false.into(), &true.into()));
     assert!(found["warnings"][0].as_str().unwrap().contains("eviction policy"), "{found}");
-    assert!(ran.err.starts_with("warning: "), "{ran:?}");
+    let warning: serde_json::Value = serde_json::from_str(&ran.err).expect(&ran.err);
+    assert_eq!(warning["warning"], found["warnings"][0]);
     set.push(("SESSION_IDLE_TIMOUT".to_owned(), "60".to_owned()));
     let ran = run(&set, &["sessions", "count", "--user", "alice"]).await.expect(0);
     assert!(ran.err.contains("SESSION_IDLE_TIMEOUT"), "{ran:?}");

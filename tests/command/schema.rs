@@ -52,7 +52,7 @@ async fn the_printed_sql_makes_the_tables_and_then_nothing_is_to_be_done() {
         // The tables are those that a service makes.
         let _ = place.layer().await;
         assert_eq!(place.run(&["sessions", "count", "--json"]).await.json()["sessions"], 0);
-        let future = "UPDATE trs_migrations SET version = 99;";
+        let future = "INSERT INTO trs_migrations (version) VALUES (99);";
         match &place.postgres {
             Some(database) => drop(database.sql(future).await),
             None => drop(sqlite3(&place, future)),
