@@ -38,6 +38,7 @@ macro_rules! script {
 }
 
 const SCRIPTS: &[(&str, &str)] = &[
+    script!("attempt"),
     script!("copy_touch"),
     script!("create"),
     script!("entry_fill"),
@@ -77,6 +78,16 @@ fn rows() -> Vec<Row> {
         args(&[&same, "400000", LATER, "60000", "", epoch, limit, "s:", "new", "", "9", "900000", "300000", "24"])
     };
     let user = &["u:alice"][..];
+    let rows = &["a:1", "a:1", "a:1", "a:1", "a:2"][..];
+    let attempt = |action: &str, ways: &str, tags: &[&str], known: &str| {
+        let rule = |tag: &&str| args(&[tag, "5", "20", "0", "1000", "60000", "86400000"]);
+        let count = tags.len().to_string();
+        let rules = tags.iter().flat_map(rule);
+        args(&[action, ways, &count, "900000"]).into_iter().chain(rules).chain([known.to_owned()]).collect()
+    };
+    let counted = &["site", "network", "pair", "account"][..];
+    let others = &["site 2", "network 2", "pair 2", "account 2"][..];
+    let uncounted = &["site", "network", "pair 2", "account 2"][..];
     let row = |what, script, keys, args, reply, changed| Row { what, script, keys, args, reply, changed };
     vec![
         row("a new session", "create", &["s:new"], args(&[&same, "400000", LATER]), None, &[]),
@@ -106,6 +117,12 @@ fn rows() -> Vec<Row> {
         row("a copy by a lease", "fill", &["s:led"], args(&[LEASE, &same, "400000"]), None, &[]),
         row("a newer copy", "put", &["s:a"], args(&["R0000000000000002", &same, "400000"]), None, &[]),
         row("an older copy", "put", &["s:a"], args(&[HEAD, &same, "400000"]), Some("0"), &[]),
+        row("an attempt", "attempt", rows, attempt("begin", "64", uncounted, ""), None, &[]),
+        row("one more", "attempt", rows, attempt("begin", "64", counted, ""), None, &[]),
+        row("one that displaces others", "attempt", rows, attempt("begin", "4", others, ""), Some("[0]"), &["a:1"]),
+        row("its success", "attempt", rows, attempt("succeed", "64", counted, "home"), Some("[0]"), &["a:1", "a:2"]),
+        row("a success at first", "attempt", rows, attempt("succeed", "64", uncounted, "home"), Some("[0]"), &["a:1", "a:2"]),
+        row("failures forgiven", "attempt", rows, attempt("forgive", "64", counted, ""), Some("[0]"), &["a:1"]),
         row("a copy in a lease's place", "put", &["s:led"], args(&[HEAD, &same, "400000"]), Some("0"), &["s:led"]),
     ]
 }
@@ -121,6 +138,8 @@ async fn set_up(connection: &mut MultiplexedConnection) {
     let value = record(40);
     let moved = format!("M{:016x}{}{:013}{value}", 1, &HEIR_KEY[2..], 0);
     let entry = format!("{FAR}value");
+    let failed_once =
+        format!("\0\0\0\u{1}{}{}{}", "\0\u{7f}".repeat(4), "\0".repeat(8), "\0\u{7f}".repeat(4));
     for command in [
         &["FLUSHALL"][..],
         &["SET", "s:a", &value, "PX", "455000"],
@@ -133,6 +152,9 @@ async fn set_up(connection: &mut MultiplexedConnection) {
         &["PEXPIRE", "u:alice", "985000"],
         &["HSET", "d:alice", "vfresh", &entry, "vdue", &entry],
         &["HSET", "d:alice", "lled", &format!("{FAR}lease")],
+        &["HSET", "a:1", "site", &failed_once, "network", &failed_once, "pair", &failed_once],
+        &["HSET", "a:1", "account", &failed_once],
+        &["PEXPIRE", "a:1", "985000"],
     ] {
         run(connection, command).await.unwrap();
     }
@@ -143,7 +165,7 @@ async fn state(connection: &mut MultiplexedConnection) -> BTreeSet<(String, Stri
     let mut state = BTreeSet::new();
     for key in [
         "s:a", "s:b", "s:led", "s:moved", HEIR_KEY, "s:new", "other", "u:alice", "u:bob",
-        "d:alice", "d:bob",
+        "d:alice", "d:bob", "a:1", "a:2",
     ] {
         let value = run(connection, &["DUMP", key]).await.unwrap();
         // In steps of ten seconds: time passes between two looks.

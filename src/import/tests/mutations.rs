@@ -120,7 +120,7 @@ fn each_part_of_the_client_has_its_place_in_the_signed_text() {
 }
 
 #[test]
-fn a_plain_cookie_names_only_ids_of_the_librarys_form() {
+fn a_plain_cookie_names_only_ids_in_the_form_of_the_library() {
     for (sample, ids) in [
         ("tower-sessions default (OnSessionEnd)", ["", "a", "session:AAAAAAAAAAAAAA", "*"]),
         (
