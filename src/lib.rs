@@ -39,6 +39,7 @@
 //! | [`guard`] | rejects requests without a session, a user, a role; axum extractors |
 //! | [`limiter`] | limits guessing: failed sign-ins by account and by network |
 //! | [`session_api`] | the session's state as JSON and server-sent events, for pages and scripts |
+//! | [`admin_api`] | sessions of any user and the state of the stores, for administrators |
 //! | [`directory`] | the application's users, and a cache of them in Redis |
 //! | [`telemetry`] | events, health, counters |
 //! | [`encryption`] | records that only the client's token opens; key ring |
@@ -203,6 +204,7 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
+pub mod admin_api;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

@@ -9,7 +9,7 @@ use crate::{
         page::{SessionCursor, SessionPage},
         token::SessionId,
     },
-    telemetry::event::Cause,
+    telemetry::cause::By,
 };
 
 impl SessionContext {
@@ -94,7 +94,7 @@ impl SessionContext {
             self.logout().await?;
             return Ok(true);
         }
-        self.session.within_budget(self.session.backend.revoke_surely(&user, id, Cause::User)).await
+        self.session.within_budget(self.session.backend.revoke_surely(&user, id, By::USER)).await
     }
 
     /// Ends every other session of the signed-in user, at once and on every instance, and every
@@ -118,7 +118,7 @@ impl SessionContext {
         let user = self.signed_in().await?;
         let kept = self.id().await?;
         self.session
-            .within_budget(self.session.backend.revoke_all_surely(&user, kept, Cause::User))
+            .within_budget(self.session.backend.revoke_all_surely(&user, kept, By::USER))
             .await
     }
 
@@ -156,7 +156,7 @@ impl SessionContext {
         let impersonates = self.impersonator().await?.is_some();
         let other = stored.filter(|stored| user.as_ref() != Some(stored) && !impersonates);
         for user in user.into_iter().chain(other) {
-            let revoked = self.session.backend.revoke_all_surely(&user, None, Cause::User);
+            let revoked = self.session.backend.revoke_all_surely(&user, None, By::USER);
             let _ = self.session.within_budget(revoked).await?;
         }
         self.logout().await

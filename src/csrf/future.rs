@@ -133,7 +133,7 @@ where
     }
 }
 
-fn log(error: &CsrfError) {
+pub(super) fn log(error: &CsrfError) {
     rejected("csrf", error.code());
     match error.kind() {
         Some(fault) => tracing::debug!(%fault, "csrf refused"),

@@ -24,6 +24,7 @@
 // | `builder` | its configuration, and `CsrfLayer::builder` |
 // | `service`, `future`, `body` | the middleware |
 // | `rules` | checks of a request's head: origin, token |
+// | `by_head` | the same checks for the crate's own endpoints |
 // | `reading`, `form` | the token's field in a form |
 // | `token` | the token: issued and verified |
 // | `context` | `SessionContext::csrf_token` and `verify_csrf` |
@@ -31,6 +32,7 @@
 
 mod body;
 mod builder;
+mod by_head;
 mod context;
 mod error;
 mod form;
@@ -43,6 +45,7 @@ mod token;
 
 pub use crate::csrf::body::CsrfBody;
 pub use crate::csrf::builder::CsrfBuilder;
+pub(crate) use crate::csrf::by_head::verify_head;
 pub use crate::csrf::error::{CsrfError, CsrfErrorKind};
 pub use crate::csrf::future::CsrfFuture;
 pub use crate::csrf::layer::CsrfLayer;

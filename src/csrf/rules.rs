@@ -16,6 +16,8 @@ use crate::{
     transport::{cross_site::is_from_elsewhere, origin::Origin},
 };
 
+/// Header of the token, by default.
+pub(super) const HEADER: &str = "x-csrf-token";
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 type Exempt = dyn Fn(&Parts) -> bool + Send + Sync;
@@ -46,7 +48,7 @@ pub(super) enum Judgement {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            header: HeaderName::from_static("x-csrf-token"),
+            header: HeaderName::from_static(HEADER),
             field: "csrf_token".into(),
             max_form_size: 64 * 1024,
             form_timeout: Duration::from_secs(30),

@@ -14,6 +14,37 @@ pub trait Condition: Clone + Send + Sync + 'static {
     fn check(&self, session: SessionContext) -> impl Future<Output = Result<(), Denied>> + Send;
 }
 
+/// A condition that only some of the users who are signed in meet: what the endpoints of
+/// administrators require of their [guard](crate::admin_api::AdminApi::new).
+///
+/// The conditions of roles, permissions and functions are selective; implement it for one of your
+/// own.
+///
+/// ```
+/// use tower_redis_session::{SessionContext, guard::{Condition, Denied, DeniedKind, Selective}};
+///
+/// #[derive(Clone)]
+/// struct Administrator;
+///
+/// impl Condition for Administrator {
+///     async fn check(&self, session: SessionContext) -> Result<(), Denied> {
+///         match session.user_id().await?.as_deref() {
+///             Some("root") => Ok(()),
+///             Some(_) => Err(Denied::new(DeniedKind::Forbidden)),
+///             None => Err(Denied::new(DeniedKind::Unauthenticated)),
+///         }
+///     }
+/// }
+///
+/// impl Selective for Administrator {}
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` selects no users",
+    label = "every user who is signed in would be an administrator",
+    note = "use `RequireLayer::role`, `permission` or `require_fn`, or implement `Selective`"
+)]
+pub trait Selective: Condition {}
+
 /// Requires a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Session;
@@ -102,6 +133,10 @@ where
         if holds { Ok(()) } else { Err(Denied::new(DeniedKind::Forbidden)) }
     }
 }
+
+impl<F> Selective for Role<F> where Self: Condition {}
+
+impl<F> Selective for Predicate<F> where Self: Condition {}
 
 async fn signed_in(session: &SessionContext) -> Result<String, Denied> {
     session.signed_in().await.map_err(Denied::from)

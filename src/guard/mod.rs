@@ -65,7 +65,9 @@ mod permissions;
 mod service;
 
 pub use crate::context::place::requested_place;
-pub use crate::guard::condition::{Condition, Fresh, Platform, Predicate, Role, Session, User};
+pub use crate::guard::condition::{
+    Condition, Fresh, Platform, Predicate, Role, Selective, Session, User,
+};
 pub use crate::guard::denied::{Denied, DeniedKind};
 pub use crate::guard::deny_with::DenyWith;
 pub(crate) use crate::guard::deny_with::told_as_json;

@@ -6,7 +6,7 @@ use crate::{
     context::SessionContext,
     error::Error,
     guard::{
-        condition::Condition,
+        condition::{Condition, Selective},
         denied::{Denied, DeniedKind},
     },
 };
@@ -115,6 +115,8 @@ where
         if holds { Ok(()) } else { Err(Denied::new(DeniedKind::Forbidden)) }
     }
 }
+
+impl<F> Selective for HasPermissions<F> where Self: Condition {}
 
 impl<F> Clone for Permissions<F> {
     fn clone(&self) -> Self {

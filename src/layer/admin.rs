@@ -11,7 +11,12 @@ use crate::{
         page::{SessionCursor, SessionPage},
         token::SessionId,
     },
-    telemetry::{event::Cause, events::EventStream, health::Health, report::Report},
+    telemetry::{
+        cause::{By, Cause},
+        events::EventStream,
+        health::Health,
+        report::Report,
+    },
 };
 
 /// Handle for operators and administrators: health, metrics and events of a layer, and the sessions
@@ -35,6 +40,7 @@ use crate::{
 #[derive(Clone)]
 pub struct SessionAdmin {
     backend: Arc<Backend>,
+    actor: Option<Arc<str>>,
 }
 
 impl<A> RedisSessionLayer<A> {
@@ -49,11 +55,33 @@ impl<A> RedisSessionLayer<A> {
     /// ```
     #[must_use]
     pub fn admin(&self) -> SessionAdmin {
-        SessionAdmin { backend: Arc::clone(&self.backend) }
+        SessionAdmin { backend: Arc::clone(&self.backend), actor: None }
     }
 }
 
 impl SessionAdmin {
+    /// The same handle, acting for the administrator `actor`: the events and log lines of what it
+    /// [ends](Self::revoke) name them. No administrator is named by default.
+    ///
+    /// ```
+    /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = RedisSessionLayer::builder(MemoryStore::new()).build()?;
+    /// assert_eq!(layer.admin().on_behalf_of("root").revoke_all("alice").await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_behalf_of(self, actor: &str) -> Self {
+        Self { actor: Some(actor.into()), ..self }
+    }
+
+    fn by(&self) -> By {
+        let actor = self.actor.as_deref().map(str::to_owned);
+        By { cause: Cause::Administrator, actor }
+    }
+
     /// Health of the store as last seen by requests: which store serves reads, the last cause of
     /// failure, whether copies are trusted. Performs no I/O. For a status page, and for a readiness
     /// probe of a store that probes in the background (`DurableStore`); for any other store a
@@ -175,9 +203,7 @@ impl SessionAdmin {
     /// ```
     pub async fn revoke(&self, user: &str, id: &SessionId) -> Result<bool, Error> {
         let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
-        self.backend
-            .within(budget, self.backend.revoke_surely(user, id, Cause::Administrator))
-            .await
+        self.backend.within(budget, self.backend.revoke_surely(user, id, self.by())).await
     }
 
     /// Ends every session of a user, in the store and so for every instance: after a password
@@ -200,9 +226,7 @@ impl SessionAdmin {
     /// ```
     pub async fn revoke_all(&self, user: &str) -> Result<u64, Error> {
         let budget = self.backend.rules.budget.saturating_add(self.backend.acknowledgement);
-        self.backend
-            .within(budget, self.backend.revoke_all_surely(user, None, Cause::Administrator))
-            .await
+        self.backend.within(budget, self.backend.revoke_all_surely(user, None, self.by())).await
     }
 
     /// Clears the active platform in every session of a user and returns how many had one. Users

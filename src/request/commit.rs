@@ -19,7 +19,8 @@ use crate::{
     },
     sync::{carried::Carried, keyed_lock::KeyedGuard},
     telemetry::{
-        event::{Cause, Event},
+        cause::Cause,
+        event::Event,
         instruments::{Operation, Stopwatch},
     },
 };

@@ -17,7 +17,10 @@ use crate::{
     },
     store::SaveOutcome,
     sync::{backoff::Backoff, carried::Carried},
-    telemetry::event::{Cause, Event, EventDevice},
+    telemetry::{
+        cause::By,
+        event::{Event, EventDevice},
+    },
 };
 
 /// Maximum number of sessions in a page.
@@ -33,10 +36,10 @@ impl Backend {
         self: &Arc<Self>,
         user: &str,
         id: &SessionId,
-        cause: Cause,
+        by: By,
     ) -> Carried<Result<bool, Error>> {
         let (backend, user, id) = (Arc::clone(self), user.to_owned(), *id);
-        let work = async move { backend.revoke(&user, &id, cause).await };
+        let work = async move { backend.revoke(&user, &id, &by).await };
         Carried::new(self.tracker.track_future(work))
     }
 
@@ -45,13 +48,14 @@ impl Backend {
         self: &Arc<Self>,
         user: &str,
         keep: Option<SessionId>,
-        cause: Cause,
+        by: By,
     ) -> Carried<Result<u64, Error>> {
         let (backend, user) = (Arc::clone(self), user.to_owned());
         Carried::new(self.tracker.track_future(async move {
             let count = backend.store.revoke_all(&user, keep.as_ref()).await?;
             // Connections of all layers on this store hear of it.
-            backend.events.emit(Event::RevokedAll { user, count, cause });
+            let By { cause, actor } = by;
+            backend.events.emit(Event::RevokedAll { user, count, cause, actor });
             Ok(count)
         }))
     }
@@ -91,7 +95,7 @@ impl Backend {
     }
 
     /// Ends one session of a user; the user of an id never changes.
-    async fn revoke(&self, user: &str, id: &SessionId, cause: Cause) -> Result<bool, Error> {
+    async fn revoke(&self, user: &str, id: &SessionId, by: &By) -> Result<bool, Error> {
         let mut found = match self.store.load(id).await {
             Ok(found) => found,
             // Its user is unknown, and it opens no session.
@@ -104,13 +108,13 @@ impl Backend {
             if record.moved_to().is_some() {
                 let ended = self.store.delete(id).await?;
                 if ended {
-                    self.tell_of_revocation(*id, &record, cause);
+                    self.tell_of_revocation(*id, &record, by);
                 }
                 return Ok(ended);
             }
             found = match self.store.delete_version(id, record.version()).await? {
                 SaveOutcome::Saved => {
-                    self.tell_of_revocation(*id, &record, cause);
+                    self.tell_of_revocation(*id, &record, by);
                     return Ok(true);
                 }
                 SaveOutcome::Conflict(current) => Some(current),
@@ -122,9 +126,10 @@ impl Backend {
         Ok(false)
     }
 
-    fn tell_of_revocation(&self, id: SessionId, record: &Record, cause: Cause) {
+    fn tell_of_revocation(&self, id: SessionId, record: &Record, by: &By) {
         let user = record.user().unwrap_or_default().to_owned();
-        self.events.emit(Event::Revoked { id, user, device: EventDevice::of(record), cause });
+        let (device, By { cause, actor }) = (EventDevice::of(record), by.clone());
+        self.events.emit(Event::Revoked { id, user, device, cause, actor });
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     session::{record::Record, token::SessionId},
-    telemetry::health::Serving,
+    telemetry::{cause::Cause, health::Serving},
 };
 
 /// One event in the life of a session. Ids are the public ones; no field is secret. For audits it
@@ -83,6 +83,9 @@ pub enum Event {
         device: Option<EventDevice>,
         /// By whom: [`User`](Cause::User) or [`Administrator`](Cause::Administrator).
         cause: Cause,
+        /// The administrator, [if named](crate::layer::SessionAdmin::on_behalf_of).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        actor: Option<String>,
     },
     /// All sessions of a user were ended, or all but one.
     #[non_exhaustive]
@@ -93,6 +96,9 @@ pub enum Event {
         count: u64,
         /// By whom: [`User`](Cause::User) or [`Administrator`](Cause::Administrator).
         cause: Cause,
+        /// The administrator, [if named](crate::layer::SessionAdmin::on_behalf_of).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        actor: Option<String>,
     },
     /// The stamp of a session's user has changed elsewhere, so the session ends.
     #[non_exhaustive]
@@ -216,27 +222,6 @@ pub enum ThrottledBy {
     Network,
 }
 
-/// Why a session moved or ended, in an [`Event`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Cause {
-    /// A user signed in, or another one did.
-    SignIn,
-    /// A renewal of the id, without a sign-in.
-    Renewal,
-    /// A logout, by the session's own handle.
-    Logout,
-    /// Its last value was removed, and it has no user.
-    Emptied,
-    /// A sign-in of the same browser, whose request carried several sessions.
-    Replaced,
-    /// Its user, in another session or everywhere.
-    User,
-    /// The application, by [`SessionAdmin`](crate::layer::SessionAdmin).
-    Administrator,
-}
-
 /// The device of a session, in an [`Event`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
@@ -255,20 +240,5 @@ impl EventDevice {
         let device = record.device.as_deref()?;
         let address = device.address().map(str::to_owned);
         Some(Self { address, label: device.label().map(str::to_owned) })
-    }
-}
-
-impl Cause {
-    /// As it serializes.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::SignIn => "sign_in",
-            Self::Renewal => "renewal",
-            Self::Logout => "logout",
-            Self::Emptied => "emptied",
-            Self::Replaced => "replaced",
-            Self::User => "user",
-            Self::Administrator => "administrator",
-        }
     }
 }

@@ -61,15 +61,25 @@ fn log_audited(event: &Event) {
                 cause = cause.name(), "session destroyed"
             );
         }
-        Event::Revoked { id, user, device, cause } => {
+        event => log_revocation(event),
+    }
+}
+
+fn log_revocation(event: &Event) {
+    match event {
+        Event::Revoked { id, user, device, cause, actor } => {
             let (address, label) = (address(device), label(device));
             tracing::info!(
                 session.id = %id, user.id = %user, client.address = address, device = label,
-                cause = cause.name(), "session revoked"
+                cause = cause.name(), actor.id = actor.as_deref(), "session revoked"
             );
         }
-        Event::RevokedAll { user, count, cause } => {
-            tracing::info!(user.id = %user, count, cause = cause.name(), "user sessions revoked");
+        Event::RevokedAll { user, count, cause, actor } => {
+            let actor = actor.as_deref();
+            tracing::info!(
+                user.id = %user, count, cause = cause.name(), actor.id = actor,
+                "user sessions revoked"
+            );
         }
         // Logged with their cause where it is known.
         _ => {}

@@ -12,6 +12,7 @@
 // | file | holds |
 // |---|---|
 // | `event` | `Event`: what happens to sessions and stores |
+// | `cause` | why a session ended, and who ended it |
 // | `events` | the stream of events, and the log |
 // | `log` | the log line of an event |
 // | `counters` | counts of events |
@@ -21,6 +22,7 @@
 // | `report` | status and counters as JSON and as metrics |
 // | `exposition` | the text format of Prometheus |
 
+pub(crate) mod cause;
 pub(crate) mod counters;
 pub(crate) mod event;
 pub(crate) mod events;
@@ -35,7 +37,8 @@ pub(crate) mod report;
 #[cfg(feature = "metrics")]
 pub use crate::telemetry::facade::describe_metrics;
 pub use crate::telemetry::{
-    event::{Cause, Event, EventDevice, ThrottledBy},
+    cause::Cause,
+    event::{Event, EventDevice, ThrottledBy},
     events::{EventStream, Events},
     health::{BackendHealth, CacheHealth, Health, Serving},
     report::Report,

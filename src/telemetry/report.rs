@@ -183,8 +183,9 @@ mod tests {
     use serde_json::Value;
 
     use crate::telemetry::{
+        cause::Cause,
         counters::{Counters, NAMES},
-        event::{Cause, Event, ThrottledBy},
+        event::{Event, ThrottledBy},
         health::{BackendHealth, CacheHealth, Serving},
     };
 
@@ -221,7 +222,7 @@ mod tests {
             Event::Created { id: id(), user: None, device: None },
             Event::Renewed { old: id(), new: id(), user: None, device: None, cause },
             Event::Destroyed { id: id(), user: None, device: None, cause },
-            Event::Revoked { id: id(), user: "alice".into(), device: None, cause },
+            Event::Revoked { id: id(), user: "alice".into(), device: None, cause, actor: None },
             Event::Expired { id: id(), user: None },
             Event::UnknownToken { id: id() },
             Event::Ambiguous,
@@ -246,7 +247,7 @@ mod tests {
             assert_eq!(moved, [(at, (NAMES[at], 1))], "{event:?}");
         }
         let events = Events::default();
-        events.emit(Event::RevokedAll { user: "alice".to_owned(), count: 5, cause });
+        events.emit(Event::RevokedAll { user: "alice".to_owned(), count: 5, cause, actor: None });
         events.emit(Event::Missed { count: 3 });
         let report = Report::new(durable(), &events);
         assert_eq!(report.count("revoked"), Some(5));

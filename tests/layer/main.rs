@@ -10,6 +10,8 @@
     reason = "test code: a panic is the report"
 )]
 
+/// The end points of administrators: who reaches them, and what they end.
+mod admin_api;
 /// What the answers of the layer are, and which bodies fit around it.
 mod answers;
 /// Which public types are `Send` and `Sync`.

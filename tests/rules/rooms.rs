@@ -63,6 +63,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    ("admin_api", &["context", "csrf", "error", "guard", "layer", "response", "session"]),
     ("session_api", &["context", "error", "guard", "request", "response", "session", "transport"]),
     ("import", &["clock", "context", "error", "session", "transport"]),
     ("env", &["error", "layer", "request", "store", "transport"]),

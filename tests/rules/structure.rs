@@ -58,7 +58,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     (&["metrics", "metrics_exporter_prometheus"], &["telemetry/"]),
     (
         &["tower_layer", "tower_service", "tower"],
-        &["layer/", "limiter/", "guard/", "csrf/", "session_api/", "testing/"],
+        &["admin_api/", "layer/", "limiter/", "guard/", "csrf/", "session_api/", "testing/"],
     ),
     (&["pin_project"], &["layer/", "limiter/", "guard/", "csrf/", "response/"]),
     (&["getrandom"], &["session/", "error.rs", "encryption/", "csrf/"]),
@@ -69,7 +69,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     (&["aes_gcm"], &["import/cookie/"]),
     (&["miniz_oxide"], &["import/stored/"]),
     (&["sha1"], &["import/cookie/"]),
-    (&["percent_encoding"], &["csrf/", "guard/", "import/"]),
+    (&["percent_encoding"], &["admin_api/", "csrf/", "guard/", "import/"]),
     (&["rustix"], &["clock/"]),
     (&["clap"], &["cli/"]),
 ];

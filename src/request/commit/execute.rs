@@ -11,7 +11,10 @@ use crate::{
     },
     session::{changes::plan::Plan, record::Record, token::Token},
     store::{Expected, LoginWrite, SaveOutcome},
-    telemetry::event::{Cause, Event, EventDevice},
+    telemetry::{
+        cause::Cause,
+        event::{Event, EventDevice},
+    },
 };
 
 /// Number of fresh ids that a create tries; a slow store may need a second one.

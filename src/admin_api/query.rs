@@ -1,0 +1,89 @@
+//! The query of a request: the user, and a page of their sessions.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use crate::{context::authentication::check_name, session::page::SessionCursor};
+
+/// Default page size of the list of sessions.
+const PAGE: usize = 100;
+
+/// The page of a list.
+#[derive(Debug, PartialEq)]
+pub(super) struct Wanted {
+    pub(super) limit: usize,
+    pub(super) after: Option<SessionCursor>,
+}
+
+/// The user; none where the name is missing, occurs twice, is no text, or is too long.
+pub(super) fn user(query: Option<&str>) -> Option<String> {
+    let user = only(query, "user").ok()??;
+    check_name("user", &user).ok()?;
+    Some(user)
+}
+
+/// The page; none where a part of it is malformed.
+pub(super) fn page(query: Option<&str>) -> Option<Wanted> {
+    let limit = only(query, "limit").ok()?.map_or(Ok(PAGE), |limit| limit.parse()).ok()?;
+    let after = only(query, "after").ok()?.map(|after| after.parse()).transpose().ok()?;
+    Some(Wanted { limit, after })
+}
+
+/// The value of a name; an error where it has several, or one that is no UTF-8.
+// Fails closed: of two values a proxy may have checked the other.
+fn only(query: Option<&str>, wanted: &str) -> Result<Option<String>, ()> {
+    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let mut values =
+        pairs.filter(|(name, _)| decoded(name).is_ok_and(|name| name == wanted)).map(|(_, v)| v);
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => decoded(value).map(Some),
+        (Some(_), Some(_)) => Err(()),
+    }
+}
+
+/// As forms encode it: WHATWG URL, `application/x-www-form-urlencoded`.
+fn decoded(text: &str) -> Result<String, ()> {
+    let spaced = if text.contains('+') { text.replace('+', " ").into() } else { Cow::from(text) };
+    percent_decode_str(&spaced).decode_utf8().map(Cow::into_owned).map_err(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::admin_api::query::*;
+
+    #[test]
+    fn a_user_is_any_text_that_occurs_once() {
+        let long = format!("user={}", "x".repeat(1_025));
+        for (query, found) in [
+            (Some("user=alice"), Some("alice")),
+            (Some("limit=1&user=alice&after=2"), Some("alice")),
+            (Some("user=a%2Fb%2e%2E%20c+d%26e%3D"), Some("a/b.. c d&e=")),
+            (Some("us%65r=%C3%A9"), Some("\u{e9}")),
+            (Some("user=a=b"), Some("a=b")),
+            (Some("user=alice&user=bob"), None),
+            (Some("user=alice&us%65r=bob"), None),
+            (Some("user=%ff"), None),
+            (Some("user="), None),
+            (Some("user"), None),
+            (Some("users=alice"), None),
+            (Some(&long), None),
+            (Some(""), None),
+            (None, None),
+        ] {
+            assert_eq!(user(query).as_deref(), found, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_has_defaults_and_no_malformed_part() {
+        let cursor = "7.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+        assert_eq!(page(Some("user=a")), Some(Wanted { limit: PAGE, after: None }));
+        let wanted = page(Some(&format!("after={cursor}&limit=20"))).unwrap();
+        assert_eq!((wanted.limit, wanted.after.unwrap().to_string()), (20, cursor.to_owned()));
+        for query in ["limit=", "limit=-1", "limit=1&limit=2", "after=7", "after=%ff"] {
+            assert_eq!(page(Some(query)), None, "{query}");
+        }
+    }
+}
