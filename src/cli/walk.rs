@@ -53,6 +53,9 @@ impl<'a> Walk<'a> {
         let after = if let Next::All(cursor) = &next { Some(cursor) } else { None };
         let mut page = store.page(after, part).await?;
         self.next = page.next.take().map(Next::All);
+        // The sign-ins of external ids are no sessions.
+        page.sessions
+            .retain(|(_, found)| !found.as_ref().is_ok_and(|record| record.is_of_external_id()));
         Ok(Some(page))
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
     request::state::State,
+    session::external_id::ExternalId,
 };
 
 /// Maximum length of a user or platform id, in bytes.
@@ -70,7 +71,7 @@ impl SessionContext {
     /// # Ok(()) });
     /// ```
     pub async fn login(&self, user: &str) -> Result<(), Error> {
-        self.sign_in(user, None, None).await
+        self.sign_in(user, None, None, None).await
     }
 
     /// Signs `user` in, if the user's epoch is still `epoch` when the login is stored.
@@ -79,6 +80,7 @@ impl SessionContext {
         user: &str,
         epoch: Option<u64>,
         stamp: Option<Bytes>,
+        external_id: Option<ExternalId>,
     ) -> Result<(), Error> {
         check_name("user", user)?;
         let backend = &self.session.backend;
@@ -92,7 +94,7 @@ impl SessionContext {
                     changes.forget_values();
                 }
                 changes.login(user, None);
-                changes.hold_login_to(epoch);
+                changes.hold_login_to(epoch, external_id);
                 if let Some(json) = stamp {
                     changes.set_stamp(json);
                 }

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::{
     context::{SessionContext, authentication::check_name, stamp::encode_stamp},
     error::{Error, ErrorKind},
+    session::external_id::{ExternalId, NAME_MAX},
 };
 
 /// A sign-in whose credentials are being checked, from [`SessionContext::begin_login`].
@@ -12,6 +13,7 @@ pub struct LoginAttempt {
     user: Box<str>,
     epoch: u64,
     stamp: Option<Box<str>>,
+    external_id: Option<Box<str>>,
 }
 
 impl LoginAttempt {
@@ -40,6 +42,31 @@ impl LoginAttempt {
     pub fn with_stamp(self, stamp: impl Into<Box<str>>) -> Self {
         Self { stamp: Some(stamp.into()), ..self }
     }
+
+    /// Adds the name that the identity provider has for this sign-in, of 1 to 1,024 bytes, so that
+    /// [`revoke_by_external_id`] ends the session when the provider signs the user out: for OpenID
+    /// Connect the issuer and the ID token's `sid`, `"https://id.example.org|08a5019c"`. It is
+    /// unique among the service's providers, and at most 16 users sign in under it. The session
+    /// keeps it when it moves, until the next sign-in. Only its SHA-256 hash is stored.
+    ///
+    /// The session needs an absolute timeout. Until that has passed the store keeps a record of the
+    /// name, also after a logout: a few hundred bytes for each sign-in. It costs a sign-in or a
+    /// renewal one more round trip, and three where the record exists.
+    ///
+    /// [`revoke_by_external_id`]: crate::layer::SessionAdmin::revoke_by_external_id
+    ///
+    /// ```
+    /// # tower_redis_session::testing::handle(|session| async move {
+    /// let (issuer, sid) = ("https://id.example.org", "08a5019c");
+    /// let attempt = session.begin_login("alice").await?;
+    /// session.finish_login(attempt.with_external_id(format!("{issuer}|{sid}"))).await?;
+    /// assert_eq!(session.user_id().await?.as_deref(), Some("alice"));
+    /// # Ok(()) });
+    /// ```
+    #[must_use]
+    pub fn with_external_id(self, name: impl Into<Box<str>>) -> Self {
+        Self { external_id: Some(name.into()), ..self }
+    }
 }
 
 impl SessionContext {
@@ -66,15 +93,17 @@ impl SessionContext {
         check_name("user", user)?;
         let epoch = self.session.backend.store.revocation_epoch(user);
         let epoch = self.session.within_budget(epoch).await?;
-        Ok(LoginAttempt { user: user.into(), epoch, stamp: None })
+        Ok(LoginAttempt { user: user.into(), epoch, stamp: None, external_id: None })
     }
 
     /// Completes the sign-in: [`login`](Self::login), stored at once.
     ///
     /// # Errors
     ///
-    /// `Revoked` if all sessions of the user were revoked since the attempt began: the user is not
-    /// signed in. Otherwise those of [`login`](Self::login) and [`save`](Self::save).
+    /// `Revoked` if all sessions of the user were revoked since the attempt began, or its
+    /// [external id](LoginAttempt::with_external_id) within 5 minutes: the user is not signed in.
+    /// `Invalid` for an external id out of its bounds, `Misconfigured` for one without an absolute
+    /// timeout. Otherwise those of [`login`](Self::login) and [`save`](Self::save).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {
@@ -89,7 +118,8 @@ impl SessionContext {
     /// ```
     pub async fn finish_login(&self, attempt: LoginAttempt) -> Result<(), Error> {
         let stamp = attempt.stamp.as_deref().map(encode_stamp).transpose()?;
-        self.sign_in(&attempt.user, Some(attempt.epoch), stamp).await?;
+        let external_id = attempt.external_id.as_deref().map(external_id).transpose()?;
+        self.sign_in(&attempt.user, Some(attempt.epoch), stamp, external_id).await?;
         let saved = self.save().await;
         if saved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Revoked) {
             // Fails closed: the response must not retry it.
@@ -97,6 +127,15 @@ impl SessionContext {
         }
         saved
     }
+}
+
+/// The hash of an external id.
+pub(crate) fn external_id(name: &str) -> Result<ExternalId, Error> {
+    if name.is_empty() || name.len() > NAME_MAX {
+        let text = format!("an external id has 1 to {NAME_MAX} bytes");
+        return Err(Error::new(ErrorKind::Invalid, text));
+    }
+    Ok(ExternalId::of(name))
 }
 
 impl fmt::Debug for LoginAttempt {

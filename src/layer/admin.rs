@@ -39,7 +39,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct SessionAdmin {
-    backend: Arc<Backend>,
+    pub(super) backend: Arc<Backend>,
     actor: Option<Arc<str>>,
 }
 
@@ -77,7 +77,7 @@ impl SessionAdmin {
         Self { actor: Some(actor.into()), ..self }
     }
 
-    fn by(&self) -> By {
+    pub(super) fn by(&self) -> By {
         let actor = self.actor.as_deref().map(str::to_owned);
         By { cause: Cause::Administrator, actor }
     }

@@ -17,6 +17,7 @@
 // |---|---|
 // | `session_layer` | `RedisSessionLayer`: migration, check, events, shutdown |
 // | `admin` | `SessionAdmin`: health, report and events; the sessions of any user |
+// | `provider_logout` | `SessionAdmin::revoke_by_external_id` |
 // | `builder` | its configuration, and `RedisSessionLayer::builder` |
 // | `service` | puts the handle into the request |
 // | `future` | commits before the head of the response leaves |
@@ -33,6 +34,7 @@ pub(crate) mod builder;
 pub(crate) mod database_layer;
 pub(crate) mod future;
 mod kept_head;
+mod provider_logout;
 pub(crate) mod response;
 pub(crate) mod savepoint;
 pub(crate) mod service;

@@ -23,6 +23,7 @@
 //! | `former_cookie` | the cookie that the session's cookie has replaced |
 //! | `visitor` | the secret of a client without a session |
 //! | `visitor_cookie` | the cookie that carries it |
+//! | `external_id` | sign-ins under an external id, and their revocation by it |
 //! | `user_sessions` | all sessions of one user |
 //! | `cookie_echo` | a warning if cookies are not sent back |
 //! | `client` | address and user agent of a client |
@@ -32,6 +33,7 @@ pub(crate) mod client;
 pub(crate) mod commit;
 mod cookie_echo;
 pub(crate) mod end;
+mod external_id;
 pub(crate) mod former_cookie;
 mod found;
 mod header_lines;

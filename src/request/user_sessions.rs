@@ -95,7 +95,7 @@ impl Backend {
     }
 
     /// Ends one session of a user; the user of an id never changes.
-    async fn revoke(&self, user: &str, id: &SessionId, by: &By) -> Result<bool, Error> {
+    pub(super) async fn revoke(&self, user: &str, id: &SessionId, by: &By) -> Result<bool, Error> {
         let mut found = match self.store.load(id).await {
             Ok(found) => found,
             // Its user is unknown, and it opens no session.

@@ -9,6 +9,7 @@ use crate::{
     clock::timestamp::Timestamp,
     session::{
         expiry::SessionExpiry,
+        external_id::ExternalId,
         impersonation::{Switch, acting_as},
         record::Record,
         reserved::{STAMP, is_reserved},
@@ -41,6 +42,8 @@ struct Login {
     user: Box<str>,
     /// The user's epoch before the credentials were checked.
     epoch: Option<u64>,
+    /// The name that an identity provider has for it.
+    external_id: Option<ExternalId>,
 }
 
 impl Changes {
@@ -77,7 +80,7 @@ impl Changes {
     }
 
     pub(crate) fn login(&mut self, user: &str, platform: Option<&str>) {
-        self.login = Some(Login { user: user.into(), epoch: None });
+        self.login = Some(Login { user: user.into(), epoch: None, external_id: None });
         self.switch = None;
         self.forget_reserved();
         self.platform = Some(platform.map(Into::into));
@@ -90,10 +93,8 @@ impl Changes {
     }
 
     /// The sign-in fails unless the user's epoch is still this one; `None` accepts any.
-    pub(crate) fn hold_login_to(&mut self, epoch: Option<u64>) {
-        if let Some(login) = &mut self.login {
-            login.epoch = epoch;
-        }
+    pub(crate) fn hold_login_to(&mut self, epoch: Option<u64>, external_id: Option<ExternalId>) {
+        self.login = self.login.take().map(|login| Login { epoch, external_id, ..login });
     }
 
     pub(crate) fn set_platform(&mut self, platform: Option<&str>) {

@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use crate::session::{external_id::ExternalId, token::TEXT_LEN};
+
 /// Maximum length of the stored user agent, in bytes; a longer one is truncated.
 const USER_AGENT_MAX: usize = 256;
 /// Maximum length of a label, in bytes.
@@ -10,12 +12,16 @@ pub(crate) const LABEL_MAX: usize = 128;
 /// Separates the label from the impersonated user. A label cannot contain it.
 const SEPARATOR: char = '\u{1f}';
 
+/// Precedes an external id, at the start of a stored label.
+const EXTERNAL: char = '\u{1e}';
+
 /// The device of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Device {
     address: Option<Box<str>>,
     user_agent: Option<Box<str>>,
-    /// The label, and after a `SEPARATOR` the impersonated user, if any.
+    /// After `EXTERNAL` the external id of the sign-in, if any; the label; and after a `SEPARATOR`
+    /// the impersonated user, if any.
     label: Option<Box<str>>,
 }
 
@@ -37,18 +43,25 @@ impl Device {
         (device != Self::default()).then(|| Arc::new(device))
     }
 
-    /// The same device with another label or impersonated user; `None` removes it.
+    /// The same device with another label, impersonated user or external id; `None` removes it.
     pub(crate) fn named(
         device: Option<&Self>,
         label: Option<&str>,
         acting_as: Option<&str>,
+        external_id: Option<ExternalId>,
     ) -> Option<Arc<Self>> {
         let Self { address, user_agent, .. } = device.cloned().unwrap_or_default();
-        let label = match acting_as {
-            Some(user) => Some(format!("{}{SEPARATOR}{user}", label.unwrap_or_default()).into()),
-            None => label.map(Into::into),
-        };
-        Self::stored(address, user_agent, label)
+        let mut text = external_id.map_or_else(String::new, |id| format!("{EXTERNAL}{}", id.key()));
+        text.push_str(label.unwrap_or_default());
+        if let Some(user) = acting_as {
+            text.push(SEPARATOR);
+            text.push_str(user);
+        }
+        Self::stored(
+            address,
+            user_agent,
+            Some(text.into()).filter(|text: &Box<str>| !text.is_empty()),
+        )
     }
 
     pub(crate) fn address(&self) -> Option<&str> {
@@ -60,17 +73,28 @@ impl Device {
     }
 
     pub(crate) fn label(&self) -> Option<&str> {
-        let label = self.label.as_deref()?;
+        let label = self.after_external_id()?;
         let label = label.split_once(SEPARATOR).map_or(label, |(label, _)| label);
         Some(label).filter(|label| !label.is_empty())
     }
 
     /// The impersonated user.
     pub(crate) fn acting_as(&self) -> Option<&str> {
-        self.label.as_deref()?.split_once(SEPARATOR).map(|(_, user)| user)
+        self.after_external_id()?.split_once(SEPARATOR).map(|(_, user)| user)
     }
 
-    /// Label and impersonated user as a record stores them.
+    /// The external id of the sign-in.
+    pub(crate) fn external_id(&self) -> Option<ExternalId> {
+        ExternalId::parse(self.label.as_deref()?.strip_prefix(EXTERNAL)?.get(..TEXT_LEN)?)
+    }
+
+    fn after_external_id(&self) -> Option<&str> {
+        let label = self.label.as_deref()?;
+        let after = label.strip_prefix(EXTERNAL).and_then(|rest| rest.get(TEXT_LEN..));
+        Some(after.unwrap_or(label))
+    }
+
+    /// External id, label and impersonated user as a record stores them.
     pub(crate) fn stored_label(&self) -> Option<&str> {
         self.label.as_deref()
     }
@@ -119,14 +143,22 @@ mod tests {
     #[test]
     fn a_label_leaves_the_rest_and_goes_again() {
         let seen = Device::seen(Some("192.0.2.1".parse().unwrap()), Some(b"agent")).unwrap();
-        let named = Device::named(Some(&seen), Some("Phone"), None).unwrap();
+        let named = Device::named(Some(&seen), Some("Phone"), None, None).unwrap();
         assert_eq!((named.label(), named.address()), (Some("Phone"), Some("192.0.2.1")));
-        assert_eq!(Device::named(Some(&named), None, None), Some(seen.clone()));
-        assert_eq!(Device::named(None, None, None), None);
-        for label in [None, Some("Phone")] {
-            let acting = Device::named(Some(&seen), label, Some("a\u{1f}b")).unwrap();
-            assert_eq!((acting.label(), acting.acting_as()), (label, Some("a\u{1f}b")));
-            assert_eq!(acting.address(), Some("192.0.2.1"));
+        assert_eq!(Device::named(Some(&named), None, None, None), Some(seen.clone()));
+        assert_eq!(Device::named(None, None, None, None), None);
+        let id = Some(ExternalId::of("iss|sid"));
+        for (label, user, id) in [
+            (None, Some("a\u{1f}b"), None),
+            (Some("Phone"), Some("a\u{1f}b"), None),
+            (None, None, id),
+            (Some("Phone"), None, id),
+            (None, Some("\u{1e}b"), id),
+            (Some("Phone"), Some("a\u{1f}b"), id),
+        ] {
+            let acting = Device::named(Some(&seen), label, user, id).unwrap();
+            assert_eq!((acting.label(), acting.acting_as()), (label, user));
+            assert_eq!((acting.address(), acting.external_id()), (Some("192.0.2.1"), id));
         }
     }
 }

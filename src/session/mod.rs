@@ -9,6 +9,8 @@
 //! | `key` | `Key`: a name with its type and the conversion of older values |
 //! | `json` | encoding and decoding of values: limit of nesting, finite numbers only |
 //! | `device` | address, user agent and label of a sign-in |
+//! | `external_id` | the name that an identity provider has for a sign-in, as its hash |
+//! | `sign_ins` | which users signed in under such a name, and whether it was revoked |
 //! | `expiry` | idle and absolute deadlines |
 //! | `changes` | what a request did, as data; `plan` applies it to a record |
 //! | `impersonation` | the impersonated user, and the values set aside in the meantime |
@@ -20,6 +22,7 @@
 pub(crate) mod changes;
 pub(crate) mod device;
 pub(crate) mod expiry;
+pub(crate) mod external_id;
 pub(crate) mod impersonation;
 pub(crate) mod info;
 pub(crate) mod json;
@@ -28,6 +31,7 @@ pub(crate) mod moved;
 pub(crate) mod page;
 pub(crate) mod record;
 pub(crate) mod reserved;
+pub(crate) mod sign_ins;
 pub(crate) mod token;
 pub(crate) mod values;
 pub(crate) mod write_id;

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use crate::{
     clock::timestamp::Timestamp,
     session::{
-        device::Device, expiry::Deadlines, moved::Moved, token::SessionId, values::Values,
-        write_id::WriteId,
+        device::Device, expiry::Deadlines, external_id::ExternalId, moved::Moved, token::SessionId,
+        values::Values, write_id::WriteId,
     },
 };
 
@@ -115,6 +115,17 @@ impl Record {
     /// ```
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
+    }
+
+    /// The external id of the sign-in.
+    pub(crate) fn external_id(&self) -> Option<ExternalId> {
+        self.device.as_deref()?.external_id()
+    }
+
+    /// Whether this is no session, but the [sign-ins](crate::session::sign_ins) of an external id.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_of_external_id(&self) -> bool {
+        self.user.is_none() && self.external_id().is_some()
     }
 
     /// Last activity and expiry.

@@ -21,6 +21,9 @@ pub enum Cause {
     User,
     /// The application, by [`SessionAdmin`](crate::layer::SessionAdmin).
     Administrator,
+    /// The identity provider that signed the user in, by
+    /// [`revoke_by_external_id`](crate::layer::SessionAdmin::revoke_by_external_id).
+    Provider,
 }
 
 impl Cause {
@@ -34,6 +37,7 @@ impl Cause {
             Self::Replaced => "replaced",
             Self::User => "user",
             Self::Administrator => "administrator",
+            Self::Provider => "provider",
         }
     }
 }

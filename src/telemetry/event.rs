@@ -81,7 +81,8 @@ pub enum Event {
         /// The device that it was used on, as recorded.
         #[serde(skip_serializing_if = "Option::is_none")]
         device: Option<EventDevice>,
-        /// By whom: [`User`](Cause::User) or [`Administrator`](Cause::Administrator).
+        /// By whom: [`User`](Cause::User), [`Administrator`](Cause::Administrator) or
+        /// [`Provider`](Cause::Provider).
         cause: Cause,
         /// The administrator, [if named](crate::layer::SessionAdmin::on_behalf_of).
         #[serde(skip_serializing_if = "Option::is_none")]

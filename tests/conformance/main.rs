@@ -17,6 +17,8 @@ mod attempts;
 mod browser_orders;
 /// Every store keeps the contracts of `Store` and `UserStore`; one that breaks them does not pass.
 mod contract;
+/// A logout by the identity provider, on every store.
+mod external_ids;
 /// Impersonation, stamps, typed keys and a cookie's former name on every store.
 mod identity;
 /// What a client makes up ends nothing and is counted nowhere.

@@ -32,6 +32,8 @@ mod csrf_stack;
 mod data;
 /// Error responses: one function for layer, guards and CSRF, or one line of text.
 mod error_responses;
+/// A logout by the identity provider, by the name that was given at the sign-in.
+mod external_id;
 /// A cookie under its former name, domain or prefix.
 mod former_cookie;
 /// Any inner service, any body, any buffer.

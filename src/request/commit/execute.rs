@@ -1,7 +1,7 @@
 //! Execution of a plan in the store: create, save, renew, touch, delete.
 
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     request::{
         RequestSession,
         commit::confirm::{
@@ -9,7 +9,11 @@ use crate::{
         },
         state::{CookieChange, Held},
     },
-    session::{changes::plan::Plan, record::Record, token::Token},
+    session::{
+        changes::plan::Plan,
+        record::Record,
+        token::{SessionId, Token},
+    },
     store::{Expected, LoginWrite, SaveOutcome},
     telemetry::{
         cause::Cause,
@@ -69,6 +73,7 @@ impl RequestSession {
             };
             if matches!(created, Settled::Saved) {
                 drop(stored);
+                self.enter_new(&id, &record).await?;
                 let (user, device) = audited(&record);
                 self.backend.events.emit(Event::Created { id, user, device });
                 let _ = self.hand_out(token, id, record);
@@ -80,6 +85,7 @@ impl RequestSession {
     }
 
     async fn write(&self, held: &Held, record: Record) -> Result<Settled, Error> {
+        self.backend.prolong(&held.record, &record).await?;
         let stored = self.backend.closed(&held.token, &held.id, &record)?;
         let settled = save_settled(&self.backend, &held.id, &stored).await?;
         if matches!(settled, Settled::Saved) {
@@ -113,6 +119,7 @@ impl RequestSession {
                     drop(stored);
                     let (user, device) = audited(&record);
                     let cause = cause_of_move(&held.record, &record);
+                    self.enter_moved(held, (&new, &record), cause).await?;
                     let before = self.hand_out(token, new, record);
                     let finished = self.backend.store.finish_renew(&old, expected, &new).await?;
                     if let SaveOutcome::Conflict(_) | SaveOutcome::Gone = finished {
@@ -128,6 +135,33 @@ impl RequestSession {
             }
         }
         Ok(Settled::Taken)
+    }
+
+    /// Enters a new session under its external id, if it has one; ends it if that fails.
+    async fn enter_new(&self, id: &SessionId, record: &Record) -> Result<(), Error> {
+        let entered = self.backend.enter(record, true).await;
+        if entered.is_err() {
+            // No client has its token.
+            let _ = self.backend.store.delete(id).await;
+        }
+        entered
+    }
+
+    /// The same for a session that moves; ends it if its external id was revoked.
+    async fn enter_moved(
+        &self,
+        held: &Held,
+        (new, record): (&SessionId, &Record),
+        cause: Cause,
+    ) -> Result<(), Error> {
+        let entered = self.backend.enter(record, cause == Cause::SignIn).await;
+        if entered.as_ref().is_err_and(|error| error.kind() == ErrorKind::Revoked) {
+            let _ = self.backend.store.delete(new).await?;
+            // In a store that moves it in two steps it is still there.
+            let _ = self.backend.store.delete(&held.id).await?;
+            self.let_go(CookieChange::Remove);
+        }
+        entered
     }
 
     /// Ends a session that is empty, unless a concurrent write added something.

@@ -89,6 +89,7 @@ impl Changes {
         if !moves && record.says_the_same_as(base) {
             return Ok(due_touch(base, now, policy).map_or(Plan::Nothing, Plan::Touch));
         }
+        check_external_id(&record)?;
         check(record.weight(), record.values.count(), Some(base), policy)?;
         Ok(if moves { Plan::Renew(record) } else { Plan::Update(record) })
     }
@@ -112,6 +113,7 @@ impl Changes {
         if record.is_vacant() {
             return Ok(Plan::Nothing);
         }
+        check_external_id(&record)?;
         check(record.weight(), record.values.count(), None, policy)?;
         Ok(Plan::Create(record))
     }
@@ -153,13 +155,18 @@ impl Changes {
             None => self.own(base).and(before).and_then(|device| device.label()),
         };
         let acting_as = self.acting_as(base);
+        let external_id = match &self.login {
+            Some(login) => login.external_id,
+            None => before.and_then(|device| device.external_id()),
+        };
         let device = if base.is_none() || self.moves() { writer.device.as_ref() } else { before };
         if device.and_then(|device| device.label()) == label
             && device.and_then(|device| device.acting_as()) == acting_as
+            && device.and_then(|device| device.external_id()) == external_id
         {
             return device.cloned();
         }
-        Device::named(device.map(Arc::as_ref), label, acting_as)
+        Device::named(device.map(Arc::as_ref), label, acting_as, external_id)
     }
 
     /// The expiry that was set, if any; without an absolute timeout of its own, with the layer's.
@@ -190,6 +197,15 @@ pub(crate) fn due_touch(base: &Record, now: Timestamp, policy: &Policy) -> Optio
     let deadlines = base.deadlines.active(now, policy.touch_interval);
     let idle_deadline = deadlines.idle_deadline;
     Some(Touch { last_activity: now, idle_deadline, end: deadlines.end() })
+}
+
+/// The sign-ins of an external id are kept until the absolute end of the last of its sessions.
+fn check_external_id(record: &Record) -> Result<(), Error> {
+    if record.external_id().is_some() && record.deadlines.absolute_deadline.is_none() {
+        let text = "a session with an external id needs an absolute timeout";
+        return Err(Error::new(ErrorKind::Misconfigured, text));
+    }
+    Ok(())
 }
 
 /// A record stored under larger bounds may shrink, and be signed in to.
