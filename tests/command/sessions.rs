@@ -1,7 +1,8 @@
 //! Sessions: counted, listed, shown, ended, on every store.
 //!
 //! To see these fail: leave out `printable` or the filter of reserved names in `cli/show.rs`; print
-//! values without `--values`; let `revoke` delete nothing; read heads with `HEAD_MAX - 2000`.
+//! values without `--values`; let `revoke` delete nothing; read heads with `HEAD_MAX - 2000`; keep
+//! what is no session in `cli/walk.rs`.
 
 use serde_json::{Value, json};
 use test_support::leak_monitor;
@@ -25,6 +26,17 @@ async fn signed_in(layer: &tower_redis_session::RedisSessionLayer, user: &str) -
     client
 }
 
+/// As at an identity provider: the store keeps a record of the name too.
+async fn signed_in_at_a_provider(layer: &tower_redis_session::RedisSessionLayer) -> Client {
+    let client = TestClient::new(layer, ());
+    let sign_in = |session: tower_redis_session::SessionContext| async move {
+        let attempt = session.begin_login("alice").await?;
+        session.finish_login(attempt.with_external_id("https://id.example.org|sid")).await
+    };
+    client.session(sign_in).await.unwrap();
+    client
+}
+
 async fn id(client: &Client) -> String {
     client.session(|session| async move { session.id().await }).await.unwrap().unwrap().to_string()
 }
@@ -43,7 +55,7 @@ async fn sessions_are_counted_listed_and_ended_on_every_store() {
         let name = place.name;
         let layer = place.layer().await;
         let [alice, phone, bob] = [
-            signed_in(&layer, "alice").await,
+            signed_in_at_a_provider(&layer).await,
             signed_in(&layer, "alice").await,
             signed_in(&layer, "bob").await,
         ];
@@ -90,6 +102,9 @@ async fn sessions_are_counted_listed_and_ended_on_every_store() {
         assert_eq!(user(&bob).await, None, "{name}");
         let counted = place.run(&["sessions", "count", "--json"]).await.expect(0).json();
         assert_eq!(counted["sessions"], 0, "{name}");
+        // The record of the name is no session, and is still there.
+        let again = signed_in_at_a_provider(&layer).await;
+        assert_eq!(user(&again).await.as_deref(), Some("alice"), "{name}");
     }
 }
 
