@@ -57,11 +57,8 @@ impl Device {
             text.push(SEPARATOR);
             text.push_str(user);
         }
-        Self::stored(
-            address,
-            user_agent,
-            Some(text.into()).filter(|text: &Box<str>| !text.is_empty()),
-        )
+        let label = (!text.is_empty()).then(|| text.into());
+        Self::stored(address, user_agent, label)
     }
 
     pub(crate) fn address(&self) -> Option<&str> {
