@@ -1,4 +1,4 @@
-//! Rows 40 to 65: many at once, what HTTP asks for, and what breaks.
+//! Rows 40 to 68: many at once, what HTTP asks for, and what breaks.
 
 use super::Row;
 
@@ -317,6 +317,35 @@ pub const ROWS: &[Row] = &[
              an_account_has_at_most_100_failures_on_record_and_a_reserve_for_known_networks",
             "examples/caption-server/src/tests/signing_in.rs::\
              guessing_has_to_wait_whether_or_not_there_is_such_a_user",
+        ],
+        open: "",
+    },
+    Row {
+        number: 67,
+        must: "A logout at the identity provider ends the sessions of its name, on every store and \
+               whatever is in progress: a sign-in, a renewal, an impersonation.",
+        tests: &[
+            "tests/conformance/external_ids.rs::\
+             a_name_ends_its_sessions_on_every_store_whatever_is_in_progress",
+            "tests/conformance/external_ids.rs::\
+             a_session_that_moves_while_the_list_is_read_ends_too",
+            "tests/layer/external_id.rs::\
+             a_logout_that_overtakes_a_sign_in_or_a_renewal_ends_it",
+            "tests/layer/external_id.rs::a_name_is_known_for_as_long_as_its_session_lives",
+            "tests/layer/external_id.rs::\
+             a_sign_in_that_cannot_be_entered_fails_and_leaves_no_session",
+        ],
+        open: "",
+    },
+    Row {
+        number: 68,
+        must: "Only administrators reach the end points that list and end other users' sessions; \
+               no other site's page does, and the events name them.",
+        tests: &[
+            "tests/layer/admin_api.rs::only_administrators_reach_any_end_point",
+            "tests/layer/admin_api.rs::what_another_sites_page_sends_ends_nothing",
+            "tests/layer/admin_api.rs::\
+             an_administrator_lists_and_ends_sessions_and_events_name_them",
         ],
         open: "",
     },
