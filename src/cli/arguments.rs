@@ -24,6 +24,7 @@ Exit codes:
   3  a server is unavailable: try again
   4  a variable has an invalid value
   5  a server is unusable: wrong password, missing right, missing tables
+  130  validate was interrupted: it has deleted its own sessions
 
 A session is named by its public id, as in logs and in lists of devices. It opens no session.";
 
@@ -62,6 +63,13 @@ pub(super) enum Command {
     /// Changes nothing. The exit code is 3 if a server is unavailable, 5 if its tables are missing
     /// or of another version.
     Status,
+    /// Examine the stored data, and try every function and the fallback with sessions of its own
+    ///
+    /// Reads all keys and rows, or a sample, and compares indexes, records and copies. Sessions of
+    /// its own belong to a user that does not exist, and are deleted at the end, also after SIGINT.
+    /// Each finding is named, with examples and what to do; exit code 1. To be run while the service
+    /// runs, with its exact variables.
+    Validate(Validate),
     /// Count, list, show and end sessions
     #[command(subcommand)]
     Sessions(Sessions),
@@ -111,6 +119,20 @@ pub(super) enum Sessions {
         #[arg(long, required = true)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Validate {
+    /// Examine about that many keys and that many rows; ids are hashes, so it is a random sample
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) sample: Option<u64>,
+    /// Shortest idle timeout of a session, if it is not SESSION_IDLE_TIMEOUT: a listed session that
+    /// is younger and gone is a finding
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) idle_timeout: Option<u64>,
+    /// Try no function: create no session
+    #[arg(long)]
+    pub(super) read_only: bool,
 }
 
 #[derive(Debug, Args)]

@@ -18,6 +18,7 @@ pub(super) enum Exit {
     Unavailable,
     Configuration,
     Unusable,
+    Interrupted,
 }
 
 impl Exit {
@@ -38,6 +39,7 @@ impl Exit {
             Self::Unavailable => "unavailable",
             Self::Configuration => "configuration",
             Self::Unusable => "unusable",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -51,6 +53,8 @@ impl From<Exit> for ExitCode {
             Exit::Unavailable => 3,
             Exit::Configuration => 4,
             Exit::Unusable => 5,
+            // As a shell reports it for SIGINT.
+            Exit::Interrupted => 130,
         })
     }
 }

@@ -14,6 +14,7 @@
 // | `show` | `sessions show` |
 // | `revoke` | `sessions revoke`, `revoke-user` and `revoke-all` |
 // | `purge` | `purge` |
+// | `validate` | `validate` |
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ mod revoke;
 mod schema;
 mod show;
 mod status;
+mod validate;
 mod walk;
 mod warnings;
 
@@ -66,9 +68,15 @@ pub fn run() -> ExitCode {
 }
 
 fn perform(command: &Command, output: &mut Output, warnings: &Warnings) -> Result<Exit, Failure> {
-    let store = EnvConfig::from_env()?.maintenance()?;
+    let config = EnvConfig::from_env()?;
+    let store = config.maintenance()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(carry_out(command, &*store, output, warnings));
+    let done = runtime.block_on(carry_out(command, &config, &*store, output, warnings));
+    {
+        // PostgreSQL's listener is given back to its pool, by a task.
+        let _context = runtime.enter();
+        drop(store);
+    }
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
     done
@@ -76,6 +84,7 @@ fn perform(command: &Command, output: &mut Output, warnings: &Warnings) -> Resul
 
 async fn carry_out(
     command: &Command,
+    config: &EnvConfig,
     store: &dyn Maintenance,
     output: &mut Output,
     warnings: &Warnings,
@@ -84,6 +93,10 @@ async fn carry_out(
         Command::Check => check::check(store, output, warnings).await,
         Command::Schema { apply, all } => schema::schema(store, *apply, *all, output).await,
         Command::Status => status::status(store, output).await,
+        Command::Validate(wanted) => {
+            let idle_timeout = config.shortest_idle_timeout();
+            validate::validate(store, wanted, idle_timeout, output, warnings).await
+        }
         Command::Purge => purge::purge(store, output).await,
         Command::Sessions(sessions) => match sessions {
             Sessions::Count { user } => list::count(store, user.as_deref(), output).await,

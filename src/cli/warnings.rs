@@ -2,7 +2,10 @@
 
 use std::{
     fmt::{self, Write as _},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde_json::json;
@@ -24,12 +27,14 @@ const STATES: &str = "tower_redis_session::store::availability";
 pub(super) struct Warnings {
     json: bool,
     lines: Arc<Mutex<Vec<String>>>,
+    /// Whether warnings are expected, and ignored.
+    muted: Arc<AtomicBool>,
 }
 
 impl Warnings {
     /// Collects the warnings of this process, and prints them as they come.
     pub(super) fn install(json: bool) -> Self {
-        let warnings = Self { json, lines: Arc::default() };
+        let warnings = Self { json, lines: Arc::default(), muted: Arc::default() };
         // An error means that another subscriber collects them.
         let _ = tracing::subscriber::set_global_default(warnings.clone());
         warnings
@@ -37,6 +42,11 @@ impl Warnings {
 
     pub(super) fn all(&self) -> Vec<String> {
         self.lines().clone()
+    }
+
+    /// Ignores warnings that the command itself provokes, or no longer.
+    pub(super) fn mute(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Relaxed);
     }
 
     fn lines(&self) -> MutexGuard<'_, Vec<String>> {
@@ -47,7 +57,8 @@ impl Warnings {
 impl Subscriber for Warnings {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
-        *metadata.level() <= Level::WARN && target.starts_with(TARGET) && target != STATES
+        let ours = target.starts_with(TARGET) && target != STATES;
+        ours && *metadata.level() <= Level::WARN && !self.muted.load(Ordering::Relaxed)
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

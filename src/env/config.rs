@@ -71,7 +71,7 @@ use crate::{
 pub struct EnvConfig {
     pub(super) storage: Storage,
     cookie: CookieConfig,
-    idle_timeout: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
     absolute_timeout: Option<Duration>,
     touch_interval: Option<Duration>,
     sessions_per_user: Option<u64>,

@@ -18,7 +18,15 @@ use crate::{
 /// no reason to do half of the work. A durable store allows no more.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Of a layer without a setting.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
+
 impl EnvConfig {
+    /// The idle timeout of sessions without one of their own.
+    pub(crate) fn shortest_idle_timeout(&self) -> Duration {
+        self.idle_timeout.unwrap_or(IDLE_TIMEOUT)
+    }
+
     /// The configured store. Opens no connection.
     ///
     /// # Errors

@@ -17,6 +17,7 @@
 //! | `migration` | numbered schema steps |
 //! | `clock_check` | comparison of this process' clock with the database's |
 //! | `maintenance` | enumeration and status, for the command line |
+//! | `audit` | contradictions among rows, for the command `validate` |
 //! | `failure` | errors of both engines |
 //! | `sqlite` | SQLite |
 //! | `postgres` | PostgreSQL |
@@ -34,6 +35,8 @@ use crate::{
 };
 
 mod access;
+#[cfg(feature = "cli")]
+pub(crate) mod audit;
 mod clock_check;
 mod config;
 mod engine;

@@ -29,6 +29,7 @@
 //! | `availability` | log lines and events when the availability of a store changes |
 //! | `status` | status of both stores and of the copies |
 //! | `maintenance` | enumeration and status, for the command line |
+//! | `audit` | contradictions between rows and copies, for the command `validate` |
 //! | `hooks` | points where tests hold the store (feature `_hooks`) |
 
 use std::{fmt, sync::Arc};
@@ -43,6 +44,8 @@ use crate::{
 };
 
 mod activity;
+#[cfg(feature = "cli")]
+mod audit;
 mod authority;
 mod availability;
 mod background;

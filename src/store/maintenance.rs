@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::{
     error::Error,
     session::{page::SessionCursor, record::Record, token::SessionId},
-    store::{StoreFuture, UserStore},
+    store::{StoreFuture, UserStore, audit::Audit},
 };
 
 /// A store, for the command line.
@@ -59,6 +59,11 @@ pub(crate) trait Maintenance: Send + Sync {
 
     /// The schema version of the existing tables; `None` if there are none.
     fn schema_version(&self) -> StoreFuture<'_, Option<i64>>;
+
+    /// The examination of the stored data, where there is one.
+    fn audit(&self) -> Option<&dyn Audit> {
+        None
+    }
 }
 
 /// The part of each record that an enumeration reads.

@@ -241,6 +241,7 @@
 // | `future` | the future of a store's methods |
 // | `attempt_contract` | `AttemptStore`: where a limiter counts failed attempts |
 // | `attempts` | pure: rows of failed attempts, and the decision on the next one |
+// | `audit` | what the command `validate` needs of a store |
 // | `maintenance` | what the command line needs of a store beyond its contract |
 // | `outcome` | `Expected` and `SaveOutcome`: the condition of a write and its result |
 // | `availability` | availability of a store that serves alone |
@@ -251,6 +252,8 @@
 
 mod attempt_contract;
 pub(crate) mod attempts;
+#[cfg(feature = "cli")]
+pub(crate) mod audit;
 #[cfg(any(feature = "redis", feature = "_database"))]
 pub(crate) mod availability;
 mod contract;

@@ -14,6 +14,8 @@
 //! | `copies` | copies of database records, for the durable store |
 //! | `entries` | entries of a cached directory |
 //! | `maintenance` | enumeration and status, for the command line |
+//! | `keys` | keys enumerated and classified, for the command line |
+//! | `audit` | contradictions among records and indexes, for the command `validate` |
 //! | `lua` | the scripts |
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -49,10 +51,14 @@ use crate::{
 };
 
 mod attempts;
+#[cfg(feature = "cli")]
+mod audit;
 pub(crate) mod client;
 #[cfg(feature = "_database")]
 pub(crate) mod copies;
 pub(crate) mod entries;
+#[cfg(feature = "cli")]
+mod keys;
 #[cfg(feature = "cli")]
 pub(crate) mod maintenance;
 mod store_impl;

@@ -59,7 +59,7 @@ pub use monitor::{Command, Monitor, Source, names};
 pub use outage::Outage;
 pub use pg_proxy::PgProxy;
 pub use postgres::{Database, PgBouncer, PostgresBuilder, PostgresServer};
-pub use process::{ServerProcess, announce, asked_to_serve};
+pub use process::{ServerProcess, announce, asked_to_serve, faketime};
 pub use promtool::promtool;
 pub use proxy::{FaultProxy, Mode};
 pub use raw_connection::{RawConnection, get as raw_get, raw};

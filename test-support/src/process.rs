@@ -103,7 +103,7 @@ impl ServerProcess {
 }
 
 /// The library of Debian's package `libfaketime`.
-fn faketime() -> std::path::PathBuf {
+pub fn faketime() -> std::path::PathBuf {
     let libraries = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let found = libraries.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
     found

@@ -19,7 +19,11 @@ mod enumeration;
 mod faults;
 /// The stores, their variables, and the process.
 mod places;
+/// Faults in the stored data, made on purpose: found and named.
+mod planted;
 /// The SQL of the tables.
 mod schema;
 /// Sessions: counted, listed, shown, ended.
 mod sessions;
+/// `validate` on a healthy system, and what it leaves behind.
+mod validate;

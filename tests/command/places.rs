@@ -1,6 +1,6 @@
 //! Every store with servers of its own, the variables that configure it, and the process.
 
-use std::{process::Stdio, time::Duration};
+use std::{io::Write as _, process::Stdio, time::Duration};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -101,7 +101,7 @@ impl Place {
 
     /// Redis in front of a database.
     pub async fn durable(database: Self) -> Self {
-        let redis = RedisServer::start().await;
+        let redis = with_operator(RedisServer::builder().user(OPERATOR, "session:")).await;
         let mut variables = database.variables;
         variables[0].1 = "durable".to_owned();
         variables.push(("REDIS_URL".to_owned(), redis.durable_url()));
@@ -148,10 +148,40 @@ impl Place {
         builder.budget(Duration::from_secs(20)).build().unwrap()
     }
 
+    /// The variables of an operator, whose Redis user may enumerate keys.
+    pub fn operator(&self) -> Variables {
+        let mut variables = self.variables.clone();
+        let url = variables.iter_mut().find(|(name, _)| name == "REDIS_URL");
+        if let (Some((_, url)), Some(redis)) = (url, &self.redis) {
+            *url = redis.url_as(OPERATOR, PASSWORD, redis.port());
+        }
+        variables
+    }
+
+    /// What `psql` or `sqlite3` prints.
+    pub async fn sql(&self, text: &str) -> String {
+        match &self.postgres {
+            Some(database) => database.sql(text).await,
+            None => sqlite3(self, text),
+        }
+    }
+
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> impl Future<Output = Ran> {
         run(&self.variables, arguments)
     }
+}
+
+/// What `sqlite3` prints.
+pub fn sqlite3(place: &Place, text: &str) -> String {
+    let file = place.folder.as_ref().unwrap().path().join("sessions.db");
+    let mut command = std::process::Command::new("sqlite3");
+    command.arg("-bail").arg(file).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("sqlite3: scripts/install.sh installs it");
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{text}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// With what `docs/command-line.md` adds to the rights of a service.

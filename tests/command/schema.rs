@@ -3,24 +3,10 @@
 //! To see these fail: leave `migrations` out of the script, or the row of a step; create the SQLite
 //! file where its version is read.
 
-use std::{io::Write as _, process::Stdio};
-
 use serde_json::json;
 use test_support::PostgresServer;
 
-use crate::places::{Place, run};
-
-/// What `sqlite3` prints.
-fn sqlite3(place: &Place, text: &str) -> String {
-    let file = place.folder.as_ref().unwrap().path().join("sessions.db");
-    let mut command = std::process::Command::new("sqlite3");
-    command.arg("-bail").arg(file).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("sqlite3: scripts/install.sh installs it");
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{text}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::places::{Place, run, sqlite3};
 
 #[tokio::test]
 async fn the_printed_sql_makes_the_tables_and_then_nothing_is_to_be_done() {

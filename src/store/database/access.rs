@@ -31,7 +31,7 @@ use crate::{
 
 /// How long a row is kept after its end or deletion. A database that lags behind Redis by a touch
 /// interval must not treat an active session as ended.
-const ROW_KEPT: Duration = Duration::from_secs(15 * 60);
+pub(super) const ROW_KEPT: Duration = Duration::from_secs(15 * 60);
 /// Maximum number of rows per purge, so that writers never wait long for it.
 pub(super) const PURGE_ROWS_MAX: u16 = 500;
 /// Seconds between purges.
@@ -234,6 +234,17 @@ impl Database {
                 break;
             }
         }
+    }
+
+    /// From now on no purge starts in the background.
+    #[cfg(feature = "cli")]
+    pub(super) fn purge_nothing(&self) {
+        self.0.next_purge.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) fn engine(&self) -> &Engine {
+        &self.0.engine
     }
 
     /// Whether the database's clock is another machine's.

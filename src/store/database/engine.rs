@@ -8,7 +8,10 @@ use crate::store::database::postgres::Postgres;
 use crate::store::database::sqlite::Sqlite;
 #[cfg(feature = "cli")]
 use crate::store::{
-    database::{migration, row::Columns},
+    database::{
+        migration,
+        row::{Columns, StoredRow},
+    },
     maintenance::Tables,
 };
 use crate::{
@@ -131,6 +134,35 @@ impl Engine {
         limit: i64,
     ) -> Result<Vec<(String, Result<Columns, Error>)>, Error> {
         each!(self, engine => engine.page(after, bytes, limit).await)
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) async fn stored_after(
+        &self,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<StoredRow>, Error> {
+        each!(self, engine => engine.stored_after(after, limit).await)
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) async fn stored(&self, ids: &[String]) -> Result<Vec<StoredRow>, Error> {
+        each!(self, engine => engine.stored(ids).await)
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) async fn overdue(&self, time: i64) -> Result<u64, Error> {
+        each!(self, engine => engine.overdue(time).await)
+    }
+
+    #[cfg(feature = "cli")]
+    pub(super) async fn forget(
+        &self,
+        ids: &[String],
+        user: &str,
+        bucket: u32,
+    ) -> Result<(), Error> {
+        each!(self, engine => engine.forget(ids, user, i64::from(bucket)).await)
     }
 
     #[cfg(feature = "cli")]

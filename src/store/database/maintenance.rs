@@ -10,7 +10,8 @@ use crate::{
         token::SessionId,
     },
     store::{
-        Store, StoreFuture, UserStore,
+        StoreFuture, UserStore,
+        audit::Audit,
         database::{
             DatabaseStore,
             access::{Database, PURGE_ROWS_MAX},
@@ -28,9 +29,7 @@ impl Maintenance for DatabaseStore {
     }
 
     fn check(&self) -> Pin<Box<dyn Future<Output = Vec<Checked>> + Send + '_>> {
-        Box::pin(
-            async move { vec![Checked { part: "database", result: Store::check(self).await }] },
-        )
+        Box::pin(async move { self.check_each().await })
     }
 
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
@@ -66,6 +65,23 @@ impl Maintenance for DatabaseStore {
 
     fn schema_version(&self) -> StoreFuture<'_, Option<i64>> {
         Box::pin(self.database.schema_version())
+    }
+
+    fn audit(&self) -> Option<&dyn Audit> {
+        Some(self)
+    }
+}
+
+impl DatabaseStore {
+    /// The server, and its clock where that is another machine's.
+    async fn check_each(&self) -> Vec<Checked> {
+        let result = self.database.check().await;
+        let mut checks = vec![Checked { part: "database", result }];
+        if self.database.has_a_clock() && checks.iter().all(|check| check.result.is_ok()) {
+            let result = self.clock_check.check(&self.database).await;
+            checks.push(Checked { part: "clocks", result });
+        }
+        checks
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `batch` | a batch of writes as arrays of columns |
 //! | `sign_ins` | failed attempts to sign in |
 //! | `read` | reads |
+//! | `audit` | rows as they are stored, for the command `validate` |
 //! | `notify` | LISTEN and NOTIFY: a poll comes sooner |
 //! | `listener` | the connection that listens |
 //! | `lane` | statements, and the connections that execute them |
@@ -46,6 +47,8 @@ use crate::{
 };
 
 mod attempts;
+#[cfg(feature = "cli")]
+mod audit;
 mod batch;
 mod failure;
 mod idle;

@@ -80,6 +80,20 @@ pub(super) struct Columns {
     pub(super) moved_at: Option<i64>,
 }
 
+/// A row as it is stored, also of an ended session, to compare its columns with its record.
+#[cfg(feature = "cli")]
+pub(super) struct StoredRow {
+    pub(super) id: String,
+    pub(super) version: i64,
+    pub(super) alive: bool,
+    pub(super) created: i64,
+    pub(super) ends: i64,
+    pub(super) user: Option<String>,
+    pub(super) moved: bool,
+    /// The first bytes of the record.
+    pub(super) head: Vec<u8>,
+}
+
 impl Columns {
     /// The record without its content.
     pub(super) fn head(self) -> Result<Record, Error> {

@@ -12,6 +12,7 @@
 //! | `users` | revocation epoch and session limit of a user |
 //! | `maintenance` | journal, generation, expired rows |
 //! | `read` | reads |
+//! | `audit` | rows as they are stored, for the command `validate` |
 //! | `failure` | errors of SQLite |
 
 use std::{fmt, path::PathBuf, time::Duration};
@@ -38,6 +39,8 @@ use crate::{
 };
 
 mod attempts;
+#[cfg(feature = "cli")]
+mod audit;
 mod failure;
 mod maintenance;
 mod open;

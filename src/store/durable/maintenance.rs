@@ -17,6 +17,7 @@ use crate::{
     session::{page::SessionCursor, record::Record, token::SessionId},
     store::{
         StoreFuture, UserStore,
+        audit::Audit,
         database::{Database, DatabaseConfig, maintenance as rows},
         durable::DurableStore,
         maintenance::{
@@ -37,9 +38,9 @@ const PENDING_MAX: usize = 1_000;
 
 /// A `DurableStore`, and its Redis without an effect on the copies.
 pub(crate) struct DurableMaintenance {
-    store: DurableStore,
-    redis: Cache,
-    compared: Compared,
+    pub(super) store: DurableStore,
+    pub(super) redis: Cache,
+    pub(super) compared: Compared,
     redis_address: String,
 }
 
@@ -59,7 +60,7 @@ impl DurableMaintenance {
         Ok(Self { store, redis: observed, compared, redis_address })
     }
 
-    fn database(&self) -> &Database {
+    pub(super) fn database(&self) -> &Database {
         self.store.engine.database()
     }
 
@@ -152,6 +153,10 @@ impl Maintenance for DurableMaintenance {
 
     fn schema_version(&self) -> StoreFuture<'_, Option<i64>> {
         Box::pin(self.database().schema_version())
+    }
+
+    fn audit(&self) -> Option<&dyn Audit> {
+        Some(self)
     }
 }
 

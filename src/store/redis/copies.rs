@@ -9,6 +9,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `commands` | get, lease, fill, put, kill and touch |
+//! | `audit` | all keys, and connections that are cut, for the command `validate` |
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -42,6 +43,8 @@ use crate::{
     },
 };
 
+#[cfg(feature = "cli")]
+mod audit;
 mod commands;
 
 /// Length of generation, separator and id in a key.

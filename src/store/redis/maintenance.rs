@@ -14,12 +14,15 @@ use crate::{
     },
     store::{
         Store as _, StoreFuture, UserStore,
+        audit::Audit,
         maintenance::{
             Checked, Cursor, Maintenance, Page, Part, RedisStatus, Removed, Status, Tables,
         },
+        outcome::clocks_differ,
         redis::{
             RedisConfig, RedisStore,
-            client::{address::Address, connector::named, incarnation::field, pool::Connections},
+            client::{address::Address, check::check, incarnation::field, pool::Connections},
+            keys,
             value::{self, HEAD_LEN},
         },
     },
@@ -30,7 +33,7 @@ const MOVED_LEN: usize = 64;
 
 /// A `RedisStore`, and where it is.
 pub(crate) struct RedisMaintenance {
-    store: RedisStore,
+    pub(super) store: RedisStore,
     address: String,
 }
 
@@ -44,23 +47,30 @@ impl RedisMaintenance {
     async fn scan(&self, after: Option<&Cursor>, part: Part) -> Result<Page, Error> {
         let from = if let Some(Cursor::Scan(cursor)) = after { *cursor } else { 0 };
         let prefix = &*self.store.key_prefix;
-        let mut scan = redis::cmd("SCAN");
-        // A prefix has no character with a meaning in a pattern.
-        let _ = scan.arg(from).arg("MATCH").arg(format!("{prefix}*"));
-        let _ = scan.arg("COUNT").arg(part.page_len());
-        let found = self.store.connections.read(&scan).await;
-        let found = found.map_err(|error| named(error, "SCAN"))?;
-        let (next, keys) = <(u64, Vec<Vec<u8>>)>::from_redis_value(found)
-            .map_err(|_| Error::unavailable("redis replied to SCAN in another form"))?;
+        let scanned = keys::scan(&self.store.connections, prefix, from, part.page_len());
+        let (next, keys) = scanned.await?;
         let ids: Vec<SessionId> = keys
             .iter()
             .filter_map(|key| std::str::from_utf8(key).ok()?.strip_prefix(prefix)?.parse().ok())
             .collect();
-        let next = (next != 0).then_some(Cursor::Scan(next));
+        let next = next.map(Cursor::Scan);
         if ids.is_empty() {
             return Ok(Page { sessions: Vec::new(), moved: Vec::new(), next });
         }
         Ok(Page { next, ..self.read(&ids, part).await? })
+    }
+
+    /// The server, and if it is usable its clock.
+    async fn check_each(&self) -> Vec<Checked> {
+        let connections = &self.store.connections;
+        let result = check(connections, &self.store.key_prefix, &self.store.index_prefix).await;
+        let mut checks = vec![Checked { part: "redis", result }];
+        if checks.iter().all(|check| check.result.is_ok()) {
+            let beyond = connections.compared().beyond_check();
+            let result = beyond.map_or(Ok(()), |(whose, by)| Err(clocks_differ(whose, by)));
+            checks.push(Checked { part: "clocks", result });
+        }
+        checks
     }
 
     /// The records under these ids, without tombstones.
@@ -72,7 +82,8 @@ impl RedisMaintenance {
         let commands: Vec<Cmd> = ids.iter().map(|id| self.get(id, part)).collect();
         let mut page =
             Page { sessions: Vec::with_capacity(ids.len()), moved: Vec::new(), next: None };
-        for (id, value) in ids.iter().zip(self.send_all(&commands).await?) {
+        let values = keys::send_all(&self.store.connections, &commands).await?;
+        for (id, value) in ids.iter().zip(values) {
             let record = match value {
                 // Expired since it was found.
                 Ok(Value::Nil) => continue,
@@ -109,24 +120,6 @@ impl RedisMaintenance {
             }
         }
     }
-
-    /// Reads, in one round trip; retried once over another connection.
-    async fn send_all(&self, commands: &[Cmd]) -> Result<Vec<Result<Value, Error>>, Error> {
-        let mut retried = false;
-        loop {
-            let mut connection = self.store.connections.get().await?;
-            match connection.send_all(commands).await {
-                Ok(values) => {
-                    let values = values.into_iter();
-                    return Ok(values
-                        .map(|value| value.map_err(|failure| failure.error))
-                        .collect());
-                }
-                Err(failure) if !retried && (failure.lost || failure.again) => retried = true,
-                Err(failure) => return Err(failure.error),
-            }
-        }
-    }
 }
 
 impl Maintenance for RedisMaintenance {
@@ -135,7 +128,7 @@ impl Maintenance for RedisMaintenance {
     }
 
     fn check(&self) -> Pin<Box<dyn Future<Output = Vec<Checked>> + Send + '_>> {
-        Box::pin(async move { vec![Checked { part: "redis", result: self.store.check().await }] })
+        Box::pin(self.check_each())
     }
 
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
@@ -172,6 +165,10 @@ impl Maintenance for RedisMaintenance {
 
     fn schema_version(&self) -> StoreFuture<'_, Option<i64>> {
         Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn audit(&self) -> Option<&dyn Audit> {
+        Some(self)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
         page::{self, SessionCursor},
         record::{
             Record, Touch,
-            format::{ACTIVITY_OFFSET, HEAD_MAX},
+            format::{ACTIVITY_OFFSET, HEAD_MAX, USER_OFFSET},
         },
         token::SessionId,
     },
@@ -69,6 +69,7 @@ impl RedisStore {
         call.arg(old.map(|(old, _)| old.to_string()).unwrap_or_default());
         call.arg(record.created().as_millis()).arg(self.index_life(record));
         call.arg(millis(KEPT_EXPIRED_MAX)).arg(HEAD_LEN + ACTIVITY_OFFSET);
+        call.arg(&*self.index_prefix).arg(HEAD_LEN + USER_OFFSET);
         match self.connections.write_over(connection.clone(), &call).await? {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),

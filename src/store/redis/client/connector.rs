@@ -49,6 +49,9 @@ pub(in crate::store::redis) struct Connector {
     pub(in crate::store::redis) compared: Compared,
     /// Location of our keys in a server: database and prefix.
     place: String,
+    /// Whether no connection is opened, to try an outage.
+    #[cfg(feature = "cli")]
+    pub(super) cut: AtomicBool,
 }
 
 impl Connector {
@@ -73,6 +76,8 @@ impl Connector {
             greeter,
             compared,
             place,
+            #[cfg(feature = "cli")]
+            cut: AtomicBool::new(false),
         })
     }
 
@@ -105,6 +110,10 @@ impl Connector {
     }
 
     async fn open(&self) -> Result<Connection, Error> {
+        #[cfg(feature = "cli")]
+        if self.cut.load(Ordering::Relaxed) {
+            return Err(Error::unavailable("the connections to redis are cut on purpose"));
+        }
         let mut connection = self.dial().await?;
         if let Some(greeter) = &self.greeter {
             // Before its first use; its age counts from before the question.

@@ -144,6 +144,15 @@ impl Connections {
         self.0.connector.limits.command_timeout
     }
 
+    /// Closes all connections and opens no other ones, or does so again.
+    #[cfg(feature = "cli")]
+    pub(in crate::store::redis) fn cut(&self, cut: bool) {
+        self.0.connector.cut.store(cut, std::sync::atomic::Ordering::Relaxed);
+        if cut {
+            self.0.open().connections.iter().for_each(Connection::give_up);
+        }
+    }
+
     /// The open connections.
     #[cfg(feature = "_database")]
     pub(in crate::store::redis) fn open(&self) -> Vec<Connection> {

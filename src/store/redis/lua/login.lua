@@ -6,7 +6,8 @@
 -- deadline in ms of this server's clock, life of a tombstone in ms, head of the old record, the
 -- user's epoch or nothing, the limit or nothing, what stands before an id in a record's key, new id,
 -- old id, when the session was created, life of the index in ms, how long a record stays after its
--- end at most in ms, where its activity starts.
+-- end at most in ms, where its activity starts, what stands before a user in an index's key, where in
+-- a value the user stands.
 -- 1: done; 0: the old one is gone; -1: too late; -2: the new id cannot be used; -3: the epoch is
 -- another; else the old record as it is now.
 local index, prefix = KEYS[1], ARGV[8]
@@ -84,6 +85,18 @@ if before then
   local moved = 'M' .. string.sub(before, 2, 17) .. ARGV[9] .. string.format('%013.0f', now)
   redis.pcall('SET', KEYS[3], moved .. string.sub(before, 18), 'PX', ARGV[4])
   redis.call('HDEL', index, ARGV[10])
+  -- It may have been another user's, whose list it leaves too: that is found by the record and not
+  -- declared.
+  local place = tonumber(ARGV[16])
+  if #before > place + 2 then
+    local high, low = string.byte(before, place + 1, place + 2)
+    local len = high * 256 + low
+    local other = ARGV[15] .. string.sub(before, place + 3, place + 2 + len)
+    if len < 65535 and other ~= index then
+      -- Whatever comes of it: an entry without a session is none.
+      redis.pcall('HDEL', other, ARGV[10])
+    end
+  end
 end
 for _, id in ipairs(dead) do
   redis.call('HDEL', index, id)

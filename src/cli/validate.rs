@@ -1,0 +1,219 @@
+//! `validate`: the stored data is examined, and every function tried with sessions of its own.
+
+// | file | holds |
+// |---|---|
+// | `interrupt` | SIGINT and SIGTERM |
+// | `examine` | all keys and rows, in two looks |
+// | `own` | the command's own sessions, and their deletion |
+// | `functions` | every function of the store |
+// | `fallback` | the fallback drill |
+// | `kinds` | the kinds of findings, explained |
+// | `report` | findings, counted and printed |
+
+use std::time::Duration;
+
+use crate::{
+    cli::{
+        arguments::Validate,
+        exit::{Exit, Failure},
+        output::Output,
+        validate::{
+            examine::{Examination, Stop},
+            fallback::Drill,
+            functions::{Failed, Functions},
+            interrupt::Interrupt,
+            own::{Sessions, delete_all},
+            report::{Report, Tried},
+        },
+        warnings::Warnings,
+    },
+    error::Causes,
+    store::{
+        audit::{Audit, Copies, Kind, Obstacle, Own},
+        maintenance::{Checked, Maintenance},
+    },
+};
+
+mod examine;
+mod fallback;
+mod functions;
+mod interrupt;
+mod kinds;
+mod own;
+mod report;
+
+/// Difference of two clocks from which on an instance does not use its own.
+const CLOCKS_MS: u64 = 2_000;
+
+pub(super) async fn validate(
+    store: &dyn Maintenance,
+    wanted: &Validate,
+    idle_timeout: Duration,
+    output: &mut Output,
+    warnings: &Warnings,
+) -> Result<Exit, Failure> {
+    let mut report = Report::default();
+    let interrupt = Interrupt::listen()?;
+    if let Some(audit) = store.audit() {
+        audit.purge_nothing();
+        let works = servers(store, audit, &mut report).await;
+        let examination = Examination {
+            audit,
+            interrupt: &interrupt,
+            limit: wanted.sample.unwrap_or(u64::MAX),
+            shortest_life: wanted.idle_timeout.map_or(idle_timeout, Duration::from_secs),
+            clock: store.store().clock(),
+        };
+        match data(&examination, &mut report).await {
+            Err(Stop::Interrupted) => report.interrupted = true,
+            Err(Stop::Failed(error)) if works => report.fails("stored data", &error),
+            _ => {}
+        }
+        let why_not = match (wanted.read_only, works) {
+            _ if report.interrupted => Some("interrupted"),
+            (true, _) => Some("--read-only"),
+            (false, false) => Some("a server does not work"),
+            (false, true) => None,
+        };
+        let trial = Trial { store, audit, interrupt: &interrupt, warnings };
+        trial.all(why_not, &mut report).await;
+    }
+    // A clock that differs is a finding of its own.
+    for warning in warnings.all().into_iter().filter(|line| !line.starts_with("clock differs")) {
+        report.find_text(Kind::Warning, warning);
+    }
+    report.print(output)?;
+    Ok(report.exit())
+}
+
+/// The start-up checks, and the clocks. Returns whether every server works.
+async fn servers(store: &dyn Maintenance, audit: &dyn Audit, report: &mut Report) -> bool {
+    let mut works = true;
+    for Checked { part, result } in store.check().await {
+        // Clocks have a kind of their own, and a lower bound.
+        if let Err(error) = result
+            && part != "clocks"
+        {
+            report.fails(part, &error);
+            works = false;
+        }
+    }
+    for (whose, ahead) in audit.clocks() {
+        if ahead.unsigned_abs() > CLOCKS_MS {
+            let text = format!("{whose} is {ahead:+} ms ahead of this process");
+            report.find_text(Kind::ClockDiffers, text);
+        }
+    }
+    works
+}
+
+/// As far as the servers reply: one area does not need the other's.
+async fn data(examination: &Examination<'_>, report: &mut Report) -> Result<(), Stop> {
+    let mut failed = None;
+    for area in examination.audit.areas() {
+        match examination.of(*area, report).await {
+            Err(Stop::Failed(error)) => failed = failed.or(Some(error)),
+            done => done?,
+        }
+    }
+    if let Some(error) = failed {
+        return Err(Stop::Failed(error));
+    }
+    examination.journal(report).await
+}
+
+/// Functions and fallback, with sessions of the command's own.
+struct Trial<'a> {
+    store: &'a dyn Maintenance,
+    audit: &'a dyn Audit,
+    interrupt: &'a Interrupt,
+    warnings: &'a Warnings,
+}
+
+impl Trial<'_> {
+    async fn all(&self, why_not: Option<&'static str>, report: &mut Report) {
+        let reason = if why_not.is_some() { why_not } else { self.obstacle(report).await };
+        if let Some(reason) = reason {
+            report.functions = Tried::not(reason);
+            report.fallback = Tried::not(reason);
+            return;
+        }
+        self.functions(report).await;
+        match self.audit.copies() {
+            None => report.fallback = Tried::not("there is one store"),
+            Some(_) if report.interrupted => report.fallback = Tried::not("interrupted"),
+            Some(copies) => self.fallback(copies, report).await,
+        }
+    }
+
+    async fn obstacle(&self, report: &mut Report) -> Option<&'static str> {
+        match self.audit.obstacle().await {
+            Ok(None) => None,
+            Ok(Some(Obstacle { finding, text })) => {
+                if let Some(kind) = finding {
+                    report.find_text(kind, text);
+                }
+                Some(text)
+            }
+            Err(error) => {
+                report.fails("stored data", &error);
+                Some("a server does not work")
+            }
+        }
+    }
+
+    async fn functions(&self, report: &mut Report) {
+        let Some(own) = self.begin(report).await else { return };
+        let (store, sessions) = (self.store.store(), &Sessions::new(self.store.store(), &own));
+        let (bucket, has_copies) = (own.bucket, self.audit.copies().is_some());
+        if has_copies {
+            // It has connections of its own, and rejects sessions of a clock that it never compared.
+            let _ = store.check().await;
+        }
+        let (interrupt, done) = (self.interrupt, Vec::new());
+        let mut functions = Functions { store, sessions, interrupt, bucket, has_copies, done };
+        let done = functions.all().await;
+        report.functions = Tried::all(functions.done, done.is_ok());
+        self.end(Kind::FunctionFailed, done, &own, report).await;
+    }
+
+    async fn fallback(&self, copies: &dyn Copies, report: &mut Report) {
+        let Some(own) = self.begin(report).await else { return };
+        let (store, sessions) = (self.store.store(), &Sessions::new(self.store.store(), &own));
+        let (interrupt, done) = (self.interrupt, Vec::new());
+        let mut drill = Drill { store, copies, sessions, interrupt, done };
+        // That Redis is unavailable to this process is the purpose.
+        self.warnings.mute(true);
+        let done = drill.all().await;
+        self.warnings.mute(false);
+        report.fallback = Tried::all(drill.done, done.is_ok());
+        self.end(Kind::FallbackFailed, done, &own, report).await;
+    }
+
+    /// Names for sessions, and the proof that they can be deleted.
+    async fn begin(&self, report: &mut Report) -> Option<Own> {
+        let own = async {
+            let own = own::draw()?;
+            self.audit.forget(&own).await.map(|()| own)
+        };
+        own.await.map_err(|error| report.fails("deletion", &error)).ok()
+    }
+
+    /// Deletes the sessions, whatever the result.
+    async fn end(&self, kind: Kind, done: Result<(), Failed>, own: &Own, report: &mut Report) {
+        let is_certain = matches!(done, Ok(()) | Err(Failed::Interrupted));
+        match done {
+            Ok(()) => {}
+            Err(Failed::Interrupted) => report.interrupted = true,
+            Err(Failed::Function(name, text)) => report.find_text(kind, format!("{name}: {text}")),
+            Err(Failed::Store(name, error)) if Exit::of(&error) == Exit::Finding => {
+                report.find_text(kind, format!("{name}: {}", Causes(&error)));
+            }
+            Err(Failed::Store(name, error)) => report.fails(name, &error),
+        }
+        let deleted = delete_all(self.store.store(), self.audit, own, is_certain).await;
+        if let Err(error) = deleted {
+            report.find_text(Kind::LeftBehind, format!("of {}: {}", own.user, Causes(&error)));
+        }
+    }
+}
