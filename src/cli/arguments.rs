@@ -67,8 +67,8 @@ pub(super) enum Command {
     ///
     /// Reads all keys and rows, or a sample, and compares indexes, records and copies. Sessions of
     /// its own belong to a user that does not exist, and are deleted at the end, also after SIGINT.
-    /// Each finding is named, with examples and what to do; exit code 1. To be run while the service
-    /// runs, with its exact variables.
+    /// Each finding is named, with examples and what to do; exit code 1. To be run while the
+    /// service runs, with its exact variables.
     Validate(Validate),
     /// Count, list, show and end sessions
     #[command(subcommand)]

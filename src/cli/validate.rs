@@ -5,12 +5,13 @@
 // | `interrupt` | SIGINT and SIGTERM |
 // | `examine` | all keys and rows, in two looks |
 // | `own` | the command's own sessions, and their deletion |
+// | `expectation` | what a function should do |
 // | `functions` | every function of the store |
 // | `fallback` | the fallback drill |
 // | `kinds` | the kinds of findings, explained |
 // | `report` | findings, counted and printed |
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     cli::{
@@ -35,6 +36,7 @@ use crate::{
 };
 
 mod examine;
+mod expectation;
 mod fallback;
 mod functions;
 mod interrupt;
@@ -44,6 +46,8 @@ mod report;
 
 /// Difference of two clocks from which on an instance does not use its own.
 const CLOCKS_MS: u64 = 2_000;
+/// Of a command and of a statement: no write without a reply has taken less.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn validate(
     store: &dyn Maintenance,
@@ -167,14 +171,15 @@ impl Trial<'_> {
         let (store, sessions) = (self.store.store(), &Sessions::new(self.store.store(), &own));
         let (bucket, has_copies) = (own.bucket, self.audit.copies().is_some());
         if has_copies {
-            // It has connections of its own, and rejects sessions of a clock that it never compared.
+            // With connections of its own it rejects sessions of a clock that it never compared.
             let _ = store.check().await;
         }
         let (interrupt, done) = (self.interrupt, Vec::new());
         let mut functions = Functions { store, sessions, interrupt, bucket, has_copies, done };
+        let started = Instant::now();
         let done = functions.all().await;
         report.functions = Tried::all(functions.done, done.is_ok());
-        self.end(Kind::FunctionFailed, done, &own, report).await;
+        self.end(Kind::FunctionFailed, done, &own, started, report).await;
     }
 
     async fn fallback(&self, copies: &dyn Copies, report: &mut Report) {
@@ -184,10 +189,11 @@ impl Trial<'_> {
         let mut drill = Drill { store, copies, sessions, interrupt, done };
         // That Redis is unavailable to this process is the purpose.
         self.warnings.mute(true);
+        let started = Instant::now();
         let done = drill.all().await;
         self.warnings.mute(false);
         report.fallback = Tried::all(drill.done, done.is_ok());
-        self.end(Kind::FallbackFailed, done, &own, report).await;
+        self.end(Kind::FallbackFailed, done, &own, started, report).await;
     }
 
     /// Names for sessions, and the proof that they can be deleted.
@@ -200,8 +206,17 @@ impl Trial<'_> {
     }
 
     /// Deletes the sessions, whatever the result.
-    async fn end(&self, kind: Kind, done: Result<(), Failed>, own: &Own, report: &mut Report) {
-        let is_certain = matches!(done, Ok(()) | Err(Failed::Interrupted));
+    async fn end(
+        &self,
+        kind: Kind,
+        done: Result<(), Failed>,
+        own: &Own,
+        started: Instant,
+        report: &mut Report,
+    ) {
+        let is_known = matches!(done, Ok(()) | Err(Failed::Interrupted));
+        // A store repeats a write without a reply, and the first one may still be executed.
+        let is_certain = is_known && started.elapsed() < TIMEOUT;
         match done {
             Ok(()) => {}
             Err(Failed::Interrupted) => report.interrupted = true,

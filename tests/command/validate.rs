@@ -237,6 +237,30 @@ async fn a_command_that_fails_deletes_its_sessions_and_names_the_function() {
     assert_eq!(dump(&place).await, before, "{report}");
 }
 
+/// The write is executed after its time-out, and after a first deletion.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_is_executed_late_leaves_nothing_either() {
+    let place = Place::postgres().await;
+    let _layer = inhabited(&place).await;
+    let before = settled(&place).await;
+    let server = test_support::PostgresServer::shared().await;
+    let proxy = PgProxy::start(server.addr()).await;
+    let mut variables = place.variables.clone();
+    variables[1].1 = place.postgres.as_ref().unwrap().url_through(proxy.port());
+    let sign_in = Matching::part("trs_write_1").containing("validate-");
+    let held = proxy.hold(sign_in);
+    let started = Started::new(&variables);
+    held.reached().await;
+    eventually("a deletion", async || proxy.executed("DELETE FROM trs_attempts") >= 2).await;
+    assert_eq!(dump(&place).await, before, "after the first deletion");
+    held.release().await;
+    assert_ne!(dump(&place).await, before, "after the late write");
+    let (code, report) = started.end().await;
+    // The store has repeated it.
+    assert_eq!((code, kinds(&report)), (0, vec![]), "{report}");
+    assert_eq!(dump(&place).await, before, "{report}");
+}
+
 /// A session without its entry at the first look only: an index that is written in between.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_changes_between_two_looks_is_no_finding() {

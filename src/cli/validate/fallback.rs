@@ -70,6 +70,9 @@ impl Drill<'_> {
         let newer = self.sessions.next(record).map_err(failed(step))?;
         accepted(step, self.store.save(id, Expected::Version(1), &newer).await)?;
         self.reads(step, id, &newer).await?;
+        if self.copies.are_trusted() {
+            return Err(Failed::Function(step, "redis is still in use".to_owned()));
+        }
         let other = self.sessions.id(1);
         let second = self.sessions.signed_in(Duration::from_secs(1)).map_err(failed(step))?;
         accepted(step, self.store.save(&other, Expected::Absent, &second).await)?;

@@ -4,10 +4,11 @@ use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
     cli::validate::{
+        expectation::{Done, Fault, expect, gone, is_same, saved, unexpected},
         interrupt::{Interrupt, Interrupted},
         own::Sessions,
     },
-    error::{Causes, Error},
+    error::Error,
     session::{record::Record, token::SessionId},
     store::{
         AttemptWrite, Expected, LoginWrite, SaveOutcome, Touch, UserStore,
@@ -29,27 +30,6 @@ impl From<Interrupted> for Failed {
         Self::Interrupted
     }
 }
-
-/// Of one function, without its name.
-enum Fault {
-    Interrupted,
-    Text(String),
-    Store(Error),
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<Interrupted> for Fault {
-    fn from(_: Interrupted) -> Self {
-        Self::Interrupted
-    }
-}
-
-type Done = Result<(), Fault>;
 
 /// The functions in their order: each finds what the ones before have left.
 pub(super) struct Functions<'a> {
@@ -281,38 +261,4 @@ impl Functions<'_> {
         let found = self.store.load(id).await?;
         expect(found.is_none(), "the session is still alive")
     }
-}
-
-/// The store may return a later activity.
-fn is_same(found: &Record, stored: &Record) -> bool {
-    found.version == stored.version
-        && found.writer == stored.writer
-        && found.says_the_same_as(stored)
-}
-
-fn saved(outcome: &SaveOutcome) -> Done {
-    match outcome {
-        SaveOutcome::Saved => Ok(()),
-        other => Err(unexpected("the write", other)),
-    }
-}
-
-fn expect(holds: bool, text: &'static str) -> Done {
-    if holds { Ok(()) } else { Err(Fault::Text(text.to_owned())) }
-}
-
-fn gone() -> Fault {
-    Fault::Text("the session is gone".to_owned())
-}
-
-fn unexpected(what: &str, outcome: &SaveOutcome) -> Fault {
-    let outcome = match outcome {
-        SaveOutcome::Saved => "was accepted".to_owned(),
-        SaveOutcome::Conflict(_) => "met another version".to_owned(),
-        SaveOutcome::Gone => "met no session".to_owned(),
-        SaveOutcome::IdInUse => "met an id in use, or came too late".to_owned(),
-        SaveOutcome::Revoked => "met a revocation".to_owned(),
-        SaveOutcome::Unknown(error) => format!("has no known outcome: {}", Causes(error)),
-    };
-    Fault::Text(format!("{what} {outcome}"))
 }

@@ -1,4 +1,4 @@
-//! The command's own sessions: of a user that does not exist, and deleted without a trace at the end.
+//! The command's own sessions: of a user that does not exist, and deleted at the end.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ impl<'a> Sessions<'a> {
     }
 }
 
-/// Names that nobody else uses.
+/// Names without a session so far.
 pub(super) fn draw() -> Result<Own, Error> {
     let ids = (0..IDS).map(|_| Ok(SessionId::from(fresh()?))).collect::<Result<_, Error>>()?;
     let name = SessionId::from(fresh()?);

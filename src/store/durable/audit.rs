@@ -1,8 +1,8 @@
-//! `Audit` of a database with Redis in front: that of the rows, and every copy compared with its row.
+//! `Audit` of a database with Redis in front: the rows, and each copy compared with its row.
 //!
-//! A row is read first, then the journal, then the copy. A commit without a push has its journal row
-//! until it is pushed. So the copy of a session that is not in the journal is at least as new as the
-//! row that was read before; a newer one shows at the second look.
+//! A row is read first, then the journal, then the copy. A commit without a push has its journal
+//! row until it is pushed. So the copy of a session that is not in the journal is at least as new
+//! as the row that was read before; a newer one is no longer newer at the second look.
 
 use std::collections::HashSet;
 

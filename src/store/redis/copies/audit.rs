@@ -1,5 +1,4 @@
-//! All keys in Redis beside those of copies, and connections that are cut on purpose: for the command
-//! `validate`.
+//! All keys in Redis, and connections that are cut on purpose: for the command `validate`.
 
 use crate::{
     error::Error,
