@@ -297,9 +297,8 @@ async fn a_missing_right_is_found_and_nothing_is_left_behind() {
     database.sql(&format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\";")).await;
 }
 
-/// As far as the servers reply.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_does_not_reply_is_found_and_the_other_one_examined() {
+async fn a_redis_that_does_not_reply_is_found_and_the_rows_are_examined() {
     let place = Place::durable(Place::sqlite()).await;
     let layer = place.layer().await;
     let alice = sign_in(&layer, "alice").await;
