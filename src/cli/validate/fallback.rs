@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// For polls, probes and copies that are filled in the background: several poll intervals.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) struct Drill<'a> {

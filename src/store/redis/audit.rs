@@ -31,6 +31,7 @@ const HEADS_AT_ONCE: usize = 500;
 const MOVED_LEN: usize = 64;
 
 /// What is under the key of a record.
+#[allow(clippy::large_enum_variant, reason = "taken apart at once")]
 enum Held {
     Nothing,
     Tombstone,
