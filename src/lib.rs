@@ -43,7 +43,7 @@
 //! | [`directory`] | the application's users, and a cache of them in Redis |
 //! | [`telemetry`] | events, health, counters |
 //! | [`encryption`] | records that only the client's token opens; key ring |
-//! | [`import`] | sessions of other libraries, read by their cookies and bytes |
+//! | [`import`] | sessions of other libraries, read by their cookies and bytes, and taken over |
 //! | [`context`] | what the handle's methods return |
 //! | [`layer`] | the middleware's parts, savepoints, clients' addresses |
 //! | [`response`] | error responses: one function for layer, guards and CSRF |
@@ -162,7 +162,7 @@
 //! | `postgres` | the same on PostgreSQL |
 //! | `tls` | `rediss://` addresses, TLS to PostgreSQL, by rustls and the system's certificates |
 //! | `encryption` | records that only the client's token opens, [`seal_records`](RedisSessionLayerBuilder::seal_records); [`KeyRing`](encryption::KeyRing) |
-//! | `import` | readers for the sessions of other libraries: [`import`] |
+//! | `import` | the sessions of other libraries, taken over at their first request: [`import`] |
 //! | `axum` | [`SessionContext`] and `guard::SignedIn` as arguments of axum's handlers |
 //! | `metrics` | histograms and counters through the `metrics` facade, [listed here](telemetry::describe_metrics) |
 //! | `cli` | the command `tower-redis-session`: `cargo install tower-redis-session --features cli` |

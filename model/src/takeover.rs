@@ -3,7 +3,7 @@
 //! Requests with the same old cookie, a logout with the new one, a revocation of the user's
 //! sessions, an old instance that writes the old key again. A step is one call of a store; a request
 //! may stop for ever between any two. The time after which a claim is taken over is left out: it may
-//! happen at any time, so that no promise rests on a clock.
+//! happen at any time, so that no promise rests on a clock. `request/take_over/` has these steps.
 
 use crate::explore::Model;
 

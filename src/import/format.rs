@@ -82,6 +82,18 @@ pub enum ClientPart {
 }
 
 impl Format {
+    /// The name in events.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::TowerSessions => "tower_sessions",
+            Self::AxumSession => "axum_session",
+            Self::ActixSession => "actix_session",
+            Self::ExpressSession => "express_session",
+            Self::FlaskSession => "flask_session",
+            Self::Django => "django",
+        }
+    }
+
     /// The cookie's default name in the library.
     pub(super) fn cookie_name(self) -> &'static str {
         match self {

@@ -20,7 +20,7 @@ use crate::{
         stored::{BYTES_MAX, django, executable, flask, json_objects, tower_sessions},
         user::UserRule,
     },
-    transport::cookie,
+    transport::cookie::{self, CookieConfig},
 };
 
 /// Maximum length of the value of an old cookie, and of an id.
@@ -97,13 +97,38 @@ impl Importer {
     /// ```
     pub fn find(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Vec<OldSession> {
         let lines = headers.get_all(COOKIE).iter().map(|line| line.as_bytes());
+        self.find_in(lines, &self.bound_to(headers, peer)).collect()
+    }
+
+    /// The same, where a signature includes the text `bound`.
+    pub(super) fn find_in<'l>(
+        &self,
+        lines: impl Iterator<Item = &'l [u8]>,
+        bound: &str,
+    ) -> impl Iterator<Item = OldSession> {
         let values = cookie::values(lines, self.0.settings.cookie.name());
-        let ids = values.filter_map(|value| self.id(value, headers, peer));
-        ids.map(|id| OldSession::new(&self.0.settings.prefix, id)).collect()
+        let ids = values.filter_map(|value| self.id(value, bound));
+        ids.map(|id| OldSession::new(&self.0.settings.prefix, id))
+    }
+
+    /// Whether there is a cookie of the old name, whatever its value.
+    pub(super) fn is_in<'l>(&self, lines: impl Iterator<Item = &'l [u8]>) -> bool {
+        cookie::values(lines, self.0.settings.cookie.name()).next().is_some()
+    }
+
+    /// The old cookie.
+    pub(super) fn cookie(&self) -> &CookieConfig {
+        &self.0.settings.cookie
+    }
+
+    /// Whether a signature includes parts of the request.
+    pub(super) fn signs_parts(&self) -> bool {
+        let Settings { protection, client_parts, .. } = &self.0.settings;
+        *protection == Protection::Signed && client_parts.is_some()
     }
 
     /// The id in one cookie's value.
-    fn id(&self, value: &[u8], headers: &HeaderMap, peer: Option<IpAddr>) -> Option<String> {
+    fn id(&self, value: &[u8], bound: &str) -> Option<String> {
         if value.len() > COOKIE_MAX {
             return None;
         }
@@ -117,21 +142,21 @@ impl Importer {
                 keys.find_map(|key| private::open(settings.cookie.name(), value.as_bytes(), key))
             }
             Protection::Signed => {
-                let bound = self.bound_to(headers, peer);
-                keys.find_map(|key| match self.format() {
+                let verified = keys.find_map(|key| match self.format() {
                     Format::ExpressSession => signature::express(&value, key),
                     Format::FlaskSession => signature::flask(&value, key),
-                    _ => signature::cookie_crate(&value, &bound, key),
-                })
-                .map(ToOwned::to_owned)
+                    _ => signature::cookie_crate(&value, bound, key),
+                });
+                verified.map(ToOwned::to_owned)
             }
         };
         id.filter(|id| is_key(id))
     }
 
     /// What axum_session appends to the id: five texts, empty where a part is not used or absent.
-    fn bound_to(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> String {
-        let Some(parts) = &self.0.settings.client_parts else { return String::new() };
+    pub(super) fn bound_to(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> String {
+        let parts = self.0.settings.client_parts.as_ref().filter(|_| self.signs_parts());
+        let Some(parts) = parts else { return String::new() };
         let header = |part, name: &str| {
             let text = headers.get(name).filter(|_| parts.contains(&part));
             text.and_then(|text| text.to_str().ok()).unwrap_or_default()

@@ -17,10 +17,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # At the first request
+//!
+//! [`TakeOver`] has the layer do the rest: the first request with an old cookie, and any that is
+//! concurrent with it, is served with the old session under a new token, and the old cookie opens
+//! nothing afterwards. `docs/import.md` specifies it.
+//!
 //! # In a handler
 //!
-//! A handler, or a layer of the application, takes an old session over. `GETDEL` of Redis returns
-//! the bytes to one of several concurrent requests only, so that there is one session:
+//! Where the layer's way does not fit, a handler takes an old session over. `GETDEL` of Redis
+//! returns the bytes to one of several concurrent requests only, so that there is one session:
 //!
 //! ```
 //! use http::HeaderMap;
@@ -71,6 +77,10 @@
 // | `settings` | what the old service was configured with |
 // | `format` | the libraries, and their defaults |
 // | `old_session` | id and key of an old session |
+// | `old_sessions` | `OldSessions`: the old store, as the application gives access to it |
+// | `redis` | `OldRedis`: the old store, if it is a Redis |
+// | `take_over` | `TakeOver`: how a layer takes old sessions over at their first request |
+// | `library` | importer and old store in one, as a layer sees them |
 // | `cookie` | signatures and private cookies |
 // | `stored` | decoders of the stored bytes |
 // | `imported` | user, values and expiry in neutral form |
@@ -86,12 +96,19 @@ mod error;
 mod format;
 mod imported;
 mod importer;
+mod library;
 mod line;
 mod old_session;
+mod old_sessions;
+#[cfg(feature = "redis")]
+mod redis;
 mod settings;
 mod stored;
+mod take_over;
 mod user;
 
+#[cfg(feature = "redis")]
+pub use crate::import::redis::OldRedis;
 pub use crate::import::{
     builder::ImporterBuilder,
     error::{ImportError, ImportErrorKind},
@@ -100,6 +117,8 @@ pub use crate::import::{
     importer::Importer,
     line::{ImportedLine, decode_line},
     old_session::OldSession,
+    old_sessions::{OldSessions, StoredSession},
+    take_over::TakeOver,
 };
 
 #[cfg(any(test, fuzzing))]

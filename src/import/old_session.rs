@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::request::old_library::OldKey;
+
 /// A session of another library: its id, and the key of its bytes in that library's store.
 ///
 /// In these libraries the id is the secret of the cookie. `Debug` does not show it.
@@ -25,6 +27,10 @@ pub struct OldSession {
 }
 
 impl OldSession {
+    pub(super) fn of(old: &OldKey) -> Self {
+        Self { id: old.id.to_string(), key: old.key.to_string() }
+    }
+
     pub(super) fn new(prefix: &str, id: String) -> Self {
         Self { key: format!("{prefix}{id}"), id }
     }

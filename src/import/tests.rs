@@ -13,6 +13,7 @@ use crate::{clock::timestamp::Timestamp, import::*};
 
 mod bounds;
 mod mutations;
+mod take_over;
 mod values;
 
 #[derive(Deserialize)]

@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 #[cfg(feature = "encryption")]
 use crate::encryption::records::UnsealedRecords;
+#[cfg(feature = "import")]
+use crate::import::TakeOver;
 use crate::{
     layer::RedisSessionLayer,
     request::{client::DeviceConfig, success::Success},
@@ -12,6 +14,8 @@ use crate::{
 };
 
 mod build;
+#[cfg(feature = "import")]
+mod import;
 mod tokens;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -34,6 +38,8 @@ pub struct RedisSessionLayerBuilder {
     renewal_grace: Duration,
     watch_interval: Duration,
     session_kind: Option<String>,
+    #[cfg(feature = "import")]
+    take_over: Option<TakeOver>,
     #[cfg(feature = "encryption")]
     seal: Option<UnsealedRecords>,
 }
@@ -70,6 +76,8 @@ impl RedisSessionLayerBuilder {
             renewal_grace: Duration::from_secs(10),
             watch_interval: Duration::from_secs(1),
             session_kind: None,
+            #[cfg(feature = "import")]
+            take_over: None,
             #[cfg(feature = "encryption")]
             seal: None,
         }

@@ -10,7 +10,7 @@ use http::{
 use crate::{
     clock::timestamp::Timestamp,
     request::{
-        RequestSession, former_cookie::former_removal, state::CookieChange,
+        RequestSession, former_cookie::former_removal, state::CookieChange, take_over::old_removal,
         visitor_cookie::visitor_headers,
     },
 };
@@ -20,9 +20,10 @@ pub(crate) fn decorate(headers: &mut HeaderMap, session: &RequestSession) {
     let (change, visitor, former) = {
         let mut state = session.state();
         let former = former_removal(session, &mut state);
+        let old = old_removal(session, &state);
         let change = mem::take(&mut state.cookie);
         let visitor = visitor_headers(session, &mut state, &change);
-        (change, visitor, former)
+        (change, visitor, former.into_iter().chain(old))
     };
     let others = visitor.into_iter().flatten().chain(former).map(|value| (SET_COOKIE, value));
     for (name, value) in handed_out(change, session).into_iter().chain(others) {

@@ -30,6 +30,7 @@ mod confirm;
 mod execute;
 
 pub(crate) use crate::request::commit::confirm::{Settled, save_settled};
+pub(super) use crate::request::commit::confirm::{known, login_settled};
 use crate::request::commit::execute::audited;
 
 /// The outcome of applying changes.
@@ -98,6 +99,7 @@ impl RequestSession {
         let Some(changes) = &guard.changes else { return Ok(Applied::Done) };
         if changes.signs_in() {
             self.end_twins().await?;
+            self.close_old_sessions(false).await?;
         }
         let applied = self.apply(|_| Ok(Cow::Borrowed(changes)), None, true).await?;
         guard.changes = None;
@@ -140,7 +142,7 @@ impl RequestSession {
     async fn end_what_was_told_to(&self) -> Result<(), Error> {
         {
             let mut state = self.state();
-            if state.ending.is_empty() {
+            if !state.has_to_end() {
                 return Ok(());
             }
             if let Some(held) = state.held.take() {
@@ -155,6 +157,7 @@ impl RequestSession {
                 self.tell_of_end(id, record.as_deref(), Cause::Logout);
             }
         }
+        self.close_old_sessions(true).await?;
         self.let_go(CookieChange::Remove);
         Ok(())
     }

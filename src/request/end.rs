@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     request::{
         RequestSession,
-        state::{CookieChange, Held, Presence, Stage},
+        state::{CookieChange, Held, OldCookie, Presence, Stage},
     },
     telemetry::event::Event,
 };
@@ -39,6 +39,7 @@ impl RequestSession {
     fn begin_to_end(&self) -> Result<bool, Error> {
         let mut ids: Vec<_> = self.presented().into_iter().map(|(id, _)| id).collect();
         ids.extend(self.outdated());
+        let has_old_cookie = self.has_old_cookie();
         let mut state = self.state();
         if state.stage == Stage::Closed {
             return Err(Error::closed());
@@ -52,6 +53,9 @@ impl RequestSession {
         } else if ended_before {
             ids.clear();
         }
+        if has_old_cookie && state.old_cookie == OldCookie::Stays {
+            state.old_cookie = OldCookie::IsToEnd;
+        }
         state.presence = Presence::Absent;
         state.changes = Default::default();
         state.savepoints.forget_all();
@@ -63,6 +67,6 @@ impl RequestSession {
         }
         // Whatever the cookies were, the request has no session from now on.
         let _ = self.accessed().loaded.set(Ok(()));
-        Ok(!state.ending.is_empty())
+        Ok(state.has_to_end())
     }
 }

@@ -5,6 +5,7 @@
 //! | `request_session` | `RequestSession`: what layer, handler and response share |
 //! | `budget` | the time that a request may wait for the store |
 //! | `shared` | `Backend`: what all requests of a layer share |
+//! | `stage` | how far the response is |
 //! | `state` | the request's knowledge of its session, and its buffered changes |
 //! | `success` | which responses commit what the handler changed |
 //! | `savepoint` | the changes buffered before an attempt that may fail |
@@ -21,6 +22,8 @@
 //! | `end` | ending a session |
 //! | `impersonation` | events of impersonation |
 //! | `former_cookie` | the cookie that the session's cookie has replaced |
+//! | `old_library` | another library, whose sessions the layer takes over |
+//! | `take_over` | the take-over of one of its sessions |
 //! | `visitor` | the secret of a client without a session |
 //! | `visitor_cookie` | the cookie that carries it |
 //! | `external_id` | sign-ins under an external id, and their revocation by it |
@@ -39,13 +42,17 @@ mod found;
 mod header_lines;
 mod impersonation;
 mod load;
+#[cfg_attr(not(feature = "import"), allow(dead_code, reason = "for `import`"))]
+pub(crate) mod old_library;
 pub(crate) mod place;
 mod request_session;
 pub(crate) mod savepoint;
 pub(crate) mod shared;
+mod stage;
 pub(crate) mod state;
 pub(crate) mod success;
 pub(crate) mod take;
+pub(crate) mod take_over;
 pub(crate) mod touch;
 pub(crate) mod update;
 pub(crate) mod user_sessions;

@@ -48,6 +48,8 @@ pub(crate) struct RequestSession {
     client_head: Option<Box<ClientHead>>,
     pub(crate) is_head: bool,
     pub(crate) plain_client: PlainClient,
+    /// What the signature of another library's cookie includes.
+    pub(super) old_signed_parts: Option<Box<str>>,
     stage: AtomicStage,
     /// Created on first access: a request without one is small, and takes no lock.
     accessed: OnceLock<Box<Accessed>>,
@@ -80,6 +82,10 @@ impl RequestSession {
         let domain = rules.transport.place_of(request);
         let plain_client = backend.cookie_echo.client(request);
         let is_head = request.method() == Method::HEAD;
+        let old_signed_parts = rules
+            .take_over
+            .as_ref()
+            .and_then(|rules| rules.library.signed_parts(headers, request.extensions()));
         let (stage, accessed) = (AtomicStage::default(), OnceLock::new());
         Arc::new(Self {
             backend,
@@ -89,6 +95,7 @@ impl RequestSession {
             client_head,
             is_head,
             plain_client,
+            old_signed_parts,
             stage,
             accessed,
         })
@@ -107,6 +114,7 @@ impl RequestSession {
             client_head: None,
             is_head: false,
             plain_client: PlainClient::default(),
+            old_signed_parts: None,
             stage,
             accessed: OnceLock::new(),
         })
@@ -209,11 +217,11 @@ impl RequestSession {
             self.state().twins.extend(self.outdated());
         }
         match ids.as_slice() {
-            [] => Ok(()),
+            [] => {}
             [id] => {
                 let loaded = store.load(id).instrument(span).await;
                 let Some(presented) = presented.pop() else { return Ok(()) };
-                self.settle([Found::of(&self.backend, presented, loaded).await?])
+                self.settle([Found::of(&self.backend, presented, loaded).await?])?;
             }
             _ => {
                 let loaded = store.load_many(&ids).instrument(span).await;
@@ -224,9 +232,14 @@ impl RequestSession {
                 for (presented, loaded) in presented.into_iter().zip(loaded) {
                     found.push(Found::of(&self.backend, presented, loaded).await?);
                 }
-                self.settle(found)
+                self.settle(found)?;
             }
         }
+        if self.has_old_cookie() {
+            // Boxed: rare, and the usual load stays small.
+            return Box::pin(self.take_over()).await;
+        }
+        Ok(())
     }
 
     /// The activity of this request, if it counts and is due to be stored.

@@ -11,7 +11,10 @@ use crate::encryption::records::{self, UnsealedRecords};
 use crate::{
     clock::Clock,
     error::{Causes, Error, ErrorKind},
-    request::{client::DeviceConfig, cookie_echo::CookieEcho, success::Success, watched::Watches},
+    request::{
+        client::DeviceConfig, cookie_echo::CookieEcho, old_library::TakeOverRules,
+        success::Success, watched::Watches,
+    },
     session::{
         changes::plan::Policy,
         record::Record,
@@ -44,6 +47,8 @@ pub(crate) struct Rules {
     pub(crate) renewal_grace: Duration,
     /// Interval at which the store is polled for watched sessions.
     pub(crate) watch_interval: Duration,
+    /// How sessions of another library are taken over.
+    pub(crate) take_over: Option<TakeOverRules>,
     #[cfg(feature = "encryption")]
     pub(crate) seal: Option<UnsealedRecords>,
 }

@@ -1,13 +1,6 @@
 //! State of one request's session, and its buffered changes.
 
-use std::{
-    mem,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Duration,
-};
+use std::{mem, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -21,6 +14,8 @@ use crate::{
     },
 };
 
+pub(crate) use crate::request::stage::{AtomicStage, Stage};
+
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// The stage when the state was locked.
@@ -30,6 +25,7 @@ pub(crate) struct State {
     pub(crate) changes: Changes,
     pub(crate) savepoints: Savepoints,
     pub(crate) cookie: CookieChange,
+    pub(crate) old_cookie: OldCookie,
     /// The secret of a client without a session, to which CSRF tokens are bound then.
     pub(crate) visitor: Visitor,
     /// Sessions whose deletion the store has not confirmed yet.
@@ -57,41 +53,6 @@ pub(crate) struct Ending {
     /// An unconfirmed attempt may have ended it.
     pub(crate) tried: bool,
     pub(crate) record: Option<Arc<Record>>,
-}
-
-/// Stage of the response.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
-    /// The handler runs.
-    #[default]
-    Open,
-    /// The head is sent: the cookie can no longer be changed.
-    Streaming,
-    /// The response is over, or was never created.
-    Closed,
-}
-
-/// The stage of a request, readable without a lock.
-#[derive(Debug, Default)]
-pub(crate) struct AtomicStage(AtomicU8);
-
-impl AtomicStage {
-    pub(crate) fn get(&self) -> Stage {
-        match self.0.load(Ordering::Acquire) {
-            0 => Stage::Open,
-            1 => Stage::Streaming,
-            _ => Stage::Closed,
-        }
-    }
-
-    pub(crate) fn set(&self, stage: Stage) {
-        let number = match stage {
-            Stage::Open => 0,
-            Stage::Streaming => 1,
-            Stage::Closed => 2,
-        };
-        self.0.store(number, Ordering::Release);
-    }
 }
 
 /// Result of looking up the request's cookies.
@@ -148,10 +109,27 @@ pub(crate) enum CookieChange {
     Remove,
 }
 
+/// The cookie of another library, of which a session can be taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OldCookie {
+    /// There is none, or nothing is known about it.
+    #[default]
+    Stays,
+    /// It opens nothing from now on: the response removes it.
+    Ends,
+    /// The same, once the store has confirmed that.
+    IsToEnd,
+}
+
 impl State {
     /// Whether there is something to store.
     pub(crate) fn is_dirty(&self) -> bool {
-        !self.changes.is_empty() || !self.ending.is_empty()
+        !self.changes.is_empty() || self.has_to_end()
+    }
+
+    /// Whether a session has to end.
+    pub(crate) fn has_to_end(&self) -> bool {
+        !self.ending.is_empty() || self.old_cookie == OldCookie::IsToEnd
     }
 
     /// The response is not a success: buffered changes are dropped.

@@ -52,6 +52,7 @@ impl Backend {
     ) -> Carried<Result<u64, Error>> {
         let (backend, user) = (Arc::clone(self), user.to_owned());
         Carried::new(self.tracker.track_future(async move {
+            backend.bar_old_sessions(&user).await?;
             let count = backend.store.revoke_all(&user, keep.as_ref()).await?;
             // Connections of all layers on this store hear of it.
             let By { cause, actor } = by;

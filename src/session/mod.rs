@@ -13,6 +13,7 @@
 //! | `sign_ins` | which users signed in under such a name, and whether it was revoked |
 //! | `expiry` | idle and absolute deadlines |
 //! | `changes` | what a request did, as data; `plan` applies it to a record |
+//! | `claim` | records by which a session of another library is taken over once |
 //! | `impersonation` | the impersonated user, and the values set aside in the meantime |
 //! | `moved` | the new id of a session that has moved |
 //! | `info` | one row of the list of a user's sessions |
@@ -20,6 +21,8 @@
 //! | `write_id` | random ids of writes |
 
 pub(crate) mod changes;
+#[cfg_attr(not(feature = "import"), allow(dead_code, reason = "for `import`"))]
+pub(crate) mod claim;
 pub(crate) mod device;
 pub(crate) mod expiry;
 pub(crate) mod external_id;

@@ -196,6 +196,13 @@ impl Record {
         self.created
     }
 
+    /// Whether it is a session, and no claim on a session of another library. Known from its head:
+    /// only a claim has a time of authentication and no user.
+    #[cfg_attr(not(any(test, feature = "cli")), allow(dead_code, reason = "for the command line"))]
+    pub(crate) fn is_session(&self) -> bool {
+        self.user.is_some() || self.authenticated.is_none()
+    }
+
     #[cfg(all(feature = "encryption", any(test, fuzzing)))]
     pub(crate) fn is_sealed(&self) -> bool {
         self.sealed.is_some()

@@ -13,6 +13,9 @@ pub(crate) const PLATFORM_SET_ASIDE: &str = "\0set-aside-platform";
 /// When an external id was revoked.
 pub(crate) const REVOKED_AT: &str = "\0revoked-at";
 
+/// The content of a claim on a session of another library.
+pub(crate) const CLAIM: &str = "\0claim";
+
 /// Whether a name is reserved: it begins with a NUL, so that reserved values sort first.
 pub(crate) fn is_reserved(name: impl AsRef<[u8]>) -> bool {
     name.as_ref().first() == Some(&0)

@@ -13,6 +13,7 @@
 //! | `value` | the bytes under a record's key |
 //! | `copies` | copies of database records, for the durable store |
 //! | `entries` | entries of a cached directory |
+//! | `foreign` | keys of another program, for an import |
 //! | `maintenance` | enumeration and status, for the command line |
 //! | `keys` | keys enumerated and classified, for the command line |
 //! | `audit` | contradictions among records and indexes, for the command `validate` |
@@ -57,6 +58,8 @@ pub(crate) mod client;
 #[cfg(feature = "_database")]
 pub(crate) mod copies;
 pub(crate) mod entries;
+#[cfg(feature = "import")]
+pub(crate) mod foreign;
 #[cfg(feature = "cli")]
 mod keys;
 #[cfg(feature = "cli")]

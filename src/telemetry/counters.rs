@@ -9,7 +9,7 @@ use crate::telemetry::event::Event;
 pub(crate) struct Counters([AtomicU64; NAMES.len()]);
 
 /// In the order of [`place`].
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 19] = [
     "created",
     "renewed",
     "destroyed",
@@ -27,6 +27,8 @@ pub(crate) const NAMES: [&str; 17] = [
     "impersonation_ended",
     "sign_in_failed",
     "sign_in_throttled",
+    "imported",
+    "import_failed",
 ];
 
 /// Which counter an event moves, and by how much.
@@ -50,6 +52,8 @@ const fn place(event: &Event) -> Option<(usize, u64)> {
         Event::ImpersonationEnded { .. } => (14, 1),
         Event::SignInFailed { .. } => (15, 1),
         Event::SignInThrottled { .. } => (16, 1),
+        Event::Imported { .. } => (17, 1),
+        Event::ImportFailed { .. } => (18, 1),
         Event::Missed { .. } => return None,
     })
 }

@@ -40,6 +40,29 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         device: Option<EventDevice>,
     },
+    /// A session of another library was taken over: a session was created from it.
+    #[non_exhaustive]
+    Imported {
+        /// Its public id.
+        id: SessionId,
+        /// Its user.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// The client's device.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device: Option<EventDevice>,
+        /// The format of the other library, such as `express_session`.
+        format: &'static str,
+    },
+    /// A session of another library was not taken over, since it cannot be decoded or exceeds the
+    /// layer's limits. Its cookie stays.
+    #[non_exhaustive]
+    ImportFailed {
+        /// The format of the other library.
+        format: &'static str,
+        /// Why. Names no value.
+        cause: String,
+    },
     /// A session moved to a new id: a sign-in or a renewal.
     #[non_exhaustive]
     Renewed {

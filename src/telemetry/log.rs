@@ -32,6 +32,7 @@ pub(super) fn log(event: &Event) {
             "session ended during the request: changes dropped"
         ),
         Event::SignInFailed { .. } | Event::SignInThrottled { .. } => log_sign_in(event),
+        Event::Imported { .. } | Event::ImportFailed { .. } => log_import(event),
         event => log_audited(event),
     }
 }
@@ -82,6 +83,22 @@ fn log_revocation(event: &Event) {
             );
         }
         // Logged with their cause where it is known.
+        _ => {}
+    }
+}
+
+fn log_import(event: &Event) {
+    match event {
+        Event::Imported { id, user, device, format } => {
+            let (user, address, label) = (user.as_deref(), address(device), label(device));
+            tracing::info!(
+                session.id = %id, user.id = user, client.address = address, device = label, format,
+                "session imported"
+            );
+        }
+        Event::ImportFailed { format, cause } => {
+            tracing::warn!(format, %cause, "session import failed: the old cookie is kept");
+        }
         _ => {}
     }
 }

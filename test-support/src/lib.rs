@@ -43,6 +43,7 @@ mod scripted_handler;
 mod secrets;
 mod server;
 mod site;
+pub mod take_over;
 mod teardown_checks;
 mod visitors;
 

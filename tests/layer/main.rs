@@ -78,6 +78,8 @@ mod sign_in_limit;
 mod stamp;
 /// A session and a user have a share each of the streams of events.
 mod streams;
+/// Sessions of another library are taken over at their first request.
+mod take_over;
 /// Several tasks of one request act on its session.
 mod tasks;
 /// Several cookies of our name in one request, and what a sign-in leaves of their sessions.

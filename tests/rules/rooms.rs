@@ -28,12 +28,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("context", &["clock", "error", "request", "session", "telemetry"]),
     ("response", &["context", "error"]),
+    ("import", &["clock", "context", "error", "request", "session", "store", "transport"]),
     (
         "layer",
         &[
             "clock",
             "context",
             "error",
+            "import",
             "request",
             "encryption",
             "response",
@@ -65,7 +67,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("admin_api", &["context", "csrf", "error", "guard", "layer", "response", "session"]),
     ("session_api", &["context", "error", "guard", "request", "response", "session", "transport"]),
-    ("import", &["clock", "context", "error", "session", "transport"]),
     ("env", &["error", "layer", "request", "store", "transport"]),
     ("cli", &["clock", "env", "error", "session", "store"]),
     ("testing", &["clock", "context", "directory", "error", "layer", "session", "store"]),

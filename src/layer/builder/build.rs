@@ -9,6 +9,7 @@ use crate::{
         builder::{MINUTE, RedisSessionLayerBuilder},
     },
     request::{
+        old_library::TakeOverRules,
         shared::{Backend, Rules},
         watched::INTERVALS,
     },
@@ -30,7 +31,7 @@ impl RedisSessionLayerBuilder {
     /// let error = builder.budget(Duration::ZERO).build().unwrap_err();
     /// assert_eq!(error.setting(), "budget");
     /// ```
-    pub fn build(self) -> Result<RedisSessionLayer, ConfigError> {
+    pub fn build(mut self) -> Result<RedisSessionLayer, ConfigError> {
         self.transport.check()?;
         let mut expiry = SessionExpiry::new(self.idle);
         if let Some(absolute) = self.absolute {
@@ -51,6 +52,7 @@ impl RedisSessionLayerBuilder {
             max_record_size: self.max_record_size,
             max_values: self.max_values,
         };
+        let take_over = self.take_over_rules()?;
         let rules = Rules {
             transport: self.transport,
             tokens,
@@ -62,6 +64,7 @@ impl RedisSessionLayerBuilder {
             csrf_lifetime: self.csrf_lifetime,
             renewal_grace: self.renewal_grace,
             watch_interval: self.watch_interval,
+            take_over,
             #[cfg(feature = "encryption")]
             seal: self.seal,
         };
@@ -78,6 +81,17 @@ impl RedisSessionLayerBuilder {
             None => "is 0: no user could sign in",
         };
         Err(ConfigError::new("sessions per user", fault))
+    }
+
+    #[cfg(feature = "import")]
+    fn take_over_rules(&mut self) -> Result<Option<TakeOverRules>, ConfigError> {
+        let import = self.take_over.take();
+        import.map(|import| import.rules(&self.transport)).transpose()
+    }
+
+    #[cfg(not(feature = "import"))]
+    fn take_over_rules(&mut self) -> Result<Option<TakeOverRules>, ConfigError> {
+        Ok(None)
     }
 
     fn check_bounds(&self) -> Result<(), ConfigError> {

@@ -92,7 +92,7 @@ pub(super) async fn delete_settled(
 
 /// Stores the record of a user under a fresh id. Retried under the same id, which no other client
 /// knows: another id would count as a second session of the user.
-pub(super) async fn login_settled(
+pub(in crate::request) async fn login_settled(
     backend: &Backend,
     login: LoginWrite<'_>,
 ) -> Result<Settled, Error> {
@@ -161,7 +161,7 @@ async fn gone_or_moved(backend: &Backend, new: &SessionId) -> Result<Settled, Er
     Ok(if moved { Settled::Saved } else { Settled::Gone })
 }
 
-pub(super) fn known(outcome: SaveOutcome) -> Result<Settled, Error> {
+pub(in crate::request) fn known(outcome: SaveOutcome) -> Result<Settled, Error> {
     match outcome {
         SaveOutcome::Saved => Ok(Settled::Saved),
         SaveOutcome::Conflict(current) => Ok(Settled::Conflict(current)),

@@ -31,6 +31,8 @@ pub enum Op {
     Load,
     LoadEach,
     Create,
+    /// A sign-in that is held to an epoch or a limit; not among the [`calls`](FaultyStore::calls).
+    Login,
     Save,
     Renew,
     Touch,
@@ -360,7 +362,10 @@ impl UserStore for FaultyStore {
     /// A create or a renewal, with their faults.
     fn login<'a>(&'a self, login: LoginWrite<'a>) -> StoreFuture<'a, SaveOutcome> {
         match login.old {
-            _ if login.epoch.is_some() || login.limit.is_some() => self.shared.memory.login(login),
+            _ if login.epoch.is_some() || login.limit.is_some() => {
+                let act = async move { self.shared.memory.login(login).await };
+                Box::pin(self.call(Op::Login, act, unknown, never))
+            }
             Some((old, expected)) => self.begin_renew(old, expected, login.new, login.record),
             None => self.save(login.new, Expected::Absent, login.record),
         }

@@ -190,7 +190,7 @@ impl Connector {
     }
 
     async fn tell_scripts(&self, connection: &mut Connection) -> Result<(), Error> {
-        if self.whole_scripts.load(Ordering::Relaxed) {
+        if self.scripts.is_empty() || self.whole_scripts.load(Ordering::Relaxed) {
             return Ok(());
         }
         let loads: Vec<Cmd> = self.scripts.iter().map(|script| script.load()).collect();

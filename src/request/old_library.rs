@@ -1,0 +1,94 @@
+//! Another library, whose sessions the layer takes over: what the layer needs of it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::{Extensions, HeaderMap, HeaderValue};
+
+use crate::{
+    clock::timestamp::Timestamp,
+    session::{claim::TakeOverKey, values::Edits},
+    store::StoreFuture,
+};
+
+/// Cookies and store of the other library.
+pub(crate) trait OldLibrary: Send + Sync + fmt::Debug {
+    /// The name of the format, for events.
+    fn format(&self) -> &'static str;
+
+    /// Whether there is a cookie of its name. Allocates nothing.
+    fn is_in<'l>(&self, lines: &mut dyn Iterator<Item = &'l [u8]>) -> bool;
+
+    /// What a signature includes besides the cookie; `None` if nothing, or without a cookie.
+    fn signed_parts(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Box<str>>;
+
+    /// The sessions of the cookies whose signatures verify, four at most.
+    fn find<'l>(
+        &self,
+        lines: &mut dyn Iterator<Item = &'l [u8]>,
+        signed_parts: Option<&str>,
+    ) -> Vec<OldKey>;
+
+    /// The header that removes the cookie.
+    fn removal(&self) -> Option<HeaderValue>;
+
+    /// What the old store has under a key.
+    fn load<'a>(&'a self, old: &'a OldKey) -> StoreFuture<'a, Stored>;
+
+    /// Deletes the old session.
+    fn delete<'a>(&'a self, old: &'a OldKey) -> StoreFuture<'a, ()>;
+}
+
+/// Where an old session is stored. The key is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct OldKey {
+    pub(crate) id: Box<str>,
+    pub(crate) key: Box<str>,
+}
+
+/// What an old store has under a key.
+#[allow(clippy::large_enum_variant, reason = "lives for a moment")]
+pub(crate) enum Stored {
+    Nothing,
+    Session(OldContent),
+    /// It cannot be decoded, with the reason.
+    Unreadable(String),
+}
+
+/// User, values and expiry of an old session.
+pub(crate) struct OldContent {
+    pub(crate) user: Option<Box<str>>,
+    pub(crate) values: Edits,
+    pub(crate) expires: Option<Timestamp>,
+}
+
+/// How sessions of another library are taken over.
+#[derive(Debug)]
+pub(crate) struct TakeOverRules {
+    pub(crate) library: Arc<dyn OldLibrary>,
+    /// The current key first.
+    pub(crate) keys: Vec<TakeOverKey>,
+    /// How long the old cookie opens the session that was taken over.
+    pub(crate) grace: Duration,
+    pub(crate) keep_claims: Duration,
+    /// From when on old cookies are ignored.
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl TakeOverRules {
+    /// Whether old cookies are read at all.
+    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    /// How long a claim of `now` is kept: as long as old cookies are read.
+    pub(crate) fn life(&self, now: Timestamp) -> Duration {
+        let rest = self.until.map(|until| until.saturating_since(now));
+        self.keep_claims.max(rest.unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for OldKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OldKey(..)")
+    }
+}

@@ -1,0 +1,298 @@
+//! The steps of one take-over, as `docs/import.md` numbers them.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    error::{Error, ErrorKind},
+    request::{
+        commit::{Settled, known, login_settled},
+        old_library::{OldContent, OldKey, Stored, TakeOverRules},
+        shared::Backend,
+        take_over::claims::{self, StoredClaim},
+    },
+    session::{
+        changes::{
+            Changes,
+            plan::{Plan, Writer},
+        },
+        claim::{Claim, Nonce, Target, bar_id, claim_id},
+        device::Device,
+        record::Record,
+        token::{SessionId, Token},
+    },
+    store::{Expected, LoginWrite},
+    sync::{backoff::Backoff, keyed_lock::KeyedGuard},
+    telemetry::event::{Event, EventDevice},
+};
+
+/// Pauses of a request that waits for another instance.
+const WAITS: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
+
+/// What a request with an old cookie finds.
+#[allow(clippy::large_enum_variant, reason = "lives for a moment")]
+pub(super) enum Taken {
+    /// The new session, as the store has it; no record if it has ended.
+    Over { id: SessionId, token: Token, record: Option<Record> },
+    /// The old cookie opens nothing.
+    Nothing,
+    /// The old session cannot be read; a later version or configuration may.
+    Unreadable,
+    /// Several old cookies open a session each.
+    Ambiguous,
+}
+
+/// Takes the one old session over that the cookies open.
+pub(super) async fn take_over(
+    backend: Arc<Backend>,
+    old: Vec<OldKey>,
+    device: Option<Arc<Device>>,
+) -> Result<Taken, Error> {
+    let Some(rules) = &backend.rules.take_over else { return Ok(Taken::Nothing) };
+    let request = Request { backend: &backend, rules, device };
+    let work = async {
+        if let [only] = old.as_slice() {
+            return request.of(only).run().await;
+        }
+        let mut opens = None;
+        for old in &old {
+            let one = request.of(old);
+            if one.opens().await? && opens.replace(one).is_some() {
+                return Ok(Taken::Ambiguous);
+            }
+        }
+        match opens {
+            Some(one) => one.run().await,
+            None => Ok(Taken::Nothing),
+        }
+    };
+    // After that another request continues.
+    backend.within(backend.claim_patience(), work).await
+}
+
+/// What the old sessions of a request have in common.
+struct Request<'a> {
+    backend: &'a Backend,
+    rules: &'a TakeOverRules,
+    device: Option<Arc<Device>>,
+}
+
+impl Request<'_> {
+    fn of<'a>(&'a self, old: &'a OldKey) -> Steps<'a> {
+        let Self { backend, rules, device } = self;
+        Steps { backend, rules, old, claim_id: claim_id(&old.key), device }
+    }
+}
+
+struct Steps<'a> {
+    backend: &'a Backend,
+    rules: &'a TakeOverRules,
+    old: &'a OldKey,
+    claim_id: SessionId,
+    device: &'a Option<Arc<Device>>,
+}
+
+/// The result of one attempt: `None` if another request was first.
+type Attempt = Result<Option<Taken>, Error>;
+
+impl Steps<'_> {
+    /// Steps 1 and 8.
+    async fn run(&self) -> Result<Taken, Error> {
+        let mut waits = WAITS;
+        let mut turn: Option<KeyedGuard<'_, SessionId>> = None;
+        loop {
+            let found = self.claim().await?;
+            match &found {
+                Some(StoredClaim { claim: Claim::Closed, .. }) => return Ok(Taken::Nothing),
+                Some(StoredClaim { claim: Claim::Done(target), at, .. }) => {
+                    drop(turn);
+                    let age = self.backend.clock.now().saturating_since(*at);
+                    return if age < self.rules.grace {
+                        self.join(*target).await
+                    } else {
+                        Ok(Taken::Nothing)
+                    };
+                }
+                Some(in_progress) if !self.is_abandoned(in_progress) => {
+                    turn = None;
+                    waits.pause().await;
+                    continue;
+                }
+                _ => {}
+            }
+            // In this process one request at a time: read again once it is our turn.
+            if turn.is_none() {
+                turn = Some(self.backend.write_locks.acquire(self.claim_id).await);
+                continue;
+            }
+            let version = found.map_or(0, |found| found.version);
+            if let Some(taken) = self.attempt(version).await? {
+                return Ok(taken);
+            }
+        }
+    }
+
+    /// Whether the cookie opens a session, as far as is known without taking it over.
+    async fn opens(&self) -> Result<bool, Error> {
+        Ok(match self.claim().await? {
+            Some(StoredClaim { claim: Claim::Closed, .. }) => false,
+            Some(StoredClaim { claim: Claim::Done(_), at, .. }) => {
+                self.backend.clock.now().saturating_since(at) < self.rules.grace
+            }
+            _ => !matches!(self.rules.library.load(self.old).await?, Stored::Nothing),
+        })
+    }
+
+    async fn claim(&self) -> Result<Option<StoredClaim>, Error> {
+        claims::load(self.backend, &self.claim_id).await
+    }
+
+    /// A wrong clock costs a wait or a repetition here, never a second session.
+    fn is_abandoned(&self, claim: &StoredClaim) -> bool {
+        let age = self.backend.clock.now().saturating_since(claim.at);
+        age >= self.backend.claim_patience()
+    }
+
+    /// Steps 2 to 6, over the claim of `version`.
+    async fn attempt(&self, version: u64) -> Attempt {
+        let content = match self.rules.library.load(self.old).await? {
+            Stored::Session(content) => content,
+            Stored::Nothing => {
+                // It was deleted by the request that has taken it over, or has expired.
+                let now = self.claim().await?.map_or(0, |claim| claim.version);
+                return Ok((now == version).then_some(Taken::Nothing));
+            }
+            Stored::Unreadable(cause) => return Ok(Some(self.failed(cause))),
+        };
+        let now = self.backend.clock.now();
+        if content.expires.is_some_and(|expires| expires <= now) {
+            return Ok(Some(Taken::Nothing));
+        }
+        let Some(epoch) = self.admitted(content.user.as_deref()).await? else {
+            return Ok(Some(Taken::Nothing));
+        };
+        match self.record(content) {
+            Ok(Some(record)) => self.create(version, record, epoch).await,
+            Ok(None) => Ok(Some(Taken::Nothing)),
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                Ok(Some(self.failed(error.to_string())))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Step 3: the user's epoch, then the bar. The outer `None` is a user whose old sessions have
+    /// been revoked.
+    async fn admitted(&self, user: Option<&str>) -> Result<Option<Option<u64>>, Error> {
+        let store = &self.backend.store;
+        let Some(user) = user.filter(|_| store.lists_sessions()) else { return Ok(Some(None)) };
+        let epoch = store.revocation_epoch(user).await?;
+        let barred = claims::load(self.backend, &bar_id(user)).await?.is_some();
+        Ok((!barred).then_some(Some(epoch)))
+    }
+
+    /// The record of the new session; `None` if it has no content.
+    fn record(&self, content: OldContent) -> Result<Option<Record>, Error> {
+        let mut changes = Changes::default();
+        if let Some(user) = &content.user {
+            changes.login(user, None);
+        }
+        for (name, json) in content.values {
+            if let Some(json) = json {
+                changes.insert(&name, json);
+            }
+        }
+        let writer = Writer { mark: self.backend.write_ids.draw()?, device: self.device.clone() };
+        let (now, policy) = (self.backend.clock.now(), &self.backend.rules.policy);
+        Ok(match changes.plan(None, now, policy, &writer)? {
+            // When the user authenticated is unknown.
+            Plan::Create(record) => Some(Record { authenticated: None, ..record }),
+            _ => None,
+        })
+    }
+
+    /// Steps 4 to 6.
+    async fn create(&self, version: u64, record: Record, epoch: Option<u64>) -> Attempt {
+        let nonce = Nonce::generate()?;
+        let Some(key) = self.rules.keys.first() else { return Ok(Some(Taken::Nothing)) };
+        let token = key.token(&nonce, &self.old.key)?;
+        let id = self.backend.rules.tokens.id(&token);
+        let target = Target { nonce, id };
+        let claimed = version.saturating_add(1);
+        if !self.write(Claim::Claimed(target), claimed).await? {
+            return Ok(None);
+        }
+        let stored = self.backend.closed(&token, &id, &record)?.into_owned();
+        match self.store(&id, &stored, epoch).await {
+            Ok(Settled::Saved) => {}
+            Err(error) if error.kind() == ErrorKind::Revoked => {
+                let _ = self.write(Claim::Closed, claimed.saturating_add(1)).await;
+                return Ok(Some(Taken::Nothing));
+            }
+            Ok(_) => return Err(Error::unavailable("no new id is accepted")),
+            Err(error) => return Err(error),
+        }
+        // Only now may a response send the token.
+        if !self.write(Claim::Done(target), claimed.saturating_add(1)).await? {
+            let _ = self.backend.store.delete(&id).await?;
+            return Ok(None);
+        }
+        self.backend.forget_old(self.rules, self.old.clone());
+        self.tell(id, &record);
+        Ok(Some(Taken::Over { id, token, record: Some(stored) }))
+    }
+
+    async fn write(&self, claim: Claim, version: u64) -> Result<bool, Error> {
+        claims::write(self.backend, self.rules, &self.claim_id, claim, version).await
+    }
+
+    /// Stores the new session. Another id would need another claim, so this one is repeated.
+    async fn store(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        epoch: Option<u64>,
+    ) -> Result<Settled, Error> {
+        let limit = self.backend.rules.sessions_per_user.filter(|_| record.user().is_some());
+        let login = LoginWrite { epoch, limit, ..LoginWrite::new(id, record) };
+        match record.user() {
+            Some(_) => login_settled(self.backend, login).await,
+            None => known(self.backend.store.save(id, Expected::Absent, record).await?),
+        }
+    }
+
+    /// Step 7: the session that another request has created.
+    async fn join(&self, target: Target) -> Result<Taken, Error> {
+        for key in &self.rules.keys {
+            let token = key.token(&target.nonce, &self.old.key)?;
+            let id = self.backend.rules.tokens.id(&token);
+            if id == target.id {
+                let record = self.backend.store.load(&id).await?;
+                return Ok(Taken::Over { id, token, record });
+            }
+        }
+        // Fails closed: an instance with another key has taken it over, and can send its token.
+        Err(Error::unavailable("the session was taken over under a key that is not configured"))
+    }
+
+    fn tell(&self, id: SessionId, record: &Record) {
+        let (user, device) = (record.user().map(str::to_owned), EventDevice::of(record));
+        if let (Some(_), Some(user)) = (self.backend.rules.sessions_per_user, &user) {
+            self.backend.watches.hint(user);
+        }
+        let format = self.rules.library.format();
+        self.backend.events.emit(Event::Imported { id, user, device, format });
+    }
+
+    fn failed(&self, cause: String) -> Taken {
+        let format = self.rules.library.format();
+        self.backend.events.emit(Event::ImportFailed { format, cause });
+        Taken::Unreadable
+    }
+}
+
+impl Backend {
+    /// How long a take-over may be in progress; another request continues it afterwards.
+    fn claim_patience(&self) -> Duration {
+        self.rules.budget.saturating_add(self.acknowledgement).saturating_mul(2)
+    }
+}
