@@ -34,6 +34,8 @@ mod nemesis;
 mod schedules;
 /// Stores that stand still for a while.
 mod stalls;
+/// A take-over of another library's sessions, with a database behind Redis.
+mod take_over;
 /// Two instances of one service, each behind proxies of its own.
 mod two_instances;
 

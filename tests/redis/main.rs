@@ -63,6 +63,8 @@ mod revival;
 mod sealed;
 /// The session API: what pages and scripts are told, how other tabs hear of it.
 mod session_api;
+/// Sessions of another library, in a Redis of their own.
+mod take_over;
 /// TLS to Redis verifies, and never falls back to plain.
 mod tls;
 /// Clients without cookies: the token in a header, by the same rules.
