@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `claims` | claims in the store: read, write, close |
 //! | `steps` | the steps of one take-over |
+//! | `create` | those that create the session |
 //!
 //! Specified in `docs/import.md`.
 
@@ -30,6 +31,7 @@ use crate::{
 };
 
 mod claims;
+mod create;
 mod steps;
 
 impl RequestSession {

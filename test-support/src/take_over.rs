@@ -1,13 +1,22 @@
 //! A first request with the cookie of another library, and what came back.
 
-use std::{convert::Infallible, future::Future};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    future::Future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use http::{Request, Response, header};
 use tower::{ServiceExt, service_fn};
 use tower_layer::Layer;
 use tower_redis_session::{
     CookieConfig, Error, RedisSessionLayer, SessionContext,
-    import::{Format, Importer},
+    import::{Format, Importer, OldSession, OldSessions, StoredSession},
+    store::StoreFuture,
 };
 
 use super::{faulty_store::session_of, site::COOKIE as NEW};
@@ -18,6 +27,78 @@ pub const OLD: &str = "5Ae2cDN-_EczRcsuPX29Kc8d1-q1uud88Miqq14r-Jk";
 pub const ALICE: &str = r#"{"user_id": "alice", "visits": 3}"#;
 /// The take-over key.
 pub const KEY: [u8; 32] = [7; 32];
+
+/// The old store, in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    sessions: Mutex<HashMap<String, String>>,
+    reads: Mutex<u32>,
+    /// Reads fail.
+    fails: AtomicBool,
+    /// Deletions fail.
+    keeps: AtomicBool,
+}
+
+impl Shelf {
+    /// With alice's session.
+    pub fn new() -> Self {
+        let shelf = Self::default();
+        shelf.put(OLD, ALICE);
+        shelf
+    }
+
+    /// As an old instance writes it.
+    pub fn put(&self, id: &str, value: &str) {
+        let key = format!("old:{id}");
+        let _ = self.0.sessions.lock().unwrap().insert(key, value.to_owned());
+    }
+
+    /// No old session is left.
+    pub fn is_empty(&self) -> bool {
+        self.0.sessions.lock().unwrap().is_empty()
+    }
+
+    /// How often an old session was read.
+    pub fn reads(&self) -> u32 {
+        *self.0.reads.lock().unwrap()
+    }
+
+    /// From now on every read fails, or none.
+    pub fn fails(&self, fails: bool) {
+        self.0.fails.store(fails, Ordering::SeqCst);
+    }
+
+    /// From now on every deletion fails, or none.
+    pub fn keeps(&self, keeps: bool) {
+        self.0.keeps.store(keeps, Ordering::SeqCst);
+    }
+}
+
+impl OldSessions for Shelf {
+    fn load<'a>(&'a self, old: &'a OldSession) -> StoreFuture<'a, Option<StoredSession>> {
+        Box::pin(async move {
+            *self.0.reads.lock().unwrap() += 1;
+            if self.0.fails.load(Ordering::SeqCst) {
+                return Err(Error::unavailable("as the test says"));
+            }
+            let found = self.0.sessions.lock().unwrap().get(old.key()).cloned();
+            Ok(found.map(StoredSession::new))
+        })
+    }
+
+    fn delete<'a>(&'a self, old: &'a OldSession) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            if self.0.keeps.load(Ordering::SeqCst) {
+                return Err(Error::unavailable("as the test says"));
+            }
+            let _ = self.0.sessions.lock().unwrap().remove(old.key());
+            Ok(())
+        })
+    }
+}
 
 /// Of Flask-Session with a plain cookie and JSON.
 pub fn importer() -> Importer {

@@ -13,6 +13,8 @@
 
 /// What it does not do to a service that runs.
 mod beside_a_service;
+/// Claims on sessions of another library are no sessions.
+mod claims;
 /// All sessions, page by page, while others come and go.
 mod enumeration;
 /// What is wrong, by exit code; and no secret in what is printed.

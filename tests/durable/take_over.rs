@@ -2,39 +2,17 @@
 //!
 //! To see it fail: keep the claim in memory, or in Redis alone.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use test_support::{
     COOKIE, RedisServer, eventually,
-    take_over::{ALICE, KEY, ask, importer, logout, old, user},
+    take_over::{ALICE, KEY, OLD, Shelf, ask, importer, logout, old, user},
 };
 use tower_redis_session::{
-    DatabaseConfig, DurableStore, RedisConfig, RedisSessionLayer,
-    hooks::Hooks,
-    import::{OldSession, OldSessions, StoredSession, TakeOver},
-    store::StoreFuture,
+    DatabaseConfig, DurableStore, RedisConfig, RedisSessionLayer, hooks::Hooks, import::TakeOver,
 };
 
 use crate::two_instances::SqliteFile;
-
-/// The old store, in memory.
-#[derive(Clone)]
-struct Shelf(Arc<Mutex<Option<&'static str>>>);
-
-impl OldSessions for Shelf {
-    fn load<'a>(&'a self, _: &'a OldSession) -> StoreFuture<'a, Option<StoredSession>> {
-        let found = *self.0.lock().unwrap();
-        Box::pin(async move { Ok(found.map(StoredSession::new)) })
-    }
-
-    fn delete<'a>(&'a self, _: &'a OldSession) -> StoreFuture<'a, ()> {
-        *self.0.lock().unwrap() = None;
-        Box::pin(async { Ok(()) })
-    }
-}
 
 async fn instance(
     redis: &RedisServer,
@@ -55,7 +33,7 @@ async fn instance(
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_may_be_killed_between_claim_and_session_and_restarted_empty() {
     let (redis, file) = (RedisServer::start().await, SqliteFile::fresh());
-    let (shelf, hooks) = (Shelf(Arc::new(Mutex::new(Some(ALICE)))), Hooks::default());
+    let (shelf, hooks) = (Shelf::new(), Hooks::default());
     let layer = instance(&redis, &file, &shelf, &hooks).await;
     eventually("it believes redis", async || {
         let unknown = format!("{COOKIE}={}", "A".repeat(43));
@@ -80,9 +58,9 @@ async fn redis_may_be_killed_between_claim_and_session_and_restarted_empty() {
     let restarted = instance(&redis, &file, &shelf, &Hooks::default()).await;
     for layer in [&layer, &restarted] {
         assert_eq!(ask(layer, &new, user).await.text, "alice");
-        *shelf.0.lock().unwrap() = Some(ALICE);
+        shelf.put(OLD, ALICE);
         eventually("the grace ends", async || ask(layer, &old(), user).await.is_rejected()).await;
-        assert!(shelf.0.lock().unwrap().is_some(), "the old session is not even read");
+        assert!(!shelf.is_empty(), "the old session is not even read");
     }
     assert_eq!(restarted.admin().sessions_of("alice").await.unwrap().len(), 1);
     assert_eq!(ask(&restarted, &new, logout).await.text, "bye");

@@ -5,24 +5,18 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     error::{Error, ErrorKind},
     request::{
-        commit::{Settled, known, login_settled},
-        old_library::{OldContent, OldKey, Stored, TakeOverRules},
+        old_library::{OldKey, Stored, TakeOverRules},
         shared::Backend,
         take_over::claims::{self, StoredClaim},
     },
     session::{
-        changes::{
-            Changes,
-            plan::{Plan, Writer},
-        },
-        claim::{Claim, Nonce, Target, bar_id, claim_id},
+        claim::{Claim, Target, bar_id, claim_id},
         device::Device,
         record::Record,
         token::{SessionId, Token},
     },
-    store::{Expected, LoginWrite},
     sync::{backoff::Backoff, keyed_lock::KeyedGuard},
-    telemetry::event::{Event, EventDevice},
+    telemetry::event::Event,
 };
 
 /// Pauses of a request that waits for another instance.
@@ -83,16 +77,16 @@ impl Request<'_> {
     }
 }
 
-struct Steps<'a> {
-    backend: &'a Backend,
-    rules: &'a TakeOverRules,
-    old: &'a OldKey,
-    claim_id: SessionId,
-    device: &'a Option<Arc<Device>>,
+pub(super) struct Steps<'a> {
+    pub(super) backend: &'a Backend,
+    pub(super) rules: &'a TakeOverRules,
+    pub(super) old: &'a OldKey,
+    pub(super) claim_id: SessionId,
+    pub(super) device: &'a Option<Arc<Device>>,
 }
 
 /// The result of one attempt: `None` if another request was first.
-type Attempt = Result<Option<Taken>, Error>;
+pub(super) type Attempt = Result<Option<Taken>, Error>;
 
 impl Steps<'_> {
     /// Steps 1 and 8.
@@ -190,76 +184,6 @@ impl Steps<'_> {
         Ok((!barred).then_some(Some(epoch)))
     }
 
-    /// The record of the new session; `None` if it has no content.
-    fn record(&self, content: OldContent) -> Result<Option<Record>, Error> {
-        let mut changes = Changes::default();
-        if let Some(user) = &content.user {
-            changes.login(user, None);
-        }
-        for (name, json) in content.values {
-            if let Some(json) = json {
-                changes.insert(&name, json);
-            }
-        }
-        let writer = Writer { mark: self.backend.write_ids.draw()?, device: self.device.clone() };
-        let (now, policy) = (self.backend.clock.now(), &self.backend.rules.policy);
-        Ok(match changes.plan(None, now, policy, &writer)? {
-            // When the user authenticated is unknown.
-            Plan::Create(record) => Some(Record { authenticated: None, ..record }),
-            _ => None,
-        })
-    }
-
-    /// Steps 4 to 6.
-    async fn create(&self, version: u64, record: Record, epoch: Option<u64>) -> Attempt {
-        let nonce = Nonce::generate()?;
-        let Some(key) = self.rules.keys.first() else { return Ok(Some(Taken::Nothing)) };
-        let token = key.token(&nonce, &self.old.key)?;
-        let id = self.backend.rules.tokens.id(&token);
-        let target = Target { nonce, id };
-        let claimed = version.saturating_add(1);
-        if !self.write(Claim::Claimed(target), claimed).await? {
-            return Ok(None);
-        }
-        let stored = self.backend.closed(&token, &id, &record)?.into_owned();
-        match self.store(&id, &stored, epoch).await {
-            Ok(Settled::Saved) => {}
-            Err(error) if error.kind() == ErrorKind::Revoked => {
-                let _ = self.write(Claim::Closed, claimed.saturating_add(1)).await;
-                return Ok(Some(Taken::Nothing));
-            }
-            Ok(_) => return Err(Error::unavailable("no new id is accepted")),
-            Err(error) => return Err(error),
-        }
-        // Only now may a response send the token.
-        if !self.write(Claim::Done(target), claimed.saturating_add(1)).await? {
-            let _ = self.backend.store.delete(&id).await?;
-            return Ok(None);
-        }
-        self.backend.forget_old(self.rules, self.old.clone());
-        self.tell(id, &record);
-        Ok(Some(Taken::Over { id, token, record: Some(stored) }))
-    }
-
-    async fn write(&self, claim: Claim, version: u64) -> Result<bool, Error> {
-        claims::write(self.backend, self.rules, &self.claim_id, claim, version).await
-    }
-
-    /// Stores the new session. Another id would need another claim, so this one is repeated.
-    async fn store(
-        &self,
-        id: &SessionId,
-        record: &Record,
-        epoch: Option<u64>,
-    ) -> Result<Settled, Error> {
-        let limit = self.backend.rules.sessions_per_user.filter(|_| record.user().is_some());
-        let login = LoginWrite { epoch, limit, ..LoginWrite::new(id, record) };
-        match record.user() {
-            Some(_) => login_settled(self.backend, login).await,
-            None => known(self.backend.store.save(id, Expected::Absent, record).await?),
-        }
-    }
-
     /// Step 7: the session that another request has created.
     async fn join(&self, target: Target) -> Result<Taken, Error> {
         for key in &self.rules.keys {
@@ -272,15 +196,6 @@ impl Steps<'_> {
         }
         // Fails closed: an instance with another key has taken it over, and can send its token.
         Err(Error::unavailable("the session was taken over under a key that is not configured"))
-    }
-
-    fn tell(&self, id: SessionId, record: &Record) {
-        let (user, device) = (record.user().map(str::to_owned), EventDevice::of(record));
-        if let (Some(_), Some(user)) = (self.backend.rules.sessions_per_user, &user) {
-            self.backend.watches.hint(user);
-        }
-        let format = self.rules.library.format();
-        self.backend.events.emit(Event::Imported { id, user, device, format });
     }
 
     fn failed(&self, cause: String) -> Taken {

@@ -122,6 +122,24 @@ async fn after_revoke_all_no_old_session_of_the_user_opens_one() {
     }
 }
 
+/// The revocation is held before it has written the bar: had it raised the epoch first, a request
+/// in between would read the new epoch, and no bar.
+#[tokio::test]
+async fn a_request_between_the_steps_of_a_revocation_is_revoked() {
+    let (store, shelf) = (FaultyStore::new(), Shelf::new());
+    let [revokes, other] = [instance(store.clone(), &shelf), instance(store.sound(), &shelf)];
+    let gate = store.hold(Op::Create);
+    let revocation = tokio::spawn(async move { revokes.admin().revoke_all("alice").await });
+    gate.arrived().await;
+    let answer = ask(&other, &old(), user).await;
+    gate.open();
+    let _ = revocation.await.unwrap().unwrap();
+    for cookie in answer.new.into_iter().chain([old()]) {
+        assert_eq!(ask(&other, &cookie, user).await.text, "-");
+    }
+    assert_eq!(sessions(&other).await, 0);
+}
+
 #[tokio::test]
 async fn a_user_who_ends_the_other_sessions_bars_the_old_ones_of_other_devices() {
     let (store, shelf) = (FaultyStore::new(), Shelf::new());

@@ -1,7 +1,18 @@
 //! Stores that fail: no user is signed out, and no session is created twice.
 
-use test_support::faulty_store::Op;
-use tower_redis_session::{Timestamp, import::decode_line};
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use test_support::faulty_store::{Op, session_of};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower_redis_session::{
+    ErrorKind, Timestamp,
+    import::{OldSession, OldSessions, StoredSession, decode_line},
+    store::StoreFuture,
+};
 
 use super::*;
 
@@ -53,6 +64,17 @@ async fn a_write_whose_reply_is_lost_is_found_out_and_not_repeated_as_another() 
             assert_eq!(store.faults_left(), 0);
         }
     }
+}
+
+/// The claim is written late, and found by the second attempt.
+#[tokio::test]
+async fn a_claim_that_is_written_late_is_the_requests_own() {
+    let (store, shelf) = (FaultyStore::new(), Shelf::new());
+    let layer = instance(store.clone(), &shelf);
+    store.fault(Op::Create, Fault::UnknownLate);
+    store.fault(Op::Create, Fault::LandsFirst);
+    ask(&layer, &old(), user).await.taken_over();
+    assert_eq!((store.faults_left(), sessions(&layer).await), (0, 1));
 }
 
 #[tokio::test]
@@ -164,4 +186,23 @@ async fn an_entry_that_is_no_session_is_an_event_too() {
     let (layer, answer) = only(|| Err(Error::new(ErrorKind::Corrupt, "a hash"))).await;
     assert!(answer.status == 200 && !answer.removes_old, "{answer:?}");
     assert_eq!(layer.admin().report().count("import_failed"), Some(1));
+}
+
+/// Its response has no cookie to send any more.
+#[tokio::test]
+async fn a_body_that_asks_for_its_session_first_is_not_served_as_a_visitors() {
+    let layer = instance(FaultyStore::new(), &Shelf::new());
+    let handler = service_fn(async |request: Request<()>| {
+        let session = session_of(&request);
+        let frame = async move {
+            let user = session.user_id().await.map_err(|error| error.kind());
+            Ok::<_, Infallible>(Frame::data(Bytes::from(format!("{user:?}"))))
+        };
+        Ok::<_, Infallible>(Response::new(StreamBody::new(futures_util::stream::once(frame))))
+    });
+    let request = Request::builder().header("cookie", old()).body(()).unwrap();
+    let response = layer.layer(handler).oneshot(request).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "Err(Closed)");
+    ask(&layer, &old(), user).await.taken_over();
 }

@@ -41,6 +41,24 @@ async fn a_second_first_request_is_served_with_the_same_session_wherever_the_fir
     }
 }
 
+#[tokio::test]
+async fn an_old_session_that_another_request_has_deleted_is_found_by_its_claim() {
+    let (store, shelf) = (FaultyStore::new(), Shelf::new());
+    let [one, other] = [instance(store.clone(), &shelf), instance(store.sound(), &shelf)];
+    // It has read twice that there is no claim, the second time in its turn.
+    let (open, gate) = (Gate::new(), Gate::new());
+    open.open();
+    store.fault(Op::Load, Fault::Before(open));
+    store.fault(Op::Load, Fault::After(gate.clone()));
+    let late = spawn(&one, &old());
+    gate.arrived().await;
+    let new = ask(&other, &old(), user).await.taken_over();
+    other.shutdown().await;
+    assert!(shelf.is_empty());
+    gate.open();
+    assert_eq!(late.await.unwrap().taken_over(), new);
+}
+
 /// Rows 6 to 9: the first is slow, or its process has ended, while it holds the claim.
 #[tokio::test]
 async fn an_abandoned_claim_is_taken_over_under_another_token_and_the_first_comes_too_late() {

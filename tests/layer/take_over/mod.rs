@@ -6,25 +6,16 @@
 //! an abandoned claim out; in `take_over.rs` let the two cookies of a request count in the other
 //! order, do not carry the work, do not close at a logout; write the epoch before the bar.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use test_support::{
     COOKIE as NEW,
     faulty_store::{Fault, FaultyStore, Gate},
-    take_over::{ALICE, Answer, KEY, OLD, ask, importer, logout, old, user},
+    take_over::{ALICE, Answer, KEY, OLD, Shelf, ask, importer, logout, old, user},
 };
 use tower_redis_session::{
-    CookieConfig, Error, ErrorKind, RedisSessionLayer, RedisSessionLayerBuilder, SessionContext,
-    clock::ManualClock,
-    import::{OldSession, OldSessions, StoredSession, TakeOver},
-    store::{StoreFuture, UserStore},
+    CookieConfig, Error, RedisSessionLayer, RedisSessionLayerBuilder, SessionContext,
+    clock::ManualClock, import::TakeOver, store::UserStore,
 };
 
 /// Each way in which two cookies, a logout, a revocation or a failure meet a take-over.
@@ -35,73 +26,6 @@ mod interleavings;
 mod settings;
 
 const GRACE: Duration = Duration::from_secs(60);
-
-/// The old store, in memory.
-#[derive(Clone, Default)]
-struct Shelf(Arc<Inner>);
-
-#[derive(Default)]
-struct Inner {
-    sessions: Mutex<HashMap<String, String>>,
-    reads: Mutex<u32>,
-    /// The next read fails.
-    fails: AtomicBool,
-    /// It deletes nothing.
-    keeps: AtomicBool,
-}
-
-impl Shelf {
-    /// With alice's session.
-    fn new() -> Self {
-        let shelf = Self::default();
-        shelf.put(OLD, ALICE);
-        shelf
-    }
-
-    fn put(&self, id: &str, value: &str) {
-        let key = format!("old:{id}");
-        let _ = self.0.sessions.lock().unwrap().insert(key, value.to_owned());
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.sessions.lock().unwrap().is_empty()
-    }
-
-    fn reads(&self) -> u32 {
-        *self.0.reads.lock().unwrap()
-    }
-
-    fn fails(&self, fails: bool) {
-        self.0.fails.store(fails, Ordering::SeqCst);
-    }
-
-    fn keeps(&self, keeps: bool) {
-        self.0.keeps.store(keeps, Ordering::SeqCst);
-    }
-}
-
-impl OldSessions for Shelf {
-    fn load<'a>(&'a self, old: &'a OldSession) -> StoreFuture<'a, Option<StoredSession>> {
-        Box::pin(async move {
-            *self.0.reads.lock().unwrap() += 1;
-            if self.0.fails.load(Ordering::SeqCst) {
-                return Err(Error::unavailable("as the test says"));
-            }
-            let found = self.0.sessions.lock().unwrap().get(old.key()).cloned();
-            Ok(found.map(StoredSession::new))
-        })
-    }
-
-    fn delete<'a>(&'a self, old: &'a OldSession) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            if self.0.keeps.load(Ordering::SeqCst) {
-                return Err(Error::unavailable("as the test says"));
-            }
-            let _ = self.0.sessions.lock().unwrap().remove(old.key());
-            Ok(())
-        })
-    }
-}
 
 fn import(shelf: &Shelf) -> TakeOver {
     TakeOver::new(importer(), shelf.clone()).take_over_key(KEY)

@@ -10,10 +10,11 @@ async fn after_its_end_an_import_is_as_if_it_were_not_there() {
     let (store, shelf) = (FaultyStore::with_clock(&clock), Shelf::new());
     let end = clock.clock().now().saturating_add(Duration::from_secs(100 * 86_400));
     let import = import(&shelf).until(end);
-    let layer = RedisSessionLayer::builder(store).import(import).build().unwrap();
+    let layer = RedisSessionLayer::builder(store.clone()).import(import).build().unwrap();
     ask(&layer, &old(), user).await.taken_over();
     // A claim is kept until then, although claims are kept for 60 days.
     clock.advance(Duration::from_secs(99 * 86_400));
+    assert_eq!(store.len(), 1, "the claim, and no session");
     shelf.put(OLD, ALICE);
     assert!(ask(&layer, &old(), user).await.is_rejected());
     clock.advance(Duration::from_secs(86_400));
