@@ -29,7 +29,7 @@ impl OldLibrary for Library {
         self.importer.format().name()
     }
 
-    fn is_in<'l>(&self, lines: &mut dyn Iterator<Item = &'l [u8]>) -> bool {
+    fn is_in(&self, lines: &mut dyn Iterator<Item = &[u8]>) -> bool {
         self.importer.is_in(lines)
     }
 
@@ -42,9 +42,9 @@ impl OldLibrary for Library {
         is_there.then(|| self.importer.bound_to(headers, (self.peer)(extensions)).into())
     }
 
-    fn find<'l>(
+    fn find(
         &self,
-        lines: &mut dyn Iterator<Item = &'l [u8]>,
+        lines: &mut dyn Iterator<Item = &[u8]>,
         signed_parts: Option<&str>,
     ) -> Vec<OldKey> {
         let found = self.importer.find_in(lines, signed_parts.unwrap_or_default());

@@ -16,15 +16,15 @@ pub(crate) trait OldLibrary: Send + Sync + fmt::Debug {
     fn format(&self) -> &'static str;
 
     /// Whether there is a cookie of its name. Allocates nothing.
-    fn is_in<'l>(&self, lines: &mut dyn Iterator<Item = &'l [u8]>) -> bool;
+    fn is_in(&self, lines: &mut dyn Iterator<Item = &[u8]>) -> bool;
 
     /// What a signature includes besides the cookie; `None` if nothing, or without a cookie.
     fn signed_parts(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Box<str>>;
 
     /// The sessions of the cookies whose signatures verify, four at most.
-    fn find<'l>(
+    fn find(
         &self,
-        lines: &mut dyn Iterator<Item = &'l [u8]>,
+        lines: &mut dyn Iterator<Item = &[u8]>,
         signed_parts: Option<&str>,
     ) -> Vec<OldKey>;
 

@@ -172,7 +172,7 @@ where
         status,
         text: String::from_utf8(body.to_bytes().to_vec()).unwrap(),
         new: set.map(|line| line.split(';').next().unwrap().to_owned()),
-        removes_new: ours.iter().any(|line| is_removal(line)),
+        removes_new: ours.iter().any(is_removal),
         removes_old: !old.is_empty(),
     }
 }

@@ -77,7 +77,7 @@ async fn a_logout_with_the_old_cookie_alone_ends_the_old_session() {
 /// Rows 14 to 16: at each place of a first request.
 #[tokio::test]
 async fn after_revoke_all_no_old_session_of_the_user_opens_one() {
-    let places: [(&str, Option<(Op, fn(Gate) -> Fault)>); 7] = [
+    let places: [(&str, Option<(Op, Held)>); 7] = [
         ("before the request", None),
         ("after it has read the epoch", Some((Op::Load, Fault::After))),
         ("before it claims", Some((Op::Create, Fault::Before))),

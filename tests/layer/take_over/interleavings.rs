@@ -5,7 +5,7 @@ use test_support::{eventually, faulty_store::Op};
 use super::*;
 
 /// Where a first request is held: before or after one of its calls.
-fn places() -> [(&'static str, Op, fn(Gate) -> Fault); 7] {
+fn places() -> [(&'static str, Op, Held); 7] {
     [
         ("before it reads the claim", Op::Load, Fault::Before),
         ("before it claims", Op::Create, Fault::Before),

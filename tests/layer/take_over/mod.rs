@@ -27,6 +27,9 @@ mod settings;
 
 const GRACE: Duration = Duration::from_secs(60);
 
+/// How a call is held: before or after its work.
+type Held = fn(Gate) -> Fault;
+
 fn import(shelf: &Shelf) -> TakeOver {
     TakeOver::new(importer(), shelf.clone()).take_over_key(KEY)
 }
