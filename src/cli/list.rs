@@ -37,7 +37,6 @@ pub(super) async fn count(
         for (_, record) in page.sessions {
             match record {
                 Err(_) => counts.unreadable += 1,
-                Ok(record) if !record.is_session() => {}
                 Ok(record) if record.deadlines.is_over(now) => counts.expired += 1,
                 Ok(record) => {
                     counts.sessions += 1;
@@ -76,8 +75,7 @@ pub(super) async fn list(
     while let Some(page) = walk.page(store, part).await? {
         let now = store.store().clock().now();
         let live = |record: &Result<Record, Error>| {
-            let is_live = |record: &Record| record.is_session() && !record.deadlines.is_over(now);
-            record.as_ref().map_or(true, is_live)
+            record.as_ref().map_or(true, |record| !record.deadlines.is_over(now))
         };
         for (id, record) in page.sessions.into_iter().filter(|(_, record)| live(record)) {
             if left == 0 {

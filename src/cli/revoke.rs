@@ -74,9 +74,7 @@ async fn end_all(store: &dyn Maintenance, ended: &mut u64) -> Result<(), Failure
         let mut walk = Walk::new(None);
         while let Some(page) = walk.page(store, Part::Head).await? {
             // Later ones would keep it busy for as long as users sign in.
-            // A claim on an old session is kept, or its cookie would open one again.
-            let existed =
-                |record: &Record| record.is_session() && (is_first || record.created() <= latest);
+            let existed = |record: &Record| is_first || record.created() <= latest;
             let known = |record: &Result<Record, Error>| record.as_ref().map_or(is_first, existed);
             let found = page.sessions.iter().filter(|(_, record)| known(record)).map(|(id, _)| id);
             let moved = page.moved.iter().filter(|(_, record)| existed(record)).map(|(id, _)| id);

@@ -3,7 +3,7 @@
 use crate::{
     cli::exit::Failure,
     error::{Error, ErrorKind},
-    session::page::SessionCursor,
+    session::{page::SessionCursor, record::Record},
     store::maintenance::{Cursor, Maintenance, Page, Part},
 };
 
@@ -55,9 +55,9 @@ impl<'a> Walk<'a> {
         let after = if let Next::All(cursor) = &next { Some(cursor) } else { None };
         let mut page = store.page(after, part).await?;
         self.next = page.next.take().map(Next::All);
-        // The sign-ins of external ids are no sessions.
-        page.sessions
-            .retain(|(_, found)| !found.as_ref().is_ok_and(|record| record.is_of_external_id()));
+        // Claims on old sessions and sign-ins of external ids are no sessions: to end one would
+        // open to its cookie, or its sign-in, what is closed.
+        page.sessions.retain(|(_, found)| found.as_ref().map_or(true, Record::is_session));
         Ok(Some(page))
     }
 }

@@ -122,12 +122,6 @@ impl Record {
         self.device.as_deref()?.external_id()
     }
 
-    /// Whether this is no session, but the [sign-ins](crate::session::sign_ins) of an external id.
-    #[cfg(feature = "cli")]
-    pub(crate) fn is_of_external_id(&self) -> bool {
-        self.user.is_none() && self.external_id().is_some()
-    }
-
     /// Last activity and expiry.
     #[cfg(feature = "redis")]
     pub(crate) fn activity(&self) -> Touch {
@@ -196,11 +190,13 @@ impl Record {
         self.created
     }
 
-    /// Whether it is a session, and no claim on a session of another library. Known from its head:
-    /// only a claim has a time of authentication and no user.
+    /// Whether it is a session, and no [claim](crate::session::claim) on a session of another
+    /// library nor the [sign-ins](crate::session::sign_ins) of an external id. Known from its head:
+    /// of what has no user, only a claim has a time of authentication, and only sign-ins an
+    /// external id.
     #[cfg_attr(not(any(test, feature = "cli")), allow(dead_code, reason = "for the command line"))]
     pub(crate) fn is_session(&self) -> bool {
-        self.user.is_some() || self.authenticated.is_none()
+        self.user.is_some() || (self.authenticated.is_none() && self.external_id().is_none())
     }
 
     #[cfg(all(feature = "encryption", any(test, fuzzing)))]
