@@ -128,6 +128,10 @@ job_features() {
     run cargo clippy --quiet --locked --package "$package" --lib --no-default-features \
       --features "$combination" -- -D warnings
   done
+  for combination in "" axum-login tower-sessions-0-14 tower-sessions-0-15; do
+    run cargo clippy --quiet --locked --package "$package-compat" --lib --no-default-features \
+      --features "$combination" -- -D warnings
+  done
 }
 
 # `cargo doc` of the library with all public features, as docs.rs does it.

@@ -1,0 +1,394 @@
+//! What a `Session` of tower-sessions has from the layer: merged changes, a logout that is final,
+//! 503 when the store is unavailable; and what is different from tower-sessions' own layer.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{Router, body::Body, http::StatusCode, response::IntoResponse, routing::get};
+use test_support::faulty_store::{Fault, FaultyStore, Gate, Op};
+use tower_redis_session::{
+    RedisSessionLayer, SessionContext,
+    clock::ManualClock,
+    testing::{TestClient, TestSessions},
+};
+use tower_redis_session_compat::v0_15::SessionManagerLayer;
+use tower_sessions::{Expiry, Session};
+
+use crate::browser;
+
+type Client = TestClient<Router, Body>;
+
+fn layer_on(store: &FaultyStore) -> RedisSessionLayer {
+    RedisSessionLayer::builder(store.clone()).build().unwrap()
+}
+
+/// A browser for one page, `/`.
+fn page<H, T>(sessions: &RedisSessionLayer, handler: H) -> Client
+where
+    H: axum::handler::Handler<T, ()>,
+    T: 'static,
+{
+    let layer = SessionManagerLayer::new(sessions.clone()).user_at(["user"]);
+    browser(sessions, Router::new().route("/", get(handler)).layer(layer))
+}
+
+/// The same browser at another page.
+fn at<H, T>(client: &Client, sessions: &RedisSessionLayer, handler: H) -> Client
+where
+    H: axum::handler::Handler<T, ()>,
+    T: 'static,
+{
+    let other = page(sessions, handler);
+    if let Some(cookie) = client.cookie("__Host-session") {
+        other.set_cookie(&format!("__Host-session={cookie}; Path=/; Secure"));
+    }
+    other
+}
+
+async fn keys(client: &Client) -> Vec<String> {
+    client.session(|session| async move { session.keys().await }).await.unwrap()
+}
+
+async fn started(sessions: &RedisSessionLayer) -> Client {
+    let client = page(sessions, |s: Session| async move { s.insert("n", 1).await.unwrap() });
+    assert_eq!(client.get("/").await.status(), 200);
+    client
+}
+
+/// Runs `meanwhile` while the request of `client` waits at its gate, after `before` of it.
+async fn held<F: Future>(client: &Client, gate: &Gate, meanwhile: F) -> StatusCode {
+    let other = async {
+        gate.arrived().await;
+        meanwhile.await;
+        gate.open();
+    };
+    let (response, ()) = tokio::join!(client.get("/"), other);
+    response.status()
+}
+
+/// A page that reads, waits at the gate, and inserts `name`.
+fn slow(client: &Client, sessions: &RedisSessionLayer, gate: &Gate, name: &'static str) -> Client {
+    let gate = gate.clone();
+    at(client, sessions, move |s: Session| async move {
+        let _ = s.get::<u32>("n").await.unwrap();
+        gate.pass().await;
+        s.insert(name, 1).await.unwrap();
+    })
+}
+
+#[tokio::test]
+async fn requests_that_overlap_both_keep_their_values() {
+    let sessions = TestSessions::new().layer();
+    let client = started(&sessions).await;
+    let gate = Gate::new();
+    let first = slow(&client, &sessions, &gate, "a");
+    let second = at(&client, &sessions, |s: Session| async move {
+        s.insert("b", 1).await.unwrap();
+        s.remove::<u32>("n").await.unwrap();
+    });
+    assert_eq!(held(&first, &gate, async { second.get("/").await }).await, 200);
+    assert_eq!(keys(&client).await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_request_in_flight_cannot_revive_a_session_that_was_flushed() {
+    let sessions = TestSessions::new();
+    let client = started(&sessions.layer()).await;
+    let gate = Gate::new();
+    let first = slow(&client, &sessions.layer(), &gate, "a");
+    let second =
+        at(&client, &sessions.layer(), |s: Session| async move { s.flush().await.unwrap() });
+    let flush = async { assert_eq!(second.get("/").await.status(), 200) };
+    held(&first, &gate, flush).await;
+    assert!(keys(&client).await.is_empty());
+    assert!(sessions.store().is_empty());
+}
+
+#[tokio::test]
+async fn a_flush_is_final_at_once_and_what_follows_is_another_session() {
+    let store = FaultyStore::new();
+    let sessions = layer_on(&store);
+    let client = started(&sessions).await;
+    let before = client.cookie("__Host-session").unwrap();
+    let seen = Arc::new(Mutex::new(None));
+    let ended = (seen.clone(), store.clone());
+    let again = at(&client, &sessions, move |s: Session| async move {
+        s.flush().await.unwrap();
+        *ended.0.lock().unwrap() = Some(ended.1.len());
+        s.insert("flash", "signed out").await.unwrap();
+    });
+    assert_eq!(again.get("/").await.status(), 200);
+    assert_eq!(*seen.lock().unwrap(), Some(0), "before the response");
+    assert_ne!(again.cookie("__Host-session").unwrap(), before);
+    assert_eq!(keys(&again).await, ["flash"]);
+    assert!(keys(&client).await.is_empty());
+}
+
+/// tower-sessions stores it again under the same id.
+#[tokio::test]
+async fn a_deleted_session_is_not_stored_again_with_the_response() {
+    let sessions = TestSessions::new();
+    let client = started(&sessions.layer()).await;
+    let other = at(&client, &sessions.layer(), |s: Session| async move {
+        s.insert("m", 2).await.unwrap();
+        s.delete().await.unwrap();
+        s.insert("o", 3).await.unwrap();
+    });
+    assert_eq!(other.get("/").await.status(), 200);
+    assert!(sessions.store().is_empty());
+}
+
+#[tokio::test]
+async fn a_logout_that_the_store_does_not_confirm_is_never_reported_as_done() {
+    let store = FaultyStore::new();
+    let sessions = layer_on(&store);
+    let client = started(&sessions).await;
+    let flush = |s: Session| async move {
+        match s.flush().await {
+            Ok(()) => StatusCode::OK,
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    };
+    let other = at(&client, &sessions, flush);
+    for _ in 0..2 {
+        store.fault(Op::Delete, Fault::Fails);
+    }
+    let response = other.get("/").await;
+    assert_eq!((response.status().as_u16(), response.header("retry-after")), (503, Some("1")));
+    assert!(other.cookie("__Host-session").is_some());
+    assert_eq!(other.get("/").await.status(), 200);
+    assert_eq!(store.len(), 0);
+}
+
+#[tokio::test]
+async fn an_unavailable_store_is_503_and_signs_no_user_out() {
+    let store = FaultyStore::new();
+    let sessions = layer_on(&store);
+    let client = started(&sessions).await;
+    let read = |s: Session| async move {
+        match s.get::<u32>("n").await {
+            Ok(n) => format!("{n:?}").into_response(),
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    };
+    let reader = at(&client, &sessions, read);
+    store.fault(Op::Load, Fault::Fails);
+    let response = reader.get("/").await;
+    assert_eq!((response.status().as_u16(), response.header("retry-after")), (503, Some("1")));
+    assert_eq!(response.header("set-cookie"), None);
+    assert_eq!(reader.get("/").await.text(), "Some(1)");
+
+    // A save that fails is never a 2xx.
+    let writer =
+        at(&client, &sessions, |s: Session| async move { s.insert("n", 2).await.unwrap() });
+    for _ in 0..3 {
+        store.fault(Op::Save, Fault::Fails);
+    }
+    assert_eq!(writer.get("/").await.status(), 503);
+    assert_eq!(reader.get("/").await.text(), "Some(1)");
+}
+
+#[tokio::test]
+async fn an_unused_session_costs_no_command_and_a_change_one_load_and_one_save() {
+    let store = FaultyStore::new();
+    let sessions = layer_on(&store);
+    let client = started(&sessions).await;
+    store.calls();
+    let idle = at(&client, &sessions, |_: Session| async { "unused" });
+    let response = idle.get("/").await;
+    assert_eq!((response.header("vary"), store.calls()), (None, vec![]));
+    let busy = at(&client, &sessions, |s: Session| async move {
+        assert_eq!(s.get::<u32>("n").await.unwrap(), Some(1));
+        s.insert("n", 2).await.unwrap();
+        s.insert("m", 2).await.unwrap();
+    });
+    busy.get("/").await;
+    assert_eq!(store.calls(), [Op::Load, Op::Save]);
+}
+
+/// A `Session` does not say whether it was read: a shared cache must not serve a visitor's page to
+/// a user.
+#[tokio::test]
+async fn a_page_for_a_visitor_varies_by_the_cookie() {
+    let store = FaultyStore::new();
+    let client = page(&layer_on(&store), |s: Session| async move {
+        format!("{:?}", s.get::<u32>("n").await.unwrap())
+    });
+    let response = client.get("/").await;
+    assert_eq!((response.text(), response.header("vary")), ("None", Some("cookie")));
+    assert_eq!(store.calls(), []);
+}
+
+#[tokio::test]
+async fn a_failed_response_stores_what_was_saved_and_nothing_else() {
+    let sessions = TestSessions::new().layer();
+    let client = started(&sessions).await;
+    let failing = at(&client, &sessions, |s: Session| async move {
+        s.insert("saved", 1).await.unwrap();
+        s.save().await.unwrap();
+        s.insert("lost", 1).await.unwrap();
+        StatusCode::INTERNAL_SERVER_ERROR
+    });
+    assert_eq!(failing.get("/").await.status(), 500);
+    assert_eq!(keys(&client).await, ["n", "saved"]);
+}
+
+/// 128 bits of the public id, which the log has too.
+#[tokio::test]
+async fn the_id_is_public_and_opens_nothing() {
+    let sessions = TestSessions::new().layer();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let ids = seen.clone();
+    let client = page(&sessions, move |s: Session, context: SessionContext| async move {
+        assert!(s.id().is_none());
+        s.insert("n", 1).await.unwrap();
+        s.save().await.unwrap();
+        let public = context.id().await.unwrap().unwrap().to_string();
+        ids.lock().unwrap().push((s.id().unwrap().to_string(), public));
+    });
+    client.get("/").await;
+    let ids = seen.clone();
+    let again = at(&client, &sessions, move |s: Session, context: SessionContext| async move {
+        let public = context.id().await.unwrap().unwrap().to_string();
+        ids.lock().unwrap().push((s.id().unwrap().to_string(), public));
+    });
+    again.get("/").await;
+    let seen = seen.lock().unwrap().clone();
+    assert_eq!(seen[0], seen[1]);
+    let (id, public) = &seen[0];
+    assert_eq!((id.len(), &id[..21]), (22, &public[..21]));
+    let token = client.cookie("__Host-session").unwrap();
+    assert!(!token.starts_with(&id[..8]) && token != *public);
+    for made in [id, public] {
+        let thief = page(&sessions, |s: Session| async move {
+            format!("{:?}", s.get::<u32>("n").await.unwrap())
+        });
+        thief.set_cookie(&format!("__Host-session={made}; Path=/; Secure"));
+        assert_eq!(thief.get("/").await.text(), "None");
+    }
+}
+
+#[tokio::test]
+async fn a_second_load_reads_what_another_request_has_stored() {
+    let sessions = TestSessions::new().layer();
+    let client = started(&sessions).await;
+    let gate = Gate::new();
+    let waits = gate.clone();
+    let reader = at(&client, &sessions, move |s: Session| async move {
+        assert_eq!(s.get::<u32>("m").await.unwrap(), None);
+        waits.pass().await;
+        s.load().await.unwrap();
+        assert_eq!(s.get::<u32>("m").await.unwrap(), Some(7));
+        s.insert("o", 1).await.unwrap();
+    });
+    let writer =
+        at(&client, &sessions, |s: Session| async move { s.insert("m", 7).await.unwrap() });
+    assert_eq!(held(&reader, &gate, async { writer.get("/").await }).await, 200);
+    assert_eq!(keys(&client).await, ["m", "n", "o"]);
+}
+
+#[tokio::test]
+async fn a_value_that_names_the_user_signs_in_and_its_removal_ends_the_session() {
+    let sessions = TestSessions::new();
+    let layer = sessions.layer();
+    let visitor = started(&layer).await;
+    let login = |s: Session| async move { s.insert("user", 42).await.unwrap() };
+    let client = at(&visitor, &layer, login);
+    client.get("/").await;
+    assert_ne!(client.cookie("__Host-session"), visitor.cookie("__Host-session"));
+    assert_eq!(layer.admin().sessions_of("42").await.unwrap().len(), 1);
+    let out = at(&client, &layer, |s: Session| async move {
+        assert_eq!(s.remove::<u32>("user").await.unwrap(), Some(42));
+    });
+    out.get("/").await;
+    assert!(layer.admin().sessions_of("42").await.unwrap().is_empty());
+    assert_ne!(out.cookie("__Host-session"), client.cookie("__Host-session"));
+    assert_eq!(keys(&out).await, ["n"], "the other values are a visitor's");
+
+    let broken = page(&layer, |s: Session| async move { s.insert("user", [1]).await.unwrap() });
+    assert_eq!(broken.get("/").await.status(), 500, "neither a text nor an integer");
+    assert!(keys(&broken).await.is_empty());
+}
+
+/// An attacker can plant a second cookie: neither session is used then.
+#[tokio::test]
+async fn of_two_sessions_none_is_used_a_flush_ends_both_and_a_sign_in_replaces_them() {
+    for flush in [true, false] {
+        let sessions = TestSessions::new();
+        let layer = sessions.layer();
+        let (one, two) = (started(&layer).await, started(&layer).await);
+        let [one, two] = [one, two].map(|client| client.cookie("__Host-session").unwrap());
+        let client = page(&layer, move |s: Session| async move {
+            assert_eq!(s.get::<u32>("n").await.unwrap(), None);
+            match flush {
+                true => s.flush().await.unwrap(),
+                false => s.insert("user", "alice").await.unwrap(),
+            }
+        });
+        let cookies = format!("__Host-session={one}; __Host-session={two}");
+        let response = client.get("/").header("cookie", &cookies).await;
+        assert_eq!(response.status(), 200);
+        let left = if flush { 0 } else { 1 };
+        assert_eq!(sessions.store().len(), left, "flush: {flush}");
+    }
+}
+
+#[tokio::test]
+async fn an_expiry_that_was_set_outlives_later_writes() {
+    let clock = ManualClock::new();
+    let store = FaultyStore::with_clock(&clock);
+    let sessions = layer_on(&store);
+    let client = started(&sessions).await;
+    let month = at(&client, &sessions, |s: Session| async move {
+        s.set_expiry(Some(Expiry::OnInactivity(time::Duration::days(30))));
+    });
+    month.get("/").await;
+    let write = at(&month, &sessions, |s: Session| async move { s.insert("m", 1).await.unwrap() });
+    write.get("/").await;
+    clock.advance(Duration::from_secs(29 * 86_400));
+    let reader = at(&month, &sessions, |s: Session| async move {
+        format!("{:?}", s.get::<u32>("m").await.unwrap())
+    });
+    assert_eq!(reader.get("/").await.text(), "Some(1)");
+    clock.advance(Duration::from_secs(2 * 86_400));
+    assert_eq!(reader.get("/").await.text(), "None", "no longer than the absolute timeout");
+}
+
+/// `clear` loads nothing; the values that it removes are those of the store.
+#[tokio::test]
+async fn a_clear_removes_what_was_not_loaded() {
+    let sessions = TestSessions::new().layer();
+    let client = started(&sessions).await;
+    let clear = at(&client, &sessions, |s: Session| async move {
+        s.clear().await;
+        s.insert("m", 1).await.unwrap();
+    });
+    clear.get("/").await;
+    assert_eq!(keys(&client).await, ["m"]);
+}
+
+#[tokio::test]
+async fn a_body_that_streams_stores_by_save() {
+    let sessions = TestSessions::new().layer();
+    let client = started(&sessions).await;
+    let stream = at(&client, &sessions, |s: Session| async move {
+        Body::from_stream(futures_util::stream::once(async move {
+            s.insert("m", 1).await.unwrap();
+            s.save().await.unwrap();
+            Ok::<_, std::convert::Infallible>("streamed")
+        }))
+    });
+    assert_eq!(stream.get("/").await.text(), "streamed");
+    assert_eq!(keys(&client).await, ["m", "n"]);
+}
+
+#[tokio::test]
+async fn without_the_layer_around_it_a_request_is_500() {
+    let sessions = TestSessions::new().layer();
+    let app =
+        Router::new().route("/", get(|_: Session| async {})).layer(SessionManagerLayer::inside());
+    assert_eq!(browser(&sessions, app).get("/").await.status(), 500);
+}
