@@ -29,6 +29,8 @@ struct State {
     known: Option<Values>,
     /// The session was ended, and no new one was created since.
     ended: bool,
+    /// The id was cycled, and the session not written since.
+    cycled: bool,
     /// The store did not serve this request.
     outage: Option<Error>,
 }
@@ -135,6 +137,7 @@ impl Bridge {
         let mut state = self.state();
         state.known = Some(values.clone());
         state.ended &= !write.creates;
+        state.cycled &= !write.creates;
         Ok(())
     }
 
@@ -145,7 +148,19 @@ impl Bridge {
 
     /// Gives the session a new id when it is stored.
     pub(crate) async fn renew(&self) -> Result<(), Error> {
-        self.context.renew().await
+        self.context.renew().await?;
+        self.state().cycled = true;
+        Ok(())
+    }
+
+    /// Ends a session whose values were flushed after its id was cycled: a `Session` has no id
+    /// then, and does not call its store.
+    pub(crate) async fn end_emptied(&self) -> Result<(), Error> {
+        let emptied = {
+            let state = self.state();
+            state.cycled && state.known.as_ref().is_some_and(|known| !known.is_empty())
+        };
+        if emptied { self.end().await } else { Ok(()) }
     }
 
     /// Ends the session at once.

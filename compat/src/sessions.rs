@@ -22,7 +22,7 @@ use tower_service::Service;
 
 use super::theirs::{
     Expiry, Session, SessionStore,
-    session::{Id, Record},
+    session::{self, Id, Record},
     session_store,
 };
 use crate::{
@@ -222,11 +222,15 @@ impl Opened {
 
     /// Hands the changes to the layer around this one, which stores them before the head is sent.
     async fn close<B: Default>(self, mut response: Response<B>) -> Response<B> {
-        let changed = self.session.is_modified() && !self.session.is_empty().await;
-        if changed && !response.status().is_server_error() {
-            self.store.with_response.store(true, Ordering::Release);
-            let written = self.session.save().await;
-            self.store.with_response.store(false, Ordering::Release);
+        if self.session.is_modified() && !response.status().is_server_error() {
+            let written = if self.session.is_empty().await {
+                self.store.end_emptied().await
+            } else {
+                self.store.with_response.store(true, Ordering::Release);
+                let written = self.session.save().await;
+                self.store.with_response.store(false, Ordering::Release);
+                written
+            };
             if let Err(error) = written {
                 // Fails closed: a change that is not stored is never reported as stored.
                 tracing::error!(error = %error, "session changes rejected");
@@ -287,6 +291,10 @@ impl Store {
     /// Whether `Session::cycle_id` is calling: it takes the id out of the `Session` first.
     fn cycles(&self) -> bool {
         lock(&self.session).as_ref().is_some_and(|session| session.id().is_none())
+    }
+
+    async fn end_emptied(&self) -> Result<(), session::Error> {
+        Ok(self.bridge.end_emptied().await.map_err(|error| self.failed(&error))?)
     }
 
     fn failed(&self, error: &Error) -> session_store::Error {

@@ -176,6 +176,18 @@ async fn a_sign_in_by_axum_login_is_one_of_the_layer() {
 }
 
 #[tokio::test]
+async fn the_data_key_is_that_of_the_builder() {
+    let (sessions, backend) = (TestSessions::new(), Backend::new());
+    let layer = SessionManagerLayer::new(sessions.layer());
+    let auth = AuthManagerLayerBuilder::new(backend.clone(), layer).with_data_key("shop.auth");
+    let client = browser(&sessions.layer(), crate::shop::routes(backend).layer(auth.build()));
+    login(&client, "ferris", "hunter42").await;
+    let keys = client.session(|session| async move { session.keys().await }).await.unwrap();
+    assert_eq!(keys, ["shop.auth"]);
+    assert_eq!(sessions.layer().admin().sessions_of("42").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn another_user_gets_none_of_the_values_of_the_one_before() {
     let (sessions, _, client) = shop();
     login(&client, "ferris", "hunter42").await;

@@ -7,8 +7,17 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::StatusCode,
+    middleware::{Next, from_fn},
+    response::IntoResponse,
+    routing::get,
+};
 use test_support::faulty_store::{Fault, FaultyStore, Gate, Op};
+use time::OffsetDateTime;
 use tower_redis_session::{
     RedisSessionLayer, SessionContext,
     clock::ManualClock,
@@ -42,10 +51,13 @@ where
     T: 'static,
 {
     let other = page(sessions, handler);
-    if let Some(cookie) = client.cookie("__Host-session") {
-        other.set_cookie(&format!("__Host-session={cookie}; Path=/; Secure"));
-    }
+    share(client, &other);
     other
+}
+
+fn share(client: &Client, other: &Client) {
+    let cookie = client.cookie("__Host-session").unwrap();
+    other.set_cookie(&format!("__Host-session={cookie}; Path=/; Secure"));
 }
 
 async fn keys(client: &Client) -> Vec<String> {
@@ -119,11 +131,13 @@ async fn a_flush_is_final_at_once_and_what_follows_is_another_session() {
         s.flush().await.unwrap();
         *ended.0.lock().unwrap() = Some(ended.1.len());
         s.insert("flash", "signed out").await.unwrap();
+        s.save().await.unwrap();
+        s.insert("later", 1).await.unwrap();
     });
     assert_eq!(again.get("/").await.status(), 200);
     assert_eq!(*seen.lock().unwrap(), Some(0), "before the response");
     assert_ne!(again.cookie("__Host-session").unwrap(), before);
-    assert_eq!(keys(&again).await, ["flash"]);
+    assert_eq!(keys(&again).await, ["flash", "later"]);
     assert!(keys(&client).await.is_empty());
 }
 
@@ -383,6 +397,120 @@ async fn a_body_that_streams_stores_by_save() {
     });
     assert_eq!(stream.get("/").await.text(), "streamed");
     assert_eq!(keys(&client).await, ["m", "n"]);
+}
+
+/// What a layer or a handler has changed by the other handle is neither undone nor unseen.
+#[tokio::test]
+async fn both_handles_of_a_request_see_one_session_and_keep_each_others_values() {
+    let sessions = TestSessions::new().layer();
+    let before = from_fn(|context: SessionContext, request: Request, next: Next| async move {
+        context.insert("early", &1).await.unwrap();
+        next.run(request).await
+    });
+    let handler = |s: Session, context: SessionContext| async move {
+        assert_eq!(s.get::<u32>("early").await.unwrap(), Some(1), "not stored yet");
+        context.insert("theirs", &1).await.unwrap();
+        s.insert("ours", 1).await.unwrap();
+    };
+    let inside = SessionManagerLayer::inside();
+    let app = Router::new().route("/", get(handler)).layer(inside).layer(before);
+    let client = browser(&sessions, app.layer(sessions.clone()));
+    for _ in 0..2 {
+        assert_eq!(client.get("/").await.status(), 200);
+        assert_eq!(keys(&client).await, ["early", "ours", "theirs"]);
+    }
+}
+
+/// Also if a layer between the two fails it.
+#[tokio::test]
+async fn a_response_that_fails_further_out_stores_nothing_and_ends_nothing() {
+    let sessions = TestSessions::new();
+    let layer = sessions.layer();
+    let fails = from_fn(|request: Request, next: Next| async move {
+        let _ = next.run(request).await;
+        StatusCode::BAD_GATEWAY
+    });
+    let inside = SessionManagerLayer::inside().user_at(["user"]);
+    let change = |s: Session| async move { s.insert("m", 1).await.unwrap() };
+    let app = Router::new().route("/", get(change)).layer(inside).layer(fails);
+    let other = browser(&layer, app.layer(layer.clone()));
+    let client = started(&layer).await;
+    share(&client, &other);
+    assert_eq!(other.get("/").await.status(), 502);
+    assert_eq!(keys(&client).await, ["n"]);
+
+    let user = at(&client, &layer, |s: Session| async move { s.insert("user", 42).await.unwrap() });
+    user.get("/").await;
+    let failing = at(&user, &layer, |s: Session| async move {
+        s.remove::<u32>("user").await.unwrap();
+        StatusCode::INTERNAL_SERVER_ERROR
+    });
+    assert_eq!(failing.get("/").await.status(), 500);
+    assert_eq!(layer.admin().sessions_of("42").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cycled_id_keeps_user_and_start_and_a_failed_response_the_old_id() {
+    let sessions = TestSessions::new();
+    let layer = sessions.layer();
+    let start = |s: Session| async move { s.insert("user", 42).await.unwrap() };
+    let client = page(&layer, start);
+    client.get("/").await;
+    let of_user = async || layer.admin().sessions_of("42").await.unwrap();
+    let before = of_user().await;
+    sessions.clock().advance(Duration::from_secs(60));
+    let failing = at(&client, &layer, |s: Session| async move {
+        s.cycle_id().await.unwrap();
+        StatusCode::INTERNAL_SERVER_ERROR
+    });
+    assert_eq!(failing.get("/").await.header("set-cookie"), None);
+    assert_eq!(of_user().await[0].id, before[0].id);
+    let cycled = at(&client, &layer, |s: Session| async move { s.cycle_id().await.unwrap() });
+    cycled.get("/").await;
+    let after = of_user().await;
+    assert_ne!(after[0].id, before[0].id);
+    assert_eq!(after[0].created_at, before[0].created_at);
+
+    // A user without values, whom the other handle has signed in.
+    let moved = page(&layer, |s: Session| async move { s.cycle_id().await.unwrap() });
+    moved.login("alice").await.get("/").await;
+    assert_eq!(layer.admin().sessions_of("alice").await.unwrap().len(), 1);
+}
+
+/// tower-sessions calls its store for neither then.
+#[tokio::test]
+async fn a_flush_after_a_cycled_id_ends_the_session() {
+    let sessions = TestSessions::new();
+    let client = started(&sessions.layer()).await;
+    let other = at(&client, &sessions.layer(), |s: Session| async move {
+        s.cycle_id().await.unwrap();
+        s.flush().await.unwrap();
+    });
+    assert_eq!(other.get("/").await.status(), 200);
+    assert!(sessions.store().is_empty());
+    assert_eq!(other.cookie("__Host-session"), None);
+}
+
+#[tokio::test]
+async fn an_end_at_a_date_counts_from_the_start_of_the_session() {
+    let clock = ManualClock::new();
+    let store = FaultyStore::with_clock(&clock);
+    let sessions = layer_on(&store);
+    let client = started(&sessions).await;
+    clock.advance(Duration::from_secs(1_800));
+    let dated = at(&client, &sessions, |s: Session, context: SessionContext| async move {
+        let created = context.created_at().await.unwrap().unwrap().as_millis();
+        let end = OffsetDateTime::UNIX_EPOCH + Duration::from_millis(created + 2 * 3_600_000);
+        s.set_expiry(Some(Expiry::AtDateTime(end)));
+    });
+    dated.get("/").await;
+    let reader = at(&dated, &sessions, |s: Session| async move {
+        format!("{:?}", s.get::<u32>("n").await.unwrap())
+    });
+    clock.advance(Duration::from_secs(5_300));
+    assert_eq!(reader.get("/").await.text(), "Some(1)", "activity");
+    clock.advance(Duration::from_secs(200));
+    assert_eq!(reader.get("/").await.text(), "None");
 }
 
 #[tokio::test]
