@@ -2,8 +2,10 @@
 //! 503 when the store is unavailable; and what is different from tower-sessions' own layer.
 
 use std::{
-    future::Future,
+    convert::Infallible,
+    future::{Future, Ready, ready},
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -13,11 +15,12 @@ use axum::{
     extract::Request,
     http::StatusCode,
     middleware::{Next, from_fn},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use test_support::faulty_store::{Fault, FaultyStore, Gate, Op};
 use time::OffsetDateTime;
+use tower::{Layer, Service, ServiceExt};
 use tower_redis_session::{
     RedisSessionLayer, SessionContext,
     clock::ManualClock,
@@ -132,12 +135,12 @@ async fn a_flush_is_final_at_once_and_what_follows_is_another_session() {
         *ended.0.lock().unwrap() = Some(ended.1.len());
         s.insert("flash", "signed out").await.unwrap();
         s.save().await.unwrap();
-        s.insert("later", 1).await.unwrap();
+        s.insert("n", 1).await.unwrap();
     });
     assert_eq!(again.get("/").await.status(), 200);
     assert_eq!(*seen.lock().unwrap(), Some(0), "before the response");
     assert_ne!(again.cookie("__Host-session").unwrap(), before);
-    assert_eq!(keys(&again).await, ["flash", "later"]);
+    assert_eq!(keys(&again).await, ["flash", "n"], "an equal value is new in the new session");
     assert!(keys(&client).await.is_empty());
 }
 
@@ -322,6 +325,12 @@ async fn a_value_that_names_the_user_signs_in_and_its_removal_ends_the_session()
     assert_ne!(out.cookie("__Host-session"), client.cookie("__Host-session"));
     assert_eq!(keys(&out).await, ["n"], "the other values are a visitor's");
 
+    let client = at(&out, &layer, login);
+    client.get("/").await;
+    let none = |s: Session| async move { s.insert("user", None::<u32>).await.unwrap() };
+    at(&client, &layer, none).get("/").await;
+    assert!(layer.admin().sessions_of("42").await.unwrap().is_empty());
+
     let broken = page(&layer, |s: Session| async move { s.insert("user", [1]).await.unwrap() });
     assert_eq!(broken.get("/").await.status(), 500, "neither a text nor an integer");
     assert!(keys(&broken).await.is_empty());
@@ -392,7 +401,7 @@ async fn a_body_that_streams_stores_by_save() {
         Body::from_stream(futures_util::stream::once(async move {
             s.insert("m", 1).await.unwrap();
             s.save().await.unwrap();
-            Ok::<_, std::convert::Infallible>("streamed")
+            Ok::<_, Infallible>("streamed")
         }))
     });
     assert_eq!(stream.get("/").await.text(), "streamed");
@@ -511,6 +520,42 @@ async fn an_end_at_a_date_counts_from_the_start_of_the_session() {
     assert_eq!(reader.get("/").await.text(), "Some(1)", "activity");
     clock.advance(Duration::from_secs(200));
     assert_eq!(reader.get("/").await.text(), "None");
+}
+
+/// As tower requires, and unlike its clone.
+#[derive(Debug, Default)]
+struct ReadyOnce(bool);
+
+impl Clone for ReadyOnce {
+    fn clone(&self) -> Self {
+        Self(false)
+    }
+}
+
+impl Service<Request> for ReadyOnce {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0 = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request) -> Self::Future {
+        assert!(std::mem::take(&mut self.0), "called before it was ready");
+        ready(Ok(Response::default()))
+    }
+}
+
+#[tokio::test]
+async fn the_service_that_is_called_is_the_one_that_is_ready() {
+    let sessions = TestSessions::new().layer();
+    let mut service = SessionManagerLayer::new(sessions).layer(ReadyOnce::default());
+    for _ in 0..2 {
+        let service = service.ready().await.unwrap();
+        assert_eq!(service.call(Request::default()).await.unwrap().status(), 200);
+    }
 }
 
 #[tokio::test]
