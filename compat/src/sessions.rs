@@ -123,8 +123,8 @@ impl<L> SessionManagerLayer<L> {
 }
 
 impl SessionManagerLayer {
-    /// A layer for a place inside of a `RedisSessionLayer` that is there already, around the
-    /// routes that use `Session`.
+    /// A layer for a place inside of an existing `RedisSessionLayer`, around the routes that use
+    /// `Session`.
     ///
     /// ```
     /// # use axum::{Router, routing::get};

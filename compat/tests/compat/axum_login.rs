@@ -187,6 +187,19 @@ async fn the_data_key_is_that_of_the_builder() {
     assert_eq!(sessions.layer().admin().sessions_of("42").await.unwrap().len(), 1);
 }
 
+/// For ids that are neither a text nor an integer.
+#[tokio::test]
+async fn a_path_to_the_user_of_its_own_is_kept() {
+    let (sessions, backend) = (TestSessions::new(), Backend::new());
+    let layer = SessionManagerLayer::new(sessions.layer()).user_at(["axum-login.data", "absent"]);
+    let auth = AuthManagerLayerBuilder::new(backend.clone(), layer).build();
+    let client = browser(&sessions.layer(), crate::shop::routes(backend).layer(auth));
+    login(&client, "ferris", "hunter42").await;
+    assert_eq!(client.get("/").await.text(), "hello ferris");
+    let user = client.session(|session| async move { session.user_id().await }).await.unwrap();
+    assert_eq!(user, None);
+}
+
 #[tokio::test]
 async fn another_user_gets_none_of_the_values_of_the_one_before() {
     let (sessions, _, client) = shop();
