@@ -3,12 +3,15 @@
 //! | file | holds |
 //! |---|---|
 //! | `config` | `EnvConfig`: the variables, and the layer built from them |
+//! | `credentials` | credentials by a function, in place of variables |
 //! | `maintenance` | the configured store, for the command line |
 //! | `names` | the names of all variables, and detection of misspelt ones |
 //! | `storage` | the choice of the store |
 //! | `variables` | variables as texts, numbers and switches |
 
 mod config;
+#[cfg(any(feature = "redis", feature = "_database"))]
+mod credentials;
 #[cfg(feature = "cli")]
 mod maintenance;
 mod names;

@@ -242,6 +242,7 @@
 // | `attempt_contract` | `AttemptStore`: where a limiter counts failed attempts |
 // | `attempts` | pure: rows of failed attempts, and the decision on the next one |
 // | `audit` | what the command `validate` needs of a store |
+// | `credentials` | `ServerCredentials`: user name and password of a server, by a function |
 // | `maintenance` | what the command line needs of a store beyond its contract |
 // | `outcome` | `Expected` and `SaveOutcome`: the condition of a write and its result |
 // | `availability` | availability of a store that serves alone |
@@ -257,6 +258,8 @@ pub(crate) mod audit;
 #[cfg(any(feature = "redis", feature = "_database"))]
 pub(crate) mod availability;
 mod contract;
+#[cfg(any(feature = "redis", feature = "_database"))]
+mod credentials;
 #[cfg(feature = "_database")]
 #[cfg_attr(
     not(feature = "redis"),
@@ -280,6 +283,8 @@ mod without_users;
 pub use crate::store::attempt_contract::AttemptStore;
 pub use crate::store::attempts::{AttemptOutcome, AttemptWrite};
 pub use crate::store::contract::Store;
+#[cfg(any(feature = "redis", feature = "_database"))]
+pub use crate::store::credentials::ServerCredentials;
 pub use crate::store::future::StoreFuture;
 pub use crate::store::login::LoginWrite;
 pub use crate::store::memory::attempts::AttemptTable;

@@ -2,6 +2,7 @@
 //! servers fail.
 
 mod connections;
+mod credentials;
 mod one_line_a_state;
 mod pooler;
 mod postgres;

@@ -69,7 +69,7 @@ fn every_public_type_can_be_sent_and_all_but_those_of_one_task_shared() {
             session_api::SessionApi,
             store::AttemptOutcome, store::AttemptTable, store::AttemptWrite,
             store::Expected, store::LoginWrite<'static>, store::Record, store::SaveOutcome,
-            store::Touch, store::WithoutUsers<Arc<MemoryStore>>,
+            store::ServerCredentials, store::Touch, store::WithoutUsers<Arc<MemoryStore>>,
             telemetry::BackendHealth, telemetry::CacheHealth, telemetry::Event,
             telemetry::EventStream, telemetry::Events, telemetry::Health, telemetry::Report,
             telemetry::Serving, telemetry::ThrottledBy,

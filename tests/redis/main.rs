@@ -25,6 +25,8 @@ mod commands;
 mod concurrency;
 /// The cookie on its way in and out, and what caches are told.
 mod cookie;
+/// Passwords and tokens that change while the service runs.
+mod credentials;
 /// Requests that another site's page made do not pass, and the visitor's own do.
 mod csrf;
 /// What a user sees of their sessions, and how they end them on every device.

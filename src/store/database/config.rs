@@ -1,8 +1,11 @@
-//! Database configuration: address and limits.
+//! Database configuration: address, credentials, limits.
 
-use std::{fmt, time::Duration};
+use std::{error::Error as StdError, fmt, future::Future, time::Duration};
 
-use crate::error::ConfigError;
+use crate::{
+    error::ConfigError,
+    store::credentials::{CredentialSource, ServerCredentials},
+};
 
 /// Address and limits of a [`DatabaseStore`](crate::store::database::DatabaseStore).
 ///
@@ -19,6 +22,7 @@ use crate::error::ConfigError;
 #[must_use]
 pub struct DatabaseConfig {
     url: String,
+    pub(super) credentials: Option<CredentialSource>,
     pub(super) pool_size: u32,
     pub(super) timeout: Duration,
 }
@@ -49,7 +53,38 @@ impl DatabaseConfig {
     /// # }
     /// ```
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), pool_size: 10, timeout: Duration::from_millis(600) }
+        let (pool_size, timeout) = (10, Duration::from_millis(600));
+        Self { url: url.into(), credentials: None, pool_size, timeout }
+    }
+
+    /// User name and password by a function, for tokens and passwords that change while the service
+    /// runs. It takes precedence over the password of the address; the user name is that of the
+    /// address unless the function returns one. PostgreSQL only. Defaults to none.
+    ///
+    /// Called when a connection is to be opened, at most every 100 ms, by one caller at a time; a
+    /// call that takes longer than the [timeout](Self::timeout) continues, up to 10 s, for the next
+    /// request. An open connection remains in use, 30 minutes at most: PostgreSQL checks
+    /// credentials only when it is opened. An error that the function returns is logged and must
+    /// not contain the secret; one of this crate keeps its kind, any other is `Unavailable`.
+    ///
+    /// ```
+    /// # use tower_redis_session::{DatabaseConfig, store::ServerCredentials};
+    /// async fn from_secret() -> std::io::Result<ServerCredentials> {
+    ///     let password = tokio::fs::read_to_string("/run/secrets/postgres").await?;
+    ///     Ok(ServerCredentials::new(password.trim_end()))
+    /// }
+    ///
+    /// let config = DatabaseConfig::new("postgres://sessions@db/shop").credentials(from_secret);
+    /// # drop(config);
+    /// ```
+    pub fn credentials<F, R, E>(mut self, function: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<ServerCredentials, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.credentials = Some(CredentialSource::new(function));
+        self
     }
 
     /// Maximum number of connections; with SQLite of readers, besides the one writer. Increase it
@@ -110,6 +145,11 @@ impl DatabaseConfig {
 
     pub(super) fn address(&self) -> Result<Address<'_>, ConfigError> {
         match self.url.split_once(':').map(|(scheme, _)| scheme) {
+            #[cfg(feature = "sqlite")]
+            Some("sqlite") if self.credentials.is_some() => {
+                let fault = "are set, and a SQLite file has none";
+                Err(ConfigError::new("database credentials", fault))
+            }
             #[cfg(feature = "sqlite")]
             Some("sqlite") => Ok(Address::Sqlite(&self.url)),
             #[cfg(not(feature = "sqlite"))]

@@ -19,7 +19,9 @@
 //! | `waiting` | waiting callers, and since when |
 //! | `attempts` | attempts to connect |
 //! | `pool` | the library's pool |
-//! | `server` | address of the server, validity of connections |
+//! | `options` | address and settings of a connection |
+//! | `authentication` | user name and password by a function |
+//! | `server` | the server: its connections, and their validity |
 //! | `statement` | a statement, prepared or as text |
 //! | `failure` | classification of PostgreSQL's errors |
 
@@ -49,12 +51,14 @@ use crate::{
 mod attempts;
 #[cfg(feature = "cli")]
 mod audit;
+mod authentication;
 mod batch;
 mod failure;
 mod idle;
 mod lane;
 mod listener;
 mod notify;
+mod options;
 mod pool;
 mod procedures;
 mod read;
@@ -87,7 +91,7 @@ impl Postgres {
         journal: bool,
     ) -> Result<Self, ConfigError> {
         let timeout = config.timeout;
-        let server = Server::new(url, timeout)?;
+        let server = Server::new(url, config)?;
         let Shares { requests, watches, listens } = Shares::of(config.pool_size, journal);
         Ok(Self {
             requests: Lane::new(&server, requests, timeout),

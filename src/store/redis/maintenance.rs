@@ -21,7 +21,10 @@ use crate::{
         outcome::clocks_differ,
         redis::{
             RedisConfig, RedisStore,
-            client::{address::Address, check::check, incarnation::field, pool::Connections},
+            client::{
+                address::Address, check::check, failure::named, incarnation::field,
+                pool::Connections,
+            },
             keys,
             value::{self, HEAD_LEN},
         },
@@ -174,8 +177,8 @@ impl Maintenance for RedisMaintenance {
 
 /// Host, port, database and prefix of the keys; no credentials.
 pub(crate) fn address(config: &RedisConfig) -> Result<String, ConfigError> {
-    let (endpoint, login) = config.endpoint()?;
-    let database = login.database.unwrap_or(0);
+    let (endpoint, authentication) = config.endpoint()?;
+    let database = authentication.database();
     let place = match endpoint.address {
         Address::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
         Address::Tcp { host, port } => format!("{host}:{port}"),

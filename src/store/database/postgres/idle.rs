@@ -149,6 +149,9 @@ impl Idle {
 
     /// Why no connection came in time.
     pub(super) fn no_connection(&self) -> Failure {
+        if let Some(failure) = self.pool.server.awaits_credentials() {
+            return failure;
+        }
         let state = self.lock();
         state.attempts.cause().cloned().unwrap_or_else(|| Failure::refused(late()))
     }

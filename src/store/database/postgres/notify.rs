@@ -73,7 +73,11 @@ impl Postgres {
     async fn listen(&self) -> Option<Open> {
         let connect = async {
             let made = Instant::now();
-            let mut connection = PgListener::connect_with(&self.server.pool(1)).await?;
+            let pool = self.server.pool(1);
+            if self.server.authenticate(&pool).await.is_err() {
+                return Ok(None);
+            }
+            let mut connection = PgListener::connect_with(&pool).await?;
             if self.server.is_pooled() {
                 return Ok(None);
             }

@@ -10,13 +10,14 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions as _, Connection as _,
+    Connection as _,
     pool::PoolConnection,
     postgres::{PgConnection, PgPool},
 };
 use tokio::time::timeout;
 
 use crate::{
+    error::ErrorKind,
     store::database::{
         failure::late,
         postgres::{failure::Failure, server::Server},
@@ -51,10 +52,17 @@ impl Pool {
     /// A connection; never more than the pool's size.
     pub(super) async fn connect(&self) -> Result<Held, Failure> {
         self.server.outlive_runtime();
+        let mut is_current = !self.server.has_function();
+        let mut is_rejected = false;
         loop {
             let pool = self.pool.get_or_init(|| self.server.pool(self.size));
             if self.server.is_pooled() && !self.is_plain.swap(true, Ordering::Relaxed) {
                 pool.set_connect_options(self.server.options().clone());
+            }
+            // An idle connection needs none.
+            if !is_current && (is_rejected || pool.num_idle() == 0) {
+                self.server.authenticate(pool).await?;
+                is_current = true;
             }
             let watch = Stopwatch::start();
             let acquired = pool.acquire().await;
@@ -73,18 +81,23 @@ impl Pool {
                 self.server.found_pooler();
                 continue;
             }
+            // No idle connection was usable, and the credentials of the last one have changed.
+            if !is_current && failure.error.kind() == ErrorKind::Misconfigured {
+                is_rejected = true;
+                continue;
+            }
             return Err(failure);
         }
     }
 
     /// Connects outside of the pool to find the cause. The connection is closed.
     async fn try_to_connect(&self) -> Result<(), Failure> {
-        match timeout(CONNECT_LIMIT, self.server.options().connect()).await {
+        match timeout(CONNECT_LIMIT, self.server.connect()).await {
             Ok(Ok(connection)) => {
                 let _ = timeout(CONNECT_LIMIT, connection.close()).await;
                 Ok(())
             }
-            Ok(Err(error)) => Err(Failure::of_connecting(error)),
+            Ok(Err(failure)) => Err(failure),
             Err(_) => Err(Failure::refused(late())),
         }
     }
@@ -112,5 +125,46 @@ impl Drop for Held {
         if let Some(connection) = self.0.take() {
             drop(connection.detach());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use crate::store::{
+        ServerCredentials,
+        database::{DatabaseConfig, postgres::pool::*},
+    };
+
+    #[tokio::test]
+    async fn the_function_is_called_to_open_a_connection_and_not_to_reuse_one() {
+        let secret = "a-password-of-postgres";
+        let server = test_support::PostgresServer::builder().password(secret).start().await;
+        let admin = server.database().await;
+        admin.sql("CREATE ROLE rotating LOGIN PASSWORD 'secret 1'").await;
+        let url = format!("postgres://rotating@127.0.0.1:{}/{}", server.port(), admin.name());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let called = Arc::clone(&calls);
+        let config = DatabaseConfig::new(&url).credentials(move || {
+            let number = called.fetch_add(1, Ordering::SeqCst) + 1;
+            std::future::ready(Ok::<_, std::io::Error>(ServerCredentials::new(format!(
+                "secret {number}"
+            ))))
+        });
+        let pool = Pool::new(&Server::new(&url, &config).unwrap(), 2);
+        let limit = Duration::from_secs(20);
+        for _ in 0..3 {
+            pool.connect().await.unwrap().give_back(limit).await;
+        }
+        assert_eq!((calls.load(Ordering::SeqCst), pool.state()), (1, (1, 1)));
+        let changed = "ALTER ROLE rotating PASSWORD 'secret 2'; SELECT pg_terminate_backend(pid, \
+            10000) FROM pg_stat_activity WHERE usename = 'rotating'";
+        admin.sql(changed).await;
+        // A result is reused for a moment.
+        std::thread::sleep(Duration::from_millis(100));
+        // The idle connection is lost, and the credentials that the pool has are rejected.
+        pool.connect().await.unwrap().give_back(limit).await;
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
             Postgres,
             batch::{Lines, outcomes},
             failure::is_full,
-            server::limits,
+            options::limits,
         },
         row::{Epoch, corrupt, millis, moved_kept},
         write::{Batch, Executed, Failed, Purged, WriteFault},

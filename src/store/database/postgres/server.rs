@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, Connection as _, Row as _,
+    Connection as _, Row as _,
     pool::PoolConnectionMetadata,
     postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
 };
@@ -21,7 +21,13 @@ use tokio::{
 
 use crate::{
     error::ConfigError,
-    store::database::{config::fault, postgres::statement::Statement},
+    store::{
+        credentials::CredentialSource,
+        database::{
+            config::DatabaseConfig,
+            postgres::{options, statement::Statement},
+        },
+    },
 };
 
 /// Idle time after which a connection is closed, so that a busy hour leaves few open.
@@ -32,14 +38,13 @@ const LIFE_MAX: Duration = Duration::from_secs(30 * 60);
 const CONNECT_TRIES: Duration = Duration::from_secs(2);
 /// Minimum interval between discarding all connections because the server is read-only.
 const READ_ONLY_PAUSE: Duration = Duration::from_secs(1);
-/// A setting without effect, which shows whether the server received our settings.
-const MARK: &str = "trs.direct";
 
 pub(super) struct Server {
     /// With our timeouts, which the server enforces independently of this process.
     options: PgConnectOptions,
     /// Without them: some poolers reject them.
     plain: PgConnectOptions,
+    pub(super) credentials: Option<CredentialSource>,
     timeout: Duration,
     standing: Standing,
 }
@@ -57,17 +62,11 @@ struct Standing {
 }
 
 impl Server {
-    pub(super) fn new(url: &str, timeout: Duration) -> Result<Arc<Self>, ConfigError> {
-        // The library's error may contain a part of the address; it is discarded.
-        let Ok(options) = url.parse::<PgConnectOptions>() else {
-            return fault("is not postgres://user@host:port/database");
-        };
-        let name = options.get_application_name().unwrap_or("tower-redis-session").to_owned();
-        // No value of ours is a floating point number, and some poolers reject that setting.
-        let options = options.disable_statement_logging().extra_float_digits(None);
-        let plain = options.application_name(&name);
-        let options = with_limits(plain.clone(), timeout);
-        Ok(Arc::new(Self { options, plain, timeout, standing: Standing::new() }))
+    pub(super) fn new(url: &str, config: &DatabaseConfig) -> Result<Arc<Self>, ConfigError> {
+        let plain = options::of(url)?;
+        let (timeout, credentials) = (config.timeout, config.credentials.clone());
+        let options = options::with_limits(plain.clone(), timeout);
+        Ok(Arc::new(Self { options, plain, credentials, timeout, standing: Standing::new() }))
     }
 
     pub(super) fn address(&self) -> &PgConnectOptions {
@@ -79,7 +78,7 @@ impl Server {
         if !self.is_pooled() {
             return Statement::prepared(sql);
         }
-        let [work, lock] = limits(self.timeout);
+        let [work, lock] = options::limits(self.timeout);
         let before =
             format!("SET LOCAL statement_timeout = {work}; SET LOCAL lock_timeout = {lock}; ");
         Statement::text(sql, before)
@@ -264,29 +263,6 @@ impl Drop for RuntimeEnd {
             let _ = server.standing.condemned.fetch_max(server.standing.now(), Ordering::Relaxed);
         }
     }
-}
-
-/// Timeouts of a statement and of its wait for a lock, in milliseconds.
-pub(super) fn limits(timeout: Duration) -> [u128; 2] {
-    // The wait for a lock is shorter, so that the server's error arrives: nothing was stored.
-    [timeout.as_millis(), timeout.as_millis() / 2]
-}
-
-/// Settings in the address take precedence.
-fn with_limits(options: PgConnectOptions, timeout: Duration) -> PgConnectOptions {
-    let [work, lock] = limits(timeout);
-    let theirs = options.get_options().unwrap_or_default().to_owned();
-    let ours = [
-        (MARK, 1),
-        ("statement_timeout", work),
-        ("lock_timeout", lock),
-        ("idle_in_transaction_session_timeout", work),
-        // A client that disappears without closing is detected within two minutes.
-        ("tcp_keepalives_idle", 60),
-        ("tcp_keepalives_interval", 10),
-        ("tcp_keepalives_count", 6),
-    ];
-    options.options(ours.into_iter().filter(|(name, _)| !theirs.contains(name)))
 }
 
 fn micros(time: Duration) -> u64 {

@@ -9,7 +9,7 @@ use crate::{
     store::{
         attempts::{Action, AttemptOutcome, AttemptWrite, Counter, Rule, Verdict},
         database::{
-            postgres::{Postgres, server::limits},
+            postgres::{Postgres, options::limits},
             row::corrupt,
         },
     },

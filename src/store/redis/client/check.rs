@@ -7,7 +7,7 @@ use crate::{
     session::write_id::WriteIds,
     store::redis::client::{
         connection::Connection,
-        connector::named,
+        failure::named,
         incarnation::field,
         pool::Connections,
         trial::{Place, Trial},

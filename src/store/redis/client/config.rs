@@ -1,17 +1,13 @@
 //! Redis configuration: address, keys, limits.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{error::Error as StdError, fmt, future::Future, path::PathBuf, time::Duration};
 
-#[cfg(feature = "tls")]
-use crate::store::redis::client::tls::{Files, Tls};
-use crate::{
-    error::ConfigError,
-    store::redis::client::{
-        address::{self, Address, Login},
-        endpoint::Endpoint,
-        limits::Limits,
-    },
+use crate::store::{
+    credentials::{CredentialSource, ServerCredentials},
+    redis::client::limits::Limits,
 };
+
+mod build;
 
 /// Address, keys and limits of a [`RedisStore`](crate::store::redis::RedisStore).
 ///
@@ -33,6 +29,7 @@ pub struct RedisConfig {
     client_certificate: Option<(PathBuf, PathBuf)>,
     username: Option<String>,
     password: Option<String>,
+    credentials: Option<CredentialSource>,
     database: Option<i64>,
     key_prefix: String,
     limits: Limits,
@@ -76,6 +73,7 @@ impl RedisConfig {
             client_certificate: None,
             username: None,
             password: None,
+            credentials: None,
             database: None,
             key_prefix,
             limits,
@@ -152,6 +150,38 @@ impl RedisConfig {
         self
     }
 
+    /// User name and password by a function, for tokens and passwords that change while the service
+    /// runs. It takes precedence over [`password`](Self::password) and the URL's password; the user
+    /// name is theirs unless the function returns one. Defaults to none.
+    ///
+    /// Called for each new connection to a server that accepts it, at most every 100 ms, by one
+    /// caller at a time; the wait is part of the connect timeout, and a call that takes longer
+    /// continues, up to 10 s, for the next attempt. Open connections authenticate again before the
+    /// [expiry](ServerCredentials::expires_in) that the function states. While it fails, they
+    /// remain in use as long as the server allows. An error that it returns is logged and must not
+    /// contain the secret; one of this crate keeps its kind, any other is `Unavailable`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_redis_session::{RedisConfig, store::ServerCredentials};
+    /// async fn from_secret() -> std::io::Result<ServerCredentials> {
+    ///     let token = tokio::fs::read_to_string("/run/secrets/redis").await?;
+    ///     Ok(ServerCredentials::new(token.trim_end()).expires_in(Duration::from_secs(900)))
+    /// }
+    ///
+    /// let config = RedisConfig::new("rediss://sessions@redis.example").credentials(from_secret);
+    /// # drop(config);
+    /// ```
+    pub fn credentials<F, R, E>(mut self, function: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<ServerCredentials, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.credentials = Some(CredentialSource::new(function));
+        self
+    }
+
     /// The database number. Defaults to the URL's, else to 0.
     ///
     /// ```
@@ -218,67 +248,6 @@ impl RedisConfig {
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.limits.command_timeout = timeout;
         self
-    }
-
-    pub(in crate::store::redis) fn limits(&self) -> Result<Limits, ConfigError> {
-        self.limits.checked()
-    }
-
-    pub(in crate::store::redis) fn checked_prefix(&self) -> Result<&str, ConfigError> {
-        let fine = |byte: u8| byte.is_ascii_graphic() && !b"*?[]{}\\".contains(&byte);
-        let prefix = &self.key_prefix;
-        if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(fine) {
-            let fault = "is not 1 to 64 printable characters without space and * ? [ ] { } \\";
-            return Err(ConfigError::new("redis key prefix", fault));
-        }
-        Ok(prefix)
-    }
-
-    /// The endpoint and the credentials.
-    pub(in crate::store::redis) fn endpoint(&self) -> Result<(Endpoint, Login), ConfigError> {
-        let fault = |fault: &'static str| ConfigError::new("redis address", fault);
-        let (address, tls, mut login) = match &self.place {
-            Place::Url(url) => {
-                // The error omits the URL, which may hold the password.
-                let url = address::parse(url).map_err(fault)?;
-                (url.address, url.tls, url.login)
-            }
-            Place::Tcp { host, port } => {
-                let address = Address::Tcp { host: host.clone(), port: *port };
-                (address, false, Login::default())
-            }
-        };
-        login.username = self.username.clone().or(login.username);
-        login.password = self.password.clone().or(login.password);
-        login.database = self.database.or(login.database);
-        if login.database.is_some_and(|database| database < 0) {
-            return Err(ConfigError::new("redis database", "is negative"));
-        }
-        let tls = tls || self.tls;
-        if tls && matches!(address, Address::Socket(_)) {
-            return Err(fault("is a Unix socket, which has no TLS"));
-        }
-        if !tls && (self.ca_file.is_some() || self.client_certificate.is_some()) {
-            return Err(fault("has no TLS, but certificates are configured"));
-        }
-        Ok((self.with_tls(address, tls)?, login))
-    }
-
-    #[cfg(feature = "tls")]
-    fn with_tls(&self, address: Address, tls: bool) -> Result<Endpoint, ConfigError> {
-        let files =
-            Files { authorities: self.ca_file.clone(), identity: self.client_certificate.clone() };
-        let tls = tls.then(|| Tls::new(files)).transpose()?;
-        Ok(Endpoint { address, tls })
-    }
-
-    #[cfg(not(feature = "tls"))]
-    fn with_tls(&self, address: Address, tls: bool) -> Result<Endpoint, ConfigError> {
-        if tls {
-            let fault = "uses TLS, which needs the crate feature `tls`";
-            return Err(ConfigError::new("redis address", fault));
-        }
-        Ok(Endpoint { address })
     }
 }
 

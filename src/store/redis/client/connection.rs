@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use crate::{
     error::Error,
     store::redis::client::{
-        failure::{Failure, fault},
+        failure::{Failure, fault, named},
         health::ConnectionHealth,
         incarnation::Peer,
         script::Call,
@@ -35,11 +35,15 @@ pub(in crate::store::redis) struct Connection {
     pub(in crate::store::redis) peer: Option<Arc<Peer>>,
     /// Scripts are sent in full: the server does not support calls by hash.
     pub(in crate::store::redis) whole_scripts: Arc<AtomicBool>,
-    pub(in crate::store::redis) _driver: Arc<Driver>,
+    pub(in crate::store::redis) driver: Arc<Driver>,
 }
 
-/// The I/O task of a connection; ends with it.
-pub(in crate::store::redis) struct Driver(pub(in crate::store::redis) AbortHandle);
+/// The tasks of a connection: I/O, and authentication before its credentials expire. They end with
+/// it.
+pub(in crate::store::redis) struct Driver {
+    io: AbortHandle,
+    authentication: OnceLock<AbortHandle>,
+}
 
 /// Result of a write: the server's reply, or the error that leaves its outcome unknown.
 pub(in crate::store::redis) type Answer = Result<Value, Error>;
@@ -108,6 +112,15 @@ impl Connection {
         result.map_err(|error| self.failed(error))
     }
 
+    /// Sends a command of the start of a connection; an error has its name.
+    pub(in crate::store::redis) async fn ask(
+        &mut self,
+        name: &'static str,
+        command: &Cmd,
+    ) -> Result<Value, Error> {
+        self.send(command).await.map_err(|failure| named(failure.error, name))
+    }
+
     /// Sends several commands at once; returns a value or a failure for each.
     pub(in crate::store::redis) async fn send_all(
         &mut self,
@@ -151,14 +164,28 @@ fn is_refused(failure: &Failure) -> bool {
     !failure.unknown && failure.error.kind() == crate::error::ErrorKind::Misconfigured
 }
 
+impl Driver {
+    pub(in crate::store::redis) fn new(io: AbortHandle) -> Self {
+        Self { io, authentication: OnceLock::new() }
+    }
+
+    /// Ends that task, too, with the connection.
+    pub(in crate::store::redis) fn authenticates(&self, task: AbortHandle) {
+        let _ = self.authentication.set(task);
+    }
+}
+
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.0.abort();
+        self.io.abort();
+        if let Some(task) = self.authentication.get() {
+            task.abort();
+        }
     }
 }
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Driver").finish_non_exhaustive()
+        f.debug_struct("Driver").finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Cmd, FromRedisValue as _, ProtocolVersion, RedisConnectionInfo, Value,
+    AsyncConnectionConfig, Cmd, FromRedisValue as _, ProtocolVersion, RedisConnectionInfo,
     aio::MultiplexedConnection,
 };
 
@@ -19,13 +19,13 @@ use crate::{
         compared::{Compared, Whose},
         timestamp::Timestamp,
     },
-    error::{ConfigError, Error, ErrorKind},
+    error::{ConfigError, Error},
     store::redis::client::{
-        address::Login,
+        authentication::Authentication,
         config::RedisConfig,
         connection::{Connection, Driver},
         endpoint::{Endpoint, Stream},
-        failure::Failure,
+        failure::{Failure, named},
         greet::Greeter,
         health::ConnectionHealth,
         incarnation::{Incarnation, Peer, silent},
@@ -40,7 +40,7 @@ const PIPELINE: usize = 1024;
 /// Opens connections for the pool.
 pub(in crate::store::redis) struct Connector {
     endpoint: Endpoint,
-    login: Login,
+    authentication: Authentication,
     pub(in crate::store::redis) limits: Limits,
     generation: Arc<AtomicU64>,
     scripts: &'static [Script],
@@ -63,12 +63,12 @@ impl Connector {
     ) -> Result<Self, ConfigError> {
         let limits = config.limits()?;
         let prefix = config.checked_prefix()?;
-        let (endpoint, login) = config.endpoint()?;
-        let place = format!("{}/{prefix}", login.database.unwrap_or(0));
+        let (endpoint, authentication) = config.endpoint()?;
+        let place = format!("{}/{prefix}", authentication.database());
         let (generation, whole_scripts) = Default::default();
         Ok(Self {
             endpoint,
-            login,
+            authentication,
             limits,
             generation,
             scripts,
@@ -89,7 +89,11 @@ impl Connector {
     pub(in crate::store::redis) async fn connect(&self) -> Result<Connection, Error> {
         let opened = tokio::time::timeout(self.limits.connect_timeout, self.open()).await;
         opened.unwrap_or_else(|_| {
-            Err(Error::unavailable("redis did not accept the connection in time"))
+            Err(Error::unavailable(if self.authentication.is_awaited() {
+                "the function for the redis credentials did not return in time"
+            } else {
+                "redis did not accept the connection in time"
+            }))
         })
     }
 
@@ -130,12 +134,12 @@ impl Connector {
     async fn dial(&self) -> Result<Connection, Error> {
         let health = Arc::new(ConnectionHealth::new(&self.generation));
         let mut connection = self.over(self.endpoint.connect().await?, health).await?;
-        self.sign_in(&mut connection).await?;
+        self.authentication.sign_in(&mut connection).await?;
         // Together with the identity; separate commands, since in a pipeline the library reports
         // the cause of a failure only if every command got a reply.
         connection.asked_time = Instant::now();
         let asked = self.compared.uptime();
-        let time = ask(&mut connection, "TIME", &redis::cmd("TIME")).await?;
+        let time = connection.ask("TIME", &redis::cmd("TIME")).await?;
         let told = redis::from_redis_value::<(u64, u64)>(time);
         let (seconds, micros) = told.map_err(|error| Failure::of(error.into()).error)?;
         connection.server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
@@ -172,21 +176,8 @@ impl Connector {
             server_millis: 0,
             peer: None,
             whole_scripts: Arc::clone(&self.whole_scripts),
-            _driver: Arc::new(Driver(driver.abort_handle())),
+            driver: Arc::new(Driver::new(driver.abort_handle())),
         })
-    }
-
-    async fn sign_in(&self, connection: &mut Connection) -> Result<(), Error> {
-        let Login { username, password, database } = &self.login;
-        if username.is_some() || password.is_some() {
-            let mut auth = redis::cmd("AUTH");
-            let _ = auth.arg(username).arg(password.as_deref().unwrap_or_default());
-            let _ = ask(connection, "AUTH", &auth).await?;
-        }
-        if let Some(database @ 1..) = database {
-            let _ = ask(connection, "SELECT", redis::cmd("SELECT").arg(*database)).await?;
-        }
-        Ok(())
     }
 
     async fn tell_scripts(&self, connection: &mut Connection) -> Result<(), Error> {
@@ -204,28 +195,12 @@ impl Connector {
     }
 }
 
-async fn ask(
-    connection: &mut Connection,
-    name: &'static str,
-    command: &Cmd,
-) -> Result<Value, Error> {
-    connection.send(command).await.map_err(|failure| named(failure.error, name))
-}
-
-/// The error of a command with its name, where an operator has to know it.
-pub(in crate::store::redis) fn named(error: Error, command: &str) -> Error {
-    if error.kind() != ErrorKind::Misconfigured {
-        return error;
-    }
-    Error::new(error.kind(), format!("{error} ({command})")).with_source(error)
-}
-
 /// One section of `INFO`.
 pub(in crate::store::redis) async fn section(
     connection: &mut Connection,
     name: &'static str,
 ) -> Result<String, Error> {
-    let answer = ask(connection, "INFO", redis::cmd("INFO").arg(name)).await?;
+    let answer = connection.ask("INFO", redis::cmd("INFO").arg(name)).await?;
     String::from_redis_value(answer).map_err(|_| silent())
 }
 

@@ -75,6 +75,14 @@ fn first(error: RedisError) -> RedisError {
     }
 }
 
+/// The error of a command with its name, where an operator has to know it.
+pub(in crate::store::redis) fn named(error: Error, command: &str) -> Error {
+    if error.kind() != ErrorKind::Misconfigured {
+        return error;
+    }
+    Error::new(error.kind(), format!("{error} ({command})")).with_source(error)
+}
+
 /// Why a call failed, for metrics.
 pub(in crate::store::redis) fn fault(error: &RedisError) -> Fault {
     match () {

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `config` | `RedisConfig`: address, keys, limits |
+//! | `config` | `RedisConfig`: address, credentials, keys, limits |
 //! | `address` | the address as a URL |
 //! | `limits` | number of connections, timeouts |
 //! | `pool` | `Connections`: the connection pool |
@@ -11,6 +11,7 @@
 //! | `sending` | read and write over them, with a retry where that is safe |
 //! | `attempts` | outcomes of attempts to connect |
 //! | `connection` | one connection, shared by many requests |
+//! | `authentication` | user name and password, again before they expire |
 //! | `connector` | opens connections: sign-in, clock, scripts |
 //! | `endpoint` | the socket, and TLS over it |
 //! | `tls` | trusted authorities, client certificate |
@@ -26,6 +27,7 @@
 pub(crate) mod address;
 mod answer;
 mod attempts;
+mod authentication;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod connection;

@@ -1,0 +1,236 @@
+//! Credentials of a server by a function, for those that change while a service runs.
+
+#![cfg_attr(
+    not(any(feature = "redis", feature = "postgres")),
+    allow(dead_code, reason = "a file has no credentials")
+)]
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::Notify,
+    time::{timeout, timeout_at},
+};
+
+use crate::{
+    error::{Error, ErrorKind},
+    sync::carried::Carried,
+};
+
+/// How long a result is reused: connections that are opened together share one call, and a server
+/// that rejects every password causes few.
+const REUSED: Duration = Duration::from_millis(100);
+/// Timeout of a call.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// User name and password of a connection, as the function returns them that
+/// [`RedisConfig::credentials`](crate::RedisConfig::credentials) or `DatabaseConfig::credentials`
+/// received. The password is redacted in `Debug`.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_redis_session::store::ServerCredentials;
+///
+/// let token = ServerCredentials::new("eyJ0..").expires_in(Duration::from_secs(900));
+/// assert!(!format!("{token:?}").contains("eyJ0"));
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct ServerCredentials {
+    username: Option<String>,
+    password: String,
+    expires_in: Option<Duration>,
+}
+
+impl ServerCredentials {
+    /// A password or token. The user name is that of the configuration.
+    ///
+    /// ```
+    /// # use tower_redis_session::store::ServerCredentials;
+    /// let credentials = ServerCredentials::new("secret");
+    /// # drop(credentials);
+    /// ```
+    pub fn new(password: impl Into<String>) -> Self {
+        Self { username: None, password: password.into(), expires_in: None }
+    }
+
+    /// The user. Defaults to that of the configuration.
+    ///
+    /// ```
+    /// # use tower_redis_session::store::ServerCredentials;
+    /// let credentials = ServerCredentials::new("secret").username("sessions-2");
+    /// # drop(credentials);
+    /// ```
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// How long they are valid, from the return of the function. An open connection to Redis calls
+    /// the function again when three quarters of that time have passed, and authenticates with the
+    /// result; PostgreSQL checks credentials only when a connection is opened. Defaults to no
+    /// expiry.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_redis_session::store::ServerCredentials;
+    /// let token = ServerCredentials::new("eyJ0..").expires_in(Duration::from_secs(900));
+    /// # drop(token);
+    /// ```
+    pub fn expires_in(mut self, time: Duration) -> Self {
+        self.expires_in = Some(time);
+        self
+    }
+}
+
+impl fmt::Debug for ServerCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ServerCredentials");
+        debug.field("username", &self.username).field("expires_in", &self.expires_in);
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// What a call returned.
+#[derive(Clone)]
+pub(crate) struct Obtained {
+    pub(crate) username: Option<String>,
+    pub(crate) password: String,
+    pub(crate) expires: Option<Instant>,
+}
+
+/// Why a call returned none.
+type Fault = (ErrorKind, Arc<dyn StdError + Send + Sync>);
+type Call = dyn Fn() -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync;
+type Outcome = Result<ServerCredentials, Fault>;
+
+/// The function. Clones share its calls.
+#[derive(Clone)]
+pub(crate) struct CredentialSource(Arc<Inner>);
+
+struct Inner {
+    call: Box<Call>,
+    state: Mutex<State>,
+    ended: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Start of the call in progress.
+    started: Option<Instant>,
+    /// The last result, and its time.
+    last: Option<(Instant, Result<Obtained, Fault>)>,
+}
+
+impl CredentialSource {
+    pub(crate) fn new<F, R, E>(source: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<ServerCredentials, E>> + Send + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let call = move || -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+            let credentials = source();
+            Box::pin(async move { credentials.await.map_err(|cause| typed(cause.into())) })
+        };
+        let (state, ended) = Default::default();
+        Self(Arc::new(Inner { call: Box::new(call), state, ended }))
+    }
+
+    /// Credentials for a connection that is being opened, or is about to lose its own. `server` is
+    /// its name in an error.
+    ///
+    /// Cancellation safety: a call that has started runs to its end, and the next caller shares its
+    /// result; a call that is slower than every caller would never return one otherwise.
+    pub(crate) async fn obtain(&self, server: &str) -> Result<Obtained, Error> {
+        self.obtained().await.map_err(|(kind, cause)| {
+            Error::new(kind, format!("the function for the {server} credentials failed"))
+                .with_source(cause)
+        })
+    }
+
+    /// Whether a call is in progress.
+    pub(crate) fn is_called(&self) -> bool {
+        self.0.state().started.is_some_and(|started| started.elapsed() < LIMIT)
+    }
+
+    async fn obtained(&self) -> Result<Obtained, Fault> {
+        loop {
+            let mut ended = std::pin::pin!(self.0.ended.notified());
+            let _ = ended.as_mut().enable();
+            let started = {
+                let mut state = self.0.state();
+                if let Some((at, last)) = &state.last
+                    && at.elapsed() < REUSED
+                {
+                    return last.clone();
+                }
+                // A call may hang in a runtime that is not driven.
+                let started = state.started.filter(|started| started.elapsed() < LIMIT);
+                if started.is_none() {
+                    state.started = Some(Instant::now());
+                }
+                started
+            };
+            match started {
+                None => return Carried::new(Turn(Arc::clone(&self.0)).call()).await,
+                Some(started) => {
+                    let _ = timeout_at((started + LIMIT).into(), ended).await;
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The call in progress, until it is dropped.
+struct Turn(Arc<Inner>);
+
+impl Turn {
+    async fn call(self) -> Result<Obtained, Fault> {
+        let called = timeout(LIMIT, (self.0.call)()).await;
+        let outcome = called.unwrap_or_else(|_| Err(typed("it has not returned in 10 s".into())));
+        let now = Instant::now();
+        let obtained = outcome.map(|ServerCredentials { username, password, expires_in }| {
+            let expires = expires_in.and_then(|time| now.checked_add(time));
+            Obtained { username, password, expires }
+        });
+        self.0.state().last = Some((now, obtained.clone()));
+        obtained
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.state().started = None;
+        self.0.ended.notify_waiters();
+    }
+}
+
+/// An error of this crate keeps its kind.
+fn typed(cause: Box<dyn StdError + Send + Sync>) -> Fault {
+    let kind = cause.downcast_ref::<Error>().map_or(ErrorKind::Unavailable, Error::kind);
+    (kind, Arc::from(cause))
+}
+
+impl fmt::Debug for CredentialSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CredentialSource(..)")
+    }
+}
+
+#[cfg(test)]
+#[path = "credentials/tests.rs"]
+mod tests;

@@ -1,0 +1,104 @@
+use std::{
+    future::{pending, ready},
+    io,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use futures_util::{future::join_all, poll};
+use tokio::sync::oneshot;
+
+use crate::store::credentials::*;
+
+/// A source, and the number of its calls.
+fn counted<R>(call: impl Fn(usize) -> R + Send + Sync + 'static) -> (CredentialSource, Count)
+where
+    R: Future<Output = Result<ServerCredentials, Error>> + Send + 'static,
+{
+    let count = Count::default();
+    let calls = Arc::clone(&count);
+    (CredentialSource::new(move || call(calls.fetch_add(1, Ordering::SeqCst) + 1)), count)
+}
+
+type Count = Arc<AtomicUsize>;
+
+fn numbered(number: usize) -> Result<ServerCredentials, Error> {
+    Ok(ServerCredentials::new(format!("secret {number}")))
+}
+
+#[tokio::test]
+async fn connections_opened_together_share_a_call_and_later_ones_do_not() {
+    let (source, calls) = counted(|number| async move {
+        tokio::task::yield_now().await;
+        numbered(number)
+    });
+    let all = join_all((0..32).map(|_| source.obtain("redis")));
+    let obtained = tokio::time::timeout(LIMIT, all).await.unwrap();
+    assert!(obtained.iter().all(|given| given.as_ref().unwrap().password == "secret 1"));
+    // The clock of reuse is the system's.
+    std::thread::sleep(REUSED);
+    assert_eq!(source.obtain("redis").await.unwrap().password, "secret 2");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_call_that_is_slower_than_its_caller_serves_the_next_one() {
+    let (reply, wait) = oneshot::channel();
+    let wait = Mutex::new(Some(wait));
+    let (source, calls) = counted(move |number| {
+        let wait = wait.lock().unwrap().take();
+        async move {
+            let _ = wait.unwrap().await;
+            numbered(number)
+        }
+    });
+    let mut first = Box::pin(source.obtain("redis"));
+    assert!(poll!(&mut first).is_pending() && source.is_called());
+    drop(first);
+    let mut second = Box::pin(source.obtain("redis"));
+    assert!(poll!(&mut second).is_pending());
+    reply.send(()).unwrap();
+    assert_eq!(second.await.unwrap().password, "secret 1");
+    assert!(calls.load(Ordering::SeqCst) == 1 && !source.is_called());
+}
+
+#[tokio::test]
+async fn a_call_whose_runtime_has_ended_keeps_no_caller_waiting() {
+    let (source, _) = counted(|number| async move {
+        if number == 1 {
+            pending::<()>().await;
+        }
+        numbered(number)
+    });
+    let other = source.clone();
+    let ended = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            assert!(poll!(Box::pin(other.obtain("redis"))).is_pending());
+        });
+    });
+    ended.await.unwrap();
+    let obtained = tokio::time::timeout(LIMIT / 2, source.obtain("redis")).await;
+    assert_eq!(obtained.unwrap().unwrap().password, "secret 2");
+}
+
+#[tokio::test]
+async fn a_failed_call_is_typed_named_and_prints_its_cause() {
+    let failing = |error: fn() -> Box<dyn StdError + Send + Sync>| {
+        CredentialSource::new(move || ready(Err(error())))
+    };
+    for (source, kind, cause) in [
+        (failing(|| io::Error::other("no route").into()), ErrorKind::Unavailable, "no route"),
+        (
+            failing(|| Error::new(ErrorKind::Misconfigured, "no such role").into()),
+            ErrorKind::Misconfigured,
+            "no such role",
+        ),
+    ] {
+        let error = source.obtain("redis").await.map(drop).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error:?}");
+        assert_eq!(error.to_string(), "the function for the redis credentials failed");
+        assert_eq!(error.source().unwrap().to_string(), cause);
+    }
+    let source = CredentialSource::new(|| ready(numbered(1)));
+    assert_eq!(format!("{source:?}"), "CredentialSource(..)");
+}
