@@ -243,6 +243,12 @@ impl ConfigError {
         Self { setting: setting.into(), fault: fault.into() }
     }
 
+    /// What is wrong with the setting.
+    #[cfg(feature = "tls")]
+    pub(crate) fn fault(&self) -> &str {
+        &self.fault
+    }
+
     /// The same fault under another name.
     pub(crate) fn named(self, setting: &'static str) -> Self {
         Self { setting: setting.into(), ..self }

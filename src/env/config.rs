@@ -273,7 +273,10 @@ pub(super) fn by_variable(error: ConfigError) -> ConfigError {
         "redis ca file" => "REDIS_SSL_CA_CERTS",
         "redis client certificate" => "REDIS_SSL_CERTFILE or REDIS_SSL_KEYFILE",
         "redis connect timeout" => "REDIS_CONNECT_TIMEOUT_MS",
-        "database address" | "database timeout" => "SESSION_DATABASE_URL or DATABASE_URL",
+        "database address"
+        | "database timeout"
+        | "database ca file"
+        | "database client certificate" => "SESSION_DATABASE_URL or DATABASE_URL",
         _ => return error,
     };
     error.named(variable)

@@ -32,10 +32,13 @@ pub(super) const NAMES: [&str; 27] = [
 ];
 
 /// Synonyms of settings, too far from their names to be typing errors.
-const SYNONYMS: [(&str, &str); 8] = [
+const SYNONYMS: [(&str, &str); 11] = [
     ("REDIS_DATABASE", "REDIS_DB"),
     ("REDIS_PASS", "REDIS_PASSWORD"),
     ("REDIS_TLS", "REDIS_SSL"),
+    ("REDIS_TLS_CA", "REDIS_SSL_CA_CERTS"),
+    ("REDIS_TLS_CERT", "REDIS_SSL_CERTFILE"),
+    ("REDIS_TLS_KEY", "REDIS_SSL_KEYFILE"),
     ("REDIS_USER", "REDIS_USERNAME"),
     ("SESSION_PREFIX", "SESSION_KEY_PREFIX"),
     ("SESSION_TIMEOUT", "SESSION_IDLE_TIMEOUT"),
@@ -137,6 +140,8 @@ mod tests {
             ("REDIS_URI", "REDIS_URL"),
             ("REDIS_PASSWROD", "REDIS_PASSWORD"),
             ("REDIS_TLS", "REDIS_SSL"),
+            ("REDIS_TLS_CA", "REDIS_SSL_CA_CERTS"),
+            ("REDIS_TLS_KEY", "REDIS_SSL_KEYFILE"),
             ("REDIS_USER", "REDIS_USERNAME"),
         ] {
             assert_eq!(warned(&[(name, "x")]), [(name.to_owned(), meant)], "{name}");

@@ -242,6 +242,7 @@
 // | `attempt_contract` | `AttemptStore`: where a limiter counts failed attempts |
 // | `attempts` | pure: rows of failed attempts, and the decision on the next one |
 // | `audit` | what the command `validate` needs of a store |
+// | `certificates` | certificates for TLS, and why a handshake fails |
 // | `credentials` | `ServerCredentials`: user name and password of a server, by a function |
 // | `maintenance` | what the command line needs of a store beyond its contract |
 // | `outcome` | `Expected` and `SaveOutcome`: the condition of a write and its result |
@@ -257,6 +258,8 @@ pub(crate) mod attempts;
 pub(crate) mod audit;
 #[cfg(any(feature = "redis", feature = "_database"))]
 pub(crate) mod availability;
+#[cfg(any(feature = "redis", feature = "_database"))]
+mod certificates;
 mod contract;
 #[cfg(any(feature = "redis", feature = "_database"))]
 mod credentials;

@@ -12,6 +12,7 @@
     reason = "test code: a panic is the report"
 )]
 
+mod authority;
 mod browser;
 mod child;
 mod example;
@@ -47,6 +48,7 @@ pub mod take_over;
 mod teardown_checks;
 mod visitors;
 
+pub use authority::{Authority, Identity};
 pub use browser::Browser;
 pub use child::Child;
 pub use example::{Example, walk_example};

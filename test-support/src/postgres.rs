@@ -6,7 +6,7 @@ mod programs;
 mod reaper;
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
@@ -20,6 +20,7 @@ pub use self::database::Database;
 pub use self::pgbouncer::PgBouncer;
 use self::programs::{owner, program};
 use self::reaper::Reaper;
+use super::authority::{Authority, Identity};
 use super::child::{Child, User, command_of};
 use super::free_port::free_port;
 
@@ -42,6 +43,8 @@ pub struct PostgresServer {
 pub struct PostgresBuilder {
     password: Option<String>,
     settings: Vec<(String, String)>,
+    /// Settings whose value is a file with this text.
+    files: Vec<(&'static str, String)>,
 }
 
 impl PostgresBuilder {
@@ -58,18 +61,41 @@ impl PostgresBuilder {
         self
     }
 
+    /// Speaks TLS, also plain text. Over TLS a client needs a certificate of `clients`.
+    pub fn tls(mut self, identity: &Identity, clients: &Authority) -> Self {
+        let rules = "local all all trust\n\
+            hostnossl all all 127.0.0.1/32 trust\n\
+            hostssl all all 127.0.0.1/32 trust clientcert=verify-ca\n";
+        self.files.extend([
+            ("ssl_cert_file", identity.certificate.clone()),
+            ("ssl_key_file", identity.key.clone()),
+            ("ssl_ca_file", clients.pem()),
+            ("hba_file", rules.to_owned()),
+        ]);
+        self.setting("ssl", "on")
+    }
+
     /// Asks the disk as a server in production does; off otherwise, since a test's server never
     /// outlives its kernel. A restart after a crash then takes seconds on a busy disk.
     pub fn fsync(self) -> Self {
         self.setting("fsync", "on").setting("full_page_writes", "on")
     }
 
-    pub async fn start(self) -> PostgresServer {
+    pub async fn start(mut self) -> PostgresServer {
         let owner = owner();
         let folder = tempfile::Builder::new().prefix("postgres-of-a-test-").tempdir().unwrap();
         let folder = folder.keep();
         if let Some(User { user, group }) = owner {
             chown(&folder, Some(user), Some(group)).unwrap();
+        }
+        for (name, text) in &self.files {
+            let file = folder.join(name);
+            self.settings.push(((*name).to_owned(), file.display().to_string()));
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some(User { user, group }) = owner {
+                chown(&file, Some(user), Some(group)).unwrap();
+            }
         }
         let mut server = PostgresServer {
             reaper: Mutex::new(Reaper::start(&folder, owner)),

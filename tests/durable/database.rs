@@ -7,6 +7,7 @@ mod one_line_a_state;
 mod pooler;
 mod postgres;
 mod sqlite;
+mod tls;
 use std::{
     sync::Arc,
     time::{Duration, Instant},

@@ -2,7 +2,7 @@
 use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
-use test_support::RedisServer;
+use test_support::{Authority, Identity, RedisServer};
 use tower_redis_session::{Error, ErrorKind, RedisConfig, RedisStore, store::Store as _};
 
 /// The TLS port of a server, for the child process of the last test.
@@ -173,4 +173,70 @@ async fn the_process_default_of_rustls_is_the_applications() {
     let store = RedisStore::new(config(port).ca_file(folder.path().join("cert.pem"))).unwrap();
     store.check().await.unwrap();
     assert!(CryptoProvider::get_default().is_none());
+}
+
+/// A server that has this certificate, and requires one of `clients`; its TLS port.
+async fn mutual(identity: &Identity, clients: &Authority) -> (RedisServer, u16) {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let builder = RedisServer::builder()
+        .arg("--tls-port", &port.to_string())
+        .arg("--tls-cert-file", &text(&identity.certificate_file))
+        .arg("--tls-key-file", &text(&identity.key_file))
+        .arg("--tls-ca-cert-file", &text(&clients.file()));
+    (builder.start().await, port)
+}
+
+#[tokio::test]
+async fn a_private_authority_is_trusted_by_file_and_by_value_and_each_fault_is_named() {
+    let (ours, other) = (Authority::new(), Authority::new());
+    let (server, port) = mutual(&ours.issue("localhost", 2999), &ours).await;
+    let (client, strange) = (ours.issue("sessions", 2999), other.issue("sessions", 2999));
+    let with_files = |config: RedisConfig, client: &Identity| {
+        config.client_certificate(&client.certificate_file, &client.key_file)
+    };
+    let with_texts = |config: RedisConfig, client: &Identity| {
+        config.client_certificate_pem(client.certificate.clone(), client.key.clone())
+    };
+    let elsewhere = RedisConfig::new(format!("rediss://127.0.0.1:{port}"));
+    for (name, config, expected) in [
+        ("files", with_files(config(port).ca_file(ours.file()), &client), None),
+        ("texts", with_texts(config(port).ca_pem(ours.pem()), &client), None),
+        (
+            "another authority",
+            with_texts(config(port).ca_pem(other.pem()), &client),
+            Some("its issuer is none of the trusted authorities"),
+        ),
+        (
+            "another name",
+            with_files(elsewhere.ca_file(ours.file()), &client),
+            Some("certificate is for another host name"),
+        ),
+        (
+            "no client certificate",
+            config(port).ca_file(ours.file()),
+            Some("may require a client certificate"),
+        ),
+        (
+            "a client of another authority",
+            with_files(config(port).ca_file(ours.file()), &strange),
+            Some("does not trust the client certificate"),
+        ),
+    ] {
+        server.reset_stats().await;
+        assert!(!format!("{config:?}").contains("PRIVATE KEY"), "{name}");
+        let checked = RedisStore::new(config).unwrap().check().await;
+        let Some(expected) = expected else {
+            checked.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            continue;
+        };
+        let error = checked.expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::Misconfigured, "{name}: {error:?}");
+        assert!(error.to_string().contains(expected), "{name}: {error}");
+        assert_no_command_of_ours(&server).await;
+    }
+    let (_server, port) = mutual(&ours.issue("localhost", 2020), &ours).await;
+    let config = with_files(config(port).ca_file(ours.file()), &client);
+    let error = RedisStore::new(config).unwrap().check().await.unwrap_err();
+    assert!(error.to_string().contains("certificate has expired"), "{error}");
 }

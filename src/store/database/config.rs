@@ -4,8 +4,13 @@ use std::{error::Error as StdError, fmt, future::Future, time::Duration};
 
 use crate::{
     error::ConfigError,
-    store::credentials::{CredentialSource, ServerCredentials},
+    store::{
+        certificates::Certificates,
+        credentials::{CredentialSource, ServerCredentials},
+    },
 };
+
+mod certificates;
 
 /// Address and limits of a [`DatabaseStore`](crate::store::database::DatabaseStore).
 ///
@@ -22,6 +27,7 @@ use crate::{
 #[must_use]
 pub struct DatabaseConfig {
     url: String,
+    pub(super) certificates: Certificates,
     pub(super) credentials: Option<CredentialSource>,
     pub(super) pool_size: u32,
     pub(super) timeout: Duration,
@@ -41,8 +47,11 @@ impl DatabaseConfig {
     ///
     /// In a path a question mark is written `%3F`, and no parameters may follow; a database in
     /// memory is not supported, see [`MemoryStore`](crate::MemoryStore). A PostgreSQL address may
-    /// have parameters such as `?sslmode=verify-full` (crate feature `tls`), but no unknown ones;
-    /// missing parts are taken from `PGHOST`, `PGUSER` and similar variables.
+    /// have parameters such as `?sslmode=verify-full&sslrootcert=/etc/ca.pem` (crate feature `tls`;
+    /// the authorities are trusted besides the system's), but no unknown ones; missing parts are
+    /// taken from `PGHOST`, `PGUSER`, `PGSSLROOTCERT` and similar variables. Without `sslmode` TLS
+    /// is used if the server has it, and the certificate is not checked; an `sslrootcert` or
+    /// `sslcert` that the mode would not use is an error.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]
@@ -54,7 +63,8 @@ impl DatabaseConfig {
     /// ```
     pub fn new(url: impl Into<String>) -> Self {
         let (pool_size, timeout) = (10, Duration::from_millis(600));
-        Self { url: url.into(), credentials: None, pool_size, timeout }
+        let (certificates, credentials) = Default::default();
+        Self { url: url.into(), certificates, credentials, pool_size, timeout }
     }
 
     /// User name and password by a function, for tokens and passwords that change while the service
@@ -149,6 +159,11 @@ impl DatabaseConfig {
             Some("sqlite") if self.credentials.is_some() => {
                 let fault = "are set, and a SQLite file has none";
                 Err(ConfigError::new("database credentials", fault))
+            }
+            #[cfg(feature = "sqlite")]
+            Some("sqlite") if self.certificates.are_set() => {
+                let fault = "are configured, and a SQLite file has none";
+                Err(ConfigError::new("database certificates", fault))
             }
             #[cfg(feature = "sqlite")]
             Some("sqlite") => Ok(Address::Sqlite(&self.url)),

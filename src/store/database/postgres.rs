@@ -20,7 +20,7 @@
 //! | `attempts` | attempts to connect |
 //! | `pool` | the library's pool |
 //! | `options` | address and settings of a connection |
-//! | `authentication` | user name and password by a function |
+//! | `authentication` | user name and password by a function, certificates |
 //! | `server` | the server: its connections, and their validity |
 //! | `statement` | a statement, prepared or as text |
 //! | `failure` | classification of PostgreSQL's errors |

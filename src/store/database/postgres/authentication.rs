@@ -1,4 +1,4 @@
-//! Authentication by a function: user name and password of each new connection.
+//! Authentication: user name and password of each new connection by a function, certificates.
 
 use sqlx::{
     ConnectOptions as _,
@@ -29,7 +29,25 @@ impl Server {
     /// A connection outside of a pool.
     pub(super) async fn connect(&self) -> Result<PgConnection, Failure> {
         let options = self.current_options().await?;
-        options.connect().await.map_err(Failure::of_connecting)
+        options.connect().await.map_err(|error| self.not_connected(error))
+    }
+
+    /// Why a connection was not opened.
+    pub(super) fn not_connected(&self, error: sqlx::Error) -> Failure {
+        self.certificate_fault().unwrap_or_else(|| Failure::of_connecting(error))
+    }
+
+    /// A certificate that can no longer be read, after a connection could not be opened: to the
+    /// library it is any missing file.
+    fn certificate_fault(&self) -> Option<Failure> {
+        #[cfg(feature = "tls")]
+        if self.certificates.are_set()
+            && let Err(error) = self.certificates.check("database")
+        {
+            let text = error.fault().to_owned();
+            return Some(Failure::refused(Error::new(ErrorKind::Misconfigured, text)));
+        }
+        None
     }
 
     /// The failure of a caller that waits for the function.

@@ -2,6 +2,8 @@
 
 use std::io;
 
+#[cfg(feature = "tls")]
+use crate::store::certificates::disagreement;
 use crate::{
     error::{Error, ErrorKind},
     store::database::{migration, write::WriteFault},
@@ -74,7 +76,14 @@ use Outcome::{Again, NotDone, Open};
 /// The first match counts. An error without a row is `Unavailable`, not done, and the connection is
 /// kept. <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 const ANSWERS: &[Answer] = &[
-    answer("28", Misconfigured, "postgresql rejects the user name or password", NotDone, Keep),
+    answer("28P01", Misconfigured, "postgresql rejects the user name or password", NotDone, Keep),
+    answer(
+        "28",
+        Misconfigured,
+        "postgresql rejects the user, its password or client certificate, or requires TLS",
+        NotDone,
+        Keep,
+    ),
     answer(
         "3D000",
         Misconfigured,
@@ -156,6 +165,12 @@ impl Failure {
 
     /// No connection, so nothing was done.
     pub(super) fn of_connecting(error: sqlx::Error) -> Self {
+        #[cfg(feature = "tls")]
+        if let sqlx::Error::Io(io) = &error
+            && let Some(text) = disagreement("postgresql", io)
+        {
+            return Self::refused(Error::new(Misconfigured, text).with_source(error));
+        }
         // PgBouncer's error for a parameter that it does not support in transaction mode.
         let pooler = state(&error).is_some_and(|state| state == "08P01")
             && error.to_string().contains("startup parameter");
@@ -227,9 +242,7 @@ pub(super) fn typed(error: sqlx::Error) -> Error {
     let row = state(&error).and_then(|state| row(&state));
     let typed = match (row, &error) {
         (Some(row), _) => Error::new(row.kind, row.text),
-        (None, sqlx::Error::Tls(_)) => {
-            Error::new(Misconfigured, "postgresql does not support that TLS mode")
-        }
+        (None, sqlx::Error::Tls(cause)) => Error::new(Misconfigured, tls_fault(cause.as_ref())),
         (None, sqlx::Error::RowNotFound) => crate::store::database::failure::no_epoch(),
         (None, sqlx::Error::Encode(_)) => {
             Error::new(Invalid, "postgresql cannot store what the session holds")
@@ -237,6 +250,20 @@ pub(super) fn typed(error: sqlx::Error) -> Error {
         (None, _) => Error::unavailable("postgresql is unavailable"),
     };
     typed.with_source(error)
+}
+
+/// The library has no kind for it.
+fn tls_fault(cause: &dyn std::error::Error) -> &'static str {
+    let text = cause.to_string();
+    match () {
+        () if text.contains("server does not support TLS") => {
+            "the postgresql server does not use TLS"
+        }
+        () if text.contains("built without TLS") => {
+            "the postgresql address requires TLS, which needs the crate feature `tls`"
+        }
+        () => "the postgresql host or certificates cannot be used for TLS",
+    }
 }
 
 fn row(state: &str) -> Option<&'static Answer> {
@@ -257,7 +284,7 @@ mod tests {
     fn each_answer_says_what_is_wrong_and_what_to_do_with_the_connection() {
         for (state, kind, part, outcome, connection) in [
             ("28P01", Misconfigured, "password", NotDone, Keep),
-            ("28000", Misconfigured, "password", NotDone, Keep),
+            ("28000", Misconfigured, "client certificate", NotDone, Keep),
             ("3D000", Misconfigured, "does not have that database", NotDone, Keep),
             ("42501", Misconfigured, "needs SELECT, INSERT, UPDATE and DELETE", NotDone, Keep),
             ("42P01", Misconfigured, "call migrate()", NotDone, Keep),

@@ -75,7 +75,7 @@ impl Pool {
                     Ok(()) => continue,
                     Err(failure) => failure,
                 },
-                Err(error) => Failure::of_connecting(error),
+                Err(error) => self.server.not_connected(error),
             };
             if failure.pooler && !self.server.is_pooled() {
                 self.server.found_pooler();

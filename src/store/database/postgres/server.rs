@@ -22,6 +22,7 @@ use tokio::{
 use crate::{
     error::ConfigError,
     store::{
+        certificates::Certificates,
         credentials::CredentialSource,
         database::{
             config::DatabaseConfig,
@@ -44,6 +45,7 @@ pub(super) struct Server {
     options: PgConnectOptions,
     /// Without them: some poolers reject them.
     plain: PgConnectOptions,
+    pub(super) certificates: Certificates,
     pub(super) credentials: Option<CredentialSource>,
     timeout: Duration,
     standing: Standing,
@@ -63,10 +65,11 @@ struct Standing {
 
 impl Server {
     pub(super) fn new(url: &str, config: &DatabaseConfig) -> Result<Arc<Self>, ConfigError> {
-        let plain = options::of(url)?;
+        let (plain, certificates) = options::of(url, &config.certificates)?;
         let (timeout, credentials) = (config.timeout, config.credentials.clone());
         let options = options::with_limits(plain.clone(), timeout);
-        Ok(Arc::new(Self { options, plain, credentials, timeout, standing: Standing::new() }))
+        let standing = Standing::new();
+        Ok(Arc::new(Self { options, plain, certificates, credentials, timeout, standing }))
     }
 
     pub(super) fn address(&self) -> &PgConnectOptions {

@@ -1,13 +1,15 @@
 //! Redis configuration: address, keys, limits.
 
-use std::{error::Error as StdError, fmt, future::Future, path::PathBuf, time::Duration};
+use std::{error::Error as StdError, fmt, future::Future, time::Duration};
 
 use crate::store::{
+    certificates::Certificates,
     credentials::{CredentialSource, ServerCredentials},
     redis::client::limits::Limits,
 };
 
 mod build;
+mod certificates;
 
 /// Address, keys and limits of a [`RedisStore`](crate::store::redis::RedisStore).
 ///
@@ -25,8 +27,7 @@ mod build;
 pub struct RedisConfig {
     place: Place,
     tls: bool,
-    ca_file: Option<PathBuf>,
-    client_certificate: Option<(PathBuf, PathBuf)>,
+    certificates: Certificates,
     username: Option<String>,
     password: Option<String>,
     credentials: Option<CredentialSource>,
@@ -69,8 +70,7 @@ impl RedisConfig {
         Self {
             place,
             tls: false,
-            ca_file: None,
-            client_certificate: None,
+            certificates: Certificates::default(),
             username: None,
             password: None,
             credentials: None,
@@ -78,52 +78,6 @@ impl RedisConfig {
             key_prefix,
             limits,
         }
-    }
-
-    /// Encrypts the connection and checks the server's certificate, by default against the system's
-    /// authorities; needs the crate feature `tls`. Never falls back to plain text. Defaults to the
-    /// URL's scheme.
-    ///
-    /// ```
-    /// # use tower_redis_session::{RedisConfig, RedisStore};
-    /// let store = RedisStore::new(RedisConfig::from_host("redis.example", 6380).tls());
-    /// assert_eq!(store.is_ok(), cfg!(feature = "tls"));
-    /// ```
-    pub fn tls(mut self) -> Self {
-        self.tls = true;
-        self
-    }
-
-    /// Trusts the authorities whose certificates are in this file (PEM), in place of the system's.
-    /// For TLS only. Read when the store is built and again for each new connection, so that it can
-    /// be replaced. Defaults to the system's authorities.
-    ///
-    /// ```
-    /// # use tower_redis_session::{RedisConfig, RedisStore};
-    /// let config = RedisConfig::new("rediss://redis.example").ca_file("/no/such/file");
-    /// assert!(RedisStore::new(config).is_err());
-    /// ```
-    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.ca_file = Some(path.into());
-        self
-    }
-
-    /// Client certificate with its chain, and its private key, for a server that requires one; both
-    /// are PEM files. For TLS only. Read as [`ca_file`](Self::ca_file) is. Defaults to none.
-    ///
-    /// ```
-    /// # use tower_redis_session::{RedisConfig, RedisStore};
-    /// let config = RedisConfig::new("rediss://redis.example")
-    ///     .client_certificate("/no/such/certificate", "/no/such/key");
-    /// assert!(RedisStore::new(config).is_err());
-    /// ```
-    pub fn client_certificate(
-        mut self,
-        certificate: impl Into<PathBuf>,
-        key: impl Into<PathBuf>,
-    ) -> Self {
-        self.client_certificate = Some((certificate.into(), key.into()));
-        self
     }
 
     /// The ACL user. Defaults to the URL's, else to Redis' default user.

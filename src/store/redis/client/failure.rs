@@ -113,6 +113,9 @@ fn typed(error: RedisError, refusal: Option<&Refusal>) -> Error {
     let typed = match (error.kind(), refusal) {
         (_, Some(refusal)) => Error::new(refusal.kind, refusal.text),
         // The library has no kind for it; the text is that of rustls.
+        (Kind::Io | Kind::Client, _) if text.contains("fatal alert: UnknownCA") => {
+            misconfigured("the redis server does not trust the client certificate")
+        }
         (Kind::Io | Kind::Client, _) if text.contains("fatal alert") => misconfigured(
             "the redis server rejects the TLS connection: it may require a client certificate",
         ),

@@ -1,7 +1,7 @@
 //! Validation of a configuration, and what is built of it.
 
 #[cfg(feature = "tls")]
-use crate::store::redis::client::tls::{Files, Tls};
+use crate::store::redis::client::tls::Tls;
 use crate::{
     error::ConfigError,
     store::redis::client::{
@@ -54,7 +54,7 @@ impl RedisConfig {
         if tls && matches!(address, Address::Socket(_)) {
             return Err(fault("is a Unix socket, which has no TLS"));
         }
-        if !tls && (self.ca_file.is_some() || self.client_certificate.is_some()) {
+        if !tls && self.certificates.are_set() {
             return Err(fault("has no TLS, but certificates are configured"));
         }
         let authentication = Authentication::new(login, self.credentials.clone());
@@ -63,9 +63,7 @@ impl RedisConfig {
 
     #[cfg(feature = "tls")]
     fn with_tls(&self, address: Address, tls: bool) -> Result<Endpoint, ConfigError> {
-        let files =
-            Files { authorities: self.ca_file.clone(), identity: self.client_certificate.clone() };
-        let tls = tls.then(|| Tls::new(files)).transpose()?;
+        let tls = tls.then(|| Tls::new(self.certificates.clone())).transpose()?;
         Ok(Endpoint { address, tls })
     }
 
