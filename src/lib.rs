@@ -161,6 +161,7 @@
 //! | `sqlite` | [`DatabaseStore`] on a SQLite file, and with `redis` [`DurableStore`] |
 //! | `postgres` | the same on PostgreSQL |
 //! | `tls` | `rediss://` addresses, TLS to PostgreSQL, by rustls and the system's certificates |
+//! | `sqlx-pool` | a database store on an existing pool of `sqlx`, whose version is then public |
 //! | `encryption` | records that only the client's token opens, [`seal_records`](RedisSessionLayerBuilder::seal_records); [`KeyRing`](encryption::KeyRing) |
 //! | `import` | the sessions of other libraries, taken over at their first request: [`import`] |
 //! | `axum` | [`SessionContext`] and `guard::SignedIn` as arguments of axum's handlers |
@@ -242,6 +243,8 @@ pub use env::EnvConfig;
 pub use error::{ConfigError, Error, ErrorKind};
 pub use layer::{builder::RedisSessionLayerBuilder, session_layer::RedisSessionLayer};
 pub use session::{expiry::SessionExpiry, key::Key, token::SessionId};
+#[cfg(all(feature = "sqlx-pool", feature = "_database"))]
+pub use store::database::sqlx;
 #[cfg(feature = "_database")]
 pub use store::database::{DatabaseConfig, DatabaseStore};
 #[cfg(all(feature = "redis", feature = "_database"))]

@@ -4,7 +4,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `config` | `DatabaseConfig`: address and limits |
+//! | `config` | `DatabaseConfig`: address, credentials, limits |
+//! | `shared_pool` | `DatabasePool`: a pool of the application |
 //! | `store_impl` | `Store` and `UserStore` by a database alone |
 //! | `access` | the operations that both stores use |
 //! | `engine` | SQLite or PostgreSQL |
@@ -24,6 +25,8 @@
 
 use std::{fmt, time::Duration};
 
+#[cfg(feature = "sqlx-pool")]
+pub use sqlx;
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -50,6 +53,8 @@ mod migration;
 mod postgres;
 pub(crate) mod renewal;
 pub(crate) mod row;
+#[cfg(feature = "sqlx-pool")]
+mod shared_pool;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store_impl;
@@ -60,6 +65,8 @@ pub(crate) use crate::store::database::access::Database;
 use crate::store::database::clock_check::ClockCheck;
 pub use crate::store::database::config::DatabaseConfig;
 pub(crate) use crate::store::database::row::{Epoch, Polled, Row, Snapshot};
+#[cfg(feature = "sqlx-pool")]
+pub use crate::store::database::shared_pool::DatabasePool;
 pub(crate) use crate::store::database::write::{
     Committed, Ended, Terms, Write, WriteFault, Written,
 };
@@ -172,6 +179,32 @@ impl DatabaseStore {
     /// ```
     pub async fn migrate(&self) -> Result<(), Error> {
         self.database.migrate().await
+    }
+
+    /// A store in the database of a pool that the application has already: the same as `new` with
+    /// [`DatabaseConfig::from_pool`], which says what it needs of the pool.
+    ///
+    /// # Errors
+    ///
+    /// The first invalid setting, such as a SQLite database in memory.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tower_redis_session::{DatabaseStore, sqlx::SqlitePool};
+    ///
+    /// let store = DatabaseStore::from_pool(SqlitePool::connect_lazy("sqlite:shop.db")?)?;
+    /// assert!(DatabaseStore::from_pool(SqlitePool::connect_lazy("sqlite::memory:")?).is_err());
+    /// # drop(store);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
+    #[cfg(feature = "sqlx-pool")]
+    pub fn from_pool(pool: impl Into<DatabasePool>) -> Result<Self, ConfigError> {
+        Self::new(DatabaseConfig::from_pool(pool))
     }
 
     async fn write(&self, write: Write) -> Result<Written, WriteFault> {

@@ -288,6 +288,8 @@ pub use crate::store::attempts::{AttemptOutcome, AttemptWrite};
 pub use crate::store::contract::Store;
 #[cfg(any(feature = "redis", feature = "_database"))]
 pub use crate::store::credentials::ServerCredentials;
+#[cfg(all(feature = "sqlx-pool", feature = "_database"))]
+pub use crate::store::database::DatabasePool;
 pub use crate::store::future::StoreFuture;
 pub use crate::store::login::LoginWrite;
 pub use crate::store::memory::attempts::AttemptTable;

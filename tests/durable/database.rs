@@ -4,6 +4,7 @@
 mod connections;
 mod credentials;
 mod one_line_a_state;
+mod pool;
 mod pooler;
 mod postgres;
 mod sqlite;

@@ -68,6 +68,7 @@ fn every_public_type_can_be_sent_and_all_but_those_of_one_task_shared() {
             response::BodyError, response::EitherBody<String>, response::PlainErrorResponse,
             session_api::SessionApi,
             store::AttemptOutcome, store::AttemptTable, store::AttemptWrite,
+            store::DatabasePool,
             store::Expected, store::LoginWrite<'static>, store::Record, store::SaveOutcome,
             store::ServerCredentials, store::Touch, store::WithoutUsers<Arc<MemoryStore>>,
             telemetry::BackendHealth, telemetry::CacheHealth, telemetry::Event,

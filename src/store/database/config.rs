@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt, future::Future, time::Duration};
 
+#[cfg(feature = "sqlx-pool")]
+use crate::store::database::shared_pool::Pooled;
 use crate::{
     error::ConfigError,
     store::{
@@ -11,6 +13,8 @@ use crate::{
 };
 
 mod certificates;
+#[cfg(feature = "sqlx-pool")]
+mod pool;
 
 /// Address and limits of a [`DatabaseStore`](crate::store::database::DatabaseStore).
 ///
@@ -26,19 +30,29 @@ mod certificates;
 #[derive(Clone)]
 #[must_use]
 pub struct DatabaseConfig {
-    url: String,
+    place: Place,
     pub(super) certificates: Certificates,
     pub(super) credentials: Option<CredentialSource>,
     pub(super) pool_size: u32,
     pub(super) timeout: Duration,
 }
 
-/// The database of an address, among those that this build supports.
+/// Where the database is.
+#[derive(Clone)]
+enum Place {
+    Url(String),
+    #[cfg(feature = "sqlx-pool")]
+    Pool(Pooled),
+}
+
+/// The database, among those that this build supports.
 pub(super) enum Address<'a> {
     #[cfg(feature = "sqlite")]
     Sqlite(&'a str),
     #[cfg(feature = "postgres")]
     Postgres(&'a str),
+    #[cfg(feature = "sqlx-pool")]
+    Pool(&'a Pooled),
 }
 
 impl DatabaseConfig {
@@ -62,9 +76,13 @@ impl DatabaseConfig {
     /// # }
     /// ```
     pub fn new(url: impl Into<String>) -> Self {
+        Self::at(Place::Url(url.into()))
+    }
+
+    fn at(place: Place) -> Self {
         let (pool_size, timeout) = (10, Duration::from_millis(600));
         let (certificates, credentials) = Default::default();
-        Self { url: url.into(), certificates, credentials, pool_size, timeout }
+        Self { place, certificates, credentials, pool_size, timeout }
     }
 
     /// User name and password by a function, for tokens and passwords that change while the service
@@ -154,7 +172,12 @@ impl DatabaseConfig {
     }
 
     pub(super) fn address(&self) -> Result<Address<'_>, ConfigError> {
-        match self.url.split_once(':').map(|(scheme, _)| scheme) {
+        let url = match &self.place {
+            Place::Url(url) => url,
+            #[cfg(feature = "sqlx-pool")]
+            Place::Pool(pool) => return self.check_pool(pool).map(|()| Address::Pool(pool)),
+        };
+        match url.split_once(':').map(|(scheme, _)| scheme) {
             #[cfg(feature = "sqlite")]
             Some("sqlite") if self.credentials.is_some() => {
                 let fault = "are set, and a SQLite file has none";
@@ -166,15 +189,15 @@ impl DatabaseConfig {
                 Err(ConfigError::new("database certificates", fault))
             }
             #[cfg(feature = "sqlite")]
-            Some("sqlite") => Ok(Address::Sqlite(&self.url)),
+            Some("sqlite") => Ok(Address::Sqlite(url)),
             #[cfg(not(feature = "sqlite"))]
             Some("sqlite") => fault("is SQLite, which needs the crate feature `sqlite`"),
             #[cfg(feature = "postgres")]
-            Some("postgres" | "postgresql") if !is_whole(&self.url) => {
+            Some("postgres" | "postgresql") if !is_whole(url) => {
                 fault("has a # that is not written %23, or an unknown parameter")
             }
             #[cfg(feature = "postgres")]
-            Some("postgres" | "postgresql") => Ok(Address::Postgres(&self.url)),
+            Some("postgres" | "postgresql") => Ok(Address::Postgres(url)),
             #[cfg(not(feature = "postgres"))]
             Some("postgres" | "postgresql") => {
                 fault("is PostgreSQL, which needs the crate feature `postgres`")

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 #[cfg(feature = "postgres")]
 use crate::store::database::postgres::Postgres;
+#[cfg(feature = "sqlx-pool")]
+use crate::store::database::shared_pool::Pooled;
 #[cfg(feature = "sqlite")]
 use crate::store::database::sqlite::Sqlite;
 #[cfg(feature = "cli")]
@@ -58,6 +60,14 @@ impl Engine {
             #[cfg(feature = "postgres")]
             Address::Postgres(url) => {
                 Self::Postgres(Box::new(Postgres::new(url, config, journal)?))
+            }
+            #[cfg(all(feature = "sqlx-pool", feature = "postgres"))]
+            Address::Pool(Pooled::Postgres(pool)) => {
+                Self::Postgres(Box::new(Postgres::of_pool(pool, config, journal)))
+            }
+            #[cfg(all(feature = "sqlx-pool", feature = "sqlite"))]
+            Address::Pool(Pooled::Sqlite(pool)) => {
+                Self::Sqlite(Box::new(Sqlite::of_pool(pool, config, journal)?))
             }
         })
     }

@@ -90,10 +90,21 @@ impl Postgres {
         config: &DatabaseConfig,
         journal: bool,
     ) -> Result<Self, ConfigError> {
+        Ok(Self::of(Server::new(url, config)?, config, journal))
+    }
+
+    /// On connections of an application's pool.
+    #[cfg(feature = "sqlx-pool")]
+    pub(super) fn of_pool(pool: &sqlx::PgPool, config: &DatabaseConfig, journal: bool) -> Self {
+        Self::of(Server::of_pool(pool, config), config, journal)
+    }
+
+    fn of(server: Arc<Server>, config: &DatabaseConfig, journal: bool) -> Self {
         let timeout = config.timeout;
-        let server = Server::new(url, config)?;
-        let Shares { requests, watches, listens } = Shares::of(config.pool_size, journal);
-        Ok(Self {
+        // The connections of an application's pool are returned to it.
+        let listens = journal && !server.is_shared();
+        let Shares { requests, watches, listens } = Shares::of(config.pool_size, listens);
+        Self {
             requests: Lane::new(&server, requests, timeout),
             watch: watches.then(|| Lane::new(&server, 1, timeout)),
             listener: listens.then(Mutex::default),
@@ -101,7 +112,7 @@ impl Postgres {
             timeout,
             writers: requests.min(BATCHES_MAX),
             journal,
-        })
+        }
     }
 
     pub(super) fn writers(&self) -> usize {

@@ -57,6 +57,8 @@ pub(super) struct Sqlite {
     path: PathBuf,
     writing: SqliteConnectOptions,
     reading: SqliteConnectOptions,
+    /// The pool of the application on the same file.
+    shared: Option<sqlx::SqlitePool>,
     /// Taken out while in use: a dropped one is closed and so rolled back.
     writer: Mutex<Option<SqliteConnection>>,
     readers: Pool<SqliteConnection>,
@@ -72,14 +74,29 @@ impl Sqlite {
         config: &DatabaseConfig,
         journal: bool,
     ) -> Result<Self, ConfigError> {
+        Ok(Self::of(open::options(url, config.timeout)?, config, journal))
+    }
+
+    /// On the file of an application's pool.
+    #[cfg(feature = "sqlx-pool")]
+    pub(super) fn of_pool(
+        pool: &sqlx::SqlitePool,
+        config: &DatabaseConfig,
+        journal: bool,
+    ) -> Result<Self, ConfigError> {
+        let options = SqliteConnectOptions::new().filename(pool.connect_options().get_filename());
+        let writing = open::checked(options, config.timeout)?;
+        Ok(Self { shared: Some(pool.clone()), ..Self::of(writing, config, journal) })
+    }
+
+    fn of(writing: SqliteConnectOptions, config: &DatabaseConfig, journal: bool) -> Self {
         let timeout = config.timeout;
         // A pool of one has none to reserve; a file allows one more.
         let (readers, watch) = (Pool::new(config.pool_size.max(2) - 1), Pool::new(1));
-        let writing = open::options(url, timeout)?;
         let reading = open::read_only(&writing, timeout);
         let path = writing.get_filename().to_owned();
         let writer = Mutex::default();
-        Ok(Self { path, writing, reading, writer, readers, watch, timeout, journal })
+        Self { path, writing, reading, shared: None, writer, readers, watch, timeout, journal }
     }
 
     #[allow(clippy::unused_self, reason = "the other database asks its configuration")]

@@ -243,6 +243,9 @@ pub(super) fn typed(error: sqlx::Error) -> Error {
     let typed = match (row, &error) {
         (Some(row), _) => Error::new(row.kind, row.text),
         (None, sqlx::Error::Tls(cause)) => Error::new(Misconfigured, tls_fault(cause.as_ref())),
+        (None, sqlx::Error::PoolClosed) => {
+            Error::new(Unavailable, "the application has closed its pool")
+        }
         (None, sqlx::Error::RowNotFound) => crate::store::database::failure::no_epoch(),
         (None, sqlx::Error::Encode(_)) => {
             Error::new(Invalid, "postgresql cannot store what the session holds")

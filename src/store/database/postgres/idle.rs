@@ -198,7 +198,12 @@ impl Idle {
     /// To the pool, which validates each; one that does not respond is closed.
     fn give_back(&self, rested: Vec<Resting>) {
         let runtime = Handle::try_current();
-        for Resting { connection, .. } in rested {
+        for Resting { connection, taken, .. } in rested {
+            if self.pool.server.is_shared() && self.pool.server.is_condemned(taken) {
+                // Closed: the application's pool would lend it again.
+                drop(connection);
+                continue;
+            }
             if let Ok(runtime) = &runtime {
                 drop(runtime.spawn(connection.give_back(self.timeout)));
             }

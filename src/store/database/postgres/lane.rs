@@ -122,7 +122,8 @@ async fn execute(_turn: OwnedSemaphorePermit, mut busy: Busy, statement: Stateme
         Connection::CloseAll => {
             let closes = server.condemn();
             failure.again &= closes;
-            if !closes {
+            // The application's pool does not know which of its connections are older.
+            if !closes && !server.is_shared() {
                 busy.rest();
             }
         }

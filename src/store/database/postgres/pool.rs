@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -17,7 +17,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use crate::{
-    error::ErrorKind,
+    error::{Error, ErrorKind},
     store::database::{
         failure::late,
         postgres::{failure::Failure, server::Server},
@@ -33,18 +33,24 @@ pub(super) struct Pool {
     pub(super) size: u32,
     /// Created in a runtime, at the first use.
     pool: OnceLock<PgPool>,
+    /// Number of connections that are taken from it.
+    taken: Arc<AtomicU32>,
     /// Whether it connects without our timeouts by now.
     is_plain: AtomicBool,
 }
 
 impl Pool {
     pub(super) fn new(server: &Arc<Server>, size: u32) -> Self {
-        let (server, is_plain) = (Arc::clone(server), AtomicBool::new(false));
-        Self { server, size, pool: OnceLock::new(), is_plain }
+        // The options of an application's pool are its own.
+        let (server, is_plain) = (Arc::clone(server), AtomicBool::new(server.is_shared()));
+        Self { server, size, pool: OnceLock::new(), taken: Arc::default(), is_plain }
     }
 
     /// Number of open connections, and of idle ones among them.
     pub(super) fn state(&self) -> (u32, u32) {
+        if self.server.is_shared() {
+            return (self.taken.load(Ordering::Relaxed), 0);
+        }
         let Some(pool) = self.pool.get() else { return (0, 0) };
         (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(u32::MAX))
     }
@@ -64,12 +70,12 @@ impl Pool {
                 self.server.authenticate(pool).await?;
                 is_current = true;
             }
-            let watch = Stopwatch::start();
-            let acquired = pool.acquire().await;
-            let in_time = !matches!(&acquired, Err(sqlx::Error::PoolTimedOut));
-            watch.connection(System::Postgresql, in_time);
-            let failure = match acquired {
-                Ok(connection) => return Ok(Held(Some(connection))),
+            let failure = match self.acquire(pool).await {
+                Ok(connection) => return Ok(Held::new(connection, &self.taken)),
+                Err(sqlx::Error::PoolTimedOut) if self.server.is_shared() => {
+                    let text = "no connection of the application's pool became free in time";
+                    return Err(Failure::refused(Error::new(ErrorKind::Unavailable, text)));
+                }
                 // It retries for a while, and does not report the cause.
                 Err(sqlx::Error::PoolTimedOut) => match self.try_to_connect().await {
                     Ok(()) => continue,
@@ -90,6 +96,20 @@ impl Pool {
         }
     }
 
+    async fn acquire(&self, pool: &PgPool) -> Result<PoolConnection<sqlx::Postgres>, sqlx::Error> {
+        let watch = Stopwatch::start();
+        let acquired = if self.server.is_shared() {
+            // The application may have all of its connections in use.
+            let acquired = timeout(self.server.timeout / 2, pool.acquire()).await;
+            acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        } else {
+            pool.acquire().await
+        };
+        let in_time = !matches!(&acquired, Err(sqlx::Error::PoolTimedOut));
+        watch.connection(System::Postgresql, in_time);
+        acquired
+    }
+
     /// Connects outside of the pool to find the cause. The connection is closed.
     async fn try_to_connect(&self) -> Result<(), Failure> {
         match timeout(CONNECT_LIMIT, self.server.connect()).await {
@@ -105,16 +125,24 @@ impl Pool {
 
 /// A connection of the pool. Dropped, it is closed at once, without a message to the server: its
 /// state is unknown. The library would do that in a runtime, where there is one.
-pub(super) struct Held(Option<PoolConnection<sqlx::Postgres>>);
+pub(super) struct Held {
+    connection: Option<PoolConnection<sqlx::Postgres>>,
+    taken: Arc<AtomicU32>,
+}
 
 impl Held {
+    fn new(connection: PoolConnection<sqlx::Postgres>, taken: &Arc<AtomicU32>) -> Self {
+        let _ = taken.fetch_add(1, Ordering::Relaxed);
+        Self { connection: Some(connection), taken: Arc::clone(taken) }
+    }
+
     pub(super) fn get(&mut self) -> Option<&mut PgConnection> {
-        self.0.as_deref_mut()
+        self.connection.as_deref_mut()
     }
 
     /// Returns it to the pool, which validates it; if it does not respond in time it is closed.
     pub(super) async fn give_back(mut self, limit: Duration) {
-        if let Some(mut connection) = self.0.take() {
+        if let Some(mut connection) = self.connection.take() {
             let _ = timeout(limit, connection.return_to_pool()).await;
         }
     }
@@ -122,7 +150,8 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
+        let _ = self.taken.fetch_sub(1, Ordering::Relaxed);
+        if let Some(connection) = self.connection.take() {
             drop(connection.detach());
         }
     }

@@ -86,10 +86,29 @@ impl Postgres {
             let text = "the postgresql database is not in UTF-8: it cannot store every user name";
             return Err(Error::new(ErrorKind::Misconfigured, text));
         }
+        if self.server.is_shared() {
+            self.check_pool().await?;
+        }
         if row.try_get(1).map_err(typed)? {
             let _ = self.server.condemn();
             let text = "the postgresql server is read-only: it is a replica";
             return Err(Error::new(ErrorKind::Unavailable, text));
+        }
+        Ok(())
+    }
+}
+
+impl Postgres {
+    /// The settings of an application's pool.
+    async fn check_pool(&self) -> Result<(), Error> {
+        let query = "SELECT current_setting('statement_timeout')";
+        let rows = self.ask_by(self.watch(), || self.server.statement(query)).await?;
+        let row = rows.first().ok_or_else(late)?;
+        if row.try_get::<String, _>(0).map_err(typed)? == "0" {
+            tracing::warn!(
+                "statement_timeout of the application's pool missing: nothing bounds a statement \
+                 in the server"
+            );
         }
         Ok(())
     }

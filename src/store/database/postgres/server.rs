@@ -47,7 +47,9 @@ pub(super) struct Server {
     plain: PgConnectOptions,
     pub(super) certificates: Certificates,
     pub(super) credentials: Option<CredentialSource>,
-    timeout: Duration,
+    pub(super) timeout: Duration,
+    /// The pool of the application, whose connections keep their settings.
+    shared: Option<PgPool>,
     standing: Standing,
 }
 
@@ -68,8 +70,21 @@ impl Server {
         let (plain, certificates) = options::of(url, &config.certificates)?;
         let (timeout, credentials) = (config.timeout, config.credentials.clone());
         let options = options::with_limits(plain.clone(), timeout);
-        let standing = Standing::new();
-        Ok(Arc::new(Self { options, plain, certificates, credentials, timeout, standing }))
+        let (shared, standing) = (None, Standing::new());
+        Ok(Arc::new(Self { options, plain, certificates, credentials, timeout, shared, standing }))
+    }
+
+    /// The server of an application's pool. The settings of its connections remain as they are.
+    #[cfg(feature = "sqlx-pool")]
+    pub(super) fn of_pool(pool: &PgPool, config: &DatabaseConfig) -> Arc<Self> {
+        let plain = pool.connect_options().as_ref().clone();
+        let (options, certificates, credentials) = (plain.clone(), Default::default(), None);
+        let (timeout, shared, standing) = (config.timeout, Some(pool.clone()), Standing::new());
+        Arc::new(Self { options, plain, certificates, credentials, timeout, shared, standing })
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared.is_some()
     }
 
     pub(super) fn address(&self) -> &PgConnectOptions {
@@ -100,8 +115,11 @@ impl Server {
         if self.is_pooled() { &self.plain } else { &self.options }
     }
 
-    /// A pool that connects at its first use. Only inside a runtime.
+    /// A pool that connects at its first use, or the application's. Only inside a runtime.
     pub(super) fn pool(self: &Arc<Self>, size: u32) -> PgPool {
+        if let Some(shared) = &self.shared {
+            return shared.clone();
+        }
         let (used, made) = (Arc::downgrade(self), Arc::downgrade(self));
         PgPoolOptions::new()
             .max_connections(size)

@@ -20,6 +20,14 @@ pub(super) fn options(url: &str, timeout: Duration) -> Result<SqliteConnectOptio
     let Ok(options) = SqliteConnectOptions::from_str(url) else {
         return fault("is not sqlite:PATH");
     };
+    checked(options, timeout)
+}
+
+/// The same by the options of a file.
+pub(super) fn checked(
+    options: SqliteConnectOptions,
+    timeout: Duration,
+) -> Result<SqliteConnectOptions, ConfigError> {
     let path = options.get_filename().to_string_lossy();
     if path.is_empty() {
         return fault("names no file");

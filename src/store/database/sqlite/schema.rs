@@ -3,14 +3,16 @@
 use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Row as _, sqlite::SqliteConnection};
+use tokio::time::timeout;
 
 #[cfg(feature = "cli")]
 use crate::store::maintenance::Tables;
 use crate::{
     error::{Error, ErrorKind},
     store::database::{
+        failure::late,
         migration::{SCHEMA_VERSION, check, missing, no_tables},
-        sqlite::{Sqlite, open, typed},
+        sqlite::{Sqlite, is_busy, open, typed},
         write::WriteFault,
     },
 };
@@ -87,7 +89,25 @@ impl Sqlite {
     /// Checks the tables, and the right to write.
     pub(in crate::store::database) async fn check(&self) -> Result<(), Error> {
         check(self.version().await?)?;
+        self.check_pool().await?;
         self.begin().await?.roll_back().await
+    }
+
+    /// A pool with another journal mode would change that of the file, and block our connections.
+    async fn check_pool(&self) -> Result<(), Error> {
+        let Some(pool) = &self.shared else { return Ok(()) };
+        let query = sqlx::query_scalar::<_, String>("PRAGMA journal_mode").fetch_one(pool);
+        let read = timeout(self.timeout, query).await.map_err(|_| late())?;
+        let fault = match read {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => format!("the application's pool sets journal_mode={mode}, and not wal"),
+            // It would have to change the mode of a file that our connections use.
+            Err(error) if is_busy(&error) => {
+                "the application's pool sets another journal_mode than wal".to_owned()
+            }
+            Err(error) => return Err(typed(error)),
+        };
+        Err(Error::new(ErrorKind::Misconfigured, fault))
     }
 }
 
