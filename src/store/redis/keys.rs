@@ -9,7 +9,7 @@ use crate::{
         audit::Subject,
         redis::{
             GENERATION,
-            client::{connector::named, pool::Connections},
+            client::{failure::named, pool::Connections},
         },
     },
 };

@@ -21,10 +21,7 @@ use crate::{
         outcome::clocks_differ,
         redis::{
             RedisConfig, RedisStore,
-            client::{
-                address::Address, check::check, failure::named, incarnation::field,
-                pool::Connections,
-            },
+            client::{address::Address, check::check, incarnation::field, pool::Connections},
             keys,
             value::{self, HEAD_LEN},
         },
