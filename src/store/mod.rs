@@ -264,10 +264,7 @@ mod contract;
 #[cfg(any(feature = "redis", feature = "_database"))]
 mod credentials;
 #[cfg(feature = "_database")]
-#[cfg_attr(
-    not(feature = "redis"),
-    allow(dead_code, unused_imports, reason = "for the durable store")
-)]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, unused_imports, reason = "for Durable"))]
 pub(crate) mod database;
 #[cfg(all(feature = "redis", feature = "_database"))]
 pub(crate) mod durable;
@@ -283,6 +280,7 @@ pub(crate) mod redis;
 mod user_contract;
 mod without_users;
 
+pub use crate::session::record::{Record, Touch};
 pub use crate::store::attempt_contract::AttemptStore;
 pub use crate::store::attempts::{AttemptOutcome, AttemptWrite};
 pub use crate::store::contract::Store;
@@ -293,9 +291,6 @@ pub use crate::store::database::DatabasePool;
 pub use crate::store::future::StoreFuture;
 pub use crate::store::login::LoginWrite;
 pub use crate::store::memory::attempts::AttemptTable;
+pub use crate::store::outcome::{Expected, SaveOutcome};
 pub use crate::store::user_contract::UserStore;
 pub use crate::store::without_users::WithoutUsers;
-pub use crate::{
-    session::record::{Record, Touch},
-    store::outcome::{Expected, SaveOutcome},
-};
