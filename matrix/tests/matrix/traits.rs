@@ -11,6 +11,7 @@ use tower::BoxError;
 use tower_http::services::fs::ServeFileSystemResponseBody;
 use tower_redis_session::{
     ConfigError, Error, RedisSessionLayer, SessionContext,
+    admin_api::{AdminApi, AdminApiFuture},
     csrf::{CsrfBody, CsrfError, CsrfFuture, CsrfLayer, CsrfService},
     guard::{Denied, DenyWith, Rejection, RequireFuture, RequireLayer, RequireService, User},
     layer::{
@@ -104,6 +105,7 @@ fn layers_and_services_are_cloned_and_shared() {
     is_service::<SavepointService<Inner>>();
     is_service::<RequireService<Inner, User, DenyWith>>();
     is_service::<SessionApi>();
+    is_service::<AdminApi<User, Deny>>();
     is_service::<SessionContext>();
 }
 
@@ -117,6 +119,7 @@ fn futures_can_be_moved_and_sent() {
     is_future::<RequireFuture<Inner, Full<Bytes>, DenyWith>>();
     fn is_sent<T: Future + Send + Unpin + 'static>() {}
     is_sent::<SessionApiFuture>();
+    is_sent::<AdminApiFuture<Full<Bytes>>>();
 }
 
 #[test]
