@@ -46,7 +46,7 @@ fn only(query: Option<&str>, wanted: &str) -> Result<Option<String>, ()> {
 /// As forms encode it: WHATWG URL, `application/x-www-form-urlencoded`.
 fn decoded(text: &str) -> Result<String, ()> {
     let spaced = if text.contains('+') { text.replace('+', " ").into() } else { Cow::from(text) };
-    percent_decode_str(&spaced).decode_utf8().map(Cow::into_owned).map_err(|_| ())
+    String::from_utf8(percent_decode_str(&spaced).collect()).map_err(drop)
 }
 
 #[cfg(test)]
