@@ -171,7 +171,7 @@ impl Trial<'_> {
         let mut functions = Functions { store, sessions, interrupt, bucket, has_copies, done };
         let started = Instant::now();
         let done = functions.all().await;
-        report.functions = Tried::all(functions.done, done.is_ok());
+        report.functions = Tried::until(functions.done, &done);
         self.end(Kind::FunctionFailed, done, &own, started, report).await;
     }
 
@@ -185,7 +185,7 @@ impl Trial<'_> {
         let started = Instant::now();
         let done = drill.all().await;
         self.warnings.mute(false);
-        report.fallback = Tried::all(drill.done, done.is_ok());
+        report.fallback = Tried::until(drill.done, &done);
         self.end(Kind::FallbackFailed, done, &own, started, report).await;
     }
 

@@ -144,7 +144,7 @@ async fn each_fault_of_rows_is_found_and_named() {
                 ("ended_session_in_index", 1, json!({ "id": id("dave"), "user": "dave" })),
                 ("ended_record_kept", 1, json!({ "id": id("erin") })),
                 ("unreadable", 1, json!({ "id": id("frank") })),
-                ("rows_not_purged", 2, json!({ "text": "sessions" })),
+                ("rows_not_purged", 2, json!({ "text": "sessions: 1" })),
             ],
         );
     }
@@ -272,6 +272,8 @@ async fn a_missing_right_is_found_and_nothing_is_left_behind() {
     assert!(redis.dump().await.is_empty());
 
     let place = Place::postgres().await;
+    let missing = place.run(&["validate"]).await.expect(5);
+    assert!(missing.out.contains("schema --apply"), "{missing:?}");
     let _layer = place.layer().await;
     let database = place.postgres.as_ref().unwrap();
     let role = format!("role_{}", database.name());

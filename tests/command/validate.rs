@@ -187,6 +187,7 @@ async fn an_interrupted_command_deletes_its_sessions() {
         held.release().await;
         let (code, report) = started.end().await;
         assert_eq!((code, &report["complete"]), (130, &json!(false)), "{nth}: {report}");
+        assert_eq!(report["functions"]["reason"], "interrupted", "{nth}: {report}");
         assert_eq!(dump(&place).await, before, "{nth}: {report}");
         proxy.forget_rules();
     }

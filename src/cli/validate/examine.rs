@@ -118,11 +118,11 @@ impl Examination<'_> {
     async fn ends(&self, ends: Ends, report: &mut Report) -> Result<(), Stop> {
         let Some(last_write) = ends.last_write else { return Ok(()) };
         if ends.first_due.is_some_and(|due| due < last_write) {
-            report.find_many(Kind::RowsNotPurged, ends.overdue, "sessions");
+            report.count(Kind::RowsNotPurged, ends.overdue, "sessions");
         }
         let others = self.audit.overdue(last_write).await?;
         if others > 0 {
-            report.find_many(Kind::RowsNotPurged, others, "revoked users and failed attempts");
+            report.count(Kind::RowsNotPurged, others, "revoked users and failed attempts");
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use crate::{
     cli::{
         exit::{Exit, Failure},
         output::{Output, printable},
+        validate::functions::Failed,
     },
     error::{Causes, Error},
     store::audit::{Area, Kind, Subject},
@@ -88,11 +89,16 @@ impl Report {
     }
 
     pub(super) fn find_text(&mut self, kind: Kind, text: impl Into<String>) {
-        self.find_many(kind, 1, text);
+        self.add_text(kind, 1, text.into());
     }
 
-    pub(super) fn find_many(&mut self, kind: Kind, count: u64, text: impl Into<String>) {
-        self.add(kind, Example { subject: Subject::default(), text: Some(text.into()) }, count);
+    /// Findings that are not named one by one.
+    pub(super) fn count(&mut self, kind: Kind, count: u64, what: &str) {
+        self.add_text(kind, count, format!("{what}: {count}"));
+    }
+
+    fn add_text(&mut self, kind: Kind, count: u64, text: String) {
+        self.add(kind, Example { subject: Subject::default(), text: Some(text) }, count);
     }
 
     /// A server that does not work, with the error that says how.
@@ -141,7 +147,7 @@ impl Report {
                 Area::Keys => "keys",
                 Area::Rows => "rows",
             };
-            let part = if *all { "" } else { ", a sample" };
+            let part = if *all { "" } else { ", a part of all" };
             output.fields([(name, format!("{count} examined{part}"))])?;
         }
         output
@@ -199,8 +205,11 @@ impl Tried {
         Self { reason: Some(reason.into()), ..Self::default() }
     }
 
-    pub(super) fn all(done: Vec<&'static str>, ok: bool) -> Self {
-        Self { ok: Some(ok), done, reason: None }
+    pub(super) fn until(done: Vec<&'static str>, result: &Result<(), Failed>) -> Self {
+        match result {
+            Err(Failed::Interrupted) => Self { done, ..Self::not("interrupted") },
+            result => Self { ok: Some(result.is_ok()), done, reason: None },
+        }
     }
 
     fn text(&self) -> String {
@@ -208,7 +217,8 @@ impl Tried {
         match (self.ok, &self.reason) {
             (Some(true), _) => format!("ok: {done}"),
             (Some(false), _) => format!("failed after: {done}"),
-            (None, Some(reason)) => format!("not tried: {reason}"),
+            (None, Some(reason)) if self.done.is_empty() => format!("not tried: {reason}"),
+            (None, Some(reason)) => format!("{reason} after: {done}"),
             (None, None) => "not tried".to_owned(),
         }
     }
