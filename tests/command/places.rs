@@ -176,7 +176,11 @@ impl Place {
 pub fn sqlite3(place: &Place, text: &str) -> String {
     let file = place.folder.as_ref().unwrap().path().join("sessions.db");
     let mut command = std::process::Command::new("sqlite3");
-    command.arg("-bail").arg(file).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .args(["-bail", "-cmd", ".timeout 5000"])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut child = command.spawn().expect("sqlite3: scripts/install.sh installs it");
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
