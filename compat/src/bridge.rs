@@ -106,25 +106,20 @@ impl Bridge {
     /// Cancellation safety: what is buffered when the caller is dropped is stored only if the
     /// response is a success, whose own write then adds the rest.
     pub(crate) async fn write(&self, values: &Values, write: Write) -> Result<(), Error> {
-        let mut before = match self.written_over(write.creates) {
-            Some(before) => before,
-            None => match self.load().await? {
-                Some((before, _)) => before,
-                None => Values::new(),
-            },
-        };
         if !write.creates && self.state().ended {
             // `Session::delete` is final: what the `Session` held before is not stored again.
             return Ok(());
         }
+        let mut before = self.written_over(write.creates).await?;
         let is_new = write.creates && self.context.id().await?.is_none();
         let signs_in = self.sign(&mut before, values).await?;
         for name in before.keys().filter(|name| !values.contains_key(*name)) {
             let _ = self.context.remove(name).await?;
         }
-        for (name, value) in values.iter().filter(|(name, value)| before.get(*name) != Some(*value))
-        {
-            self.context.insert(name, value).await?;
+        for (name, value) in values {
+            if before.get(name) != Some(value) {
+                self.context.insert(name, value).await?;
+            }
         }
         let first = write.first_lifetime.filter(|_| is_new);
         if let Some(lifetime) = write.lifetime.or(first) {
@@ -185,11 +180,15 @@ impl Bridge {
         self.state().outage.clone()
     }
 
-    /// The values to compare with, if they are known.
-    fn written_over(&self, creates: bool) -> Option<Values> {
+    /// The values to compare with: those that are known, or those of the store.
+    async fn written_over(&self, creates: bool) -> Result<Values, Error> {
         let known = self.state().known.clone();
+        if let Some(known) = known {
+            return Ok(known);
+        }
         // A `Session` without an id has loaded nothing, and so removes nothing.
-        known.or_else(|| creates.then(Values::new))
+        let loaded = if creates { None } else { self.load().await? };
+        Ok(loaded.map(|(values, _)| values).unwrap_or_default())
     }
 
     /// Signs a user in or out, if the value that names the user differs. Returns whether a user

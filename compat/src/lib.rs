@@ -4,7 +4,8 @@
 // |---|---|
 // | `axum_login` | the layer for axum-login |
 // | `v0_14`, `v0_15` | the versions of tower-sessions |
-// | `sessions` | the layer for `Session`, and the store behind one; compiled for each version |
+// | `sessions` | the layer that puts a `Session` into a request; compiled for each version |
+// | `opened` | one request's `Session`, and the store behind it; compiled for each version |
 // | `bridge` | what a `Session` does, on the handle of a request |
 // | `lifetime` | `Expiry` as `SessionExpiry` |
 // | `user` | the value that names the user |

@@ -2,6 +2,8 @@
 
 pub(crate) use tower_sessions_core_0_14 as theirs;
 
+#[path = "opened.rs"]
+mod opened;
 #[path = "sessions.rs"]
 mod sessions;
 
