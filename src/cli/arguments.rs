@@ -1,5 +1,7 @@
 //! Commands and options: what is documented here is printed by `--help`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 
 use crate::session::token::SessionId;
@@ -77,6 +79,35 @@ pub(super) enum Command {
     ///
     /// Services do this by themselves while they write to the database; in Redis keys expire.
     Purge,
+    /// Copy all sessions to another store, while a service uses the source or not
+    ///
+    /// A run copies what the target lacks, and ends in the target what has ended in the source
+    /// since it was copied. It can be interrupted and repeated at any time. Run it while the
+    /// service is in use, until a run takes seconds; stop the service; run it once more; start the
+    /// service on the target. What was used in the target is never overwritten.
+    Migrate(Migrate),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    /// The variables of the source, NAME=VALUE a line; the environment by default
+    #[arg(long, value_name = "FILE", required_unless_present = "to")]
+    pub(super) from: Option<PathBuf>,
+    /// The variables of the target, NAME=VALUE a line; the environment by default
+    #[arg(long, value_name = "FILE")]
+    pub(super) to: Option<PathBuf>,
+    /// What was copied: keep it from the first run to the last; public ids, and no secret
+    #[arg(long, value_name = "FILE", default_value = "tower-redis-session.migration")]
+    pub(super) state: PathBuf,
+    /// Change nothing, and print what a run would do
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Copy again what was copied and is no longer in the target, which lost its data
+    #[arg(long)]
+    pub(super) copy_missing: bool,
+    /// Sign users out in the target even if the source has lost most of the sessions
+    #[arg(long)]
+    pub(super) end_most: bool,
 }
 
 #[derive(Debug, Subcommand)]

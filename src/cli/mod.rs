@@ -15,8 +15,9 @@
 // | `revoke` | `sessions revoke`, `revoke-user` and `revoke-all` |
 // | `purge` | `purge` |
 // | `validate` | `validate` |
+// | `migrate` | `migrate` |
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser as _;
 
@@ -35,6 +36,7 @@ mod arguments;
 mod check;
 mod exit;
 mod list;
+mod migrate;
 mod output;
 mod purge;
 mod revoke;
@@ -68,15 +70,8 @@ pub fn run() -> ExitCode {
 }
 
 fn perform(command: &Command, output: &mut Output, warnings: &Warnings) -> Result<Exit, Failure> {
-    let config = EnvConfig::from_env()?;
-    let store = config.maintenance()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(carry_out(command, &config, &*store, output, warnings));
-    {
-        // PostgreSQL's listener is given back to its pool, by a task.
-        let _context = runtime.enter();
-        drop(store);
-    }
+    let done = runtime.block_on(carry_out(command, output, warnings));
     // A name that is still being resolved is not waited for.
     runtime.shutdown_background();
     done
@@ -84,27 +79,36 @@ fn perform(command: &Command, output: &mut Output, warnings: &Warnings) -> Resul
 
 async fn carry_out(
     command: &Command,
-    config: &EnvConfig,
-    store: &dyn Maintenance,
     output: &mut Output,
     warnings: &Warnings,
 ) -> Result<Exit, Failure> {
-    match command {
-        Command::Check => check::check(store, output, warnings).await,
-        Command::Schema { apply, all } => schema::schema(store, *apply, *all, output).await,
-        Command::Status => status::status(store, output).await,
-        Command::Validate(wanted) => {
-            let idle_timeout = config.shortest_idle_timeout();
-            validate::validate(store, wanted, idle_timeout, output, warnings).await
+    let sessions = match command {
+        Command::Sessions(sessions) => sessions,
+        Command::Check => return check::check(&*configured()?, output, warnings).await,
+        Command::Schema { apply, all } => {
+            return schema::schema(&*configured()?, *apply, *all, output).await;
         }
-        Command::Purge => purge::purge(store, output).await,
-        Command::Sessions(sessions) => match sessions {
-            Sessions::Count { user } => list::count(store, user.as_deref(), output).await,
-            Sessions::List(wanted) => list::list(store, wanted, output).await,
-            Sessions::Show { id, values } => show::show(store, id, *values, output).await,
-            Sessions::Revoke { id } => revoke::one(store, id, output).await,
-            Sessions::RevokeUser { user } => revoke::of_user(store, user, output).await,
-            Sessions::RevokeAll { .. } => revoke::all(store, output).await,
-        },
+        Command::Status => return status::status(&*configured()?, output).await,
+        Command::Validate(wanted) => {
+            let config = EnvConfig::from_env()?;
+            let (store, idle_timeout) = (config.maintenance()?, config.shortest_idle_timeout());
+            return validate::validate(&*store, wanted, idle_timeout, output, warnings).await;
+        }
+        Command::Purge => return purge::purge(&*configured()?, output).await,
+        Command::Migrate(options) => return migrate::migrate(options, output).await,
+    };
+    let store = &*configured()?;
+    match sessions {
+        Sessions::Count { user } => list::count(store, user.as_deref(), output).await,
+        Sessions::List(wanted) => list::list(store, wanted, output).await,
+        Sessions::Show { id, values } => show::show(store, id, *values, output).await,
+        Sessions::Revoke { id } => revoke::one(store, id, output).await,
+        Sessions::RevokeUser { user } => revoke::of_user(store, user, output).await,
+        Sessions::RevokeAll { .. } => revoke::all(store, output).await,
     }
+}
+
+/// The store of the environment.
+fn configured() -> Result<Arc<dyn Maintenance>, Failure> {
+    Ok(EnvConfig::from_env()?.maintenance()?)
 }

@@ -39,9 +39,18 @@ pub(crate) trait Maintenance: Send + Sync {
     /// The record under `id`; for a session that has moved, the one from before.
     fn find<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>>;
 
+    /// The live sessions under these ids, in order, as they are stored: no renewal in progress is
+    /// finished, no copy is created, and expired ones are included. With Redis in front of a
+    /// database, the activity is the later of row and copy.
+    fn find_each<'a>(&'a self, ids: &'a [SessionId]) -> StoreFuture<'a, Vec<Found>>;
+
     /// The sessions after the cursor `after`, from the first without one. A page may be empty and
     /// not the last.
     fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page>;
+
+    /// The run of the server for which a [`Cursor::Scan`] is valid; `None` where it is unknown, or
+    /// cursors are always valid.
+    fn run(&self) -> StoreFuture<'_, Option<String>>;
 
     /// A page of a user's sessions, as [`UserStore::sessions_page`].
     fn user_page<'a>(
@@ -64,6 +73,17 @@ pub(crate) trait Maintenance: Send + Sync {
     fn audit(&self) -> Option<&dyn Audit> {
         None
     }
+}
+
+/// A session as it is stored, or the error of a record that cannot be decoded.
+pub(crate) type Found = Result<Option<Stored>, Error>;
+
+/// A live session as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) record: Record,
+    /// The session that this one replaces, until the renewal is finished.
+    pub(crate) replaces: Option<SessionId>,
 }
 
 /// The part of each record that an enumeration reads.

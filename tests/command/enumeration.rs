@@ -30,7 +30,7 @@ pub fn living() -> Record {
 }
 
 /// A session of the user with that number, whose name is as long.
-fn of_user(number: usize) -> Record {
+pub fn of_user(number: usize) -> Record {
     let mut bytes = living().to_bytes();
     let place = bytes.windows(5).position(|name| name == b"alice").unwrap();
     bytes[place..place + 5].copy_from_slice(format!("u{:04}", number % 10_000).as_bytes());
@@ -38,7 +38,7 @@ fn of_user(number: usize) -> Record {
 }
 
 /// The ids of a series, spread over all there are.
-fn ids(series: u8, count: u32) -> Vec<SessionId> {
+pub fn ids(series: u8, count: u32) -> Vec<SessionId> {
     let id = |number: u32| {
         let mut bytes = [series; 32];
         let spread = number.wrapping_mul(2_654_435_761).to_be_bytes();
@@ -49,7 +49,7 @@ fn ids(series: u8, count: u32) -> Vec<SessionId> {
 }
 
 /// Many at a time: writes to a database that wait together share a transaction.
-async fn each<F: Future<Output = ()> + Send + 'static>(
+pub async fn each<F: Future<Output = ()> + Send + 'static>(
     ids: &[SessionId],
     work: impl Fn(SessionId) -> F,
 ) {

@@ -19,6 +19,8 @@ mod claims;
 mod enumeration;
 /// What is wrong, by exit code; and no secret in what is printed.
 mod faults;
+/// Sessions of one store in another.
+mod migrate;
 /// The stores, their variables, and the process.
 mod places;
 /// Faults in the stored data, made on purpose: found and named.

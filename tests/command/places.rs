@@ -191,9 +191,11 @@ pub fn sqlite3(place: &Place, text: &str) -> String {
 /// With what `docs/command-line.md` adds to the rights of a service.
 pub async fn with_operator(builder: test_support::Builder) -> RedisServer {
     let redis = builder.start().await;
-    let mut connection = redis.connection().await;
-    let mut add = redis::cmd("ACL");
-    add.arg("SETUSER").arg(OPERATOR).arg("+scan").arg("+info");
-    let _: () = add.query_async(&mut connection).await.unwrap();
+    grant(&redis).await;
     redis
+}
+
+/// The same, after a restart.
+pub async fn grant(redis: &RedisServer) {
+    redis.acl_set_user(OPERATOR, "+scan +info").await;
 }

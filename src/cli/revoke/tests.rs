@@ -14,7 +14,7 @@ use crate::{
     session::page::SessionCursor,
     store::{
         Expected, Store as _, StoreFuture, UserStore,
-        maintenance::{Checked, Cursor, Page, Removed, Status, Tables},
+        maintenance::{Checked, Cursor, Found, Page, Removed, Status, Tables},
         memory::MemoryStore,
     },
 };
@@ -124,6 +124,14 @@ impl Maintenance for Places {
 
     fn find<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         self.store.load(id)
+    }
+
+    fn find_each<'a>(&'a self, _: &'a [SessionId]) -> StoreFuture<'a, Vec<Found>> {
+        unimplemented!()
+    }
+
+    fn run(&self) -> StoreFuture<'_, Option<String>> {
+        unimplemented!()
     }
 
     fn page<'a>(&'a self, after: Option<&'a Cursor>, _: Part) -> StoreFuture<'a, Page> {

@@ -18,7 +18,8 @@ use crate::{
             row::{Columns, Row},
         },
         maintenance::{
-            Checked, Cursor, DatabaseStatus, Maintenance, Page, Part, Removed, Status, Tables,
+            Checked, Cursor, DatabaseStatus, Found, Maintenance, Page, Part, Removed, Status,
+            Stored, Tables,
         },
     },
 };
@@ -42,8 +43,16 @@ impl Maintenance for DatabaseStore {
         Box::pin(find(&self.database, id))
     }
 
+    fn find_each<'a>(&'a self, ids: &'a [SessionId]) -> StoreFuture<'a, Vec<Found>> {
+        Box::pin(find_each(&self.database, ids))
+    }
+
     fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
         Box::pin(page(&self.database, after, part))
+    }
+
+    fn run(&self) -> StoreFuture<'_, Option<String>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     fn user_page<'a>(
@@ -88,6 +97,13 @@ impl DatabaseStore {
 /// The row as it is: a renewal in progress is not finished.
 pub(crate) async fn find(database: &Database, id: &SessionId) -> Result<Option<Record>, Error> {
     Ok(database.read(id).await?.map(Row::into_record))
+}
+
+/// The rows as they are.
+pub(crate) async fn find_each(database: &Database, ids: &[SessionId]) -> Result<Vec<Found>, Error> {
+    let rows = database.read_each(ids).await?.into_iter();
+    let stored = |row: Row| Stored { replaces: row.replaces, record: row.into_record() };
+    Ok(rows.map(|row| Ok(row?.and_then(Row::living).map(stored))).collect())
 }
 
 /// Rows of ended sessions are read too and left out, so that each page is a bounded number of rows.

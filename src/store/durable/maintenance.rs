@@ -4,7 +4,12 @@
 //! invalidate copies: a command with another prefix or another Redis than the service's must not
 //! cost its users their copies. Only commands that change sessions use the store itself.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use crate::{
     clock::{
@@ -21,13 +26,14 @@ use crate::{
         database::{Database, DatabaseConfig, maintenance as rows},
         durable::DurableStore,
         maintenance::{
-            Checked, CopiesStatus, Cursor, Maintenance, Page, Part, Removed, Status, Tables,
+            Checked, CopiesStatus, Cursor, Found, Maintenance, Page, Part, Removed, Status, Stored,
+            Tables,
         },
         outcome::clocks_differ,
         redis::{
             RedisConfig,
             client::{greet::Greeter, incarnation::Incarnation},
-            copies::Cache,
+            copies::{Cache, Found as Copy},
             maintenance::address,
         },
     },
@@ -36,12 +42,19 @@ use crate::{
 /// Journal rows that a status counts.
 const PENDING_MAX: usize = 1_000;
 
+/// How long copies are not read after Redis was unavailable: a walk does not wait for it again at
+/// each page.
+const PAUSE: Duration = Duration::from_secs(10);
+
 /// A `DurableStore`, and its Redis without an effect on the copies.
 pub(crate) struct DurableMaintenance {
     pub(super) store: DurableStore,
     pub(super) redis: Cache,
     pub(super) compared: Compared,
     redis_address: String,
+    /// Until when copies are not read.
+    paused_until: Mutex<Option<Moment>>,
+    uptime: Uptime,
 }
 
 impl DurableMaintenance {
@@ -57,7 +70,8 @@ impl DurableMaintenance {
         let observed = Cache::new(&redis, observer, clock, compared.clone(), Duration::ZERO)?;
         let builder = DurableStore::builder(redis, database);
         let store = if strict { builder.strict() } else { builder }.build()?;
-        Ok(Self { store, redis: observed, compared, redis_address })
+        let (paused_until, uptime) = (Mutex::default(), Uptime::default());
+        Ok(Self { store, redis: observed, compared, redis_address, paused_until, uptime })
     }
 
     pub(super) fn database(&self) -> &Database {
@@ -101,6 +115,51 @@ impl DurableMaintenance {
         Ok(CopiesStatus { generation, of_this_redis, pending: polled.journal.len() })
     }
 
+    /// The rows, with the activity of their copies, or the allowance for what may be lost.
+    async fn newest(&self, ids: &[SessionId]) -> Result<Vec<Found>, Error> {
+        let mut found = rows::find_each(self.database(), ids).await?;
+        let copies = self.copies_of(ids).await.into_iter();
+        let copies = copies.chain(std::iter::repeat(None));
+        let (engine, now) = (&self.store.engine, self.store.engine.clock().now());
+        for (stored, copy) in found.iter_mut().zip(copies) {
+            let Ok(Some(Stored { record, .. })) = stored else { continue };
+            if let Some(copy) = copy.filter(|copy| copy.version() == record.version()) {
+                let _ = record.touch(copy.activity());
+            }
+            record.allow_for_late_activity(now, |idle| engine.touch_interval(idle));
+        }
+        Ok(found)
+    }
+
+    /// The copies under these ids, of which only the activity is used: one that is not trusted says
+    /// nothing wrong about the version that it has. Empty while Redis is unavailable.
+    async fn copies_of(&self, ids: &[SessionId]) -> Vec<Option<Record>> {
+        let paused = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if paused.is_some_and(|until| until > self.uptime.now()) {
+            return Vec::new();
+        }
+        let asked = async {
+            let generation = self.database().poll(0).await?.epoch.generation;
+            let found = self.redis.link().await?.get_many(generation, ids).await;
+            found.map_err(|fault| fault.error)
+        };
+        match asked.await {
+            Ok(copies) => {
+                let record = |copy| match copy {
+                    Copy::Copy { record, .. } => Some(record),
+                    Copy::Nothing | Copy::Absent | Copy::Unreadable => None,
+                };
+                copies.into_iter().map(record).collect()
+            }
+            Err(error) => {
+                tracing::warn!(%error, "copies not read: activity is that of the database");
+                let until = self.uptime.now().after(PAUSE);
+                *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+                Vec::new()
+            }
+        }
+    }
+
     /// A page of rows, with the allowance for activity that has not reached the database.
     async fn page_of_rows(&self, after: Option<&Cursor>, part: Part) -> Result<Page, Error> {
         let mut page = rows::page(self.database(), after, part).await?;
@@ -129,8 +188,16 @@ impl Maintenance for DurableMaintenance {
         Box::pin(rows::find(self.database(), id))
     }
 
+    fn find_each<'a>(&'a self, ids: &'a [SessionId]) -> StoreFuture<'a, Vec<Found>> {
+        Box::pin(self.newest(ids))
+    }
+
     fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
         Box::pin(self.page_of_rows(after, part))
+    }
+
+    fn run(&self) -> StoreFuture<'_, Option<String>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     fn user_page<'a>(

@@ -16,7 +16,8 @@ use crate::{
         Store as _, StoreFuture, UserStore,
         audit::Audit,
         maintenance::{
-            Checked, Cursor, Maintenance, Page, Part, RedisStatus, Removed, Status, Tables,
+            Checked, Cursor, Found, Maintenance, Page, Part, RedisStatus, Removed, Status, Stored,
+            Tables,
         },
         outcome::clocks_differ,
         redis::{
@@ -105,6 +106,25 @@ impl RedisMaintenance {
         Ok(page)
     }
 
+    /// Without tombstones and what has moved.
+    async fn stored(&self, ids: &[SessionId]) -> Result<Vec<Found>, Error> {
+        let commands: Vec<Cmd> = ids.iter().map(|id| self.get(id, Part::Whole)).collect();
+        let found = |value: Result<Value, Error>| match value {
+            Ok(Value::Nil) => Ok(Ok(None)),
+            Ok(Value::BulkString(bytes)) => {
+                let live = |record: &Record| record.moved_to().is_none();
+                let record = value::decode(bytes.into()).map(|record| record.filter(live));
+                let stored = |record| Stored { record, replaces: None };
+                Ok(record.map(|record| record.map(stored)))
+            }
+            Ok(_) => Ok(Err(value::corrupt())),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Err(error)),
+            Err(error) => Err(error),
+        };
+        let values = keys::send_all(&self.store.connections, &commands).await?;
+        values.into_iter().map(found).collect()
+    }
+
     fn get(&self, id: &SessionId, part: Part) -> Cmd {
         let key = self.store.key(id);
         match part {
@@ -142,8 +162,19 @@ impl Maintenance for RedisMaintenance {
         self.store.load(id)
     }
 
+    fn find_each<'a>(&'a self, ids: &'a [SessionId]) -> StoreFuture<'a, Vec<Found>> {
+        Box::pin(self.stored(ids))
+    }
+
     fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
         Box::pin(self.scan(after, part))
+    }
+
+    fn run(&self) -> StoreFuture<'_, Option<String>> {
+        Box::pin(async move {
+            let info = info(&self.store.connections).await?;
+            Ok(field(&info, "run_id").map(str::to_owned))
+        })
     }
 
     fn user_page<'a>(
