@@ -5,10 +5,10 @@ use std::{future::Future, pin::Pin};
 use crate::{
     cli::walk::*,
     clock::timestamp::Timestamp,
-    session::{record::Record, token::SessionId},
+    session::{token::SessionId},
     store::{
         StoreFuture, UserStore,
-        maintenance::{Checked, Removed, Status, Tables},
+        maintenance::{Checked, Found, Removed, Status, Tables},
         memory::MemoryStore,
     },
 };
@@ -34,6 +34,14 @@ impl Maintenance for Pages {
     }
 
     fn find<'a>(&'a self, _: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        unimplemented!()
+    }
+
+    fn find_each<'a>(&'a self, _: &'a [SessionId]) -> StoreFuture<'a, Vec<Found>> {
+        unimplemented!()
+    }
+
+    fn run(&self) -> StoreFuture<'_, Option<String>> {
         unimplemented!()
     }
 
