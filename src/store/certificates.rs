@@ -14,6 +14,10 @@ use rustls::{
 use crate::error::ConfigError;
 
 /// PEM text.
+#[cfg_attr(
+    not(any(feature = "tls", feature = "postgres")),
+    allow(dead_code, reason = "read for TLS only")
+)]
 #[derive(Clone)]
 pub(crate) enum Pem {
     /// Read for each connection: certificates are replaced while a service runs.

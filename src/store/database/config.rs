@@ -172,11 +172,14 @@ impl DatabaseConfig {
     }
 
     pub(super) fn address(&self) -> Result<Address<'_>, ConfigError> {
-        let url = match &self.place {
-            Place::Url(url) => url,
+        match &self.place {
+            Place::Url(url) => self.address_of(url),
             #[cfg(feature = "sqlx-pool")]
-            Place::Pool(pool) => return self.check_pool(pool).map(|()| Address::Pool(pool)),
-        };
+            Place::Pool(pool) => self.check_pool(pool).map(|()| Address::Pool(pool)),
+        }
+    }
+
+    fn address_of<'a>(&self, url: &'a str) -> Result<Address<'a>, ConfigError> {
         match url.split_once(':').map(|(scheme, _)| scheme) {
             #[cfg(feature = "sqlite")]
             Some("sqlite") if self.credentials.is_some() => {
