@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin};
 use crate::{
     cli::walk::*,
     clock::timestamp::Timestamp,
-    session::{token::SessionId},
+    session::token::SessionId,
     store::{
         StoreFuture, UserStore,
         maintenance::{Checked, Found, Removed, Status, Tables},
