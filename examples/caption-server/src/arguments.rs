@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
 
-use crate::captions::{Captioner, Describer, Ollama};
+use crate::{
+    captions::{Captioner, Describer, Ollama},
+    logging::LogFormat,
+};
 
 /// A caption server with sessions. SESSION_STORAGE, REDIS_URL, SESSION_DATABASE_URL and the
 /// other variables of the session library say where the sessions are kept.
@@ -43,6 +46,9 @@ pub(crate) struct Arguments {
     /// The keys themselves, as id:key,id:key with 32 bytes in base64url each
     #[arg(long, env = "CAPTION_KEYS", hide_env_values = true)]
     pub(crate) keys: Option<String>,
+    /// Format of log lines
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
     /// Starts a redis-server of its own, and shows a page that kills, hangs and restarts it
     #[arg(long)]
     pub(crate) demo_outage: bool,

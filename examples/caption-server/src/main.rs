@@ -23,6 +23,7 @@ mod arguments;
 mod captions;
 mod data;
 mod failure;
+mod logging;
 mod pages;
 mod routes;
 mod sessions;
@@ -64,11 +65,12 @@ async fn main() -> ExitCode {
         }
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+    let ansi = io::stderr().is_terminal();
+    let subscriber = logging::subscriber(arguments.log_format, filter, io::stderr, ansi);
+    if let Err(error) = tracing::subscriber::set_global_default(subscriber) {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     match serve(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
