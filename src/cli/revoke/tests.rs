@@ -104,7 +104,9 @@ impl Places {
 fn now(store: &MemoryStore) -> Record {
     let now = store.clock().now();
     let end = now.saturating_add(Duration::from_secs(3_600));
-    let mut record = Record { created: now, user: None, ..Record::example() };
+    // A visitor's: a claim has a time of authentication without a user.
+    let visitor = Record { user: None, authenticated: None, ..Record::example() };
+    let mut record = Record { created: now, ..visitor };
     assert!(record.touch(crate::store::Touch::new(now, end, end)));
     record
 }
