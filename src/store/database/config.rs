@@ -64,8 +64,9 @@ impl DatabaseConfig {
     /// have parameters such as `?sslmode=verify-full&sslrootcert=/etc/ca.pem` (crate feature `tls`;
     /// the authorities are trusted besides the system's), but no unknown ones; missing parts are
     /// taken from `PGHOST`, `PGUSER`, `PGSSLROOTCERT` and similar variables. Without `sslmode` TLS
-    /// is used if the server has it, and the certificate is not checked; an `sslrootcert` or
-    /// `sslcert` that the mode would not use is an error.
+    /// is used if the server has it, and the certificate is not checked. With an `sslrootcert` the
+    /// mode `require` is `verify-full`. `verify-ca` is an error, since the certificate of any host
+    /// would pass; so is an `sslrootcert` or `sslcert` that the mode would not use.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]

@@ -1,7 +1,7 @@
 //! TLS to PostgreSQL: private authorities, client certificates, and each fault by its name.
 //!
 //! To see these fail: leave the mode of TLS as the address has it; let a connection that was not
-//! opened be any lost one; check no certificate where the address says `require`.
+//! opened be any lost one; check no certificate, or not its name, where the address says `require`.
 
 use std::fs;
 
@@ -49,6 +49,9 @@ async fn a_private_authority_is_trusted_by_address_and_by_code_and_each_fault_is
     };
     let elsewhere = || config(&address(&database, port, "").replace("localhost", "127.0.0.1"));
     let untrusted = Some("its issuer is none of the trusted authorities");
+    let require =
+        format!("?sslmode=require&sslrootcert={}{}", ours.file().display(), files(&client));
+    let require = address(&database, port, &require);
     for (name, config, expected) in [
         ("address", by_url("verify-full", &ours, &files(&client)), None),
         ("files", with_files(by_code().ca_file(ours.file()), &client), None),
@@ -62,6 +65,11 @@ async fn a_private_authority_is_trusted_by_address_and_by_code_and_each_fault_is
             Some("certificate is for another host name"),
         ),
         ("no client certificate", by_code().ca_file(ours.file()), Some("client certificate")),
+        (
+            "require checks it, too, by address",
+            config(&require.replace("localhost", "127.0.0.1")),
+            Some("certificate is for another host name"),
+        ),
         (
             "a client of another authority",
             with_files(by_code().ca_file(ours.file()), &strange),
@@ -134,6 +142,7 @@ fn certificates_that_would_not_be_used_make_no_store() {
         (
             "no key",
             url("").client_certificate_pem(client.certificate.clone(), ours.pem()),
+        ("any host passes", url(&format!("?sslmode=verify-ca&{root}")), "database address"),
             "database client certificate",
         ),
         (
@@ -148,7 +157,7 @@ fn certificates_that_would_not_be_used_make_no_store() {
     let encoded = file.replace('/', "%2F");
     for parameters in [
         format!("?sslmode=verify-full&{root}{identity}"),
-        format!("?sslmode=verify-ca&sslrootcert={encoded}"),
+        format!("?sslmode=require&sslrootcert={encoded}"),
         format!("?sslmode=require{identity}"),
     ] {
         DatabaseStore::new(url(&parameters)).unwrap();

@@ -213,6 +213,10 @@ pub const ROWS: &[Row] = &[
             "tests/redis/tls.rs::\
              a_trusted_certificate_works_and_one_for_another_name_or_time_does_not",
             "tests/redis/faults.rs::an_address_told_to_be_encrypted_never_talks_in_plain",
+            "src/store/database/postgres/options.rs::\
+             an_authority_is_used_with_the_name_of_the_host_or_makes_no_store",
+            "tests/durable/database/tls.rs::\
+             a_private_authority_is_trusted_by_address_and_by_code_and_each_fault_is_named",
         ],
         open: "",
     },

@@ -6,9 +6,10 @@ use crate::store::{certificates::Pem, database::config::DatabaseConfig};
 
 impl DatabaseConfig {
     /// Trusts the authorities whose certificates are in this file (PEM), besides the system's.
-    /// Connects with `sslmode=verify-full`, or with `verify-ca` if the address has that mode; needs
-    /// the crate feature `tls`. PostgreSQL only. Read when the store is built and again for each
-    /// new connection, so that it can be replaced. Defaults to `sslrootcert` in the address.
+    /// Connects with `sslmode=verify-full`: the certificate must be for the host of the address.
+    /// Needs the crate feature `tls`. PostgreSQL only. Read when the store is built and again for
+    /// each new connection, so that it can be replaced. Defaults to `sslrootcert` in the address,
+    /// else to the variable `PGSSLROOTCERT`.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DatabaseStore};
@@ -35,7 +36,8 @@ impl DatabaseConfig {
 
     /// Client certificate with its chain, and its private key, for a server that requires one; both
     /// are PEM files. The mode of TLS is that of [`ca_file`](Self::ca_file), and they are read like
-    /// it. Defaults to `sslcert` and `sslkey` in the address.
+    /// it. Defaults to `sslcert` and `sslkey` in the address, else to the variables `PGSSLCERT` and
+    /// `PGSSLKEY`.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, DatabaseStore};
