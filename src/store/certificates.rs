@@ -127,6 +127,14 @@ pub(crate) fn disagreement(server: &str, error: &io::Error) -> Option<String> {
         TlsError::AlertReceived(AlertDescription::UnknownCA) => {
             "server does not trust the client certificate"
         }
+        TlsError::AlertReceived(AlertDescription::CertificateExpired) => {
+            "server rejects the client certificate: it has expired"
+        }
+        TlsError::AlertReceived(
+            AlertDescription::BadCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown,
+        ) => "server rejects the client certificate",
         TlsError::AlertReceived(_) => {
             "server rejects the TLS connection: it may require a client certificate"
         }
@@ -154,6 +162,28 @@ impl fmt::Debug for Pem {
         match self {
             Self::File(path) => path.fmt(f),
             Self::Text(_) => f.write_str("PEM(..)"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "tls")]
+mod tests {
+    use crate::store::certificates::*;
+
+    #[test]
+    fn an_alert_names_what_is_wrong_with_the_client_certificate() {
+        for (alert, expected) in [
+            (AlertDescription::UnknownCA, "does not trust the client certificate"),
+            (AlertDescription::CertificateExpired, "the client certificate: it has expired"),
+            (AlertDescription::BadCertificate, "rejects the client certificate"),
+            (AlertDescription::CertificateRevoked, "rejects the client certificate"),
+            (AlertDescription::CertificateUnknown, "rejects the client certificate"),
+            (AlertDescription::CertificateRequired, "it may require a client certificate"),
+        ] {
+            let error = io::Error::other(TlsError::AlertReceived(alert));
+            let text = disagreement("postgresql", &error).unwrap();
+            assert!(text.ends_with(expected), "{text}");
         }
     }
 }

@@ -192,6 +192,7 @@ async fn a_private_authority_is_trusted_by_file_and_by_value_and_each_fault_is_n
     let (ours, other) = (Authority::new(), Authority::new());
     let (server, port) = mutual(&ours.issue("localhost", 2999), &ours).await;
     let (client, strange) = (ours.issue("sessions", 2999), other.issue("sessions", 2999));
+    let expired = ours.issue("sessions", 2020);
     let with_files = |config: RedisConfig, client: &Identity| {
         config.client_certificate(&client.certificate_file, &client.key_file)
     };
@@ -221,6 +222,11 @@ async fn a_private_authority_is_trusted_by_file_and_by_value_and_each_fault_is_n
             "a client of another authority",
             with_files(config(port).ca_file(ours.file()), &strange),
             Some("does not trust the client certificate"),
+        ),
+        (
+            "an expired client certificate",
+            with_files(config(port).ca_file(ours.file()), &expired),
+            Some("rejects the client certificate: it has expired"),
         ),
     ] {
         server.reset_stats().await;

@@ -35,6 +35,7 @@ async fn a_private_authority_is_trusted_by_address_and_by_code_and_each_fault_is
     let plain = format!("{}?sslmode=disable", database.url());
     DatabaseStore::new(config(&plain)).unwrap().migrate().await.unwrap();
     let (client, strange) = (ours.issue("sessions", 2999), other.issue("sessions", 2999));
+    let expired = ours.issue("sessions", 2020);
     let by_url = |mode: &str, authority: &Authority, client: &str| {
         let root = authority.file();
         let parameters = format!("?sslmode={mode}&sslrootcert={}{client}", root.display());
@@ -48,10 +49,10 @@ async fn a_private_authority_is_trusted_by_address_and_by_code_and_each_fault_is
         config.client_certificate(&client.certificate_file, &client.key_file)
     };
     let elsewhere = || config(&address(&database, port, "").replace("localhost", "127.0.0.1"));
-    let untrusted = Some("its issuer is none of the trusted authorities");
     let require =
         format!("?sslmode=require&sslrootcert={}{}", ours.file().display(), files(&client));
     let require = address(&database, port, &require);
+    let untrusted = Some("its issuer is none of the trusted authorities");
     for (name, config, expected) in [
         ("address", by_url("verify-full", &ours, &files(&client)), None),
         ("files", with_files(by_code().ca_file(ours.file()), &client), None),
@@ -64,16 +65,21 @@ async fn a_private_authority_is_trusted_by_address_and_by_code_and_each_fault_is
             with_files(elsewhere().ca_file(ours.file()), &client),
             Some("certificate is for another host name"),
         ),
-        ("no client certificate", by_code().ca_file(ours.file()), Some("client certificate")),
         (
             "require checks it, too, by address",
             config(&require.replace("localhost", "127.0.0.1")),
             Some("certificate is for another host name"),
         ),
+        ("no client certificate", by_code().ca_file(ours.file()), Some("client certificate")),
         (
             "a client of another authority",
             with_files(by_code().ca_file(ours.file()), &strange),
             Some("does not trust the client certificate"),
+        ),
+        (
+            "an expired client certificate",
+            with_files(by_code().ca_file(ours.file()), &expired),
+            Some("rejects the client certificate: it has expired"),
         ),
     ] {
         assert!(!format!("{config:?}").contains("PRIVATE KEY"), "{name}");
@@ -136,13 +142,13 @@ fn certificates_that_would_not_be_used_make_no_store() {
             url(&format!("?sslmode=require&sslcert={file}")),
             "database address",
         ),
+        ("any host passes", url(&format!("?sslmode=verify-ca&{root}")), "database address"),
         ("code and disable", url("?sslmode=disable").ca_file(ours.file()), "database address"),
         ("no such file", url("?sslmode=verify-full&sslrootcert=/no/such/file"), "database ca file"),
         ("no such file by code", url("").ca_file("/no/such/file"), "database ca file"),
         (
             "no key",
             url("").client_certificate_pem(client.certificate.clone(), ours.pem()),
-        ("any host passes", url(&format!("?sslmode=verify-ca&{root}")), "database address"),
             "database client certificate",
         ),
         (

@@ -107,22 +107,60 @@ fn is_about_scripts(refusal: Option<&Refusal>, detail: &str) -> bool {
         && (named("evalsha") || named("script"))
 }
 
+const ALERT: &str = "fatal alert";
+
+/// Why the server rejects TLS, by the name of its alert.
+fn rejection(text: &str) -> &'static str {
+    let alert = text.rsplit_once(ALERT).map_or("", |(_, alert)| alert);
+    let is = |name: &str| alert.contains(name);
+    match () {
+        () if is("UnknownCA") => "the redis server does not trust the client certificate",
+        () if is("CertificateExpired") => {
+            "the redis server rejects the client certificate: it has expired"
+        }
+        () if is("BadCertificate") || is("CertificateRevoked") || is("CertificateUnknown") => {
+            "the redis server rejects the client certificate"
+        }
+        () => "the redis server rejects the TLS connection: it may require a client certificate",
+    }
+}
+
 fn typed(error: RedisError, refusal: Option<&Refusal>) -> Error {
     let misconfigured = |text| Error::new(ErrorKind::Misconfigured, text);
     let text = error.to_string();
     let typed = match (error.kind(), refusal) {
         (_, Some(refusal)) => Error::new(refusal.kind, refusal.text),
         // The library has no kind for it; the text is that of rustls.
-        (Kind::Io | Kind::Client, _) if text.contains("fatal alert: UnknownCA") => {
-            misconfigured("the redis server does not trust the client certificate")
-        }
-        (Kind::Io | Kind::Client, _) if text.contains("fatal alert") => misconfigured(
-            "the redis server rejects the TLS connection: it may require a client certificate",
-        ),
+        (Kind::Io | Kind::Client, _) if text.contains(ALERT) => misconfigured(rejection(&text)),
         (Kind::Parse | Kind::UnexpectedReturnType, _) => {
             misconfigured("the peer is not a redis server")
         }
         _ => Error::new(ErrorKind::Unavailable, "redis is unavailable"),
     };
     typed.with_source(error)
+}
+
+#[cfg(test)]
+#[cfg(feature = "tls")]
+mod tests {
+    use std::io;
+
+    use rustls::{AlertDescription, Error as TlsError};
+
+    use crate::store::redis::client::failure::*;
+
+    #[test]
+    fn an_alert_on_an_open_connection_names_what_is_wrong_with_the_client_certificate() {
+        for (alert, expected) in [
+            (AlertDescription::UnknownCA, "does not trust the client certificate"),
+            (AlertDescription::CertificateExpired, "the client certificate: it has expired"),
+            (AlertDescription::CertificateRevoked, "rejects the client certificate"),
+            (AlertDescription::CertificateRequired, "it may require a client certificate"),
+        ] {
+            let error = io::Error::other(TlsError::AlertReceived(alert));
+            let error = Failure::of(error.into()).error;
+            assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error:?}");
+            assert!(error.to_string().ends_with(expected), "{error}");
+        }
+    }
 }
