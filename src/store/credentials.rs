@@ -27,6 +27,9 @@ use crate::{
 /// How long a result is reused: connections that are opened together share one call, and a server
 /// that rejects every password causes few.
 const REUSED: Duration = Duration::from_millis(100);
+/// How long a result waits for a caller: all of them may have a shorter timeout than the function
+/// takes, and would otherwise start it again and again.
+const KEPT: Duration = Duration::from_secs(60);
 /// Timeout of a call.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -125,8 +128,26 @@ struct Inner {
 struct State {
     /// Start of the call in progress.
     started: Option<Instant>,
-    /// The last result, and its time.
-    last: Option<(Instant, Result<Obtained, Fault>)>,
+    last: Option<Last>,
+}
+
+/// The last result.
+struct Last {
+    at: Instant,
+    result: Result<Obtained, Fault>,
+    /// Whether a caller has received it.
+    is_received: bool,
+}
+
+impl Last {
+    fn is_usable(&self) -> bool {
+        let is_kept = self.result.as_ref().is_ok_and(|given| {
+            !self.is_received
+                && self.at.elapsed() < KEPT
+                && given.expires.is_none_or(|expires| expires > Instant::now())
+        });
+        is_kept || self.at.elapsed() < REUSED
+    }
 }
 
 impl CredentialSource {
@@ -147,8 +168,8 @@ impl CredentialSource {
     /// Credentials for a connection that is being opened, or is about to lose its own. `server` is
     /// its name in an error.
     ///
-    /// Cancellation safety: a call that has started runs to its end, and the next caller shares its
-    /// result; a call that is slower than every caller would never return one otherwise.
+    /// Cancellation safety: a call that has started runs to its end, and its result is kept for the
+    /// next caller; a call that is slower than every caller would never return one otherwise.
     pub(crate) async fn obtain(&self, server: &str) -> Result<Obtained, Error> {
         self.obtained().await.map_err(|(kind, cause)| {
             Error::new(kind, format!("the function for the {server} credentials failed"))
@@ -167,21 +188,23 @@ impl CredentialSource {
             let _ = ended.as_mut().enable();
             let started = {
                 let mut state = self.0.state();
-                if let Some((at, last)) = &state.last
-                    && at.elapsed() < REUSED
-                {
-                    return last.clone();
+                if let Some(last) = state.last.as_mut().filter(|last| last.is_usable()) {
+                    last.is_received = true;
+                    return last.result.clone();
                 }
                 // A call may hang in a runtime that is not driven.
                 let started = state.started.filter(|started| started.elapsed() < LIMIT);
-                if started.is_none() {
-                    state.started = Some(Instant::now());
-                }
-                started
+                started.map_or_else(|| Err(Turn::start(&self.0, &mut state)), Ok)
             };
             match started {
-                None => return Carried::new(Turn(Arc::clone(&self.0)).call()).await,
-                Some(started) => {
+                Err(turn) => {
+                    let result = Carried::new(turn.call()).await;
+                    if let Some(last) = &mut self.0.state().last {
+                        last.is_received = true;
+                    }
+                    return result;
+                }
+                Ok(started) => {
                     let _ = timeout_at((started + LIMIT).into(), ended).await;
                 }
             }
@@ -196,33 +219,57 @@ impl Inner {
 }
 
 /// The call in progress, until it is dropped.
-struct Turn(Arc<Inner>);
+struct Turn {
+    inner: Arc<Inner>,
+    started: Instant,
+}
 
 impl Turn {
+    fn start(inner: &Arc<Inner>, state: &mut State) -> Self {
+        let started = Instant::now();
+        state.started = Some(started);
+        Self { inner: Arc::clone(inner), started }
+    }
+
     async fn call(self) -> Result<Obtained, Fault> {
-        let called = timeout(LIMIT, (self.0.call)()).await;
+        let called = timeout(LIMIT, (self.inner.call)()).await;
         let outcome = called.unwrap_or_else(|_| Err(typed("it has not returned in 10 s".into())));
         let now = Instant::now();
-        let obtained = outcome.map(|ServerCredentials { username, password, expires_in }| {
+        let result = outcome.map(|ServerCredentials { username, password, expires_in }| {
             let expires = expires_in.and_then(|time| now.checked_add(time));
             Obtained { username, password, expires }
         });
-        self.0.state().last = Some((now, obtained.clone()));
-        obtained
+        self.ended(now, result.clone());
+        result
+    }
+
+    fn ended(&self, at: Instant, result: Result<Obtained, Fault>) {
+        self.inner.state().last = Some(Last { at, result, is_received: false });
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.state().started = None;
-        self.0.ended.notify_waiters();
+        // Without a result every caller that waits would call it again at once.
+        if std::thread::panicking() {
+            self.ended(Instant::now(), Err(typed("it panicked".into())));
+        }
+        let mut state = self.inner.state();
+        // After a call that hung another one may have started.
+        if state.started == Some(self.started) {
+            state.started = None;
+        }
+        drop(state);
+        self.inner.ended.notify_waiters();
     }
 }
 
-/// An error of this crate keeps its kind.
+/// An error of this crate remains `Misconfigured`. Other kinds may be about a session, which this
+/// one is not: a `Corrupt` one is opened as no session.
 fn typed(cause: Box<dyn StdError + Send + Sync>) -> Fault {
-    let kind = cause.downcast_ref::<Error>().map_or(ErrorKind::Unavailable, Error::kind);
-    (kind, Arc::from(cause))
+    let kind = cause.downcast_ref::<Error>().map(Error::kind);
+    let kind = kind.filter(|kind| *kind == ErrorKind::Misconfigured);
+    (kind.unwrap_or(ErrorKind::Unavailable), Arc::from(cause))
 }
 
 impl fmt::Debug for CredentialSource {

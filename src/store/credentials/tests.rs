@@ -62,6 +62,55 @@ async fn a_call_that_is_slower_than_its_caller_serves_the_next_one() {
 }
 
 #[tokio::test]
+async fn a_result_that_no_caller_has_received_is_kept_for_one() {
+    for (expires_in, reused) in [(None, true), (Some(Duration::from_millis(1)), false)] {
+        let (reply, wait) = oneshot::channel();
+        let wait = Mutex::new(Some(wait));
+        let (source, calls) = counted(move |number| {
+            let wait = wait.lock().unwrap().take();
+            async move {
+                if let Some(wait) = wait {
+                    let _ = wait.await;
+                }
+                let mut credentials = numbered(number)?;
+                credentials.expires_in = expires_in;
+                Ok(credentials)
+            }
+        });
+        let mut slow = Box::pin(source.obtain("redis"));
+        assert!(poll!(&mut slow).is_pending());
+        drop(slow);
+        reply.send(()).unwrap();
+        while source.is_called() {
+            tokio::task::yield_now().await;
+        }
+        // Longer than any result is reused.
+        std::thread::sleep(3 * REUSED);
+        let first = source.obtain("redis").await.unwrap().password;
+        assert_eq!(first, if reused { "secret 1" } else { "secret 2" });
+        // One caller has it now.
+        std::thread::sleep(REUSED);
+        let calls_before = calls.load(Ordering::SeqCst);
+        source.obtain("redis").await.unwrap();
+        assert_eq!(calls.load(Ordering::SeqCst), calls_before + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_panics_is_a_failed_one() {
+    let (source, calls) = counted(|number| async move {
+        assert_eq!(number, 0, "a fault of the function");
+        numbered(number)
+    });
+    let other = source.clone();
+    let panicked = tokio::spawn(async move { other.obtain("redis").await.map(drop) }).await;
+    assert!(panicked.unwrap_err().is_panic());
+    let error = source.obtain("redis").await.map(drop).unwrap_err();
+    assert_eq!((error.kind(), calls.load(Ordering::SeqCst)), (ErrorKind::Unavailable, 1));
+    assert!(error.source().unwrap().to_string().contains("panicked") && !source.is_called());
+}
+
+#[tokio::test]
 async fn a_call_whose_runtime_has_ended_keeps_no_caller_waiting() {
     let (source, _) = counted(|number| async move {
         if number == 1 {
@@ -92,6 +141,17 @@ async fn a_failed_call_is_typed_named_and_prints_its_cause() {
             failing(|| Error::new(ErrorKind::Misconfigured, "no such role").into()),
             ErrorKind::Misconfigured,
             "no such role",
+        ),
+        // They would be read as a statement about the session.
+        (
+            failing(|| Error::new(ErrorKind::Corrupt, "no token").into()),
+            ErrorKind::Unavailable,
+            "no token",
+        ),
+        (
+            failing(|| Error::new(ErrorKind::Unsupported, "no vault").into()),
+            ErrorKind::Unavailable,
+            "no vault",
         ),
     ] {
         let error = source.obtain("redis").await.map(drop).unwrap_err();

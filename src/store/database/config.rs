@@ -92,9 +92,10 @@ impl DatabaseConfig {
     ///
     /// Called when a connection is to be opened, at most every 100 ms, by one caller at a time; a
     /// call that takes longer than the [timeout](Self::timeout) continues, up to 10 s, for the next
-    /// request. An open connection remains in use, 30 minutes at most: PostgreSQL checks
-    /// credentials only when it is opened. An error that the function returns is logged and must
-    /// not contain the secret; one of this crate keeps its kind, any other is `Unavailable`.
+    /// request within a minute. An open connection remains in use, 35 minutes at most: PostgreSQL
+    /// checks credentials only when it is opened. An error that the function returns is logged and
+    /// must not contain the secret; an error of this crate that is `Misconfigured` keeps its kind,
+    /// any other is `Unavailable`.
     ///
     /// ```
     /// # use tower_redis_session::{DatabaseConfig, store::ServerCredentials};

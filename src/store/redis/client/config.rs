@@ -110,10 +110,11 @@ impl RedisConfig {
     ///
     /// Called for each new connection to a server that accepts it, at most every 100 ms, by one
     /// caller at a time; the wait is part of the connect timeout, and a call that takes longer
-    /// continues, up to 10 s, for the next attempt. Open connections authenticate again before the
-    /// [expiry](ServerCredentials::expires_in) that the function states. While it fails, they
-    /// remain in use as long as the server allows. An error that it returns is logged and must not
-    /// contain the secret; one of this crate keeps its kind, any other is `Unavailable`.
+    /// continues, up to 10 s, for the next attempt within a minute. Open connections authenticate
+    /// again before the [expiry](ServerCredentials::expires_in) that the function states; without
+    /// one they keep their credentials until they close. While it fails, they remain in use as long
+    /// as the server allows. An error that it returns is logged and must not contain the secret; an
+    /// error of this crate that is `Misconfigured` keeps its kind, any other is `Unavailable`.
     ///
     /// ```
     /// # use std::time::Duration;
