@@ -124,8 +124,8 @@ impl DatabaseConfig {
     /// From 2 on one of them is reserved for work that ends an overload, such as the health check
     /// and the poll of a store with Redis in front, which never wait behind requests. From 3 on
     /// such a store with PostgreSQL reserves another one to receive changes at once; below, it sees
-    /// them at its next poll. A connection is closed after 10 minutes without use, and after 30 in
-    /// any case.
+    /// them at its next poll. A connection is closed after 10 minutes without use, and after 30 to
+    /// 35 in any case.
     ///
     /// ```
     /// # use tower_redis_session::DatabaseConfig;

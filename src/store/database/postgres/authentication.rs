@@ -1,9 +1,16 @@
 //! Authentication: user name and password of each new connection by a function, certificates.
 
+use std::{
+    sync::{OnceLock, Weak},
+    time::Duration,
+};
+
 use sqlx::{
     ConnectOptions as _,
+    pool::PoolConnectionMetadata,
     postgres::{PgConnectOptions, PgConnection, PgPool},
 };
+use tokio::time::timeout;
 
 use crate::{
     error::{Error, ErrorKind},
@@ -13,6 +20,10 @@ use crate::{
     },
 };
 
+/// Timeout of the function when a connection is lost: the library's wait includes it, and the new
+/// connection.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(1);
+
 impl Server {
     /// Connections that the pool opens from now on have the current credentials.
     pub(super) async fn authenticate(&self, pool: &PgPool) -> Result<(), Failure> {
@@ -20,6 +31,25 @@ impl Server {
             pool.set_connect_options(self.current_options().await?);
         }
         Ok(())
+    }
+
+    /// Whether an idle connection of this pool is usable. If not, the library opens another one
+    /// with the options that the pool has: they are made the current ones. If the function fails
+    /// or is slow they remain, and the server decides; its result is kept for the next one.
+    pub(super) async fn is_usable(
+        &self,
+        connection: &mut PgConnection,
+        age: PoolConnectionMetadata,
+        pool: &Weak<OnceLock<PgPool>>,
+    ) -> bool {
+        let is_good = self.is_good(connection, age).await;
+        if !is_good
+            && let Some(place) = pool.upgrade()
+            && let Some(pool) = place.get()
+        {
+            let _ = timeout(RENEWAL_LIMIT, self.authenticate(pool)).await;
+        }
+        is_good
     }
 
     pub(super) fn has_function(&self) -> bool {

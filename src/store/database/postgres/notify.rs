@@ -2,6 +2,7 @@
 
 use std::{
     future::pending,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -38,6 +39,9 @@ impl Postgres {
                 listener.0 = None;
                 return pending().await;
             }
+            if listener.0.as_ref().is_some_and(Open::is_old) {
+                listener.0 = None;
+            }
             // Cancellation safety: a connection attempt that is dropped is repeated; a connection
             // is kept.
             let Some(open) = &mut listener.0 else {
@@ -73,7 +77,7 @@ impl Postgres {
     async fn listen(&self) -> Option<Open> {
         let connect = async {
             let made = Instant::now();
-            let pool = self.server.pool(1);
+            let pool = self.server.pool(1, &Arc::default());
             if self.server.authenticate(&pool).await.is_err() {
                 return Ok(None);
             }
@@ -86,5 +90,32 @@ impl Postgres {
             Ok::<_, sqlx::Error>(Some(Open { connection, made, heard: Instant::now() }))
         };
         timeout(self.timeout, connect).await.ok()?.ok()?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::database::{
+        DatabaseConfig,
+        postgres::{notify::*, server::LIFE_MAX},
+    };
+
+    #[tokio::test]
+    async fn the_connection_that_listens_is_replaced_when_it_is_old() {
+        let database = test_support::PostgresServer::shared().await.database().await;
+        let url = database.url();
+        let config = DatabaseConfig::new(&url).timeout(Duration::from_secs(20));
+        let postgres = Postgres::new(&url, &config, true).unwrap();
+        let made = async |older: Duration| {
+            let mut listener = postgres.listener.as_ref().unwrap().lock().await;
+            let open = listener.0.as_mut().unwrap();
+            open.made = open.made.checked_sub(older).unwrap();
+            open.made.elapsed()
+        };
+        // Each returns at once: a notification may have been missed while there was no listener.
+        timeout(Duration::from_secs(20), postgres.news()).await.expect("it listens");
+        assert!(made(LIFE_MAX).await > LIFE_MAX);
+        timeout(Duration::from_secs(20), postgres.news()).await.expect("it is replaced");
+        assert!(made(Duration::ZERO).await < LIFE_MAX);
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Pool {
     pub(super) server: Arc<Server>,
     pub(super) size: u32,
     /// Created in a runtime, at the first use.
-    pool: OnceLock<PgPool>,
+    pool: Arc<OnceLock<PgPool>>,
     /// Number of connections that are taken from it.
     taken: Arc<AtomicU32>,
     /// Whether it connects without our timeouts by now.
@@ -43,7 +43,7 @@ impl Pool {
     pub(super) fn new(server: &Arc<Server>, size: u32) -> Self {
         // The options of an application's pool are its own.
         let (server, is_plain) = (Arc::clone(server), AtomicBool::new(server.is_shared()));
-        Self { server, size, pool: OnceLock::new(), taken: Arc::default(), is_plain }
+        Self { server, size, pool: Arc::default(), taken: Arc::default(), is_plain }
     }
 
     /// Number of open connections, and of idle ones among them.
@@ -61,11 +61,11 @@ impl Pool {
         let mut is_current = !self.server.has_function();
         let mut is_rejected = false;
         loop {
-            let pool = self.pool.get_or_init(|| self.server.pool(self.size));
+            let pool = self.pool.get_or_init(|| self.server.pool(self.size, &self.pool));
             if self.server.is_pooled() && !self.is_plain.swap(true, Ordering::Relaxed) {
                 pool.set_connect_options(self.server.options().clone());
             }
-            // An idle connection needs none.
+            // An idle connection needs none; if it turns out unusable, `is_usable` calls it.
             if !is_current && (is_rejected || pool.num_idle() == 0) {
                 self.server.authenticate(pool).await?;
                 is_current = true;
@@ -195,5 +195,34 @@ mod tests {
         // The idle connection is lost, and the credentials that the pool has are rejected.
         pool.connect().await.unwrap().give_back(limit).await;
         assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn the_connection_after_a_lost_one_has_the_current_credentials_while_the_old_are_valid() {
+        let server = test_support::PostgresServer::builder().password("a-password").start().await;
+        let admin = server.database().await;
+        for role in ["role_1", "role_2"] {
+            admin.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD 'x'")).await;
+        }
+        let url = format!("postgres://role_0@127.0.0.1:{}/{}", server.port(), admin.name());
+        let calls = AtomicUsize::new(0);
+        let config = DatabaseConfig::new(&url).credentials(move || {
+            let number = calls.fetch_add(1, Ordering::SeqCst) + 1;
+            let credentials = ServerCredentials::new("x").username(format!("role_{number}"));
+            std::future::ready(Ok::<_, std::io::Error>(credentials))
+        });
+        let pool = Pool::new(&Server::new(&url, &config).unwrap(), 2);
+        for expected in ["role_1", "role_2"] {
+            let mut held = pool.connect().await.unwrap();
+            let user = sqlx::query_scalar("SELECT current_user::text");
+            let user: String = user.fetch_one(held.get().unwrap()).await.unwrap();
+            assert_eq!(user, expected);
+            held.give_back(Duration::from_secs(20)).await;
+            let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+                WHERE usename LIKE 'role_%'";
+            admin.sql(end).await;
+            // A result is reused for a moment.
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 }

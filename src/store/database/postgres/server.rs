@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -34,7 +34,7 @@ use crate::{
 /// Idle time after which a connection is closed, so that a busy hour leaves few open.
 const IDLE_MAX: Duration = Duration::from_secs(10 * 60);
 /// In any case: addresses change, and servers use memory for each connection.
-const LIFE_MAX: Duration = Duration::from_secs(30 * 60);
+pub(super) const LIFE_MAX: Duration = Duration::from_secs(30 * 60);
 /// How long the pool tries to connect before the cause is determined.
 const CONNECT_TRIES: Duration = Duration::from_secs(2);
 /// Minimum interval between discarding all connections because the server is read-only.
@@ -115,12 +115,14 @@ impl Server {
         if self.is_pooled() { &self.plain } else { &self.options }
     }
 
-    /// A pool that connects at its first use, or the application's. Only inside a runtime.
-    pub(super) fn pool(self: &Arc<Self>, size: u32) -> PgPool {
+    /// A pool that connects at its first use, or the application's. Only inside a runtime. `place`
+    /// is where it will be kept.
+    pub(super) fn pool(self: &Arc<Self>, size: u32, place: &Arc<OnceLock<PgPool>>) -> PgPool {
         if let Some(shared) = &self.shared {
             return shared.clone();
         }
-        let (used, made) = (Arc::downgrade(self), Arc::downgrade(self));
+        let (used, made, place) =
+            (Arc::downgrade(self), Arc::downgrade(self), Arc::downgrade(place));
         PgPoolOptions::new()
             .max_connections(size)
             .acquire_timeout(CONNECT_TRIES)
@@ -128,10 +130,10 @@ impl Server {
             .max_lifetime(LIFE_MAX)
             .test_before_acquire(false)
             .before_acquire(move |connection, age| {
-                let server = Weak::upgrade(&used);
+                let (server, place) = (Weak::upgrade(&used), Weak::clone(&place));
                 Box::pin(async move {
                     match server {
-                        Some(server) => Ok(server.is_good(connection, age).await),
+                        Some(server) => Ok(server.is_usable(connection, age, &place).await),
                         None => Ok(false),
                     }
                 })
@@ -149,7 +151,11 @@ impl Server {
     }
 
     /// Whether a connection from the pool is usable: recently used ones do not come from there.
-    async fn is_good(&self, connection: &mut PgConnection, age: PoolConnectionMetadata) -> bool {
+    pub(super) async fn is_good(
+        &self,
+        connection: &mut PgConnection,
+        age: PoolConnectionMetadata,
+    ) -> bool {
         let made = self.standing.now().saturating_sub(micros(age.age));
         if age.age > LIFE_MAX || age.idle_for > IDLE_MAX || self.standing.is_condemned(made) {
             return false;
