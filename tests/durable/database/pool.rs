@@ -1,7 +1,7 @@
 //! A store on the pool that the application has already.
 //!
-//! To see these fail: take as many connections as the pool has; set timeouts for a connection; write
-//! values into statements; let a caller wait as long as the pool does.
+//! To see these fail: take, or allow, as many connections as the pool has; set timeouts for a
+//! connection; write values into statements; let a caller wait as long as the pool does.
 
 use std::{sync::Arc, time::Duration};
 
@@ -81,12 +81,21 @@ async fn sessions_share_the_connections_and_leave_some_to_the_application() {
 #[tokio::test]
 async fn a_connection_is_returned_as_it_was_taken() {
     let database = PostgresServer::shared().await.database().await;
-    let pool = pool_of(&database, 1).await;
+    let pool = pool_of(&database, 2).await;
     let settings = "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name), \
         (SELECT count(*) FROM pg_listening_channels()) \
         FROM pg_settings WHERE name LIKE '%timeout%' OR name LIKE 'transaction%'";
-    let read = async || -> (String, i64) {
-        bounded("a connection", sqlx::query_as(settings).fetch_one(&pool)).await.unwrap()
+    // Of all connections.
+    let read = async || -> [(String, i64); 2] {
+        let mut held = [
+            bounded("a connection", pool.acquire()).await.unwrap(),
+            bounded("the other", pool.acquire()).await.unwrap(),
+        ];
+        let [one, two] = &mut held;
+        [
+            sqlx::query_as(settings).fetch_one(&mut **one).await.unwrap(),
+            sqlx::query_as(settings).fetch_one(&mut **two).await.unwrap(),
+        ]
     };
     let (captured, _guard) = LogCapture::on_this_thread();
     let before = read().await;
@@ -119,22 +128,24 @@ async fn a_pool_without_a_free_connection_is_an_error_in_time_and_named() {
 async fn what_a_pool_lacks_is_named() {
     let (captured, _guard) = LogCapture::on_this_thread();
     let database = PostgresServer::shared().await.database().await;
-    let pool = pool_of(&database, 2).await;
+    let pool = pool_of(&database, 3).await;
     let store = store_on(&pool, 2).await;
     store.check().await.unwrap();
     assert!(captured.contains("statement_timeout of the application's pool missing"));
     captured.clear();
     let role = format!("ALTER DATABASE {} SET statement_timeout = '5s'", database.name());
     database.sql(&role).await;
-    let pool = pool_of(&database, 2).await;
+    let pool = pool_of(&database, 3).await;
     store_on(&pool, 2).await.check().await.unwrap();
     assert!(!captured.contains("statement_timeout of"));
 
     let config = || DatabaseConfig::from_pool(pool.clone());
     let credentials = || std::future::ready(Ok::<_, String>(ServerCredentials::new("x")));
+    let single = PgPoolOptions::new().max_connections(1).connect_lazy(&database.url()).unwrap();
     let memory = SqlitePool::connect_lazy("sqlite::memory:").unwrap();
     for (config, setting) in [
         (config().pool_size(3), "database pool size"),
+        (DatabaseConfig::from_pool(single), "database pool size"),
         (config().credentials(credentials), "database credentials"),
         (config().ca_pem(""), "database credentials"),
         (DatabaseConfig::from_pool(memory), "database address"),

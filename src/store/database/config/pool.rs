@@ -15,11 +15,12 @@ impl DatabaseConfig {
     ///
     /// **PostgreSQL.** Sessions use the pool's connections, at most
     /// [`pool_size`](Self::pool_size) at a time: by default half of its `max_connections`, from 1
-    /// to 10. A connection is returned within two seconds after its last use, with its settings as
-    /// they were. Other instances' changes are seen at the next poll, since no connection is kept
-    /// for LISTEN. The pool needs a `search_path` in which the tables are found, and a
-    /// `statement_timeout`, which alone bounds a statement in the server: set it for the role, or
-    /// by `PgConnectOptions::options`. `check()` verifies the tables, the right to write and the
+    /// to 10. It must be less than `max_connections`, which therefore is at least 2. A connection
+    /// is returned within two seconds after its last use, with its settings as they were. Other
+    /// instances' changes are seen at the next poll, since no connection is kept for LISTEN. The
+    /// pool needs a `search_path` in which the tables are found, and a `statement_timeout`, which
+    /// alone bounds a statement in the server: set it for the role, or by
+    /// `PgConnectOptions::options`. `check()` verifies the tables, the right to write and the
     /// encoding, and logs a warning if there is no `statement_timeout`. Credentials and TLS are
     /// those of the pool. While the application has all connections in use, or if it has closed
     /// the pool, sessions are `Unavailable`. Behind a pooler in transaction mode values are in the
@@ -60,8 +61,8 @@ impl DatabaseConfig {
             let fault = "or certificates are set, but a pool has its own";
             return Err(ConfigError::new("database credentials", fault));
         }
-        if pool.max_connections().is_some_and(|most| self.pool_size > most) {
-            let fault = "is more than the maximum of the application's pool";
+        if pool.max_connections().is_some_and(|most| self.pool_size >= most) {
+            let fault = "leaves the application's pool no connection of its own";
             return Err(ConfigError::new("database pool size", fault));
         }
         Ok(())
