@@ -16,7 +16,8 @@ impl EnvConfig {
     /// # let only_redis = |name: &str| (name == "SESSION_STORAGE").then(|| "redis".to_owned());
     /// # let config = EnvConfig::from_lookup(only_redis)?;
     /// async fn token() -> std::io::Result<ServerCredentials> {
-    ///     Ok(ServerCredentials::new(tokio::fs::read_to_string("/run/secrets/redis").await?))
+    ///     let token = tokio::fs::read_to_string("/run/secrets/redis").await?;
+    ///     Ok(ServerCredentials::new(token.trim_end()))
     /// }
     ///
     /// let layer = config.redis_credentials(token).layer()?;
@@ -50,7 +51,8 @@ impl EnvConfig {
     /// # use tower_redis_session::{EnvConfig, store::ServerCredentials};
     /// # fn start(config: EnvConfig) -> Result<(), tower_redis_session::ConfigError> {
     /// async fn token() -> std::io::Result<ServerCredentials> {
-    ///     Ok(ServerCredentials::new(tokio::fs::read_to_string("/run/secrets/postgres").await?))
+    ///     let token = tokio::fs::read_to_string("/run/secrets/postgres").await?;
+    ///     Ok(ServerCredentials::new(token.trim_end()))
     /// }
     ///
     /// let layer = config.database_credentials(token).layer()?;

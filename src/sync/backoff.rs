@@ -41,7 +41,8 @@ impl Backoff {
         Attempts { made: 0, most, backoff: self }
     }
 
-    fn take(&mut self) -> Duration {
+    /// The pause now; the next one is longer.
+    pub(crate) fn take(&mut self) -> Duration {
         let pause = self.next;
         self.next = pause.saturating_mul(2).min(self.longest);
         pause

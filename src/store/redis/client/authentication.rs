@@ -19,10 +19,15 @@ use crate::{
             address::Login, connection::Connection, failure::Failure, health::ConnectionHealth,
         },
     },
+    sync::backoff::Backoff,
 };
 
 /// Bounds of the pause after a failed repetition.
-const PAUSE: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(10)];
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// The pauses when little or no time is left: a function that fails permanently is called less
+/// often.
+const LATE: Backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
 
 /// How connections authenticate.
 pub(in crate::store::redis) struct Authentication {
@@ -100,7 +105,7 @@ struct Repetition {
 
 impl Repetition {
     async fn run(mut self, mut expires: Instant) {
-        let mut pause = until_due(left(expires));
+        let (mut pause, mut late) = (until_due(left(expires)), LATE);
         loop {
             tokio::time::sleep(pause).await;
             if self.health.is_broken() {
@@ -113,7 +118,7 @@ impl Repetition {
                     }
                     let Some(next) = given.expires else { return };
                     expires = next;
-                    pause = until_due(left(expires));
+                    (pause, late) = (until_due(left(expires)), LATE);
                 }
                 // The connection is lost: no fault of the credentials.
                 Err(None) => return,
@@ -122,8 +127,8 @@ impl Repetition {
                         let error = Causes(&error);
                         tracing::warn!(%error, "redis credentials not renewed: open connections keep the old ones");
                     }
-                    let [least, most] = PAUSE;
-                    pause = (left(expires) / 8).clamp(least, most);
+                    let part = left(expires) / 8;
+                    pause = if part > PAUSE_MIN { part.min(PAUSE_MAX) } else { late.take() };
                 }
             }
         }
