@@ -5,11 +5,8 @@ use bytes::Bytes;
 use crate::{
     context::SessionContext,
     error::{Error, ErrorKind},
-    session::json,
+    session::{json, reserved::STAMP_MAX},
 };
-
-/// Maximum length of a stamp, in bytes.
-const STAMP_MAX: usize = 128;
 
 /// # Stamps
 ///

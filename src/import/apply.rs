@@ -5,9 +5,10 @@ use serde_json::value::RawValue;
 use crate::{context::SessionContext, error::Error, import::imported::Imported};
 
 impl Imported {
-    /// Makes this the session of the request: signs the user in, if there is one, adds every value
-    /// unchanged, and stores the session at once. Whether it has expired is the caller's to check,
-    /// as is that the old session is used once: delete its bytes where they are read.
+    /// Makes this the session of the request: signs the user in, if there is one, with the stamp,
+    /// adds every value unchanged, and stores the session at once. Whether it has expired is the
+    /// caller's to check, as is that the old session is used once: delete its bytes where they are
+    /// read.
     ///
     /// ```
     /// # use tower_redis_session::import::decode_line;
@@ -22,11 +23,14 @@ impl Imported {
     ///
     /// # Errors
     ///
-    /// Those of [`login`](SessionContext::login), [`insert`](SessionContext::insert) and
-    /// [`save`](SessionContext::save).
+    /// Those of [`login`](SessionContext::login), [`set_stamp`](SessionContext::set_stamp),
+    /// [`insert`](SessionContext::insert) and [`save`](SessionContext::save).
     pub async fn apply(&self, session: &SessionContext) -> Result<(), Error> {
         if let Some(user) = self.user() {
             session.login(user).await?;
+            if let Some(stamp) = self.stamp() {
+                session.set_stamp(stamp).await?;
+            }
         }
         for (name, json) in &self.values {
             // Not decoded to a number and back, which would round it.

@@ -9,6 +9,7 @@ use crate::{
         imported::Imported,
         importer::Importer,
         settings::{Secret, Settings},
+        stamp::StampRule,
         user::UserRule,
     },
     transport::cookie::CookieConfig,
@@ -36,6 +37,7 @@ pub struct ImporterBuilder {
     /// Keys of two kinds of cookies were set.
     mixed: bool,
     user: Option<UserRule>,
+    stamp: Option<StampRule>,
 }
 
 impl Importer {
@@ -47,7 +49,8 @@ impl Importer {
     /// assert!(builder.build().is_ok());
     /// ```
     pub fn builder(format: Format) -> ImporterBuilder {
-        ImporterBuilder { settings: Settings::new(format), mixed: false, user: None }
+        let settings = Settings::new(format);
+        ImporterBuilder { settings, mixed: false, user: None, stamp: None }
     }
 }
 
@@ -204,6 +207,50 @@ impl ImporterBuilder {
         Self { user: Some(UserRule::None), ..self }
     }
 
+    /// The user's [stamp](crate::SessionContext::set_stamp) is the value of this name, or inside of
+    /// it: a text of 1 to 128 bytes, or an integer. For libraries that do not delete a user's
+    /// sessions after a password change, and compare a hash instead:
+    /// [`validate_user`](crate::SessionContext::validate_user) compares it from then on with
+    /// [`Directory::stamp`](crate::directory::Directory::stamp). A session with a user and without
+    /// a stamp is an error then. Defaults to none.
+    ///
+    /// ```
+    /// # use tower_redis_session::import::{Format, ImportErrorKind, Importer};
+    /// let importer = Importer::builder(Format::FlaskSession)
+    ///     .user_at(["user_id"])
+    ///     .stamp_at(["hash"])
+    ///     .build()?;
+    /// let session = importer.decode("id", br#"{ "user_id": 42, "hash": "d2f1" }"#, None)?;
+    /// assert_eq!(session.stamp(), Some("d2f1"));
+    /// let error = importer.decode("id", br#"{ "user_id": 42 }"#, None).unwrap_err();
+    /// assert_eq!(error.kind(), ImportErrorKind::Stamp);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stamp_at<N: Into<String>>(self, path: impl IntoIterator<Item = N>) -> Self {
+        let path = path.into_iter().map(Into::into).collect();
+        Self { stamp: Some(StampRule::At(path)), ..self }
+    }
+
+    /// The same, by a function; it is not called for a visitor. Defaults to none.
+    ///
+    /// ```
+    /// # use tower_redis_session::import::{Format, Importer};
+    /// let builder = Importer::builder(Format::TowerSessions)
+    ///     .user_at(["axum-login.data", "user_id"])
+    ///     .stamp_with(|session| {
+    ///         let data: serde_json::Value = session.get("axum-login.data").ok()??;
+    ///         let hash: Vec<u8> = serde_json::from_value(data["auth_hash"].clone()).ok()?;
+    ///         String::from_utf8(hash).ok() // a password hash in PHC form
+    ///     });
+    /// assert!(builder.build().is_ok());
+    /// ```
+    pub fn stamp_with(
+        self,
+        rule: impl Fn(&Imported) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { stamp: Some(StampRule::With(Arc::new(rule))), ..self }
+    }
+
     fn cookie_key(mut self, protection: Protection, key: &[u8]) -> Self {
         let settings = &mut self.settings;
         self.mixed |= !settings.cookie_keys.is_empty() && settings.protection != protection;
@@ -230,11 +277,14 @@ impl ImporterBuilder {
             return Err(ConfigError::new("import cookie", "is both signed and private"));
         }
         self.settings.check()?;
+        if matches!(&self.stamp, Some(StampRule::At(path)) if path.is_empty()) {
+            return Err(ConfigError::new("import stamp", "is not named"));
+        }
         let user = |fault| Err(ConfigError::new("import user", fault));
         match self.user {
             None => user("name the user's value, or state that there are no users"),
             Some(UserRule::At(path)) if path.is_empty() => user("is not named"),
-            Some(rule) => Ok(Importer::new(self.settings, rule)),
+            Some(rule) => Ok(Importer::new(self.settings, rule, self.stamp)),
         }
     }
 }

@@ -38,6 +38,9 @@ pub enum ImportErrorKind {
     Value,
     /// What the application named as the user is no text of 1 to 1,024 bytes and no integer.
     User,
+    /// A session with a user has no stamp, although the application named one, or it is no text of
+    /// 1 to 128 bytes and no integer.
+    Stamp,
 }
 
 impl ImportError {

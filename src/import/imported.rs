@@ -31,6 +31,7 @@ const NAMES_MAX: usize = 1_024;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Imported {
     pub(super) user: Option<Box<str>>,
+    pub(super) stamp: Option<Box<str>>,
     pub(super) values: BTreeMap<Box<str>, Box<str>>,
     pub(super) expires: Option<Timestamp>,
 }
@@ -47,6 +48,20 @@ impl Imported {
     /// ```
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
+    }
+
+    /// The stamp of the user, as the rule of the
+    /// [`ImporterBuilder`](crate::import::ImporterBuilder::stamp_at) found it; `None` for a visitor
+    /// and without a rule.
+    ///
+    /// ```
+    /// # use tower_redis_session::import::decode_line;
+    /// let line = decode_line(r#"{ "key": "k", "user": "alice" }"#)?;
+    /// assert_eq!(line.session().stamp(), None);
+    /// # Ok::<(), tower_redis_session::import::ImportError>(())
+    /// ```
+    pub fn stamp(&self) -> Option<&str> {
+        self.stamp.as_deref()
     }
 
     /// The names of the values in ascending order.

@@ -17,6 +17,7 @@ use crate::{
         imported::Imported,
         old_session::OldSession,
         settings::{Secret, Settings},
+        stamp::StampRule,
         stored::{BYTES_MAX, django, executable, flask, json_objects, tower_sessions},
         user::UserRule,
     },
@@ -61,11 +62,12 @@ pub struct Importer(Arc<Rules>);
 struct Rules {
     settings: Settings,
     user: UserRule,
+    stamp: Option<StampRule>,
 }
 
 impl Importer {
-    pub(super) fn new(settings: Settings, user: UserRule) -> Self {
-        Self(Arc::new(Rules { settings, user }))
+    pub(super) fn new(settings: Settings, user: UserRule, stamp: Option<StampRule>) -> Self {
+        Self(Arc::new(Rules { settings, user, stamp }))
     }
 
     /// The format.
@@ -178,8 +180,8 @@ impl Importer {
     /// # Errors
     ///
     /// `Malformed` for bytes that are not of the format or of another id; `Unverified` if no key
-    /// opens them; `TooLarge` over the limits; `Executable` for pickle and PHP; `Value` and `User`
-    /// for content that has no place in a session.
+    /// opens them; `TooLarge` over the limits; `Executable` for pickle and PHP; `Value`, `User`
+    /// and `Stamp` for content that has no place in a session.
     ///
     /// ```
     /// # use tower_redis_session::import::{Format, ImportErrorKind, Importer};
@@ -216,6 +218,14 @@ impl Importer {
         };
         session.expire_at(expires);
         session.user = self.0.user.apply(&session)?;
+        self.stamped(session)
+    }
+
+    /// Adds the stamp of a session that has a user, if there is a rule for it.
+    pub(super) fn stamped(&self, mut session: Imported) -> Result<Imported, ImportError> {
+        if let Some(rule) = self.0.stamp.as_ref().filter(|_| session.user.is_some()) {
+            session.stamp = Some(rule.apply(&session)?);
+        }
         Ok(session)
     }
 }

@@ -71,7 +71,7 @@ impl OldLibrary for Library {
                 }
                 StoredContent::Decoded(mut session) => {
                     session.expire_at(stored.expires);
-                    Ok(session)
+                    self.importer.stamped(session)
                 }
             };
             Ok(match decoded {
@@ -80,8 +80,8 @@ impl OldLibrary for Library {
                     let values = session.values.into_iter();
                     let values = values.map(|(name, json)| (name, Some(String::from(json).into())));
                     let values: BTreeMap<_, _> = values.collect();
-                    let (user, expires) = (session.user, session.expires);
-                    Stored::Session(OldContent { user, values, expires })
+                    let (user, stamp, expires) = (session.user, session.stamp, session.expires);
+                    Stored::Session(OldContent { user, stamp, values, expires })
                 }
             })
         })

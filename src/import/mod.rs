@@ -86,6 +86,7 @@
 // | `imported` | user, values and expiry in neutral form |
 // | `apply` | storing them as the request's session |
 // | `user` | the rule by which the application names the user |
+// | `stamp` | the same for the user's stamp |
 // | `line` | JSON lines |
 // | `error` | `ImportError` |
 
@@ -103,6 +104,7 @@ mod old_sessions;
 #[cfg(feature = "redis")]
 mod redis;
 mod settings;
+mod stamp;
 mod stored;
 mod take_over;
 mod user;

@@ -27,7 +27,10 @@ pub(super) enum UserRule {
 impl UserRule {
     pub(super) fn apply(&self, session: &Imported) -> Result<Option<Box<str>>, ImportError> {
         let user = match self {
-            Self::At(path) => at(session, path)?,
+            Self::At(path) => text_at(session, path, || {
+                let text = "the user is neither a text nor an integer";
+                ImportError::new(ImportErrorKind::User, text)
+            })?,
             Self::With(rule) => rule(session),
             Self::None => None,
         };
@@ -44,7 +47,12 @@ pub(super) fn checked(user: String) -> Result<Box<str>, ImportError> {
     Ok(user.into())
 }
 
-fn at(session: &Imported, path: &[String]) -> Result<Option<String>, ImportError> {
+/// The text or integer at `path`, if there is one; `other` is the error for anything else.
+pub(super) fn text_at(
+    session: &Imported,
+    path: &[String],
+    other: impl FnOnce() -> ImportError,
+) -> Result<Option<String>, ImportError> {
     let json = path.split_first().and_then(|(name, rest)| Some((session.json(name)?, rest)));
     let Some((json, rest)) = json else { return Ok(None) };
     let value: Value = serde_json::from_str(json).map_err(|error| ImportError::json(&error))?;
@@ -55,10 +63,7 @@ fn at(session: &Imported, path: &[String]) -> Result<Option<String>, ImportError
         Some(Value::Number(number)) if number.is_i64() || number.is_u64() => {
             Ok(Some(number.to_string()))
         }
-        Some(_) => {
-            let text = "the user is neither a text nor an integer";
-            Err(ImportError::new(ImportErrorKind::User, text))
-        }
+        Some(_) => Err(other()),
     }
 }
 

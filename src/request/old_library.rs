@@ -64,6 +64,8 @@ pub(crate) struct OldContent {
 /// How sessions of another library are taken over.
 #[derive(Debug)]
 pub(crate) struct TakeOverRules {
+    /// Compared after a password change.
+    pub(crate) stamp: Option<Box<str>>,
     pub(crate) library: Arc<dyn OldLibrary>,
     /// The current key first.
     pub(crate) keys: Vec<TakeOverKey>,

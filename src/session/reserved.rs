@@ -2,6 +2,8 @@
 
 /// The stamp of the sign-in.
 pub(crate) const STAMP: &str = "\0stamp";
+/// Maximum length of a stamp, in bytes.
+pub(crate) const STAMP_MAX: usize = 128;
 
 /// The impersonated user.
 pub(crate) const ACTING_AS: &str = "\0acting-as";

@@ -15,7 +15,7 @@ use tower::{ServiceExt, service_fn};
 use tower_layer::Layer;
 use tower_redis_session::{
     CookieConfig, Error, RedisSessionLayer, SessionContext,
-    import::{Format, Importer, OldSession, OldSessions, StoredSession},
+    import::{Format, Importer, ImporterBuilder, OldSession, OldSessions, StoredSession},
     store::StoreFuture,
 };
 
@@ -102,9 +102,14 @@ impl OldSessions for Shelf {
 
 /// Of Flask-Session with a plain cookie and JSON.
 pub fn importer() -> Importer {
+    importer_builder().build().unwrap()
+}
+
+/// The same, before it is built.
+pub fn importer_builder() -> ImporterBuilder {
     let cookie = CookieConfig::new("session").domain("example.org").path("/app");
     let builder = Importer::builder(Format::FlaskSession).cookie(cookie).key_prefix("old:");
-    builder.user_at(["user_id"]).build().unwrap()
+    builder.user_at(["user_id"])
 }
 
 /// What came back.

@@ -16,6 +16,7 @@ use crate::{
             plan::{Plan, Writer},
         },
         claim::{Claim, Nonce, Target},
+        json,
         record::Record,
         token::SessionId,
     },
@@ -29,6 +30,9 @@ impl Steps<'_> {
         let mut changes = Changes::default();
         if let Some(user) = &content.user {
             changes.login(user, None);
+            if let Some(stamp) = &content.stamp {
+                changes.set_stamp(json::encode(&**stamp)?);
+            }
         }
         for (name, json) in content.values {
             if let Some(json) = json {

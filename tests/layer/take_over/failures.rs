@@ -120,7 +120,7 @@ async fn a_session_without_users_and_a_visitors_session_are_taken_over_too() {
 }
 
 /// A store of one session, or of one error.
-struct Only<F>(F);
+pub(super) struct Only<F>(pub(super) F);
 
 impl<F> OldSessions for Only<F>
 where

@@ -4,7 +4,8 @@
 //! To see these fail: in `request/take_over/steps.rs` keep the nonce of an abandoned claim, send the
 //! token without the `Done` of step 6, read the bar before the epoch, leave the grace or the time of
 //! an abandoned claim out; in `take_over.rs` let the two cookies of a request count in the other
-//! order, do not carry the work, do not close at a logout; write the epoch before the bar.
+//! order, do not carry the work, do not close at a logout; write the epoch before the bar, or keep
+//! the bar for as long as a claim; in `create.rs` leave the stamp out.
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ mod endings;
 mod failures;
 mod interleavings;
 mod settings;
+mod stamp;
 
 const GRACE: Duration = Duration::from_secs(60);
 
