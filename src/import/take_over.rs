@@ -123,9 +123,10 @@ impl TakeOver {
         self
     }
 
-    /// How long it is known that an old session was taken over: longer than an old instance may
-    /// run and write its key again. 1 day to ten years. Defaults to 60 days; with
-    /// [`until`](Self::until) at least as long as that.
+    /// How long it is known that an old session was taken over, or has ended: longer than the
+    /// longest lifetime of an old session, and than an old instance may run and write its key
+    /// again. 1 day to ten years. Defaults to 60 days; with [`until`](Self::until) at least as
+    /// long as that.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -202,7 +203,8 @@ impl TakeOver {
         }
         let Self { importer, sessions, keys, grace, keep_claims, until, peer } = self;
         let library = Arc::new(Library { importer, sessions, peer });
-        Ok(TakeOverRules { library, keys, grace, keep_claims, until })
+        let deletions_fail = Arc::default();
+        Ok(TakeOverRules { library, keys, grace, keep_claims, until, deletions_fail })
     }
 }
 

@@ -1,6 +1,10 @@
 //! Another library, whose sessions the layer takes over: what the layer needs of it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use http::{Extensions, HeaderMap, HeaderValue};
 
@@ -9,6 +13,9 @@ use crate::{
     session::{claim::TakeOverKey, values::Edits},
     store::StoreFuture,
 };
+
+/// How long a user's bar is kept without an end of the import: longer than any old session lives.
+const BAR_LIFE: Duration = Duration::from_secs(3_650 * 86_400);
 
 /// Cookies and store of the other library.
 pub(crate) trait OldLibrary: Send + Sync + fmt::Debug {
@@ -57,15 +64,21 @@ pub(crate) enum Stored {
 /// User, values and expiry of an old session.
 pub(crate) struct OldContent {
     pub(crate) user: Option<Box<str>>,
+    /// Compared after a password change.
+    pub(crate) stamp: Option<Box<str>>,
     pub(crate) values: Edits,
     pub(crate) expires: Option<Timestamp>,
+}
+
+impl OldContent {
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
 }
 
 /// How sessions of another library are taken over.
 #[derive(Debug)]
 pub(crate) struct TakeOverRules {
-    /// Compared after a password change.
-    pub(crate) stamp: Option<Box<str>>,
     pub(crate) library: Arc<dyn OldLibrary>,
     /// The current key first.
     pub(crate) keys: Vec<TakeOverKey>,
@@ -74,6 +87,8 @@ pub(crate) struct TakeOverRules {
     pub(crate) keep_claims: Duration,
     /// From when on old cookies are ignored.
     pub(crate) until: Option<Timestamp>,
+    /// The last deletion of an old session failed.
+    pub(crate) deletions_fail: Arc<AtomicBool>,
 }
 
 impl TakeOverRules {
@@ -86,6 +101,11 @@ impl TakeOverRules {
     pub(crate) fn life(&self, now: Timestamp) -> Duration {
         let rest = self.until.map(|until| until.saturating_since(now));
         self.keep_claims.max(rest.unwrap_or_default())
+    }
+
+    /// How long a user's bar of `now` is kept: an old session of any age may come.
+    pub(crate) fn bar_life(&self, now: Timestamp) -> Duration {
+        self.until.map_or(BAR_LIFE, |_| self.life(now))
     }
 }
 

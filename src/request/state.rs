@@ -132,6 +132,13 @@ impl State {
         !self.ending.is_empty() || self.old_cookie == OldCookie::IsToEnd
     }
 
+    /// The old cookie opens nothing; what a logout has to end stays to be ended.
+    pub(crate) fn end_old_cookie(&mut self) {
+        if self.old_cookie == OldCookie::Stays {
+            self.old_cookie = OldCookie::Ends;
+        }
+    }
+
     /// The response is not a success: buffered changes are dropped.
     pub(crate) fn drop_changes(&mut self) {
         if !mem::take(&mut self.changes).is_empty() {

@@ -8,7 +8,7 @@
 //!
 //! Specified in `docs/import.md`.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use http::HeaderValue;
 
@@ -17,15 +17,18 @@ use crate::{
     request::{
         RequestSession,
         found::Found,
-        old_library::{OldKey, TakeOverRules},
+        old_library::{OldKey, Stored, TakeOverRules},
         shared::Backend,
         state::{CookieChange, OldCookie, Presence, State},
         take_over::{
-            claims::close,
+            claims::{close, load},
             steps::{Taken, take_over},
         },
     },
-    session::claim::{Claim, bar_id, claim_id},
+    session::{
+        claim::{bar_id, claim_id},
+        token::SessionId,
+    },
     sync::carried::Carried,
     telemetry::event::Event,
 };
@@ -65,34 +68,53 @@ impl RequestSession {
     pub(super) async fn take_over(&self) -> Result<(), Error> {
         let Some(rules) = self.old_library() else { return Ok(()) };
         let old = self.old_keys(rules);
-        {
+        let endings = {
             let state = self.state();
             let opens_none = matches!(state.presence, Presence::Absent | Presence::Expired);
-            if state.held.is_some() || !opens_none || old.is_empty() {
+            let ends = state.old_cookie == OldCookie::IsToEnd;
+            if state.held.is_some() || !opens_none || ends || old.is_empty() {
                 return Ok(());
             }
             // Fails closed: without a cookie the next request would not find the session.
             state.may_set_cookie()?;
-        }
+            state.endings
+        };
         let work = take_over(Arc::clone(&self.backend), old, self.device());
         match Carried::new(self.backend.tracker.track_future(work)).await? {
             Taken::Over { id, token, record } => {
-                let found = Found::of(&self.backend, (id, token.clone()), Ok(record)).await?;
-                self.settle([found])?;
-                let mut state = self.state();
-                if !matches!(state.presence, Presence::Unreadable(_)) {
-                    state.old_cookie = OldCookie::Ends;
-                }
-                if state.held.as_ref().is_some_and(|held| held.heir.is_none()) {
-                    state.cookie = CookieChange::Set(token);
-                }
+                let found = Found::of(&self.backend, (id, token), Ok(record)).await?;
+                self.hold_taken(found, endings)?;
             }
-            Taken::Nothing => self.state().old_cookie = OldCookie::Ends,
-            Taken::Unreadable => {}
+            Taken::Nothing => self.state().end_old_cookie(),
+            Taken::Unknown | Taken::Unreadable => {}
             Taken::Ambiguous => {
                 self.backend.events.emit(Event::Ambiguous);
                 self.state().presence = Presence::Ambiguous;
             }
+        }
+        Ok(())
+    }
+
+    /// Holds the session that was taken over, unless this request has ended it since `endings`: the
+    /// logout closes the claim, and ends the session by it.
+    fn hold_taken(&self, found: Found, endings: u64) -> Result<(), Error> {
+        let (id, token) = (found.id, found.token.clone());
+        if self.state().endings == endings {
+            self.settle([found])?;
+        }
+        let mut state = self.state();
+        if state.endings != endings {
+            state.ended.push(id);
+            if state.held.as_ref().is_some_and(|held| held.id == id) {
+                (state.held, state.presence) = (None, Presence::Absent);
+            }
+            return Ok(());
+        }
+        if !matches!(state.presence, Presence::Unreadable(_)) {
+            state.end_old_cookie();
+        }
+        if state.held.as_ref().is_some_and(|held| held.heir.is_none()) {
+            state.cookie = CookieChange::Set(token);
         }
         Ok(())
     }
@@ -102,11 +124,12 @@ impl RequestSession {
     pub(super) async fn close_old_sessions(&self, logout: bool) -> Result<(), Error> {
         let Some(rules) = self.old_library() else { return Ok(()) };
         for old in self.old_keys(rules) {
-            let before = close(&self.backend, rules, &claim_id(&old.key)).await?;
-            if let Some(Claim::Claimed(target) | Claim::Done(target)) = before.filter(|_| logout) {
-                let _ = self.backend.store.delete(&target.id).await?;
+            let id = claim_id(&old.key);
+            if self.backend.knows_old(rules, &old, &id).await? {
+                let life = rules.life(self.backend.clock.now());
+                close(&self.backend, &id, life, logout).await?;
+                self.backend.forget_old(rules, old);
             }
-            self.backend.forget_old(rules, old);
         }
         self.state().old_cookie = OldCookie::Ends;
         Ok(())
@@ -119,18 +142,46 @@ impl Backend {
     pub(super) async fn bar_old_sessions(&self, user: &str) -> Result<(), Error> {
         match &self.rules.take_over {
             Some(rules) if rules.is_open(self.clock.now()) => {
-                close(self, rules, &bar_id(user)).await.map(drop)
+                let life = rules.bar_life(self.clock.now());
+                close(self, &bar_id(user), life, false).await
             }
             _ => Ok(()),
         }
     }
 
+    /// Whether there is a claim on the old session, or the session itself. Clients invent ids of
+    /// plain cookies: without this each one would be a record.
+    async fn knows_old(
+        &self,
+        rules: &TakeOverRules,
+        old: &OldKey,
+        id: &SessionId,
+    ) -> Result<bool, Error> {
+        if load(self, id).await?.is_some() {
+            return Ok(true);
+        }
+        // Fails closed: a store that fails counts as one that has it. Nor may it block a logout.
+        let work = tokio::time::timeout(self.rules.budget / 4, rules.library.load(old));
+        if !matches!(work.await, Ok(Ok(Stored::Nothing))) {
+            return Ok(true);
+        }
+        // The request that has taken it over deletes it after its claim.
+        Ok(load(self, id).await?.is_some())
+    }
+
     /// Deletes the old session in the background. A failure changes nothing: its claim counts.
     fn forget_old(&self, rules: &TakeOverRules, old: OldKey) {
-        let library = Arc::clone(&rules.library);
+        let (library, fail) = (Arc::clone(&rules.library), Arc::clone(&rules.deletions_fail));
         drop(self.tracker.spawn(async move {
-            if let Err(error) = library.delete(&old).await {
-                tracing::debug!(error = %error, "old session not deleted: its claim is closed");
+            match library.delete(&old).await {
+                Ok(()) => fail.store(false, Relaxed),
+                // Not a line for each request of an outage.
+                Err(error) if fail.swap(true, Relaxed) => {
+                    tracing::debug!(%error, "old session not deleted: its claim is kept");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "old sessions not deleted: their claims are kept");
+                }
             }
         }));
     }

@@ -88,7 +88,7 @@ impl RequestSession {
     async fn flush_first(&self) -> Result<(), Error> {
         let waits = {
             let state = self.state();
-            state.changes.is_wholesale() || !state.ending.is_empty()
+            state.changes.is_wholesale() || state.has_to_end()
         };
         if !waits {
             return Ok(());

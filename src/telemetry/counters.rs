@@ -9,7 +9,7 @@ use crate::telemetry::event::Event;
 pub(crate) struct Counters([AtomicU64; NAMES.len()]);
 
 /// In the order of [`place`].
-pub(crate) const NAMES: [&str; 19] = [
+pub(crate) const NAMES: [&str; 20] = [
     "created",
     "renewed",
     "destroyed",
@@ -29,6 +29,7 @@ pub(crate) const NAMES: [&str; 19] = [
     "sign_in_throttled",
     "imported",
     "import_failed",
+    "import_unknown",
 ];
 
 /// Which counter an event moves, and by how much.
@@ -54,6 +55,7 @@ const fn place(event: &Event) -> Option<(usize, u64)> {
         Event::SignInThrottled { .. } => (16, 1),
         Event::Imported { .. } => (17, 1),
         Event::ImportFailed { .. } => (18, 1),
+        Event::ImportUnknown { .. } => (19, 1),
         Event::Missed { .. } => return None,
     })
 }

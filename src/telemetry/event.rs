@@ -63,6 +63,14 @@ pub enum Event {
         /// Why. Names no value.
         cause: String,
     },
+    /// A client without a session sent the cookie of another library, and no session is stored
+    /// under it: it has expired, was deleted, or is in another store than the layer reads. Its
+    /// cookie stays.
+    #[non_exhaustive]
+    ImportUnknown {
+        /// The format of the other library.
+        format: &'static str,
+    },
     /// A session moved to a new id: a sign-in or a renewal.
     #[non_exhaustive]
     Renewed {

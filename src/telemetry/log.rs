@@ -33,6 +33,7 @@ pub(super) fn log(event: &Event) {
         ),
         Event::SignInFailed { .. } | Event::SignInThrottled { .. } => log_sign_in(event),
         Event::Imported { .. } | Event::ImportFailed { .. } => log_import(event),
+        Event::ImportUnknown { format } => tracing::debug!(format, "old session not found"),
         event => log_audited(event),
     }
 }

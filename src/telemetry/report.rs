@@ -19,8 +19,8 @@ use crate::telemetry::{
 /// Each process counts its own events, from 0 at its start, of all layers on a store. The counts
 /// are: `created`, `renewed`, `destroyed`, `revoked`, `expired`, `unknown_token`, `ambiguous`,
 /// `conflict`, `corrupt`, `ended_during_request`, `store_down`, `store_up`, `stamp_changed`,
-/// `impersonation_began`, `impersonation_ended`, `sign_in_failed`, `sign_in_throttled`, `imported`
-/// and `import_failed`, as [`Event`](crate::telemetry::Event) documents.
+/// `impersonation_began`, `impersonation_ended`, `sign_in_failed`, `sign_in_throttled`, `imported`,
+/// `import_failed` and `import_unknown`, as [`Event`](crate::telemetry::Event) documents.
 ///
 /// ```
 /// use tower_redis_session::{MemoryStore, RedisSessionLayer};

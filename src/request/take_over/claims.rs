@@ -7,7 +7,6 @@ use crate::{
     error::Error,
     request::{
         commit::{Settled, save_settled},
-        old_library::TakeOverRules,
         shared::Backend,
     },
     session::{claim::Claim, record::Record, token::SessionId},
@@ -15,8 +14,10 @@ use crate::{
     sync::backoff::Backoff,
 };
 
-/// Attempts to determine whether a claim was created, and the pauses between them.
+/// Attempts to determine whether a claim was created, and to close one that others write; the
+/// pauses between them.
 const TRIES: u32 = 4;
+const CLOSE_TRIES: u32 = 16;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(40));
 
 /// A claim in the store.
@@ -35,17 +36,17 @@ pub(super) async fn load(backend: &Backend, id: &SessionId) -> Result<Option<Sto
     found.as_ref().map(stored).transpose()
 }
 
-/// Writes the claim of `version` over the one before it; for version 1 there is none. Returns
-/// false, and writes nothing, if another was first.
+/// Writes the claim of `version` over the one before it, to be kept for `life`; for version 1 there
+/// is none. Returns false, and writes nothing, if another was first.
 pub(super) async fn write(
     backend: &Backend,
-    rules: &TakeOverRules,
     id: &SessionId,
     claim: Claim,
     version: u64,
+    life: Duration,
 ) -> Result<bool, Error> {
     let now = backend.clock.now();
-    let record = claim.record(version, backend.write_ids.draw()?, now, rules.life(now))?;
+    let record = claim.record(version, backend.write_ids.draw()?, now, life)?;
     if version > 1 {
         return Ok(matches!(save_settled(backend, id, &record).await?, Settled::Saved));
     }
@@ -68,17 +69,24 @@ pub(super) async fn write(
     Err(lost.unwrap_or_else(|| Error::unavailable("the claim was not confirmed")))
 }
 
-/// Closes a claim, whatever it is; returns what it was.
+/// Closes a claim, whatever it is. After a logout the session that it is for ends too.
 pub(super) async fn close(
     backend: &Backend,
-    rules: &TakeOverRules,
     id: &SessionId,
-) -> Result<Option<Claim>, Error> {
-    loop {
+    life: Duration,
+    logout: bool,
+) -> Result<(), Error> {
+    let mut attempts = BACKOFF.attempts(CLOSE_TRIES);
+    while attempts.again().await {
         let found = load(backend, id).await?;
-        let version = found.as_ref().map_or(0, |found| found.version);
-        if write(backend, rules, id, Claim::Closed, version.saturating_add(1)).await? {
-            return Ok(found.map(|found| found.claim));
+        let (claim, version) = found.map_or((None, 0), |found| (Some(found.claim), found.version));
+        // Before the claim forgets it: a logout that fails here is repeated.
+        if let Some(Claim::Claimed(target) | Claim::Done(target)) = claim.filter(|_| logout) {
+            let _ = backend.store.delete(&target.id).await?;
+        }
+        if write(backend, id, Claim::Closed, version.saturating_add(1), life).await? {
+            return Ok(());
         }
     }
+    Err(Error::unavailable("the claim was written concurrently at each attempt to close it"))
 }

@@ -80,7 +80,8 @@ impl Steps<'_> {
     }
 
     async fn write(&self, claim: Claim, version: u64) -> Result<bool, Error> {
-        claims::write(self.backend, self.rules, &self.claim_id, claim, version).await
+        let life = self.rules.life(self.backend.clock.now());
+        claims::write(self.backend, &self.claim_id, claim, version, life).await
     }
 
     /// Stores the new session. Another id would need another claim, so this one is repeated.

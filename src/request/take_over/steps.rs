@@ -29,6 +29,8 @@ pub(super) enum Taken {
     Over { id: SessionId, token: Token, record: Option<Record> },
     /// The old cookie opens nothing.
     Nothing,
+    /// Neither the old store nor a claim has it.
+    Unknown,
     /// The old session cannot be read; a later version or configuration may.
     Unreadable,
     /// Several old cookies open a session each.
@@ -47,16 +49,20 @@ pub(super) async fn take_over(
         if let [only] = old.as_slice() {
             return request.of(only).run().await;
         }
-        let mut opens = None;
+        let (mut opens, mut is_known) = (None, false);
         for old in &old {
             let one = request.of(old);
-            if one.opens().await? && opens.replace(one).is_some() {
-                return Ok(Taken::Ambiguous);
+            match one.standing().await? {
+                Standing::Opens if opens.is_some() => return Ok(Taken::Ambiguous),
+                Standing::Opens => opens = Some(one),
+                Standing::OpensNothing => is_known = true,
+                Standing::Unknown => {}
             }
         }
         match opens {
             Some(one) => one.run().await,
-            None => Ok(Taken::Nothing),
+            None if is_known => Ok(Taken::Nothing),
+            None => Ok(unknown(&backend, rules)),
         }
     };
     // After that another request continues.
@@ -75,6 +81,14 @@ impl Request<'_> {
         let Self { backend, rules, device } = self;
         Steps { backend, rules, old, claim_id: claim_id(&old.key), device }
     }
+}
+
+/// Whether a cookie opens a session, as far as is known without taking it over.
+enum Standing {
+    Opens,
+    OpensNothing,
+    /// Neither the old store nor a claim has it.
+    Unknown,
 }
 
 pub(super) struct Steps<'a> {
@@ -125,15 +139,21 @@ impl Steps<'_> {
         }
     }
 
-    /// Whether the cookie opens a session, as far as is known without taking it over.
-    async fn opens(&self) -> Result<bool, Error> {
-        Ok(match self.claim().await? {
+    async fn standing(&self) -> Result<Standing, Error> {
+        let (found, now) = (self.claim().await?, self.backend.clock.now());
+        let opens = match &found {
             Some(StoredClaim { claim: Claim::Closed, .. }) => false,
             Some(StoredClaim { claim: Claim::Done(_), at, .. }) => {
-                self.backend.clock.now().saturating_since(at) < self.rules.grace
+                now.saturating_since(*at) < self.rules.grace
             }
-            _ => !matches!(self.rules.library.load(self.old).await?, Stored::Nothing),
-        })
+            _ => match self.rules.library.load(self.old).await? {
+                Stored::Nothing if found.is_none() => return Ok(Standing::Unknown),
+                Stored::Nothing => false,
+                Stored::Session(content) => !content.is_over(now),
+                Stored::Unreadable(_) => true,
+            },
+        };
+        Ok(if opens { Standing::Opens } else { Standing::OpensNothing })
     }
 
     async fn claim(&self) -> Result<Option<StoredClaim>, Error> {
@@ -153,12 +173,15 @@ impl Steps<'_> {
             Stored::Nothing => {
                 // It was deleted by the request that has taken it over, or has expired.
                 let now = self.claim().await?.map_or(0, |claim| claim.version);
-                return Ok((now == version).then_some(Taken::Nothing));
+                return Ok((now == version).then(|| match now {
+                    // Fails closed: with a wrong prefix, database or table none is found.
+                    0 => unknown(self.backend, self.rules),
+                    _ => Taken::Nothing,
+                }));
             }
             Stored::Unreadable(cause) => return Ok(Some(self.failed(cause))),
         };
-        let now = self.backend.clock.now();
-        if content.expires.is_some_and(|expires| expires <= now) {
+        if content.is_over(self.backend.clock.now()) {
             return Ok(Some(Taken::Nothing));
         }
         let Some(epoch) = self.admitted(content.user.as_deref()).await? else {
@@ -203,6 +226,11 @@ impl Steps<'_> {
         self.backend.events.emit(Event::ImportFailed { format, cause });
         Taken::Unreadable
     }
+}
+
+fn unknown(backend: &Backend, rules: &TakeOverRules) -> Taken {
+    backend.events.emit(Event::ImportUnknown { format: rules.library.format() });
+    Taken::Unknown
 }
 
 impl Backend {

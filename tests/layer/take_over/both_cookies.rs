@@ -1,5 +1,11 @@
 //! Cookies of both libraries in one request, and several of the old one.
 
+use tower_redis_session::{
+    Timestamp,
+    import::{OldSession, OldSessions, StoredSession},
+    store::StoreFuture,
+};
+
 use super::*;
 
 /// A session of bob, by our own sign-in.
@@ -75,4 +81,30 @@ async fn of_several_old_sessions_none_is_taken_over_and_of_several_cookies_the_o
     for cookie in [old(), format!("session={second}")] {
         assert!(ask(&layer, &cookie, user).await.is_rejected());
     }
+}
+
+/// The sessions of a shelf, of which all but alice's have expired.
+struct Expired(Shelf);
+
+impl OldSessions for Expired {
+    fn load<'a>(&'a self, old: &'a OldSession) -> StoreFuture<'a, Option<StoredSession>> {
+        Box::pin(async move {
+            let found = self.0.load(old).await?;
+            let past = Timestamp::from_millis(1);
+            Ok(found.map(|found| if old.id() == OLD { found } else { found.expires(past) }))
+        })
+    }
+
+    fn delete<'a>(&'a self, old: &'a OldSession) -> StoreFuture<'a, ()> {
+        self.0.delete(old)
+    }
+}
+
+#[tokio::test]
+async fn an_expired_second_old_session_does_not_count() {
+    let (shelf, second) = (Shelf::new(), "s".repeat(43));
+    shelf.put(&second, r#"{"user_id": "bob"}"#);
+    let import = TakeOver::new(importer(), Expired(shelf)).take_over_key(KEY);
+    let layer = RedisSessionLayer::builder(FaultyStore::new()).import(import).build().unwrap();
+    ask(&layer, &format!("session={second}; {}", old()), user).await.taken_over();
 }

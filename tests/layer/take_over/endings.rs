@@ -152,3 +152,98 @@ async fn a_user_who_ends_the_other_sessions_bars_the_old_ones_of_other_devices()
     assert!(ask(&layer, &format!("session={phone}"), user).await.is_rejected());
     assert_eq!(ask(&layer, &new, user).await.text, "alice");
 }
+
+/// An old session may be older than any claim: 90 days are usual.
+#[tokio::test]
+async fn a_user_stays_barred_for_longer_than_claims_are_kept() {
+    let clock = ManualClock::new();
+    let (store, shelf) = (FaultyStore::with_clock(&clock), Shelf::new());
+    let layer = instance(store, &shelf);
+    let _ = layer.admin().revoke_all("alice").await.unwrap();
+    for days in [61, 400] {
+        clock.advance(Duration::from_secs(days * 86_400));
+        assert!(ask(&layer, &old(), user).await.is_rejected(), "{days}");
+    }
+}
+
+/// Clients invent ids of a plain cookie.
+#[tokio::test]
+async fn a_logout_and_a_sign_in_with_an_invented_old_cookie_store_no_claim() {
+    let login = async |s: SessionContext| s.login("eve").await.map(|()| String::new());
+    let (store, shelf) = (FaultyStore::new(), Shelf::new());
+    let layer = instance(store.clone(), &shelf);
+    let invented = format!("session={}", "i".repeat(43));
+    assert!(ask(&layer, &invented, logout).await.removes_old);
+    assert_eq!(store.len(), 0);
+    assert!(ask(&layer, &invented, login).await.removes_old);
+    assert_eq!(store.len(), 1, "the session");
+    // One that may be there.
+    shelf.fails(true);
+    assert_eq!(ask(&layer, &old(), logout).await.text, "bye");
+    assert_eq!(store.len(), 2);
+    shelf.fails(false);
+    assert!(ask(&layer, &old(), user).await.is_rejected());
+}
+
+/// The take-over is held at each place while the handler's other half logs out.
+#[tokio::test]
+async fn a_logout_beside_an_update_ends_what_the_update_takes_over() {
+    let places: [(Op, Held); 4] = [
+        (Op::Create, Fault::Before),
+        (Op::Login, Fault::Before),
+        (Op::Login, Fault::After),
+        (Op::Save, Fault::After),
+    ];
+    for (op, held) in places {
+        let (store, shelf) = (FaultyStore::new(), Shelf::new());
+        let [layer, other] = [instance(store.clone(), &shelf), instance(store.sound(), &shelf)];
+        let gate = Gate::new();
+        store.fault(op, held(gate.clone()));
+        let both = async |s: SessionContext| {
+            let update = s.update("visits", |visits: Option<u32>| visits.unwrap_or(0) + 1);
+            let end = async {
+                gate.arrived().await;
+                // The logout begins before the take-over goes on.
+                let (ended, ()) = tokio::join!(s.logout(), async { gate.open() });
+                ended
+            };
+            let (_, ended) = tokio::join!(update, end);
+            ended.map(|()| "bye".into())
+        };
+        let answer = ask(&layer, &old(), both).await;
+        assert!(answer.text == "bye" && answer.new.is_none(), "{op:?}: {answer:?}");
+        assert_eq!(sessions(&other).await, 0, "{op:?}");
+        shelf.put(OLD, ALICE);
+        assert!(ask(&other, &old(), user).await.is_rejected(), "{op:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_that_failed_ends_the_new_session_when_it_is_repeated() {
+    let (store, shelf) = (FaultyStore::new(), Shelf::new());
+    let layer = instance(store.clone(), &shelf);
+    let new = ask(&layer, &old(), user).await.taken_over();
+    store.fault(Op::Delete, Fault::Fails);
+    let twice = async |s: SessionContext| {
+        assert!(s.logout().await.is_err());
+        logout(s).await
+    };
+    assert_eq!(ask(&layer, &old(), twice).await.text, "bye");
+    assert_eq!((ask(&layer, &new, user).await.text.as_str(), sessions(&layer).await), ("-", 0));
+}
+
+#[tokio::test]
+async fn an_update_after_a_logout_that_failed_is_stored() {
+    let (store, shelf) = (FaultyStore::new(), Shelf::new());
+    let layer = instance(store.clone(), &shelf);
+    store.fault(Op::Load, Fault::Fails);
+    let update = async |s: SessionContext| {
+        assert!(s.logout().await.is_err());
+        let visits = s.update("visits", |visits: Option<u32>| visits.unwrap_or(0) + 1).await?;
+        Ok(visits.to_string())
+    };
+    let answer = ask(&layer, &old(), update).await;
+    assert!(answer.text == "1" && answer.removes_old, "{answer:?}");
+    let visits = async |s: SessionContext| Ok(format!("{:?}", s.get::<u32>("visits").await?));
+    assert_eq!(ask(&layer, &answer.new.unwrap(), visits).await.text, "Some(1)");
+}

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use test_support::faulty_store::{Op, session_of};
+use test_support::{
+    faulty_store::{Op, session_of},
+    take_over::importer_builder,
+};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_redis_session::{
     ErrorKind, Timestamp,
@@ -186,6 +189,22 @@ async fn an_entry_that_is_no_session_is_an_event_too() {
     let (layer, answer) = only(|| Err(Error::new(ErrorKind::Corrupt, "a hash"))).await;
     assert!(answer.status == 200 && !answer.removes_old, "{answer:?}");
     assert_eq!(layer.admin().report().count("import_failed"), Some(1));
+}
+
+/// A wrong prefix, database or table must not remove the cookies of all users.
+#[tokio::test]
+async fn an_old_cookie_whose_session_no_store_has_is_counted_and_stays() {
+    let (store, shelf) = (FaultyStore::new(), Shelf::new());
+    let wrong = importer_builder().key_prefix("wrong:").build().unwrap();
+    let import = TakeOver::new(wrong, shelf.clone()).take_over_key(KEY);
+    let wrong = RedisSessionLayer::builder(store.clone()).import(import).build().unwrap();
+    let second = format!("{}; session={}", old(), "s".repeat(43));
+    for cookie in [old(), second] {
+        let answer = ask(&wrong, &cookie, user).await;
+        assert!(answer.text == "-" && answer.new.is_none() && !answer.removes_old, "{answer:?}");
+    }
+    assert_eq!(wrong.admin().report().count("import_unknown"), Some(2));
+    ask(&instance(store, &shelf), &old(), user).await.taken_over();
 }
 
 /// Its response has no cookie to send any more.
