@@ -36,8 +36,11 @@ async fn put(redis: &RedisServer) {
 
 /// An instance of the service.
 fn instance(redis: RedisConfig, old: &RedisServer) -> RedisSessionLayer {
-    let second = Duration::from_secs(1);
-    let from = RedisConfig::new(old.url_as("old", "old", old.port())).command_timeout(second);
+    of_url(redis, old.url_as("old", "old", old.port()))
+}
+
+fn of_url(redis: RedisConfig, old: String) -> RedisSessionLayer {
+    let from = RedisConfig::new(old).command_timeout(Duration::from_secs(1));
     let from = OldRedis::new(from).unwrap();
     let import = TakeOver::new(importer(), from).take_over_key(KEY).grace(GRACE);
     let builder = RedisSessionLayer::builder(RedisStore::new(redis).unwrap());
@@ -160,4 +163,23 @@ async fn a_key_without_a_string_is_no_session_and_its_cookie_stays() {
     let answer = ask(&layer, &old(), user).await;
     assert!(answer.status == 200 && answer.text == "-" && !answer.removes_old, "{answer:?}");
     assert_eq!(layer.admin().report().count("import_failed"), Some(1));
+}
+
+/// A connection to another database sends `SELECT` first.
+#[tokio::test]
+async fn a_database_number_needs_the_right_to_select() {
+    let (redis, from) = (RedisServer::start().await, old_redis().await);
+    let mut connection = from.connection().await;
+    let () = redis::cmd("SELECT").arg(1).query_async(&mut connection).await.unwrap();
+    let () = connection.set_ex(format!("old:{OLD}"), ALICE, 3_600).await.unwrap();
+    let url = format!("{}1", from.url_as("old", "old", from.port()));
+    let layer = of_url(patient(&redis.url()), url);
+    let answer = ask(&layer, &old(), user).await;
+    assert!(answer.is_failure(), "{answer:?}");
+    let right = ["SETUSER", "old", "+select"];
+    let () = redis::cmd("ACL").arg(&right).query_async(&mut connection).await.unwrap();
+    eventually("the old session is taken over", async || {
+        ask(&layer, &old(), user).await.text == "alice"
+    })
+    .await;
 }
