@@ -111,12 +111,19 @@ async fn servers(store: &dyn Maintenance, audit: &dyn Audit, report: &mut Report
     works
 }
 
-/// As far as the servers reply.
+/// As far as the servers reply and the rights suffice; returns the first error.
 async fn data(examination: &Examination<'_>, report: &mut Report) -> Result<(), Stop> {
+    let mut first = Ok(());
     for area in examination.audit.areas() {
-        examination.of(*area, report).await?;
+        match examination.of(*area, report).await {
+            Err(Stop::Interrupted) => return Err(Stop::Interrupted),
+            done => first = first.and(done),
+        }
     }
-    examination.journal(report).await
+    match examination.journal(report).await {
+        Err(Stop::Interrupted) => Err(Stop::Interrupted),
+        done => first.and(done),
+    }
 }
 
 /// Functions and fallback, with sessions of the command's own.

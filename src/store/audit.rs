@@ -88,6 +88,8 @@ pub(crate) struct Audited {
     pub(crate) examined: u64,
     pub(crate) suspicions: Vec<Suspicion>,
     pub(crate) ends: Ends,
+    /// Why a part of the page was not compared.
+    pub(crate) not_compared: Option<&'static str>,
     /// `None` after the last page.
     pub(crate) next: Option<Position>,
 }

@@ -220,12 +220,39 @@ async fn each_fault_of_copies_is_found_and_named() {
         assert_eq!(report["fallback"]["ok"], true, "{report}");
         assert_eq!(place.sql(epoch).await, before, "no copy of the service is invalidated");
 
+        redis.acl_set_user("operator", "-scan").await;
+        // The command may have pushed it with its own sessions.
+        place.sql(&format!("DELETE FROM trs_journal; {pending}")).await;
+        let arguments = ["validate", "--json", "--read-only"];
+        let report = run(&place.operator(), &arguments).await.expect(5).json();
+        let kinds = found(&report).into_keys().collect::<Vec<_>>();
+        assert_eq!(kinds, ["journal_pending", "server_unusable"], "{report}");
+        redis.acl_set_user("operator", "+scan").await;
+        place.sql(&many_changes()).await;
+        let report = run(&place.operator(), &arguments).await.expect(1).json();
+        let keys = &report["examined"][1];
+        assert_eq!((&keys["area"], &keys["all"]), (&json!("keys"), &json!(false)), "{report}");
+        let reason = keys["reason"].as_str().unwrap();
+        assert!(reason.starts_with("copies not compared"), "{reason}");
+        place.sql("DELETE FROM trs_journal;").await;
+
         place.variables.push(("SESSION_KEY_PREFIX".to_owned(), "session:other:".to_owned()));
         let report = run(&place.operator(), &["validate", "--json"]).await.expect(1).json();
         assert_eq!(found(&report).into_keys().collect::<Vec<_>>(), ["copies_of_another_redis"]);
         assert_eq!(report["functions"]["ok"], Value::Null, "{report}");
         assert_eq!(place.sql(epoch).await, before, "nor by a wrong variable");
     }
+}
+
+/// More than are compared with copies, in the journal.
+fn many_changes() -> String {
+    let rest = "A".repeat(33);
+    format!(
+        "WITH RECURSIVE numbers (i) AS \
+         (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 10001) \
+         INSERT INTO trs_journal (id, version) \
+         SELECT CAST(1000000000 + i AS TEXT) || '{rest}', 1 FROM numbers;"
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

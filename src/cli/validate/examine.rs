@@ -51,6 +51,7 @@ impl From<Error> for Stop {
 impl Examination<'_> {
     pub(super) async fn of(&self, area: Area, report: &mut Report) -> Result<(), Stop> {
         let (mut examined, mut ends, mut next) = (0_u64, Ends::default(), None);
+        let mut not_compared = None;
         let done = loop {
             self.interrupt.check()?;
             let page = match self.audit.page(area, next.as_ref()).await {
@@ -59,9 +60,10 @@ impl Examination<'_> {
             };
             examined = examined.saturating_add(page.examined);
             ends.add(page.ends);
+            not_compared = not_compared.or(page.not_compared);
             let suspicions = self.unexpired(page.suspicions);
             if let Err(stop) = self.confirm(area, suspicions, report).await {
-                report.examined(area, examined, false);
+                report.examined(area, examined, false, not_compared);
                 return Err(stop);
             }
             next = page.next;
@@ -69,7 +71,8 @@ impl Examination<'_> {
                 break Ok(());
             }
         };
-        report.examined(area, examined, done.is_ok() && next.is_none());
+        let all = done.is_ok() && next.is_none() && not_compared.is_none();
+        report.examined(area, examined, all, not_compared);
         done?;
         if area == Area::Rows {
             self.ends(ends, report).await?;

@@ -49,8 +49,11 @@ struct Example {
 struct Examined {
     area: Area,
     count: u64,
-    /// False for a sample.
+    /// False for a sample, and if copies were not compared.
     all: bool,
+    /// Why copies were not compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 /// Whether functions were tried.
@@ -103,12 +106,12 @@ impl Report {
 
     /// A server that does not work, with the error that says how.
     pub(super) fn fails(&mut self, part: &str, error: &Error) {
-        let exit = Exit::of(error);
-        let kind = match exit {
-            Exit::Unavailable => Kind::ServerUnavailable,
-            _ => Kind::ServerUnusable,
+        let (kind, exit) = match Exit::of(error) {
+            Exit::Unavailable => (Kind::ServerUnavailable, Exit::Unavailable),
+            // Whatever the error: with this result it is of no use.
+            _ => (Kind::ServerUnusable, Exit::Unusable),
         };
-        self.unusable = self.unusable.max(Some(exit.max(Exit::Unavailable)));
+        self.unusable = self.unusable.max(Some(exit));
         self.find_text(kind, format!("{part}: {}", Causes(error)));
     }
 
@@ -117,8 +120,14 @@ impl Report {
         self.unusable.is_none()
     }
 
-    pub(super) fn examined(&mut self, area: Area, count: u64, all: bool) {
-        self.examined.push(Examined { area, count, all });
+    pub(super) fn examined(
+        &mut self,
+        area: Area,
+        count: u64,
+        all: bool,
+        reason: Option<&'static str>,
+    ) {
+        self.examined.push(Examined { area, count, all, reason });
     }
 
     fn add(&mut self, kind: Kind, example: Example, count: u64) {
@@ -142,13 +151,14 @@ impl Report {
         if output.is_json() {
             return self.print_json(output);
         }
-        for Examined { area, count, all } in &self.examined {
+        for Examined { area, count, all, reason } in &self.examined {
             let name = match area {
                 Area::Keys => "keys",
                 Area::Rows => "rows",
             };
-            let part = if *all { "" } else { ", a part of all" };
-            output.fields([(name, format!("{count} examined{part}"))])?;
+            let part = if *all || reason.is_some() { "" } else { ", a part of all" };
+            let reason = reason.map(|reason| format!("; {reason}")).unwrap_or_default();
+            output.fields([(name, format!("{count} examined{part}{reason}"))])?;
         }
         output
             .fields([("functions", self.functions.text()), ("fallback", self.fallback.text())])?;
@@ -220,6 +230,25 @@ impl Tried {
             (None, Some(reason)) if self.done.is_empty() => format!("not tried: {reason}"),
             (None, Some(reason)) => format!("{reason} after: {done}"),
             (None, None) => "not tried".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{cli::validate::report::*, error::ErrorKind};
+
+    #[test]
+    fn a_server_that_replies_and_does_not_work_has_exit_code_5_whatever_the_error() {
+        for (kind, exit, finding) in [
+            (ErrorKind::Unavailable, Exit::Unavailable, Kind::ServerUnavailable),
+            (ErrorKind::Misconfigured, Exit::Unusable, Kind::ServerUnusable),
+            (ErrorKind::Corrupt, Exit::Unusable, Kind::ServerUnusable),
+        ] {
+            let mut report = Report::default();
+            report.fails("redis", &Error::new(kind, "no"));
+            assert_eq!(report.exit(), exit, "{kind:?}");
+            assert!(report.findings.contains_key(&finding), "{kind:?}");
         }
     }
 }

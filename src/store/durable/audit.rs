@@ -24,13 +24,16 @@ use crate::{
 /// Journal rows that are read. With more, copies are not compared.
 const PENDING_MAX: usize = 10_000;
 
+const NOT_COMPARED: &str =
+    "copies not compared: over 10,000 changes that redis has not confirmed, or a new generation";
+
 impl DurableMaintenance {
-    async fn examine(&self, keys: &[Vec<u8>]) -> Result<(u64, Vec<Suspicion>), Error> {
+    async fn examine(&self, keys: &[Vec<u8>]) -> Result<Audited, Error> {
         let epoch = self.database().epoch().await?;
         let mut found = self.redis.examine(keys, epoch.generation).await?;
         let ids: Vec<SessionId> = found.sessions.iter().map(|(id, _)| *id).collect();
         if ids.is_empty() {
-            return Ok((found.examined, found.suspicions));
+            return Ok(audited(found.examined, found.suspicions));
         }
         let Snapshot { rows, .. } = self.database().snapshot(&ids).await?;
         let polled = self.database().poll(PENDING_MAX).await?;
@@ -38,6 +41,7 @@ impl DurableMaintenance {
         // A new generation discards them all.
         let comparable =
             polled.journal.len() <= PENDING_MAX && polled.epoch.generation == epoch.generation;
+        let not_compared = (!comparable).then_some(NOT_COMPARED);
         if comparable {
             let pending: HashSet<SessionId> = polled.journal.iter().map(|(id, _)| *id).collect();
             for (((id, key), row), copy) in found.sessions.into_iter().zip(rows).zip(copies) {
@@ -52,15 +56,14 @@ impl DurableMaintenance {
                 }));
             }
         }
-        Ok((found.examined, found.suspicions))
+        Ok(Audited { not_compared, ..audited(found.examined, found.suspicions) })
     }
 
     async fn page_of_keys(&self, after: Option<&Position>) -> Result<Audited, Error> {
         let from = if let Some(Position::Scan(cursor)) = after { *cursor } else { 0 };
         let (next, keys) = self.redis.scan(from).await?;
-        let (examined, suspicions) = self.examine(&keys).await?;
         let next = next.map(Position::Scan);
-        Ok(Audited { examined, suspicions, next, ..Audited::default() })
+        Ok(Audited { next, ..self.examine(&keys).await? })
     }
 
     async fn obstacle_of_copies(&self) -> Result<Option<Obstacle>, Error> {
@@ -85,6 +88,10 @@ impl DurableMaintenance {
         self.redis.delete(epoch.generation, &own.ids).await?;
         forgotten
     }
+}
+
+fn audited(examined: u64, suspicions: Vec<Suspicion>) -> Audited {
+    Audited { examined, suspicions, ..Audited::default() }
 }
 
 /// The contradiction between a row and its copy, and what shows it.
@@ -152,7 +159,7 @@ impl Audit for DurableMaintenance {
             Area::Rows => Box::pin(self.database().examine_again(places)),
             Area::Keys => Box::pin(async move {
                 let keys: Vec<_> = places.iter().cloned().collect();
-                self.examine(&keys).await.map(|(_, suspicions)| suspicions)
+                self.examine(&keys).await.map(|audited| audited.suspicions)
             }),
         }
     }

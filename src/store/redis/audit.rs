@@ -58,11 +58,10 @@ impl RedisMaintenance {
         keys::send_all(&self.store.connections, commands).await
     }
 
-    /// The life of a key, and what is examined of its value.
+    /// The life of a key, and the head of a record.
     fn reads(&self, key: &[u8]) -> impl Iterator<Item = Cmd> + use<> {
         let value = match keys::class(self.prefix(), key) {
             Class::Record(_) => Some(head(key)),
-            Class::Index(_) => Some(all_entries(key)),
             _ => None,
         };
         std::iter::once(keys::pttl(key)).chain(value)
@@ -70,7 +69,7 @@ impl RedisMaintenance {
 
     async fn examine(&self, found: &[Vec<u8>]) -> Result<Vec<Suspicion>, Error> {
         let mut suspicions = Vec::new();
-        let (mut records, mut entries) = (Vec::new(), Vec::new());
+        let (mut records, mut indexes) = (Vec::new(), Vec::new());
         let reads: Vec<Cmd> = found.iter().flat_map(|key| self.reads(key)).collect();
         let mut replies = self.send_all(&reads).await?.into_iter();
         let mut next = || replies.next().unwrap_or(Ok(Value::Nil));
@@ -90,16 +89,29 @@ impl RedisMaintenance {
                     Held::Unreadable => suspect(Kind::Unreadable),
                     Held::Nothing | Held::Tombstone | Held::Moved => {}
                 },
-                Class::Index(user) => match listed(user, key, next())? {
-                    Some(mut listed) => entries.append(&mut listed),
-                    None => suspect(Kind::Unreadable),
-                },
+                Class::Index(user) => indexes.push((user, key)),
                 _ => {}
             }
         }
         suspicions.append(&mut self.of_records(&records).await?);
-        suspicions.append(&mut self.of_entries(&entries).await?);
+        for (user, key) in indexes {
+            suspicions.append(&mut self.of_index(user, key).await?);
+        }
         Ok(suspicions)
+    }
+
+    /// One list at a time: that of one user may be as large as many pages.
+    async fn of_index(&self, user: &str, key: &[u8]) -> Result<Vec<Suspicion>, Error> {
+        let reply = self.send_all(&[all_entries(key)]).await?.pop().unwrap_or(Ok(Value::Nil));
+        match listed(user, key, reply)? {
+            Some(entries) => self.of_entries(&entries).await,
+            None => Ok(vec![Suspicion {
+                kind: Kind::Unreadable,
+                subject: keys::class(self.prefix(), key).subject(),
+                seen: 0,
+                place: key.to_owned(),
+            }]),
+        }
     }
 
     /// Whether each live record is listed with its user.
