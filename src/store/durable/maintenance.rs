@@ -123,30 +123,39 @@ impl DurableMaintenance {
         let (engine, now) = (&self.store.engine, self.store.engine.clock().now());
         for (stored, copy) in found.iter_mut().zip(copies) {
             let Ok(Some(Stored { record, .. })) = stored else { continue };
-            if let Some(copy) = copy.filter(|copy| copy.version() == record.version()) {
+            let copy = copy.filter(|(copy, _)| copy.version() == record.version());
+            if let Some((copy, behind)) = copy {
                 let _ = record.touch(copy.activity());
+                if !behind {
+                    // Its activity is the latest: what has expired by it has expired.
+                    continue;
+                }
             }
             record.allow_for_late_activity(now, |idle| engine.touch_interval(idle));
         }
         Ok(found)
     }
 
-    /// The copies under these ids, of which only the activity is used: one that is not trusted says
-    /// nothing wrong about the version that it has. Empty while Redis is unavailable.
-    async fn copies_of(&self, ids: &[SessionId]) -> Vec<Option<Record>> {
+    /// The copies under these ids, each with whether it may lack activity. Only the activity is
+    /// used: one that is not trusted says nothing wrong about the version that it has. Empty while
+    /// Redis is unavailable.
+    async fn copies_of(&self, ids: &[SessionId]) -> Vec<Option<(Record, bool)>> {
         let paused = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
         if paused.is_some_and(|until| until > self.uptime.now()) {
             return Vec::new();
         }
         let asked = async {
-            let generation = self.database().poll(0).await?.epoch.generation;
-            let found = self.redis.link().await?.get_many(generation, ids).await;
-            found.map_err(|fault| fault.error)
+            let epoch = self.database().poll(0).await?.epoch;
+            let mut link = self.redis.link().await?;
+            // Another run of Redis may have lost activity.
+            let is_of_epoch = *epoch.incarnation == *link.peer().incarnation().as_str();
+            let found = link.get_many(epoch.generation, ids).await;
+            found.map(|found| (found, is_of_epoch)).map_err(|fault| fault.error)
         };
         match asked.await {
-            Ok(copies) => {
+            Ok((copies, is_of_epoch)) => {
                 let record = |copy| match copy {
-                    Copy::Copy { record, .. } => Some(record),
+                    Copy::Copy { record, behind } => Some((record, behind || !is_of_epoch)),
                     Copy::Nothing | Copy::Absent | Copy::Unreadable => None,
                 };
                 copies.into_iter().map(record).collect()
