@@ -83,8 +83,8 @@ pub(super) enum Command {
     ///
     /// A run copies what the target lacks, and ends in the target what has ended in the source
     /// since it was copied. It can be interrupted and repeated at any time. Run it while the
-    /// service is in use, until a run takes seconds; stop the service; run it once more; start the
-    /// service on the target. What was used in the target is never overwritten.
+    /// service is in use, until a run has little to do; stop the service; run it once more; start
+    /// the service on the target. What was used in the target is never overwritten.
     Migrate(Migrate),
 }
 
@@ -102,7 +102,8 @@ pub(super) struct Migrate {
     /// Change nothing, and print what a run would do
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Copy again what was copied and is no longer in the target, which lost its data
+    /// Copy again what was copied and is no longer in the target, which lost its data; also what
+    /// was ended there
     #[arg(long)]
     pub(super) copy_missing: bool,
     /// Sign users out in the target even if the source has lost most of the sessions

@@ -7,8 +7,10 @@
 //! |---|---|
 //! | `stores` | source and target, and their variables in files |
 //! | `state_file` | what was copied in which state, and how far |
+//! | `line` | its lines |
 //! | `decision` | pure: what a session of the source needs in the target |
 //! | `copying` | the pass over the source |
+//! | `comparing` | what an earlier run may have copied |
 //! | `writing` | one session, written to the target |
 //! | `ending` | what has ended in the source is ended in the target |
 //! | `patience` | attempts while a server is unavailable |
@@ -24,9 +26,10 @@ use crate::{
         migrate::{
             copying::Copying,
             ending::Ending,
+            line::Line,
             patience::patiently,
             report::Counts,
-            state_file::{Line, StateFile},
+            state_file::StateFile,
             stores::{Stores, place},
         },
         output::Output,
@@ -35,9 +38,11 @@ use crate::{
     store::maintenance::Status,
 };
 
+mod comparing;
 mod copying;
 mod decision;
 mod ending;
+mod line;
 mod patience;
 mod progress;
 mod report;

@@ -3,7 +3,9 @@
 //! To see these fail: list a session in the state file after it is written; confirm before the
 //! writes; leave out `unconfirmed`, `Ending`, `look_up`, the set of `renewals`, `Need::Renew`, the
 //! load of `finish`, the activity of copies, `has_lost`, `most` or `set_len`; end a session whatever
-//! its line says; continue at the position of another run of Redis; pass over unreadable records.
+//! its line says; continue at the position of another run of Redis; pass over unreadable records;
+//! leave out `check_run`, `NotStored`, the comparison of the first page, the lock, the share of a
+//! page, `behind`; confirm in `written`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +17,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use test_support::{
-    Matching, PASSWORD, PgProxy, PostgresServer, RespProxy, eventually, leak_monitor,
+    Gate, Matching, PASSWORD, PgProxy, PostgresServer, RespProxy, eventually, leak_monitor,
 };
 use tower_redis_session::{
     RedisSessionLayer, SessionId, Timestamp,
@@ -660,4 +662,192 @@ async fn what_cannot_be_migrated_has_an_exit_code_and_prints_no_secret() {
 
 fn path(file: &Path) -> String {
     file.display().to_string()
+}
+
+/// The same migration, with the source's or the target's Redis behind a proxy.
+fn behind(place: &Place, proxy: &RespProxy) -> Variables {
+    let mut variables = place.variables.clone();
+    let server = place.redis.as_ref().unwrap();
+    variables[1].1 = server.url_as(OPERATOR, PASSWORD, proxy.port());
+    variables
+}
+
+/// A cursor of the run before, in a table with another hash seed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_restarts_during_a_pass_loses_no_session() {
+    let (from, to) = (Place::redis().await, Place::sqlite());
+    let source: Arc<dyn UserStore> = from.store().await.into();
+    let _ = to.store().await;
+    let all = ids(1, 2_500);
+    fill(&source, &all).await;
+    let redis = from.redis.as_ref().unwrap();
+    let proxy = RespProxy::start(redis.addr()).await;
+    let migration = Migration::new(&behind(&from, &proxy), &to.variables);
+    let second = proxy.hold(Matching::command("SCAN").nth(2));
+    let running = tokio::spawn(migration.run(&[]));
+    second.reached().await;
+    proxy.set(Gate::Refuse);
+    redis.restart_from(&redis.snapshot().await).await;
+    grant(redis).await;
+    proxy.set(Gate::Pass);
+    second.drop_it();
+    let stopped = running.await.unwrap().expect(3);
+    assert!(stopped.err.contains("restarted during the pass"), "{stopped:?}");
+    assert_eq!(stopped.json()["complete"], false, "{stopped:?}");
+    assert!(!std::fs::read_to_string(migration.file("state")).unwrap().contains("\ne\n"));
+    migration.done().await;
+    let source: Arc<dyn UserStore> = from.store().await.into();
+    assert_equal("restarted", &source, &to, &all).await;
+}
+
+/// It rejects a new session like a used id if the command was late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_the_target_did_not_accept_is_a_finding_and_is_copied_later() {
+    let (from, to) = (Place::sqlite(), Place::redis().await);
+    let source: Arc<dyn UserStore> = from.store().await.into();
+    let all = ids(1, 20);
+    fill(&source, &all).await;
+    let key = format!("session:0:s:{}", all[7]);
+    let mut connection = to.redis.as_ref().unwrap().connection().await;
+    let mut set = redis::cmd("SET");
+    let _: () =
+        set.arg(&key).arg("T").arg("PX").arg(600_000).query_async(&mut connection).await.unwrap();
+    let migration = Migration::between(&from, &to);
+    for _ in 0..2 {
+        let report = migration.run(&[]).await.expect(1).json();
+        assert!(report["not_stored"].as_u64().unwrap() > 0, "{report}");
+        assert_eq!(report["ended_in_target"], 0, "{report}");
+    }
+    let _: () = redis::cmd("DEL").arg(&key).query_async(&mut connection).await.unwrap();
+    assert_eq!(migration.done().await["copied"], 1);
+    assert_equal("accepted", &source, &to, &all).await;
+    nothing_more("accepted", &migration.done().await, 20);
+}
+
+/// What a killed run had read is read again: its page from the last position, and what it did not
+/// confirm.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resumed_run_revives_and_overwrites_nothing() {
+    for confirmed in [true, false] {
+        let (from, to) = (Place::sqlite(), Place::redis().await);
+        let source: Arc<dyn UserStore> = from.store().await.into();
+        let target: Arc<dyn UserStore> = to.store().await.into();
+        let all = ids(1, 20);
+        fill(&source, &all).await;
+        let migration = Migration::between(&from, &to);
+        assert_eq!(migration.done().await["copied"], 20);
+        // As a run leaves it that is killed before the next position.
+        let state = std::fs::read_to_string(migration.file("state")).unwrap();
+        let position = "c row -\n";
+        let state = state.strip_suffix("e\n").unwrap();
+        let state = if confirmed {
+            format!("{state}{position}")
+        } else {
+            let first = state.find("\ns ").unwrap() + 1;
+            format!("{}{position}{}", &state[..first], state[first..].replace("\nk\n", "\n"))
+        };
+        std::fs::write(migration.file("state"), state).unwrap();
+        let [changed, ended] = all[..2] else { panic!() };
+        for (store, by) in [(&target, 1), (&source, 2)] {
+            let found = store.load(&changed).await.unwrap().unwrap();
+            let later = version(&found, found.version() + by);
+            save(store, &changed, Expected::Version(found.version()), &later).await;
+        }
+        let kept = target.load(&changed).await.unwrap().unwrap().version();
+        delete(&target, &[ended]).await;
+        let mut connection = to.redis.as_ref().unwrap().connection().await;
+        let key = format!("session:0:s:{ended}");
+        let _: () = redis::cmd("DEL").arg(key).query_async(&mut connection).await.unwrap();
+        let report = migration.done().await;
+        assert_eq!(target.load(&changed).await.unwrap().unwrap().version(), kept, "{report}");
+        let counts =
+            ["copied", "changed", "ended_in_target"].map(|field| report[field].as_u64().unwrap());
+        // What is not confirmed may not have been written.
+        let wanted = if confirmed { [0, 0, 1] } else { [1, 0, 0] };
+        assert_eq!(counts, wanted, "confirmed: {confirmed}: {report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_is_not_confirmed_before_it_is_written() {
+    let (from, to) = (Place::postgres().await, Place::redis().await);
+    let source: Arc<dyn UserStore> = from.store().await.into();
+    let [old, new] = ids(1, 2)[..] else { panic!() };
+    save(&source, &old, Expected::Absent, &living()).await;
+    let begun = source.begin_renew(&old, 1, &new, &living()).await.unwrap();
+    assert!(matches!(begun, SaveOutcome::Saved), "{begun:?}");
+    let proxy = RespProxy::start(to.redis.as_ref().unwrap().addr()).await;
+    let migration = Migration::new(&from.variables, &behind(&to, &proxy));
+    let renewal = proxy.hold(Matching::command("EVALSHA").containing(new.to_string()));
+    let running = tokio::spawn(migration.run(&[]));
+    renewal.reached().await;
+    running.abort();
+    let _ = running.await;
+    let state = std::fs::read_to_string(migration.file("state")).unwrap();
+    assert!(state.contains("\np ") && !state.contains("\nk\n"), "{state}");
+    renewal.drop_it();
+}
+
+/// Most of those that it checked last, and few of all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_loses_its_data_during_a_run_signs_few_out() {
+    let (from, to) = (Place::sqlite(), Place::sqlite());
+    let source: Arc<dyn UserStore> = from.store().await.into();
+    let target: Arc<dyn UserStore> = to.store().await.into();
+    let mut all = ids(1, 1_500);
+    fill(&source, &all).await;
+    let migration = Migration::between(&from, &to);
+    assert_eq!(migration.done().await["copied"], 1_500);
+    // In the order of the rows.
+    all.sort_unstable_by_key(ToString::to_string);
+    delete(&source, &all[1_000..]).await;
+    let stopped = migration.run(&[]).await.expect(1);
+    assert!(stopped.err.contains("--end-most"), "{stopped:?}");
+    assert_eq!(contents(&target, &all).await.len(), 1_500);
+    let report = migration.run(&["--end-most"]).await.expect(0).json();
+    assert_eq!(report["ended"], 500, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_runs_never_share_a_state_file() {
+    let (from, to) = (Place::sqlite(), Place::redis().await);
+    let source: Arc<dyn UserStore> = from.store().await.into();
+    let all = ids(1, 20);
+    fill(&source, &all).await;
+    let proxy = RespProxy::start(to.redis.as_ref().unwrap().addr()).await;
+    let migration = Migration::new(&from.variables, &behind(&to, &proxy));
+    let write = proxy.hold(Matching::command("EVALSHA").containing(all[3].to_string()));
+    let running = tokio::spawn(migration.run(&[]));
+    write.reached().await;
+    let other = migration.run(&[]).await.expect(4);
+    assert!(other.err.contains("another run uses the state file"), "{other:?}");
+    write.release().await;
+    assert_eq!(running.await.unwrap().json()["complete"], true);
+    migration.done().await;
+    assert_equal("locked", &source, &to, &all).await;
+}
+
+/// The allowance for activity that has not reached the row is not for one that has its copy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_has_expired_by_its_copy_is_not_copied() {
+    let (from, to) = (Place::durable(Place::postgres().await).await, Place::redis().await);
+    let source: Arc<dyn UserStore> = from.store().await.into();
+    let id = ids(1, 1)[0];
+    save(&source, &id, Expected::Absent, &living()).await;
+    let copied = async || {
+        let _ = source.load(&id).await.unwrap();
+        let keys = from.redis.as_ref().unwrap().keys().await;
+        keys.iter().any(|(key, _)| key.contains(":s:"))
+    };
+    eventually("a copy", copied).await;
+    // With an idle timeout of an hour, of which three seconds are left.
+    let mut bytes = source.load(&id).await.unwrap().unwrap().to_bytes();
+    let last = now().as_millis() - 3_597_000;
+    bytes[12..20].copy_from_slice(&last.to_be_bytes());
+    bytes[20..28].copy_from_slice(&(last + 3_600_000).to_be_bytes());
+    let aged = Record::from_bytes(2, bytes.into()).unwrap();
+    save(&source, &id, Expected::Version(1), &aged).await;
+    tokio::time::sleep(Duration::from_millis(3_200)).await;
+    let report = Migration::between(&from, &to).done().await;
+    assert_eq!((&report["copied"], &report["expired"]), (&json!(0), &json!(1)), "{report}");
 }

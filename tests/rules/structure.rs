@@ -69,7 +69,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     (&["miniz_oxide"], &["import/stored/"]),
     (&["sha1"], &["import/cookie/"]),
     (&["percent_encoding"], &["admin_api/", "csrf/", "guard/", "import/"]),
-    (&["rustix"], &["clock/"]),
+    (&["rustix"], &["clock/", "cli/migrate/state_file.rs"]),
     (&["clap"], &["cli/"]),
 ];
 

@@ -10,25 +10,27 @@ use crate::{
         exit::Failure,
         migrate::{
             decision::{Need, need},
+            line::{Line, Written},
             patience::patiently,
             progress::Progress,
             report::Counts,
-            state_file::{Begin, Line, Listed, StateFile, Written},
+            state_file::{Begin, Listed, StateFile},
             stores::Stores,
             writing::{Planned, done, write},
         },
     },
-    error::{Causes, Error},
+    error::{Causes, Error, ErrorKind},
     session::token::SessionId,
     store::maintenance::{Cursor, Part},
 };
 
 /// Sessions that are read and written together.
-const TOGETHER: usize = 250;
+pub(super) const TOGETHER: usize = 250;
 /// Writes in flight.
 const AT_ONCE: usize = 250;
-/// Sessions that are looked up in the state file at once.
-const LOOK_UP: usize = 200_000;
+/// Bytes of records in flight, unless one has more: a target that is slow for their size would
+/// receive them too late to accept them.
+const BYTES_AT_ONCE: usize = 1 << 20;
 /// Unreadable sessions that are named.
 const NAMED_MAX: u64 = 20;
 
@@ -38,18 +40,33 @@ pub(super) struct Copying<'a> {
     pub(super) counts: Counts,
     pub(super) dry_run: bool,
     /// What the target has lost is copied again.
-    copy_missing: bool,
+    pub(super) copy_missing: bool,
     progress: Progress,
+    /// Whether this pass reads what no pass has read before.
+    is_first: bool,
     /// What the target lacks may have ended there: looked up before it is written.
-    doubtful: HashMap<SessionId, (Listed, bool)>,
+    pub(super) doubtful: HashMap<SessionId, Listed>,
+    /// The same of unfinished renewals, each of which is written after its former session.
+    pub(super) renewals: HashMap<SessionId, Listed>,
 }
 
 impl<'a> Copying<'a> {
     pub(super) fn new(stores: &'a Stores, state: StateFile, options: &Migrate, json: bool) -> Self {
         let Migrate { dry_run, copy_missing, .. } = *options;
-        let (counts, progress, doubtful) =
-            (Counts::default(), Progress::start(json), HashMap::new());
-        Self { stores, state, counts, dry_run, copy_missing, progress, doubtful }
+        let (counts, progress) = (Counts::default(), Progress::start(json));
+        let (doubtful, renewals) = (HashMap::new(), HashMap::new());
+        let is_first = state.begin != Begin::Again;
+        Self {
+            stores,
+            state,
+            counts,
+            dry_run,
+            copy_missing,
+            progress,
+            is_first,
+            doubtful,
+            renewals,
+        }
     }
 
     /// The whole pass.
@@ -61,120 +78,124 @@ impl<'a> Copying<'a> {
     }
 
     async fn walk(&mut self) -> Result<(), Failure> {
-        // The run before may have written them or not.
-        for ids in std::mem::take(&mut self.state.unconfirmed).chunks(TOGETHER) {
-            let _ = self.copy(ids).await?;
-        }
+        self.copy_unconfirmed().await?;
         let from = &*self.stores.from;
         let run = patiently(async || from.run().await).await?;
-        let (is_first, mut position) = match &self.state.begin {
-            Begin::First => (true, None),
-            Begin::At(Cursor::Scan(_), other) if run.is_none() || *other != run => (false, None),
-            Begin::At(cursor, _) => (true, Some(cursor.clone())),
-            Begin::Again => (false, None),
-        };
+        let mut position = self.begin(run.as_deref());
+        // The first page after a position may have been copied by the run that stored it.
+        let mut was_read = position.is_some();
         self.progress.at(position.as_ref().or(Some(&Cursor::Scan(0))), 0);
         loop {
             let after = position.as_ref();
             let page = patiently(async || from.page(after, Part::Head).await).await?;
             let ids: Vec<SessionId> = page.sessions.iter().map(|(id, _)| *id).collect();
             for ids in ids.chunks(TOGETHER) {
-                let live = if is_first { self.copy(ids).await? } else { self.compare(ids).await? };
+                let is_new = self.is_first && !was_read;
+                let live = if is_new { self.copy(ids).await? } else { self.compare(ids).await? };
                 self.counts.sessions += live;
             }
+            if was_read && self.is_first {
+                // Before a later position is stored.
+                self.copy_doubtful(true).await?;
+            }
+            was_read = false;
             self.progress.at(page.next.as_ref(), self.counts.sessions);
             position = page.next;
+            if self.is_first || position.is_none() {
+                self.check_run(run.as_deref()).await?;
+            }
             let Some(next) = &position else { break };
-            if is_first {
+            if self.is_first {
                 self.state.confirm(&Line::Position(next.clone(), run.clone()))?;
             }
         }
-        self.copy_doubtful().await
+        self.is_first = false;
+        self.copy_doubtful(true).await
+    }
+
+    /// Where the pass begins, if not at the start.
+    fn begin(&mut self, run: Option<&str>) -> Option<Cursor> {
+        let position = match &self.state.begin {
+            Begin::At(Cursor::Scan(_), other) if run.is_none() || other.as_deref() != run => None,
+            Begin::At(cursor, _) => Some(cursor.clone()),
+            Begin::First | Begin::Again => return None,
+        };
+        self.is_first = position.is_some();
+        position
+    }
+
+    /// A cursor of another run of the server passes over sessions: what was read so far is not all.
+    async fn check_run(&self, run: Option<&str>) -> Result<(), Error> {
+        let from = &*self.stores.from;
+        if patiently(async || from.run().await).await?.as_deref() == run {
+            return Ok(());
+        }
+        let text = "the source's redis restarted during the pass: run it again";
+        Err(Error::new(ErrorKind::Unavailable, text))
     }
 
     /// Copies these sessions; returns how many of them live in the source.
-    async fn copy(&mut self, ids: &[SessionId]) -> Result<u64, Failure> {
+    pub(super) async fn copy(&mut self, ids: &[SessionId]) -> Result<u64, Failure> {
+        let live = self.written(ids).await?;
+        self.state.confirm(&Line::Confirmed)?;
+        Ok(live)
+    }
+
+    /// Writes these sessions, without a confirmation of the lines so far.
+    pub(super) async fn written(&mut self, ids: &[SessionId]) -> Result<u64, Failure> {
         let planned = self.plan(ids).await?;
         let lines: Vec<Line> = planned.iter().flat_map(lines).collect();
         self.state.append(&lines)?;
-        let (renewals, others): (Vec<&Planned>, Vec<&Planned>) =
-            planned.iter().partition(|planned| matches!(planned.need, Need::Renew(_)));
         if self.dry_run {
             planned.iter().for_each(|planned| self.counts.add(&done(planned.need)));
             return Ok(planned.len() as u64);
         }
-        let stores = self.stores;
-        let mut writes =
-            stream::iter(others.iter().map(|one| write(stores, one))).buffer_unordered(AT_ONCE);
-        while let Some(written) = writes.next().await {
-            self.counts.add(&written?);
+        let (renewals, others): (Vec<&Planned>, Vec<&Planned>) =
+            planned.iter().partition(|planned| matches!(planned.need, Need::Renew(_)));
+        for others in in_flight(&others) {
+            self.write_all(others).await?;
         }
-        drop(writes);
-        for renewal in renewals {
+        for renewal in &renewals {
             self.copy_old_of(renewal).await?;
-            self.counts.add(&write(stores, renewal).await?);
+            self.write_all(std::slice::from_ref(renewal)).await?;
         }
-        self.state.confirm(&Line::Confirmed)?;
         Ok(planned.len() as u64)
+    }
+
+    /// Writes them concurrently. After an error too all of them have a result: no write is in
+    /// flight when the command ends.
+    async fn write_all(&mut self, planned: &[&Planned]) -> Result<(), Failure> {
+        let stores = self.stores;
+        let write = async |one: &&Planned| (one.id, write(stores, one).await);
+        let mut writes = stream::iter(planned.iter().map(write)).buffer_unordered(AT_ONCE);
+        let (mut not_stored, mut failed) = (Vec::new(), None);
+        while let Some((id, written)) = writes.next().await {
+            match written {
+                Ok(counts) => {
+                    self.counts.add(&counts);
+                    not_stored.extend((counts.not_stored > 0).then_some(Line::NotStored(id)));
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        self.state.append(&not_stored)?;
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// The session that is being renewed, if it is on a later page.
     async fn copy_old_of(&mut self, renewal: &Planned) -> Result<(), Failure> {
         match renewal.need {
-            Need::Renew(old) if self.state.begin != Begin::Again => {
-                // Boxed: a chain of them is rare.
-                Box::pin(self.copy(&[old])).await.map(|_| ())
+            Need::Renew(old) if self.is_first => {
+                // Boxed: a chain of them is rare. Not confirmed: the lines of the renewal are not
+                // written yet.
+                Box::pin(self.written(&[old])).await.map(|_| ())
             }
             _ => Ok(()),
         }
     }
 
-    /// Finds out which of these sessions need something in the target, for later.
-    async fn compare(&mut self, ids: &[SessionId]) -> Result<u64, Failure> {
-        let planned = self.plan(ids).await?;
-        for planned in &planned {
-            match planned.need {
-                Need::Nothing | Need::Keep => self.counts.add(&done(planned.need)),
-                Need::Create | Need::Renew(_) | Need::Save(_) | Need::Touch | Need::Finish => {
-                    let target = planned.target.as_ref().map(Written::of);
-                    let listed = Listed { target, is_listed: false, is_ours: false };
-                    let renews = matches!(planned.need, Need::Renew(_));
-                    let _ = self.doubtful.insert(planned.id, (listed, renews));
-                }
-            }
-        }
-        if self.doubtful.len() >= LOOK_UP {
-            self.copy_doubtful().await?;
-        }
-        Ok(planned.len() as u64)
-    }
-
-    /// Copies those that the target never had, or has as it got them; the others were ended or used
-    /// there.
-    async fn copy_doubtful(&mut self) -> Result<(), Failure> {
-        let mut doubtful = std::mem::take(&mut self.doubtful);
-        self.state.look_up(doubtful.iter_mut().map(|(id, (listed, _))| (*id, listed)).collect())?;
-        let (mut first, mut then) = (Vec::new(), Vec::new());
-        for (id, (listed, renews)) in doubtful {
-            match listed {
-                Listed { target: None, is_listed: true, .. } if !self.copy_missing => {
-                    self.counts.ended_in_target += 1;
-                }
-                Listed { target: Some(_), is_listed: true, is_ours: false } => {
-                    self.counts.kept += 1;
-                }
-                _ if renews => then.push(id),
-                _ => first.push(id),
-            }
-        }
-        for ids in first.chunks(TOGETHER).chain(then.chunks(TOGETHER)) {
-            let _ = self.copy(ids).await?;
-        }
-        Ok(())
-    }
-
     /// Reads both stores.
-    async fn plan(&mut self, ids: &[SessionId]) -> Result<Vec<Planned>, Failure> {
+    pub(super) async fn plan(&mut self, ids: &[SessionId]) -> Result<Vec<Planned>, Failure> {
         let Stores { from, to } = self.stores;
         let (source, target) = tokio::try_join!(
             patiently(async || from.find_each(ids).await),
@@ -218,4 +239,20 @@ fn lines(Planned { id, source, need, .. }: &Planned) -> Vec<Line> {
         Need::Renew(old) => vec![Line::Renewal(*old, *id), session],
         _ => vec![session],
     }
+}
+
+/// Parts that are written one after the other.
+fn in_flight<'a, 'b>(planned: &'a [&'b Planned]) -> Vec<&'a [&'b Planned]> {
+    let (mut parts, mut rest, mut bytes, mut length) = (Vec::new(), planned, 0, 0);
+    for one in planned {
+        let more = one.source.record.encoded_len();
+        if length > 0 && bytes + more > BYTES_AT_ONCE {
+            let (part, others) = rest.split_at(length);
+            parts.push(part);
+            (rest, bytes, length) = (others, 0, 0);
+        }
+        (bytes, length) = (bytes + more, length + 1);
+    }
+    parts.push(rest);
+    parts
 }

@@ -12,9 +12,10 @@ use crate::{
     cli::{
         exit::Failure,
         migrate::{
+            line::{Line, Written},
             patience::patiently,
             report::Counts,
-            state_file::{Line, StateFile, Written},
+            state_file::StateFile,
             stores::Stores,
             writing::outlives,
         },
@@ -63,6 +64,10 @@ impl Ending<'_> {
             let all = self.counts.ended + ended.len() as u64;
             if !self.even_most && all > FEW && all > checked / 2 {
                 return Err(most(all, checked).into());
+            }
+            // The source may have lost them after most were checked.
+            if !self.even_most && ended.len() > TOGETHER / 2 {
+                return Err(most(ended.len() as u64, written.len() as u64).into());
             }
             self.end(&ended).await?;
         }
@@ -153,7 +158,7 @@ impl Ending<'_> {
 
 fn most(ended: u64, checked: u64) -> Error {
     let text = format!(
-        "the source no longer has {ended} of the first {checked} sessions that were copied: is it \
+        "the source no longer has {ended} of {checked} sessions that were copied: is it \
          the right one, with its data? --end-most ends them in the target"
     );
     Error::new(ErrorKind::Absent, text)

@@ -25,6 +25,8 @@ pub(super) struct Counts {
     pub(super) kept: u64,
     /// Ended in the target since they were copied, and not copied again.
     pub(super) ended_in_target: u64,
+    /// Rejected by the target, which received them too late: copied by the next run.
+    pub(super) not_stored: u64,
     /// Ended in the target by this run, since they have ended in the source.
     pub(super) ended: u64,
     /// Expired in the source, and not copied.
@@ -51,6 +53,7 @@ impl Counts {
         self.unchanged += other.unchanged;
         self.kept += other.kept;
         self.ended_in_target += other.ended_in_target;
+        self.not_stored += other.not_stored;
         self.ended += other.ended;
         self.expired += other.expired;
         self.unreadable += other.unreadable;
@@ -75,10 +78,10 @@ impl Counts {
                 output.line("incomplete: run the command again, and it continues")?;
             }
         }
-        Ok(if self.unreadable > 0 { Exit::Finding } else { Exit::Done })
+        Ok(if self.unreadable > 0 || self.not_stored > 0 { Exit::Finding } else { Exit::Done })
     }
 
-    fn lines(&self, dry_run: bool) -> [(&'static str, String); 10] {
+    fn lines(&self, dry_run: bool) -> [(&'static str, String); 11] {
         let done = if dry_run { "to be " } else { "" };
         [
             ("sessions", self.sessions.to_string()),
@@ -88,6 +91,7 @@ impl Counts {
             ("  unchanged", self.unchanged.to_string()),
             ("  kept", format!("{} used in the target, left as they are", self.kept)),
             ("  ended there", format!("{} ended in the target since", self.ended_in_target)),
+            ("  not stored", format!("{} rejected by the target: run it again", self.not_stored)),
             ("ended", format!("{} {done}ended as in the source", self.ended)),
             ("expired", format!("{} in the source, not copied", self.expired)),
             ("unreadable", self.unreadable.to_string()),

@@ -4,60 +4,32 @@
 //! sessions first.
 //!
 //! It holds public ids, versions and times: no token, no user, no value.
-//!
-//! | line | meaning |
-//! |---|---|
-//! | `s ID VERSION ACTIVITY` | the session is written to the target at this version, with this last activity |
-//! | `p OLD NEW` | so is the renewal of `OLD` to `NEW`, unfinished |
-//! | `k` | all lines above are confirmed |
-//! | `c row ID`, `c scan RUN CURSOR` | they are, and the first pass has come so far |
-//! | `e` | they are, and a pass was completed |
-//! | `t RUN` | the run of the target's Redis |
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{File, OpenOptions},
     io::{self, BufRead as _, BufReader, Read, Write as _},
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
 use crate::{
-    cli::exit::Failure,
+    cli::{
+        exit::Failure,
+        migrate::line::{Line, Written},
+    },
     error::{ConfigError, Error, ErrorKind},
     session::token::SessionId,
-    store::maintenance::{Cursor, Stored},
+    store::maintenance::Cursor,
 };
 
 const MAGIC: &str = "tower-redis-session migration 1";
 /// Lines before the first of a session.
 const HEADER: usize = 3;
-
-/// The state of a session in the target: its version, and its last activity in milliseconds since
-/// 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Written {
-    pub(super) version: u64,
-    pub(super) activity: u64,
-}
-
-impl Written {
-    pub(super) fn of(stored: &Stored) -> Self {
-        let record = &stored.record;
-        Self { version: record.version(), activity: record.last_activity().as_millis() }
-    }
-}
-
-/// A line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
-    Session(SessionId, Written),
-    Renewal(SessionId, SessionId),
-    Confirmed,
-    Position(Cursor, Option<String>),
-    PassEnded,
-    Target(String),
-}
+/// Attempts to lock the file.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const LOCK_TRIES: u32 = 20;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// How the next pass begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +59,8 @@ pub(super) struct StateFile {
     pub(super) begin: Begin,
     /// Listed by a run that was killed before it confirmed them.
     pub(super) unconfirmed: Vec<SessionId>,
+    /// Not accepted by the target, and not listed again since.
+    pub(super) not_stored: HashSet<SessionId>,
     /// The run of the target's Redis that has what was copied.
     pub(super) target: Option<String>,
 }
@@ -100,12 +74,15 @@ impl StateFile {
             file: None,
             begin: Begin::First,
             unconfirmed: Vec::new(),
+            not_stored: HashSet::new(),
             target: None,
         };
-        let length = if path.exists() { state.read(&header)? } else { 0 };
-        if !dry_run {
-            let options = OpenOptions::new().create(true).append(true).clone();
-            let mut file = options.open(path)?;
+        if dry_run {
+            let _ = if path.exists() { state.read(&header)? } else { 0 };
+        } else {
+            let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+            lock(&file, path)?;
+            let length = state.read(&header)?;
             // Without half a line at its end.
             file.set_len(length)?;
             if length == 0 {
@@ -134,28 +111,36 @@ impl StateFile {
         }
         let mut lines = Lines { reader, length: found.len() as u64, path: self.path.clone() };
         for line in &mut lines {
-            match line? {
-                Line::Session(id, _) => {
-                    self.unconfirmed.push(id);
-                    if self.begin == Begin::First {
-                        // Until a position or an end says otherwise.
-                        self.begin = Begin::Again;
-                    }
-                }
-                Line::Renewal(..) => {}
-                Line::Target(run) => self.target = Some(run),
-                Line::Confirmed => self.unconfirmed.clear(),
-                Line::Position(cursor, run) => {
-                    self.unconfirmed.clear();
-                    self.begin = Begin::At(cursor, run);
-                }
-                Line::PassEnded => {
-                    self.unconfirmed.clear();
+            self.note(line?);
+        }
+        Ok(lines.length)
+    }
+
+    fn note(&mut self, line: Line) {
+        match line {
+            Line::Session(id, _) => {
+                self.unconfirmed.push(id);
+                let _ = self.not_stored.remove(&id);
+                if self.begin == Begin::First {
+                    // Until a position or an end says otherwise.
                     self.begin = Begin::Again;
                 }
             }
+            Line::Renewal(..) => {}
+            Line::NotStored(id) => {
+                let _ = self.not_stored.insert(id);
+            }
+            Line::Target(run) => self.target = Some(run),
+            Line::Confirmed => self.unconfirmed.clear(),
+            Line::Position(cursor, run) => {
+                self.unconfirmed.clear();
+                self.begin = Begin::At(cursor, run);
+            }
+            Line::PassEnded => {
+                self.unconfirmed.clear();
+                self.begin = Begin::Again;
+            }
         }
-        Ok(lines.length)
     }
 
     /// All lines so far. Without a file there are none.
@@ -177,11 +162,19 @@ impl StateFile {
             return Ok(());
         }
         for line in self.lines()? {
-            if let Line::Session(id, written) = line?
-                && let Some(listed) = ids.get_mut(&id)
-            {
-                listed.is_listed = true;
-                listed.is_ours |= listed.target == Some(written);
+            match line? {
+                Line::Session(id, written) => {
+                    if let Some(listed) = ids.get_mut(&id) {
+                        listed.is_listed = true;
+                        listed.is_ours |= listed.target == Some(written);
+                    }
+                }
+                Line::NotStored(id) => {
+                    if let Some(listed) = ids.get_mut(&id) {
+                        listed.is_listed = false;
+                    }
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -201,6 +194,29 @@ impl StateFile {
         let Some(file) = self.file.as_mut() else { return Ok(()) };
         Ok(file.write_all(line.text().as_bytes())?)
     }
+}
+
+/// One run at a time, until the file is closed; the wait is for a run that is being killed.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn lock(file: &File, path: &Path) -> Result<(), Failure> {
+    use rustix::{
+        fs::{FlockOperation, flock},
+        io::Errno,
+    };
+    for _ in 0..LOCK_TRIES {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(LOCK_PAUSE),
+            // A file system without locks does not prevent a migration.
+            _ => return Ok(()),
+        }
+    }
+    let text = "another run uses the state file: run one at a time";
+    Err(ConfigError::new(path.display().to_string(), text).into())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn lock(_: &File, _: &Path) -> Result<(), Failure> {
+    Ok(())
 }
 
 /// Reads lines up to the last whole one.
@@ -230,49 +246,5 @@ impl Iterator for Lines {
             }
             Err(error) => Some(Err(error.into())),
         }
-    }
-}
-
-impl Line {
-    fn text(&self) -> String {
-        match self {
-            Self::Session(id, Written { version, activity }) => {
-                format!("s {id} {version} {activity}\n")
-            }
-            Self::Renewal(old, new) => format!("p {old} {new}\n"),
-            Self::Confirmed => "k\n".to_owned(),
-            Self::Position(Cursor::Row(id), _) => format!("c row {id}\n"),
-            Self::Position(Cursor::Scan(cursor), run) => {
-                format!("c scan {} {cursor}\n", run.as_deref().unwrap_or("-"))
-            }
-            Self::PassEnded => "e\n".to_owned(),
-            Self::Target(run) => format!("t {run}\n"),
-        }
-    }
-}
-
-impl FromStr for Line {
-    type Err = ();
-
-    fn from_str(line: &str) -> Result<Self, ()> {
-        let id = |text: &str| text.parse::<SessionId>().map_err(|_| ());
-        let number = |text: &str| text.parse::<u64>().map_err(|_| ());
-        let words: Vec<&str> = line.split(' ').collect();
-        Ok(match *words {
-            ["s", session, version, activity] => {
-                let written = Written { version: number(version)?, activity: number(activity)? };
-                Self::Session(id(session)?, written)
-            }
-            ["p", old, new] => Self::Renewal(id(old)?, id(new)?),
-            ["k"] => Self::Confirmed,
-            ["c", "row", row] => Self::Position(Cursor::Row(row.to_owned()), None),
-            ["c", "scan", run, cursor] => {
-                let run = Some(run).filter(|run| *run != "-").map(str::to_owned);
-                Self::Position(Cursor::Scan(number(cursor)?), run)
-            }
-            ["e"] => Self::PassEnded,
-            ["t", run] => Self::Target(run.to_owned()),
-            _ => return Err(()),
-        })
     }
 }

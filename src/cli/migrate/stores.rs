@@ -30,7 +30,8 @@ fn open(file: Option<&Path>) -> Result<Arc<dyn Maintenance>, Failure> {
 }
 
 /// The lines `NAME=VALUE` of a file for `EnvironmentFile=` of systemd or `--env-file` of Docker:
-/// with comments, `export`, and quotes around the value.
+/// with comments and `export`. Quotes around the value are removed, as by systemd; Docker keeps
+/// them. No escapes, and no names without a value.
 fn variables(text: &str) -> Result<HashMap<String, String>, String> {
     let mut variables = HashMap::new();
     for (number, line) in (1..).zip(text.lines()) {

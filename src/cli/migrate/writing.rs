@@ -133,6 +133,10 @@ async fn find(store: &dyn Maintenance, id: &SessionId) -> Result<Found, Error> {
 fn instead(planned: &Planned, found: &Found) -> Counts {
     match found {
         Err(_) => Counts { unreadable: 1, ..Counts::default() },
+        // The target rejected it, and may accept it later.
+        Ok(None) if matches!(planned.need, Need::Create | Need::Renew(_)) => {
+            Counts { not_stored: 1, ..Counts::default() }
+        }
         Ok(None) => Counts { ended_in_target: 1, ..Counts::default() },
         Ok(Some(target)) if need(&planned.source, Some(target)) == Need::Nothing => {
             done(planned.need)
