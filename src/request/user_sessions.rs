@@ -127,7 +127,7 @@ impl Backend {
         Ok(false)
     }
 
-    fn tell_of_revocation(&self, id: SessionId, record: &Record, by: &By) {
+    pub(super) fn tell_of_revocation(&self, id: SessionId, record: &Record, by: &By) {
         let user = record.user().unwrap_or_default().to_owned();
         let (device, By { cause, actor }) = (EventDevice::of(record), by.clone());
         self.events.emit(Event::Revoked { id, user, device, cause, actor });

@@ -53,4 +53,6 @@ pub(crate) struct By {
 impl By {
     /// The user of the sessions.
     pub(crate) const USER: Self = Self { cause: Cause::User, actor: None };
+    /// The identity provider, whose logout has overtaken the session.
+    pub(crate) const PROVIDER: Self = Self { cause: Cause::Provider, actor: None };
 }

@@ -5,7 +5,10 @@
 //! read; in `renew_as` do not enter what has moved.
 
 use test_support::{Matching, RedisServer, RespProxy, faulty_store::Visitor, patient};
-use tower_redis_session::{RedisSessionLayer, RedisStore, SessionContext};
+use tower_redis_session::{
+    RedisSessionLayer, RedisStore, SessionContext,
+    telemetry::{Cause, Event},
+};
 
 use crate::stores::Stores;
 
@@ -87,6 +90,7 @@ async fn a_session_that_moves_while_the_list_is_read_ends_too() {
     let ours = at(&redis.url());
     let theirs = at(&format!("redis://{}", proxy.addr()));
     let (_, mut visitor) = sign_in(&ours, name(1)).await;
+    let mut events = ours.admin().events();
     theirs.check().await.unwrap();
     // The command after the ids: the heads of the records.
     let heads = proxy.hold_reply(Matching::command("HKEYS"));
@@ -99,4 +103,13 @@ async fn a_session_that_moves_while_the_list_is_read_ends_too() {
     assert_eq!(revoking.await.unwrap(), 0);
     assert_eq!(user(&mut visitor).await, "");
     assert_eq!(ours.admin().sessions_of("alice").await.unwrap(), []);
+    let revoked = async {
+        loop {
+            if let Event::Revoked { user, cause, .. } = events.next().await.unwrap() {
+                break (user, cause);
+            }
+        }
+    };
+    let revoked = tokio::time::timeout(std::time::Duration::from_secs(10), revoked).await;
+    assert_eq!(revoked.unwrap(), ("alice".to_owned(), Cause::Provider));
 }

@@ -16,7 +16,7 @@ use crate::{
     },
     store::{Expected, LoginWrite, SaveOutcome},
     telemetry::{
-        cause::Cause,
+        cause::{By, Cause},
         event::{Event, EventDevice},
     },
 };
@@ -114,27 +114,48 @@ impl RequestSession {
             match renew_settled(&self.backend, (&old, expected), login).await? {
                 Settled::Taken => tracing::warn!("fresh session id rejected"),
                 Settled::Saved => {
-                    // From here on the response sends the new id in any case: the old one may end
-                    // at any time.
                     drop(stored);
-                    let (user, device) = audited(&record);
-                    let cause = cause_of_move(&held.record, &record);
-                    self.enter_moved(held, (&new, &record), cause).await?;
-                    let before = self.hand_out(token, new, record);
-                    let finished = self.backend.store.finish_renew(&old, expected, &new).await?;
-                    if let SaveOutcome::Conflict(_) | SaveOutcome::Gone = finished {
-                        // Written under the old id between the two steps, which must not be lost;
-                        // or ended there, and the new one with it.
-                        self.take_back(held, before);
-                        return known(finished);
-                    }
-                    self.backend.events.emit(Event::Renewed { old, new, user, device, cause });
-                    return Ok(Settled::Saved);
+                    // Boxed: rare, and the usual future stays small.
+                    return Box::pin(self.moved(held, (token, new), record)).await;
                 }
                 settled => return Ok(settled),
             }
         }
         Ok(Settled::Taken)
+    }
+
+    /// The session is stored under its new id, as `record`.
+    async fn moved(
+        &self,
+        held: &Held,
+        (token, new): (Token, SessionId),
+        record: Record,
+    ) -> Result<Settled, Error> {
+        let (old, (user, device)) = (held.id, audited(&record));
+        let cause = cause_of_move(&held.record, &record);
+        let signs_in = cause == Cause::SignIn;
+        if signs_in {
+            self.enter_moved(held, (&new, &record), true).await?;
+        }
+        let renewed = record.external_id().filter(|_| !signs_in).map(|_| record.clone());
+        // From here on the response sends the new id in any case: the old one may end at any time.
+        let before = self.hand_out(token, new, record);
+        let entered = match &renewed {
+            Some(record) => self.enter_moved(held, (&new, record), false).await,
+            None => Ok(()),
+        };
+        if entered.as_ref().is_err_and(|error| error.kind() == ErrorKind::Revoked) {
+            return entered.map(|()| Settled::Saved);
+        }
+        let finished = self.backend.store.finish_renew(&old, held.record.version, &new).await?;
+        if let SaveOutcome::Conflict(_) | SaveOutcome::Gone = finished {
+            // Written under the old id between the two steps, which must not be lost; or ended
+            // there, and the new one with it.
+            self.take_back(held, before);
+            return known(finished);
+        }
+        self.backend.events.emit(Event::Renewed { old, new, user, device, cause });
+        entered.map(|()| Settled::Saved)
     }
 
     /// Enters a new session under its external id, if it has one; ends it if that fails.
@@ -147,21 +168,29 @@ impl RequestSession {
         entered
     }
 
-    /// The same for a session that moves; ends it if its external id was revoked.
+    /// The same for a session that moves; ends it if its external id was revoked. On another error
+    /// a renewal continues under the new id, which the response sends.
     async fn enter_moved(
         &self,
         held: &Held,
         (new, record): (&SessionId, &Record),
-        cause: Cause,
+        begins: bool,
     ) -> Result<(), Error> {
-        let entered = self.backend.enter(record, cause == Cause::SignIn).await;
-        if entered.as_ref().is_err_and(|error| error.kind() == ErrorKind::Revoked) {
-            let _ = self.backend.store.delete(new).await?;
-            // In a store that moves it in two steps it is still there.
-            let _ = self.backend.store.delete(&held.id).await?;
+        let Err(error) = self.backend.enter(record, begins).await else { return Ok(()) };
+        let store = &self.backend.store;
+        if error.kind() == ErrorKind::Revoked {
             self.let_go(CookieChange::Remove);
+            let mut ended = store.delete(new).await?;
+            // In a store that moves it in two steps it is still there.
+            ended |= store.delete(&held.id).await?;
+            if ended && held.record.user().is_some() {
+                self.backend.tell_of_revocation(held.id, &held.record, &By::PROVIDER);
+            }
+        } else if begins {
+            // Fails closed: no client has its token.
+            let _ = store.delete(new).await;
         }
-        entered
+        Err(error)
     }
 
     /// Ends a session that is empty, unless a concurrent write added something.
