@@ -46,12 +46,19 @@ impl LoginAttempt {
     /// Adds the name that the identity provider has for this sign-in, of 1 to 1,024 bytes, so that
     /// [`revoke_by_external_id`] ends the session when the provider signs the user out: for OpenID
     /// Connect the issuer and the ID token's `sid`, `"https://id.example.org|08a5019c"`. It is
-    /// unique among the service's providers, and at most 16 users sign in under it. The session
-    /// keeps it when it moves, until the next sign-in. Only its SHA-256 hash is stored.
+    /// unique among the service's providers, and at most 16 users sign in under it: for another
+    /// one `finish_login` fails with `Invalid`. The session keeps it when it moves, until the next
+    /// sign-in. Only its SHA-256 hash is stored.
     ///
     /// The session needs an absolute timeout. Until that has passed the store keeps a record of the
     /// name, also after a logout: a few hundred bytes for each sign-in. It costs a sign-in or a
     /// renewal one more round trip, and three where the record exists.
+    ///
+    /// A logout of the provider finds the sessions by that record. Over a
+    /// [`RedisStore`](crate::RedisStore) an eviction or a failover can lose it, and the logout then
+    /// ends nothing: the eviction policy `noeviction` prevents the first, a
+    /// [`DurableStore`](crate::DurableStore) both. Sessions whose sign-in had no name have no
+    /// record.
     ///
     /// [`revoke_by_external_id`]: crate::layer::SessionAdmin::revoke_by_external_id
     ///
@@ -102,8 +109,8 @@ impl SessionContext {
     ///
     /// `Revoked` if all sessions of the user were revoked since the attempt began, or its
     /// [external id](LoginAttempt::with_external_id) within 5 minutes: the user is not signed in.
-    /// `Invalid` for an external id out of its bounds, `Misconfigured` for one without an absolute
-    /// timeout. Otherwise those of [`login`](Self::login) and [`save`](Self::save).
+    /// `Invalid` for an external id out of its bounds, and for its 17th user; `Misconfigured` for
+    /// one without an absolute timeout. Otherwise those of [`login`](Self::login) and [`save`](Self::save).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

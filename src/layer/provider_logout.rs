@@ -13,7 +13,8 @@ impl SessionAdmin {
     /// instance: when the identity provider signs the user out, such as by a logout token of
     /// OpenID Connect Back-Channel Logout 1.0, which the application verifies. A token without
     /// `sid` is for all sessions of its user: [`revoke_all`](Self::revoke_all). Returns how many
-    /// there were; 0 for an unknown name.
+    /// there were, not counting one that was moving to a new id; 0 for an unknown name, and where
+    /// the store has [lost](crate::context::LoginAttempt::with_external_id) the record of the name.
     ///
     /// A concurrent sign-in with this name fails, as does one within 5 minutes; a concurrent
     /// renewal ends its session. One store command, three if the name is known, the list of its
@@ -22,7 +23,8 @@ impl SessionAdmin {
     /// # Errors
     ///
     /// `Invalid` for an empty name or one above 1,024 bytes. `Unavailable`: some or all may not
-    /// have ended; to repeat is safe. `Misconfigured` over
+    /// have ended; to repeat is safe. A Redis without memory for the mark of the name is one case:
+    /// the known sessions have ended, and those in progress have not. `Misconfigured` over
     /// [`WithoutUsers`](crate::store::WithoutUsers).
     ///
     /// ```

@@ -67,9 +67,17 @@ impl Backend {
     async fn revoke_external(&self, name: ExternalId, by: &By) -> Result<u64, Error> {
         let budget = self.rules.budget.saturating_add(self.acknowledgement);
         let mark = |found: Option<&Record>, stamp| Ok(Some(revoked(name, found, stamp)));
-        let marked = self.within(budget, self.change_sign_ins(name, mark)).await?;
+        let (known, marked) = match self.within(budget, self.change_sign_ins(name, mark)).await {
+            Ok(known) => (known, Ok(())),
+            // A full store rejects the mark, and deletes all the same: what is known ends, and the
+            // caller repeats it for what is in progress.
+            Err(error) => match self.within(budget, self.store.load(name.key())).await {
+                Ok(known) => (known, Err(error)),
+                Err(_) => return Err(error),
+            },
+        };
         let mut count = 0;
-        for user in marked.as_ref().map(users).unwrap_or_default() {
+        for user in known.as_ref().map(users).unwrap_or_default() {
             for (id, record) in self.within(budget, self.store.sessions_of(&user)).await? {
                 let ends = record.external_id() == Some(name);
                 if ends && self.within(budget, self.revoke(&user, &id, by)).await? {
@@ -77,7 +85,7 @@ impl Backend {
                 }
             }
         }
-        Ok(count)
+        marked.map(|()| count)
     }
 
     /// Changes the record of `name`, at the version that was read, until it is stored. The first

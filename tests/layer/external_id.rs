@@ -3,7 +3,8 @@
 //!
 //! To see these fail: in `request/external_id.rs` enter a session before it is stored (`create` in
 //! `request/commit/execute.rs`), mark the name after the sessions were read, or do not mark it; in
-//! `renew_as` do not enter what has moved; in `write` do not prolong; let `plan::device` drop the id.
+//! `moved` do not enter a renewal, or before its id is sent; return where the mark fails; in
+//! `write` do not prolong; let `plan::device` drop the id.
 
 use std::time::Duration;
 
@@ -215,6 +216,59 @@ async fn a_sign_in_that_cannot_be_entered_fails_and_leaves_no_session() {
         assert_eq!(revoke(&layer).await, 1);
         assert_eq!(user(&mut visitor).await, None);
     }
+}
+
+/// Such as in a Redis without memory: it rejects the mark, and deletes all the same.
+#[tokio::test]
+async fn a_logout_that_cannot_be_marked_ends_the_known_sessions_and_is_an_error() {
+    let store = FaultyStore::new();
+    let layer = layer(&store);
+    let mut visitor = signed_in(&layer, "alice", NAME).await;
+    for op in [Op::Create, Op::Save] {
+        let mut other = signed_in(&layer, "alice", NAME).await;
+        store.fault(op, Fault::Fails);
+        let error = layer.admin().revoke_by_external_id(NAME).await.unwrap_err();
+        assert_eq!((error.kind(), store.faults_left()), (ErrorKind::Unavailable, 0), "{op:?}");
+        assert_eq!((user(&mut visitor).await, user(&mut other).await), (None, None), "{op:?}");
+        assert_eq!(store.len(), 1, "the record of the name");
+    }
+    // It is not marked, until the provider has repeated it.
+    assert_eq!(revoke(&layer).await, 0);
+    let answered = Visitor::new(&layer).ask(|s| sign_in(s, "alice", NAME)).await;
+    assert_eq!(answered.status(), 401);
+}
+
+#[tokio::test]
+async fn a_renewal_that_cannot_be_entered_fails_and_keeps_its_session() {
+    let store = FaultyStore::new();
+    let layer = layer(&store);
+    let mut visitor = signed_in(&layer, "alice", NAME).await;
+    let mut before = visitor.clone();
+    store.fault(Op::Create, Fault::Fails);
+    let answered = renew(&mut visitor).await;
+    assert_eq!(answered.status(), 503);
+    assert!(answered.set_cookie().is_some(), "{answered:?}");
+    assert_eq!(user(&mut visitor).await.as_deref(), Some("alice"));
+    assert_ne!(visitor.cookie, before.cookie);
+    assert_eq!(layer.admin().sessions_of("alice").await.unwrap().len(), 1);
+    assert_eq!(revoke(&layer).await, 1);
+    assert_eq!((user(&mut visitor).await, user(&mut before).await), (None, None));
+}
+
+#[tokio::test]
+async fn a_sign_in_of_a_visitor_that_cannot_be_entered_leaves_no_session_of_the_user() {
+    let store = FaultyStore::new();
+    let layer = layer(&store);
+    let mut visitor = Visitor::new(&layer);
+    let cart = async |s: SessionContext| s.insert("cart", "tea").await.map(|()| String::new());
+    assert_eq!(visitor.ask(cart).await.status(), 200);
+    // At the commit of `finish_login`, and again with the response.
+    store.fault(Op::Create, Fault::Fails);
+    store.fault(Op::Create, Fault::Fails);
+    let answered = visitor.ask(|s| sign_in(s, "alice", NAME)).await;
+    assert_eq!((answered.status(), answered.set_cookie()), (503, None));
+    assert_eq!(layer.admin().sessions_of("alice").await.unwrap(), []);
+    assert_eq!(user(&mut visitor).await, None);
 }
 
 #[tokio::test]
