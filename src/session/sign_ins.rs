@@ -54,8 +54,10 @@ impl Arrival<'_> {
         found: Option<&Record>,
         stamp: Stamp,
     ) -> Result<Option<Record>, Error> {
-        let found = found.filter(|found| !found.deadlines.is_over(stamp.now));
-        let revoked = found.and_then(revoked_at);
+        // One that has expired and is still stored has no content, but its versions count on:
+        // another writer may have read an earlier one.
+        let valid = found.filter(|found| !found.deadlines.is_over(stamp.now));
+        let revoked = valid.and_then(revoked_at);
         // A later sign-in under the same id is a new one: some providers sign a client out only.
         let rejects = |at: Timestamp| !self.begins || stamp.now.saturating_since(at) < REJECTED;
         if revoked.is_some_and(rejects) {
@@ -64,7 +66,7 @@ impl Arrival<'_> {
         let user = format!("{USER}{}", self.user).into();
         let edits =
             Edits::from([(REVOKED_AT.into(), None), (user, Some(Bytes::from_static(b"true")))]);
-        let values = found.map_or_else(Values::default, |found| found.values.clone());
+        let values = valid.map_or_else(Values::default, |found| found.values.clone());
         let values = values.edited(&edits);
         if values.count() > USERS_MAX {
             let text = format!("more than {USERS_MAX} users signed in under one external id");
@@ -175,6 +177,8 @@ mod tests {
         assert!(arrival("one more", true).entered(found.as_ref(), at(2)).is_err());
         assert!(arrival("\0revoked-at 3", true).entered(found.as_ref(), at(2)).unwrap().is_some());
         let later = arrival("alice", true).entered(found.as_ref(), at(200_000_000)).unwrap();
-        assert_eq!(users(&later.unwrap()), ["alice"], "the others' sessions are over");
+        let later = later.unwrap();
+        assert_eq!(users(&later), ["alice"], "the others' sessions are over");
+        assert_eq!(later.version, found.unwrap().version + 1, "no version occurs twice");
     }
 }
