@@ -47,6 +47,11 @@ impl Endpoints {
             return told(StatusCode::INTERNAL_SERVER_ERROR, "session_failed");
         };
         let route = route(head);
+        // A page that polls must not keep an administrator signed in, though the guard has loaded
+        // the session.
+        if matches!(route, Route::Status | Route::Sessions) {
+            session.mark_passive();
+        }
         if route.is_change()
             && let Err(error) = verify_head(head, session).await
         {

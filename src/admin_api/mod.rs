@@ -16,9 +16,10 @@
 //!
 //! `user` is percent-encoded, with `+` for a space; it occurs once and has 1 to 1,024 bytes.
 //! Otherwise the response is 400 with `invalid_user`. A session that the user does not have is a
-//! 404 with `no_such_session`. All responses are JSON and must not be cached; times are RFC 3339.
-//! A store outage is a 503 with `Retry-After`. Only the end of the path counts, so the service can
-//! be nested anywhere below the session layer.
+//! 404 with `no_such_session`. All responses but the guard's are JSON and must not be cached; times
+//! are RFC 3339. A store outage is a 503 with `Retry-After`. Only the end of the path counts, so
+//! the service can be nested anywhere below the session layer. `GET` is not activity: a page that
+//! polls keeps no administrator signed in.
 //!
 //! The events and log lines of what it ends have the cause `administrator`, and as `actor` the
 //! user who is signed in; during an [impersonation](crate::SessionContext::impersonate) the
@@ -59,11 +60,11 @@
 //!
 //! # Cross-site request forgery
 //!
-//! Requests that change something need a token of
+//! Requests that change something need a user who is signed in, whatever the guard, a token of
 //! [`csrf_token`](crate::SessionContext::csrf_token) in the header `x-csrf-token`, and must not
 //! come from another site. A [`CsrfLayer`](crate::csrf::CsrfLayer) outside decides in place of
-//! this. Where the session's token comes in a header, no page can forge a request, and none is
-//! needed.
+//! this, unless it exempts the request. Where the session's token comes in a header, no page can
+//! forge a request, and none is needed.
 
 // | file | holds |
 // |---|---|

@@ -18,7 +18,8 @@ pub(super) enum Route {
 
 impl Route {
     pub(super) fn of(method: &Method, path: &str) -> Self {
-        let mut segments = path.trim_end_matches('/').rsplit('/');
+        let trimmed = path.trim_end_matches('/');
+        let mut segments = trimmed.rsplit('/');
         let mut next = || segments.next().unwrap_or_default();
         let (last, before, first) = (next(), next(), next());
         // A server supports HEAD wherever it supports GET (RFC 9110 section 9.1).
@@ -34,6 +35,8 @@ impl Route {
                 Err(_) => Self::Unknown,
             },
             (_, "status") => pick(read, Self::Status, "GET, HEAD"),
+            // Fails closed: the id of one session is missing.
+            (_, "sessions") if trimmed.len() < path.len() => Self::Unknown,
             (_, "sessions") if delete => Self::RevokeAll,
             (_, "sessions") => pick(read, Self::Sessions, "GET, HEAD, DELETE"),
             ("sessions", id) => match id.parse() {
@@ -66,6 +69,11 @@ mod tests {
             ("HEAD", "/admin/sessions", Route::Sessions),
             ("DELETE", "/admin/sessions", Route::RevokeAll),
             ("POST", "/admin/sessions", Route::NotAllowed("GET, HEAD, DELETE")),
+            ("DELETE", "/admin/sessions/", Route::Unknown),
+            ("DELETE", "/sessions//", Route::Unknown),
+            ("GET", "/sessions/", Route::Unknown),
+            ("POST", "/sessions//revoke", Route::Unknown),
+            ("POST", "/sessions/revoke", Route::Unknown),
             ("POST", "/sessions/revoke-all", Route::RevokeAll),
             ("DELETE", "/sessions/revoke-all", Route::NotAllowed("POST")),
             ("GET", "/sessions/revoke-all", Route::NotAllowed("POST")),

@@ -31,16 +31,17 @@ where
     A: ErrorResponse<Denied> + Send + 'static,
 {
     /// The endpoints for the sessions of `admin`'s layer, behind `guard`, which rejects everyone
-    /// but administrators; its [`on_denied`](RequireLayer::on_denied) sets the response to them.
+    /// but administrators; its [`on_denied`](RequireLayer::on_denied) sets the response to them, as
+    /// JSON in the example.
     ///
     /// ```
     /// # use tower_redis_session::{Error, MemoryStore, RedisSessionLayer, SessionContext};
-    /// # use tower_redis_session::{admin_api::AdminApi, guard::RequireLayer};
+    /// # use tower_redis_session::{admin_api::AdminApi, guard::{DenyWith, RequireLayer}};
     /// let sessions = RedisSessionLayer::builder(MemoryStore::new()).build()?;
     /// let guard = RequireLayer::require_fn(|session: SessionContext| async move {
     ///     Ok(session.user_id().await?.as_deref() == Some("root"))
     /// });
-    /// let api = AdminApi::new(sessions.admin(), guard);
+    /// let api = AdminApi::new(sessions.admin(), guard.on_denied(DenyWith::json()));
     /// # drop(api);
     /// # Ok::<(), tower_redis_session::ConfigError>(())
     /// ```

@@ -201,6 +201,28 @@ async fn what_another_sites_page_sends_ends_nothing() {
 }
 
 #[tokio::test]
+async fn a_page_that_polls_keeps_no_administrator_signed_in() {
+    for (path, keeps) in [
+        ("/admin/status", false),
+        ("/admin/sessions?user=victim", false),
+        ("/admin/sessions/revoke-all?user=victim", true),
+    ] {
+        let sessions = TestSessions::with(|builder| {
+            builder.idle_timeout(std::time::Duration::from_secs(3_600))
+        })
+        .unwrap();
+        let root = sessions.client(app(&sessions.layer()));
+        root.login("root").await;
+        for _ in 0..3 {
+            sessions.clock().advance(std::time::Duration::from_secs(25 * 60));
+            let request = if keeps { root.post(path).csrf() } else { root.get(path) };
+            let _ = request.await;
+        }
+        assert_eq!(user(&root).await.is_some(), keeps, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn malformed_requests_and_outages_have_a_status_of_their_own() {
     let sessions = TestSessions::new();
     let root = sessions.client(app(&sessions.layer()));
@@ -222,6 +244,9 @@ async fn malformed_requests_and_outages_have_a_status_of_their_own() {
         assert_eq!(said(&root.get(path).await, status)["error"], code, "{path}");
     }
     assert_eq!(said(&delete(&root, "/admin/sessions").await, 400)["error"], "invalid_user");
+    // The id is missing: not all sessions end.
+    let all = delete(&root, "/admin/sessions/?user=root").await;
+    assert_eq!(said(&all, 404)["error"], "not_found");
     let wrong = root.post("/admin/status").csrf().await;
     assert_eq!(
         (said(&wrong, 405), wrong.header("allow")),
