@@ -2,6 +2,8 @@
 # Succeeds while the application is ready: `/readyz` responds with 200. Needs no program but bash.
 #
 #   healthcheck [PORT [PATH]]
+#
+# Connects to 127.0.0.1, whatever host LISTEN names: of LISTEN it takes the port.
 set -euo pipefail
 
 listen=${LISTEN:-127.0.0.1:3000}
