@@ -191,6 +191,27 @@ impl Bridge {
         Ok(loaded.map(|(values, _)| values).unwrap_or_default())
     }
 
+    /// Whether the session of `user` continues with another value: a sign-in would revive it after
+    /// a revocation, and restart its absolute timeout.
+    ///
+    /// # Errors
+    ///
+    /// `Absent` if it has ended, as this request knows: nothing may be stored in a new one.
+    async fn continues(&self, path: &UserPath, before: &Values, user: &str) -> Result<bool, Error> {
+        let same = path.user(before).is_ok_and(|before| before.as_deref() == Some(user));
+        if !same || self.state().cycled {
+            return Ok(false);
+        }
+        if self.context.user_id().await?.is_some() {
+            return Ok(true);
+        }
+        if self.context.id().await?.is_none() && self.is_visitor().await? {
+            return Err(Error::new(ErrorKind::Absent, "the session has ended"));
+        }
+        // The value is older than the path to the user, who signs in now.
+        Ok(false)
+    }
+
     /// Signs a user in or out, if the value that names the user differs. Returns whether a user
     /// signs in.
     async fn sign(&self, before: &mut Values, after: &Values) -> Result<bool, Error> {
@@ -198,6 +219,12 @@ impl Bridge {
             return Ok(false);
         };
         match path.user(after)? {
+            Some(user) if self.continues(path, before, &user).await? => {
+                if path.signs_in() {
+                    self.context.renew().await?;
+                }
+                Ok(false)
+            }
             // Before the values: of another user's session they are dropped here.
             Some(user) => self.context.login(&user).await.map(|()| true),
             None if path.user(before)?.is_some() => {

@@ -47,9 +47,12 @@ impl Opened {
 
     /// Hands the changes to the layer around this one, which stores them before the head is sent.
     pub(super) async fn close<B: Default>(self, mut response: Response<B>) -> Response<B> {
-        if self.session.is_modified() && !response.status().is_server_error() {
+        if self.session.is_modified() {
             let written = if self.session.is_empty().await {
+                // Whatever the status: a flush is final at once.
                 self.store.end_emptied().await
+            } else if response.status().is_server_error() {
+                Ok(())
             } else {
                 self.store.with_response.store(true, Ordering::Release);
                 let written = self.session.save().await;

@@ -83,9 +83,11 @@ impl<L> SessionManagerLayer<L> {
     }
 
     /// The user is the value of this name, or inside of it: a text, or an integer as decimal
-    /// digits. When a handler changes this value, the session signs that user in: new id, new
-    /// absolute timeout, a place in the user's list of sessions. When it removes the value, the
-    /// session ends. Defaults to no users; axum-login's `AuthManagerLayerBuilder` sets it.
+    /// digits. When a handler changes the user there, or changes the value after `cycle_id`, the
+    /// session signs that user in: new id, new absolute timeout, a place in the user's list of
+    /// sessions. Any other change of the value is stored as one, and revives no session that was
+    /// revoked in the meantime. When a handler removes the value, the session ends. Defaults to no
+    /// users; axum-login's `AuthManagerLayerBuilder` sets it.
     ///
     /// ```
     /// # use tower_redis_session::{MemoryStore, RedisSessionLayer};
@@ -105,7 +107,9 @@ impl<L> SessionManagerLayer<L> {
     #[cfg(feature = "axum-login")]
     #[allow(dead_code, reason = "one of the versions has axum-login")]
     pub(crate) fn or_user_at(mut self, path: [&'static str; 2]) -> Self {
-        self.user = self.user.or_else(|| UserPath::new(path));
+        let [name, _] = path;
+        let user = self.user.or_else(|| UserPath::new(path));
+        self.user = user.map(|user| user.signing_in_at(name));
         self
     }
 }

@@ -107,6 +107,30 @@ async fn a_changed_password_ends_all_sessions_but_the_one_that_changed_it() {
     assert_eq!(sessions.layer().admin().sessions_of("42").await.unwrap().len(), 1);
 }
 
+/// `revoke_others` of `SessionContext` keeps the session that changes the password.
+#[tokio::test]
+async fn a_second_sign_in_of_the_same_user_revives_no_session_that_was_revoked() {
+    let sessions = TestSessions::new();
+    let admin = sessions.layer().admin();
+    let revoke = from_fn(move |_: AuthSession, request: Request, next: Next| {
+        let admin = admin.clone();
+        async move {
+            if request.uri().path() == "/password" {
+                assert_eq!(admin.revoke_all("42").await.unwrap(), 1);
+            }
+            next.run(request).await
+        }
+    });
+    let backend = Backend::new();
+    let layer = SessionManagerLayer::new(sessions.layer());
+    let auth = AuthManagerLayerBuilder::new(backend.clone(), layer).build();
+    let client = browser(&sessions.layer(), crate::shop::routes(backend).layer(revoke).layer(auth));
+    login(&client, "ferris", "hunter42").await;
+    client.post("/password").form(&[("password", "new")]).await;
+    assert_eq!(location(&client.get("/protected").await), Some("/login?next=%2Fprotected"));
+    assert!(sessions.store().is_empty());
+}
+
 /// Every form of the macros, by a visitor and by `ferris`, who may read.
 #[tokio::test]
 async fn each_form_of_the_macros_decides_as_on_tower_sessions() {

@@ -16,13 +16,14 @@ use axum::{
     http::StatusCode,
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{MethodRouter, get},
 };
+use serde_json::{Value, json};
 use test_support::faulty_store::{Fault, FaultyStore, Gate, Op};
 use time::OffsetDateTime;
 use tower::{Layer, Service, ServiceExt};
 use tower_redis_session::{
-    RedisSessionLayer, SessionContext,
+    RedisSessionLayer, SessionContext, SessionExpiry,
     clock::ManualClock,
     testing::{TestClient, TestSessions},
 };
@@ -340,6 +341,64 @@ async fn a_value_that_names_the_user_signs_in_and_its_removal_ends_the_session()
     assert!(keys(&broken).await.is_empty());
 }
 
+/// The object that holds the user has other members too.
+#[tokio::test]
+async fn a_change_beside_the_user_is_no_sign_in_and_revives_no_revoked_session() {
+    let account = |theme: &str| json!({ "id": 42, "theme": theme });
+    let sessions = TestSessions::new();
+    let layer = sessions.layer();
+    let site = |handler: MethodRouter| {
+        let manager = SessionManagerLayer::new(layer.clone()).user_at(["account", "id"]);
+        browser(&layer, Router::new().route("/", handler).layer(manager))
+    };
+    let change = move |s: Session, theme: &'static str| async move {
+        s.insert("account", account(theme)).await.unwrap();
+    };
+    let client = site(get(move |s: Session| change(s, "light")));
+    client.get("/").await;
+    let of_user = async || layer.admin().sessions_of("42").await.unwrap();
+    let before = of_user().await;
+    let token = client.cookie("__Host-session");
+
+    sessions.clock().advance(Duration::from_secs(60));
+    let dark = site(get(move |s: Session| change(s, "dark")));
+    share(&client, &dark);
+    assert_eq!(dark.get("/").await.status(), 200);
+    assert_eq!((dark.cookie("__Host-session"), of_user().await.len()), (token.clone(), 1));
+    assert_eq!(of_user().await[0].created_at, before[0].created_at);
+    let read = |session: SessionContext| async move { session.get::<Value>("account").await };
+    assert_eq!(client.session(read).await.unwrap(), Some(account("dark")));
+
+    // With a new id it is a sign-in.
+    let cycled = site(get(move |s: Session| async move {
+        s.cycle_id().await.unwrap();
+        change(s, "blue").await;
+    }));
+    share(&client, &cycled);
+    cycled.get("/").await;
+    assert_ne!(cycled.cookie("__Host-session"), token);
+    assert_ne!(of_user().await[0].created_at, before[0].created_at);
+
+    for saves in [false, true] {
+        let signed_in = site(get(move |s: Session| change(s, "light")));
+        signed_in.get("/").await;
+        let gate = Gate::new();
+        let waits = gate.clone();
+        let slow = site(get(move |s: Session| async move {
+            assert!(s.get::<Value>("account").await.unwrap().is_some());
+            waits.pass().await;
+            if saves {
+                s.insert("n", 1).await.unwrap();
+                s.save().await.unwrap_err();
+            }
+            change(s, "late").await;
+        }));
+        share(&signed_in, &slow);
+        held(&slow, &gate, async { layer.admin().revoke_all("42").await.unwrap() }).await;
+        assert!(sessions.store().is_empty(), "saves: {saves}");
+    }
+}
+
 /// An attacker can plant a second cookie: neither session is used then.
 #[tokio::test]
 async fn of_two_sessions_none_is_used_a_flush_ends_both_and_a_sign_in_replaces_them() {
@@ -382,6 +441,30 @@ async fn an_expiry_that_was_set_outlives_later_writes() {
     assert_eq!(reader.get("/").await.text(), "Some(1)");
     clock.advance(Duration::from_secs(2 * 86_400));
     assert_eq!(reader.get("/").await.text(), "None", "no longer than the absolute timeout");
+}
+
+/// A `Session` has `with_expiry`, or none, from its start.
+#[tokio::test]
+async fn the_lifetime_of_new_sessions_is_set_again_by_the_other_handle_only() {
+    let clock = ManualClock::new();
+    let store = FaultyStore::with_clock(&clock);
+    let sessions = layer_on(&store);
+    let client = started(&sessions).await;
+    let month = at(&client, &sessions, |s: Session| async move {
+        s.set_expiry(Some(Expiry::OnInactivity(time::Duration::days(30))));
+    });
+    month.get("/").await;
+    let ends = async || client.session(|session| async move { session.expires_at().await }).await;
+    let end = ends().await.unwrap();
+    let none = at(&month, &sessions, |s: Session| async move { s.set_expiry(None) });
+    none.get("/").await;
+    assert_eq!(ends().await.unwrap(), end);
+    let other = at(&month, &sessions, |context: SessionContext| async move {
+        let hour = SessionExpiry::new(Duration::from_secs(3_600));
+        context.set_expiry(hour).await.unwrap();
+    });
+    other.get("/").await;
+    assert!(ends().await.unwrap() < end);
 }
 
 /// `clear` loads nothing; the values that it removes are those of the store.
@@ -493,15 +576,18 @@ async fn a_cycled_id_keeps_user_and_start_and_a_failed_response_the_old_id() {
 /// tower-sessions calls its store for neither then.
 #[tokio::test]
 async fn a_flush_after_a_cycled_id_ends_the_session() {
-    let sessions = TestSessions::new();
-    let client = started(&sessions.layer()).await;
-    let other = at(&client, &sessions.layer(), |s: Session| async move {
-        s.cycle_id().await.unwrap();
-        s.flush().await.unwrap();
-    });
-    assert_eq!(other.get("/").await.status(), 200);
-    assert!(sessions.store().is_empty());
-    assert_eq!(other.cookie("__Host-session"), None);
+    for status in [StatusCode::OK, StatusCode::INTERNAL_SERVER_ERROR] {
+        let sessions = TestSessions::new();
+        let client = started(&sessions.layer()).await;
+        let other = at(&client, &sessions.layer(), move |s: Session| async move {
+            s.cycle_id().await.unwrap();
+            s.flush().await.unwrap();
+            status
+        });
+        assert_eq!(other.get("/").await.status(), status);
+        assert!(sessions.store().is_empty());
+        assert_eq!(other.cookie("__Host-session"), None);
+    }
 }
 
 #[tokio::test]
