@@ -110,7 +110,8 @@ impl SessionContext {
     /// `Revoked` if all sessions of the user were revoked since the attempt began, or its
     /// [external id](LoginAttempt::with_external_id) within 5 minutes: the user is not signed in.
     /// `Invalid` for an external id out of its bounds, and for its 17th user; `Misconfigured` for
-    /// one without an absolute timeout. Otherwise those of [`login`](Self::login) and [`save`](Self::save).
+    /// one without an absolute timeout. Otherwise those of [`login`](Self::login) and
+    /// [`save`](Self::save).
     ///
     /// ```
     /// # tower_redis_session::testing::handle(|session| async move {

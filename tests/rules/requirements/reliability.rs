@@ -338,6 +338,10 @@ pub const ROWS: &[Row] = &[
             "tests/layer/external_id.rs::a_name_is_known_for_as_long_as_its_session_lives",
             "tests/layer/external_id.rs::\
              a_sign_in_that_cannot_be_entered_fails_and_leaves_no_session",
+            "tests/layer/external_id.rs::\
+             a_sign_in_of_a_visitor_that_cannot_be_entered_leaves_no_session_of_the_user",
+            "tests/layer/external_id.rs::\
+             a_logout_that_cannot_be_marked_ends_the_known_sessions_and_is_an_error",
         ],
         open: "",
     },
