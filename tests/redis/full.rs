@@ -10,8 +10,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use redis::{Value, aio::MultiplexedConnection};
-use test_support::{COOKIE, RedisServer, Site, eventually, faulty_store::Visitor};
-use tower_redis_session::{ErrorKind, SessionContext};
+use test_support::{COOKIE, RedisServer, Site, eventually};
 
 const HEAD: &str = "R0000000000000001";
 const LEASE: &str = "L0123456789abcdef";
@@ -274,26 +273,6 @@ async fn whoever_is_kept_by_a_revocation_on_a_full_redis_can_be_revoked_later() 
     assert_eq!(site.layer.admin().revoke_all("alice").await.unwrap(), 1);
     assert!(kept.cookie(COOKIE).is_some());
     assert_eq!(kept.get("/user").await.expect(200).text(), "-");
-    redis.assert_every_key_has_a_ttl().await;
-}
-
-#[tokio::test]
-async fn a_logout_by_the_provider_on_a_full_redis_ends_what_is_known_and_is_an_error() {
-    const NAME: &str = "https://id.example.org|sid-1";
-    let redis = RedisServer::start().await;
-    let site = Site::start(&redis).await;
-    let sign_in = async |s: SessionContext| {
-        let attempt = s.begin_login("alice").await?;
-        s.finish_login(attempt.with_external_id(NAME)).await.map(|()| String::new())
-    };
-    assert_eq!(Visitor::new(&site.layer).ask(sign_in).await.status(), 200);
-    redis.fill_up().await;
-    let admin = site.layer.admin();
-    let error = admin.revoke_by_external_id(NAME).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-    redis.make_room().await;
-    assert_eq!(admin.sessions_of("alice").await.unwrap(), []);
-    assert_eq!(admin.revoke_by_external_id(NAME).await.unwrap(), 0);
     redis.assert_every_key_has_a_ttl().await;
 }
 
