@@ -7,26 +7,22 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
-    request::Parts,
-};
-use serde_json::{Value, json};
+use http::{Method, Request, Response, StatusCode, request::Parts};
+use serde_json::json;
 use tower_service::Service;
 
 use crate::{
-    admin_api::{
-        query::{page, user},
-        route::Route,
-    },
+    admin_api::route::Route,
     context::{SessionContext, place::requested_place},
     csrf::verify_head,
     error::{Error, ErrorKind},
-    guard::{Denied, told_as_json},
     layer::SessionAdmin,
     response::{HttpError as _, body::head_only},
     session::token::SessionId,
+    session_api::{
+        answers::{as_json, not_allowed, ok, refused, told},
+        query::{page, user},
+    },
 };
 
 type Answered = Result<Response<String>, Error>;
@@ -66,7 +62,7 @@ impl Endpoints {
             Route::NotAllowed(methods) => Ok(not_allowed(methods)),
             Route::Unknown => Ok(told(StatusCode::NOT_FOUND, "not_found")),
         };
-        answered.unwrap_or_else(|error| as_json(told_as_json(&Denied::from(error), Some(session))))
+        answered.unwrap_or_else(|error| refused(session, error))
     }
 
     fn status(&self) -> Response<String> {
@@ -77,9 +73,10 @@ impl Endpoints {
         let Some(user) = user(query) else {
             return Ok(told(StatusCode::BAD_REQUEST, "invalid_user"));
         };
-        let Some(wanted) = page(query) else {
+        let Ok(wanted) = page(query) else {
             return Ok(told(StatusCode::BAD_REQUEST, "invalid_page"));
         };
+        let wanted = wanted.unwrap_or_default();
         let page = self.admin.sessions_page_of(&user, wanted.after.as_ref(), wanted.limit).await;
         let mut page = match page {
             Err(error) if error.kind() == ErrorKind::Invalid => {
@@ -155,27 +152,4 @@ fn route(head: &Parts) -> Route {
             .map_or(Route::Unknown, |place| Route::of(&head.method, place.path())),
         known => known,
     }
-}
-
-fn ok(said: &Value) -> Response<String> {
-    as_json(Response::new(said.to_string()))
-}
-
-fn told(status: StatusCode, code: &'static str) -> Response<String> {
-    let mut response = ok(&json!({ "error": code }));
-    *response.status_mut() = status;
-    response
-}
-
-fn not_allowed(methods: &'static str) -> Response<String> {
-    let mut response = told(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-    let _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
-    response
-}
-
-fn as_json(mut response: Response<String>) -> Response<String> {
-    let headers = response.headers_mut();
-    let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -70,11 +70,9 @@
 // |---|---|
 // | `service` | `AdminApi`: the guard, and the service behind it |
 // | `route` | which request goes to which endpoint |
-// | `query` | user and page of a request |
 // | `endpoints` | the response to each |
 
 mod endpoints;
-mod query;
 mod route;
 mod service;
 

@@ -14,7 +14,7 @@ use crate::{
     },
     error::Error,
     session::{record::Record, token::SessionId},
-    store::maintenance::{Maintenance, Part},
+    store::maintenance::{Enumeration, Maintenance, Part},
 };
 
 /// Sessions that are ended concurrently.
@@ -66,7 +66,7 @@ pub(super) async fn all(store: &dyn Maintenance, output: &mut Output) -> Result<
 ///
 /// A renewal keeps the time of the sign-in, so a session that moves during a pass is known in the
 /// next one. It is found in this one by its former id, if the pass takes less than a minute.
-async fn end_all(store: &dyn Maintenance, ended: &mut u64) -> Result<(), Failure> {
+async fn end_all(store: &dyn Enumeration, ended: &mut u64) -> Result<(), Failure> {
     let latest = store.store().clock().now().saturating_add(CLOCKS);
     let (mut is_first, mut before) = (true, None);
     while before != Some(*ended) {

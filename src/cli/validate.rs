@@ -58,30 +58,29 @@ pub(super) async fn validate(
 ) -> Result<Exit, Failure> {
     let mut report = Report::default();
     let interrupt = Interrupt::listen()?;
-    if let Some(audit) = store.audit() {
-        audit.purge_nothing();
-        let works = servers(store, audit, &mut report).await;
-        let examination = Examination {
-            audit,
-            interrupt: &interrupt,
-            limit: wanted.sample.unwrap_or(u64::MAX),
-            shortest_life: wanted.idle_timeout.map_or(idle_timeout, Duration::from_secs),
-            clock: store.store().clock(),
-        };
-        match data(&examination, &mut report).await {
-            Err(Stop::Interrupted) => report.interrupted = true,
-            Err(Stop::Failed(error)) if works => report.fails("stored data", &error),
-            _ => {}
-        }
-        let why_not = match (wanted.read_only, works) {
-            _ if report.interrupted => Some("interrupted"),
-            (true, _) => Some("--read-only"),
-            (false, false) => Some("a server does not work"),
-            (false, true) => None,
-        };
-        let trial = Trial { store, audit, interrupt: &interrupt, warnings };
-        trial.all(why_not, &mut report).await;
+    let audit = store.audit();
+    audit.purge_nothing();
+    let works = servers(store, audit, &mut report).await;
+    let examination = Examination {
+        audit,
+        interrupt: &interrupt,
+        limit: wanted.sample.unwrap_or(u64::MAX),
+        shortest_life: wanted.idle_timeout.map_or(idle_timeout, Duration::from_secs),
+        clock: store.store().clock(),
+    };
+    match data(&examination, &mut report).await {
+        Err(Stop::Interrupted) => report.interrupted = true,
+        Err(Stop::Failed(error)) if works => report.fails("stored data", &error),
+        _ => {}
     }
+    let why_not = match (wanted.read_only, works) {
+        _ if report.interrupted => Some("interrupted"),
+        (true, _) => Some("--read-only"),
+        (false, false) => Some("a server does not work"),
+        (false, true) => None,
+    };
+    let trial = Trial { store, audit, interrupt: &interrupt, warnings };
+    trial.all(why_not, &mut report).await;
     // A clock that differs is a finding of its own.
     for warning in warnings.all().into_iter().filter(|line| !line.starts_with("clock differs")) {
         report.find_text(Kind::Warning, warning);

@@ -4,7 +4,7 @@ use crate::{
     cli::exit::Failure,
     error::{Error, ErrorKind},
     session::{page::SessionCursor, record::Record},
-    store::maintenance::{Cursor, Maintenance, Page, Part},
+    store::maintenance::{Cursor, Enumeration, Page, Part},
 };
 
 /// Sessions of a user per page.
@@ -32,7 +32,7 @@ impl<'a> Walk<'a> {
     /// The next page; `None` after the last. For a user only the heads are read, whatever `part`.
     pub(super) async fn page(
         &mut self,
-        store: &dyn Maintenance,
+        store: &dyn Enumeration,
         part: Part,
     ) -> Result<Option<Page>, Failure> {
         let Some(next) = self.next.take() else { return Ok(None) };

@@ -2,30 +2,28 @@
 
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
+    header::{CACHE_CONTROL, CONTENT_TYPE},
     request::Parts,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
     context::{SessionContext, place::requested_place},
     error::{Error, ErrorKind},
-    guard::{Denied, told_as_json},
     request::touch::touch,
-    session::{page::SessionCursor, token::SessionId},
+    session::token::SessionId,
     session_api::{
         SessionApi,
+        answers::{not_allowed, ok, refused, told},
         body::SessionApiBody,
+        query::{self, Wanted},
         route::Route,
         snapshot_json::{listed, shown},
         stream::{self, Events},
     },
     transport::cross_site::{Judged, is_from_elsewhere, says_cross_site},
 };
-
-/// Default page size of the list of sessions.
-const PAGE: usize = 100;
 
 type Answered = Result<Response<SessionApiBody>, Error>;
 
@@ -54,9 +52,9 @@ impl SessionApi {
             Route::Sessions => sessions(&session, head.uri.query()).await,
             Route::Revoke(id) => revoke(&session, &id).await,
             Route::RevokeOthers => revoke_others(&session).await,
-            Route::Logout => session.logout().await.map(|()| ok(json!({ "signed_in": false }))),
+            Route::Logout => session.logout().await.map(|()| ok(&json!({ "signed_in": false }))),
             Route::LogoutEverywhere => {
-                session.logout_everywhere().await.map(|()| ok(json!({ "signed_in": false })))
+                session.logout_everywhere().await.map(|()| ok(&json!({ "signed_in": false })))
             }
             Route::EndImpersonation => end_impersonation(&session).await,
             Route::Events => Ok(self.events(session.clone())),
@@ -118,12 +116,12 @@ fn streamed(body: SessionApiBody) -> Response<SessionApiBody> {
 
 async fn state(session: &SessionContext) -> Answered {
     match shown(session).await {
-        Ok(said) => Ok(ok(said)),
+        Ok(said) => Ok(ok(&said)),
         Err(error) => match error.kind() {
-            ErrorKind::Absent => Ok(ok(json!({ "signed_in": false, "reason": "absent" }))),
-            ErrorKind::Expired => Ok(ok(json!({ "signed_in": false, "reason": "expired" }))),
-            ErrorKind::Ambiguous => Ok(ok(json!({ "signed_in": false, "reason": "ambiguous" }))),
-            ErrorKind::Corrupt => Ok(ok(json!({ "signed_in": false, "reason": "unreadable" }))),
+            ErrorKind::Absent => Ok(ok(&json!({ "signed_in": false, "reason": "absent" }))),
+            ErrorKind::Expired => Ok(ok(&json!({ "signed_in": false, "reason": "expired" }))),
+            ErrorKind::Ambiguous => Ok(ok(&json!({ "signed_in": false, "reason": "ambiguous" }))),
+            ErrorKind::Corrupt => Ok(ok(&json!({ "signed_in": false, "reason": "unreadable" }))),
             _ => Err(error),
         },
     }
@@ -131,7 +129,7 @@ async fn state(session: &SessionContext) -> Answered {
 
 async fn validate(session: &SessionContext) -> Answered {
     session.validate().await?;
-    Ok(ok(json!({ "valid": true, "session": shown(session).await? })))
+    Ok(ok(&json!({ "valid": true, "session": shown(session).await? })))
 }
 
 async fn heartbeat(session: &SessionContext) -> Answered {
@@ -150,7 +148,7 @@ async fn heartbeat(session: &SessionContext) -> Answered {
             snapshot = session.snapshot().await?;
         }
     }
-    Ok(ok(json!({
+    Ok(ok(&json!({
         "expires_at": snapshot.expires_at.to_string(),
         "expires_in": session.remaining(&snapshot).as_secs(),
         "extended": extended,
@@ -159,65 +157,32 @@ async fn heartbeat(session: &SessionContext) -> Answered {
 
 /// All sessions, or the page that the query requests.
 async fn sessions(session: &SessionContext, query: Option<&str>) -> Answered {
-    let pairs = || query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    let value = |wanted: &str| pairs().find(|(name, _)| *name == wanted).map(|(_, value)| value);
-    let (limit, after) = (value("limit"), value("after"));
-    if limit.is_none() && after.is_none() {
-        let listed: Vec<_> = session.sessions().await?.iter().map(listed).collect();
-        return Ok(ok(json!({ "sessions": listed })));
-    }
     let refused = || Ok(told(StatusCode::BAD_REQUEST, "invalid_page"));
-    let Ok(limit) = limit.map_or(Ok(PAGE), str::parse) else { return refused() };
-    let Ok(after) = after.map(str::parse::<SessionCursor>).transpose() else { return refused() };
+    let Ok(wanted) = query::page(query) else { return refused() };
+    let Some(Wanted { limit, after }) = wanted else {
+        let listed: Vec<_> = session.sessions().await?.iter().map(listed).collect();
+        return Ok(ok(&json!({ "sessions": listed })));
+    };
     let page = match session.sessions_page(after.as_ref(), limit).await {
         Err(error) if error.kind() == ErrorKind::Invalid => return refused(),
         page => page?,
     };
     let listed: Vec<_> = page.sessions.iter().map(listed).collect();
-    Ok(ok(json!({ "sessions": listed, "next": page.next.map(|next| next.to_string()) })))
+    Ok(ok(&json!({ "sessions": listed, "next": page.next.map(|next| next.to_string()) })))
 }
 
 async fn revoke(session: &SessionContext, id: &SessionId) -> Answered {
     if session.revoke(id).await? {
-        return Ok(ok(json!({ "revoked": true })));
+        return Ok(ok(&json!({ "revoked": true })));
     }
     Ok(told(StatusCode::NOT_FOUND, "no_such_session"))
 }
 
 async fn end_impersonation(session: &SessionContext) -> Answered {
     let ended = session.end_impersonation().await?;
-    Ok(ok(json!({ "ended": ended, "session": shown(session).await? })))
+    Ok(ok(&json!({ "ended": ended, "session": shown(session).await? })))
 }
 
 async fn revoke_others(session: &SessionContext) -> Answered {
-    Ok(ok(json!({ "revoked": session.revoke_others().await? })))
-}
-
-fn ok(said: Value) -> Response<SessionApiBody> {
-    with_status(StatusCode::OK, &said)
-}
-
-fn told(status: StatusCode, code: &'static str) -> Response<SessionApiBody> {
-    with_status(status, &json!({ "error": code }))
-}
-
-fn not_allowed(methods: &'static str) -> Response<SessionApiBody> {
-    let mut response = told(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-    let _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
-    response
-}
-
-fn refused(session: &SessionContext, error: Error) -> Response<SessionApiBody> {
-    let mut response = told_as_json(&Denied::from(error), Some(session)).map(SessionApiBody::text);
-    let _ = response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn with_status(status: StatusCode, said: &Value) -> Response<SessionApiBody> {
-    let mut response = Response::new(SessionApiBody::text(said.to_string()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    let _ = headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let _ = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    Ok(ok(&json!({ "revoked": session.revoke_others().await? })))
 }

@@ -72,15 +72,19 @@
 // |---|---|
 // | `service` | `SessionApi`: the service and its settings |
 // | `route` | which request goes to which endpoint |
+// | `query` | the page of a request, and its user |
 // | `endpoints` | the response to each |
+// | `answers` | responses of JSON endpoints |
 // | `snapshot_json` | a session and a list of sessions as JSON |
 // | `stream` | server-sent events |
 // | `places` | limits of streams, in all and for each client |
 // | `body` | `SessionApiBody`: a text, or the stream |
 
+pub(crate) mod answers;
 mod body;
 mod endpoints;
 mod places;
+pub(crate) mod query;
 mod route;
 mod service;
 mod snapshot_json;

@@ -25,11 +25,28 @@ use crate::{
     store::{StoreFuture, UserStore, audit::Audit},
 };
 
-/// A store, for the command line.
-pub(crate) trait Maintenance: Send + Sync {
+/// All sessions of a store, and their ends.
+pub(crate) trait Enumeration: Send + Sync {
     /// The store, to change sessions.
     fn store(&self) -> &dyn UserStore;
 
+    /// The sessions after the cursor `after`, from the first without one. A page may be empty and
+    /// not the last.
+    fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page>;
+
+    /// A page of a user's sessions, as [`UserStore::sessions_page`].
+    fn user_page<'a>(
+        &'a self,
+        user: &'a str,
+        after: Option<&'a SessionCursor>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        self.store().sessions_page(user, after, limit)
+    }
+}
+
+/// A store, for the command line.
+pub(crate) trait Maintenance: Enumeration {
     /// The start-up check, server by server.
     fn check(&self) -> Pin<Box<dyn Future<Output = Vec<Checked>> + Send + '_>>;
 
@@ -44,21 +61,11 @@ pub(crate) trait Maintenance: Send + Sync {
     /// database, the activity is the later of row and copy.
     fn find_each<'a>(&'a self, ids: &'a [SessionId]) -> StoreFuture<'a, Vec<Found>>;
 
-    /// The sessions after the cursor `after`, from the first without one. A page may be empty and
-    /// not the last.
-    fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page>;
-
     /// The run of the server for which a [`Cursor::Scan`] is valid; `None` where it is unknown, or
     /// cursors are always valid.
-    fn run(&self) -> StoreFuture<'_, Option<String>>;
-
-    /// A page of a user's sessions, as [`UserStore::sessions_page`].
-    fn user_page<'a>(
-        &'a self,
-        user: &'a str,
-        after: Option<&'a SessionCursor>,
-        limit: usize,
-    ) -> StoreFuture<'a, Vec<(SessionId, Record)>>;
+    fn run(&self) -> StoreFuture<'_, Option<String>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Deletes what has ended and is not needed any more; `None` where keys expire by themselves.
     fn purge(&self) -> StoreFuture<'_, Option<Removed>>;
@@ -69,10 +76,8 @@ pub(crate) trait Maintenance: Send + Sync {
     /// The schema version of the existing tables; `None` if there are none.
     fn schema_version(&self) -> StoreFuture<'_, Option<i64>>;
 
-    /// The examination of the stored data, where there is one.
-    fn audit(&self) -> Option<&dyn Audit> {
-        None
-    }
+    /// The examination of the stored data.
+    fn audit(&self) -> &dyn Audit;
 }
 
 /// A session as it is stored, or the error of a record that cannot be decoded.

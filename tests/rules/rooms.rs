@@ -65,8 +65,11 @@ const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("admin_api", &["context", "csrf", "error", "guard", "layer", "response", "session"]),
     ("session_api", &["context", "error", "guard", "request", "response", "session", "transport"]),
+    (
+        "admin_api",
+        &["context", "csrf", "error", "guard", "layer", "response", "session", "session_api"],
+    ),
     ("env", &["error", "layer", "request", "store", "transport"]),
     ("cli", &["clock", "env", "error", "session", "store"]),
     ("testing", &["clock", "context", "directory", "error", "layer", "session", "store"]),

@@ -68,7 +68,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     (&["aes_gcm"], &["import/cookie/"]),
     (&["miniz_oxide"], &["import/stored/"]),
     (&["sha1"], &["import/cookie/"]),
-    (&["percent_encoding"], &["admin_api/", "csrf/", "guard/", "import/"]),
+    (&["percent_encoding"], &["csrf/", "guard/", "import/", "session_api/"]),
     (&["rustix"], &["clock/", "cli/migrate/state_file.rs"]),
     (&["clap"], &["cli/"]),
 ];

@@ -1,20 +1,15 @@
 //! Sessions that move while all are ended.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::{
-        Mutex,
-        atomic::{AtomicU8, Ordering},
-    },
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU8, Ordering},
 };
 
 use crate::{
     cli::revoke::*,
-    session::page::SessionCursor,
     store::{
         Expected, Store as _, StoreFuture, UserStore,
-        maintenance::{Checked, Cursor, Found, Page, Removed, Status, Tables},
+        maintenance::{Cursor, Page},
         memory::MemoryStore,
     },
 };
@@ -111,55 +106,14 @@ fn now(store: &MemoryStore) -> Record {
     record
 }
 
-impl Maintenance for Places {
+impl Enumeration for Places {
     fn store(&self) -> &dyn UserStore {
         &self.store
-    }
-
-    fn check(&self) -> Pin<Box<dyn Future<Output = Vec<Checked>> + Send + '_>> {
-        unimplemented!()
-    }
-
-    fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
-        unimplemented!()
-    }
-
-    fn find<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
-        self.store.load(id)
-    }
-
-    fn find_each<'a>(&'a self, _: &'a [SessionId]) -> StoreFuture<'a, Vec<Found>> {
-        unimplemented!()
-    }
-
-    fn run(&self) -> StoreFuture<'_, Option<String>> {
-        unimplemented!()
     }
 
     fn page<'a>(&'a self, after: Option<&'a Cursor>, _: Part) -> StoreFuture<'a, Page> {
         let page = if let Some(Cursor::Scan(page)) = after { *page } else { 0 };
         Box::pin(self.read(page))
-    }
-
-    fn user_page<'a>(
-        &'a self,
-        _: &'a str,
-        _: Option<&'a SessionCursor>,
-        _: usize,
-    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        unimplemented!()
-    }
-
-    fn purge(&self) -> StoreFuture<'_, Option<Removed>> {
-        unimplemented!()
-    }
-
-    fn tables(&self) -> Option<Tables> {
-        None
-    }
-
-    fn schema_version(&self) -> StoreFuture<'_, Option<i64>> {
-        unimplemented!()
     }
 }
 

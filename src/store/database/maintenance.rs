@@ -5,7 +5,6 @@ use std::{future::Future, pin::Pin, time::Duration};
 use crate::{
     error::{Causes, Error},
     session::{
-        page::SessionCursor,
         record::{Record, format::HEAD_MAX},
         token::SessionId,
     },
@@ -18,17 +17,23 @@ use crate::{
             row::{Columns, Row},
         },
         maintenance::{
-            Checked, Cursor, DatabaseStatus, Found, Maintenance, Page, Part, Removed, Status,
-            Stored, Tables,
+            Checked, Cursor, DatabaseStatus, Enumeration, Found, Maintenance, Page, Part, Removed,
+            Status, Stored, Tables,
         },
     },
 };
 
-impl Maintenance for DatabaseStore {
+impl Enumeration for DatabaseStore {
     fn store(&self) -> &dyn UserStore {
         self
     }
 
+    fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
+        Box::pin(page(&self.database, after, part))
+    }
+}
+
+impl Maintenance for DatabaseStore {
     fn check(&self) -> Pin<Box<dyn Future<Output = Vec<Checked>> + Send + '_>> {
         Box::pin(async move { self.check_each().await })
     }
@@ -47,23 +52,6 @@ impl Maintenance for DatabaseStore {
         Box::pin(find_each(&self.database, ids))
     }
 
-    fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
-        Box::pin(page(&self.database, after, part))
-    }
-
-    fn run(&self) -> StoreFuture<'_, Option<String>> {
-        Box::pin(std::future::ready(Ok(None)))
-    }
-
-    fn user_page<'a>(
-        &'a self,
-        user: &'a str,
-        after: Option<&'a SessionCursor>,
-        limit: usize,
-    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        self.sessions_page(user, after, limit)
-    }
-
     fn purge(&self) -> StoreFuture<'_, Option<Removed>> {
         Box::pin(async move { purge(&self.database, Duration::ZERO).await.map(Some) })
     }
@@ -76,8 +64,8 @@ impl Maintenance for DatabaseStore {
         Box::pin(self.database.schema_version())
     }
 
-    fn audit(&self) -> Option<&dyn Audit> {
-        Some(self)
+    fn audit(&self) -> &dyn Audit {
+        self
     }
 }
 

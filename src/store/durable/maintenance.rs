@@ -26,8 +26,8 @@ use crate::{
         database::{Database, DatabaseConfig, maintenance as rows},
         durable::DurableStore,
         maintenance::{
-            Checked, CopiesStatus, Cursor, Found, Maintenance, Page, Part, Removed, Status, Stored,
-            Tables,
+            Checked, CopiesStatus, Cursor, Enumeration, Found, Maintenance, Page, Part, Removed,
+            Status, Stored, Tables,
         },
         outcome::clocks_differ,
         redis::{
@@ -180,11 +180,26 @@ impl DurableMaintenance {
     }
 }
 
-impl Maintenance for DurableMaintenance {
+impl Enumeration for DurableMaintenance {
     fn store(&self) -> &dyn UserStore {
         &self.store
     }
 
+    fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
+        Box::pin(self.page_of_rows(after, part))
+    }
+
+    fn user_page<'a>(
+        &'a self,
+        user: &'a str,
+        after: Option<&'a SessionCursor>,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
+        Box::pin(self.store.engine.sessions_page(user, after, limit))
+    }
+}
+
+impl Maintenance for DurableMaintenance {
     fn check(&self) -> Pin<Box<dyn Future<Output = Vec<Checked>> + Send + '_>> {
         Box::pin(self.check_each())
     }
@@ -201,23 +216,6 @@ impl Maintenance for DurableMaintenance {
         Box::pin(self.newest(ids))
     }
 
-    fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
-        Box::pin(self.page_of_rows(after, part))
-    }
-
-    fn run(&self) -> StoreFuture<'_, Option<String>> {
-        Box::pin(std::future::ready(Ok(None)))
-    }
-
-    fn user_page<'a>(
-        &'a self,
-        user: &'a str,
-        after: Option<&'a SessionCursor>,
-        limit: usize,
-    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        Box::pin(self.store.engine.sessions_page(user, after, limit))
-    }
-
     fn purge(&self) -> StoreFuture<'_, Option<Removed>> {
         let longer = self.store.engine.parameters.stretch;
         Box::pin(async move { rows::purge(self.database(), longer).await.map(Some) })
@@ -231,8 +229,8 @@ impl Maintenance for DurableMaintenance {
         Box::pin(self.database().schema_version())
     }
 
-    fn audit(&self) -> Option<&dyn Audit> {
-        Some(self)
+    fn audit(&self) -> &dyn Audit {
+        self
     }
 }
 

@@ -8,7 +8,6 @@ use crate::{
     clock::compared::Whose,
     error::{Causes, ConfigError, Error, ErrorKind},
     session::{
-        page::SessionCursor,
         record::{Record, format::HEAD_MAX},
         token::SessionId,
     },
@@ -16,8 +15,8 @@ use crate::{
         Store as _, StoreFuture, UserStore,
         audit::Audit,
         maintenance::{
-            Checked, Cursor, Found, Maintenance, Page, Part, RedisStatus, Removed, Status, Stored,
-            Tables,
+            Checked, Cursor, Enumeration, Found, Maintenance, Page, Part, RedisStatus, Removed,
+            Status, Stored, Tables,
         },
         outcome::clocks_differ,
         redis::{
@@ -142,11 +141,17 @@ impl RedisMaintenance {
     }
 }
 
-impl Maintenance for RedisMaintenance {
+impl Enumeration for RedisMaintenance {
     fn store(&self) -> &dyn UserStore {
         &self.store
     }
 
+    fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
+        Box::pin(self.scan(after, part))
+    }
+}
+
+impl Maintenance for RedisMaintenance {
     fn check(&self) -> Pin<Box<dyn Future<Output = Vec<Checked>> + Send + '_>> {
         Box::pin(self.check_each())
     }
@@ -166,24 +171,11 @@ impl Maintenance for RedisMaintenance {
         Box::pin(self.stored(ids))
     }
 
-    fn page<'a>(&'a self, after: Option<&'a Cursor>, part: Part) -> StoreFuture<'a, Page> {
-        Box::pin(self.scan(after, part))
-    }
-
     fn run(&self) -> StoreFuture<'_, Option<String>> {
         Box::pin(async move {
             let info = info(&self.store.connections).await?;
             Ok(field(&info, "run_id").map(str::to_owned))
         })
-    }
-
-    fn user_page<'a>(
-        &'a self,
-        user: &'a str,
-        after: Option<&'a SessionCursor>,
-        limit: usize,
-    ) -> StoreFuture<'a, Vec<(SessionId, Record)>> {
-        self.store.sessions_page(user, after, limit)
     }
 
     fn purge(&self) -> StoreFuture<'_, Option<Removed>> {
@@ -198,8 +190,8 @@ impl Maintenance for RedisMaintenance {
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    fn audit(&self) -> Option<&dyn Audit> {
-        Some(self)
+    fn audit(&self) -> &dyn Audit {
+        self
     }
 }
 

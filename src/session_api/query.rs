@@ -1,4 +1,4 @@
-//! The query of a request: the user, and a page of their sessions.
+//! The query of a request for a list of sessions: a page, and for administrators the user.
 
 use std::borrow::Cow;
 
@@ -9,25 +9,34 @@ use crate::{context::authentication::check_name, session::page::SessionCursor};
 /// Default page size of the list of sessions.
 const PAGE: usize = 100;
 
-/// The page of a list.
+/// A page of a list; by default the first.
 #[derive(Debug, PartialEq)]
-pub(super) struct Wanted {
-    pub(super) limit: usize,
-    pub(super) after: Option<SessionCursor>,
+pub(crate) struct Wanted {
+    pub(crate) limit: usize,
+    pub(crate) after: Option<SessionCursor>,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { limit: PAGE, after: None }
+    }
 }
 
 /// The user; none where the name is missing, occurs twice, is no text, or is too long.
-pub(super) fn user(query: Option<&str>) -> Option<String> {
+pub(crate) fn user(query: Option<&str>) -> Option<String> {
     let user = only(query, "user").ok()??;
     check_name("user", &user).ok()?;
     Some(user)
 }
 
-/// The page; none where a part of it is malformed.
-pub(super) fn page(query: Option<&str>) -> Option<Wanted> {
-    let limit = only(query, "limit").ok()?.map_or(Ok(PAGE), |limit| limit.parse()).ok()?;
-    let after = only(query, "after").ok()?.map(|after| after.parse()).transpose().ok()?;
-    Some(Wanted { limit, after })
+/// The page; none where neither part of it is there, an error where one is malformed.
+pub(crate) fn page(query: Option<&str>) -> Result<Option<Wanted>, ()> {
+    let limit = only(query, "limit")?.map(|limit| limit.parse()).transpose().map_err(drop)?;
+    let after = only(query, "after")?.map(|after| after.parse()).transpose().map_err(drop)?;
+    if limit.is_none() && after.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Wanted { limit: limit.unwrap_or(PAGE), after }))
 }
 
 /// The value of a name; an error where it has several, or one that is no UTF-8.
@@ -51,7 +60,7 @@ fn decoded(text: &str) -> Result<String, ()> {
 
 #[cfg(test)]
 mod tests {
-    use crate::admin_api::query::*;
+    use crate::session_api::query::*;
 
     #[test]
     fn a_user_is_any_text_that_occurs_once() {
@@ -79,11 +88,13 @@ mod tests {
     #[test]
     fn a_page_has_defaults_and_no_malformed_part() {
         let cursor = "7.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
-        assert_eq!(page(Some("user=a")), Some(Wanted { limit: PAGE, after: None }));
-        let wanted = page(Some(&format!("after={cursor}&limit=20"))).unwrap();
+        assert_eq!(page(Some("user=a")), Ok(None));
+        let wanted = page(Some(&format!("after={cursor}"))).unwrap().unwrap();
+        assert_eq!(wanted.limit, PAGE);
+        let wanted = page(Some(&format!("after={cursor}&limit=20"))).unwrap().unwrap();
         assert_eq!((wanted.limit, wanted.after.unwrap().to_string()), (20, cursor.to_owned()));
         for query in ["limit=", "limit=-1", "limit=1&limit=2", "after=7", "after=%ff"] {
-            assert_eq!(page(Some(query)), None, "{query}");
+            assert_eq!(page(Some(query)), Err(()), "{query}");
         }
     }
 }
