@@ -14,19 +14,17 @@ use std::{
 };
 
 use http::{Request, Response};
+use test_support::faulty_store::{FaultyStore, Op};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_redis_session::{
-    Error, MemoryStore, SessionId,
-    clock::{Clock, ManualClock},
+    Error, MemoryStore,
+    clock::ManualClock,
     layer::{DeviceConfig, PeerAddress},
     limiter::{
         AttemptError, AttemptLimit, NetworkLimitLayer, SignInLimiter, SignInLimiterBuilder,
         Throttled, ThrottledBy,
     },
-    store::{
-        AttemptOutcome, AttemptStore, AttemptTable, AttemptWrite, Expected, Record, SaveOutcome,
-        Store, StoreFuture, Touch, WithoutUsers,
-    },
+    store::{Store as _, WithoutUsers},
     telemetry::Event,
 };
 
@@ -196,87 +194,13 @@ async fn a_dropped_attempt_has_failed_and_events_name_no_account() {
     assert_eq!(events.next().await, None);
 }
 
-/// Counts calls, and from the thousandth on never replies.
-struct Counted {
-    sessions: MemoryStore,
-    attempts: AttemptTable,
-    calls: Arc<AtomicU32>,
-}
-
-impl Counted {
-    fn new(clock: Clock) -> Self {
-        let sessions = MemoryStore::with_clock(clock.clone());
-        Self { sessions, attempts: AttemptTable::new(clock), calls: Arc::default() }
-    }
-}
-
-impl AttemptStore for Counted {
-    fn write<'a>(&'a self, write: &'a AttemptWrite) -> StoreFuture<'a, AttemptOutcome> {
-        if self.calls.fetch_add(1, Ordering::SeqCst) >= 1_000 {
-            return Box::pin(std::future::pending());
-        }
-        self.attempts.write(write)
-    }
-}
-
-impl Store for Counted {
-    fn attempts(&self) -> Option<&dyn AttemptStore> {
-        Some(self)
-    }
-
-    fn clock(&self) -> Clock {
-        self.sessions.clock()
-    }
-
-    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
-        self.sessions.load(id)
-    }
-
-    fn save<'a>(
-        &'a self,
-        id: &'a SessionId,
-        expected: Expected,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome> {
-        self.sessions.save(id, expected, record)
-    }
-
-    fn begin_renew<'a>(
-        &'a self,
-        old: &'a SessionId,
-        expected: u64,
-        new: &'a SessionId,
-        record: &'a Record,
-    ) -> StoreFuture<'a, SaveOutcome> {
-        self.sessions.begin_renew(old, expected, new, record)
-    }
-
-    fn touch<'a>(
-        &'a self,
-        id: &'a SessionId,
-        version: u64,
-        activity: Touch,
-    ) -> StoreFuture<'a, bool> {
-        self.sessions.touch(id, version, activity)
-    }
-
-    fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
-        self.sessions.delete(id)
-    }
-
-    fn delete_version<'a>(&'a self, id: &'a SessionId, at: u64) -> StoreFuture<'a, SaveOutcome> {
-        self.sessions.delete_version(id, at)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_flood_costs_the_store_one_call_a_second_and_a_silent_store_admits_no_guess() {
     let clock = ManualClock::new();
-    let store = Counted::new(clock.clock());
-    let calls = Arc::clone(&store.calls);
-    let limiter = SignInLimiter::builder(store).build().unwrap();
+    let store = FaultyStore::with_clock(&clock);
+    let limiter = SignInLimiter::builder(store.clone()).build().unwrap();
     let attacker = address("192.0.2.1");
-    let cost = || calls.swap(0, Ordering::SeqCst);
+    let cost = || store.calls().len();
     for (account, known) in [("alice", true), ("nobody", false)] {
         if known {
             limiter.begin(account, network(1)).await.unwrap().succeeded().await;
@@ -295,7 +219,7 @@ async fn a_flood_costs_the_store_one_call_a_second_and_a_silent_store_admits_no_
             clock.advance(SECOND);
         }
     }
-    calls.store(1_000, Ordering::SeqCst);
+    let _silent = store.hold(Op::Attempt);
     let started = tokio::time::Instant::now();
     let refused = limiter.begin("bob", network(2)).await.map(drop).unwrap_err();
     assert!(matches!(refused, AttemptError::Store(_)), "{refused:?}");
@@ -306,16 +230,15 @@ async fn a_flood_costs_the_store_one_call_a_second_and_a_silent_store_admits_no_
 #[tokio::test]
 async fn a_flood_of_made_up_names_takes_bounded_memory() {
     let names = std::env::var("ATTEMPT_NAMES").map_or(10_000, |names| names.parse().unwrap());
-    let store = Counted::new(ManualClock::new().clock());
-    let (rows, calls) = (store.attempts.clone(), Arc::clone(&store.calls));
-    let limiter = SignInLimiter::builder(store).max_entries(1_024).build().unwrap();
+    let store = FaultyStore::with_clock(&ManualClock::new());
+    // Without a list of the calls.
+    let limiter = SignInLimiter::builder(store.sound()).max_entries(1_024).build().unwrap();
     for name in 0..names {
-        calls.store(0, Ordering::SeqCst);
         let network = address(&format!("2a00:{:x}:{:x}::1", name >> 16, name & 0xffff));
         assert_eq!(throttled(&limiter, &format!("made up {name}"), network).await, None);
-        assert!(rows.len() <= 1_024, "{} rows after {name} names", rows.len());
+        assert!(store.attempt_rows() <= 1_024, "after {name} names");
     }
-    assert_eq!(rows.len(), 1_024);
+    assert_eq!(store.attempt_rows(), 1_024);
 }
 
 #[tokio::test]

@@ -14,7 +14,10 @@ use tokio::sync::Semaphore;
 use tower_redis_session::{
     Error, MemoryStore, SessionId,
     clock::{Clock, ManualClock},
-    store::{Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch, UserStore},
+    store::{
+        AttemptOutcome, AttemptStore, AttemptTable, AttemptWrite, Expected, LoginWrite, Record,
+        SaveOutcome, Store, StoreFuture, Touch, UserStore,
+    },
     telemetry::Events,
 };
 
@@ -38,6 +41,8 @@ pub enum Op {
     Touch,
     DeleteIf,
     Delete,
+    /// A call of a limiter.
+    Attempt,
 }
 
 /// What goes wrong with one call.
@@ -99,6 +104,7 @@ pub struct FaultyStore {
 
 struct Shared {
     memory: MemoryStore,
+    attempts: AttemptTable,
     faults: Mutex<Vec<(Op, Fault)>>,
     calls: Mutex<Vec<Op>>,
     done: Mutex<Vec<Op>>,
@@ -119,6 +125,7 @@ impl FaultyStore {
 
     fn on(memory: MemoryStore) -> Self {
         let shared = Shared {
+            attempts: AttemptTable::new(memory.clock()),
             memory,
             faults: Mutex::default(),
             calls: Mutex::default(),
@@ -175,6 +182,11 @@ impl FaultyStore {
     /// How many sessions are alive.
     pub fn len(&self) -> usize {
         self.shared.memory.len()
+    }
+
+    /// Rows of failed attempts.
+    pub fn attempt_rows(&self) -> usize {
+        self.shared.attempts.len()
     }
 
     /// Everything that is late happens now.
@@ -264,8 +276,6 @@ impl Store for FaultyStore {
         Box::pin(self.call(Op::Load, act, || None, never))
     }
 
-    /// Never at fault.
-    /// Never at fault.
     fn load_many<'a>(
         &'a self,
         ids: &'a [SessionId],
@@ -350,6 +360,18 @@ impl Store for FaultyStore {
 
     fn events(&self) -> Events {
         self.events.clone().unwrap_or_default()
+    }
+
+    fn attempts(&self) -> Option<&dyn AttemptStore> {
+        Some(self)
+    }
+}
+
+impl AttemptStore for FaultyStore {
+    fn write<'a>(&'a self, write: &'a AttemptWrite) -> StoreFuture<'a, AttemptOutcome> {
+        self.note(Op::Attempt);
+        let act = async move { self.shared.attempts.write(write).await };
+        Box::pin(self.call(Op::Attempt, act, || None, never))
     }
 }
 
