@@ -11,12 +11,12 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
     sync::Notify,
-    time::{timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -131,6 +131,13 @@ struct State {
     last: Option<Last>,
 }
 
+impl State {
+    /// Start of the call in progress. One may hang in a runtime that is not driven.
+    fn in_progress(&self) -> Option<Instant> {
+        self.started.filter(|started| started.elapsed() < LIMIT)
+    }
+}
+
 /// The last result.
 struct Last {
     at: Instant,
@@ -179,7 +186,7 @@ impl CredentialSource {
 
     /// Whether a call is in progress.
     pub(crate) fn is_called(&self) -> bool {
-        self.0.state().started.is_some_and(|started| started.elapsed() < LIMIT)
+        self.0.state().in_progress().is_some()
     }
 
     async fn obtained(&self) -> Result<Obtained, Fault> {
@@ -192,9 +199,7 @@ impl CredentialSource {
                     last.is_received = true;
                     return last.result.clone();
                 }
-                // A call may hang in a runtime that is not driven.
-                let started = state.started.filter(|started| started.elapsed() < LIMIT);
-                started.map_or_else(|| Err(Turn::start(&self.0, &mut state)), Ok)
+                state.in_progress().map_or_else(|| Err(Turn::start(&self.0, &mut state)), Ok)
             };
             match started {
                 Err(turn) => {
@@ -205,7 +210,7 @@ impl CredentialSource {
                     return result;
                 }
                 Ok(started) => {
-                    let _ = timeout_at((started + LIMIT).into(), ended).await;
+                    let _ = timeout_at(started + LIMIT, ended).await;
                 }
             }
         }

@@ -5,7 +5,7 @@
 //! load of `finish`, the activity of copies, `has_lost`, `most` or `set_len`; end a session whatever
 //! its line says; continue at the position of another run of Redis; pass over unreadable records;
 //! leave out `check_run`, `NotStored`, the comparison of the first page, the lock, the share of a
-//! page, `behind`; confirm in `written`.
+//! page, `behind`; confirm in `written`; in `write_all` return at the first error.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -724,6 +724,30 @@ async fn a_session_that_the_target_did_not_accept_is_a_finding_and_is_copied_lat
     nothing_more("accepted", &migration.done().await, 20);
 }
 
+/// One write is rejected at once, and another needs several attempts until it has a result.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_fails_leaves_no_other_one_without_a_result() {
+    let (from, to) = (Place::sqlite(), Place::redis().await);
+    let source: Arc<dyn UserStore> = from.store().await.into();
+    let all = ids(1, 20);
+    fill(&source, &all).await;
+    let redis = to.redis.as_ref().unwrap();
+    let proxy = RespProxy::start(redis.addr()).await;
+    let migration = Migration::new(&from.variables, &behind(&to, &proxy));
+    let key = format!("session:0:s:{}", all[7]);
+    let mut connection = redis.connection().await;
+    let mut set = redis::cmd("SET");
+    let _: () =
+        set.arg(&key).arg("T").arg("PX").arg(600_000).query_async(&mut connection).await.unwrap();
+    let write = Matching::command("EVALSHA").containing(all[3].to_string());
+    let _rejected = proxy.side_track(write, "-NOPERM no permissions\r\n");
+    let failed = migration.run(&[]).await.expect(5);
+    assert!(failed.err.contains("unusable"), "{failed:?}");
+    let state = std::fs::read_to_string(migration.file("state")).unwrap();
+    assert!(state.contains(&format!("\nn {}\n", all[7])), "{state}");
+    assert_eq!(listed(&to).await.len(), 18);
+}
+
 /// What a killed run had read is read again: its page from the last position, and what it did not
 /// confirm.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -847,7 +871,9 @@ async fn a_session_that_has_expired_by_its_copy_is_not_copied() {
     bytes[20..28].copy_from_slice(&(last + 3_600_000).to_be_bytes());
     let aged = Record::from_bytes(2, bytes.into()).unwrap();
     save(&source, &id, Expected::Version(1), &aged).await;
-    tokio::time::sleep(Duration::from_millis(3_200)).await;
+    // The command reads the system's clock, which a test cannot move.
+    let end = aged.end().saturating_add(Duration::from_millis(100));
+    eventually("the end by its copy", async || now() > end).await;
     let report = Migration::between(&from, &to).done().await;
     assert_eq!((&report["copied"], &report["expired"]), (&json!(0), &json!(1)), "{report}");
 }

@@ -9,7 +9,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -37,18 +36,10 @@ async fn dump(place: &Place) -> Vec<String> {
     dump
 }
 
-/// Once no background work of the service changes it.
-async fn settled(place: &Place) -> Vec<String> {
-    let mut before = dump(place).await;
-    eventually("the stores do not change by themselves", async || {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let again = dump(place).await;
-        let same = again == before;
-        before = again;
-        same
-    })
-    .await;
-    before
+/// After all background work of the service.
+async fn settled(place: &Place, service: &RedisSessionLayer) -> Vec<String> {
+    bounded("the background work", service.shutdown()).await;
+    dump(place).await
 }
 
 /// Two users, one with a value and one with two sessions, and a visitor.
@@ -70,7 +61,7 @@ fn kinds(report: &Value) -> Vec<&str> {
 async fn leaves_nothing(place: Place) {
     let name = place.name;
     let layer = inhabited(&place).await;
-    let before = settled(&place).await;
+    let before = settled(&place, &layer).await;
     let ran = run(&place.operator(), &["validate", "--json"]).await.expect(0);
     let report = ran.json();
     assert_eq!((&report["ok"], &report["complete"]), (&json!(true), &json!(true)), "{name}");
@@ -174,8 +165,8 @@ fn own(nth: u64) -> Matching {
 async fn an_interrupted_command_deletes_its_sessions() {
     let place = Place::redis().await;
     let redis = place.redis.as_ref().unwrap();
-    let _layer = inhabited(&place).await;
-    let before = settled(&place).await;
+    let layer = inhabited(&place).await;
+    let before = settled(&place, &layer).await;
     let proxy = RespProxy::start(redis.addr()).await;
     let mut variables = place.variables.clone();
     variables[1].1 = redis.url_as(OPERATOR, PASSWORD, proxy.port());
@@ -193,8 +184,8 @@ async fn an_interrupted_command_deletes_its_sessions() {
     }
 
     let place = Place::postgres().await;
-    let _layer = inhabited(&place).await;
-    let before = settled(&place).await;
+    let layer = inhabited(&place).await;
+    let before = settled(&place, &layer).await;
     let server = test_support::PostgresServer::shared().await;
     let proxy = PgProxy::start(server.addr()).await;
     let mut variables = place.variables.clone();
@@ -217,8 +208,8 @@ async fn an_interrupted_command_deletes_its_sessions() {
 async fn a_command_that_fails_deletes_its_sessions_and_names_the_function() {
     let place = Place::redis().await;
     let redis = place.redis.as_ref().unwrap();
-    let _layer = inhabited(&place).await;
-    let before = settled(&place).await;
+    let layer = inhabited(&place).await;
+    let before = settled(&place, &layer).await;
     let proxy = RespProxy::start(redis.addr()).await;
     let mut variables = place.variables.clone();
     variables[1].1 = redis.url_as(OPERATOR, PASSWORD, proxy.port());
@@ -240,8 +231,8 @@ async fn a_command_that_fails_deletes_its_sessions_and_names_the_function() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_is_executed_late_leaves_nothing_either() {
     let place = Place::postgres().await;
-    let _layer = inhabited(&place).await;
-    let before = settled(&place).await;
+    let layer = inhabited(&place).await;
+    let before = settled(&place, &layer).await;
     let server = test_support::PostgresServer::shared().await;
     let proxy = PgProxy::start(server.addr()).await;
     let mut variables = place.variables.clone();

@@ -4,11 +4,14 @@
 //! To see these fail: in `request/external_id.rs` enter a session before it is stored (`create` in
 //! `request/commit/execute.rs`), mark the name after the sessions were read, or do not mark it; in
 //! `moved` do not enter a renewal, or before its id is sent; return where the mark fails; in
-//! `write` do not prolong; let `plan::device` drop the id.
+//! `enter_moved` emit no event; in `write` do not prolong; let `plan::device` drop the id.
 
 use std::time::Duration;
 
-use test_support::faulty_store::{Answered, Fault, FaultyStore, Gate, Op, Visitor};
+use test_support::{
+    bounded,
+    faulty_store::{Answered, Fault, FaultyStore, Gate, Op, Visitor},
+};
 use tower_redis_session::{
     Error, ErrorKind, RedisSessionLayer, SessionContext, SessionExpiry, clock::ManualClock,
     store::WithoutUsers, telemetry::Event,
@@ -152,6 +155,25 @@ async fn a_logout_that_overtakes_a_sign_in_or_a_renewal_ends_it() {
         assert_eq!((user(&mut waiting).await, user(&mut visitor).await), (None, None));
         assert_eq!(theirs.admin().sessions_of("alice").await.unwrap(), []);
     }
+}
+
+/// The revocation found no session under the name; the sign-in that finds its mark ends one.
+#[tokio::test]
+async fn a_session_that_moves_under_a_revoked_name_ends_with_an_event() {
+    let store = FaultyStore::new();
+    let layer = layer(&store);
+    let mut visitor = signed_in(&layer, "bob", "https://id.example.org|sid-2").await;
+    let mut before = visitor.clone();
+    let ended = visitor.ask(async |s| Ok(s.id().await?.unwrap().to_string())).await;
+    assert_eq!(revoke(&layer).await, 0);
+    let mut events = layer.admin().events();
+    let answered = visitor.ask(|s| sign_in(s, "alice", NAME)).await;
+    assert_eq!(answered.status(), 401);
+    assert_eq!((user(&mut visitor).await, user(&mut before).await), (None, None));
+    let event = bounded("an event", events.next()).await.unwrap();
+    let event = serde_json::to_value(event).unwrap();
+    let told = ["event", "id", "user", "cause"].map(|field| event[field].as_str());
+    assert_eq!(told, ["revoked", ended.text(), "bob", "provider"].map(Some), "{event}");
 }
 
 #[tokio::test]

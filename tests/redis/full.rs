@@ -5,12 +5,14 @@
 //! not. All servers here decide that alike.
 //!
 //! To see these fail: in `touch.lua` the two writes the other way round; in `save.lua` without
-//! `PEXPIRE`; in `kill.lua` and `revoke_all.lua` a `SET` as the first write.
+//! `PEXPIRE`; in `kill.lua` and `revoke_all.lua` a `SET` as the first write;
+//! in `request/external_id.rs` return where the mark fails.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use redis::{Value, aio::MultiplexedConnection};
-use test_support::{COOKIE, RedisServer, Site, eventually};
+use test_support::{COOKIE, RedisServer, Site, eventually, faulty_store::Visitor};
+use tower_redis_session::{ErrorKind, SessionContext};
 
 const HEAD: &str = "R0000000000000001";
 const LEASE: &str = "L0123456789abcdef";
@@ -273,6 +275,34 @@ async fn whoever_is_kept_by_a_revocation_on_a_full_redis_can_be_revoked_later() 
     assert_eq!(site.layer.admin().revoke_all("alice").await.unwrap(), 1);
     assert!(kept.cookie(COOKIE).is_some());
     assert_eq!(kept.get("/user").await.expect(200).text(), "-");
+    redis.assert_every_key_has_a_ttl().await;
+}
+
+#[tokio::test]
+async fn a_provider_logout_on_a_full_redis_ends_what_is_known_and_is_complete_when_repeated() {
+    const NAME: &str = "https://id.example.org|sid-1";
+    let redis = RedisServer::start().await;
+    let site = Site::start(&redis).await;
+    let sign_in = async |s: SessionContext| {
+        let attempt = s.begin_login("alice").await?;
+        s.finish_login(attempt.with_external_id(NAME)).await.map(|()| String::new())
+    };
+    let user = async |s: SessionContext| Ok(s.user_id().await?.unwrap_or_default());
+    let mut visitor = Visitor::new(&site.layer);
+    assert_eq!(visitor.ask(sign_in).await.status(), 200);
+    redis.fill_up().await;
+    let admin = site.layer.admin();
+    let error = admin.revoke_by_external_id(NAME).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(visitor.ask(user).await.text(), "");
+    redis.make_room().await;
+    assert_eq!(admin.sessions_of("alice").await.unwrap(), []);
+    // The id is not marked before it is repeated.
+    let mut other = Visitor::new(&site.layer);
+    assert_eq!(other.ask(sign_in).await.status(), 200);
+    assert_eq!(admin.revoke_by_external_id(NAME).await.unwrap(), 1);
+    assert_eq!(other.ask(user).await.text(), "");
+    assert_eq!(Visitor::new(&site.layer).ask(sign_in).await.status(), 401);
     redis.assert_every_key_has_a_ttl().await;
 }
 

@@ -21,7 +21,7 @@ use crate::{
     },
     error::{Causes, Error, ErrorKind},
     session::token::SessionId,
-    store::maintenance::{Cursor, Part},
+    store::{cursor::Cursor, maintenance::Part},
 };
 
 /// Sessions that are read and written together.
@@ -255,4 +255,43 @@ fn in_flight<'a, 'b>(planned: &'a [&'b Planned]) -> Vec<&'a [&'b Planned]> {
     }
     parts.push(rest);
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use crate::{
+        cli::migrate::copying::*,
+        session::{
+            record::Record,
+            values::{Edits, Values},
+        },
+        store::maintenance::Stored,
+    };
+
+    fn planned(bytes: usize) -> Planned {
+        let value = Some(Bytes::from(vec![b'1'; bytes]));
+        let values = Values::default().edited(&Edits::from([("a".into(), value)]));
+        let source = Stored { record: Record { values, ..Record::example() }, replaces: None };
+        Planned { id: SessionId::from([1; 32]), source, target: None, need: Need::Create }
+    }
+
+    #[test]
+    fn no_more_than_one_mebibyte_is_in_flight_unless_one_record_has_more() {
+        let empty = planned(0).source.record.encoded_len();
+        let quarter = (1 << 18) - empty;
+        for (bytes, parts) in [
+            (vec![quarter; 4], vec![4]),
+            (vec![quarter, quarter, quarter, quarter + 1], vec![3, 1]),
+            (vec![0, 3 << 20, 0, 0], vec![1, 1, 2]),
+            (vec![3 << 20], vec![1]),
+            (vec![1_000; 250], vec![250]),
+        ] {
+            let planned: Vec<Planned> = bytes.into_iter().map(planned).collect();
+            let planned: Vec<&Planned> = planned.iter().collect();
+            let lengths: Vec<usize> = in_flight(&planned).into_iter().map(<[_]>::len).collect();
+            assert_eq!(lengths, parts);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::{
 };
 
 use futures_util::{future::join_all, poll};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::advance};
 
 use crate::store::credentials::*;
 
@@ -25,7 +25,7 @@ fn numbered(number: usize) -> Result<ServerCredentials, Error> {
     Ok(ServerCredentials::new(format!("secret {number}")))
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn connections_opened_together_share_a_call_and_later_ones_do_not() {
     let (source, calls) = counted(|number| async move {
         tokio::task::yield_now().await;
@@ -34,8 +34,7 @@ async fn connections_opened_together_share_a_call_and_later_ones_do_not() {
     let all = join_all((0..32).map(|_| source.obtain("redis")));
     let obtained = tokio::time::timeout(LIMIT, all).await.unwrap();
     assert!(obtained.iter().all(|given| given.as_ref().unwrap().password == "secret 1"));
-    // The clock of reuse is the system's.
-    std::thread::sleep(REUSED);
+    advance(REUSED).await;
     assert_eq!(source.obtain("redis").await.unwrap().password, "secret 2");
     assert_eq!(calls.load(Ordering::SeqCst), 2);
 }
@@ -61,7 +60,7 @@ async fn a_call_that_is_slower_than_its_caller_serves_the_next_one() {
     assert!(calls.load(Ordering::SeqCst) == 1 && !source.is_called());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_result_that_no_caller_has_received_is_kept_for_one() {
     for (expires_in, reused) in [(None, true), (Some(Duration::from_millis(1)), false)] {
         let (reply, wait) = oneshot::channel();
@@ -85,11 +84,11 @@ async fn a_result_that_no_caller_has_received_is_kept_for_one() {
             tokio::task::yield_now().await;
         }
         // Longer than any result is reused.
-        std::thread::sleep(3 * REUSED);
+        advance(3 * REUSED).await;
         let first = source.obtain("redis").await.unwrap().password;
         assert_eq!(first, if reused { "secret 1" } else { "secret 2" });
         // One caller has it now.
-        std::thread::sleep(REUSED);
+        advance(REUSED).await;
         let calls_before = calls.load(Ordering::SeqCst);
         source.obtain("redis").await.unwrap();
         assert_eq!(calls.load(Ordering::SeqCst), calls_before + 1);

@@ -7,6 +7,7 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use test_support::{
+    LogCapture,
     faulty_store::{Op, session_of},
     take_over::importer_builder,
 };
@@ -51,6 +52,26 @@ async fn while_a_store_fails_the_response_is_503_and_no_cookie_changes() {
     clock.advance(GRACE);
     assert!(ask(&layer, &old(), user).await.is_rejected());
     assert_eq!(ask(&layer, &new, user).await.text, "alice");
+}
+
+#[tokio::test]
+async fn deletions_that_fail_are_a_warning_once_until_one_succeeds() {
+    let (captured, _guard) = LogCapture::on_this_thread();
+    let (store, shelf) = (FaultyStore::new(), Shelf::default());
+    let layer = instance(store, &shelf);
+    let mut levels = Vec::new();
+    for (number, fails) in [true, true, false, true].into_iter().enumerate() {
+        shelf.keeps(fails);
+        let old = format!("{number}{}", &OLD[1..]);
+        shelf.put(&old, ALICE);
+        captured.clear();
+        ask(&layer, &format!("session={old}"), user).await.taken_over();
+        layer.shutdown().await;
+        let events = captured.events().into_iter();
+        let events = events.filter(|event| event.text.contains("not deleted: "));
+        levels.push(events.map(|event| event.level.to_string()).collect::<Vec<_>>().join(", "));
+    }
+    assert_eq!(levels, ["WARN", "DEBUG", "", "WARN"]);
 }
 
 /// Row 18.

@@ -5,7 +5,8 @@
 //! token without the `Done` of step 6, read the bar before the epoch, leave the grace or the time of
 //! an abandoned claim out; in `take_over.rs` let the two cookies of a request count in the other
 //! order, do not carry the work, do not close at a logout; write the epoch before the bar, or keep
-//! the bar for as long as a claim; in `create.rs` leave the stamp out.
+//! the bar for as long as a claim; in `create.rs` leave the stamp out;
+//! in `forget_old` log each failure alike.
 
 use std::time::Duration;
 

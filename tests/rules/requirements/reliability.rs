@@ -342,6 +342,8 @@ pub const ROWS: &[Row] = &[
              a_sign_in_of_a_visitor_that_cannot_be_entered_leaves_no_session_of_the_user",
             "tests/layer/external_id.rs::\
              a_logout_that_cannot_be_marked_ends_the_known_sessions_and_is_an_error",
+            "tests/redis/full.rs::\
+             a_provider_logout_on_a_full_redis_ends_what_is_known_and_is_complete_when_repeated",
         ],
         open: "",
     },

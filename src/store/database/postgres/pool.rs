@@ -166,6 +166,13 @@ mod tests {
         database::{DatabaseConfig, postgres::pool::*},
     };
 
+    /// The clock of the credentials passes 100 ms; then it runs again, as the server's does.
+    async fn until_a_result_is_reused_no_more() {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_millis(100)).await;
+        tokio::time::resume();
+    }
+
     #[tokio::test]
     async fn the_function_is_called_to_open_a_connection_and_not_to_reuse_one() {
         let secret = "a-password-of-postgres";
@@ -190,8 +197,7 @@ mod tests {
         let changed = "ALTER ROLE rotating PASSWORD 'secret 2'; SELECT pg_terminate_backend(pid, \
             10000) FROM pg_stat_activity WHERE usename = 'rotating'";
         admin.sql(changed).await;
-        // A result is reused for a moment.
-        std::thread::sleep(Duration::from_millis(100));
+        until_a_result_is_reused_no_more().await;
         // The idle connection is lost, and the credentials that the pool has are rejected.
         pool.connect().await.unwrap().give_back(limit).await;
         assert_eq!(calls.load(Ordering::SeqCst), 2);
@@ -221,8 +227,7 @@ mod tests {
             let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
                 WHERE usename LIKE 'role_%'";
             admin.sql(end).await;
-            // A result is reused for a moment.
-            std::thread::sleep(Duration::from_millis(100));
+            until_a_result_is_reused_no_more().await;
         }
     }
 }

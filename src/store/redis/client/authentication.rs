@@ -6,10 +6,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use redis::{Cmd, Value, aio::MultiplexedConnection};
+use tokio::time::Instant;
 
 use crate::{
     error::{Causes, Error},
