@@ -48,7 +48,7 @@ impl OldLibrary for Library {
         signed_parts: Option<&str>,
     ) -> Vec<OldKey> {
         let found = self.importer.find_in(lines, signed_parts.unwrap_or_default());
-        found.map(|old| OldKey { id: old.id().into(), key: old.key().into() }).collect()
+        found.map(OldSession::into_key).collect()
     }
 
     fn removal(&self) -> Option<HeaderValue> {

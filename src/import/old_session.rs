@@ -21,18 +21,19 @@ use crate::request::old_library::OldKey;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct OldSession {
-    id: String,
-    key: String,
-}
+pub struct OldSession(OldKey);
 
 impl OldSession {
     pub(super) fn of(old: &OldKey) -> Self {
-        Self { id: old.id.to_string(), key: old.key.to_string() }
+        Self(old.clone())
     }
 
     pub(super) fn new(prefix: &str, id: String) -> Self {
-        Self { key: format!("{prefix}{id}"), id }
+        Self(OldKey { key: format!("{prefix}{id}").into(), id: id.into() })
+    }
+
+    pub(super) fn into_key(self) -> OldKey {
+        self.0
     }
 
     /// The id, for [`Importer::decode`](crate::import::Importer::decode).
@@ -48,7 +49,7 @@ impl OldSession {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn id(&self) -> &str {
-        &self.id
+        &self.0.id
     }
 
     /// The key in the old Redis: the prefix and the id.
@@ -63,7 +64,7 @@ impl OldSession {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn key(&self) -> &str {
-        &self.key
+        &self.0.key
     }
 }
 

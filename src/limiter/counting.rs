@@ -13,7 +13,7 @@ use crate::{
     request::{client::DeviceConfig, shared::Backend},
     store::{
         AttemptOutcome, Store,
-        attempts::{Action, AttemptKey, AttemptWrite, Counter, NETWORK, Rule, SITE, Verdict},
+        attempts::{Action, AttemptKey, AttemptWrite, Counter, NETWORK, PAIR, Rule, SITE, Verdict},
     },
     telemetry::{Event, ThrottledBy, events::Events},
 };
@@ -68,28 +68,27 @@ impl Inner {
         }
     }
 
-    /// Counts an attempt, unless a remembered name or the store throttles it. The names: network,
-    /// site and pair.
+    /// Counts an attempt, unless a remembered name or the store throttles it.
     pub(super) async fn count(
         &self,
         write: &AttemptWrite,
-        names: &[&AttemptKey],
         address: IpAddr,
     ) -> Result<(), AttemptError> {
-        let remembered = names.iter().find_map(|key| self.refusals.find(key, self.clock.now()));
+        let key = |place: usize| write.counters.get(place).map(|counter| &counter.key);
+        let mut keys = [NETWORK, SITE, PAIR].into_iter().filter_map(key);
+        let remembered = keys.find_map(|key| self.refusals.find(key, self.clock.now()));
         let (by, wait) = match remembered {
             Some(remembered) => remembered,
             None => match self.write(write).await?.0 {
                 Verdict::Done => return Ok(()),
                 Verdict::Throttled { place, wait } => {
                     // By the pair also where the account waits: another pair may not have to.
-                    let (by, name) = match place {
-                        NETWORK => (ThrottledBy::Network, names.first()),
-                        SITE => (ThrottledBy::Network, names.get(1)),
-                        _ => (ThrottledBy::Account, names.get(2)),
+                    let (by, place) = match place {
+                        SITE | NETWORK => (ThrottledBy::Network, place),
+                        _ => (ThrottledBy::Account, PAIR),
                     };
-                    if let Some(name) = name {
-                        self.refusals.remember(name, by, wait, self.clock.now());
+                    if let Some(key) = key(place) {
+                        self.refusals.remember(key, by, wait, self.clock.now());
                     }
                     (by, wait)
                 }

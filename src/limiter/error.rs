@@ -116,50 +116,41 @@ impl From<Error> for AttemptError {
     }
 }
 
+impl AttemptError {
+    fn cause(&self) -> &dyn HttpError {
+        match self {
+            Self::Throttled(throttled) => throttled,
+            Self::Store(error) => error,
+        }
+    }
+}
+
 impl HttpError for AttemptError {
     fn status(&self) -> StatusCode {
-        match self {
-            Self::Throttled(throttled) => throttled.status(),
-            Self::Store(error) => error.status(),
-        }
+        self.cause().status()
     }
 
     fn code(&self) -> &'static str {
-        match self {
-            Self::Throttled(throttled) => throttled.code(),
-            Self::Store(error) => error.code(),
-        }
+        self.cause().code()
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Throttled(throttled) => Some(throttled.retry_after()),
-            Self::Store(error) => error.retry_after(),
-        }
+        self.cause().retry_after()
     }
 
     fn grpc_code(&self) -> i32 {
-        match self {
-            Self::Throttled(throttled) => throttled.grpc_code(),
-            Self::Store(error) => error.grpc_code(),
-        }
+        self.cause().grpc_code()
     }
 }
 
 impl fmt::Display for AttemptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Throttled(throttled) => throttled.fmt(f),
-            Self::Store(error) => error.fmt(f),
-        }
+        fmt::Display::fmt(self.cause(), f)
     }
 }
 
 impl StdError for AttemptError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::Throttled(_) => None,
-            Self::Store(error) => error.source(),
-        }
+        self.cause().source()
     }
 }

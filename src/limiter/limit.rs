@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{error::ConfigError, store::attempts::Rule};
+use crate::{
+    error::ConfigError,
+    store::attempts::{Rule, millis},
+};
 
 /// Longest duration in a limit.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
@@ -123,7 +126,6 @@ impl AttemptLimit {
         } else {
             (self.max, 0)
         };
-        let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         Ok(Rule {
             free: self.free,
             max,

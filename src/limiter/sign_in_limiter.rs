@@ -70,7 +70,7 @@ impl SignInLimiter {
     pub async fn begin(&self, account: &str, address: IpAddr) -> Result<Attempt, AttemptError> {
         let named = self.0.names.of(account, address);
         let write = self.0.for_account(&named);
-        self.0.count(&write, &[&named.network, &named.site, &named.pair], address).await?;
+        self.0.count(&write, address).await?;
         let network = network_of(address).to_string();
         Ok(Attempt::new(Arc::clone(&self.0), write, hexadecimal(&named.account), network))
     }
@@ -94,7 +94,7 @@ impl SignInLimiter {
     pub async fn count(&self, address: IpAddr) -> Result<(), AttemptError> {
         let (site, network) = (self.0.names.site(address), self.0.names.network(address));
         let write = self.0.write_of(Action::Begin, self.0.for_network(site, network), None);
-        self.0.count(&write, &[&network, &site], address).await
+        self.0.count(&write, address).await
     }
 
     /// Forgets the failures of `account` from all networks, and those of the account from `address`

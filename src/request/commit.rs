@@ -30,8 +30,10 @@ mod confirm;
 mod execute;
 
 pub(crate) use crate::request::commit::confirm::{Settled, save_settled};
-pub(super) use crate::request::commit::confirm::{known, login_settled};
-use crate::request::commit::execute::audited;
+pub(super) use crate::request::commit::{
+    confirm::{known, login_settled},
+    execute::audited,
+};
 
 /// The outcome of applying changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

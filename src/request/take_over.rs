@@ -86,7 +86,7 @@ impl RequestSession {
                 self.hold_taken(found, endings)?;
             }
             Taken::Nothing => self.state().end_old_cookie(),
-            Taken::Unknown | Taken::Unreadable => {}
+            Taken::Unknown => {}
             Taken::Ambiguous => {
                 self.backend.events.emit(Event::Ambiguous);
                 self.state().presence = Presence::Ambiguous;
@@ -190,9 +190,8 @@ impl Backend {
 /// The header that removes the other library's cookie, if it is due: it has ended, or the session
 /// of this crate counts.
 pub(crate) fn old_removal(session: &RequestSession, state: &State) -> Option<HeaderValue> {
-    let rules = session.old_library()?;
     let counts_no_more = state.old_cookie == OldCookie::Ends
         || state.held.is_some()
         || !matches!(state.cookie, CookieChange::Keep);
-    if counts_no_more { rules.library.removal() } else { None }
+    if counts_no_more { session.old_library()?.library.removal() } else { None }
 }

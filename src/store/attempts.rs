@@ -260,6 +260,6 @@ impl AttemptOutcome {
     pub(crate) const DONE: Self = Self(Verdict::Done);
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

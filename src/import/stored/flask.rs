@@ -19,11 +19,7 @@ pub(crate) fn decode(stored: &[u8]) -> Result<Imported, ImportError> {
 
 fn message_pack(stored: &[u8]) -> Result<Imported, ImportError> {
     let mut reader = Reader::new(stored);
-    let mut session = Imported::default();
-    for _ in 0..reader.map()? {
-        let name = reader.name()?;
-        session.insert(name, &reader.json()?)?;
-    }
+    let session = reader.session()?;
     reader.end()?;
     Ok(session)
 }

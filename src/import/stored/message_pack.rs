@@ -7,7 +7,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::import::error::{ImportError, ImportErrorKind};
+use crate::import::{
+    error::{ImportError, ImportErrorKind},
+    imported::Imported,
+};
 
 const DEPTH_MAX: usize = 100;
 const ELEMENTS_MAX: usize = 65_536;
@@ -24,9 +27,8 @@ pub(crate) struct Reader<'a> {
 pub(crate) enum Item<'a> {
     Nil,
     Bool(bool),
-    Int(i64),
-    /// Above `i64::MAX`.
-    Large(u64),
+    /// Of 64 bits, with or without a sign.
+    Int(i128),
     Float(f64),
     Text(&'a str),
     Bytes(&'a [u8]),
@@ -82,14 +84,11 @@ impl<'a> Reader<'a> {
             0xcc => Item::Int(u8::from_be_bytes(self.array()?).into()),
             0xcd => Item::Int(u16::from_be_bytes(self.array()?).into()),
             0xce => Item::Int(u32::from_be_bytes(self.array()?).into()),
-            0xcf => {
-                let number = u64::from_be_bytes(self.array()?);
-                i64::try_from(number).map_or(Item::Large(number), Item::Int)
-            }
+            0xcf => Item::Int(u64::from_be_bytes(self.array()?).into()),
             0xd0 => Item::Int(i8::from_be_bytes(self.array()?).into()),
             0xd1 => Item::Int(i16::from_be_bytes(self.array()?).into()),
             0xd2 => Item::Int(i32::from_be_bytes(self.array()?).into()),
-            0xd3 => Item::Int(i64::from_be_bytes(self.array()?)),
+            0xd3 => Item::Int(i64::from_be_bytes(self.array()?).into()),
             // 0xc1, which no encoder uses.
             _ => return Err(malformed()),
         })
@@ -127,15 +126,18 @@ impl<'a> Reader<'a> {
         Ok(Item::Extension(kind, self.take(len)?))
     }
 
-    /// The number of entries of a map.
-    pub(crate) fn map(&mut self) -> Result<usize, ImportError> {
-        match self.item()? {
-            Item::Map(len) => Ok(len),
-            _ => Err(malformed()),
+    /// A session without user and expiry: a map of its values.
+    pub(crate) fn session(&mut self) -> Result<Imported, ImportError> {
+        let Item::Map(len) = self.item()? else { return Err(malformed()) };
+        let mut session = Imported::default();
+        for _ in 0..len {
+            let name = self.name()?;
+            session.insert(name, &self.json()?)?;
         }
+        Ok(session)
     }
 
-    pub(crate) fn name(&mut self) -> Result<&'a str, ImportError> {
+    fn name(&mut self) -> Result<&'a str, ImportError> {
         match self.item()? {
             Item::Text(name) => Ok(name),
             _ => Err(malformed()),
@@ -148,7 +150,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value with all that is in it, as JSON.
-    pub(crate) fn json(&mut self) -> Result<String, ImportError> {
+    fn json(&mut self) -> Result<String, ImportError> {
         let mut json = String::new();
         self.value(&mut json, 0)?;
         Ok(json)
@@ -185,7 +187,6 @@ impl<'a> Reader<'a> {
         let key = match self.item()? {
             Item::Text(text) => quoted(text)?,
             Item::Int(number) => format!("\"{number}\""),
-            Item::Large(number) => format!("\"{number}\""),
             _ => return Err(ImportError::new(ImportErrorKind::Value, "a key of a map is no text")),
         };
         json.push_str(&key);
@@ -201,7 +202,6 @@ impl Item<'_> {
             Self::Nil => Ok("null".to_owned()),
             Self::Bool(value) => Ok(value.to_string()),
             Self::Int(number) => Ok(number.to_string()),
-            Self::Large(number) => Ok(number.to_string()),
             Self::Float(number) if !number.is_finite() => odd("a number is not finite"),
             Self::Float(number) => serde_json::to_string(number).map_err(|_| malformed()),
             Self::Text(text) => quoted(text),

@@ -24,13 +24,8 @@ pub(crate) fn decode(id: &str, stored: &[u8]) -> Result<Imported, ImportError> {
     if URL_SAFE_NO_PAD.decode(id).ok() != Some(reversed) {
         return Err(ImportError::malformed("the bytes are of another session"));
     }
-    let mut session = Imported::default();
-    for _ in 0..reader.map()? {
-        let name = reader.name()?;
-        session.insert(name, &reader.json()?)?;
-    }
-    let expires = expiry(&mut reader)?;
-    session.expire_at(Some(expires));
+    let mut session = reader.session()?;
+    session.expire_at(Some(expiry(&mut reader)?));
     reader.end()?;
     Ok(session)
 }
@@ -47,7 +42,7 @@ fn expiry(reader: &mut Reader<'_>) -> Result<Timestamp, ImportError> {
     time(numbers).map(|time| SystemTime::from(time).into()).ok_or_else(malformed)
 }
 
-fn time(numbers: [i64; 9]) -> Option<OffsetDateTime> {
+fn time(numbers: [i128; 9]) -> Option<OffsetDateTime> {
     let [year, day, hour, minute, second, nano, offset @ ..] = numbers;
     let date = Date::from_ordinal_date(year.try_into().ok()?, day.try_into().ok()?).ok()?;
     let (hour, minute) = (hour.try_into().ok()?, minute.try_into().ok()?);

@@ -216,7 +216,7 @@ impl RequestSession {
 }
 
 /// What an event has of a record: its user and device.
-pub(super) fn audited(record: &Record) -> (Option<String>, Option<EventDevice>) {
+pub(in crate::request) fn audited(record: &Record) -> (Option<String>, Option<EventDevice>) {
     (record.user().map(str::to_owned), EventDevice::of(record))
 }
 

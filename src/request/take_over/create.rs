@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, ErrorKind},
     request::{
-        commit::{Settled, known, login_settled},
+        commit::{Settled, audited, known, login_settled},
         old_library::OldContent,
         take_over::{
             claims,
@@ -21,7 +21,7 @@ use crate::{
         token::SessionId,
     },
     store::{Expected, LoginWrite, SaveOutcome},
-    telemetry::event::{Event, EventDevice},
+    telemetry::event::Event,
 };
 
 impl Steps<'_> {
@@ -91,7 +91,7 @@ impl Steps<'_> {
         record: &Record,
         epoch: Option<u64>,
     ) -> Result<Settled, Error> {
-        let limit = self.backend.rules.sessions_per_user.filter(|_| record.user().is_some());
+        let limit = self.backend.rules.sessions_per_user;
         let login = LoginWrite { epoch, limit, ..LoginWrite::new(id, record) };
         match record.user() {
             Some(_) => login_settled(self.backend, login).await,
@@ -106,7 +106,7 @@ impl Steps<'_> {
     }
 
     fn tell(&self, id: SessionId, record: &Record) {
-        let (user, device) = (record.user().map(str::to_owned), EventDevice::of(record));
+        let (user, device) = audited(record);
         if let (Some(_), Some(user)) = (self.backend.rules.sessions_per_user, &user) {
             self.backend.watches.hint(user);
         }

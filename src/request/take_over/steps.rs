@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    clock::timestamp::Timestamp,
     error::{Error, ErrorKind},
     request::{
         old_library::{OldKey, Stored, TakeOverRules},
@@ -29,10 +30,9 @@ pub(super) enum Taken {
     Over { id: SessionId, token: Token, record: Option<Record> },
     /// The old cookie opens nothing.
     Nothing,
-    /// Neither the old store nor a claim has it.
+    /// Neither the old store nor a claim has it, or it cannot be read; with another configuration
+    /// or version that may change.
     Unknown,
-    /// The old session cannot be read; a later version or configuration may.
-    Unreadable,
     /// Several old cookies open a session each.
     Ambiguous,
 }
@@ -113,8 +113,7 @@ impl Steps<'_> {
                 Some(StoredClaim { claim: Claim::Closed, .. }) => return Ok(Taken::Nothing),
                 Some(StoredClaim { claim: Claim::Done(target), at, .. }) => {
                     drop(turn);
-                    let age = self.backend.clock.now().saturating_since(*at);
-                    return if age < self.rules.grace {
+                    return if self.is_in_grace(*at) {
                         self.join(*target).await
                     } else {
                         Ok(Taken::Nothing)
@@ -140,16 +139,14 @@ impl Steps<'_> {
     }
 
     async fn standing(&self) -> Result<Standing, Error> {
-        let (found, now) = (self.claim().await?, self.backend.clock.now());
+        let found = self.claim().await?;
         let opens = match &found {
             Some(StoredClaim { claim: Claim::Closed, .. }) => false,
-            Some(StoredClaim { claim: Claim::Done(_), at, .. }) => {
-                now.saturating_since(*at) < self.rules.grace
-            }
+            Some(StoredClaim { claim: Claim::Done(_), at, .. }) => self.is_in_grace(*at),
             _ => match self.rules.library.load(self.old).await? {
                 Stored::Nothing if found.is_none() => return Ok(Standing::Unknown),
                 Stored::Nothing => false,
-                Stored::Session(content) => !content.is_over(now),
+                Stored::Session(content) => !content.is_over(self.backend.clock.now()),
                 Stored::Unreadable(_) => true,
             },
         };
@@ -158,6 +155,11 @@ impl Steps<'_> {
 
     async fn claim(&self) -> Result<Option<StoredClaim>, Error> {
         claims::load(self.backend, &self.claim_id).await
+    }
+
+    /// Whether the old cookie still opens the session that was taken over.
+    fn is_in_grace(&self, at: Timestamp) -> bool {
+        self.backend.clock.now().saturating_since(at) < self.rules.grace
     }
 
     /// A wrong clock costs a wait or a repetition here, never a second session.
@@ -224,7 +226,7 @@ impl Steps<'_> {
     fn failed(&self, cause: String) -> Taken {
         let format = self.rules.library.format();
         self.backend.events.emit(Event::ImportFailed { format, cause });
-        Taken::Unreadable
+        Taken::Unknown
     }
 }
 
