@@ -83,9 +83,12 @@ impl Availability {
         self.failed(cause, true);
     }
 
-    /// A reply arrived, whatever it is.
-    pub(crate) fn replied(&self) {
-        self.heard(false);
+    /// A check has ended.
+    pub(crate) fn checked<T>(&self, checked: &Result<T, Error>) {
+        match checked {
+            Ok(_) => self.heard(false),
+            Err(error) => self.trip(error),
+        }
     }
 
     /// Whether requests should be sent, for a readiness probe.
@@ -170,17 +173,14 @@ impl State {
     fn reject(&mut self, cause: &Error, now: Instant) -> Option<Change> {
         self.last_cause = Some(cause.clone());
         // While it is unavailable, that is the state.
-        let first = self.rejected.is_none() && self.breaker.is_closed();
-        if self.breaker.is_closed() {
-            self.rejected = Some(now);
-        }
-        first.then_some(Change::Rejects)
+        let is_closed = self.breaker.is_closed();
+        (is_closed && self.rejected.replace(now).is_none()).then_some(Change::Rejects)
     }
 
     fn accept(&mut self, written: bool, now: Instant) -> Option<Change> {
         let quiet = |last| now.saturating_duration_since(last) >= REJECTING;
-        let accepts = written && self.rejected.is_some_and(quiet);
-        accepts.then(|| self.rejected = None).map(|()| Change::Accepts)
+        let ended = self.rejected.take_if(|last| written && quiet(*last));
+        ended.map(|_| Change::Accepts)
     }
 }
 

@@ -8,11 +8,10 @@
 //! |---|---|---|---|
 //! | both stores, `store/durable` | 3, or 1 probe of Redis | by a probe a poll | the probe |
 //! | a store alone, `store/availability` | 3, or 1 check | by all callers, 5 s after the last | any reply |
-//! | a connection, `store/redis` alone | 1 | by all callers, 5 s after the last failure | nothing |
 //! | Redis, `directory/cached` | 3 | by one caller a second | any reply |
 //!
-//! Each number is a constant where it is used. The second and third only report: whether requests
-//! arrive is up to the load balancer. The third is ignored while there is a connection.
+//! Each number is a constant where it is used. The second only reports: whether requests arrive is
+//! up to the load balancer.
 
 #![cfg_attr(
     not(all(feature = "redis", feature = "_database")),

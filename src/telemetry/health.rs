@@ -49,9 +49,9 @@ pub enum Serving {
 pub struct BackendHealth {
     /// Whether requests use it. Behind a `DurableStore` false after 3 failures in a row until a
     /// probe succeeds, once a second. A store alone has no probe, and only requests can detect that
-    /// it answers again: Redis is false without an open connection for 5 s after a failed attempt
-    /// to connect, that of a [`check`](crate::RedisSessionLayer::check) included; a database is
-    /// false after 3 failures in a row or a failed `check`, for 5 s or until it answers.
+    /// it answers again: it is false after 3 failures in a row or a failed
+    /// [`check`](crate::RedisSessionLayer::check), and Redis after a failed attempt to connect
+    /// without an open connection, for 5 s or until it answers.
     pub answers: bool,
     /// How long requests have failed: since `StoreDown`, until a reply. Longer than `answers` is
     /// false for a store alone.

@@ -68,7 +68,10 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     (&["aes_gcm"], &["import/cookie/"]),
     (&["miniz_oxide"], &["import/stored/"]),
     (&["sha1"], &["import/cookie/"]),
-    (&["percent_encoding"], &["csrf/", "guard/", "import/", "session_api/"]),
+    (
+        &["percent_encoding"],
+        &["csrf/", "guard/", "import/", "session_api/", "store/database/postgres/options.rs"],
+    ),
     (&["rustix"], &["clock/", "cli/migrate/state_file.rs"]),
     (&["clap"], &["cli/"]),
 ];

@@ -136,10 +136,7 @@ impl Store for DatabaseStore {
                 Ok(()) => self.clock_check.check(&self.database).await,
                 Err(error) => Err(error),
             };
-            match &checked {
-                Ok(()) => self.availability.replied(),
-                Err(error) => self.availability.trip(error),
-            }
+            self.availability.checked(&checked);
             checked
         })
     }

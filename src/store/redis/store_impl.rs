@@ -116,10 +116,7 @@ impl Store for RedisStore {
         Box::pin(async move {
             let checked =
                 check::check(&self.connections, &self.key_prefix, &self.index_prefix).await;
-            match &checked {
-                Ok(()) => self.availability.replied(),
-                Err(error) => self.availability.trip(error),
-            }
+            self.availability.checked(&checked);
             checked?;
             let beyond = self.connections.compared().beyond_check();
             beyond.map_or(Ok(()), |(whose, seconds)| Err(clocks_differ(whose, seconds)))

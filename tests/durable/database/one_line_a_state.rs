@@ -3,16 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use test_support::{FaultProxy, LogCapture, Mode, PostgresServer, Site, eventually, signed_in};
+use test_support::{
+    FaultProxy, LogCapture, Mode, Outage, PostgresServer, Site, eventually, signed_in,
+};
 use tower_redis_session::{DatabaseConfig, DatabaseStore};
 use tracing::Level;
-
-#[derive(Debug, Clone, Copy)]
-enum Outage {
-    Killed,
-    Hung,
-    Proxy(Mode),
-}
 
 fn lines(log: &LogCapture, level: Level) -> Vec<String> {
     let ours = log

@@ -6,7 +6,7 @@ use std::io;
 use crate::store::certificates::disagreement;
 use crate::{
     error::{Error, ErrorKind},
-    store::database::{migration, write::WriteFault},
+    store::database::{failure::cause, migration, write::WriteFault},
 };
 
 /// The consequences of an error.
@@ -234,8 +234,7 @@ fn is_answer(error: &sqlx::Error) -> bool {
 
 /// Whether the disk is full.
 pub(super) fn is_full(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
-    cause.and_then(state).is_some_and(|state| state == "53100")
+    cause(error).and_then(state).is_some_and(|state| state == "53100")
 }
 
 pub(super) fn typed(error: sqlx::Error) -> Error {

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, ErrorKind},
-    store::database::migration,
+    store::database::{failure::cause, migration},
 };
 
 const ERROR: i32 = 1;
@@ -26,8 +26,7 @@ pub(super) fn is_rolled_back(error: &sqlx::Error) -> bool {
 
 /// Whether the disk is full.
 pub(super) fn is_full(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
-    cause.is_some_and(|cause: &sqlx::Error| code(cause) == FULL)
+    cause(error).is_some_and(|cause| code(cause) == FULL)
 }
 
 pub(super) fn typed(error: sqlx::Error) -> Error {

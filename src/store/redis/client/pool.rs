@@ -130,10 +130,8 @@ impl Connections {
 
     /// A separate connection, behind which no request waits.
     pub(in crate::store::redis) async fn own(&self) -> Result<Connection, Error> {
-        self.0.connector.connect().await.inspect_err(|error| {
-            self.0.attempts.failed_aside(error.clone());
-            self.0.trip(error);
-        })
+        let opened = self.0.connector.connect().await;
+        opened.inspect_err(|error| self.0.attempts.failed_aside(error.clone()))
     }
 
     pub(in crate::store::redis) fn scripts(&self) -> &'static [Script] {

@@ -16,14 +16,15 @@ impl Connections {
     /// Number of open connections, and the cause of the last failed attempt.
     pub(in crate::store::redis) fn status(&self) -> BackendHealth {
         let now = Instant::now();
-        let (away, last_cause) = self.0.attempts.last(now);
         let (connections, late) = (self.0.alive(), self.0.waits().are_late(now));
         let of = self.0.availability.as_deref();
         BackendHealth {
-            answers: (connections > 0 || !(away || late)) && of.is_none_or(|of| of.answers(now)),
+            answers: (connections > 0 || !late) && of.is_none_or(|of| of.answers(now)),
             unavailable_for: of.and_then(|of| of.unavailable_for(now)),
             rejects_writes: of.is_some_and(Availability::rejects_writes),
-            last_cause: of.and_then(Availability::last_cause).or(last_cause),
+            last_cause: of
+                .and_then(Availability::last_cause)
+                .or_else(|| self.0.attempts.last_cause()),
             connections,
             pool_size: self.0.connector.limits.pool_size,
             clock_ahead: self.0.connector.compared.ahead(Whose::Redis),
@@ -38,14 +39,9 @@ impl Connections {
 }
 
 impl Shared {
-    /// An attempt to connect has failed.
+    /// An attempt to connect has failed. Without a connection that is open, that is an outage.
     pub(super) fn cannot_connect(&self, cause: &Error) {
         self.attempts.failed(cause.clone());
-        self.trip(cause);
-    }
-
-    /// Without a connection that is open, the failure of one attempt is an outage.
-    pub(super) fn trip(&self, cause: &Error) {
         if let Some(availability) = self.availability.as_ref().filter(|_| self.alive() == 0) {
             availability.trip(cause);
         }
