@@ -7,7 +7,7 @@ use crate::{
     cli::{
         arguments::List,
         exit::{Exit, Failure, complain},
-        output::{Output, printable, seconds},
+        output::{Output, or_dash, printable, seconds},
         show::{self, Head, Shown},
         walk::Walk,
     },
@@ -122,13 +122,13 @@ async fn with_values(
 }
 
 fn line(head: &Head<'_>, output: &mut Output) -> Result<(), Failure> {
-    let text = |text: Option<&str>| text.map_or("-".to_owned(), |text| printable(text).into());
     let label = match (head.label, head.acting_as) {
-        (label, Some(user)) => format!("{} (as {})", text(label), printable(user)),
-        (label, None) => text(label),
+        (label, Some(user)) => format!("{} (as {})", or_dash(label), printable(user)),
+        (label, None) => or_dash(label),
     };
     let (last, expires) = (seconds(head.last_activity), seconds(head.expires_at));
-    let columns = [head.id.to_string(), last, expires, text(head.user), text(head.address), label];
+    let (user, address) = (or_dash(head.user), or_dash(head.address));
+    let columns = [head.id.to_string(), last, expires, user, address, label];
     output.say(head, row(columns))
 }
 

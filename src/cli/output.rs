@@ -71,6 +71,11 @@ pub(super) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escaped).collect())
 }
 
+/// The same, and a dash for none.
+pub(super) fn or_dash(text: Option<&str>) -> String {
+    text.map_or_else(|| "-".to_owned(), |text| printable(text).into_owned())
+}
+
 fn controls(one: char) -> bool {
     let reorders = ['\u{200e}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
     one.is_control() || reorders.iter().any(|range| range.contains(&one))

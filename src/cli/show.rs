@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{
     cli::{
         exit::{Exit, Failure},
-        output::{Output, printable},
+        output::{Output, or_dash, printable},
     },
     clock::timestamp::Timestamp,
     error::{Error, ErrorKind},
@@ -128,7 +128,6 @@ pub(super) fn print(shown: &Shown<'_>, output: &mut Output) -> Result<(), Failur
     if output.is_json() {
         return output.json(shown);
     }
-    let text = |text: Option<&str>| text.map_or("-".to_owned(), |text| printable(text).into());
     let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.to_string());
     let head = &shown.head;
     let state = match (shown.moved_to, shown.expired) {
@@ -139,8 +138,8 @@ pub(super) fn print(shown: &Shown<'_>, output: &mut Output) -> Result<(), Failur
     output.fields([
         ("session", head.id.to_string()),
         ("state", state),
-        ("user", text(head.user)),
-        ("acting as", text(head.acting_as)),
+        ("user", or_dash(head.user)),
+        ("acting as", or_dash(head.acting_as)),
         ("created", head.created_at.to_string()),
         ("authenticated", time(head.authenticated_at)),
         ("last activity", head.last_activity.to_string()),
@@ -148,9 +147,9 @@ pub(super) fn print(shown: &Shown<'_>, output: &mut Output) -> Result<(), Failur
         ("absolute end", time(shown.absolute_end)),
         ("idle timeout", format!("{} s", shown.idle_timeout_s)),
         ("remembered", if shown.remembered { "yes" } else { "no" }.to_owned()),
-        ("address", text(head.address)),
-        ("user agent", text(head.user_agent)),
-        ("label", text(head.label)),
+        ("address", or_dash(head.address)),
+        ("user agent", or_dash(head.user_agent)),
+        ("label", or_dash(head.label)),
         ("version", shown.version.to_string()),
         ("size", format!("{} bytes", shown.bytes)),
     ])?;
@@ -161,7 +160,7 @@ fn print_content(shown: &Shown<'_>, output: &mut Output) -> Result<(), Failure> 
     if shown.sealed {
         return output.fields([("values", "sealed".to_owned())]);
     }
-    let platform = shown.platform.map_or("-".to_owned(), |text| printable(text).into());
+    let platform = or_dash(shown.platform);
     output.fields([("platform", platform), ("values", shown.values.len().to_string())])?;
     for Named { name, bytes, value } in &shown.values {
         let name = printable(name);

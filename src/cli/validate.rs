@@ -20,8 +20,9 @@ use crate::{
         output::Output,
         validate::{
             examine::{Examination, Stop},
+            expectation::Failed,
             fallback::Drill,
-            functions::{Failed, Functions},
+            functions::Functions,
             interrupt::Interrupt,
             own::{Sessions, delete_all},
             report::{Report, Tried},
@@ -173,25 +174,24 @@ impl Trial<'_> {
             // With connections of its own it rejects sessions of a clock that it never compared.
             let _ = store.check().await;
         }
-        let (interrupt, done) = (self.interrupt, Vec::new());
-        let mut functions = Functions { store, sessions, interrupt, bucket, has_copies, done };
-        let started = Instant::now();
-        let done = functions.all().await;
-        report.functions = Tried::until(functions.done, &done);
+        let functions =
+            Functions { store, sessions, interrupt: self.interrupt, bucket, has_copies };
+        let (started, mut names) = (Instant::now(), Vec::new());
+        let done = functions.all(&mut names).await;
+        report.functions = Tried::until(names, &done);
         self.end(Kind::FunctionFailed, done, &own, started, report).await;
     }
 
     async fn fallback(&self, copies: &dyn Copies, report: &mut Report) {
         let Some(own) = self.begin(report).await else { return };
         let (store, sessions) = (self.store.store(), &Sessions::new(self.store.store(), &own));
-        let (interrupt, done) = (self.interrupt, Vec::new());
-        let mut drill = Drill { store, copies, sessions, interrupt, done };
+        let drill = Drill { store, copies, sessions, interrupt: self.interrupt };
         // That Redis is unavailable to this process is the purpose.
         self.warnings.mute(true);
-        let started = Instant::now();
-        let done = drill.all().await;
+        let (started, mut names) = (Instant::now(), Vec::new());
+        let done = drill.all(&mut names).await;
         self.warnings.mute(false);
-        report.fallback = Tried::until(drill.done, &done);
+        report.fallback = Tried::until(names, &done);
         self.end(Kind::FallbackFailed, done, &own, started, report).await;
     }
 

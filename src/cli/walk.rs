@@ -4,7 +4,10 @@ use crate::{
     cli::exit::Failure,
     error::{Error, ErrorKind},
     session::{page::SessionCursor, record::Record},
-    store::maintenance::{Cursor, Enumeration, Page, Part},
+    store::{
+        cursor::Cursor,
+        maintenance::{Enumeration, Page, Part},
+    },
 };
 
 /// Sessions of a user per page.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     clock::timestamp::Timestamp,
     session::{record::Record, token::SessionId},
-    store::StoreFuture,
+    store::{StoreFuture, cursor::Cursor},
 };
 
 /// A store whose data can be examined.
@@ -27,13 +27,15 @@ pub(crate) trait Audit: Send + Sync {
 
     /// Examines the keys or rows after `after`, from the first without one. A page may be empty and
     /// not the last.
-    fn page<'a>(&'a self, area: Area, after: Option<&'a Position>) -> StoreFuture<'a, Audited>;
+    fn page<'a>(&'a self, area: Area, after: Option<&'a Cursor>) -> StoreFuture<'a, Audited>;
 
     /// Examines these places again.
     fn again<'a>(&'a self, area: Area, places: &'a Places) -> StoreFuture<'a, Vec<Suspicion>>;
 
     /// Changes that Redis has not confirmed, each with its version.
-    fn pending(&self) -> StoreFuture<'_, Vec<(SessionId, u64)>>;
+    fn pending(&self) -> StoreFuture<'_, Vec<(SessionId, u64)>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 
     /// Users and attempts whose rows the write at `last_write` should have deleted; counted up to
     /// 1,001.
@@ -46,7 +48,9 @@ pub(crate) trait Audit: Send + Sync {
     fn forget<'a>(&'a self, own: &'a Own) -> StoreFuture<'a, ()>;
 
     /// The copies in Redis, for a store that has some.
-    fn copies(&self) -> Option<&dyn Copies>;
+    fn copies(&self) -> Option<&dyn Copies> {
+        None
+    }
 }
 
 /// Copies in Redis of sessions that a database has.
@@ -70,15 +74,6 @@ pub(crate) enum Area {
     Rows,
 }
 
-/// Position in an enumeration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Position {
-    /// The cursor of a `SCAN`.
-    Scan(u64),
-    /// After the row with this id.
-    Row(String),
-}
-
 /// The keys or ids of rows to examine again.
 pub(crate) type Places = BTreeSet<Vec<u8>>;
 
@@ -91,7 +86,7 @@ pub(crate) struct Audited {
     /// Why a part of the page was not compared.
     pub(crate) not_compared: Option<&'static str>,
     /// `None` after the last page.
-    pub(crate) next: Option<Position>,
+    pub(crate) next: Option<Cursor>,
 }
 
 /// Whether rows of ended sessions are deleted in time.
@@ -149,9 +144,8 @@ impl Subject {
     }
 }
 
-/// The kinds of findings; their names are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// The kinds of findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     ServerUnavailable,
     ServerUnusable,

@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::{
     error::Error,
     session::{page::SessionCursor, record::Record, token::SessionId},
-    store::{StoreFuture, UserStore, audit::Audit},
+    store::{StoreFuture, UserStore, audit::Audit, cursor::Cursor},
 };
 
 /// All sessions of a store, and their ends.
@@ -108,15 +108,6 @@ impl Part {
             Self::Whole => 100,
         }
     }
-}
-
-/// Position in an enumeration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Cursor {
-    /// The cursor of a `SCAN`.
-    Scan(u64),
-    /// After the row with this id.
-    Row(String),
 }
 
 /// A page of all sessions.

@@ -244,6 +244,7 @@
 // | `audit` | what the command `validate` needs of a store |
 // | `certificates` | certificates for TLS, and why a handshake fails |
 // | `credentials` | `ServerCredentials`: user name and password of a server, by a function |
+// | `cursor` | position in an enumeration, for the command line |
 // | `maintenance` | what the command line needs of a store beyond its contract |
 // | `outcome` | `Expected` and `SaveOutcome`: the condition of a write and its result |
 // | `availability` | availability of a store that serves alone |
@@ -263,6 +264,8 @@ mod certificates;
 mod contract;
 #[cfg(any(feature = "redis", feature = "_database"))]
 mod credentials;
+#[cfg(feature = "cli")]
+pub(crate) mod cursor;
 #[cfg(feature = "_database")]
 #[cfg_attr(not(feature = "redis"), allow(dead_code, unused_imports, reason = "for Durable"))]
 pub(crate) mod database;

@@ -133,6 +133,8 @@ async fn each_fault_of_rows_is_found_and_named() {
             place.sql(&format!("UPDATE trs_sessions SET {change} {}", of(user))).await;
         }
         place.sql("INSERT INTO trs_users (user_id, epoch) VALUES ('of old', 1000);").await;
+        let row = format!("UPDATE trs_sessions SET id = 'no \" id' {}", of("heidi"));
+        place.sql(&row).await;
         let report = place.run(&["validate", "--json"]).await.expect(1).json();
         assert_eq!(report["functions"]["ok"], true, "{name}: {report}");
         expect(
@@ -143,7 +145,7 @@ async fn each_fault_of_rows_is_found_and_named() {
                 ("index_entry_differs", 1, json!({ "id": id("carol"), "user": "carol" })),
                 ("ended_session_in_index", 1, json!({ "id": id("dave"), "user": "dave" })),
                 ("ended_record_kept", 1, json!({ "id": id("erin") })),
-                ("unreadable", 1, json!({ "id": id("frank") })),
+                ("unreadable", 2, json!({ "id": id("frank") })),
                 ("rows_not_purged", 2, json!({ "text": "sessions: 1" })),
             ],
         );

@@ -92,7 +92,7 @@ impl Copying<'_> {
 
     /// Which of them may be written, by the state file. Counts the others.
     fn ours(&mut self, mut found: HashMap<SessionId, Listed>) -> Result<Vec<SessionId>, Failure> {
-        self.state.look_up(found.iter_mut().map(|(id, listed)| (*id, listed)).collect())?;
+        self.state.look_up(&mut found)?;
         let mut ours = Vec::new();
         for (id, listed) in found {
             match listed {

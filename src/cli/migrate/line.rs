@@ -14,7 +14,7 @@ use std::str::FromStr;
 
 use crate::{
     session::token::SessionId,
-    store::maintenance::{Cursor, Stored},
+    store::{cursor::Cursor, maintenance::Stored},
 };
 
 /// The state of a session in the target: its version, and its last activity in milliseconds since

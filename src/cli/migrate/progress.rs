@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     cli::{exit::complain, migrate::report::rate},
-    store::maintenance::Cursor,
+    store::cursor::Cursor,
 };
 
 /// Of the bar.

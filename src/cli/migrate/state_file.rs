@@ -19,7 +19,7 @@ use crate::{
     },
     error::{ConfigError, Error, ErrorKind},
     session::token::SessionId,
-    store::maintenance::Cursor,
+    store::cursor::Cursor,
 };
 
 const MAGIC: &str = "tower-redis-session migration 1";
@@ -78,7 +78,7 @@ impl StateFile {
             target: None,
         };
         if dry_run {
-            let _ = if path.exists() { state.read(&header)? } else { 0 };
+            let _ = state.read(&header)?;
         } else {
             let mut file = OpenOptions::new().create(true).append(true).open(path)?;
             lock(&file, path)?;
@@ -95,12 +95,7 @@ impl StateFile {
 
     /// Reads what there is; returns its length up to the last whole line.
     fn read(&mut self, header: &str) -> Result<u64, Failure> {
-        let file: Box<dyn Read + Send> = Box::new(File::open(&self.path)?);
-        let mut reader = BufReader::new(file);
-        let mut found = String::new();
-        for _ in 0..HEADER {
-            let _ = reader.read_line(&mut found)?;
-        }
+        let (found, mut lines) = self.opened()?;
         if found != header && header.starts_with(&found) {
             // Killed before the header was written.
             return Ok(0);
@@ -109,7 +104,6 @@ impl StateFile {
             let text = "is the state of another migration: name another file with --state";
             return Err(ConfigError::new(self.path.display().to_string(), text).into());
         }
-        let mut lines = Lines { reader, length: found.len() as u64, path: self.path.clone() };
         for line in &mut lines {
             self.note(line?);
         }
@@ -145,6 +139,11 @@ impl StateFile {
 
     /// All lines so far. Without a file there are none.
     pub(super) fn lines(&self) -> Result<Lines, Failure> {
+        Ok(self.opened()?.1)
+    }
+
+    /// The header, and the lines behind it.
+    fn opened(&self) -> Result<(String, Lines), Failure> {
         let path = self.path.clone();
         let file: Box<dyn Read + Send> =
             if path.exists() { Box::new(File::open(&path)?) } else { Box::new(io::empty()) };
@@ -153,11 +152,12 @@ impl StateFile {
         for _ in 0..HEADER {
             let _ = reader.read_line(&mut header)?;
         }
-        Ok(Lines { reader, length: header.len() as u64, path })
+        let length = header.len() as u64;
+        Ok((header, Lines { reader, length, path }))
     }
 
     /// Completes what the file has of these sessions.
-    pub(super) fn look_up(&self, mut ids: HashMap<SessionId, &mut Listed>) -> Result<(), Failure> {
+    pub(super) fn look_up(&self, ids: &mut HashMap<SessionId, Listed>) -> Result<(), Failure> {
         if ids.is_empty() {
             return Ok(());
         }

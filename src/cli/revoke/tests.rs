@@ -8,8 +8,7 @@ use std::sync::{
 use crate::{
     cli::revoke::*,
     store::{
-        Expected, Store as _, StoreFuture, UserStore,
-        maintenance::{Cursor, Page},
+        Expected, Store as _, StoreFuture, UserStore, cursor::Cursor, maintenance::Page,
         memory::MemoryStore,
     },
 };
@@ -112,7 +111,7 @@ impl Enumeration for Places {
     }
 
     fn page<'a>(&'a self, after: Option<&'a Cursor>, _: Part) -> StoreFuture<'a, Page> {
-        let page = if let Some(Cursor::Scan(page)) = after { *page } else { 0 };
+        let page = Cursor::scan(after);
         Box::pin(self.read(page))
     }
 }

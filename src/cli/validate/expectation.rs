@@ -29,6 +29,30 @@ impl From<Interrupted> for Fault {
     }
 }
 
+/// Why a trial ended early: a fault, and the name of the function.
+pub(super) enum Failed {
+    Interrupted,
+    /// What the function did instead.
+    Function(&'static str, String),
+    /// The store did not do it.
+    Store(&'static str, Error),
+}
+
+/// Adds the name of a function to those that are done, or to its fault.
+pub(super) fn note<T>(
+    done: &mut Vec<&'static str>,
+    name: &'static str,
+    result: Result<T, Fault>,
+) -> Result<T, Failed> {
+    let result = result.map_err(|fault| match fault {
+        Fault::Interrupted => Failed::Interrupted,
+        Fault::Text(text) => Failed::Function(name, text),
+        Fault::Store(error) => Failed::Store(name, error),
+    })?;
+    done.push(name);
+    Ok(result)
+}
+
 /// The store may return a later activity.
 pub(super) fn is_same(found: &Record, stored: &Record) -> bool {
     found.version == stored.version

@@ -4,8 +4,11 @@
 use std::time::Duration;
 
 use crate::{
-    cli::validate::{functions::Failed, interrupt::Interrupt, own::Sessions},
-    error::{Error, ErrorKind},
+    cli::validate::{
+        expectation::{Done, Failed, Fault, expect, gone, note},
+        interrupt::Interrupt,
+        own::Sessions,
+    },
     session::{record::Record, token::SessionId},
     store::{Expected, SaveOutcome, UserStore, audit::Copies},
 };
@@ -19,7 +22,6 @@ pub(super) struct Drill<'a> {
     pub(super) copies: &'a dyn Copies,
     pub(super) sessions: &'a Sessions<'a>,
     pub(super) interrupt: &'a Interrupt,
-    pub(super) done: Vec<&'static str>,
 }
 
 /// Lets connections be opened again, however the drill ends.
@@ -32,127 +34,101 @@ impl Drop for Cut<'_> {
 }
 
 impl Drill<'_> {
-    pub(super) async fn all(&mut self) -> Result<(), Failed> {
+    /// Adds to `done` what was done.
+    pub(super) async fn all(&self, done: &mut Vec<&'static str>) -> Result<(), Failed> {
         let id = self.sessions.id(0);
-        let record = self.sessions.signed_in(Duration::ZERO).map_err(failed("copy"))?;
-        let saved = self.store.save(&id, Expected::Absent, &record).await;
-        accepted("copy", saved)?;
-        self.copy_is_filled(&id).await?;
-        self.done.push("copy");
+        let record = note(done, "copy", self.copy(&id).await)?;
         let cut = Cut(self.copies);
         self.copies.cut(true);
-        let newer = self.without_redis(&id, &record).await?;
-        self.done.push("without_redis");
+        let newer = note(done, "without_redis", self.without_redis(&id, &record).await)?;
         drop(cut);
-        self.with_redis_again(&id, &newer).await?;
-        self.done.push("with_redis_again");
-        self.ends(&id).await?;
-        self.done.push("end");
-        Ok(())
+        note(done, "with_redis_again", self.with_redis_again(&id, &newer).await)?;
+        note(done, "end", self.ends(&id, "the session did not end").await)
     }
 
-    async fn copy_is_filled(&self, id: &SessionId) -> Result<(), Failed> {
-        self.eventually("copy", "the copies in redis are not trusted", async || {
+    /// A session with a copy in Redis.
+    async fn copy(&self, id: &SessionId) -> Result<Record, Fault> {
+        let record = self.sessions.signed_in(Duration::ZERO)?;
+        accepted(self.store.save(id, Expected::Absent, &record).await?)?;
+        self.eventually("the copies in redis are not trusted", async || {
             Ok(self.copies.are_trusted())
         })
         .await?;
-        self.eventually("copy", "no copy is created by reads", async || {
+        self.eventually("no copy is created by reads", async || {
             let _ = self.store.load(id).await?;
             Ok(self.copies.version(id).await? == Some(1))
         })
-        .await
+        .await?;
+        Ok(record)
     }
 
     /// Writes and reads go to the database.
-    async fn without_redis(&self, id: &SessionId, record: &Record) -> Result<Record, Failed> {
-        let step = "without_redis";
-        self.reads(step, id, record).await?;
-        let newer = self.sessions.next(record).map_err(failed(step))?;
-        accepted(step, self.store.save(id, Expected::Version(1), &newer).await)?;
-        self.reads(step, id, &newer).await?;
-        if self.copies.are_trusted() {
-            return Err(Failed::Function(step, "redis is still in use".to_owned()));
-        }
+    async fn without_redis(&self, id: &SessionId, record: &Record) -> Result<Record, Fault> {
+        self.reads(id, record).await?;
+        let newer = self.sessions.next(record)?;
+        accepted(self.store.save(id, Expected::Version(1), &newer).await?)?;
+        self.reads(id, &newer).await?;
+        expect(!self.copies.are_trusted(), "redis is still in use")?;
         let other = self.sessions.id(1);
-        let second = self.sessions.signed_in(Duration::from_secs(1)).map_err(failed(step))?;
-        accepted(step, self.store.save(&other, Expected::Absent, &second).await)?;
-        let ended = self.store.delete(&other).await.map_err(failed(step))?;
-        let found = self.store.load(&other).await.map_err(failed(step))?;
-        if !ended || found.is_some() {
-            return Err(Failed::Function(step, "a session did not end".to_owned()));
-        }
+        let second = self.sessions.signed_in(Duration::from_secs(1))?;
+        accepted(self.store.save(&other, Expected::Absent, &second).await?)?;
+        self.ends(&other, "a session did not end").await?;
         Ok(newer)
     }
 
     /// The copy of the former version is never read, from the first request on, and is replaced.
-    async fn with_redis_again(&self, id: &SessionId, newer: &Record) -> Result<(), Failed> {
-        let step = "with_redis_again";
-        self.eventually(step, "redis is not used again", async || {
+    async fn with_redis_again(&self, id: &SessionId, newer: &Record) -> Done {
+        self.eventually("redis is not used again", async || {
             self.is_newest(id, newer).await?;
             Ok(self.copies.are_trusted())
         })
         .await?;
-        self.eventually(step, "the copy of the former version is not replaced", async || {
+        self.eventually("the copy of the former version is not replaced", async || {
             self.is_newest(id, newer).await?;
             Ok(self.copies.version(id).await?.is_none_or(|found| found == newer.version()))
         })
         .await?;
-        self.reads(step, id, newer).await
+        self.reads(id, newer).await
     }
 
-    async fn ends(&self, id: &SessionId) -> Result<(), Failed> {
-        let ended = self.store.delete(id).await.map_err(failed("end"))?;
-        let found = self.store.load(id).await.map_err(failed("end"))?;
-        match ended && found.is_none() {
-            true => Ok(()),
-            false => Err(Failed::Function("end", "the session did not end".to_owned())),
-        }
+    async fn ends(&self, id: &SessionId, fault: &'static str) -> Done {
+        let ended = self.store.delete(id).await?;
+        let found = self.store.load(id).await?;
+        expect(ended && found.is_none(), fault)
     }
 
-    async fn is_newest(&self, id: &SessionId, newer: &Record) -> Result<(), Error> {
+    async fn is_newest(&self, id: &SessionId, newer: &Record) -> Done {
         match self.store.load(id).await? {
-            Some(found) if found.version() == newer.version() => Ok(()),
-            Some(_) => Err(Error::new(ErrorKind::Corrupt, "a copy from before was read")),
-            None => Err(Error::new(ErrorKind::Corrupt, "the session is gone")),
+            Some(found) => {
+                expect(found.version() == newer.version(), "a copy from before was read")
+            }
+            None => Err(gone()),
         }
     }
 
-    async fn reads(
-        &self,
-        step: &'static str,
-        id: &SessionId,
-        record: &Record,
-    ) -> Result<(), Failed> {
+    async fn reads(&self, id: &SessionId, record: &Record) -> Done {
         self.interrupt.check()?;
-        self.is_newest(id, record).await.map_err(failed(step))
+        self.is_newest(id, record).await
     }
 
     /// Until `condition` holds; at once if it fails.
     async fn eventually(
         &self,
-        step: &'static str,
         fault: &'static str,
-        condition: impl AsyncFn() -> Result<bool, Error>,
-    ) -> Result<(), Failed> {
+        condition: impl AsyncFn() -> Result<bool, Fault>,
+    ) -> Done {
         let started = tokio::time::Instant::now();
-        while !condition().await.map_err(failed(step))? {
-            if started.elapsed() > PATIENCE {
-                return Err(Failed::Function(step, fault.to_owned()));
-            }
+        while !condition().await? {
+            expect(started.elapsed() <= PATIENCE, fault)?;
             self.interrupt.pause(PAUSE).await?;
         }
         Ok(())
     }
 }
 
-fn accepted(step: &'static str, outcome: Result<SaveOutcome, Error>) -> Result<(), Failed> {
-    match outcome.map_err(failed(step))? {
-        SaveOutcome::Saved => Ok(()),
-        SaveOutcome::Unknown(error) => Err(failed(step)(error)),
-        _ => Err(Failed::Function(step, "a write was not accepted".to_owned())),
+fn accepted(outcome: SaveOutcome) -> Done {
+    match outcome {
+        SaveOutcome::Unknown(error) => Err(error.into()),
+        outcome => expect(matches!(outcome, SaveOutcome::Saved), "a write was not accepted"),
     }
-}
-
-fn failed(step: &'static str) -> impl Fn(Error) -> Failed {
-    move |error| Failed::Store(step, error)
 }

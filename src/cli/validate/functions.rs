@@ -4,8 +4,8 @@ use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
     cli::validate::{
-        expectation::{Done, Fault, expect, gone, is_same, saved, unexpected},
-        interrupt::{Interrupt, Interrupted},
+        expectation::{Done, Failed, Fault, expect, gone, is_same, note, saved, unexpected},
+        interrupt::Interrupt,
         own::Sessions,
     },
     error::Error,
@@ -16,21 +16,6 @@ use crate::{
     },
 };
 
-/// Why the trial ended early.
-pub(super) enum Failed {
-    Interrupted,
-    /// What the function did instead.
-    Function(&'static str, String),
-    /// The store did not do it.
-    Store(&'static str, Error),
-}
-
-impl From<Interrupted> for Failed {
-    fn from(_: Interrupted) -> Self {
-        Self::Interrupted
-    }
-}
-
 /// The functions in their order: each finds what the ones before have left.
 pub(super) struct Functions<'a> {
     pub(super) store: &'a dyn UserStore,
@@ -39,32 +24,22 @@ pub(super) struct Functions<'a> {
     pub(super) bucket: u32,
     /// Whether activity may be stored in either of two stores.
     pub(super) has_copies: bool,
-    pub(super) done: Vec<&'static str>,
 }
 
 impl Functions<'_> {
-    pub(super) async fn all(&mut self) -> Result<(), Failed> {
-        self.note("create", self.create().await)?;
-        self.note("save", self.save().await)?;
-        self.note("touch", self.touch().await)?;
-        self.note("login", self.login().await)?;
-        self.note("renew", self.renew().await)?;
-        self.note("limit", self.limit().await)?;
-        self.note("list", self.list().await)?;
-        self.note("revoke", self.revoke().await)?;
-        self.note("revoke_all", self.revoke_all().await)?;
-        self.note("logout", self.logout().await)?;
-        self.note("limiter", self.limiter().await)
-    }
-
-    fn note(&mut self, name: &'static str, done: Done) -> Result<(), Failed> {
-        match done {
-            Ok(()) => self.done.push(name),
-            Err(Fault::Interrupted) => return Err(Failed::Interrupted),
-            Err(Fault::Text(text)) => return Err(Failed::Function(name, text)),
-            Err(Fault::Store(error)) => return Err(Failed::Store(name, error)),
-        }
-        Ok(())
+    /// Adds to `done` what was done.
+    pub(super) async fn all(&self, done: &mut Vec<&'static str>) -> Result<(), Failed> {
+        note(done, "create", self.create().await)?;
+        note(done, "save", self.save().await)?;
+        note(done, "touch", self.touch().await)?;
+        note(done, "login", self.login().await)?;
+        note(done, "renew", self.renew().await)?;
+        note(done, "limit", self.limit().await)?;
+        note(done, "list", self.list().await)?;
+        note(done, "revoke", self.revoke().await)?;
+        note(done, "revoke_all", self.revoke_all().await)?;
+        note(done, "logout", self.logout().await)?;
+        note(done, "limiter", self.limiter().await)
     }
 
     async fn create(&self) -> Done {

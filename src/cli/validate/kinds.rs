@@ -3,7 +3,7 @@
 use crate::store::audit::Kind;
 
 impl Kind {
-    /// As in JSON.
+    /// In text and JSON. Stable.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::ServerUnavailable => "server_unavailable",

@@ -8,7 +8,7 @@ use crate::{
     cli::{
         exit::{Exit, Failure},
         output::{Output, printable},
-        validate::functions::Failed,
+        validate::expectation::Failed,
     },
     error::{Causes, Error},
     store::audit::{Area, Kind, Subject},
@@ -79,7 +79,7 @@ struct Json<'a> {
 
 #[derive(Serialize)]
 struct JsonFinding<'a> {
-    kind: Kind,
+    kind: &'static str,
     count: u64,
     text: &'static str,
     action: &'static str,
@@ -176,12 +176,9 @@ impl Report {
     }
 
     fn print_json(&self, output: &mut Output) -> Result<(), Failure> {
-        let finding = |(kind, found): (&Kind, &'_ Found)| (*kind, found.count);
-        let counts: Vec<_> = self.findings.iter().map(finding).collect();
-        let findings = counts.into_iter().filter_map(|(kind, count)| {
-            let examples = &self.findings.get(&kind)?.examples;
+        let findings = self.findings.iter().map(|(kind, Found { count, examples })| {
             let (text, action) = kind.explained();
-            Some(JsonFinding { kind, count, text, action, examples })
+            JsonFinding { kind: kind.name(), count: *count, text, action, examples }
         });
         output.json(&Json {
             ok: self.exit() == Exit::Done,

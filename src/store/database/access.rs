@@ -229,8 +229,7 @@ impl Database {
     async fn purge_all(&self, longer: Duration) {
         let until = Instant::now() + Duration::from_secs(PURGE_EVERY / 2);
         while let Ok(purged) = self.purge(longer).await {
-            let most = purged.sessions.max(purged.users).max(purged.attempts);
-            if most < u64::from(PURGE_ROWS_MAX) || Instant::now() > until {
+            if purged.most() < u64::from(PURGE_ROWS_MAX) || Instant::now() > until {
                 break;
             }
         }
@@ -238,7 +237,7 @@ impl Database {
 
     /// From now on no purge starts in the background.
     #[cfg(feature = "cli")]
-    pub(super) fn purge_nothing(&self) {
+    pub(crate) fn purge_nothing(&self) {
         self.0.next_purge.store(u64::MAX, Ordering::Relaxed);
     }
 

@@ -11,9 +11,9 @@ use crate::{
     store::{
         StoreFuture,
         audit::{
-            Area, Audit, Audited, Copies, Ends, Kind, Obstacle, Own, Places, Position, Subject,
-            Suspicion, entry_of,
+            Area, Audit, Audited, Ends, Kind, Obstacle, Own, Places, Subject, Suspicion, entry_of,
         },
+        cursor::Cursor,
         database::{
             Database, DatabaseStore,
             access::ROW_KEPT,
@@ -43,14 +43,13 @@ impl Database {
     /// The rows after `after`, examined.
     pub(crate) async fn examine_after(
         &self,
-        after: Option<&Position>,
+        after: Option<&Cursor>,
         longer: Duration,
     ) -> Result<Audited, Error> {
-        let after = if let Some(Position::Row(id)) = after { id.as_str() } else { "" };
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-        let rows = self.engine().stored_after(after, limit).await?;
+        let rows = self.engine().stored_after(Cursor::row(after), limit).await?;
         let next = rows.last().filter(|_| rows.len() >= PAGE);
-        let next = next.map(|row| Position::Row(row.id.clone()));
+        let next = next.map(|row| Cursor::Row(row.id.clone()));
         let now = self.poll(0).await?.now;
         let mut audited = Audited { examined: rows.len() as u64, next, ..Audited::default() };
         for row in &rows {
@@ -77,11 +76,6 @@ impl Database {
     pub(crate) async fn forget(&self, own: &Own) -> Result<(), Error> {
         let ids: Vec<String> = own.ids.iter().map(ToString::to_string).collect();
         self.engine().forget(&ids, &column_of(&own.user), own.bucket).await
-    }
-
-    /// No purge starts in the background.
-    pub(crate) fn delete_no_others(&self) {
-        self.purge_nothing();
     }
 }
 
@@ -150,7 +144,7 @@ impl Audit for DatabaseStore {
         self.clock_check.ahead().map(|ahead| ("database", ahead)).into_iter().collect()
     }
 
-    fn page<'a>(&'a self, _: Area, after: Option<&'a Position>) -> StoreFuture<'a, Audited> {
+    fn page<'a>(&'a self, _: Area, after: Option<&'a Cursor>) -> StoreFuture<'a, Audited> {
         Box::pin(self.database.examine_after(after, Duration::ZERO))
     }
 
@@ -158,23 +152,15 @@ impl Audit for DatabaseStore {
         Box::pin(self.database.examine_again(places))
     }
 
-    fn pending(&self) -> StoreFuture<'_, Vec<(SessionId, u64)>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-
     fn overdue(&self, last_write: Timestamp) -> StoreFuture<'_, u64> {
         Box::pin(self.database.count_overdue(last_write, Duration::ZERO))
     }
 
     fn purge_nothing(&self) {
-        self.database.delete_no_others();
+        self.database.purge_nothing();
     }
 
     fn forget<'a>(&'a self, own: &'a Own) -> StoreFuture<'a, ()> {
         Box::pin(self.database.forget(own))
-    }
-
-    fn copies(&self) -> Option<&dyn Copies> {
-        None
     }
 }

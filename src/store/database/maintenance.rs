@@ -11,14 +11,15 @@ use crate::{
     store::{
         StoreFuture, UserStore,
         audit::Audit,
+        cursor::Cursor,
         database::{
             DatabaseStore,
             access::{Database, PURGE_ROWS_MAX},
             row::{Columns, Row},
         },
         maintenance::{
-            Checked, Cursor, DatabaseStatus, Enumeration, Found, Maintenance, Page, Part, Removed,
-            Status, Stored, Tables,
+            Checked, DatabaseStatus, Enumeration, Found, Maintenance, Page, Part, Removed, Status,
+            Stored, Tables,
         },
     },
 };
@@ -100,12 +101,11 @@ pub(crate) async fn page(
     after: Option<&Cursor>,
     part: Part,
 ) -> Result<Page, Error> {
-    let after = if let Some(Cursor::Row(id)) = after { id.as_str() } else { "" };
     let bytes = match part {
         Part::Head => HEAD_MAX,
         Part::Whole => usize::MAX,
     };
-    let rows = database.page(after, bytes, part.page_len()).await?;
+    let rows = database.page(Cursor::row(after), bytes, part.page_len()).await?;
     let is_last = rows.len() < part.page_len();
     let last = rows.last().filter(|_| !is_last).map(|(id, _)| Cursor::Row(id.clone()));
     let mut page = Page { sessions: Vec::with_capacity(rows.len()), moved: Vec::new(), next: last };
@@ -138,7 +138,7 @@ pub(crate) async fn purge(database: &Database, longer: Duration) -> Result<Remov
         let purged = database.purge(longer).await?;
         removed.sessions = removed.sessions.saturating_add(purged.sessions);
         removed.users = removed.users.saturating_add(purged.users);
-        if purged.sessions.max(purged.users) < u64::from(PURGE_ROWS_MAX) {
+        if purged.most() < u64::from(PURGE_ROWS_MAX) {
             return Ok(removed);
         }
     }

@@ -132,6 +132,13 @@ pub(crate) struct Purged {
     pub(crate) attempts: u64,
 }
 
+impl Purged {
+    /// The largest of the numbers: below the limit nothing is left that is due.
+    pub(crate) fn most(&self) -> u64 {
+        self.sessions.max(self.users).max(self.attempts)
+    }
+}
+
 impl Written {
     /// Whether a write that ends a session ended one.
     pub(crate) fn has_ended(&self) -> bool {

@@ -12,9 +12,8 @@ use crate::{
     session::{record::Record, token::SessionId},
     store::{
         Store as _, StoreFuture,
-        audit::{
-            Area, Audit, Audited, Copies, Kind, Obstacle, Own, Places, Position, Subject, Suspicion,
-        },
+        audit::{Area, Audit, Audited, Copies, Kind, Obstacle, Own, Places, Subject, Suspicion},
+        cursor::Cursor,
         database::{Row, Snapshot},
         durable::maintenance::DurableMaintenance,
         redis::copies::Found,
@@ -33,7 +32,7 @@ impl DurableMaintenance {
         let mut found = self.redis.examine(keys, epoch.generation).await?;
         let ids: Vec<SessionId> = found.sessions.iter().map(|(id, _)| *id).collect();
         if ids.is_empty() {
-            return Ok(audited(found.examined, found.suspicions));
+            return Ok(audited(keys.len() as u64, found.suspicions));
         }
         let Snapshot { rows, .. } = self.database().snapshot(&ids).await?;
         let polled = self.database().poll(PENDING_MAX).await?;
@@ -56,13 +55,11 @@ impl DurableMaintenance {
                 }));
             }
         }
-        Ok(Audited { not_compared, ..audited(found.examined, found.suspicions) })
+        Ok(Audited { not_compared, ..audited(keys.len() as u64, found.suspicions) })
     }
 
-    async fn page_of_keys(&self, after: Option<&Position>) -> Result<Audited, Error> {
-        let from = if let Some(Position::Scan(cursor)) = after { *cursor } else { 0 };
-        let (next, keys) = self.redis.scan(from).await?;
-        let next = next.map(Position::Scan);
+    async fn page_of_keys(&self, after: Option<&Cursor>) -> Result<Audited, Error> {
+        let (next, keys) = self.redis.scan(after).await?;
         Ok(Audited { next, ..self.examine(&keys).await? })
     }
 
@@ -146,7 +143,7 @@ impl Audit for DurableMaintenance {
         both.into_iter().flatten().collect()
     }
 
-    fn page<'a>(&'a self, area: Area, after: Option<&'a Position>) -> StoreFuture<'a, Audited> {
+    fn page<'a>(&'a self, area: Area, after: Option<&'a Cursor>) -> StoreFuture<'a, Audited> {
         let longer = self.store.engine.parameters.stretch;
         match area {
             Area::Rows => Box::pin(self.database().examine_after(after, longer)),
@@ -173,7 +170,7 @@ impl Audit for DurableMaintenance {
     }
 
     fn purge_nothing(&self) {
-        self.database().delete_no_others();
+        self.database().purge_nothing();
     }
 
     fn forget<'a>(&'a self, own: &'a Own) -> StoreFuture<'a, ()> {

@@ -23,11 +23,12 @@ use crate::{
     store::{
         StoreFuture, UserStore,
         audit::Audit,
+        cursor::Cursor,
         database::{Database, DatabaseConfig, maintenance as rows},
         durable::DurableStore,
         maintenance::{
-            Checked, CopiesStatus, Cursor, Enumeration, Found, Maintenance, Page, Part, Removed,
-            Status, Stored, Tables,
+            Checked, CopiesStatus, Enumeration, Found, Maintenance, Page, Part, Removed, Status,
+            Stored, Tables,
         },
         outcome::clocks_differ,
         redis::{

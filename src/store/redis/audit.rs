@@ -5,20 +5,15 @@ use redis::{Cmd, FromRedisValue as _, Value};
 use crate::{
     clock::{compared::Whose, timestamp::Timestamp},
     error::{Error, ErrorKind},
-    session::{
-        record::{Record, format::HEAD_MAX},
-        token::SessionId,
-    },
+    session::{record::Record, token::SessionId},
     store::{
         Store as _, StoreFuture,
-        audit::{
-            Area, Audit, Audited, Copies, Kind, Obstacle, Own, Places, Position, Subject,
-            Suspicion, entry_of,
-        },
+        audit::{Area, Audit, Audited, Kind, Obstacle, Own, Places, Subject, Suspicion, entry_of},
+        cursor::Cursor,
         redis::{
             keys::{self, Class},
             maintenance::RedisMaintenance,
-            value::{self, HEAD_LEN},
+            value,
         },
     },
 };
@@ -27,8 +22,6 @@ use crate::{
 const PAGE: usize = 500;
 /// Records that are read at once to compare an index with them.
 const HEADS_AT_ONCE: usize = 500;
-/// More than the new id and the time before the head of a session that has moved.
-const MOVED_LEN: usize = 64;
 
 /// What is under the key of a record.
 #[allow(clippy::large_enum_variant, reason = "taken apart at once")]
@@ -51,7 +44,7 @@ struct Entry<'a> {
 
 impl RedisMaintenance {
     fn prefix(&self) -> &str {
-        self.store.index_prefix.trim_end_matches("u:")
+        self.store.index_prefix.strip_suffix("u:").unwrap_or_default()
     }
 
     async fn send_all(&self, commands: &[Cmd]) -> Result<Vec<Result<Value, Error>>, Error> {
@@ -61,7 +54,7 @@ impl RedisMaintenance {
     /// The life of a key, and the head of a record.
     fn reads(&self, key: &[u8]) -> impl Iterator<Item = Cmd> + use<> {
         let value = match keys::class(self.prefix(), key) {
-            Class::Record(_) => Some(head(key)),
+            Class::Record(_) => Some(keys::head(key)),
             _ => None,
         };
         std::iter::once(keys::pttl(key)).chain(value)
@@ -155,8 +148,10 @@ impl RedisMaintenance {
     async fn of_entries(&self, entries: &[Entry<'_>]) -> Result<Vec<Suspicion>, Error> {
         let mut suspicions = Vec::new();
         for entries in entries.chunks(HEADS_AT_ONCE) {
-            let reads: Vec<Cmd> =
-                entries.iter().map(|entry| head(self.store.key(&entry.id).as_bytes())).collect();
+            let reads: Vec<Cmd> = entries
+                .iter()
+                .map(|entry| keys::head(self.store.key(&entry.id).as_bytes()))
+                .collect();
             for (entry, reply) in entries.iter().zip(self.send_all(&reads).await?) {
                 let (kind, seen) = match held(reply)? {
                     Held::Nothing => (Some(Kind::IndexEntryOrphaned), entry.created.as_millis()),
@@ -204,13 +199,11 @@ impl Audit for RedisMaintenance {
         ahead.map(|ahead| ("redis", ahead)).into_iter().collect()
     }
 
-    fn page<'a>(&'a self, _: Area, after: Option<&'a Position>) -> StoreFuture<'a, Audited> {
+    fn page<'a>(&'a self, _: Area, after: Option<&'a Cursor>) -> StoreFuture<'a, Audited> {
         Box::pin(async move {
-            let from = if let Some(Position::Scan(cursor)) = after { *cursor } else { 0 };
-            let scanned = keys::scan(&self.store.connections, self.prefix(), from, PAGE).await?;
+            let scanned = keys::scan(&self.store.connections, self.prefix(), after, PAGE).await?;
             let (next, found) = scanned;
-            let suspicions = self.examine(&found).await?;
-            let (examined, next) = (found.len() as u64, next.map(Position::Scan));
+            let (suspicions, examined) = (self.examine(&found).await?, found.len() as u64);
             Ok(Audited { examined, suspicions, next, ..Audited::default() })
         })
     }
@@ -222,10 +215,6 @@ impl Audit for RedisMaintenance {
         })
     }
 
-    fn pending(&self) -> StoreFuture<'_, Vec<(SessionId, u64)>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-
     fn overdue(&self, _: Timestamp) -> StoreFuture<'_, u64> {
         Box::pin(std::future::ready(Ok(0)))
     }
@@ -235,16 +224,6 @@ impl Audit for RedisMaintenance {
     fn forget<'a>(&'a self, own: &'a Own) -> StoreFuture<'a, ()> {
         Box::pin(self.delete_all(own))
     }
-
-    fn copies(&self) -> Option<&dyn Copies> {
-        None
-    }
-}
-
-fn head(key: &[u8]) -> Cmd {
-    let mut get = redis::cmd("GETRANGE");
-    let _ = get.arg(key).arg(0).arg(HEAD_LEN + MOVED_LEN + HEAD_MAX - 1);
-    get
 }
 
 fn all_entries(key: &[u8]) -> Cmd {
@@ -286,4 +265,22 @@ fn listed<'a>(
         Some(Entry { user, id: name.parse().ok()?, created, index })
     };
     Ok(pairs.into_iter().filter(|(name, _)| name != "epoch").map(entry).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::redis::{RedisConfig, audit::*};
+
+    #[test]
+    fn a_prefix_may_end_as_the_keys_of_indexes_do() {
+        for prefix in ["session:", "menu:", "u:", "u:u:"] {
+            let config = RedisConfig::new("redis://127.0.0.1").key_prefix(prefix);
+            let store = RedisMaintenance::new(config).unwrap();
+            assert_eq!(store.prefix(), prefix);
+            let id = SessionId::from([7; 32]);
+            let (record, index) = (store.store.key(&id), store.store.index("alice"));
+            assert_eq!(keys::class(prefix, record.as_bytes()), Class::Record(id));
+            assert_eq!(keys::class(prefix, index.as_bytes()), Class::Index("alice"));
+        }
+    }
 }

@@ -4,15 +4,20 @@ use redis::{Cmd, FromRedisValue as _, Value};
 
 use crate::{
     error::Error,
-    session::token::SessionId,
+    session::{record::format::HEAD_MAX, token::SessionId},
     store::{
         audit::Subject,
+        cursor::Cursor,
         redis::{
             GENERATION,
             client::{failure::named, pool::Connections},
+            value::HEAD_LEN,
         },
     },
 };
+
+/// More than the new id and the time before the head of a session that has moved.
+const MOVED_LEN: usize = 64;
 
 /// What is stored under a key.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,20 +62,25 @@ pub(super) fn class<'a>(prefix: &str, key: &'a [u8]) -> Class<'a> {
     session.unwrap_or(Class::Other)
 }
 
-/// The keys with that prefix after a cursor of `SCAN`, and the next cursor.
+/// The keys with that prefix after a position, and the next one.
 pub(super) async fn scan(
     connections: &Connections,
     prefix: &str,
-    from: u64,
+    after: Option<&Cursor>,
     count: usize,
-) -> Result<(Option<u64>, Vec<Vec<u8>>), Error> {
+) -> Result<(Option<Cursor>, Vec<Vec<u8>>), Error> {
     let mut scan = redis::cmd("SCAN");
     // A prefix has no character with a meaning in a pattern.
-    let _ = scan.arg(from).arg("MATCH").arg(format!("{prefix}*")).arg("COUNT").arg(count);
+    let _ = scan
+        .arg(Cursor::scan(after))
+        .arg("MATCH")
+        .arg(format!("{prefix}*"))
+        .arg("COUNT")
+        .arg(count);
     let found = connections.read(&scan).await.map_err(|error| named(error, "SCAN"))?;
     let (next, keys) = <(u64, Vec<Vec<u8>>)>::from_redis_value(found)
         .map_err(|_| Error::unavailable("redis replied to SCAN in another form"))?;
-    Ok(((next != 0).then_some(next), keys))
+    Ok(((next != 0).then_some(Cursor::Scan(next)), keys))
 }
 
 /// Reads, in one round trip; retried once over another connection.
@@ -93,6 +103,13 @@ pub(super) async fn send_all(
             Err(failure) => return Err(failure.error),
         }
     }
+}
+
+/// The head of a record, without its values; empty for a key that does not exist.
+pub(super) fn head(key: &[u8]) -> Cmd {
+    let mut get = redis::cmd("GETRANGE");
+    let _ = get.arg(key).arg(0).arg(HEAD_LEN + MOVED_LEN + HEAD_MAX - 1);
+    get
 }
 
 /// Milliseconds until a key expires: -1 for never, -2 for a key that does not exist.

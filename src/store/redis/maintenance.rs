@@ -7,29 +7,23 @@ use redis::{Cmd, FromRedisValue as _, Value};
 use crate::{
     clock::compared::Whose,
     error::{Causes, ConfigError, Error, ErrorKind},
-    session::{
-        record::{Record, format::HEAD_MAX},
-        token::SessionId,
-    },
+    session::{record::Record, token::SessionId},
     store::{
         Store as _, StoreFuture, UserStore,
         audit::Audit,
+        cursor::Cursor,
         maintenance::{
-            Checked, Cursor, Enumeration, Found, Maintenance, Page, Part, RedisStatus, Removed,
-            Status, Stored, Tables,
+            Checked, Enumeration, Found, Maintenance, Page, Part, RedisStatus, Removed, Status,
+            Stored, Tables,
         },
         outcome::clocks_differ,
         redis::{
             RedisConfig, RedisStore,
             client::{address::Address, check::check, incarnation::field, pool::Connections},
-            keys,
-            value::{self, HEAD_LEN},
+            keys, value,
         },
     },
 };
-
-/// More than the new id and the time before the head of a session that has moved.
-const MOVED_LEN: usize = 64;
 
 /// A `RedisStore`, and where it is.
 pub(crate) struct RedisMaintenance {
@@ -45,15 +39,13 @@ impl RedisMaintenance {
     }
 
     async fn scan(&self, after: Option<&Cursor>, part: Part) -> Result<Page, Error> {
-        let from = if let Some(Cursor::Scan(cursor)) = after { *cursor } else { 0 };
         let prefix = &*self.store.key_prefix;
-        let scanned = keys::scan(&self.store.connections, prefix, from, part.page_len());
+        let scanned = keys::scan(&self.store.connections, prefix, after, part.page_len());
         let (next, keys) = scanned.await?;
         let ids: Vec<SessionId> = keys
             .iter()
             .filter_map(|key| std::str::from_utf8(key).ok()?.strip_prefix(prefix)?.parse().ok())
             .collect();
-        let next = next.map(Cursor::Scan);
         if ids.is_empty() {
             return Ok(Page { sessions: Vec::new(), moved: Vec::new(), next });
         }
@@ -127,11 +119,7 @@ impl RedisMaintenance {
     fn get(&self, id: &SessionId, part: Part) -> Cmd {
         let key = self.store.key(id);
         match part {
-            Part::Head => {
-                let mut get = redis::cmd("GETRANGE");
-                let _ = get.arg(key).arg(0).arg(HEAD_LEN + MOVED_LEN + HEAD_MAX - 1);
-                get
-            }
+            Part::Head => keys::head(key.as_bytes()),
             Part::Whole => {
                 let mut get = redis::cmd("GET");
                 let _ = get.arg(key);

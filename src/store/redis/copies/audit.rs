@@ -5,6 +5,7 @@ use crate::{
     session::token::SessionId,
     store::{
         audit::{Kind, Suspicion},
+        cursor::Cursor,
         redis::{
             copies::{Cache, Fault, Found},
             keys::{self, Class},
@@ -17,7 +18,6 @@ const PAGE: usize = 500;
 
 /// Keys that exist, without an end or with one.
 pub(crate) struct Keys {
-    pub(crate) examined: u64,
     /// Keys without an end.
     pub(crate) suspicions: Vec<Suspicion>,
     /// Sessions with a key in the requested generation, and the key.
@@ -26,16 +26,18 @@ pub(crate) struct Keys {
 
 impl Cache {
     /// The keys of a page, and the cursor of the next one.
-    pub(crate) async fn scan(&self, from: u64) -> Result<(Option<u64>, Vec<Vec<u8>>), Error> {
-        keys::scan(&self.connections, &self.keys.prefix, from, PAGE).await
+    pub(crate) async fn scan(
+        &self,
+        after: Option<&Cursor>,
+    ) -> Result<(Option<Cursor>, Vec<Vec<u8>>), Error> {
+        keys::scan(&self.connections, &self.keys.prefix, after, PAGE).await
     }
 
     /// Examines keys, and finds those of copies of that generation.
     pub(crate) async fn examine(&self, found: &[Vec<u8>], generation: u64) -> Result<Keys, Error> {
         let ttls: Vec<_> = found.iter().map(|key| keys::pttl(key)).collect();
         let ttls = keys::send_all(&self.connections, &ttls).await?;
-        let mut examined =
-            Keys { examined: found.len() as u64, suspicions: Vec::new(), sessions: Vec::new() };
+        let mut examined = Keys { suspicions: Vec::new(), sessions: Vec::new() };
         for (key, ttl) in found.iter().zip(ttls) {
             let class = keys::class(&self.keys.prefix, key);
             if keys::never_expires(&ttl?) {
