@@ -21,19 +21,22 @@ use crate::request::old_library::OldKey;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct OldSession(OldKey);
+pub struct OldSession {
+    old: OldKey,
+}
 
 impl OldSession {
     pub(super) fn of(old: &OldKey) -> Self {
-        Self(old.clone())
+        Self { old: old.clone() }
     }
 
     pub(super) fn new(prefix: &str, id: String) -> Self {
-        Self(OldKey { key: format!("{prefix}{id}").into(), id: id.into() })
+        let old = OldKey { key: format!("{prefix}{id}").into(), id: id.into() };
+        Self { old }
     }
 
     pub(super) fn into_key(self) -> OldKey {
-        self.0
+        self.old
     }
 
     /// The id, for [`Importer::decode`](crate::import::Importer::decode).
@@ -49,7 +52,7 @@ impl OldSession {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn id(&self) -> &str {
-        &self.0.id
+        &self.old.id
     }
 
     /// The key in the old Redis: the prefix and the id.
@@ -64,7 +67,7 @@ impl OldSession {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn key(&self) -> &str {
-        &self.0.key
+        &self.old.key
     }
 }
 
