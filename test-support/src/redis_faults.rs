@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::eventually;
-use super::redis_rights::{DURABLE, SESSIONS};
+use super::redis_rights::{CONFIRMED, DURABLE, SESSIONS};
 use super::redis_server::{Data, RedisServer};
 
 /// Where the keys are that make loading slow; a test's own are in 0.
@@ -28,7 +28,7 @@ impl RedisServer {
     /// `ACL SETUSER`, with rules between spaces: `on >secret ~* &* +@all -info`. Connections that
     /// are open feel it too.
     pub async fn acl_set_user(&self, user: &str, rules: &str) {
-        if [SESSIONS, DURABLE].contains(&user) {
+        if [SESSIONS, DURABLE, CONFIRMED].contains(&user) {
             self.is_tampered_with();
         }
         let mut connection = self.connection().await;

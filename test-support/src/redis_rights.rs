@@ -11,6 +11,9 @@ pub const SESSIONS: &str = "sessions";
 /// The same with `+info`, which a durable store needs.
 pub const DURABLE: &str = "durable";
 
+/// The same as [`SESSIONS`] with what is documented for servers with replicas.
+pub const CONFIRMED: &str = "confirmed";
+
 /// Theirs, and a secret that nothing may print.
 pub const PASSWORD: &str = "a-redis-password-that-nothing-may-print";
 
@@ -18,14 +21,17 @@ pub(super) const PREFIX: &str = "session:";
 
 /// The words of the documented line behind `ACL SETUSER sessions`, as they stand there.
 pub fn documented() -> Vec<&'static str> {
-    // Read when it is asked for: to edit a document is no reason to compile anything.
+    let (_, line) = security().split_once("\nACL SETUSER sessions ").expect("the ACL line");
+    line.split("```").next().unwrap().split_whitespace().collect()
+}
+
+/// Read when it is asked for: to edit a document is no reason to compile anything.
+fn security() -> &'static str {
     static SECURITY: LazyLock<String> = LazyLock::new(|| {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../SECURITY.md");
         std::fs::read_to_string(file).unwrap()
     });
-    let security = SECURITY.as_str();
-    let (_, line) = security.split_once("\nACL SETUSER sessions ").expect("the ACL line");
-    line.split("```").next().unwrap().split_whitespace().collect()
+    &SECURITY
 }
 
 /// The documented rights for keys that start with `prefix`.
@@ -41,11 +47,35 @@ fn rights(prefix: &str) -> Vec<String> {
 }
 
 /// On the command line, so that a server that starts again knows them from its first answer on.
-pub(super) fn users() -> Vec<String> {
+/// On a node of a cluster with those that are documented for it.
+pub(super) fn users(in_cluster: bool) -> Vec<String> {
+    let more = if in_cluster { documented_in_cluster() } else { Vec::new() };
+    let more = || more.iter().map(|word| (*word).to_owned());
     let mut args = user(SESSIONS, PREFIX);
+    args.extend(more());
     args.extend(user(DURABLE, PREFIX));
+    args.extend(more());
     args.push("+info".to_owned());
+    args.extend(user(CONFIRMED, PREFIX));
+    args.extend(more());
+    args.extend(documented_with_replicas().into_iter().map(str::to_owned));
     args
+}
+
+/// The words of the documented line for servers with replicas.
+pub fn documented_with_replicas() -> Vec<&'static str> {
+    line_behind("on servers with replicas")
+}
+
+/// The words of the documented line for the nodes of a cluster.
+pub fn documented_in_cluster() -> Vec<&'static str> {
+    line_behind("every node of a Redis Cluster")
+}
+
+fn line_behind(words: &str) -> Vec<&'static str> {
+    let (_, rest) = security().split_once(words).expect("that line");
+    let (_, line) = rest.split_once("\nACL SETUSER sessions ").expect("the ACL line");
+    line.split("```").next().unwrap().split_whitespace().collect()
 }
 
 fn user(name: &str, prefix: &str) -> Vec<String> {
@@ -78,6 +108,16 @@ impl RedisServer {
     /// As [`RedisServer::url`], for a store that has to know who the server is.
     pub fn durable_url(&self) -> String {
         self.durable_url_at(self.port())
+    }
+
+    /// As [`RedisServer::url`], for a store whose ends of sessions replicas confirm.
+    pub fn confirmed_url(&self) -> String {
+        self.confirmed_url_at(self.port())
+    }
+
+    /// As [`RedisServer::confirmed_url`], by way of `port`.
+    pub fn confirmed_url_at(&self, port: u16) -> String {
+        self.url_as(CONFIRMED, PASSWORD, port)
     }
 
     /// As [`RedisServer::durable_url`], by way of `port`.

@@ -1,33 +1,32 @@
 //! A real `redis-server` process for one test.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
 
 use super::child::Child;
-use super::free_port::free_port;
 use super::leak_monitor;
 use super::monitor::Monitor;
 use super::redis_faults::Snapshot;
+use super::redis_launch::Kind;
 use super::redis_program::Program;
-use super::redis_rights::{PASSWORD, users};
+use super::redis_rights::PASSWORD;
 
 /// The guard of a Redis server: empty, on loopback, without persistence, gone when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     pub(super) program: Program,
-    child: Mutex<Option<Child>>,
-    port: u16,
+    pub(super) kind: Kind,
+    pub(super) child: Mutex<Option<Child>>,
+    port: AtomicU16,
     password: Option<String>,
-    args: Vec<String>,
-    ours: Ours,
+    pub(super) args: Vec<String>,
+    pub(super) ours: Ours,
     pub(super) tampered: Mutex<bool>,
 }
 
@@ -35,8 +34,9 @@ pub struct RedisServer {
 pub type Ours = Arc<Mutex<BTreeSet<String>>>;
 
 /// What a server finds when it starts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum Data {
+    #[default]
     Empty,
     Snapshot(Snapshot),
     /// So slow that it is loading when it answers for the first time.
@@ -48,12 +48,24 @@ pub(super) enum Data {
 #[must_use]
 pub struct Builder {
     version: Option<String>,
+    kind: Kind,
+    data: Data,
     port: Option<u16>,
     password: Option<String>,
     args: Vec<String>,
 }
 
 impl Builder {
+    pub(super) fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    pub(super) fn data(mut self, data: Data) -> Self {
+        self.data = data;
+        self
+    }
+
     /// One setting, as on the command line: `.arg("--maxmemory", "1mb")`. A value of several words
     /// is split at its spaces.
     pub fn arg(mut self, name: &str, value: &str) -> Self {
@@ -104,10 +116,11 @@ impl Builder {
             Some(name) => Program::fetched(name),
             None => Program::of_the_system(),
         };
-        let mut server = RedisServer {
+        let server = RedisServer {
             program,
+            kind: self.kind,
             child: Mutex::new(None),
-            port: 0,
+            port: AtomicU16::new(0),
             password: self.password,
             args: self.args,
             ours: Ours::default(),
@@ -115,8 +128,8 @@ impl Builder {
         };
         // Another process may take a free port between our look and the server's bind.
         for _ in 0..20 {
-            server.port = self.port.unwrap_or_else(free_port);
-            match server.launch(&Data::Empty).await {
+            server.take_port(self.port.unwrap_or_else(|| server.kind.free_port()));
+            match server.launch(&self.data).await {
                 Ok(()) => return server,
                 Err(log) => assert!(
                     self.port.is_none() && log.contains("in use"),
@@ -143,11 +156,15 @@ impl RedisServer {
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.load(Ordering::SeqCst)
+    }
+
+    fn take_port(&self, port: u16) {
+        self.port.store(port, Ordering::SeqCst);
     }
 
     pub fn addr(&self) -> std::net::SocketAddr {
-        ([127, 0, 0, 1], self.port).into()
+        ([127, 0, 0, 1], self.port()).into()
     }
 
     /// Of the default user, if the test set one.
@@ -182,10 +199,17 @@ impl RedisServer {
         self.restart_with(&Data::Empty).await;
     }
 
+    /// As [`RedisServer::restart`], on another port.
+    pub async fn restart_elsewhere(&self) {
+        self.kill();
+        self.take_port(self.kind.free_port());
+        self.restart().await;
+    }
+
     pub(super) async fn restart_with(&self, data: &Data) {
         self.kill();
         if let Err(log) = self.launch(data).await {
-            panic!("redis-server does not start again on port {}:\n{log}", self.port);
+            panic!("redis-server does not start again on port {}:\n{log}", self.port());
         }
     }
 
@@ -220,71 +244,5 @@ impl RedisServer {
 
     pub fn ours(&self) -> BTreeSet<String> {
         self.ours.lock().unwrap().clone()
-    }
-
-    /// Starts the process and waits until it answers; the error is the server's log.
-    async fn launch(&self, data: &Data) -> Result<(), String> {
-        // Removed as soon as the server answers: it writes no file there, and an aborted test
-        // could not remove it later.
-        let directory = tempfile::Builder::new().prefix("redis-of-a-test-").tempdir().unwrap();
-        let log = directory.path().join("log");
-        let output = fs::File::create(&log).unwrap();
-        let mut command = Child::command(&self.program.path);
-        command
-            .args(["--port", &self.port.to_string()])
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .arg("--dir")
-            .arg(directory.path());
-        if self.program.major >= 7 {
-            command.args(["--enable-debug-command", "yes", "--enable-protected-configs", "yes"]);
-        }
-        if let Data::Snapshot(snapshot) | Data::Slow(snapshot) = data {
-            fs::write(directory.path().join("dump.rdb"), &snapshot.0).unwrap();
-        }
-        if let Data::Slow(_) = data {
-            command.args(self.program.slow_loading().settings);
-        }
-        command
-            .args(users())
-            .args(&self.args)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output);
-        let mut child = Child::spawn(command).expect("starting redis-server");
-        for _ in 0..1_000 {
-            if child.exited().is_some() {
-                return Err(fs::read_to_string(&log).unwrap_or_default());
-            }
-            if self.answers(child.pid(), data).await {
-                *self.child.lock().unwrap() = Some(child);
-                return Ok(());
-            }
-            sleep(Duration::from_millis(5)).await;
-        }
-        Err(fs::read_to_string(&log).unwrap_or_default())
-    }
-
-    /// Whether the process `pid` itself answers on our port, and not another that was faster.
-    async fn answers(&self, pid: u32, data: &Data) -> bool {
-        let asked = async {
-            let mut stream = TcpStream::connect(self.addr()).await.ok()?;
-            if let Some(password) = &self.password {
-                stream.write_all(format!("AUTH {password}\r\n").as_bytes()).await.ok()?;
-            }
-            stream.write_all(b"PING\r\nINFO server\r\nQUIT\r\n").await.ok()?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).await.ok()?;
-            Some(String::from_utf8_lossy(&answer).into_owned())
-        };
-        let expected = match data {
-            Data::Slow(_) => "-LOADING",
-            _ => "+PONG",
-        };
-        match timeout(Duration::from_secs(2), asked).await {
-            Ok(Some(answer)) => {
-                answer.contains(expected) && answer.contains(&format!("process_id:{pid}\r\n"))
-            }
-            _ => false,
-        }
     }
 }

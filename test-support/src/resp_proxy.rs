@@ -22,18 +22,37 @@ impl RespProxy {
 
 /// RESP as one connection speaks it.
 #[derive(Debug, Default)]
-pub struct Resp;
+pub struct Resp {
+    /// Of a server that copies another: no requests and replies from now on.
+    copies: bool,
+}
 
 impl Wire for Resp {
     fn request(&mut self, bytes: &mut Vec<u8>) -> Option<Request> {
+        if self.copies {
+            let bytes = Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty())?;
+            return Some(Request { bytes, ..Request::default() });
+        }
         let length = frame_length(bytes)?;
         let frame: Vec<u8> = bytes.drain(..length).collect();
         let texts = arguments(&frame);
         let name = String::from_utf8_lossy(texts.first()?).to_uppercase();
-        Some(Request { bytes: frame, name, texts, made_up: None, has_reply: true })
+        let is_part =
+            |part: &[u8]| texts.get(1).is_some_and(|text| text.eq_ignore_ascii_case(part));
+        self.copies = match name.as_str() {
+            "PSYNC" => true,
+            "CLUSTER" => is_part(b"SYNCSLOTS"),
+            _ => false,
+        };
+        let has_reply = !self.copies;
+        Some(Request { bytes: frame, name, texts, made_up: None, has_reply })
     }
 
     fn reply(&mut self, bytes: &mut Vec<u8>) -> Option<Part> {
+        if self.copies {
+            let bytes = Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty())?;
+            return Some(Part { bytes, place: Place::Aside });
+        }
         let place = match bytes.first()? {
             b'>' => Place::Aside,
             _ => Place::Last,

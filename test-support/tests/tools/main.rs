@@ -14,5 +14,9 @@
 mod guards;
 /// The proxies that hold one request of many.
 mod interceptors;
+/// Clusters that form, move slots, and live through the loss of a node.
+mod redis_cluster;
 /// The faults of a Redis server that a test can ask for, and its other versions.
 mod redis_server;
+/// Sentinels that agree on another primary.
+mod sentinels;
