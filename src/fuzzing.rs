@@ -86,6 +86,18 @@ pub fn csrf_form(form: &[u8], name: &str) -> bool {
     true
 }
 
+/// The reply of a Redis node to `CLUSTER SLOTS`, as it comes over the wire.
+#[cfg(feature = "redis")]
+pub fn cluster_slots(reply: &[u8]) -> bool {
+    crate::store::redis::client::cluster::fuzzed::slots(reply)
+}
+
+/// The text of a redirect by a Redis node, behind its code.
+#[cfg(feature = "redis")]
+pub fn cluster_redirect(detail: &str) -> bool {
+    crate::store::redis::client::cluster::fuzzed::redirect(detail)
+}
+
 /// The stored bytes of another library's session, of each format; how many could be read.
 #[cfg(feature = "import")]
 pub fn import_stored(bytes: &[u8]) -> usize {

@@ -115,6 +115,19 @@ impl Backend {
         })
     }
 
+    /// The token of a new session of `user`, where the store keeps those of a user together. One
+    /// without a user that moves from `old` stays where it is.
+    pub(crate) fn placed(
+        &self,
+        token: Token,
+        user: Option<&str>,
+        old: Option<&SessionId>,
+    ) -> Token {
+        let Some(placement) = self.store.placement() else { return token };
+        let tag = user.map(|user| placement.tag(user)).or_else(|| old.map(SessionId::tag));
+        tag.map_or_else(|| token.clone(), |tag| token.clone().tagged(tag))
+    }
+
     /// The record found under `id`, with its content opened.
     #[cfg(feature = "encryption")]
     pub(crate) fn open(

@@ -18,6 +18,7 @@
 //! | `moved` | the new id of a session that has moved |
 //! | `info` | one row of the list of a user's sessions |
 //! | `page` | a page of that list, and a cursor |
+//! | `placement` | the tag by which all sessions of a user are stored together |
 //! | `write_id` | random ids of writes |
 
 pub(crate) mod changes;
@@ -32,6 +33,7 @@ pub(crate) mod json;
 pub(crate) mod key;
 pub(crate) mod moved;
 pub(crate) mod page;
+pub(crate) mod placement;
 pub(crate) mod record;
 pub(crate) mod reserved;
 pub(crate) mod sign_ins;

@@ -6,7 +6,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, ErrorKind};
+#[cfg(feature = "redis")]
+use crate::session::placement::push_tag;
+use crate::{
+    error::{Error, ErrorKind},
+    session::placement::Tag,
+};
 
 /// Bytes in a token and in an id.
 const LEN: usize = 32;
@@ -17,7 +22,8 @@ const ID_DOMAIN: &[u8] = b"tower-redis-session/id/";
 /// Length of the hash of a kind's name: with the token it fits one block of the hash.
 const KIND_LEN: usize = 23;
 
-/// The secret that a cookie carries. It is never stored, printed or compared.
+/// The secret that a cookie carries. It is never stored, printed or compared, except for its last
+/// two bytes.
 #[derive(Clone)]
 pub(crate) struct Token([u8; LEN]);
 
@@ -34,6 +40,13 @@ impl Token {
         // Fails closed: without randomness there is no token, never a weak one.
         fill(&mut bytes).map_err(Error::random_source)?;
         Ok(Self(bytes))
+    }
+
+    /// The same with the tag of a placement in its last bytes.
+    pub(crate) fn tagged(mut self, tag: Tag) -> Self {
+        let [.., high, low] = &mut self.0;
+        [*high, *low] = tag;
+        self
     }
 
     /// From a keyed hash, where two requests have to send the same token.
@@ -82,9 +95,14 @@ impl TokenKind {
         Self(kind)
     }
 
-    /// The public id of the session that `token` opens.
+    /// The public id of the session that `token` opens: a hash of the token, and in the last two
+    /// bytes those of the token, by which a [`Placement`](crate::store::Placement) finds
+    /// it.
     pub(crate) fn id(&self, token: &Token) -> SessionId {
-        SessionId(token.derive(&self.0))
+        let mut id = token.derive(&self.0);
+        let ([.., high, low], [.., a, b]) = (&mut id, token.0);
+        [*high, *low] = [a, b];
+        SessionId(id)
     }
 }
 
@@ -124,10 +142,22 @@ impl SessionId {
         &self.0
     }
 
-    /// Appends the 43 characters without an allocation of their own.
+    /// The last two bytes, which are those of the token: for the sessions of a user the tag of a
+    /// placement.
+    pub(crate) fn tag(&self) -> Tag {
+        let [.., high, low] = self.0;
+        [high, low]
+    }
+
+    /// Appends the 43 characters, the last three of them in braces, without an allocation of their
+    /// own.
     #[cfg(feature = "redis")]
-    pub(crate) fn push_to(&self, text: &mut String) {
-        URL_SAFE_NO_PAD.encode_string(self.0, text);
+    pub(crate) fn push_key_to(&self, text: &mut String) {
+        let [start @ .., high, low] = &self.0;
+        URL_SAFE_NO_PAD.encode_string(start, text);
+        text.push('{');
+        push_tag([*high, *low], text);
+        text.push('}');
     }
 }
 

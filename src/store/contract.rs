@@ -6,6 +6,7 @@ use crate::{
     clock::Clock,
     error::Error,
     session::{
+        placement::Placement,
         record::{Record, Touch},
         token::SessionId,
     },
@@ -31,8 +32,9 @@ use crate::{
 /// - Records, required: `load`, `save`, `begin_renew`, `touch`, `delete`, `delete_version`.
 /// - Records, optional: `inspect`, `load_many`, `finish_renew`. The defaults are right for a store
 ///   that renews in one step; they load records one by one.
-/// - Operation, optional: `migrate`, `check`, `close`, `ack_delay`, `health`, `events`, `clock`.
-///   The defaults are right for a store without schema, deferred work or a clock of its own.
+/// - Operation, optional: `migrate`, `check`, `close`, `placement`, `ack_delay`, `health`,
+///   `events`, `clock`. The defaults are right for a store without schema, deferred work or a clock
+///   of its own.
 ///
 /// A store that wraps another forwards the optional methods as well: their defaults answer for a
 /// store of their own.
@@ -249,6 +251,13 @@ pub trait Store: Send + Sync + 'static {
     /// Deferred work was lost; nothing that was acknowledged.
     fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Where sessions of a user are stored, for a store that keeps them together: the layer then
+    /// draws tokens with the user's [tag](Placement::tag), and a renewal without a user keeps the
+    /// tag of the old id. None by default: all 32 bytes of a token are random.
+    fn placement(&self) -> Option<Placement> {
+        None
     }
 
     /// Extra time that a write may take until it is acknowledged. The layer waits that long beyond

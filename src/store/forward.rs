@@ -7,6 +7,7 @@ use crate::{
     error::Error,
     session::{
         page::SessionCursor,
+        placement::Placement,
         record::{Record, Touch},
         token::SessionId,
     },
@@ -100,6 +101,10 @@ macro_rules! forward_store {
 
         fn close(&$self) -> StoreFuture<'_, ()> {
             Store::close($to)
+        }
+
+        fn placement(&$self) -> Option<Placement> {
+            Store::placement($to)
         }
 
         fn ack_delay(&$self) -> Duration {

@@ -283,6 +283,7 @@ pub(crate) mod redis;
 mod user_contract;
 mod without_users;
 
+pub use crate::session::placement::Placement;
 pub use crate::session::record::{Record, Touch};
 pub use crate::store::attempt_contract::AttemptStore;
 pub use crate::store::attempts::{AttemptOutcome, AttemptWrite};

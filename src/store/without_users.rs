@@ -7,6 +7,7 @@ use crate::{
     error::{Error, ErrorKind},
     session::{
         page::SessionCursor,
+        placement::Placement,
         record::{Record, Touch},
         token::SessionId,
     },

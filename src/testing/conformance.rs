@@ -37,6 +37,7 @@
 // | `users` | sign-in, session limit, revocation of all |
 // | `list` | the list of a user's sessions |
 // | `race` | concurrent operations |
+// | `ids` | ids for the sessions of the suite |
 // | `without_users` | sign-in where no list of sessions is kept |
 // | `dropped` | futures dropped at any await |
 // | `close` | a store that is shared by layers, one of which shuts down |
@@ -49,13 +50,14 @@ use bytes::Bytes;
 
 use crate::{
     Error, SessionExpiry, SessionId, Timestamp,
-    session::{device::Device, expiry::Deadlines, token::Token, values::Values},
+    session::{device::Device, expiry::Deadlines, values::Values},
     store::{Expected, Record, SaveOutcome, Touch, UserStore},
 };
 
 mod close;
 mod delete;
 mod dropped;
+mod ids;
 mod list;
 mod race;
 mod renew;
@@ -114,6 +116,8 @@ pub async fn conformance(store: impl UserStore) {
     close::check(&subject).await;
 }
 
+const USER: &str = "a user \u{1f980}";
+
 /// The store under test.
 #[derive(Clone)]
 struct Subject(Arc<dyn UserStore>);
@@ -131,7 +135,7 @@ impl Subject {
             last_activity: now,
             deadlines: Deadlines::start(expiry, now, Duration::from_secs(60)),
             authenticated: Some(now),
-            user: Some("a user \u{1f980}".into()),
+            user: Some(USER.into()),
             device: Device::stored(
                 Some("2001:db8::1".into()),
                 Some("a user agent".into()),
@@ -150,7 +154,7 @@ impl Subject {
 
     /// A record in the store, and its id.
     async fn stored(&self, text: &str) -> (SessionId, Record) {
-        let (id, record) = (fresh_id(), self.record(text));
+        let (id, record) = (self.fresh_id(), self.record(text));
         self.create(id, &record).await;
         (id, record)
     }
@@ -250,13 +254,9 @@ fn values(text: &[u8]) -> Values {
     Values::default().edited(&edits.into())
 }
 
-fn fresh_id() -> SessionId {
-    healthy("the system's random source", Token::generate()).id()
-}
-
 fn mark() -> [u8; 16] {
     let mut mark = [0; 16];
-    for (place, byte) in mark.iter_mut().zip(fresh_id().as_bytes()) {
+    for (place, byte) in mark.iter_mut().zip(ids::random_id().as_bytes()) {
         *place = *byte;
     }
     mark

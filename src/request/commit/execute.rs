@@ -55,7 +55,7 @@ impl RequestSession {
         let (store, limit) = (&self.backend.store, self.backend.rules.sessions_per_user);
         let mut cause = None;
         for _ in 0..CREATE_TRIES {
-            let token = Token::generate()?;
+            let token = self.backend.placed(Token::generate()?, record.user(), None);
             let id = self.backend.rules.tokens.id(&token);
             let stored = self.backend.closed(&token, &id, &record)?;
             let login = LoginWrite { epoch, limit, ..LoginWrite::new(&id, &stored) };
@@ -107,10 +107,12 @@ impl RequestSession {
         let (old, expected) = (held.id, held.record.version);
         let limit = self.backend.rules.sessions_per_user;
         for _ in 0..CREATE_TRIES {
-            let token = Token::generate()?;
+            let token = self.backend.placed(Token::generate()?, record.user(), Some(&old));
             let new = self.backend.rules.tokens.id(&token);
             let stored = self.backend.closed(&token, &new, &record)?;
-            let login = LoginWrite { epoch, limit, ..LoginWrite::new(&new, &stored) };
+            let replaces_user = held.record.user().is_some();
+            let login =
+                LoginWrite { epoch, limit, replaces_user, ..LoginWrite::new(&new, &stored) };
             match renew_settled(&self.backend, (&old, expected), login).await? {
                 Settled::Taken => tracing::warn!("fresh session id rejected"),
                 Settled::Saved => {

@@ -52,7 +52,7 @@ impl Steps<'_> {
     pub(super) async fn create(&self, version: u64, record: Record, epoch: Option<u64>) -> Attempt {
         let nonce = Nonce::generate()?;
         let Some(key) = self.rules.keys.first() else { return Ok(Some(Taken::Nothing)) };
-        let token = key.token(&nonce, &self.old.key)?;
+        let token = self.backend.placed(key.token(&nonce, &self.old.key)?, record.user(), None);
         let id = self.backend.rules.tokens.id(&token);
         let target = Target { nonce, id };
         let claimed = version.saturating_add(1);

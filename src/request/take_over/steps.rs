@@ -212,7 +212,7 @@ impl Steps<'_> {
     /// Step 7: the session that another request has created.
     async fn join(&self, target: Target) -> Result<Taken, Error> {
         for key in &self.rules.keys {
-            let token = key.token(&target.nonce, &self.old.key)?;
+            let token = key.token(&target.nonce, &self.old.key)?.tagged(target.id.tag());
             let id = self.backend.rules.tokens.id(&token);
             if id == target.id {
                 let record = self.backend.store.load(&id).await?;

@@ -224,6 +224,24 @@ fn the_fuzz_targets_take_what_is_right_and_refuse_what_is_not() {
     assert!(fuzzing::record_decode(1, &record) && !fuzzing::record_decode(1, &record[1..]));
 }
 
+#[cfg(feature = "redis")]
+#[test]
+fn the_fuzz_targets_of_a_cluster_read_their_seeds() {
+    let seed = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/");
+        std::fs::read(format!("{folder}{name}")).unwrap()
+    };
+    for name in ["two_primaries", "uncovered"] {
+        assert!(fuzzing::cluster_slots(&seed(&format!("cluster_slots/{name}"))), "{name}");
+    }
+    assert!(!fuzzing::cluster_slots(b"*0\r\n") && !fuzzing::cluster_slots(b"+OK\r\n"));
+    for name in ["address", "ipv6", "no_host"] {
+        let text = String::from_utf8(seed(&format!("cluster_redirect/{name}"))).unwrap();
+        assert!(fuzzing::cluster_redirect(&text), "{name}");
+    }
+    assert!(!fuzzing::cluster_redirect("3999 a b:1"));
+}
+
 #[cfg(feature = "import")]
 #[test]
 fn the_fuzz_targets_of_imports_read_their_seeds() {

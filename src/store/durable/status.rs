@@ -11,7 +11,9 @@ impl Engine {
     pub(super) fn health(&self) -> Health {
         let now = self.now();
         let ahead = |whose| self.compared.ahead(whose).filter(|_| self.clock().is_real());
-        let redis = store_status(&self.stores.redis(), now, self.cache.size(), ahead(Whose::Redis));
+        let mut redis =
+            store_status(&self.stores.redis(), now, self.cache.size(), ahead(Whose::Redis));
+        (redis.primary, redis.switched_ago) = self.cache.primary();
         let pool = (self.database().pool().0, self.database().pool_size());
         let database = store_status(&self.stores.database(), now, pool, ahead(Whose::Database));
         let trust = self.authority.trust();
@@ -50,5 +52,7 @@ fn store_status(
         connections,
         pool_size,
         clock_ahead,
+        primary: None,
+        switched_ago: None,
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     error::Error,
     session::{
         page::SessionCursor,
+        placement::Placement,
         record::{Record, Touch},
         token::SessionId,
     },
@@ -117,6 +118,10 @@ impl Store for DurableStore {
 
     fn clock(&self) -> Clock {
         self.engine.clock()
+    }
+
+    fn placement(&self) -> Option<Placement> {
+        self.engine.cache.placement()
     }
 
     fn ack_delay(&self) -> Duration {

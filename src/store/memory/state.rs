@@ -101,7 +101,7 @@ impl State {
     }
 
     pub(super) fn login(&mut self, login: LoginWrite<'_>, now: Timestamp) -> SaveOutcome {
-        let LoginWrite { old, new, record, epoch, limit } = login;
+        let LoginWrite { old, new, record, epoch, limit, .. } = login;
         let user = record.user().unwrap_or_default();
         if epoch.is_some_and(|epoch| epoch != self.epoch(user)) {
             return SaveOutcome::Revoked;

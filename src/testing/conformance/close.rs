@@ -2,7 +2,7 @@
 
 use crate::{
     store::{Expected, SaveOutcome},
-    testing::conformance::{Subject, demand, fresh_id, next},
+    testing::conformance::{Subject, demand, next},
 };
 
 const SHARED: &str = "`close` can be repeated, and the store serves other layers afterwards";
@@ -13,7 +13,7 @@ pub(super) async fn check(store: &Subject) {
         let closed = store.0.close().await;
         demand(closed.is_ok(), SHARED, || format!("`close` number {round}: {closed:?}"));
     }
-    let (new, second) = (fresh_id(), next(&first, "after"));
+    let (new, second) = (store.fresh_id(), next(&first, "after"));
     let saved = store.0.save(&id, Expected::Version(1), &second).await;
     demand(matches!(saved, Ok(SaveOutcome::Saved)), SHARED, || format!("a save then: {saved:?}"));
     let saved = store.0.save(&new, Expected::Absent, &first).await;

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use crate::{
     store::{Expected, SaveOutcome},
-    testing::conformance::{
-        DELETE, FENCED, FINAL, Subject, active, demand, fresh_id, next, renewed,
-    },
+    testing::conformance::{DELETE, FENCED, FINAL, Subject, active, demand, next, renewed},
 };
 
 pub(super) async fn check(store: &Subject) {
@@ -23,7 +21,7 @@ async fn a_deleted_record_stays_gone(store: &Subject) {
     demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
         format!("a save of a deleted record must return Gone, and returned {outcome:?}")
     });
-    let new = fresh_id();
+    let new = store.fresh_id();
     let outcome = store.begin(&id, 1, &new, &renewed(&record)).await;
     demand(matches!(outcome, SaveOutcome::Gone), FINAL, || {
         format!("a renewal of a deleted record must return Gone, and returned {outcome:?}")
@@ -42,7 +40,7 @@ async fn a_deleted_record_stays_gone(store: &Subject) {
 async fn delete_removes_one_and_can_be_repeated(store: &Subject) {
     let (id, _) = store.stored("goes").await;
     let (other, stays) = store.stored("stays").await;
-    for (id, there) in [(fresh_id(), false), (id, true), (id, false)] {
+    for (id, there) in [(store.fresh_id(), false), (id, true), (id, false)] {
         let ended = store.delete(&id).await;
         demand(ended == there, DELETE, || {
             format!("a delete returns {ended}, the record exists: {there}")
@@ -78,7 +76,7 @@ async fn delete_if_needs_the_version(store: &Subject) {
             "a save of what `delete_version` deleted must return Gone, and returned {outcome:?}"
         )
     });
-    let outcome = store.delete_version(&fresh_id(), 1).await;
+    let outcome = store.delete_version(&store.fresh_id(), 1).await;
     demand(matches!(outcome, SaveOutcome::Gone), FENCED, || {
         format!("`delete_version` of an absent record must return Gone, and returned {outcome:?}")
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     store::{Expected, SaveOutcome},
-    testing::conformance::{HALF, Subject, active, demand, fresh_id, next, poll_and_drop, renewed},
+    testing::conformance::{HALF, Subject, active, demand, next, poll_and_drop, renewed},
 };
 
 /// More than any store needs to send its command.
@@ -24,7 +24,7 @@ pub(super) async fn check(store: &Subject) {
 }
 
 async fn a_dropped_create(store: &Subject, polls: usize) {
-    let (id, first, second) = (fresh_id(), store.record("first"), store.record("second"));
+    let (id, first, second) = (store.fresh_id(), store.record("first"), store.record("second"));
     poll_and_drop(polls, store.0.save(&id, Expected::Absent, &first)).await;
     let outcome = store.save(&id, Expected::Absent, &second).await;
     let winner = match &outcome {
@@ -52,7 +52,7 @@ async fn a_dropped_save(store: &Subject, polls: usize) {
 
 async fn a_dropped_renewal(store: &Subject, polls: usize) {
     let (old, first) = store.stored("first").await;
-    let (one, two) = (fresh_id(), fresh_id());
+    let (one, two) = (store.fresh_id(), store.fresh_id());
     let (dropped, second) = (renewed(&first), renewed(&first));
     poll_and_drop(polls, store.0.begin_renew(&old, 1, &one, &dropped)).await;
     let outcome = store.renew(&old, 1, &two, &second).await;
@@ -69,7 +69,7 @@ async fn a_dropped_renewal(store: &Subject, polls: usize) {
 
 async fn a_dropped_end_of_a_renewal(store: &Subject, polls: usize) {
     let (old, first) = store.stored("first").await;
-    let (new, moved) = (fresh_id(), renewed(&first));
+    let (new, moved) = (store.fresh_id(), renewed(&first));
     let outcome = store.begin(&old, 1, &new, &moved).await;
     demand(matches!(outcome, SaveOutcome::Saved), HALF, || format!("a renewal: {outcome:?}"));
     poll_and_drop(polls, store.0.finish_renew(&old, 1, &new)).await;

@@ -7,7 +7,7 @@ use crate::{
     context::SessionCursor,
     store::{LoginWrite, Record, SaveOutcome},
     testing::conformance::{
-        BY_USER, LISTED, Subject, demand, fresh_id, healthy, renewed, show, users::a_user,
+        BY_USER, LISTED, Subject, demand, healthy, renewed, show, users::a_user,
     },
 };
 
@@ -58,7 +58,7 @@ async fn one_can_be_kept(store: &Subject) {
     demand(count == 1, BY_USER, || format!("one was kept, and the result is {count}"));
     store.holds(&kept, None, BY_USER, "a revocation").await;
     let (_, record) = store.signed_in(&user, 0, None).await;
-    let count = healthy("revoke_all", store.0.revoke_all(&user, Some(&fresh_id())).await);
+    let count = healthy("revoke_all", store.0.revoke_all(&user, Some(&store.fresh_id())).await);
     demand(count == 1, BY_USER, || {
         format!("no session has the id to keep, and {count} of {} ended", record.version)
     });
@@ -68,7 +68,7 @@ async fn one_can_be_kept(store: &Subject) {
 async fn who_is_kept_may_be_moving(store: &Subject) {
     let user = a_user();
     let (old, record) = store.signed_in(&user, 5, None).await;
-    let (new, moved) = (fresh_id(), renewed(&record));
+    let (new, moved) = (store.fresh_id_of(&user), renewed(&record));
     let login = LoginWrite { old: Some((&old, 1)), ..LoginWrite::new(&new, &moved) };
     let _ = healthy("login", store.0.login(login).await);
     if store.load(&old).await.is_none() {
@@ -86,8 +86,9 @@ async fn who_is_kept_may_be_moving(store: &Subject) {
 /// The same state: ending the old id ends the session, under any id.
 async fn the_end_of_the_old_is_the_end_of_the_new(store: &Subject) {
     for conditional in [false, true] {
-        let (old, record) = store.signed_in(&a_user(), 5, None).await;
-        let (new, moved) = (fresh_id(), renewed(&record));
+        let user = a_user();
+        let (old, record) = store.signed_in(&user, 5, None).await;
+        let (new, moved) = (store.fresh_id_of(&user), renewed(&record));
         let login = LoginWrite { old: Some((&old, 1)), ..LoginWrite::new(&new, &moved) };
         let _ = healthy("login", store.0.login(login).await);
         if store.load(&old).await.is_none() {

@@ -6,9 +6,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::{
     store::{Expected, SaveOutcome},
-    testing::conformance::{
-        ABSENT, FENCED, FINAL, RENEW, Subject, active, demand, fresh_id, next, renewed,
-    },
+    testing::conformance::{ABSENT, FENCED, FINAL, RENEW, Subject, active, demand, next, renewed},
 };
 
 const WRITERS: usize = 64;
@@ -55,7 +53,7 @@ fn exactly_one<'a, T>(answers: &'a [(SaveOutcome, T)], rule: &str, what: &str) -
 }
 
 async fn one_of_many_creates(store: &Subject) {
-    let id = fresh_id();
+    let id = store.fresh_id();
     let answers = together((0..WRITERS).map(|writer| {
         let (store, record) = (store.clone(), store.record(&writer.to_string()));
         async move { (store.save(&id, Expected::Absent, &record).await, record) }
@@ -93,7 +91,7 @@ async fn one_of_many_saves(store: &Subject) {
 async fn one_of_many_renews(store: &Subject) {
     let (old, first) = store.stored("first").await;
     let answers = together((0..WRITERS).map(|_| {
-        let (store, new, record) = (store.clone(), fresh_id(), renewed(&first));
+        let (store, new, record) = (store.clone(), store.fresh_id(), renewed(&first));
         async move { (store.renew(&old, 1, &new, &record).await, (new, record)) }
     }));
     let answers = answers.await;
@@ -139,7 +137,7 @@ async fn no_acknowledged_save_is_lost(store: &Subject) {
 async fn a_save_and_a_renewal_exclude_each_other(store: &Subject) {
     for round in 0..ROUNDS {
         let (old, first) = store.stored("first").await;
-        let (new, moved, second) = (fresh_id(), renewed(&first), next(&first, "second"));
+        let (new, moved, second) = (store.fresh_id(), renewed(&first), next(&first, "second"));
         let (saver, save) = (store.clone(), second.clone());
         let (renewer, renew) = (store.clone(), moved.clone());
         let save = async move { saver.save(&old, Expected::Version(1), &save).await };
@@ -185,7 +183,7 @@ async fn a_save_and_a_delete_of_its_version_exclude_each_other(store: &Subject) 
 async fn nothing_outlives_a_delete(store: &Subject) {
     for round in 0..ROUNDS {
         let (id, first) = store.stored("first").await;
-        let (new, renew) = (fresh_id(), renewed(&first));
+        let (new, renew) = (store.fresh_id(), renewed(&first));
         let (deleter, writer) = (store.clone(), store.clone());
         let second = next(&first, "second");
         let delete = async move {

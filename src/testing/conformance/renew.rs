@@ -4,8 +4,7 @@ use crate::{
     SessionId,
     store::{Expected, Record, SaveOutcome},
     testing::conformance::{
-        AGAIN, DELETE, FENCED, MOVED, RENEW, Subject, active, demand, fresh_id, healthy, next,
-        renewed, show,
+        AGAIN, DELETE, FENCED, MOVED, RENEW, Subject, active, demand, healthy, next, renewed, show,
     },
 };
 
@@ -24,7 +23,7 @@ pub(super) async fn check(store: &Subject) {
 
 async fn the_record_moves(store: &Subject) {
     let (old, record) = store.stored("first").await;
-    let (new, moved) = (fresh_id(), renewed(&record));
+    let (new, moved) = (store.fresh_id(), renewed(&record));
     let outcome = store.renew(&old, 1, &new, &moved).await;
     demand(matches!(outcome, SaveOutcome::Saved), RENEW, || {
         format!("a renewal at the current version: {outcome:?}")
@@ -36,7 +35,7 @@ async fn the_record_moves(store: &Subject) {
     demand(matches!(outcome, SaveOutcome::Gone), RENEW, || {
         format!("a save under the old id must return Gone, and returned {outcome:?}")
     });
-    let again = fresh_id();
+    let again = store.fresh_id();
     let outcome = store.begin(&old, 1, &again, &renewed(&record)).await;
     demand(matches!(outcome, SaveOutcome::Gone), RENEW, || {
         format!("a second renewal of the old id must return Gone, and returned {outcome:?}")
@@ -56,7 +55,7 @@ async fn the_record_moves(store: &Subject) {
 
 async fn what_has_moved_is_told_of(store: &Subject) {
     let (old, record) = store.stored("first").await;
-    let (new, moved) = (fresh_id(), renewed(&record));
+    let (new, moved) = (store.fresh_id(), renewed(&record));
     let _ = store.renew(&old, 1, &new, &moved).await;
     let before = store.find(&old).await;
     let told = before.as_ref().is_some_and(|before| {
@@ -76,7 +75,7 @@ async fn whoever_ends_the_old_id_ends_the_session(store: &Subject) {
         let (first, record) = store.stored("first").await;
         let (mut old, mut ids) = (first, vec![first]);
         for _ in 0..moves {
-            let new = fresh_id();
+            let new = store.fresh_id();
             let _ = store.renew(&old, 1, &new, &renewed(&record)).await;
             ids.push(new);
             old = new;
@@ -109,7 +108,7 @@ async fn the_version_has_to_be_the_expected(store: &Subject) {
     let second = next(&first, "second");
     let _ = store.save(&old, Expected::Version(1), &second).await;
     for (name, expected) in [("before", 1), ("after", 3)] {
-        let new = fresh_id();
+        let new = store.fresh_id();
         let outcome = store.begin(&old, expected, &new, &renewed(&first)).await;
         let current = match &outcome {
             SaveOutcome::Conflict(current) => Some(current),
@@ -124,7 +123,7 @@ async fn the_version_has_to_be_the_expected(store: &Subject) {
 }
 
 async fn nothing_comes_of_nothing(store: &Subject) {
-    let (old, new) = (fresh_id(), fresh_id());
+    let (old, new) = (store.fresh_id(), store.fresh_id());
     let outcome = store.begin(&old, 1, &new, &store.record("nothing")).await;
     demand(matches!(outcome, SaveOutcome::Gone), RENEW, || {
         format!("a renewal of an absent record must return Gone, and returned {outcome:?}")
@@ -216,7 +215,7 @@ async fn what_ended_between_the_steps_has_ended(store: &Subject) {
 /// A session after the first step of a renewal: the old id and record, the new ones.
 async fn begun(store: &Subject) -> (SessionId, Record, SessionId, Record) {
     let (old, record) = store.stored("first").await;
-    let (new, moved) = (fresh_id(), renewed(&record));
+    let (new, moved) = (store.fresh_id(), renewed(&record));
     let outcome = store.begin(&old, 1, &new, &moved).await;
     demand(matches!(outcome, SaveOutcome::Saved), RENEW, || {
         format!("the first step at the current version: {outcome:?}")

@@ -5,7 +5,7 @@ use crate::{
     session::values::Values,
     store::{Expected, Record, SaveOutcome},
     testing::conformance::{
-        ABSENT, FENCED, FORGETFUL, IN_ORDER, KEPT, Subject, demand, fresh_id, healthy, next, values,
+        ABSENT, FENCED, FORGETFUL, IN_ORDER, KEPT, Subject, demand, healthy, next, values,
     },
 };
 
@@ -31,7 +31,7 @@ async fn a_record_is_kept_as_it_is(store: &Subject) {
         ("every byte, 60,000 of them", Record { values: values(&every_byte), ..full.clone() }),
         ("no absolute end", endless),
     ] {
-        let id = fresh_id();
+        let id = store.fresh_id();
         store.holds(&id, None, KEPT, "nothing").await;
         store.create(id, &record).await;
         store.holds(&id, Some(&record), KEPT, name).await;
@@ -73,7 +73,7 @@ async fn a_save_needs_the_version(store: &Subject) {
         });
         store.holds(&id, Some(&second), FENCED, "a save at another version").await;
     }
-    let absent = fresh_id();
+    let absent = store.fresh_id();
     let outcome = store.save(&absent, Expected::Version(1), &second).await;
     demand(matches!(outcome, SaveOutcome::Gone), FENCED, || {
         format!("a save of an absent record must return Gone, and returned {outcome:?}")
@@ -84,7 +84,7 @@ async fn a_save_needs_the_version(store: &Subject) {
 async fn several_come_in_order(store: &Subject) {
     let (one, first) = store.stored("first").await;
     let (two, second) = store.stored("second").await;
-    let ids = [two, fresh_id(), one, fresh_id(), two];
+    let ids = [two, store.fresh_id(), one, store.fresh_id(), two];
     let found = healthy("load_many", store.0.load_many(&ids).await);
     let found: Vec<_> = found.into_iter().map(|one| healthy("load_many", one)).collect();
     let expected = [Some(second.clone()), None, Some(first), None, Some(second)];
@@ -95,7 +95,7 @@ async fn several_come_in_order(store: &Subject) {
 
 /// A session may end while its last write is in flight.
 async fn an_ended_record_does_no_harm(store: &Subject) {
-    let id = fresh_id();
+    let id = store.fresh_id();
     let mut record = store.record("ended");
     let past = Timestamp::from_millis(store.now().as_millis().saturating_sub(1_000));
     record.deadlines.idle_deadline = past;

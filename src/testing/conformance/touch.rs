@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     store::{Expected, SaveOutcome, Touch},
-    testing::conformance::{FENCED, Subject, TOUCH, active, demand, fresh_id, next},
+    testing::conformance::{FENCED, Subject, TOUCH, active, demand, next},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -57,7 +57,7 @@ async fn the_version_has_to_be_the_expected(store: &Subject) {
 }
 
 async fn nothing_is_created(store: &Subject) {
-    let id = fresh_id();
+    let id = store.fresh_id();
     let touched = store.touch(&id, 1, active(&store.record("none"), MINUTE)).await;
     demand(!touched, TOUCH, || "a touch of an absent record must return false".into());
     store.holds(&id, None, TOUCH, "a touch where nothing was").await;

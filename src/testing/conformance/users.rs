@@ -5,7 +5,9 @@ use std::{num::NonZeroU32, time::Duration};
 use crate::{
     SessionId,
     store::{Expected, LoginWrite, Record, SaveOutcome},
-    testing::conformance::{BY_USER, Subject, demand, fresh_id, healthy, known, next, renewed},
+    testing::conformance::{
+        BY_USER, Subject, demand, healthy, ids::random_id, known, next, renewed,
+    },
 };
 
 pub(super) async fn check(store: &Subject) {
@@ -38,7 +40,7 @@ impl Subject {
         ago: u64,
         limit: Option<u32>,
     ) -> (SessionId, Record) {
-        let (id, record) = (fresh_id(), self.record_of(user, Duration::from_secs(ago)));
+        let (id, record) = (self.fresh_id_of(user), self.record_of(user, Duration::from_secs(ago)));
         let limit = limit.and_then(NonZeroU32::new);
         let outcome = self.login(LoginWrite { limit, ..LoginWrite::new(&id, &record) }).await;
         demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || {
@@ -66,7 +68,7 @@ impl Subject {
 
 /// A unique user, with characters that names may have.
 pub(super) fn a_user() -> String {
-    format!("{{us}} er:\u{1f980}\u{fffd}\0 {}", fresh_id())
+    format!("{{us}} er:\u{1f980}\u{fffd}\0 {}", random_id())
 }
 
 async fn all_end_and_nobody_elses(store: &Subject) {
@@ -85,7 +87,7 @@ async fn all_end_and_nobody_elses(store: &Subject) {
         demand(matches!(late, SaveOutcome::Gone), BY_USER, || {
             format!("a save after a revocation must return Gone, and returned {late:?}")
         });
-        let (new, moved) = (fresh_id(), renewed(record));
+        let (new, moved) = (store.fresh_id_of(&user), renewed(record));
         let login = LoginWrite { old: Some((id, 1)), ..LoginWrite::new(&new, &moved) };
         let late = store.login(login).await;
         demand(matches!(late, SaveOutcome::Gone), BY_USER, || {
@@ -104,7 +106,7 @@ async fn an_epoch_of_before_opens_nothing(store: &Subject) {
     let user = a_user();
     let before = store.revocation_epoch(&user).await;
     store.revoke_all(&user).await;
-    let (id, record) = (fresh_id(), store.record_of(&user, Duration::ZERO));
+    let (id, record) = (store.fresh_id_of(&user), store.record_of(&user, Duration::ZERO));
     let login = LoginWrite { epoch: Some(before), ..LoginWrite::new(&id, &record) };
     let outcome = store.login(login).await;
     demand(matches!(outcome, SaveOutcome::Revoked), BY_USER, || {
@@ -112,7 +114,7 @@ async fn an_epoch_of_before_opens_nothing(store: &Subject) {
     });
     store.holds(&id, None, BY_USER, "a rejected login").await;
     let anonymous = Record { user: None, ..store.record("anonymous") };
-    let old = fresh_id();
+    let old = store.fresh_id();
     store.create(old, &anonymous).await;
     let outcome = store.login(LoginWrite { old: Some((&old, 1)), ..login }).await;
     demand(matches!(outcome, SaveOutcome::Revoked), BY_USER, || {
@@ -130,7 +132,7 @@ async fn an_epoch_of_before_opens_nothing(store: &Subject) {
 async fn a_renewal_moves_in_the_list(store: &Subject) {
     let user = a_user();
     let (old, record) = store.signed_in(&user, 0, None).await;
-    let (new, moved) = (fresh_id(), renewed(&record));
+    let (new, moved) = (store.fresh_id_of(&user), renewed(&record));
     let login = LoginWrite { old: Some((&old, 1)), ..LoginWrite::new(&new, &moved) };
     let outcome = store.login(login).await;
     demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("a renewal: {outcome:?}"));
@@ -170,7 +172,7 @@ async fn a_renewal_takes_no_more_room(store: &Subject) {
     let user = a_user();
     let (old, record) = store.signed_in(&user, 20, Some(2)).await;
     let (other, beside) = store.signed_in(&user, 10, Some(2)).await;
-    let (new, moved) = (fresh_id(), renewed(&record));
+    let (new, moved) = (store.fresh_id_of(&user), renewed(&record));
     let limit = NonZeroU32::new(2);
     let login = LoginWrite { old: Some((&old, 1)), limit, ..LoginWrite::new(&new, &moved) };
     let outcome = store.login(login).await;
@@ -185,9 +187,9 @@ async fn nor_does_one_that_was_overtaken(store: &Subject) {
     let user = a_user();
     let (beside, record) = store.signed_in(&user, 10, Some(2)).await;
     let anonymous = Record { user: None, ..store.record("anonymous") };
-    let (old, limit) = (fresh_id(), NonZeroU32::new(2));
+    let (old, limit) = (store.fresh_id(), NonZeroU32::new(2));
     store.create(old, &anonymous).await;
-    let (first, second) = (fresh_id(), fresh_id());
+    let (first, second) = (store.fresh_id_of(&user), store.fresh_id_of(&user));
     let signed_in = store.record_of(&user, Duration::ZERO);
     let login = LoginWrite { old: Some((&old, 1)), limit, ..LoginWrite::new(&first, &signed_in) };
     let _ = store.login(login).await;
@@ -216,7 +218,7 @@ async fn nothing_slips_through_a_race(store: &Subject) {
     for _ in 0..16 {
         let (store, user) = (store.clone(), user.clone());
         logins.push(tokio::spawn(async move {
-            let (id, record) = (fresh_id(), store.record_of(&user, Duration::ZERO));
+            let (id, record) = (store.fresh_id_of(&user), store.record_of(&user, Duration::ZERO));
             let _ = store
                 .login(LoginWrite { epoch: Some(epoch), ..LoginWrite::new(&id, &record) })
                 .await;
