@@ -13,8 +13,12 @@ Environment:
   SESSION_DATABASE_URL    sqlite:FILE or postgres://user:password@host/database
   DATABASE_URL            the same, if the one above is not set
   REDIS_URL               redis://, rediss:// or unix://; or REDIS_HOST, REDIS_PORT, REDIS_DB
+  REDIS_CLUSTER           some nodes of a cluster, a:6379,b:6379, instead of one address
+  REDIS_SENTINEL          NAME@HOST:PORT,HOST:PORT, in place of an address; with
+  REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD, REDIS_SENTINEL_SSL,
+  REDIS_SENTINEL_SSL_CA_CERTS, REDIS_SENTINEL_SSL_CERTFILE, REDIS_SENTINEL_SSL_KEYFILE
   REDIS_USERNAME, REDIS_PASSWORD, REDIS_SSL, REDIS_SSL_CA_CERTS, REDIS_SSL_CERTFILE,
-  REDIS_SSL_KEYFILE, REDIS_CONNECT_TIMEOUT_MS
+  REDIS_SSL_KEYFILE, REDIS_CONNECT_TIMEOUT_MS, REDIS_CONFIRM_REPLICAS
   SESSION_KEY_PREFIX      prefix of the keys in Redis; session: by default
 
   Secrets are read from variables only and never printed.

@@ -47,6 +47,9 @@ fn print(status: &Status, output: &mut Output) -> Result<(), Failure> {
 fn of_redis(redis: &RedisStatus) -> Vec<(&'static str, String)> {
     let mut fields = vec![("redis", printable(&redis.address).into_owned())];
     fields.push(("", availability(redis.available, redis.cause.as_deref())));
+    if let Some(primary) = &redis.primary {
+        fields.push(("", format!("primary {}", printable(primary))));
+    }
     if let Some(version) = &redis.version {
         fields.push(("", format!("version {}", printable(version))));
     }

@@ -7,6 +7,7 @@ use crate::store::redis::RedisConfig;
 use crate::{
     env::{
         names::misspelt,
+        setting::by_variable,
         storage::Storage,
         variables::{Lookup, Variables},
     },
@@ -25,11 +26,17 @@ use crate::{
 /// | `DATABASE_URL` | the same for `durable` and `database` alone, if the one above is unset | |
 /// | `REDIS_URL` | `redis://`, `rediss://`, `unix://` | |
 /// | `REDIS_HOST`, `REDIS_PORT`, `REDIS_DB` | instead of a URL | `127.0.0.1`, `6379`, `0` |
+/// | `REDIS_CLUSTER` | `a:6379,b:6379`: some nodes of a cluster, see `RedisConfig::cluster` | |
 /// | `REDIS_SSL` | `true` or `false`, instead of a URL | `false` |
+/// | `REDIS_SENTINEL` | instead of URL and host: `NAME@HOST:PORT,HOST:PORT`, see `RedisConfig::sentinel` | |
+/// | `REDIS_SENTINEL_USERNAME`, `REDIS_SENTINEL_PASSWORD` | text: the sentinels' own | none |
+/// | `REDIS_SENTINEL_SSL` | `true` or `false`: TLS to the sentinels | `false` |
+/// | `REDIS_SENTINEL_SSL_CA_CERTS`, `REDIS_SENTINEL_SSL_CERTFILE`, `REDIS_SENTINEL_SSL_KEYFILE` | files, for the sentinels | those of the servers |
 /// | `REDIS_USERNAME`, `REDIS_PASSWORD` | text, also beside a URL | none |
 /// | `REDIS_SSL_CA_CERTS` | a file, see `RedisConfig::ca_file` | the system's |
 /// | `REDIS_SSL_CERTFILE`, `REDIS_SSL_KEYFILE` | files, see `RedisConfig::client_certificate` | none |
 /// | `REDIS_CONNECT_TIMEOUT_MS` | whole milliseconds | `500` |
+/// | `REDIS_CONFIRM_REPLICAS` | see `RedisConfig::confirm`; `0` for none | `1` |
 /// | `SESSION_KEY_PREFIX` | see `RedisConfig::key_prefix` | `session:` |
 /// | `SESSION_COOKIE_NAME` | a cookie name | `__Host-session` |
 /// | `SESSION_COOKIE_SECURE` | `false` for plain HTTP, then with a name without prefix | `true` |
@@ -256,30 +263,6 @@ fn devices<F: Lookup>(variables: &Variables<F>) -> Result<Option<DeviceConfig>, 
     }
     let devices = DeviceConfig::new().trusted_proxies(list.split(','));
     devices.map(Some).map_err(|error| error.named(PROXIES))
-}
-
-/// The same error, named after the variable that set it.
-pub(super) fn by_variable(error: ConfigError) -> ConfigError {
-    let variable = match error.setting() {
-        "cookie name" => "SESSION_COOKIE_NAME",
-        "idle timeout" => "SESSION_IDLE_TIMEOUT",
-        "absolute timeout" => "SESSION_ABSOLUTE_TIMEOUT",
-        "sessions per user" => "SESSIONS_PER_USER",
-        "csrf lifetime" => "SESSION_CSRF_LIFETIME",
-        "budget" => "SESSION_STORE_BUDGET_MS",
-        "redis key prefix" => "SESSION_KEY_PREFIX",
-        "redis address" => "REDIS_URL, REDIS_HOST or REDIS_SSL",
-        "redis database" => "REDIS_DB",
-        "redis ca file" => "REDIS_SSL_CA_CERTS",
-        "redis client certificate" => "REDIS_SSL_CERTFILE or REDIS_SSL_KEYFILE",
-        "redis connect timeout" => "REDIS_CONNECT_TIMEOUT_MS",
-        "database address"
-        | "database timeout"
-        | "database ca file"
-        | "database client certificate" => "SESSION_DATABASE_URL or DATABASE_URL",
-        _ => return error,
-    };
-    error.named(variable)
 }
 
 impl fmt::Debug for EnvConfig {

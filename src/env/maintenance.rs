@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    env::{
-        config::{EnvConfig, by_variable},
-        storage::Storage,
-    },
+    env::{config::EnvConfig, setting::by_variable, storage::Storage},
     error::ConfigError,
     store::{
         database::DatabaseStore, durable::maintenance::DurableMaintenance,

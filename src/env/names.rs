@@ -1,13 +1,22 @@
 //! Names of all variables, and detection of misspelt ones.
 
 /// Every variable that is read.
-pub(super) const NAMES: [&str; 27] = [
+pub(super) const NAMES: [&str; 36] = [
     "DATABASE_URL",
+    "REDIS_CLUSTER",
+    "REDIS_CONFIRM_REPLICAS",
     "REDIS_CONNECT_TIMEOUT_MS",
     "REDIS_DB",
     "REDIS_HOST",
     "REDIS_PASSWORD",
     "REDIS_PORT",
+    "REDIS_SENTINEL",
+    "REDIS_SENTINEL_PASSWORD",
+    "REDIS_SENTINEL_SSL",
+    "REDIS_SENTINEL_SSL_CA_CERTS",
+    "REDIS_SENTINEL_SSL_CERTFILE",
+    "REDIS_SENTINEL_SSL_KEYFILE",
+    "REDIS_SENTINEL_USERNAME",
     "REDIS_SSL",
     "REDIS_SSL_CA_CERTS",
     "REDIS_SSL_CERTFILE",
@@ -32,9 +41,11 @@ pub(super) const NAMES: [&str; 27] = [
 ];
 
 /// Synonyms of settings, too far from their names to be typing errors.
-const SYNONYMS: [(&str, &str); 11] = [
+const SYNONYMS: [(&str, &str); 13] = [
     ("REDIS_DATABASE", "REDIS_DB"),
     ("REDIS_PASS", "REDIS_PASSWORD"),
+    ("REDIS_SENTINEL_TLS", "REDIS_SENTINEL_SSL"),
+    ("REDIS_SENTINEL_USER", "REDIS_SENTINEL_USERNAME"),
     ("REDIS_TLS", "REDIS_SSL"),
     ("REDIS_TLS_CA", "REDIS_SSL_CA_CERTS"),
     ("REDIS_TLS_CERT", "REDIS_SSL_CERTFILE"),
@@ -143,6 +154,8 @@ mod tests {
             ("REDIS_TLS_CA", "REDIS_SSL_CA_CERTS"),
             ("REDIS_TLS_KEY", "REDIS_SSL_KEYFILE"),
             ("REDIS_USER", "REDIS_USERNAME"),
+            ("REDIS_SENTINELS", "REDIS_SENTINEL"),
+            ("REDIS_SENTINEL_TLS", "REDIS_SENTINEL_SSL"),
         ] {
             assert_eq!(warned(&[(name, "x")]), [(name.to_owned(), meant)], "{name}");
         }

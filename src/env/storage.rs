@@ -3,14 +3,22 @@
 #[cfg(feature = "redis")]
 use std::{net::IpAddr, time::Duration};
 
+#[cfg(feature = "redis")]
+use crate::env::cluster::{CLUSTER, redis_cluster};
 #[cfg(feature = "_database")]
 use crate::store::database::{DatabaseConfig, DatabaseStore};
 #[cfg(all(feature = "redis", feature = "_database"))]
 use crate::store::durable::DurableStore;
 #[cfg(feature = "redis")]
-use crate::store::redis::{RedisConfig, RedisStore};
 use crate::{
-    env::variables::{Lookup, Variables},
+    env::sentinel::by_sentinels,
+    store::redis::{RedisConfig, RedisStore},
+};
+use crate::{
+    env::{
+        sentinel::SENTINELS,
+        variables::{Lookup, Variables},
+    },
     error::ConfigError,
     layer::{RedisSessionLayer, builder::RedisSessionLayerBuilder},
     store::memory::MemoryStore,
@@ -39,8 +47,10 @@ const OWN: &str = "SESSION_DATABASE_URL";
 const SHARED: &str = "DATABASE_URL";
 
 /// Variables that only make sense with Redis.
-const REDIS: [&str; 11] = [
+const REDIS: [&str; 14] = [
     "REDIS_URL",
+    "REDIS_CLUSTER",
+    "REDIS_SENTINEL",
     "REDIS_HOST",
     "REDIS_PORT",
     "REDIS_DB",
@@ -51,6 +61,7 @@ const REDIS: [&str; 11] = [
     "REDIS_SSL_CERTFILE",
     "REDIS_SSL_KEYFILE",
     "REDIS_CONNECT_TIMEOUT_MS",
+    "REDIS_CONFIRM_REPLICAS",
 ];
 
 impl Storage {
@@ -81,7 +92,7 @@ impl Storage {
             Some("memory") => Ok(Self::Memory),
             Some(_) => fault("is none of redis, durable, database and memory"),
             None => {
-                for name in REDIS.iter().chain(&[OWN]) {
+                for name in REDIS.iter().chain(&SENTINELS).chain(&[OWN]) {
                     if variables.own(name)?.is_some() {
                         // Sessions kept in memory by mistake would be lost at every restart.
                         let said = "is not set although a store is configured: use redis, durable, \
@@ -195,8 +206,10 @@ fn by_redis<F: Lookup>(
 
 #[cfg(feature = "redis")]
 fn redis<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError> {
-    let mut redis = match variables.text("REDIS_URL")? {
-        Some(url) => {
+    let mut redis = match (by_sentinels(variables)?, variables.text("REDIS_URL")?) {
+        _ if variables.text(CLUSTER)?.is_some() => redis_cluster(variables)?,
+        (Some(redis), _) => by_switches(variables, redis)?,
+        (None, Some(url)) => {
             for name in ["REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_SSL"] {
                 if variables.own(name)?.is_some() {
                     return Err(ConfigError::new(
@@ -207,7 +220,7 @@ fn redis<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError
             }
             RedisConfig::new(url)
         }
-        None => redis_by_parts(variables)?,
+        (None, None) => by_switches(variables, redis_by_parts(variables)?)?,
     };
     if let Some(username) = variables.verbatim("REDIS_USERNAME")? {
         redis = redis.username(username);
@@ -220,6 +233,9 @@ fn redis<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, ConfigError
     }
     if let Some(millis) = variables.number("REDIS_CONNECT_TIMEOUT_MS")? {
         redis = redis.connect_timeout(Duration::from_millis(millis));
+    }
+    if let Some(replicas) = variables.number("REDIS_CONFIRM_REPLICAS")? {
+        redis = redis.confirm_by(replicas.try_into().unwrap_or(u32::MAX));
     }
     redis_certificates(variables, redis)
 }
@@ -260,7 +276,15 @@ fn redis_by_parts<F: Lookup>(variables: &Variables<F>) -> Result<RedisConfig, Co
     };
     let no_port = || ConfigError::new("REDIS_PORT", "is not a port, 1 to 65535");
     let port = u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(no_port)?;
-    let mut redis = RedisConfig::from_host(host, port);
+    Ok(RedisConfig::from_host(host, port))
+}
+
+/// What a URL says too.
+#[cfg(feature = "redis")]
+fn by_switches<F: Lookup>(
+    variables: &Variables<F>,
+    mut redis: RedisConfig,
+) -> Result<RedisConfig, ConfigError> {
     if let Some(database) = variables.number("REDIS_DB")? {
         let no_database = |_| ConfigError::new("REDIS_DB", "is not the number of a database");
         redis = redis.database(i64::try_from(database).map_err(no_database)?);

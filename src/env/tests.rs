@@ -6,6 +6,7 @@ fn read(variables: &[(&str, &str)]) -> Result<EnvConfig, ConfigError> {
     })
 }
 
+const SENTINEL: (&str, &str) = ("REDIS_SENTINEL", "main@s1");
 const OWN: &str = "SESSION_DATABASE_URL";
 
 #[test]
@@ -35,6 +36,22 @@ fn a_bad_value_names_its_variable_and_its_fault_and_no_secret() {
             "REDIS_URL, REDIS_HOST or REDIS_SSL",
         ),
         ("said twice", &[redis, ("REDIS_URL", "redis://h"), ("REDIS_PORT", "1")], "REDIS_PORT"),
+        (
+            "said twice",
+            &[redis, ("REDIS_CLUSTER", "a:1,b:2"), ("REDIS_URL", "redis://:hunter2@h")],
+            "REDIS_URL",
+        ),
+        (
+            "no node of a cluster",
+            &[redis, ("REDIS_CLUSTER", "a:1,redis://:hunter2@b:c")],
+            "REDIS_CLUSTER",
+        ),
+        #[cfg(feature = "_database")]
+        (
+            "a cluster before a database",
+            &[redis, ("REDIS_CLUSTER", "a:1"), (OWN, "sqlite:hunter2.db")],
+            "REDIS_CLUSTER",
+        ),
         ("port", &[redis, ("REDIS_PORT", "65536")], "REDIS_PORT"),
         ("no port", &[redis, ("REDIS_PORT", "0")], "REDIS_PORT"),
         ("database", &[redis, ("REDIS_DB", "-1"), ("REDIS_PASSWORD", "hunter2")], "REDIS_DB"),
@@ -48,8 +65,43 @@ fn a_bad_value_names_its_variable_and_its_fault_and_no_secret() {
             "REDIS_URL, REDIS_HOST or REDIS_SSL",
         ),
         ("time", &[redis, ("REDIS_CONNECT_TIMEOUT_MS", "0")], "REDIS_CONNECT_TIMEOUT_MS"),
+        ("replicas", &[redis, ("REDIS_CONFIRM_REPLICAS", "17")], "REDIS_CONFIRM_REPLICAS"),
         ("no key", &[redis, ("REDIS_SSL_CERTFILE", "/c")], "REDIS_SSL_KEYFILE"),
         ("no certificate", &[redis, ("REDIS_SSL_KEYFILE", "/k")], "REDIS_SSL_CERTFILE"),
+        (
+            "an address and sentinels",
+            &[redis, ("REDIS_SENTINEL", "main@s"), ("REDIS_URL", "redis://hunter2@h")],
+            "REDIS_URL",
+        ),
+        ("a host and sentinels", &[redis, SENTINEL, ("REDIS_HOST", "h")], "REDIS_HOST"),
+        ("a port and sentinels", &[redis, SENTINEL, ("REDIS_PORT", "1")], "REDIS_PORT"),
+        ("no name", &[redis, ("REDIS_SENTINEL", "@s1:26379")], "REDIS_SENTINEL"),
+        ("no name and no @", &[redis, ("REDIS_SENTINEL", "s1:26379")], "REDIS_SENTINEL"),
+        ("no sentinel", &[redis, ("REDIS_SENTINEL", "main@")], "REDIS_SENTINEL"),
+        ("an empty sentinel", &[redis, ("REDIS_SENTINEL", "main@s1,,s2")], "REDIS_SENTINEL"),
+        (
+            "a sentinel's URL",
+            &[redis, ("REDIS_SENTINEL", "main@redis://hunter2")],
+            "REDIS_SENTINEL",
+        ),
+        ("a sentinel's port", &[redis, ("REDIS_SENTINEL", "main@s1:0")], "REDIS_SENTINEL"),
+        ("a strange name", &[redis, ("REDIS_SENTINEL", "ma in@s1")], "REDIS_SENTINEL"),
+        (
+            "no sentinels for a password",
+            &[redis, ("REDIS_SENTINEL_PASSWORD", "hunter2")],
+            "REDIS_SENTINEL_PASSWORD",
+        ),
+        (
+            "a sentinel's certificate without its key",
+            &[redis, SENTINEL, ("REDIS_SENTINEL_SSL_CERTFILE", "/c")],
+            "REDIS_SENTINEL_SSL_KEYFILE",
+        ),
+        (
+            "a sentinel's authority without TLS",
+            &[redis, SENTINEL, ("REDIS_SENTINEL_SSL_CA_CERTS", "/c")],
+            "REDIS_SENTINEL",
+        ),
+        ("silent memory", &[SENTINEL], "SESSION_STORAGE"),
         ("cookie", &[("SESSION_COOKIE_NAME", "a b")], "SESSION_COOKIE_NAME"),
         ("plain http", &[("SESSION_COOKIE_SECURE", "false")], "SESSION_COOKIE_NAME"),
         (
@@ -132,7 +184,32 @@ fn what_is_right_builds() {
                 ("REDIS_PORT", "tcp://10.0.0.1:6379"),
             ],
         ),
+        (
+            "sentinels",
+            "redis",
+            &[
+                ("SESSION_STORAGE", "redis"),
+                ("REDIS_SENTINEL", "main@s1:26379, s2,[::1]:26379"),
+                ("REDIS_SENTINEL_USERNAME", "u"),
+                ("REDIS_SENTINEL_PASSWORD", "p"),
+                ("REDIS_PASSWORD", "q"),
+                ("REDIS_DB", "2"),
+                ("REDIS_SSL", "false"),
+                ("REDIS_PORT", "tcp://10.0.0.1:6379"),
+            ],
+        ),
         ("a host by address", "redis", &[("SESSION_STORAGE", "redis"), ("REDIS_HOST", "::1")]),
+        (
+            "some nodes of a cluster",
+            "redis",
+            &[
+                ("SESSION_STORAGE", "redis"),
+                ("REDIS_CLUSTER", "a:1,b.example,redis://c:3"),
+                ("REDIS_PASSWORD", "p"),
+                ("REDIS_SSL", "false"),
+                ("REDIS_PORT", "tcp://10.0.0.1:6379"),
+            ],
+        ),
         ("plain http", "memory", &[("SESSION_INSECURE_HTTP", "true")]),
         (
             "plain http",
@@ -212,12 +289,13 @@ fn a_value_is_understood_to_its_last_character_or_refused() {
 fn every_variable_that_is_read_has_its_name_in_the_list() {
     let read = std::cell::RefCell::new(std::collections::BTreeSet::new());
     for storage in ["redis", "durable", "database", "memory", ""] {
-        for url in ["", "redis://h"] {
+        for (url, sentinels) in [("", ""), ("redis://h", ""), ("", "main@s1")] {
             let _ = EnvConfig::from_lookup(|name| {
                 let _ = read.borrow_mut().insert(name);
                 match name {
                     "SESSION_STORAGE" => Some(storage.to_owned()),
                     "REDIS_URL" => Some(url.to_owned()),
+                    "REDIS_SENTINEL" => Some(sentinels.to_owned()),
                     "SESSION_DEVICES" => Some("true".to_owned()),
                     _ => None,
                 }
@@ -244,7 +322,14 @@ fn no_secret_is_printed() {
         ("REDIS_URL", "redis://user:hunter2@h"),
         ("REDIS_PASSWORD", "hunter3"),
     ];
-    let config = read(&variables).unwrap();
-    let printed = format!("{config:?} {:?}", config.layer().unwrap());
-    assert!(!printed.contains("hunter"), "{printed}");
+    let sentinels = [
+        ("SESSION_STORAGE", "redis"),
+        ("REDIS_SENTINEL", "main@s1"),
+        ("REDIS_SENTINEL_PASSWORD", "hunter4"),
+    ];
+    for variables in [&variables[..], &sentinels] {
+        let config = read(variables).unwrap();
+        let printed = format!("{config:?} {:?}", config.layer().unwrap());
+        assert!(!printed.contains("hunter"), "{printed}");
+    }
 }

@@ -15,8 +15,8 @@ use crate::{
 /// The Redis of the other library: reads a key by `GET`, and deletes it by `DEL`.
 ///
 /// Its user needs the right to `GET`, `DEL` and `TIME`, with a database number in the URL also to
-/// `SELECT`, and to no other key than those of the old sessions. Of the configuration, address,
-/// credentials, TLS and limits count, not the prefix.
+/// `SELECT`, behind Sentinel also to `INFO`, and to no other key than those of the old sessions. Of
+/// the configuration, address, credentials, TLS and limits count, not the prefix.
 ///
 /// ```
 /// use tower_redis_session::{RedisConfig, import::OldRedis};

@@ -33,6 +33,8 @@ const REJECTING: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Availability {
     store: Serving,
+    /// The address of the node, where the store has several.
+    node: Option<String>,
     events: Events,
     /// Number of replies.
     replies: AtomicU64,
@@ -47,6 +49,8 @@ struct State {
     last_cause: Option<Error>,
     /// Time of the last rejected write.
     rejected: Option<Instant>,
+    /// Whether it serves nothing, so that its failures affect no request.
+    is_retired: bool,
 }
 
 /// A change of state for operators.
@@ -55,6 +59,8 @@ enum Change {
     Unavailable,
     /// After that time.
     Available(Duration),
+    /// Others serve in its place, after that time.
+    Replaced(Duration),
     Rejects,
     Accepts,
 }
@@ -62,14 +68,35 @@ enum Change {
 impl Availability {
     pub(crate) const fn new(store: Serving, events: Events) -> Self {
         let breaker = CircuitBreaker::new(POLICY);
-        let state = State { breaker, last_cause: None, rejected: None };
+        let state = State { breaker, last_cause: None, rejected: None, is_retired: false };
         Self {
             store,
+            node: None,
             events,
             replies: AtomicU64::new(0),
             troubled: AtomicBool::new(false),
             state: Mutex::new(state),
         }
+    }
+
+    /// Of one node of the store.
+    #[cfg(feature = "redis")]
+    pub(crate) fn of_node(self, address: String) -> Self {
+        Self { node: Some(address), ..self }
+    }
+
+    /// It serves nothing from now on, or does so again.
+    #[cfg(feature = "redis")]
+    pub(crate) fn retire(&self, retired: bool) {
+        let mut state = self.state();
+        if std::mem::replace(&mut state.is_retired, retired) || !retired {
+            return;
+        }
+        let replaced = state.breaker.close(Instant::now()).map(Change::Replaced);
+        (state.last_cause, state.rejected) = (None, None);
+        self.troubled.store(false, Ordering::Release);
+        drop(state);
+        self.announce(replaced, None);
     }
 
     /// A request is about to be sent.
@@ -127,6 +154,9 @@ impl Availability {
     fn failed(&self, cause: &Error, at_once: bool) {
         let now = Instant::now();
         let mut state = self.state();
+        if state.is_retired {
+            return;
+        }
         let breaker = &mut state.breaker;
         let opened = if at_once { breaker.trip(now) } else { breaker.fail(now) };
         state.last_cause = Some(cause.clone());
@@ -137,6 +167,9 @@ impl Availability {
 
     fn rejected(&self, cause: &Error) {
         let mut state = self.state();
+        if state.is_retired {
+            return;
+        }
         let rejects = state.reject(cause, Instant::now());
         self.troubled.store(true, Ordering::Release);
         drop(state);
@@ -144,21 +177,33 @@ impl Availability {
     }
 
     fn announce(&self, change: Option<Change>, cause: Option<&Error>) {
-        let (store, cause) =
-            (self.store, cause.map(|cause| tracing::field::display(Causes(cause))));
+        let (store, node) = (self.store, self.node.as_deref());
+        let cause = cause.map(|cause| tracing::field::display(Causes(cause)));
         match change {
             Some(Change::Unavailable) => {
-                tracing::warn!(cause, "{store} unavailable: requests with a session are rejected");
+                tracing::warn!(
+                    node,
+                    cause,
+                    "{store} unavailable: requests with a session are rejected"
+                );
                 self.events.emit(Event::StoreDown { store });
             }
             Some(Change::Available(after)) => {
-                tracing::info!(?after, "{store} available");
+                tracing::info!(node, ?after, "{store} available");
+                self.events.emit(Event::StoreUp { store });
+            }
+            Some(Change::Replaced(after)) => {
+                tracing::info!(node, ?after, "{store} node replaced: other nodes serve its slots");
                 self.events.emit(Event::StoreUp { store });
             }
             Some(Change::Rejects) => {
-                tracing::warn!(cause, "{store} rejects writes: sessions are read, not changed");
+                tracing::warn!(
+                    node,
+                    cause,
+                    "{store} rejects writes: sessions are read, not changed"
+                );
             }
-            Some(Change::Accepts) => tracing::info!("{store} accepts writes"),
+            Some(Change::Accepts) => tracing::info!(node, "{store} accepts writes"),
             None => {}
         }
     }
@@ -305,6 +350,25 @@ mod tests {
         assert!(redis.answers(later), "a readiness probe lets requests try");
         assert!(redis.unavailable_for(later).is_some(), "which is no recovery");
         assert_eq!(changes(&redis), (1, 0));
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn a_node_that_serves_nothing_has_no_outage_and_its_replacement_ends_one() {
+        let redis = redis().of_node("node:1".into());
+        redis.retire(true);
+        redis.trip(&down());
+        redis.request().rejected(&down());
+        assert_eq!((changes(&redis), redis.rejects_writes()), ((0, 0), false));
+        redis.retire(false);
+        redis.trip(&down());
+        assert_eq!((changes(&redis), redis.last_cause().is_some()), ((1, 0), true));
+        for _ in 0..2 {
+            redis.retire(true);
+            redis.trip(&down());
+            assert_eq!((changes(&redis), redis.last_cause()), ((1, 1), None));
+        }
+        assert!(redis.answers(Instant::now()));
     }
 
     #[test]

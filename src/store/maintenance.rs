@@ -150,6 +150,8 @@ pub(crate) struct RedisStatus {
     pub(crate) max_memory: Option<u64>,
     pub(crate) eviction_policy: Option<String>,
     pub(crate) clock_ahead_ms: Option<i64>,
+    /// Host and port of the primary that sentinels name.
+    pub(crate) primary: Option<String>,
 }
 
 /// The state of a database.

@@ -1,15 +1,19 @@
 //! Redis store: compare-and-set, every write is one script on one record.
 //!
-//! A record is a string under `{prefix}{generation}:s:{id}`: `R`, 16 hex digits of record version,
-//! then the envelope. A deleted one leaves `T` (a tombstone) for a while, a moved one `M` with the
-//! new id and the record before the move. Every key has a TTL, set by the command that writes it.
+//! A record is a string under `{prefix}{generation}:s:{id}`, with the last three characters of the
+//! id in braces, a hash tag: `R`, 16 hex digits of record version, then the envelope. A deleted one
+//! leaves `T` (a tombstone) for a while, a moved one `M` with the new id and the record before the
+//! move. Every key has a TTL, set by the command that writes it.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `client` | connections to Redis |
 //! | `store_impl` | `Store` and `UserStore` by Redis alone |
 //! | `attempts` | failed attempts, for a limiter |
+//! | `ending` | the end of a session |
 //! | `users` | session index and revocation epoch of a user |
+//! | `sign_in` | a sign-in whose old session is in another slot of a cluster |
+//! | `elsewhere` | sessions in another slot than the index of their user |
 //! | `value` | the bytes under a record's key |
 //! | `copies` | copies of database records, for the durable store |
 //! | `entries` | entries of a cached directory |
@@ -25,30 +29,27 @@ use bytes::Bytes;
 use redis::Value;
 
 use crate::{
-    clock::{Clock, compared::Compared},
+    clock::Clock,
     error::{ConfigError, Error},
     session::{
-        moved::{HOPS_MAX, MOVED_KEPT},
-        record::{
-            Record, Touch,
-            format::{ACTIVITY_OFFSET, USER_OFFSET},
-        },
+        placement::Placement,
+        record::{Record, Touch, format::ACTIVITY_OFFSET},
         token::SessionId,
     },
     store::{
         SaveOutcome, Store as _,
-        availability::Availability,
         outcome::dated_well,
         redis::{
             client::{
-                connection::Answer,
-                pool::Connections,
-                script::{self, Call, Script},
+                cluster::decision::Follow,
+                connection::{Answer, Connection},
+                script::Script,
+                servers::Servers,
             },
-            value::{HEAD_LEN, head},
+            value::{HEAD_LEN, Mark, head},
         },
     },
-    telemetry::{events::Events, health::Serving},
+    telemetry::events::Events,
 };
 
 mod attempts;
@@ -57,6 +58,8 @@ mod audit;
 pub(crate) mod client;
 #[cfg(feature = "_database")]
 pub(crate) mod copies;
+mod elsewhere;
+mod ending;
 pub(crate) mod entries;
 #[cfg(feature = "import")]
 pub(crate) mod foreign;
@@ -64,6 +67,7 @@ pub(crate) mod foreign;
 mod keys;
 #[cfg(feature = "cli")]
 pub(crate) mod maintenance;
+mod sign_in;
 mod store_impl;
 mod users;
 mod value;
@@ -72,8 +76,8 @@ pub use crate::store::redis::client::config::RedisConfig;
 
 /// The generation in every key. Constant in a store with Redis alone.
 const GENERATION: &str = "0";
-/// Characters of an id in a key.
-const KEY_TAIL: usize = 43;
+/// Characters of an id in a key: 43, and two braces around the last three.
+const KEY_TAIL: usize = 45;
 /// Longest time that a record is kept after its end, so that a client that returns soon gets
 /// "expired" and not "absent". The layer never uses such a record.
 const KEPT_EXPIRED_MAX: Duration = Duration::from_secs(300);
@@ -104,11 +108,13 @@ const TOMBSTONE: Duration = Duration::from_secs(60);
 /// # Ok::<(), tower_redis_session::ConfigError>(())
 /// ```
 pub struct RedisStore {
-    connections: Connections,
+    servers: Servers,
     key_prefix: Arc<str>,
     index_prefix: Arc<str>,
+    placement: Placement,
+    /// Whether the ids of new sessions have the tags of their users.
+    places: bool,
     attempts_prefix: Arc<str>,
-    availability: Arc<Availability>,
     events: Events,
 }
 
@@ -128,19 +134,18 @@ impl RedisStore {
         let prefix = config.checked_prefix()?;
         let key_prefix = format!("{prefix}{GENERATION}:s:").into();
         let index_prefix = format!("{prefix}u:").into();
-        let attempts_prefix = format!("{prefix}a:").into();
+        // Braces: one attempt counts in several buckets.
+        let attempts_prefix = format!("{prefix}a:{{a}}").into();
         let events = Events::default();
-        let availability = Arc::new(Availability::new(Serving::Redis, events.clone()));
-        let (compared, records) = (Compared::default(), script::RECORDS);
-        let connections =
-            Connections::new(&config, records, None, compared, Some(Arc::clone(&availability)))?;
-        Ok(Self { connections, key_prefix, index_prefix, attempts_prefix, availability, events })
+        let servers = Servers::new(&config, &events)?;
+        let (placement, places) = config.placement()?;
+        Ok(Self { servers, key_prefix, index_prefix, placement, places, attempts_prefix, events })
     }
 
     fn key(&self, id: &SessionId) -> String {
         let mut key = String::with_capacity(self.key_prefix.len() + KEY_TAIL);
         key.push_str(&self.key_prefix);
-        id.push_to(&mut key);
+        id.push_key_to(&mut key);
         key
     }
 
@@ -149,18 +154,27 @@ impl RedisStore {
     }
 
     async fn create(&self, id: &SessionId, record: &Record) -> Result<SaveOutcome, Error> {
-        let connection = self.connections.get().await?;
-        dated_well(record, self.connections.compared())?;
-        let mut call = Script::Create.call(&[&self.key(id)]);
-        call.arg(value::encode(record)).arg(self.life(record.activity()));
-        call.arg(connection.server_time_in(CREATE_DEADLINE));
-        match self.connections.write_over(connection.clone(), &call).await? {
+        self.create_marked(id, record, None).await
+    }
+
+    /// With what the session still has to end.
+    async fn create_marked(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        mark: Option<&Mark>,
+    ) -> Result<SaveOutcome, Error> {
+        let key = self.key(id);
+        let (value, life) = (value::encode_marked(record, mark), self.life(record.activity()));
+        let build = |connection: &Connection| {
+            // Not before the server's clock was read.
+            dated_well(record, self.servers.compared())?;
+            let mut call = Script::Create.call(&[&key]);
+            call.arg(&value).arg(life).arg(connection.server_time_in(CREATE_DEADLINE));
+            Ok(call)
+        };
+        match self.servers.call(&key, Follow::One, build).await? {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
-            Ok(Value::Int(-1)) => {
-                // The measured server clock is off: the next connection measures it again.
-                connection.distrust_clocks();
-                Ok(SaveOutcome::IdInUse)
-            }
             Ok(_) => Ok(SaveOutcome::IdInUse),
             Err(lost) => Ok(SaveOutcome::Unknown(lost)),
         }
@@ -172,58 +186,30 @@ impl RedisStore {
         expected: u64,
         record: &Record,
     ) -> Result<SaveOutcome, Error> {
-        let index = record.user().map(|user| self.index(user));
-        let key = self.key(id);
-        let keys: Vec<&str> = std::iter::once(&*key).chain(index.as_deref()).collect();
-        let mut call = Script::Save.call(&keys);
-        call.arg(head(expected).as_slice());
-        call.arg(value::encode(record)).arg(self.life(record.activity()));
-        if index.is_some() {
-            call.arg(id.to_string()).arg(record.created().as_millis());
-            call.arg(self.index_life(record));
-        }
-        replaced(self.connections.write(&call).await?)
-    }
-
-    /// Deletes the value under `id`: a record at a version, or any value.
-    fn kill(&self, id: &SessionId, expected: Option<u64>) -> Call {
-        let mut call = Script::Kill.call(&[&self.key(id)]);
-        call.arg(millis(TOMBSTONE)).arg(id.to_string());
-        call.arg(HEAD_LEN + USER_OFFSET).arg(&*self.index_prefix);
-        call.arg(expected.map(|expected| head(expected).to_vec()).unwrap_or_default());
-        call.arg(&*self.key_prefix).arg(HOPS_MAX);
-        call
-    }
-
-    async fn remove(&self, id: &SessionId, expected: u64) -> Result<SaveOutcome, Error> {
-        let call = self.kill(id, Some(expected));
-        replaced(self.connections.write(&call).await?)
-    }
-
-    async fn move_to(
-        &self,
-        old: &SessionId,
-        expected: u64,
-        new: &SessionId,
-        record: &Record,
-    ) -> Result<SaveOutcome, Error> {
-        let connection = self.connections.get().await?;
-        let mut call = Script::Renew.call(&[&self.key(old), &self.key(new)]);
-        call.arg(head(expected).as_slice());
-        call.arg(value::encode(record)).arg(self.life(record.activity()));
-        call.arg(connection.server_time_in(CREATE_DEADLINE));
-        call.arg(millis(MOVED_KEPT)).arg(new.to_string());
-        match self.connections.write_over(connection.clone(), &call).await? {
-            Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
-            Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
-            Ok(Value::Int(-1)) => {
-                connection.distrust_clocks();
-                Ok(SaveOutcome::IdInUse)
+        let (key, index) = (self.key(id), record.user().map(|user| self.index(user)));
+        let declared = index.as_deref().filter(|_| !self.servers.are_a_cluster());
+        let (value, life) = (value::encode(record), self.life(record.activity()));
+        let build = |_: &Connection| {
+            let keys: Vec<&str> = std::iter::once(&*key).chain(declared).collect();
+            let mut call = Script::Save.call(&keys);
+            call.arg(head(expected).as_slice()).arg(&value).arg(life);
+            if let Some(index) = &index {
+                call.arg(id.to_string()).arg(record.created().as_millis());
+                call.arg(self.index_life(record));
+                if declared.is_none() {
+                    call.arg(index);
+                }
             }
-            Ok(Value::Int(_)) => Ok(SaveOutcome::IdInUse),
-            Ok(current) => conflict(current),
-            Err(lost) => Ok(SaveOutcome::Unknown(lost)),
+            Ok(call)
+        };
+        let answer = self.servers.call(&key, Follow::One, build).await?;
+        if let Ok(Value::BulkString(value)) = &answer
+            && value::is_pending(value)
+        {
+            // It ends another one before it is used.
+            return Ok(self.load_id(id).await?.map_or(SaveOutcome::Gone, SaveOutcome::Conflict));
         }
+        replaced(answer)
     }
 
     async fn touch_key(
@@ -232,10 +218,14 @@ impl RedisStore {
         version: u64,
         activity: Touch,
     ) -> Result<bool, Error> {
-        let mut call = Script::Touch.call(&[&self.key(id)]);
-        call.arg(head(version).as_slice()).arg(value::touch_fields(activity));
-        call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.life(activity));
-        let reply = self.connections.write(&call).await?;
+        let (key, life) = (self.key(id), self.life(activity));
+        let build = |_: &Connection| {
+            let mut call = Script::Touch.call(&[&key]);
+            call.arg(head(version).as_slice()).arg(value::touch_fields(activity));
+            call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(life);
+            Ok(call)
+        };
+        let reply = self.servers.call(&key, Follow::One, build).await?;
         Ok(matches!(reply, Ok(Value::Int(1))))
     }
 }
@@ -277,7 +267,7 @@ fn millis(duration: Duration) -> u64 {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("connections", &self.connections)
+            .field("servers", &self.servers)
             .field("keys", &self.key_prefix)
             .finish()
     }

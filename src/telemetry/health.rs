@@ -69,6 +69,13 @@ pub struct BackendHealth {
     /// measured. `None` before that, and where both are the same clock.
     #[serde(rename = "clock_ahead_ms")]
     pub clock_ahead: Option<i64>,
+    /// Host and port of the primary, as sentinels name it. `None` without sentinels, and before
+    /// the first connection.
+    pub primary: Option<String>,
+    /// Time since this process noticed that the sentinels name another primary, or that a slot of a
+    /// cluster has another node; `None` if that did not happen.
+    #[serde(rename = "switched_ago_ms", serialize_with = "millis")]
+    pub switched_ago: Option<Duration>,
 }
 
 /// Health of the copies in Redis, where a database keeps the records.

@@ -198,6 +198,8 @@ mod tests {
             connections: 3,
             pool_size: 8,
             clock_ahead: Some(-1_500),
+            primary: Some("10.0.0.2:6379".to_owned()),
+            switched_ago: Some(Duration::from_secs(3)),
         };
         Health {
             serving: Serving::Database,
@@ -265,6 +267,8 @@ mod tests {
         assert_eq!(read["database"]["last_cause"], Value::Null);
         assert_eq!(read["copies"]["verified_ago_ms"], 1_500);
         assert_eq!(read["database"]["clock_ahead_ms"], -1_500);
+        assert_eq!(read["redis"]["primary"], "10.0.0.2:6379");
+        assert_eq!(read["redis"]["switched_ago_ms"], 3_000);
         assert_eq!(read["copies"]["pending"], 9);
         assert_eq!(read["counts"]["created"], 0);
     }

@@ -155,6 +155,8 @@ impl Store for DatabaseStore {
             connections,
             pool_size: self.database.pool_size(),
             clock_ahead: self.clock_check.ahead(),
+            primary: None,
+            switched_ago: None,
         };
         let serving = if database.answers { Serving::Database } else { Serving::None };
         Health { database: Some(database), ..Health::new(serving) }

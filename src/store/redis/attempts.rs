@@ -11,7 +11,11 @@ use crate::{
         attempts::{Action, Counter, Verdict},
         redis::{
             RedisStore,
-            client::script::{Call, Script},
+            client::{
+                cluster::decision::Follow,
+                connection::Connection,
+                script::{Call, Script},
+            },
             millis, value,
         },
     },
@@ -42,8 +46,8 @@ impl AttemptStore for RedisStore {
     fn write<'a>(&'a self, write: &'a AttemptWrite) -> StoreFuture<'a, AttemptOutcome> {
         Box::pin(async move {
             // Never sent twice where it may have run: an attempt would count twice.
-            let reply = self.connections.write(&self.attempt(write)).await??;
-            outcome(reply)
+            let build = |_: &Connection| Ok(self.attempt(write));
+            outcome(self.servers.call(&self.attempts_prefix, Follow::Many, build).await??)
         })
     }
 }

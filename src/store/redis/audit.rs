@@ -48,7 +48,7 @@ impl RedisMaintenance {
     }
 
     async fn send_all(&self, commands: &[Cmd]) -> Result<Vec<Result<Value, Error>>, Error> {
-        keys::send_all(&self.store.connections, commands).await
+        keys::send_all(&self.connections, commands).await
     }
 
     /// The life of a key, and the head of a record.
@@ -181,7 +181,7 @@ impl RedisMaintenance {
         let _ = del.arg(self.store.index(&own.user));
         let _ = del.arg(format!("{}{}", self.store.attempts_prefix, own.bucket));
         // Safe to run twice.
-        self.store.connections.read(&del).await.map(drop)
+        self.connections.read(&del).await.map(drop)
     }
 }
 
@@ -195,13 +195,13 @@ impl Audit for RedisMaintenance {
     }
 
     fn clocks(&self) -> Vec<(&'static str, i64)> {
-        let ahead = self.store.connections.compared().ahead(Whose::Redis);
+        let ahead = self.connections.compared().ahead(Whose::Redis);
         ahead.map(|ahead| ("redis", ahead)).into_iter().collect()
     }
 
     fn page<'a>(&'a self, _: Area, after: Option<&'a Cursor>) -> StoreFuture<'a, Audited> {
         Box::pin(async move {
-            let scanned = keys::scan(&self.store.connections, self.prefix(), after, PAGE).await?;
+            let scanned = keys::scan(&self.connections, self.prefix(), after, PAGE).await?;
             let (next, found) = scanned;
             let (suspicions, examined) = (self.examine(&found).await?, found.len() as u64);
             Ok(Audited { examined, suspicions, next, ..Audited::default() })

@@ -1,8 +1,9 @@
 //! Copies of database records in Redis: leased, filled, updated, deleted.
 //!
-//! The value of `{prefix}{generation}:s:{id}` is a copy (`R`, 16 hex digits of version, the
-//! envelope) or a lease (`L` and 16 random bytes): the right to create the copy, which any write
-//! destroys; or for a while `N`, if the holder of a lease found no record.
+//! The value of `{prefix}{generation}:s:{id}`, with the end of the id in braces, is a copy (`R`, 16
+//! hex digits of version, the envelope) or a lease (`L` and 16 random bytes): the right to create
+//! the copy, which any write destroys; or for a while `N`, if the holder of a lease found no
+//! record.
 //!
 //! Specified in `docs/protocol.md`, sections 2.2 and 3.4.
 //!
@@ -25,6 +26,7 @@ use crate::{
     error::{ConfigError, Error},
     session::{
         expiry::touch_throttle,
+        placement::Placement,
         record::{Record, Touch},
         token::SessionId,
     },
@@ -48,7 +50,7 @@ mod audit;
 mod commands;
 
 /// Length of generation, separator and id in a key.
-const KEY_TAIL: usize = 16 + 3 + 43;
+const KEY_TAIL: usize = 16 + 3 + 45;
 
 /// The value for an absent record.
 const ABSENT: &[u8] = b"N";
@@ -57,6 +59,8 @@ const ABSENT: &[u8] = b"N";
 pub(crate) struct Cache {
     connections: Connections,
     keys: Keys,
+    /// Where new sessions are placed by their users.
+    placement: Option<Placement>,
 }
 
 /// A connection, and the identity of its server.
@@ -116,7 +120,13 @@ impl Cache {
     ) -> Result<Self, ConfigError> {
         let prefix = config.checked_prefix()?.into();
         let connections = Connections::new(config, COPIES, Some(greeter), compared, None)?;
-        Ok(Self { connections, keys: Keys { prefix, clock, lag } })
+        let (placement, places) = config.placement()?;
+        let placement = places.then_some(placement);
+        Ok(Self { connections, keys: Keys { prefix, clock, lag }, placement })
+    }
+
+    pub(crate) fn placement(&self) -> Option<Placement> {
+        self.placement.clone()
     }
 
     /// A connection to a trusted server.
@@ -145,6 +155,11 @@ impl Cache {
     /// Number of open connections, and its maximum.
     pub(crate) fn size(&self) -> (u32, u32) {
         self.connections.size()
+    }
+
+    /// Address of the primary that sentinels name, and time since they named another one.
+    pub(crate) fn primary(&self) -> (Option<String>, Option<Duration>) {
+        (self.connections.primary(), self.connections.switched_ago())
     }
 
     fn with(&self, connection: Connection) -> Option<Link> {
@@ -230,7 +245,7 @@ impl Keys {
         let mut key = String::with_capacity(self.prefix.len() + KEY_TAIL);
         key.push_str(&self.prefix);
         let _ = write!(key, "{generation:016x}:s:");
-        id.push_to(&mut key);
+        id.push_key_to(&mut key);
         key
     }
 

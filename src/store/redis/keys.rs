@@ -4,7 +4,7 @@ use redis::{Cmd, FromRedisValue as _, Value};
 
 use crate::{
     error::Error,
-    session::{record::format::HEAD_MAX, token::SessionId},
+    session::{placement::TAG_TEXT_LEN, record::format::HEAD_MAX, token::SessionId},
     store::{
         audit::Subject,
         cursor::Cursor,
@@ -46,11 +46,11 @@ impl Class<'_> {
 pub(super) fn class<'a>(prefix: &str, key: &'a [u8]) -> Class<'a> {
     let rest = std::str::from_utf8(key).ok().and_then(|key| key.strip_prefix(prefix));
     let Some(rest) = rest else { return Class::Other };
-    if let Some(user) = rest.strip_prefix("u:") {
-        return Class::Index(user);
+    if let Some(index) = rest.strip_prefix("u:") {
+        return user_of(index).map_or(Class::Other, Class::Index);
     }
     let session = rest.split_once(":s:").and_then(|(generation, id)| {
-        let id = id.parse().ok()?;
+        let id = id_of(id)?;
         match generation {
             GENERATION => Some(Class::Record(id)),
             _ if generation.len() == 16 => {
@@ -60,6 +60,18 @@ pub(super) fn class<'a>(prefix: &str, key: &'a [u8]) -> Class<'a> {
         }
     });
     session.unwrap_or(Class::Other)
+}
+
+/// The id at the end of a record's key, where its last characters have braces.
+pub(super) fn id_of(end: &str) -> Option<SessionId> {
+    let (start, tag) = end.strip_suffix('}')?.split_once('{')?;
+    (tag.len() == TAG_TEXT_LEN).then(|| format!("{start}{tag}").parse().ok())?
+}
+
+/// The user at the end of an index's key, behind a tag in braces.
+fn user_of(end: &str) -> Option<&str> {
+    let (tag, user) = end.strip_prefix('{')?.split_once('}')?;
+    (tag.len() == TAG_TEXT_LEN).then_some(user)
 }
 
 /// The keys with that prefix after a position, and the next one.

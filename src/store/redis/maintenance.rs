@@ -19,7 +19,7 @@ use crate::{
         outcome::clocks_differ,
         redis::{
             RedisConfig, RedisStore,
-            client::{address::Address, check::check, incarnation::field, pool::Connections},
+            client::{check::check, incarnation::field, pool::Connections},
             keys, value,
         },
     },
@@ -28,23 +28,36 @@ use crate::{
 /// A `RedisStore`, and where it is.
 pub(crate) struct RedisMaintenance {
     pub(super) store: RedisStore,
+    /// Those of the store.
+    pub(super) connections: Connections,
     address: String,
 }
 
 impl RedisMaintenance {
     /// Opens no connection.
+    ///
+    /// # Errors
+    ///
+    /// The first invalid setting; a cluster, whose keys are not enumerated.
     pub(crate) fn new(config: RedisConfig) -> Result<Self, ConfigError> {
         let address = address(&config)?;
-        Ok(Self { store: RedisStore::new(config)?, address })
+        let store = RedisStore::new(config)?;
+        let connections = store.servers.one().cloned().ok_or_else(|| {
+            let fault = "is a cluster, and this command works on one redis server";
+            ConfigError::new("redis cluster", fault)
+        })?;
+        Ok(Self { store, connections, address })
     }
 
     async fn scan(&self, after: Option<&Cursor>, part: Part) -> Result<Page, Error> {
         let prefix = &*self.store.key_prefix;
-        let scanned = keys::scan(&self.store.connections, prefix, after, part.page_len());
+        let scanned = keys::scan(&self.connections, prefix, after, part.page_len());
         let (next, keys) = scanned.await?;
         let ids: Vec<SessionId> = keys
             .iter()
-            .filter_map(|key| std::str::from_utf8(key).ok()?.strip_prefix(prefix)?.parse().ok())
+            .filter_map(|key| {
+                std::str::from_utf8(key).ok()?.strip_prefix(prefix).and_then(keys::id_of)
+            })
             .collect();
         if ids.is_empty() {
             return Ok(Page { sessions: Vec::new(), moved: Vec::new(), next });
@@ -54,7 +67,7 @@ impl RedisMaintenance {
 
     /// The server, and if it is usable its clock.
     async fn check_each(&self) -> Vec<Checked> {
-        let connections = &self.store.connections;
+        let connections = &self.connections;
         let result = check(connections, &self.store.key_prefix, &self.store.index_prefix).await;
         let mut checks = vec![Checked { part: "redis", result }];
         if checks.iter().all(|check| check.result.is_ok()) {
@@ -74,7 +87,7 @@ impl RedisMaintenance {
         let commands: Vec<Cmd> = ids.iter().map(|id| self.get(id, part)).collect();
         let mut page =
             Page { sessions: Vec::with_capacity(ids.len()), moved: Vec::new(), next: None };
-        let values = keys::send_all(&self.store.connections, &commands).await?;
+        let values = keys::send_all(&self.connections, &commands).await?;
         for (id, value) in ids.iter().zip(values) {
             let record = match value {
                 // Expired since it was found.
@@ -112,7 +125,7 @@ impl RedisMaintenance {
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Err(error)),
             Err(error) => Err(error),
         };
-        let values = keys::send_all(&self.store.connections, &commands).await?;
+        let values = keys::send_all(&self.connections, &commands).await?;
         values.into_iter().map(found).collect()
     }
 
@@ -146,7 +159,7 @@ impl Maintenance for RedisMaintenance {
 
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
         Box::pin(async move {
-            let redis = status(&self.store.connections, self.address.clone()).await;
+            let redis = status(&self.connections, self.address.clone()).await;
             Status { redis: Some(redis), ..Status::default() }
         })
     }
@@ -161,7 +174,7 @@ impl Maintenance for RedisMaintenance {
 
     fn run(&self) -> StoreFuture<'_, Option<String>> {
         Box::pin(async move {
-            let info = info(&self.store.connections).await?;
+            let info = info(&self.connections).await?;
             Ok(field(&info, "run_id").map(str::to_owned))
         })
     }
@@ -185,13 +198,8 @@ impl Maintenance for RedisMaintenance {
 
 /// Host, port, database and prefix of the keys; no credentials.
 pub(crate) fn address(config: &RedisConfig) -> Result<String, ConfigError> {
-    let (endpoint, authentication) = config.endpoint()?;
-    let database = authentication.database();
-    let place = match endpoint.address {
-        Address::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-        Address::Tcp { host, port } => format!("{host}:{port}"),
-        Address::Socket(path) => path.display().to_string(),
-    };
+    let (target, authentication) = config.target()?;
+    let (place, database) = (target.describe(), authentication.database());
     Ok(format!("{place}, database {database}, keys {}*", config.checked_prefix()?))
 }
 
@@ -209,6 +217,7 @@ pub(super) async fn status(connections: &Connections, address: String) -> RedisS
             status.max_memory = number("maxmemory");
             status.eviction_policy = text("maxmemory_policy");
             status.clock_ahead_ms = connections.compared().ahead(Whose::Redis);
+            status.primary = connections.primary();
         }
     }
     status

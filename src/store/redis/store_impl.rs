@@ -7,13 +7,14 @@ use crate::{
     error::Error,
     session::{
         page::SessionCursor,
+        placement::Placement,
         record::{Record, Touch},
         token::SessionId,
     },
     store::{
         AttemptStore, Expected, LoginWrite, SaveOutcome, Store, StoreFuture, UserStore,
         outcome::clocks_differ,
-        redis::{KEY_TAIL, RedisStore, client::check, record},
+        redis::{RedisStore, client::cluster::many, record, value},
     },
     telemetry::{
         events::Events,
@@ -23,10 +24,15 @@ use crate::{
 
 impl Store for RedisStore {
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
+        Box::pin(self.load_id(id))
+    }
+
+    fn inspect<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Record>> {
         Box::pin(async move {
-            let mut get = Cmd::with_capacity(2, 3 + self.key_prefix.len() + KEY_TAIL);
-            let _ = get.arg("GET").arg(self.key(id));
-            record(self.connections.read(&get).await?)
+            match self.get(id).await? {
+                Value::BulkString(bytes) if value::is_pending(&bytes) => Ok(None),
+                value => record(value),
+            }
         })
     }
 
@@ -35,13 +41,15 @@ impl Store for RedisStore {
         ids: &'a [SessionId],
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
         Box::pin(async move {
+            if self.servers.are_a_cluster() {
+                return Ok(many::all(ids.iter().map(|id| self.load_id(id))).await);
+            }
             // MGET returns nil for a key of another type, which then counts as no session: fails
             // closed.
-            let mut get = redis::cmd("MGET");
-            for id in ids {
-                let _ = get.arg(self.key(id));
-            }
-            let values = Vec::<Value>::from_redis_value(self.connections.read(&get).await?);
+            let (keys, mut get) = (ids.iter().map(|id| self.key(id)), redis::cmd("MGET"));
+            let keys: Vec<String> = keys.collect();
+            let values = self.servers.read(&self.key_prefix, get.arg(&keys)).await?;
+            let values = Vec::<Value>::from_redis_value(values);
             Ok(values.map_err(Error::unavailable)?.into_iter().map(record).collect())
         })
     }
@@ -83,15 +91,21 @@ impl Store for RedisStore {
         Box::pin(self.touch_key(id, version, activity))
     }
 
+    fn finish_renew<'a>(
+        &'a self,
+        old: &'a SessionId,
+        expected: u64,
+        new: &'a SessionId,
+    ) -> StoreFuture<'a, SaveOutcome> {
+        match self.are_apart(old, new) {
+            true => Box::pin(self.finish_apart(old, expected, new)),
+            // Both were done in one step.
+            false => Box::pin(std::future::ready(Ok(SaveOutcome::Saved))),
+        }
+    }
+
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
-        let call = self.kill(id, None);
-        Box::pin(async move {
-            match self.connections.write(&call).await? {
-                Ok(deleted) => Ok(deleted == Value::Int(1)),
-                // The first attempt may have found it: the second one finds its tombstone.
-                Err(_) => self.connections.write(&call).await?.map(|_| true),
-            }
-        })
+        Box::pin(self.end(id))
     }
 
     fn delete_version<'a>(
@@ -107,18 +121,15 @@ impl Store for RedisStore {
     }
 
     fn health(&self) -> Health {
-        let redis = self.connections.status();
+        let redis = self.servers.status();
         let serving = if redis.answers { Serving::Redis } else { Serving::None };
         Health { redis: Some(redis), ..Health::new(serving) }
     }
 
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            let checked =
-                check::check(&self.connections, &self.key_prefix, &self.index_prefix).await;
-            self.availability.checked(&checked);
-            checked?;
-            let beyond = self.connections.compared().beyond_check();
+            self.servers.check(&self.key_prefix, &self.index_prefix).await?;
+            let beyond = self.servers.compared().beyond_check();
             beyond.map_or(Ok(()), |(whose, seconds)| Err(clocks_differ(whose, seconds)))
         })
     }
@@ -128,7 +139,31 @@ impl Store for RedisStore {
     }
 
     fn clock(&self) -> Clock {
-        Clock::system().beside(self.connections.compared())
+        Clock::system().beside(self.servers.compared())
+    }
+
+    fn placement(&self) -> Option<Placement> {
+        self.places.then(|| self.placement.clone())
+    }
+}
+
+impl RedisStore {
+    async fn get(&self, id: &SessionId) -> Result<Value, Error> {
+        let key = self.key(id);
+        let mut get = Cmd::with_capacity(2, 3 + key.len());
+        let _ = get.arg("GET").arg(&key);
+        self.servers.read(&key, &get).await
+    }
+
+    /// Takes the steps first that a sign-in has left.
+    pub(super) async fn load_id(&self, id: &SessionId) -> Result<Option<Record>, Error> {
+        match self.get(id).await? {
+            Value::BulkString(bytes) if value::is_pending(&bytes) => {
+                // Boxed: rare, and the usual read stays small.
+                Box::pin(self.finish_marked(id, bytes)).await
+            }
+            value => record(value),
+        }
     }
 }
 

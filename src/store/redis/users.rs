@@ -1,7 +1,7 @@
 //! Per-user session index and revocation epoch (Redis without a database).
 //!
-//! The key `{prefix}u:{user}` holds a hash from session ids to the time of their sign-in, and the
-//! epoch.
+//! The key `{prefix}u:{tag}{user}`, with the tag in braces, holds a hash from session ids to the
+//! time of their sign-in, and the epoch.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     session::{
         page::{self, SessionCursor},
+        placement::{TAG_TEXT_LEN, push_tag},
         record::{
             Record, Touch,
             format::{ACTIVITY_OFFSET, HEAD_MAX, USER_OFFSET},
@@ -23,44 +24,79 @@ use crate::{
         outcome::dated_well,
         redis::{
             CREATE_DEADLINE, KEPT_EXPIRED_MAX, RedisStore, TOMBSTONE,
-            client::script::Script,
+            client::{
+                cluster::decision::Follow,
+                confirmed::Repeat,
+                connection::Connection,
+                script::{Call, Script},
+            },
             conflict, life, millis,
-            value::{self, HEAD_LEN, head},
+            value::{self, HEAD_LEN, Mark, head},
         },
     },
 };
 
 /// Sessions per script call.
 const HEADS_AT_ONCE: usize = 500;
-const DAY: Duration = Duration::from_secs(86_400);
+/// A tag in braces.
+const TAG_LEN: usize = TAG_TEXT_LEN + 2;
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// How long the index of a user is kept beyond the idle timeout, for sessions without an absolute
 /// timeout; each write of one of them restarts it.
 const INDEX_LIFE: Duration = Duration::from_secs(400 * 86_400);
 
 impl RedisStore {
     pub(super) async fn user_epoch(&self, user: &str) -> Result<u64, Error> {
-        let mut get = redis::cmd("HGET");
-        let _ = get.arg(self.index(user)).arg("epoch");
-        let epoch = Option::<u64>::from_redis_value(self.connections.read(&get).await?);
+        let (index, mut get) = (self.index(user), redis::cmd("HGET"));
+        let epoch = self.servers.read(&index, get.arg(&index).arg("epoch")).await?;
+        let epoch = Option::<u64>::from_redis_value(epoch);
         Ok(epoch.map_err(|_| value::corrupt())?.unwrap_or_default())
     }
 
     pub(super) async fn login_user(&self, login: LoginWrite<'_>) -> Result<SaveOutcome, Error> {
-        let LoginWrite { old, new, record, .. } = login;
-        let number = |number: Option<u64>| number.map(|number| number.to_string());
-        let connection = self.connections.get().await?;
-        if old.is_none() {
-            dated_well(record, self.connections.compared())?;
+        let user = login.record.user().unwrap_or_default();
+        if self.is_elsewhere(login.new, user) {
+            return self.enter_elsewhere(login, user).await;
         }
-        let (index, new_key) = (self.index(record.user().unwrap_or_default()), self.key(new));
-        let old_key = old.map(|(old, _)| self.key(old));
-        let keys: Vec<&str> = [Some(&index), Some(&new_key), old_key.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .collect();
+        let index = self.index(user);
+        let build = |connection: &Connection| {
+            if login.old.is_none() {
+                // Not before the server's clock was read.
+                dated_well(login.record, self.servers.compared())?;
+            }
+            Ok(self.login_call(&login, &index, connection))
+        };
+        let ends_another = login.old.is_some_and(|(old, _)| !self.are_apart(old, login.new));
+        let answer = match ends_another || login.limit.is_some() {
+            true => self.sign_in_confirmed(login.new, &index, build).await?,
+            false => self.servers.call(&index, Follow::Many, build).await?,
+        };
+        match answer {
+            Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
+            Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
+            Ok(Value::Int(-3)) => Ok(SaveOutcome::Revoked),
+            Ok(Value::Int(_)) => Ok(SaveOutcome::IdInUse),
+            Ok(Value::Array(ids)) => {
+                self.end_elsewhere(&ids).await?;
+                Ok(SaveOutcome::Saved)
+            }
+            Ok(current) => conflict(current),
+            Err(lost) => Ok(SaveOutcome::Unknown(lost)),
+        }
+    }
+
+    fn login_call(&self, login: &LoginWrite<'_>, index: &str, connection: &Connection) -> Call {
+        let LoginWrite { new, record, .. } = login;
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        // An old session in another slot ends in a step of its own.
+        let apart = login.old.filter(|(old, _)| self.are_apart(old, new));
+        let old = login.old.filter(|_| apart.is_none());
+        let mark =
+            apart.map(|(old, version)| Mark { old: *old, version, of_user: login.replaces_user });
+        let (new_key, old_key) = (self.key(new), old.map(|(old, _)| self.key(old)));
+        let keys: Vec<&str> = [index, &new_key].into_iter().chain(old_key.as_deref()).collect();
         let mut call = Script::Login.call(&keys);
-        call.arg(value::encode(record)).arg(self.life(record.activity()));
+        call.arg(value::encode_marked(record, mark.as_ref())).arg(self.life(record.activity()));
         call.arg(connection.server_time_in(CREATE_DEADLINE)).arg(millis(TOMBSTONE));
         call.arg(old.map(|(_, expected)| head(expected).to_vec()).unwrap_or_default());
         call.arg(number(login.epoch).unwrap_or_default());
@@ -69,34 +105,22 @@ impl RedisStore {
         call.arg(old.map(|(old, _)| old.to_string()).unwrap_or_default());
         call.arg(record.created().as_millis()).arg(self.index_life(record));
         call.arg(millis(KEPT_EXPIRED_MAX)).arg(HEAD_LEN + ACTIVITY_OFFSET);
-        call.arg(&*self.index_prefix).arg(HEAD_LEN + USER_OFFSET);
-        match self.connections.write_over(connection.clone(), &call).await? {
-            Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
-            Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
-            Ok(Value::Int(-1)) => {
-                // The measured server clock is off: the next connection measures it again.
-                connection.distrust_clocks();
-                Ok(SaveOutcome::IdInUse)
-            }
-            Ok(Value::Int(-3)) => Ok(SaveOutcome::Revoked),
-            Ok(Value::Int(_)) => Ok(SaveOutcome::IdInUse),
-            Ok(current) => conflict(current),
-            Err(lost) => Ok(SaveOutcome::Unknown(lost)),
-        }
+        call.arg(&*self.index_prefix).arg(HEAD_LEN + USER_OFFSET).arg(self.placement.salted());
+        call.arg(self.tag_in_cluster(record.user().unwrap_or_default()));
+        call
     }
 
     /// Without a scan: the ids in the index, then the heads of a bounded number of records at a
     /// time, so that other clients do not wait long.
     pub(super) async fn list_user(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
-        let index = self.index(user);
-        let mut keys = redis::cmd("HKEYS");
-        let _ = keys.arg(&index);
-        let ids = Vec::<String>::from_redis_value(self.connections.read(&keys).await?);
+        let (index, mut keys) = (self.index(user), redis::cmd("HKEYS"));
+        let ids = self.servers.read(&index, keys.arg(&index)).await?;
+        let ids = Vec::<String>::from_redis_value(ids);
         let ids = ids.map_err(|_| value::corrupt())?;
         let ids: Vec<SessionId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         let mut listed = Vec::with_capacity(ids.len());
         for ids in ids.chunks(HEADS_AT_ONCE) {
-            listed.append(&mut self.heads(&index, ids).await?);
+            listed.append(&mut self.heads(user, &index, ids).await?);
         }
         Ok(listed)
     }
@@ -108,10 +132,9 @@ impl RedisStore {
         after: Option<&SessionCursor>,
         limit: usize,
     ) -> Result<Vec<(SessionId, Record)>, Error> {
-        let index = self.index(user);
-        let mut all = redis::cmd("HGETALL");
-        let _ = all.arg(&index);
-        let all = Vec::<(String, u64)>::from_redis_value(self.connections.read(&all).await?);
+        let (index, mut all) = (self.index(user), redis::cmd("HGETALL"));
+        let all = self.servers.read(&index, all.arg(&index)).await?;
+        let all = Vec::<(String, u64)>::from_redis_value(all);
         let (all, after) = (all.map_err(|_| value::corrupt())?, after.map(SessionCursor::order));
         let cursor = |(id, created): &(String, u64)| {
             Some(SessionCursor::new(Timestamp::from_millis(*created), id.parse().ok()?))
@@ -127,29 +150,35 @@ impl RedisStore {
             if page.len() >= limit {
                 break;
             }
-            page.append(&mut self.heads(&index, ids).await?);
+            page.append(&mut self.heads(user, &index, ids).await?);
         }
         page::cut(&mut page, None, limit);
         Ok(page)
     }
 
-    /// The heads of these sessions, in one call.
+    /// The heads of these sessions, in one call; those elsewhere in a cluster in one each.
     async fn heads(
         &self,
+        user: &str,
         index: &str,
         ids: &[SessionId],
     ) -> Result<Vec<(SessionId, Record)>, Error> {
+        let (elsewhere, here): (Vec<SessionId>, Vec<_>) =
+            ids.iter().copied().partition(|id| self.is_elsewhere(id, user));
         let mut call = Script::Heads.call(&[index]);
         call.arg(&*self.key_prefix).arg(HEAD_LEN + HEAD_MAX);
-        for id in ids {
+        call.arg(if self.servers.are_a_cluster() { "c" } else { "" });
+        for id in &here {
             call.arg(id.to_string());
         }
-        let heads = Vec::<Vec<u8>>::from_redis_value(self.connections.repeatable(&call).await?);
-        let heads = heads.map_err(|_| value::corrupt())?;
-        let read = |(id, head): (&SessionId, Vec<u8>)| {
-            Some((*id, value::decode_head(head.into()).ok().flatten()?))
+        let heads = self.servers.repeatable(index, Follow::Many, &call).await?;
+        let heads = Vec::<Vec<u8>>::from_redis_value(heads).map_err(|_| value::corrupt())?;
+        let read = |(id, head): (SessionId, Vec<u8>)| {
+            Some((id, value::decode_head(head.into()).ok().flatten()?))
         };
-        Ok(ids.iter().zip(heads).filter_map(read).collect())
+        let mut found: Vec<_> = here.into_iter().zip(heads).filter_map(read).collect();
+        found.append(&mut self.heads_elsewhere(index, &elsewhere).await?);
+        Ok(found)
     }
 
     pub(super) async fn revoke_user(
@@ -157,16 +186,38 @@ impl RedisStore {
         user: &str,
         keep: Option<&SessionId>,
     ) -> Result<u64, Error> {
-        let mut call = Script::RevokeAll.call(&[&self.index(user)]);
+        let index = self.index(user);
+        let mut call = Script::RevokeAll.call(&[&index]);
         call.arg(&*self.key_prefix).arg(millis(TOMBSTONE)).arg(millis(DAY));
         call.arg(millis(KEPT_EXPIRED_MAX)).arg(keep.map(ToString::to_string).unwrap_or_default());
-        call.arg(HEAD_LEN + ACTIVITY_OFFSET);
-        let count = u64::from_redis_value(self.connections.repeatable(&call).await?);
-        count.map_err(|_| value::corrupt())
+        call.arg(HEAD_LEN + ACTIVITY_OFFSET).arg(self.tag_in_cluster(user));
+        let build = |_: &Connection| Ok(call.clone());
+        let ended = self.servers.end(&index, Follow::Many, Repeat::Lost, build).await?;
+        let mut count = 0;
+        // Those of the first reply are in no list any more, confirmed or not.
+        for reply in ended.first.iter().chain(ended.answer.as_ref()) {
+            let (more, elsewhere) = match reply {
+                Value::Array(parts) => match parts.split_first() {
+                    Some((Value::Int(count), ids)) => (*count, ids),
+                    _ => return Err(value::corrupt()),
+                },
+                Value::Int(count) => (*count, &[][..]),
+                _ => return Err(value::corrupt()),
+            };
+            let more = u64::try_from(more).map_err(|_| value::corrupt())?;
+            count += more.saturating_add(self.end_elsewhere(elsewhere).await?);
+        }
+        ended.answer.map(|_| count)
     }
 
     pub(super) fn index(&self, user: &str) -> String {
-        format!("{}{user}", self.index_prefix)
+        let mut key = String::with_capacity(self.index_prefix.len() + TAG_LEN + user.len());
+        key.push_str(&self.index_prefix);
+        key.push('{');
+        push_tag(self.placement.tag(user), &mut key);
+        key.push('}');
+        key.push_str(user);
+        key
     }
 
     /// As long as the session may live; at least a day, so that no epoch is lost during a sign-in.

@@ -1,5 +1,8 @@
 //! The value of a record's key: `R`, the record version in 16 hex digits, the envelope. For a
-//! session that has moved: `M`, the version, the new id, the time of the move, the envelope.
+//! session that has moved: `M`, the version, the new id, the time of the move, the envelope. For
+//! one that still has to end the one that it replaces, in another slot of a cluster: a mark, which
+//! is `P`, the old id, the head of the old record, `u` if that one has a user and else `a`; then
+//! the record.
 
 use bytes::{Buf, Bytes};
 
@@ -26,8 +29,47 @@ const STORED: &[u8] = b"TRSa";
 const STORED_BEHIND: &[u8] = b"TRSr";
 #[cfg(feature = "_database")]
 const STORED_LEN: usize = 12;
-const TOMBSTONE: &[u8] = b"T";
+const TOMBSTONE: u8 = b'T';
+const PENDING: u8 = b'P';
+/// `P`, an id, a head, and a letter.
+const MARK_LEN: usize = 1 + TEXT_LEN + HEAD_LEN + 1;
 const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// What a session still has to end before it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) old: SessionId,
+    pub(super) version: u64,
+    /// Whether the old session has a user.
+    pub(super) of_user: bool,
+}
+
+impl Mark {
+    /// The mark before a record, if there is one.
+    pub(super) fn of(value: &[u8]) -> Option<Self> {
+        let mark = value.get(..MARK_LEN)?.strip_prefix(&[PENDING])?;
+        let (old, rest) = mark.split_at_checked(TEXT_LEN)?;
+        let (head, of_user) = rest.split_at_checked(HEAD_LEN)?;
+        Some(Self {
+            old: std::str::from_utf8(old).ok()?.parse().ok()?,
+            version: version(head.strip_prefix(&[RECORD])?)?,
+            of_user: of_user != b"a",
+        })
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut mark = vec![PENDING];
+        mark.extend_from_slice(self.old.to_string().as_bytes());
+        mark.extend_from_slice(&head(self.version));
+        mark.push(if self.of_user { b'u' } else { b'a' });
+        mark
+    }
+}
+
+/// Whether the session still has to end another one.
+pub(super) fn is_pending(value: &[u8]) -> bool {
+    value.first() == Some(&PENDING)
+}
 
 /// Prefix of a record of that version; of fixed length, so that a script can compare it.
 pub(super) fn head(version: u64) -> [u8; HEAD_LEN] {
@@ -44,6 +86,14 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
     bytes.extend_from_slice(&head(record.version));
     record.append_to(&mut bytes);
     bytes
+}
+
+/// The same behind what it still has to end.
+pub(super) fn encode_marked(record: &Record, mark: Option<&Mark>) -> Vec<u8> {
+    match mark {
+        Some(mark) => [mark.encode(), encode(record)].concat(),
+        None => encode(record),
+    }
 }
 
 /// A copy of a database record, with the activity stored in the database, which is updated far less
@@ -89,8 +139,11 @@ fn decode_by(
     mut bytes: Bytes,
     decode: fn(u64, Bytes) -> Result<Record, Error>,
 ) -> Result<Option<Record>, Error> {
-    if bytes == TOMBSTONE {
+    if is_tombstone(&bytes) {
         return Ok(None);
+    }
+    if Mark::of(&bytes).is_some() {
+        bytes.advance(MARK_LEN);
     }
     let kind = bytes.first().copied();
     let hex = bytes.get(1..HEAD_LEN).filter(|_| matches!(kind, Some(RECORD | MOVED)));
@@ -101,6 +154,11 @@ fn decode_by(
     }
     let (to, at) = moved(&mut bytes).ok_or_else(corrupt)?;
     Ok(Some(decode(version, bytes)?.moved(to, at)))
+}
+
+/// `T`, and in a cluster the id for which the session ended.
+fn is_tombstone(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&TOMBSTONE) && matches!(bytes.len() - 1, 0 | TEXT_LEN)
 }
 
 fn moved(bytes: &mut Bytes) -> Option<(SessionId, Timestamp)> {
@@ -169,13 +227,32 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_stands_before_a_record() {
+        for (version, of_user) in [(0, false), (7, true), (u64::MAX, false)] {
+            let mark = Mark { old: [9; 32].into(), version, of_user };
+            let record = Record::example();
+            let value = [mark.encode(), encode(&record)].concat();
+            assert!(is_pending(&value) && !is_pending(&encode(&record)));
+            assert_eq!(mark.encode().len(), MARK_LEN);
+            assert_eq!(Mark::of(&value), Some(mark));
+            assert_eq!(decode(value.into()).unwrap(), Some(record));
+        }
+        let heir = Bytes::from(format!("T{}", SessionId::from([9; 32])));
+        assert!(decode(heir).unwrap().is_none());
+    }
+
+    #[test]
     fn what_is_not_a_record_is_corrupt_and_a_tombstone_is_none() {
         assert!(decode(Bytes::from_static(b"T")).unwrap().is_none());
         let whole = encode(&Record::example());
+        let mark = Mark { old: [9; 32].into(), version: 7, of_user: false };
+        let marked = [mark.encode(), whole.clone()].concat();
         for (name, bytes) in [
             ("empty", &b""[..]),
             ("longer than a tombstone", b"TT"),
             ("a lease", b"L0123456789abcdef"),
+            ("a mark alone", &marked[..MARK_LEN]),
+            ("a mark that is cut short", &marked[..MARK_LEN - 1]),
             ("upper case", b"R000000000000000A"),
             ("only a head", &whole[..HEAD_LEN]),
             ("cut short", &whole[..whole.len() - 1]),

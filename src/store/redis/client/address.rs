@@ -1,6 +1,6 @@
 //! Parser of Redis URLs, strict. Pure.
 
-use std::{path::PathBuf, str::Split};
+use std::{fmt, path::PathBuf, str::Split};
 
 /// A parsed URL.
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
@@ -30,10 +30,27 @@ type Fault = &'static str;
 
 const NO_ADDRESS: Fault = "is not a redis://, rediss:// or unix:// address";
 
+/// Ports of a server and of a sentinel, if a URL has none.
+const PORT: u16 = 6379;
+const SENTINEL_PORT: u16 = 26379;
+
 /// # Errors
 ///
 /// The fault.
 pub(in crate::store::redis) fn parse(url: &str) -> Result<Url, Fault> {
+    parse_with(url, PORT)
+}
+
+/// The URL of a sentinel, which has another default port.
+///
+/// # Errors
+///
+/// The fault.
+pub(in crate::store::redis) fn parse_sentinel(url: &str) -> Result<Url, Fault> {
+    parse_with(url, SENTINEL_PORT)
+}
+
+fn parse_with(url: &str, port: u16) -> Result<Url, Fault> {
     let (scheme, rest) = url.split_once("://").ok_or(NO_ADDRESS)?;
     if rest.contains('#') {
         return Err("has a #, which has to be %23 in a password, and means nothing else");
@@ -45,8 +62,8 @@ pub(in crate::store::redis) fn parse(url: &str) -> Result<Url, Fault> {
         rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
     let query = query.map(|query| query.split('&'));
     let mut url = match scheme.to_ascii_lowercase().as_str() {
-        "redis" | "valkey" => tcp(rest, false)?,
-        "rediss" | "valkeys" => tcp(rest, true)?,
+        "redis" | "valkey" => tcp(rest, false, port)?,
+        "rediss" | "valkeys" => tcp(rest, true, port)?,
         "unix" | "redis+unix" | "valkey+unix" => socket(rest)?,
         _ => return Err(NO_ADDRESS),
     };
@@ -56,7 +73,7 @@ pub(in crate::store::redis) fn parse(url: &str) -> Result<Url, Fault> {
     Ok(url)
 }
 
-fn tcp(rest: &str, tls: bool) -> Result<Url, Fault> {
+fn tcp(rest: &str, tls: bool, port: u16) -> Result<Url, Fault> {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (user, place) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (username, password) = user.split_once(':').unwrap_or((user, ""));
@@ -66,11 +83,11 @@ fn tcp(rest: &str, tls: bool) -> Result<Url, Fault> {
     };
     let text = |text: &str| Some(text).filter(|text| !text.is_empty()).map(decoded).transpose();
     let login = Login { username: text(username)?, password: text(password)?, database };
-    let (host, port) = host_and_port(place)?;
+    let (host, port) = host_and_port(place, port)?;
     Ok(Url { address: Address::Tcp { host: host.to_owned(), port }, tls, login })
 }
 
-fn host_and_port(place: &str) -> Result<(&str, u16), Fault> {
+fn host_and_port(place: &str, default: u16) -> Result<(&str, u16), Fault> {
     let (host, port) = match place.strip_prefix('[') {
         Some(v6) => {
             let (host, port) = v6.split_once(']').ok_or("has a [ without a ]")?;
@@ -89,7 +106,7 @@ fn host_and_port(place: &str) -> Result<(&str, u16), Fault> {
         return Err("has an unspecified address as host");
     }
     if port.is_empty() {
-        return Ok((host, 6379));
+        return Ok((host, default));
     }
     let port = port.strip_prefix(':').and_then(number).filter(|port| *port != 0);
     let fault = "has a port that is none, or a password with a / or ? that is not %2F or %3F";
@@ -150,6 +167,16 @@ fn decoded(text: &str) -> Result<String, Fault> {
     String::from_utf8(bytes).map_err(|_| FAULT)
 }
 
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Socket(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::store::redis::client::address::*;
@@ -187,6 +214,8 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(expected), "{text}");
         }
+        assert_eq!(parse_sentinel("redis://h"), Ok(url("h", 26379, nobody, None, false)));
+        assert_eq!(parse_sentinel("rediss://h:1"), Ok(url("h", 1, nobody, None, true)));
         let socket = parse("unix:///run/a%20b.sock?db=3&pass=p").unwrap();
         assert_eq!(socket.address, Address::Socket("/run/a b.sock".into()));
         let said = (socket.login.database, socket.login.password.as_deref());

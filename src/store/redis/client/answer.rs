@@ -70,6 +70,12 @@ const REFUSALS: &[Refusal] = &[
         Then::Tell,
     ),
     row(
+        &["cluster support disabled"],
+        Misconfigured,
+        "the redis server is not a node of a cluster: configure it by RedisConfig::new",
+        Then::Tell,
+    ),
+    row(
         &["undeclared key", "not declared", "non local key"],
         Misconfigured,
         "the server allows scripts declared keys only, which is not supported",
@@ -106,7 +112,9 @@ const REFUSALS: &[Refusal] = &[
     row(&["max number of clients"], Unavailable, "redis accepts no more connections", Then::Close),
 ];
 
-const CLUSTER: &str = "the server is a node of a redis cluster, which is not supported yet";
+/// For a store that is configured with one server.
+pub(in crate::store::redis) const CLUSTER: &str =
+    "the server is a node of a redis cluster: configure its nodes by RedisConfig::cluster";
 
 /// The row for an error `code` with its `detail`; `None` if there is none.
 pub(in crate::store::redis) fn refusal(code: &str, detail: &str) -> Option<&'static Refusal> {

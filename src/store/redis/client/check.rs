@@ -4,8 +4,13 @@ use redis::{Cmd, FromRedisValue as _, Value};
 
 use crate::{
     error::{Error, ErrorKind},
-    session::write_id::WriteIds,
+    session::{
+        placement::{Tag, tag_text},
+        write_id::WriteIds,
+    },
     store::redis::client::{
+        answer::CLUSTER,
+        cluster::{nodes::Owner, router::Router, slot::Slot},
         connection::Connection,
         failure::named,
         incarnation::field,
@@ -25,20 +30,65 @@ pub(in crate::store::redis) async fn check(
     records: &str,
     indexes: &str,
 ) -> Result<(), Error> {
+    check_keys(connections, records, indexes, None).await
+}
+
+/// The same for each node of a cluster that serves slots; and each slot has a node.
+pub(in crate::store::redis) async fn check_cluster(
+    router: &Router,
+    records: &str,
+    indexes: &str,
+) -> Result<(), Error> {
+    for node in router.primaries().await? {
+        let of_node = |tag: &Tag| {
+            let owner = router.nodes().owner(Slot::of_tag(tag_text(*tag)));
+            matches!(owner, Owner::Node(owner) if std::sync::Arc::ptr_eq(&owner, &node))
+        };
+        let Some(tag) = (0..=u16::MAX).map(u16::to_be_bytes).find(of_node) else { continue };
+        let name = node.address.to_string();
+        let of_node = Some((tag, &*name));
+        let checked = check_keys(&node.connections, records, indexes, of_node).await;
+        checked.map_err(|error| {
+            Error::new(error.kind(), format!("{error} (node {})", node.address)).with_source(error)
+        })?;
+    }
+    match router.cluster_status().uncovered {
+        0 => Ok(()),
+        slots => {
+            let text = format!("the redis cluster has {slots} slots that no node serves");
+            Err(Error::new(ErrorKind::Unavailable, text))
+        }
+    }
+}
+
+/// With keys of that tag on a node of a cluster, which has that name.
+async fn check_keys(
+    connections: &Connections,
+    records: &str,
+    indexes: &str,
+    in_cluster: Option<(Tag, &str)>,
+) -> Result<(), Error> {
     let mut connection = connections.own().await?;
     match connection.send(&redis::cmd("INFO")).await {
-        Ok(info) => judge(&String::from_redis_value(info).unwrap_or_default())?,
+        Ok(info) => {
+            let info = String::from_redis_value(info).unwrap_or_default();
+            judge(&info, in_cluster.is_some())?;
+        }
         // A server that rejects INFO is recognized by the following commands.
         Err(refused) if refused.error.kind() == ErrorKind::Misconfigured && !refused.broken => {
             tracing::debug!(error = %refused.error, "redis INFO rejected");
         }
         Err(failure) => return Err(failure.error),
     }
+    let node = in_cluster.map(|(_, name)| name);
+    connections.check_confirmation(&mut connection, node).await?;
+    if in_cluster.is_some() {
+        // Else a missing right is noticed when a slot moves.
+        let asked = connection.send(&redis::cmd("ASKING")).await;
+        let _ = asked.map_err(|failure| named(failure.error, "ASKING"))?;
+    }
     let number = u128::from_be_bytes(WriteIds::default().draw()?);
-    let place = Place::new(
-        format!("{records}check-{number:032x}-"),
-        format!("{indexes}check-{number:032x}"),
-    );
+    let place = Place::new(records, indexes, number, in_cluster.unwrap_or_default().0);
     let tried = try_all(&mut connection, connections, &place).await;
     // Keys of a trial expire within seconds.
     let _ = connection.send(&place.removal()).await;
@@ -111,13 +161,13 @@ fn misconfigured(text: &'static str) -> Error {
     Error::new(ErrorKind::Misconfigured, text)
 }
 
-fn judge(info: &str) -> Result<(), Error> {
+fn judge(info: &str, in_cluster: bool) -> Result<(), Error> {
     let unfit = |text| Err(misconfigured(text));
     if field(info, "role") == Some("slave") {
         return unfit("the redis server is a replica, which accepts no writes");
     }
-    if field(info, "cluster_enabled") == Some("1") {
-        return unfit("the server is a node of a redis cluster, which is not supported yet");
+    if field(info, "cluster_enabled") == Some("1") && !in_cluster {
+        return unfit(CLUSTER);
     }
     if field(info, "redis_version")
         .and_then(version)
@@ -150,7 +200,7 @@ mod tests {
             ("old", "redis_version:6.0.16\r\nrole:master\r\n", Some("older")),
             ("cluster", "redis_version:7.2.4\r\ncluster_enabled:1\r\n", Some("cluster")),
         ] {
-            let judged = judge(info).map_err(|error| error.to_string());
+            let judged = judge(info, false).map_err(|error| error.to_string());
             match expected {
                 None => assert_eq!(judged, Ok(()), "{name}"),
                 Some(word) => assert!(judged.unwrap_err().contains(word), "{name}"),

@@ -1,15 +1,36 @@
 //! Redis configuration: address, keys, limits.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `build` | validation, and what is built of it |
+//! | `certificates` | TLS |
+//! | `cluster` | the nodes of a cluster |
+//! | `confirm` | how many replicas confirm the end of a session |
+//! | `placement` | whether all sessions of a user are stored together |
+//! | `sentinel` | the sentinels |
 
 use std::{error::Error as StdError, fmt, future::Future, time::Duration};
 
 use crate::store::{
     certificates::Certificates,
     credentials::{CredentialSource, ServerCredentials},
-    redis::client::limits::Limits,
+    redis::client::{
+        cluster::{
+            address::NodeAddress,
+            seeds::{HostMap, Seeds},
+        },
+        limits::Limits,
+        replicas::Terms,
+        sentinel::settings::ForSentinels,
+    },
 };
 
 mod build;
 mod certificates;
+pub(in crate::store::redis) mod cluster;
+mod confirm;
+mod placement;
+mod sentinel;
 
 /// Address, keys and limits of a [`RedisStore`](crate::store::redis::RedisStore).
 ///
@@ -28,18 +49,33 @@ pub struct RedisConfig {
     place: Place,
     tls: bool,
     certificates: Certificates,
+    sentinel: ForSentinels,
     username: Option<String>,
     password: Option<String>,
     credentials: Option<CredentialSource>,
     database: Option<i64>,
     key_prefix: String,
     limits: Limits,
+    host_map: Option<HostMap>,
+    confirm: Option<Terms>,
+    places_by_user: bool,
+    salt: Option<String>,
 }
 
 #[derive(Clone)]
 enum Place {
     Url(String),
-    Tcp { host: String, port: u16 },
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Sentinel {
+        name: String,
+        sentinels: Vec<String>,
+    },
+    Cluster(Seeds),
+    /// A node of a cluster.
+    Node(NodeAddress),
 }
 
 impl RedisConfig {
@@ -71,12 +107,17 @@ impl RedisConfig {
             place,
             tls: false,
             certificates: Certificates::default(),
+            sentinel: ForSentinels::default(),
             username: None,
             password: None,
             credentials: None,
             database: None,
             key_prefix,
             limits,
+            host_map: None,
+            confirm: None,
+            places_by_user: false,
+            salt: None,
         }
     }
 
@@ -209,8 +250,18 @@ impl RedisConfig {
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RedisConfig");
-        if let Place::Tcp { host, port } = &self.place {
-            debug.field("host", host).field("port", port);
+        match &self.place {
+            // May hold a password.
+            Place::Url(_) | Place::Cluster(_) => {}
+            Place::Node(node) => {
+                debug.field("node", node);
+            }
+            Place::Tcp { host, port } => {
+                debug.field("host", host).field("port", port);
+            }
+            Place::Sentinel { name, sentinels } => {
+                debug.field("name", name).field("sentinels", &sentinels.len());
+            }
         }
         debug
             .field("tls", &self.tls)

@@ -19,6 +19,7 @@ use crate::{
         failure::{Failure, fault, named},
         health::ConnectionHealth,
         incarnation::Peer,
+        replicas::Behind,
         script::Call,
     },
     telemetry::instruments::{Stopwatch, System},
@@ -35,7 +36,17 @@ pub(in crate::store::redis) struct Connection {
     pub(in crate::store::redis) peer: Option<Arc<Peer>>,
     /// Scripts are sent in full: the server does not support calls by hash.
     pub(in crate::store::redis) whole_scripts: Arc<AtomicBool>,
+    /// Of a node of a configured cluster, whose redirects are followed.
+    pub(in crate::store::redis) in_cluster: bool,
     pub(in crate::store::redis) driver: Arc<Driver>,
+}
+
+/// What is sent in the same write as a command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::store::redis) struct With {
+    /// `ASKING` before it, at the node to which the key's slot is moving.
+    pub(in crate::store::redis) asking: bool,
+    pub(in crate::store::redis) behind: Behind,
 }
 
 /// The tasks of a connection: I/O, and authentication before its credentials expire. They end with
@@ -74,19 +85,28 @@ impl Connection {
     /// Calls a script. Loads it if the server does not have it, in which case nothing ran; sends it
     /// in full to a server without calls by hash.
     pub(in crate::store::redis) async fn call(&mut self, call: &Call) -> Result<Value, Failure> {
+        self.call_with(call, With::default()).await
+    }
+
+    /// The same with other commands in the same write.
+    pub(in crate::store::redis) async fn call_with(
+        &mut self,
+        call: &Call,
+        with: With,
+    ) -> Result<Value, Failure> {
         if self.whole_scripts.load(Ordering::Relaxed) {
-            return self.send(&call.whole()).await;
+            return self.send_with(&call.whole(), with).await;
         }
-        let mut result = self.send(&call.command).await;
+        let mut result = self.send_with(&call.command, with).await;
         if matches!(&result, Err(failure) if failure.no_script) {
             result = match self.send(&call.script.load()).await {
-                Ok(_) => self.send(&call.command).await,
+                Ok(_) => self.send_with(&call.command, with).await,
                 Err(failure) => Err(failure),
             };
         }
         match result {
             Err(refused) if refused.no_hashes => {
-                let whole = self.send(&call.whole()).await;
+                let whole = self.send_with(&call.whole(), with).await;
                 match whole {
                     // Neither is supported: the first error names the missing command.
                     Err(failure) if is_refused(&failure) => Err(refused),
@@ -97,6 +117,19 @@ impl Connection {
                 }
             }
             result => result,
+        }
+    }
+
+    /// Sends a command with others in the same write.
+    pub(in crate::store::redis) async fn send_with(
+        &mut self,
+        command: &Cmd,
+        with: With,
+    ) -> Result<Value, Failure> {
+        match with == With::default() {
+            true => self.send(command).await,
+            // Boxed: rare, and the usual call stays small.
+            false => Box::pin(self.send_group(command, with)).await,
         }
     }
 
@@ -143,6 +176,7 @@ impl Connection {
 
     fn failed(&self, error: redis::RedisError) -> Failure {
         let failure = Failure::of(error);
+        let failure = if self.in_cluster { failure.in_cluster() } else { failure };
         match failure {
             Failure { lost: true, .. } => self.health.set_all_broken(),
             Failure { broken: true, .. } => self.health.set_broken(),

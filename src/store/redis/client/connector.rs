@@ -28,9 +28,12 @@ use crate::{
         failure::{Failure, named},
         greet::Greeter,
         health::ConnectionHealth,
-        incarnation::{Incarnation, Peer, silent},
+        incarnation::{Incarnation, Peer, field, silent},
         limits::Limits,
+        replicas::Confirmation,
         script::Script,
+        sentinel::open::Sentinels,
+        target::Target,
     },
 };
 
@@ -39,7 +42,7 @@ const PIPELINE: usize = 1024;
 
 /// Opens connections for the pool.
 pub(in crate::store::redis) struct Connector {
-    endpoint: Endpoint,
+    lead: Lead,
     authentication: Authentication,
     pub(in crate::store::redis) limits: Limits,
     generation: Arc<AtomicU64>,
@@ -47,11 +50,21 @@ pub(in crate::store::redis) struct Connector {
     whole_scripts: Arc<AtomicBool>,
     greeter: Option<Arc<dyn Greeter>>,
     pub(in crate::store::redis) compared: Compared,
+    in_cluster: bool,
+    /// How ends of sessions are confirmed, if they are.
+    confirmation: Option<Arc<Confirmation>>,
     /// Location of our keys in a server: database and prefix.
     place: String,
     /// Whether no connection is opened, to try an outage.
     #[cfg(feature = "cli")]
     pub(super) cut: AtomicBool,
+}
+
+/// Where connections lead.
+#[derive(Debug)]
+enum Lead {
+    Server(Endpoint),
+    Sentinel(Sentinels),
 }
 
 impl Connector {
@@ -63,11 +76,18 @@ impl Connector {
     ) -> Result<Self, ConfigError> {
         let limits = config.limits()?;
         let prefix = config.checked_prefix()?;
-        let (endpoint, authentication) = config.endpoint()?;
+        let (target, authentication) = config.target()?;
         let place = format!("{}/{prefix}", authentication.database());
-        let (generation, whole_scripts) = Default::default();
+        let (generation, whole_scripts) = <(Arc<AtomicU64>, _)>::default();
+        let lead = match target {
+            Target::Server(endpoint) => Lead::Server(endpoint),
+            Target::Sentinel(deployment) => {
+                let generation = Arc::clone(&generation);
+                Lead::Sentinel(Sentinels::new(*deployment, limits.connect_timeout, generation))
+            }
+        };
         Ok(Self {
-            endpoint,
+            lead,
             authentication,
             limits,
             generation,
@@ -75,10 +95,17 @@ impl Connector {
             whole_scripts,
             greeter,
             compared,
+            in_cluster: config.is_of_a_cluster(),
+            confirmation: None,
             place,
             #[cfg(feature = "cli")]
             cut: AtomicBool::new(false),
         })
+    }
+
+    /// Its connections know the replicas of their server.
+    pub(in crate::store::redis) fn confirming(self, confirmation: &Arc<Confirmation>) -> Self {
+        Self { confirmation: Some(Arc::clone(confirmation)), ..self }
     }
 
     pub(in crate::store::redis) fn scripts(&self) -> &'static [Script] {
@@ -106,6 +133,14 @@ impl Connector {
         !connection.is_broken() && vouched
     }
 
+    /// The sentinels, if they name the server.
+    pub(in crate::store::redis) const fn sentinels(&self) -> Option<&Sentinels> {
+        match &self.lead {
+            Lead::Server(_) => None,
+            Lead::Sentinel(sentinels) => Some(sentinels),
+        }
+    }
+
     /// Reports that there is a connection again.
     pub(in crate::store::redis) fn reconnected(&self) {
         if let Some(greeter) = &self.greeter {
@@ -118,7 +153,47 @@ impl Connector {
         if self.cut.load(Ordering::Relaxed) {
             return Err(Error::unavailable("the connections to redis are cut on purpose"));
         }
-        let mut connection = self.dial().await?;
+        match &self.lead {
+            Lead::Server(endpoint) => {
+                let health = ConnectionHealth::new(&self.generation);
+                self.prepared(self.signed_in(endpoint, health).await?).await
+            }
+            Lead::Sentinel(sentinels) => {
+                sentinels.open(|endpoint, health| self.open_primary(endpoint, health)).await
+            }
+        }
+    }
+
+    /// A connection to a server that is said to be a primary; `None` if it is a replica.
+    async fn open_primary(
+        &self,
+        endpoint: Endpoint,
+        health: ConnectionHealth,
+    ) -> Result<Option<Connection>, Error> {
+        let mut connection = self.signed_in(&endpoint, health).await?;
+        let replication = section(&mut connection, "replication").await?;
+        if field(&replication, "role") != Some("master") {
+            return Ok(None);
+        }
+        self.prepared(connection).await.map(Some)
+    }
+
+    async fn signed_in(
+        &self,
+        endpoint: &Endpoint,
+        health: ConnectionHealth,
+    ) -> Result<Connection, Error> {
+        let mut connection = self.over(endpoint.connect().await?, Arc::new(health)).await?;
+        self.authentication.sign_in(&mut connection).await?;
+        Ok(connection)
+    }
+
+    async fn prepared(&self, mut connection: Connection) -> Result<Connection, Error> {
+        self.measure_clock(&mut connection).await?;
+        self.tell_scripts(&mut connection).await?;
+        if let Some(confirmation) = &self.confirmation {
+            connection.read_replicas(confirmation).await?;
+        }
         if let Some(greeter) = &self.greeter {
             // Before its first use; its age counts from before the question.
             let asked_at = greeter.now();
@@ -131,10 +206,7 @@ impl Connector {
         Ok(connection)
     }
 
-    async fn dial(&self) -> Result<Connection, Error> {
-        let health = Arc::new(ConnectionHealth::new(&self.generation));
-        let mut connection = self.over(self.endpoint.connect().await?, health).await?;
-        self.authentication.sign_in(&mut connection).await?;
+    async fn measure_clock(&self, connection: &mut Connection) -> Result<(), Error> {
         // Together with the identity; separate commands, since in a pipeline the library reports
         // the cause of a failure only if every command got a reply.
         connection.asked_time = Instant::now();
@@ -145,8 +217,7 @@ impl Connector {
         connection.server_millis = seconds.saturating_mul(1000).saturating_add(micros / 1000);
         let theirs = Timestamp::from_millis(connection.server_millis);
         self.compared.note(Whose::Redis, theirs, asked);
-        self.tell_scripts(&mut connection).await?;
-        Ok(connection)
+        Ok(())
     }
 
     /// Authenticates itself: the library hides the server's reply.
@@ -176,6 +247,7 @@ impl Connector {
             server_millis: 0,
             peer: None,
             whole_scripts: Arc::clone(&self.whole_scripts),
+            in_cluster: self.in_cluster,
             driver: Arc::new(Driver::new(driver.abort_handle())),
         })
     }
@@ -216,6 +288,6 @@ impl Drop for Ended {
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("Connector").field("lead", &self.lead).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,7 @@
 //! Endpoint of a server: a socket, with TLS if configured.
 
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 use std::{io, time::Duration};
 
 use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
@@ -18,11 +20,18 @@ use crate::{error::Error, store::redis::client::address::Address};
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::store::redis) struct Endpoint {
     pub(in crate::store::redis) address: Address,
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there is none"))]
+    security: Security,
+}
+
+/// TLS, or none.
+#[derive(Clone, Debug)]
+pub(in crate::store::redis) struct Security {
     #[cfg(feature = "tls")]
-    pub(in crate::store::redis) tls: Option<Tls>,
+    pub(in crate::store::redis) tls: Option<Arc<Tls>>,
 }
 
 /// The byte stream of a connection.
@@ -33,13 +42,20 @@ pub(in crate::store::redis) trait Stream:
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+impl Security {
+    /// A server that has it.
+    pub(in crate::store::redis) fn at(&self, address: Address) -> Endpoint {
+        Endpoint { address, security: self.clone() }
+    }
+}
+
 impl Endpoint {
     pub(in crate::store::redis) async fn connect(&self) -> Result<Box<dyn Stream>, Error> {
         match &self.address {
             Address::Tcp { host, port } => {
                 let socket = tcp(host, *port).await.map_err(unreachable)?;
                 #[cfg(feature = "tls")]
-                if let Some(tls) = &self.tls {
+                if let Some(tls) = &self.security.tls {
                     return Ok(Box::new(tls.connect(host, socket).await?));
                 }
                 Ok(Box::new(socket))

@@ -1,10 +1,13 @@
 //! Classification of errors of the client library and the server.
 
-use redis::{ErrorKind as Kind, RedisError};
+use redis::{ErrorKind as Kind, RedisError, Value};
 
 use crate::{
     error::{Error, ErrorKind},
-    store::redis::client::answer::{Refusal, Then, refusal},
+    store::redis::client::{
+        answer::{Refusal, Then, refusal},
+        cluster::node_error::NodeError,
+    },
     telemetry::instruments::Fault,
 };
 
@@ -27,6 +30,10 @@ pub(in crate::store::redis) struct Failure {
     pub(in crate::store::redis) lost: bool,
     /// The server reports that the command did not run, and may accept a retry.
     pub(in crate::store::redis) again: bool,
+    /// The node of a cluster did not run the command, since of the key's slot.
+    pub(in crate::store::redis) node_error: Option<Box<NodeError>>,
+    /// The reply to an end of sessions that too few replicas have confirmed.
+    pub(in crate::store::redis) unconfirmed: Option<Box<Value>>,
 }
 
 impl Failure {
@@ -45,10 +52,48 @@ impl Failure {
             no_hashes: answered && is_about_scripts(refusal, detail),
             lost: !answered && !timed_out || then == Then::Elsewhere,
             again: matches!(then, Then::Again | Then::Elsewhere),
+            node_error: answered.then(|| NodeError::parse(code, detail)).flatten().map(Box::new),
+            unconfirmed: None,
             error: typed(error, refusal),
         }
     }
+
+    /// The same for a node of a configured cluster: a redirect says nothing against its connection.
+    pub(in crate::store::redis) fn in_cluster(self) -> Self {
+        match self.node_error.as_deref() {
+            Some(NodeError::Moved(..) | NodeError::Ask(..)) => Self {
+                error: Error::new(ErrorKind::Unavailable, MOVING).with_source(self.error),
+                broken: false,
+                lost: false,
+                again: false,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// A script has found that the slot of its keys is moving, and changed nothing.
+    pub(in crate::store::redis) fn moving() -> Self {
+        let node_error = Some(Box::new(NodeError::Moving));
+        let error = Error::new(ErrorKind::Unavailable, MOVING);
+        Self { reply: true, node_error, ..Self::from(error) }
+    }
+
+    /// Too few replicas have confirmed what has run.
+    pub(in crate::store::redis) fn unconfirmed(value: Value) -> Self {
+        let text = "no redis replica confirmed the end of the session in time";
+        let error = Error::new(ErrorKind::Unavailable, text);
+        Self { unknown: true, unconfirmed: Some(Box::new(value)), ..Self::from(error) }
+    }
+
+    /// No reply over a connection that was idle; the command may have run.
+    pub(in crate::store::redis) fn silent() -> Self {
+        let error = Error::unavailable("no reply over an idle connection");
+        Self { broken: true, unknown: true, lost: true, ..Self::from(error) }
+    }
 }
+
+const MOVING: &str = "redis moves the slot of the session between nodes";
 
 impl From<Error> for Failure {
     /// No connection: nothing was sent.
@@ -62,6 +107,8 @@ impl From<Error> for Failure {
             no_hashes: false,
             lost: false,
             again: false,
+            node_error: None,
+            unconfirmed: None,
         }
     }
 }
@@ -109,31 +156,33 @@ fn is_about_scripts(refusal: Option<&Refusal>, detail: &str) -> bool {
 
 const ALERT: &str = "fatal alert";
 
-/// Why the server rejects TLS, by the name of its alert.
-fn rejection(text: &str) -> &'static str {
-    let alert = text.rsplit_once(ALERT).map_or("", |(_, alert)| alert);
-    let is = |name: &str| alert.contains(name);
-    match () {
-        () if is("UnknownCA") => "the redis server does not trust the client certificate",
-        () if is("CertificateExpired") => {
-            "the redis server rejects the client certificate: it has expired"
-        }
-        () if is("BadCertificate") || is("CertificateRevoked") || is("CertificateUnknown") => {
-            "the redis server rejects the client certificate"
-        }
-        () => "the redis server rejects the TLS connection: it may require a client certificate",
+/// Why a server rejects TLS, by the name of its alert, as the words behind the server's name. The
+/// library has no kind for it; the text is that of rustls.
+pub(in crate::store::redis) fn rejection(error: &RedisError) -> Option<&'static str> {
+    if !matches!(error.kind(), Kind::Io | Kind::Client) {
+        return None;
     }
+    let text = error.to_string();
+    let (_, alert) = text.rsplit_once(ALERT)?;
+    let is = |name: &str| alert.contains(name);
+    Some(match () {
+        () if is("UnknownCA") => "does not trust the client certificate",
+        () if is("CertificateExpired") => "rejects the client certificate: it has expired",
+        () if is("BadCertificate") || is("CertificateRevoked") || is("CertificateUnknown") => {
+            "rejects the client certificate"
+        }
+        () => "rejects the TLS connection: it may require a client certificate",
+    })
 }
 
 fn typed(error: RedisError, refusal: Option<&Refusal>) -> Error {
-    let misconfigured = |text| Error::new(ErrorKind::Misconfigured, text);
-    let text = error.to_string();
-    let typed = match (error.kind(), refusal) {
-        (_, Some(refusal)) => Error::new(refusal.kind, refusal.text),
-        // The library has no kind for it; the text is that of rustls.
-        (Kind::Io | Kind::Client, _) if text.contains(ALERT) => misconfigured(rejection(&text)),
-        (Kind::Parse | Kind::UnexpectedReturnType, _) => {
-            misconfigured("the peer is not a redis server")
+    let typed = match (error.kind(), refusal, rejection(&error)) {
+        (_, Some(refusal), _) => Error::new(refusal.kind, refusal.text),
+        (_, _, Some(words)) => {
+            Error::new(ErrorKind::Misconfigured, format!("the redis server {words}"))
+        }
+        (Kind::Parse | Kind::UnexpectedReturnType, _, _) => {
+            Error::new(ErrorKind::Misconfigured, "the peer is not a redis server")
         }
         _ => Error::new(ErrorKind::Unavailable, "redis is unavailable"),
     };

@@ -2,11 +2,13 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use crate::store::redis::client::replicas::Replicas;
 
 /// Time without a reply after which a connection without waiting callers is closed, and after which
 /// a command over it is doubted.
@@ -29,6 +31,8 @@ pub(in crate::store::redis) struct ConnectionHealth {
     heard: AtomicU64,
     /// Commands that wait for a reply.
     in_flight: AtomicUsize,
+    /// Of the server, if they confirm ends of sessions.
+    replicas: OnceLock<Arc<Replicas>>,
 }
 
 impl ConnectionHealth {
@@ -58,6 +62,15 @@ impl ConnectionHealth {
     /// Commands that wait for a reply.
     pub(in crate::store::redis) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// The replicas of the server that confirm ends of sessions.
+    pub(in crate::store::redis) fn replicas(&self) -> Option<&Arc<Replicas>> {
+        self.replicas.get()
+    }
+
+    pub(in crate::store::redis) fn has_replicas(&self, replicas: Arc<Replicas>) {
+        let _ = self.replicas.set(replicas);
     }
 
     /// A command is about to be sent.
@@ -91,6 +104,7 @@ impl ConnectionHealth {
             abandoned: AtomicU64::new(0),
             heard: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
+            replicas: OnceLock::new(),
         }
     }
 }

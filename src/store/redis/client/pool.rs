@@ -24,13 +24,12 @@ use crate::{
             greet::Greeter,
             places::{Alive, Keeper, Places},
             script::Script,
+            waits::Waits,
         },
     },
     telemetry::instruments::{Stopwatch, System},
 };
 
-/// How long requests may wait for a connection before the store reports not ready.
-const PATIENCE: Duration = Duration::from_millis(250);
 /// How long a connection attempt may take to start.
 const BEGIN_MAX: Duration = Duration::from_millis(20);
 
@@ -48,6 +47,8 @@ pub(super) struct Shared {
     pub(super) attempts: Attempts,
     /// Of a store that serves alone.
     pub(super) availability: Option<Arc<Availability>>,
+    /// One connection that serves ends of sessions alone, where replicas confirm them.
+    confirming: Option<Connections>,
     this: Weak<Self>,
 }
 
@@ -56,13 +57,6 @@ struct Open {
     connections: Vec<Connection>,
     /// Whether a connection was ever opened.
     opened: bool,
-}
-
-#[derive(Default)]
-pub(super) struct Waits {
-    waiting: usize,
-    /// Since when a caller waits, or has waited for an attempt still in progress.
-    since: Option<Instant>,
 }
 
 impl Connections {
@@ -74,14 +68,28 @@ impl Connections {
         compared: Compared,
         availability: Option<Arc<Availability>>,
     ) -> Result<Self, ConfigError> {
-        let connector = Arc::new(Connector::new(config, scripts, greeter, compared)?);
-        Ok(Self(Arc::new_cyclic(|this: &Weak<Shared>| {
+        let connector = Connector::new(config, scripts, greeter, compared)?;
+        Ok(Self::over(connector, availability, None))
+    }
+
+    pub(super) fn over(
+        connector: Connector,
+        availability: Option<Arc<Availability>>,
+        confirming: Option<Self>,
+    ) -> Self {
+        let connector = Arc::new(connector);
+        Self(Arc::new_cyclic(|this: &Weak<Shared>| {
             let keeper: Weak<dyn Keeper> = Weak::<Shared>::clone(this);
             let places = RwLock::new(Arc::new(Places::new(&connector, &keeper)));
             let (open, waits, attempts) = Default::default();
             let this = Weak::clone(this);
-            Shared { connector, places, open, waits, attempts, availability, this }
-        })))
+            Shared { connector, places, open, waits, attempts, availability, confirming, this }
+        }))
+    }
+
+    /// Those for ends of sessions.
+    pub(super) fn confirming(&self) -> Option<&Self> {
+        self.0.confirming.as_ref()
     }
 
     /// A connection; waits only if there is none, until one is opened or an attempt fails.
@@ -261,13 +269,6 @@ impl Keeper for Shared {
 
     fn ended(&self) {
         self.settle();
-    }
-}
-
-impl Waits {
-    /// Whether a caller waits in vain.
-    pub(super) fn are_late(&self, now: Instant) -> bool {
-        self.since.is_some_and(|since| now.saturating_duration_since(since) > PATIENCE)
     }
 }
 

@@ -16,6 +16,10 @@ pub(in crate::store::redis) enum Script {
     Kill,
     Touch,
     Attempt,
+    Leave,
+    Unmark,
+    TakeOver,
+    Enter,
     EntryTake,
     EntryFill,
     #[cfg(feature = "_database")]
@@ -38,6 +42,22 @@ pub(in crate::store::redis) const RECORDS: &[Script] = &[
     Script::Touch,
     Script::Attempt,
 ];
+/// The same on the nodes of a cluster.
+pub(in crate::store::redis) const CLUSTERED: &[Script] = &[
+    Script::Create,
+    Script::Save,
+    Script::Renew,
+    Script::Login,
+    Script::RevokeAll,
+    Script::Heads,
+    Script::Kill,
+    Script::Touch,
+    Script::Attempt,
+    Script::Leave,
+    Script::Unmark,
+    Script::TakeOver,
+    Script::Enter,
+];
 /// The scripts for directory entries.
 pub(in crate::store::redis) const ENTRIES: &[Script] = &[Script::EntryTake, Script::EntryFill];
 /// The scripts for copies of database records.
@@ -46,7 +66,7 @@ pub(in crate::store::redis) const COPIES: &[Script] =
     &[Script::Put, Script::Fill, Script::CopyTouch];
 
 /// A call of a script by its hash, and the script itself in case the server does not have it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::store::redis) struct Call {
     pub(in crate::store::redis) script: Script,
     pub(in crate::store::redis) command: Cmd,
@@ -79,12 +99,18 @@ impl Script {
             Self::Create => source!("create.lua"),
             Self::Save => source!("save.lua"),
             Self::Renew => source!("renew.lua"),
-            Self::Login => source!("shared/records.lua", "login.lua"),
-            Self::RevokeAll => source!("shared/records.lua", "revoke_all.lua"),
-            Self::Heads => source!("heads.lua"),
-            Self::Kill => source!("kill.lua"),
+            Self::Login => {
+                source!("shared/keys.lua", "shared/index.lua", "shared/records.lua", "login.lua")
+            }
+            Self::RevokeAll => source!("shared/keys.lua", "shared/records.lua", "revoke_all.lua"),
+            Self::Heads => source!("shared/keys.lua", "heads.lua"),
+            Self::Kill => source!("shared/keys.lua", "shared/index.lua", "kill.lua"),
             Self::Touch => source!("touch.lua"),
             Self::Attempt => source!("attempt.lua"),
+            Self::Leave => source!("shared/keys.lua", "shared/index.lua", "leave.lua"),
+            Self::Unmark => source!("unmark.lua"),
+            Self::TakeOver => source!("take_over.lua"),
+            Self::Enter => source!("shared/keys.lua", "enter.lua"),
             Self::EntryTake => source!("entry_take.lua"),
             Self::EntryFill => source!("entry_fill.lua"),
             #[cfg(feature = "_database")]

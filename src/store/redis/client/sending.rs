@@ -32,7 +32,7 @@ impl Connections {
     }
 
     /// A command is about to be sent.
-    fn request(&self) -> Request<'_> {
+    pub(in crate::store::redis) fn request(&self) -> Request<'_> {
         self.0.availability.as_ref().map_or_else(Request::unwatched, |of| of.request())
     }
 

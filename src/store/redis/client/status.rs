@@ -1,6 +1,6 @@
 //! Health of the pool: what its users last saw, and failures.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
     clock::compared::Whose,
@@ -28,7 +28,26 @@ impl Connections {
             connections,
             pool_size: self.0.connector.limits.pool_size,
             clock_ahead: self.0.connector.compared.ahead(Whose::Redis),
+            primary: self.primary(),
+            switched_ago: self.switched_ago(),
         }
+    }
+
+    /// The start-up check has ended.
+    pub(in crate::store::redis) fn checked(&self, checked: &Result<(), Error>) {
+        if let Some(availability) = &self.0.availability {
+            availability.checked(checked);
+        }
+    }
+
+    /// Address of the primary that sentinels name.
+    pub(in crate::store::redis) fn primary(&self) -> Option<String> {
+        self.0.connector.sentinels()?.primary()
+    }
+
+    /// Time since sentinels named another one.
+    pub(in crate::store::redis) fn switched_ago(&self) -> Option<Duration> {
+        self.0.connector.sentinels()?.switched_ago()
     }
 
     /// Number of open connections, and its maximum.

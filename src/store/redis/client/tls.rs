@@ -14,10 +14,10 @@ use crate::{
     store::certificates::{Certificates, disagreement},
 };
 
-const SERVER: &str = "redis";
-
 /// TLS configuration of connections.
 pub(in crate::store::redis) struct Tls {
+    /// Name of the server in errors.
+    server: &'static str,
     certificates: Certificates,
     /// Read once: there are hundreds.
     system: OnceLock<Arc<RootCertStore>>,
@@ -25,9 +25,12 @@ pub(in crate::store::redis) struct Tls {
 
 impl Tls {
     /// Reads the certificates, so that an invalid one is reported at once.
-    pub(in crate::store::redis) fn new(certificates: Certificates) -> Result<Self, ConfigError> {
-        certificates.check(SERVER)?;
-        Ok(Self { certificates, system: OnceLock::new() })
+    pub(in crate::store::redis) fn new(
+        server: &'static str,
+        certificates: Certificates,
+    ) -> Result<Self, ConfigError> {
+        certificates.check(server)?;
+        Ok(Self { server, certificates, system: OnceLock::new() })
     }
 
     pub(in crate::store::redis) async fn connect(
@@ -35,19 +38,21 @@ impl Tls {
         host: &str,
         socket: TcpStream,
     ) -> Result<TlsStream<TcpStream>, Error> {
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| misconfigured("the redis host is not a name for a certificate".into()))?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+            misconfigured(format!("the {} host is not a name for a certificate", self.server))
+        })?;
         // Read for each connection: certificates are replaced while a service runs.
         let config = self.config().map_err(|error| misconfigured(error.fault().to_owned()))?;
-        TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(refused)
+        let connector = TlsConnector::from(Arc::new(config));
+        connector.connect(name, socket).await.map_err(|error| refused(self.server, error))
     }
 
     fn config(&self) -> Result<ClientConfig, ConfigError> {
-        let roots = match self.certificates.roots(SERVER)? {
+        let roots = match self.certificates.roots(self.server)? {
             Some(authorities) => Arc::new(authorities),
             None => self.system()?,
         };
-        self.certificates.client(SERVER, roots)
+        self.certificates.client(self.server, roots)
     }
 
     fn system(&self) -> Result<Arc<RootCertStore>, ConfigError> {
@@ -60,14 +65,14 @@ impl Tls {
         if added == 0 {
             // Not kept: the file that `SSL_CERT_FILE` names may appear later.
             let fault = "the system has no trusted certificates";
-            return Err(ConfigError::new("redis ca file", fault));
+            return Err(ConfigError::new(format!("{} ca file", self.server), fault));
         }
         Ok(Arc::clone(self.system.get_or_init(|| Arc::new(roots))))
     }
 }
 
-fn refused(error: io::Error) -> Error {
-    match disagreement(SERVER, &error) {
+fn refused(server: &str, error: io::Error) -> Error {
+    match disagreement(server, &error) {
         Some(text) => misconfigured(text).with_source(error),
         None => Error::unavailable(error),
     }

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use redis::Cmd;
 
-use crate::store::redis::client::{
-    connection::Connection,
-    script::{Call, Script},
+use crate::{
+    session::placement::{Tag, push_tag},
+    store::redis::client::{
+        connection::Connection,
+        script::{Call, Script},
+    },
 };
 
 /// Lifetime of a trial's keys, in milliseconds, in case they are not removed.
@@ -17,10 +20,16 @@ const RECORD: &str = "R0000000000000001\0\0.....................................
 const HEAD: &str = "R0000000000000001";
 const LEASE: &str = "L0123456789abcdef";
 
-/// Keys that are used for nothing else.
+/// Characters of the ids of trials, before a digit and the tag.
+const STEM_LEN: usize = 39;
+
+/// Keys that are used for nothing else, all with the same hash tag.
 pub(in crate::store::redis) struct Place {
     records: String,
     index: String,
+    /// Start of all ids.
+    stem: String,
+    tag: String,
 }
 
 /// A script, and a call that returns 1, alone or in a pair, or one string.
@@ -30,12 +39,30 @@ pub(in crate::store::redis) struct Trial {
 }
 
 impl Place {
-    pub(in crate::store::redis) fn new(records: String, index: String) -> Self {
-        Self { records, index }
+    /// Keys of a trial of that number behind the prefixes of records and of indexes.
+    pub(in crate::store::redis) fn new(
+        records: &str,
+        indexes: &str,
+        number: u128,
+        tag: Tag,
+    ) -> Self {
+        let (stem, mut text) = (format!("check-{number:032x}-"), String::new());
+        debug_assert_eq!(stem.len(), STEM_LEN, "a digit and a tag make an id of it");
+        push_tag(tag, &mut text);
+        Self {
+            records: records.into(),
+            index: format!("{indexes}{{{text}}}{stem}"),
+            stem,
+            tag: text,
+        }
+    }
+
+    fn id(&self, number: u32) -> String {
+        format!("{}{number}{}", self.stem, self.tag)
     }
 
     fn record(&self, number: u32) -> String {
-        format!("{}{number}", self.records)
+        format!("{}{}{number}{{{}}}", self.records, self.stem, self.tag)
     }
 
     /// Removes the keys of trials.
@@ -118,22 +145,26 @@ impl Place {
         let (life, later) = (LIFE.to_string(), "~".repeat(16));
         let (index, records) = (&*self.index, &*self.records);
         let [one, two, three, four, five] = [1, 2, 3, 4, 5].map(|number| self.record(number));
+        let [id_one, id_two, id_three, id_four] = [1, 2, 3, 4].map(|number| self.id(number));
         vec![
             trial("create", Script::Create, &[&one], &[RECORD, &life, deadline]),
             trial("touch", Script::Touch, &[&one], &[HEAD, &later, "24", &life]),
-            trial("save", Script::Save, &[&one, index], &[HEAD, RECORD, &life, "1", "1", &life]),
+            trial("save", Script::Save, &[&one, index], &[HEAD, RECORD, &life, &id_one, "1",
+                &life]),
             trial("renew", Script::Renew, &[&one, &two], &[HEAD, RECORD, &life, deadline, &life,
-                "2"]),
+                &id_two]),
             trial("login", Script::Login, &[index, &three], &[RECORD, &life, deadline, &life, "",
-                "", "5", records, "3", "", "3", &life, "0", "24", index, "17"]),
+                "", "5", records, &id_three, "", "3", &life, "0", "24", index, "17", "", ""]),
             trial("login", Script::Login, &[index, &four, &three], &[RECORD, &life, deadline,
-                &life, HEAD, "", "", records, "4", "3", "4", &life, "0", "24", index, "17"]),
+                &life, HEAD, "", "", records, &id_four, &id_three, "4", &life, "0", "24", index,
+                "17", "", ""]),
             trial("attempt", Script::Attempt, &[&five], &["begin", "8", "1", "0", "tag", "9", "9",
                 "0", "1", "1", "1000", ""]),
-            trial("heads", Script::Heads, &[index], &[records, "17", "4"]),
+            trial("heads", Script::Heads, &[index], &[records, "17", "", &id_four]),
             trial("revoke_all", Script::RevokeAll, &[index], &[records, &life, &life, "0", "",
-                "24"]),
-            trial("kill", Script::Kill, &[&two], &[&life, "2", "17", index, "", records, "8"]),
+                "24", ""]),
+            trial("kill", Script::Kill, &[&two], &[&life, &id_two, "17", index, "", records, "8",
+                "", ""]),
         ]
     }
 

@@ -11,7 +11,8 @@ if now > tonumber(ARGV[4]) then
   return -1
 end
 local before = redis.call('GET', KEYS[1])
-if not before or before == 'T' or string.sub(before, 1, 1) == 'M' then
+local first = before and string.sub(before, 1, 1)
+if not before or first == 'T' or first == 'M' then
   return 0
 end
 if string.sub(before, 1, 17) ~= ARGV[1] then

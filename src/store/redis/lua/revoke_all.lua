@@ -1,12 +1,15 @@
 -- Ends all sessions of a user but one that may be kept, leaves tombstones, and gives the user another
--- epoch. The records are found by the index and not declared: for a single primary that lets this
--- pass.
+-- epoch. The records are found by the index and not declared: they are in its slot, except for those
+-- of another tag, in a cluster, which are returned.
 -- KEYS: the user's index. ARGV: what stands before an id in a record's key, life of a tombstone in
 -- ms, life of the index in ms, how long a record stays after its end at most in ms, the id to keep or
--- nothing, where its activity starts.
--- How many sessions were alive.
+-- nothing, where its activity starts, in a cluster the user's tag.
+-- How many sessions were alive, and behind it ids of another tag to end; -4: the slot is moving.
+if ARGV[7] ~= '' and is_moving(KEYS[1]) then
+  return -4
+end
 local entries = redis.call('HGETALL', KEYS[1])
-local epoch, count, kept, others = 0, 0, false, {}
+local epoch, count, kept, others, elsewhere = 0, 0, false, {}, {}
 
 -- All that is looked at comes before the first change.
 for i = 1, #entries, 2 do
@@ -14,10 +17,12 @@ for i = 1, #entries, 2 do
     epoch = tonumber(entries[i + 1])
   elseif entries[i] == ARGV[5] then
     kept = true
+  elseif ARGV[7] ~= '' and string.sub(entries[i], 41) ~= ARGV[7] then
+    elsewhere[#elsewhere + 1] = entries[i]
   else
-    local key = ARGV[1] .. entries[i]
+    local key = key_of(ARGV[1], entries[i])
     local first = kind(key)
-    if first == 'R' and alive(key, ARGV[4], ARGV[6]) then
+    if (first == 'R' or first == 'P') and alive(key, first, ARGV[4], ARGV[6]) then
       count = count + 1
     end
     others[#others + 1] = { entries[i], first }
@@ -34,13 +39,19 @@ end
 -- refuses the last of them all the same is left with sessions ended and a list that is true.
 redis.call('PEXPIRE', KEYS[1], life)
 for _, other in ipairs(others) do
-  local key = ARGV[1] .. other[1]
+  local key = key_of(ARGV[1], other[1])
   -- What one was that has moved to another user opens nothing, and says where it is.
   if other[2] ~= 'M' and redis.call('DEL', key) == 1 then
     redis.pcall('SET', key, 'T', 'PX', ARGV[2])
   end
   redis.call('HDEL', KEYS[1], other[1])
 end
+for _, id in ipairs(elsewhere) do
+  redis.call('HDEL', KEYS[1], id)
+end
 redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
 redis.call('PEXPIRE', KEYS[1], life)
-return count
+if #elsewhere == 0 then
+  return count
+end
+return {count, unpack(elsewhere)}

@@ -13,9 +13,16 @@ local function kind(key)
   return redis.call('GETRANGE', key, 0, 0)
 end
 
--- Whether a record is not over. It stays as long as it may be idle after its end, at most `most` ms;
--- its activity (when it was used last, and its idle deadline) starts at `place`.
-local function alive(key, most, place)
+-- Bytes before a record that still has to end the one that it replaces.
+local PENDING = 62
+
+-- Whether the record with that first byte is not over. It stays as long as it may be idle after its
+-- end, at most `most` ms; its activity (when it was used last, and its idle deadline) starts at
+-- `place`.
+local function alive(key, first, most, place)
+  if first == 'P' then
+    place = place + PENDING
+  end
   local activity, kept = redis.call('GETRANGE', key, place, place + 15), tonumber(most)
   if #activity == 16 then
     local last, deadline = struct.unpack('>I8>I8', activity)
