@@ -93,7 +93,7 @@ job_package() {
     return 1
   fi
   files=$(cargo package --locked --package "$package" --list --allow-dirty)
-  if grep -vxE 'src/.+\.(rs|lua|sql)|examples/(axum|hyper)\.rs|docs/(command-line|cook-book|import|run-book)\.md|docs/monitoring/(alerts\.yml|dashboard\.json)|Cargo\.(toml|lock)|Cargo\.toml\.orig|\.cargo_vcs_info\.json|(README|CHANGELOG|SECURITY)\.md|LICENSE-(MIT|APACHE)' \
+  if grep -vxE 'src/.+\.(rs|lua|sql)|examples/(axum|hyper)\.rs|docs/(command-line|cook-book|import|run-book|scale)\.md|docs/monitoring/(alerts\.yml|dashboard\.json)|Cargo\.(toml|lock)|Cargo\.toml\.orig|\.cargo_vcs_info\.json|(README|CHANGELOG|SECURITY)\.md|LICENSE-(MIT|APACHE)' \
     <<<"$files"; then
     echo "these files are in the package, and no user needs them" >&2
     return 1

@@ -1,11 +1,11 @@
 //! What is wrong, by exit code; and no secret in what is printed.
 //!
-//! To see these fail: print the address as it was given; map `Misconfigured` to 3; let `check` ignore
-//! warnings; unwrap a write to a closed pipe.
+//! To see these fail: print the address as it was given; map `Misconfigured` to 3; let `check`
+//! ignore warnings; unwrap a write to a closed pipe.
 
 use std::process::Stdio;
 
-use test_support::{PASSWORD, PostgresServer, RedisServer, leak_monitor};
+use test_support::{DURABLE, PASSWORD, PostgresServer, RedisServer, Sentinels, leak_monitor};
 
 use crate::places::{Place, run, variables};
 
@@ -53,6 +53,34 @@ async fn a_wrong_variable_or_argument_is_named_with_its_exit_code() {
         }
     }
     leak_monitor::check();
+}
+
+#[tokio::test]
+async fn a_primary_behind_sentinels_is_found_by_its_variables() {
+    let sentinels = Sentinels::start().await;
+    let addresses: Vec<_> = sentinels.addrs().iter().map(ToString::to_string).collect();
+    let set = |of: &str| {
+        variables(&[
+            ("SESSION_STORAGE", "redis"),
+            ("REDIS_SENTINEL", of),
+            ("REDIS_USERNAME", DURABLE),
+            ("REDIS_PASSWORD", PASSWORD),
+        ])
+    };
+    let good = set(&format!("main@{}", addresses.join(",")));
+    let _ = run(&good, &["check"]).await.expect(0);
+    let status = run(&good, &["status", "--json"]).await.expect(0).json();
+    assert_eq!(status["redis"]["primary"], sentinels.server(0).addr().to_string(), "{status}");
+    let address = status["redis"]["address"].as_str().unwrap();
+    assert!(address.starts_with(&format!("main by sentinels {}", addresses[0])), "{address}");
+    for (of, code, said) in [
+        (format!("other@{}", addresses[1]), 5, "do not know a primary of this name"),
+        (format!("main@{}", sentinels.server(0).addr()), 5, "is not a sentinel"),
+        ("main@127.0.0.1:1".to_owned(), 3, "no sentinel replied"),
+    ] {
+        let ran = run(&set(&of), &["check"]).await.expect(code);
+        assert!(format!("{}{}", ran.out, ran.err).contains(said), "{of}: {ran:?}");
+    }
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 //!
 //! To see these fail: list a session in the state file after it is written; confirm before the
 //! writes; leave out `unconfirmed`, `Ending`, `look_up`, the set of `renewals`, `Need::Renew`, the
-//! load of `finish`, the activity of copies, `has_lost`, `most` or `set_len`; end a session whatever
-//! its line says; continue at the position of another run of Redis; pass over unreadable records;
-//! leave out `check_run`, `NotStored`, the comparison of the first page, the lock, the share of a
-//! page, `behind`; confirm in `written`; in `write_all` return at the first error.
+//! load of `finish`, the activity of copies, `has_lost`, `most` or `set_len`; end a session
+//! whatever its line says; continue at the position of another run of Redis; pass over unreadable
+//! records; leave out `check_run`, `NotStored`, the comparison of the first page, the lock, the
+//! share of a page, `behind`, `in_flight`; confirm in `written`; in `write_all` return at the first
+//! error.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,10 +18,12 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use test_support::{
-    Gate, Matching, PASSWORD, PgProxy, PostgresServer, RespProxy, eventually, leak_monitor,
+    Gate, Held, Matching, PASSWORD, PgProxy, PostgresServer, RespProxy, eventually, leak_monitor,
+    record_key,
 };
+use tokio::time::timeout;
 use tower_redis_session::{
-    RedisSessionLayer, SessionId, Timestamp,
+    RedisSessionLayer, SessionContext, SessionId, Timestamp,
     store::{Expected, Record, SaveOutcome, Touch, UserStore},
     testing::TestClient,
 };
@@ -614,7 +617,7 @@ async fn an_unreadable_record_is_named_and_stays_in_the_source() {
     let all = ids(1, 20);
     fill(&source, &all).await;
     let redis = from.redis.as_ref().unwrap();
-    let key = format!("session:0:s:{}", all[7]);
+    let key = record_key(all[7]);
     let mut connection = redis.connection().await;
     let mut set = redis::cmd("SET");
     let _: () = set
@@ -707,7 +710,7 @@ async fn a_session_that_the_target_did_not_accept_is_a_finding_and_is_copied_lat
     let source: Arc<dyn UserStore> = from.store().await.into();
     let all = ids(1, 20);
     fill(&source, &all).await;
-    let key = format!("session:0:s:{}", all[7]);
+    let key = record_key(all[7]);
     let mut connection = to.redis.as_ref().unwrap().connection().await;
     let mut set = redis::cmd("SET");
     let _: () =
@@ -734,7 +737,7 @@ async fn a_write_that_fails_leaves_no_other_one_without_a_result() {
     let redis = to.redis.as_ref().unwrap();
     let proxy = RespProxy::start(redis.addr()).await;
     let migration = Migration::new(&from.variables, &behind(&to, &proxy));
-    let key = format!("session:0:s:{}", all[7]);
+    let key = record_key(all[7]);
     let mut connection = redis.connection().await;
     let mut set = redis::cmd("SET");
     let _: () =
@@ -746,6 +749,39 @@ async fn a_write_that_fails_leaves_no_other_one_without_a_result() {
     let state = std::fs::read_to_string(migration.file("state")).unwrap();
     assert!(state.contains(&format!("\nn {}\n", all[7])), "{state}");
     assert_eq!(listed(&to).await.len(), 18);
+}
+
+/// A target that is slow for their size would receive them too late to accept them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_sessions_are_written_one_after_the_other() {
+    let (from, to) = (Place::sqlite(), Place::redis().await);
+    let source: Arc<dyn UserStore> = from.store().await.into();
+    let builder = RedisSessionLayer::builder(source).max_record_size(1 << 20);
+    let layer = builder.build().unwrap();
+    let large = |session: SessionContext| async move {
+        session.insert("text", &"x".repeat(600 * 1024)).await?;
+        session.save().await?;
+        session.id().await
+    };
+    let mut all = Vec::new();
+    for _ in 0..2 {
+        all.push(TestClient::new(&layer, ()).session(large).await.unwrap().unwrap());
+    }
+    let proxy = RespProxy::start(to.redis.as_ref().unwrap().addr()).await;
+    let write = |id: &SessionId| Matching::command("EVALSHA").containing(id.to_string());
+    let replies: Vec<Held> = all.iter().map(|id| proxy.hold_reply(write(id))).collect();
+    let sent = async |count| {
+        let sent = || replies.iter().filter(|reply| reply.is_reached()).count();
+        eventually("writes", async || sent() >= count).await;
+    };
+    let migration = Migration::new(&from.variables, &behind(&to, &proxy));
+    let running = tokio::spawn(migration.run(&[]));
+    sent(1).await;
+    // The other one would follow at once.
+    assert!(timeout(Duration::from_millis(300), sent(2)).await.is_err());
+    drop(replies);
+    let report = running.await.unwrap().expect(0).json();
+    assert_eq!((&report["copied"], &report["complete"]), (&json!(2), &json!(true)), "{report}");
 }
 
 /// What a killed run had read is read again: its page from the last position, and what it did not
@@ -780,7 +816,7 @@ async fn a_resumed_run_revives_and_overwrites_nothing() {
         let kept = target.load(&changed).await.unwrap().unwrap().version();
         delete(&target, &[ended]).await;
         let mut connection = to.redis.as_ref().unwrap().connection().await;
-        let key = format!("session:0:s:{ended}");
+        let key = record_key(ended);
         let _: () = redis::cmd("DEL").arg(key).query_async(&mut connection).await.unwrap();
         let report = migration.done().await;
         assert_eq!(target.load(&changed).await.unwrap().unwrap().version(), kept, "{report}");

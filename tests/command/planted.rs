@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use test_support::{eventually, faketime};
+use test_support::{eventually, faketime, index_key, record_key};
 use tower_redis_session::{
     Error, RedisSessionLayer, SessionContext, SessionId, testing::TestClient,
 };
@@ -65,19 +65,19 @@ async fn each_fault_of_records_and_indexes_in_redis_is_found_and_named() {
         ids.insert(user, sign_in(&layer, user).await.id);
     }
     let id = |user: &str| ids[user].clone();
-    let key = |user: &str| format!("session:0:s:{}", ids[user]);
+    let key = |user: &str| record_key(&ids[user]);
     let (gone, expired) = (SessionId::from([1; 32]), SessionId::from([2; 32]));
     let unreadable = SessionId::from([3; 32]);
     let mut plant = redis::pipe();
     plant.cmd("PERSIST").arg(key("alice"));
-    plant.cmd("HSET").arg("session:u:alice").arg(gone.to_string()).arg(now());
+    plant.cmd("HSET").arg(index_key("alice")).arg(gone.to_string()).arg(now());
     // Older than any session that has not expired.
-    plant.cmd("HSET").arg("session:u:alice").arg(expired.to_string()).arg(now() - 7_200_000);
+    plant.cmd("HSET").arg(index_key("alice")).arg(expired.to_string()).arg(now() - 7_200_000);
     plant.cmd("SET").arg(key("bob")).arg("T").arg("PX").arg(60_000);
-    plant.cmd("HSET").arg("session:u:bob").arg(id("carol")).arg(now());
-    plant.cmd("HDEL").arg("session:u:dave").arg(id("dave"));
-    plant.cmd("HSET").arg("session:u:erin").arg(id("erin")).arg(5);
-    let key = format!("session:0:s:{unreadable}");
+    plant.cmd("HSET").arg(index_key("bob")).arg(id("carol")).arg(now());
+    plant.cmd("HDEL").arg(index_key("dave")).arg(id("dave"));
+    plant.cmd("HSET").arg(index_key("erin")).arg(id("erin")).arg(5);
+    let key = record_key(unreadable);
     plant.cmd("SET").arg(&key).arg("R000000000000000A").arg("PX").arg(600_000);
     // A key of another library: its name may be a secret.
     plant.cmd("SET").arg("session:a-secret").arg("value");

@@ -5,7 +5,7 @@
 //! what is no session in `cli/walk.rs`.
 
 use serde_json::{Value, json};
-use test_support::leak_monitor;
+use test_support::{leak_monitor, record_key};
 use tower_redis_session::{
     SessionId,
     encryption::UnsealedRecords,
@@ -188,7 +188,7 @@ async fn what_has_expired_or_cannot_be_read_is_counted_apart() {
         let saved = store.save(id, Expected::Absent, &record).await.unwrap();
         assert!(matches!(saved, SaveOutcome::Saved));
     }
-    let [text, hash] = [&ids[2], &ids[3]].map(|id| format!("session:0:s:{id}"));
+    let [text, hash] = [&ids[2], &ids[3]].map(record_key);
     let mut plant = redis::pipe();
     plant.cmd("SET").arg(&text).arg("R000000000000000A").arg("PX").arg(60_000);
     plant.cmd("HSET").arg(&hash).arg("a").arg("b").cmd("PEXPIRE").arg(&hash).arg(60_000);

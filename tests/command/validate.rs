@@ -1,7 +1,8 @@
 //! `validate` on a healthy system: no finding, and nothing is left behind.
 //!
 //! To see these fail: report at the first look, or read copies before their rows; leave an id, the
-//! user or the bucket out of `forget`; drop the step in progress on SIGINT; purge in the background.
+//! user or the bucket out of `forget`; drop the step in progress on SIGINT; purge in the
+//! background.
 
 use std::{
     process::Stdio,
@@ -13,7 +14,9 @@ use std::{
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use test_support::{Matching, PASSWORD, PgProxy, RespProxy, bounded, eventually};
+use test_support::{
+    Matching, PASSWORD, PgProxy, RespProxy, bounded, eventually, index_key, record_key,
+};
 use tokio::task::JoinSet;
 use tower_redis_session::{RedisSessionLayer, SessionContext, testing::TestClient};
 
@@ -261,7 +264,7 @@ async fn what_changes_between_two_looks_is_no_finding() {
     client.login("alice").await;
     let id = client.session(|session| async move { session.id().await }).await.unwrap().unwrap();
     let mut connection = redis.connection().await;
-    let index = "session:u:alice";
+    let index = &index_key("alice");
     let mut read = redis::cmd("HGET");
     read.arg(index).arg(id.to_string());
     let created: String = read.query_async(&mut connection).await.unwrap();
@@ -325,9 +328,9 @@ async fn a_sign_in_over_the_session_of_another_user_leaves_no_entry_in_that_user
     let id = client.session(|session| async move { session.id().await }).await.unwrap().unwrap();
     client.login("bob").await;
     let mut forget = redis::cmd("DEL");
-    forget.arg(format!("session:0:s:{id}"));
+    forget.arg(record_key(id));
     let _: i64 = forget.query_async(&mut redis.connection().await).await.unwrap();
-    let listed = |user: &str| format!("session:u:{user}");
+    let listed = |user: &str| index_key(user);
     let keys: Vec<String> = redis.keys().await.into_iter().map(|(key, _)| key).collect();
     assert!(keys.contains(&listed("bob")) && !keys.contains(&listed("alice")), "{keys:?}");
     let report = place.run(&["validate", "--json"]).await.expect(0).json();

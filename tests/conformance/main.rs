@@ -15,6 +15,7 @@
 mod attempts;
 /// What a browser is left with after two requests that overlap, in every order.
 mod browser_orders;
+mod cluster;
 /// Every store keeps the contracts of `Store` and `UserStore`; one that breaks them does not pass.
 mod contract;
 /// A logout by the identity provider, on every store.

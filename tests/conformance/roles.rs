@@ -14,8 +14,8 @@ use tower_redis_session::{
     clock::Clock,
     context::SessionCursor,
     store::{
-        AttemptStore, Expected, LoginWrite, Record, SaveOutcome, Store, StoreFuture, Touch,
-        UserStore, WithoutUsers,
+        AttemptStore, Expected, LoginWrite, Placement, Record, SaveOutcome, Store, StoreFuture,
+        Touch, UserStore, WithoutUsers,
     },
     telemetry::{Event, Events, Health},
     testing::{TestClient, conformance},
@@ -201,7 +201,7 @@ async fn records(store: &impl Store) {
     drop(store.load_many(&[id]).await);
     drop(store.finish_renew(&id, 1, &id).await);
     drop((store.migrate().await, store.check().await, store.close().await));
-    drop((store.ack_delay(), store.health(), store.events(), store.clock()));
+    drop((store.ack_delay(), store.health(), store.events(), store.clock(), store.placement()));
     let _ = store.attempts().is_some();
 }
 
@@ -302,6 +302,10 @@ impl Store for Reached {
 
     fn close(&self) -> StoreFuture<'_, ()> {
         self.note("close").close()
+    }
+
+    fn placement(&self) -> Option<Placement> {
+        self.note("placement").placement()
     }
 
     fn ack_delay(&self) -> Duration {

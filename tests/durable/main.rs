@@ -32,6 +32,8 @@ mod monitoring;
 mod nemesis;
 /// The numbered schedules of the protocol, by mechanism.
 mod schedules;
+/// Redis behind sentinels, and failovers.
+mod sentinel;
 /// Stores that stand still for a while.
 mod stalls;
 /// A take-over of another library's sessions, with a database behind Redis.

@@ -72,7 +72,7 @@ fn every_public_type_can_be_sent_and_all_but_those_of_one_task_shared() {
             store::AttemptOutcome, store::AttemptTable, store::AttemptWrite,
             store::DatabasePool,
             store::Expected, store::LoginWrite<'static>, store::Record, store::SaveOutcome,
-            store::ServerCredentials, store::Touch, store::WithoutUsers<Arc<MemoryStore>>,
+            store::Placement, store::ServerCredentials, store::Touch, store::WithoutUsers<Arc<MemoryStore>>,
             telemetry::BackendHealth, telemetry::CacheHealth, telemetry::Cause, telemetry::Event,
             telemetry::EventDevice, telemetry::EventStream, telemetry::Events, telemetry::Health,
             telemetry::Report,

@@ -82,7 +82,7 @@ async fn serve(mut client: TcpStream, number: u64, shared: Arc<Shared>) {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(length @ 1..) = client.read(&mut buffer).await {
         bytes.extend_from_slice(&buffer[..length]);
-        while let Some(request) = Resp.request(&mut bytes) {
+        while let Some(request) = Resp::default().request(&mut bytes) {
             let _ = shared.count(&request.name);
             let said = shared.said.lock().unwrap().get(request.name.as_str()).cloned();
             let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();

@@ -6,7 +6,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use http::{Extensions, Method};
-use test_support::{Browser, RedisServer, Site, names, records};
+use test_support::{Browser, RedisServer, Site, index_key, names, record_key, records};
 use tower_redis_session::{
     MemoryStore, RedisSessionLayer, RedisSessionLayerBuilder, SessionContext, SessionId,
     clock::ManualClock, layer::DeviceConfig,
@@ -31,7 +31,7 @@ async fn user(browser: &mut Browser) -> String {
 async fn entries(redis: &RedisServer, user: &str) -> Vec<String> {
     let mut connection = redis.connection().await;
     let mut keys = redis::cmd("HKEYS");
-    keys.arg(format!("session:u:{user}"));
+    keys.arg(index_key(user));
     let mut keys: Vec<String> = keys.query_async(&mut connection).await.unwrap();
     keys.retain(|key| key != "epoch");
     keys
@@ -204,7 +204,7 @@ async fn a_session_that_cannot_be_read_holds_up_no_other_when_platforms_are_clea
     let mut torn = signed_in(&site, "alice", "Torn").await;
     let id = id(&mut torn).await;
     // Whole in its head, which a list reads, and cut off behind it.
-    let key = format!("session:0:s:{id}");
+    let key = record_key(&id);
     let mut connection = redis.connection().await;
     let value: Vec<u8> = redis::cmd("GET").arg(&key).query_async(&mut connection).await.unwrap();
     let mut set = redis::cmd("SET");
@@ -244,14 +244,14 @@ async fn entries_die_with_their_sessions() {
     let lost: SessionId = id(&mut browsers[1]).await.parse().unwrap();
     let mut connection = redis.connection().await;
     let mut del = redis::cmd("DEL");
-    del.arg(format!("session:0:s:{lost}"));
+    del.arg(record_key(lost));
     let () = del.query_async(&mut connection).await.unwrap();
     assert_eq!(browsers[2].get("/sessions").await.expect(200).text(), "*C,D");
     assert_eq!(entries(&redis, "alice").await.len(), 2, "a list");
     // A record that cannot be read is ended all the same, and its entry too.
     let torn: SessionId = id(&mut browsers[3]).await.parse().unwrap();
     let mut set = redis::cmd("SET");
-    set.arg(format!("session:0:s:{torn}")).arg("torn").arg("KEEPTTL");
+    set.arg(record_key(torn)).arg("torn").arg("KEEPTTL");
     let () = set.query_async(&mut connection).await.unwrap();
     browsers[3].get("/logout").await.expect(200);
     assert_eq!(browsers[2].get("/sessions").await.expect(200).text(), "*C");
@@ -277,13 +277,13 @@ async fn a_list_costs_two_commands_and_a_few_more_for_thousands() {
 
 /// So many more sessions of the browser's user, made by copying its own record.
 async fn many(redis: &RedisServer, browser: &mut Browser, count: usize) {
-    let own = format!("session:0:s:{}", id(browser).await);
+    let own = record_key(id(browser).await);
     let mut connection = redis.connection().await;
     let mut pipeline = redis::pipe();
     for number in 0..count {
         let copy = format!("{number:042}A");
-        pipeline.cmd("COPY").arg(&own).arg(format!("session:0:s:{copy}")).ignore();
-        pipeline.cmd("HSET").arg("session:u:alice").arg(copy).arg(1).ignore();
+        pipeline.cmd("COPY").arg(&own).arg(record_key(&copy)).ignore();
+        pipeline.cmd("HSET").arg(index_key("alice")).arg(copy).arg(1).ignore();
     }
     let () = pipeline.query_async(&mut connection).await.unwrap();
 }
@@ -471,14 +471,18 @@ async fn a_key_of_another_kind_stops_no_sign_in_and_no_revocation() {
     }
     let mut broken = Vec::new();
     for browser in &mut browsers[1..3] {
-        broken.push(format!("session:0:s:{}", id(browser).await));
+        broken.push(record_key(id(browser).await));
     }
     let break_them = async || {
         for key in &broken {
             let mut pipeline = redis::pipe();
             pipeline.cmd("DEL").arg(key).ignore().cmd("RPUSH").arg(key).arg("x").ignore();
             pipeline.cmd("EXPIRE").arg(key).arg(600).ignore();
-            let index = format!("HSET session:u:alice {} 1", key.rsplit(':').next().unwrap());
+            let index = format!(
+                "HSET {} {} 1",
+                index_key("alice"),
+                key.rsplit(':').next().unwrap().replace(['{', '}'], "")
+            );
             let words: Vec<_> = index.split(' ').collect();
             pipeline.cmd(words[0]).arg(&words[1..]).ignore();
             let () = pipeline.query_async(&mut redis.connection().await).await.unwrap();
@@ -506,8 +510,8 @@ async fn an_index_of_another_kind_signs_nobody_in_half_way() {
     let mut browser = site.browser().await;
     browser.get("/insert:cart:tea").await.expect(200);
     let mut pipeline = redis::pipe();
-    pipeline.cmd("RPUSH").arg("session:u:alice").arg("x").ignore();
-    pipeline.cmd("EXPIRE").arg("session:u:alice").arg(600).ignore();
+    pipeline.cmd("RPUSH").arg(index_key("alice")).arg("x").ignore();
+    pipeline.cmd("EXPIRE").arg(index_key("alice")).arg(600).ignore();
     let () = pipeline.query_async(&mut redis.connection().await).await.unwrap();
     let reply = browser.get("/login:alice").await;
     assert!(reply.status.is_server_error() && reply.set_cookies().is_empty(), "{reply:?}");

@@ -8,6 +8,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use serde_json::{Value, json};
 use test_support::{
     COOKIE, Client, LogCapture, Matching, RedisServer, RespProxy, Site, bounded, patient,
+    record_key,
 };
 use tower_redis_session::{
     SessionId,
@@ -122,7 +123,7 @@ async fn revocations_and_what_cannot_be_used_are_told() {
     assert_eq!(told(&site, &mut events).await, [revoked]);
 
     let mut set = redis::cmd("SET");
-    set.arg(format!("session:0:s:{first}")).arg("torn").arg("KEEPTTL");
+    set.arg(record_key(first)).arg("torn").arg("KEEPTTL");
     let () = set.query_async(&mut redis.connection().await).await.unwrap();
     one.get("/user,user").await.expect(200);
     assert_eq!(told(&site, &mut events).await, [json!({"event": "corrupt", "id": first})]);
@@ -179,8 +180,7 @@ async fn a_logout_whose_answer_is_lost_is_told_once() {
     browser.get("/login:alice").await.expect(200);
     let alice = id(&mut browser).await;
     let mut events = site.layer.admin().events();
-    let kill = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/redis/lua/kill.lua"));
-    let kill = Matching::script(redis::Script::new(kill).get_hash());
+    let kill = Matching::command("EVALSHA").containing("60000");
     let cut = proxy.cut_reply(kill.containing(alice.to_string()));
     browser.get("/logout").await.expect(200);
     assert_eq!(cut.count(), 1, "the first answer was lost");

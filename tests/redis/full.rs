@@ -24,17 +24,19 @@ fn record(more: usize) -> String {
     format!("{HEAD}\0\u{5}alice{}", "x".repeat(more))
 }
 
+/// What a session has before its record that still has to end another one.
+fn mark() -> String {
+    format!("P{}{HEAD}a", "a".repeat(43))
+}
+
 macro_rules! script {
-    ($name:literal) => {
-        ($name, include_str!(concat!("../../src/store/redis/lua/", $name, ".lua")))
-    };
-    ($shared:literal, $name:literal) => {
+    ($($file:literal),+) => {
         (
-            $name,
-            concat!(
-                include_str!(concat!("../../src/store/redis/lua/", $shared, ".lua")),
-                include_str!(concat!("../../src/store/redis/lua/", $name, ".lua"))
-            ),
+            {
+                let files: &[&str] = &[$($file),+];
+                files[files.len() - 1]
+            },
+            concat!($(include_str!(concat!("../../src/store/redis/lua/", $file, ".lua"))),+),
         )
     };
 }
@@ -45,19 +47,23 @@ const SCRIPTS: &[(&str, &str)] = &[
     script!("create"),
     script!("entry_fill"),
     script!("entry_take"),
+    script!("shared/keys", "enter"),
     script!("fill"),
-    script!("heads"),
-    script!("kill"),
-    script!("shared/records", "login"),
+    script!("shared/keys", "heads"),
+    script!("shared/keys", "shared/index", "kill"),
+    script!("shared/keys", "shared/index", "shared/records", "login"),
+    script!("shared/keys", "shared/index", "leave"),
     script!("put"),
     script!("renew"),
-    script!("shared/records", "revoke_all"),
+    script!("shared/keys", "shared/records", "revoke_all"),
     script!("save"),
+    script!("take_over"),
     script!("touch"),
+    script!("unmark"),
 ];
 
 /// Where the session is that has moved.
-const HEIR_KEY: &str = "s:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const HEIR_KEY: &str = "s:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{aaa}";
 
 /// What a script does on a full server.
 struct Row {
@@ -77,9 +83,9 @@ fn rows() -> Vec<Row> {
     let args = |args: &[&str]| args.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (same, longer) = (record(40), record(80));
     let login = |epoch: &str, limit: &str| {
-        args(&[&same, "400000", LATER, "60000", "", epoch, limit, "s:", "new", "", "9", "900000", "300000", "24"])
+        args(&[&same, "400000", LATER, "60000", "", epoch, limit, "s:", "new", "", "9", "900000", "300000", "24", "u:", "17", "", ""])
     };
-    let user = &["u:alice"][..];
+    let user = &["u:{Uis}alice"][..];
     let rows = &["a:1", "a:1", "a:1", "a:1", "a:2"][..];
     let attempt = |action: &str, ways: &str, tags: &[&str], known: &str| {
         let rule = |tag: &&str| args(&[tag, "5", "20", "0", "1000", "60000", "86400000"]);
@@ -92,40 +98,44 @@ fn rows() -> Vec<Row> {
     let uncounted = &["site", "network", "pair 2", "account 2"][..];
     let row = |what, script, keys, args, reply, changed| Row { what, script, keys, args, reply, changed };
     vec![
-        row("a new session", "create", &["s:new"], args(&[&same, "400000", LATER]), None, &[]),
-        row("a larger record", "save", &["s:a", "u:alice"], args(&[HEAD, &longer, "400000", "a", "1", "900000"]), None, &[]),
-        row("one as large", "save", &["s:a", "u:alice"], args(&[HEAD, &same, "400000", "a", "1", "900000"]), Some("1"), &["s:a"]),
-        row("a smaller one, not in its list", "save", &["s:a", "u:alice"], args(&[HEAD, &record(1), "400000", "a", "2", "900000"]), Some("1"), &["s:a", "u:alice"]),
-        row("a new id", "renew", &["s:a", "s:new"], args(&[HEAD, &same, "400000", LATER, "60000", "new"]), None, &[]),
-        row("a login", "login", &["u:alice", "s:new"], login("", ""), None, &[]),
-        row("a login that would end another", "login", &["u:alice", "s:new"], login("", "1"), None, &[]),
-        row("a login that was revoked", "login", &["u:alice", "s:new"], login("6", ""), Some("-3"), &[]),
-        row("a logout", "kill", &["s:a"], args(&["60000", "a", "17", "u:", "", "s:", "8"]), Some("1"), &["s:a", "u:alice"]),
-        row("a logout of one that has moved", "kill", &["s:moved"], args(&["60000", "moved", "17", "u:", "", "s:", "8"]), Some("1"), &[HEIR_KEY]),
-        row("a logout at a version", "kill", &["s:a"], args(&["60000", "a", "17", "u:", HEAD, "s:", "8"]), Some("1"), &["s:a", "u:alice"]),
-        row("of what is no session", "kill", &["other"], args(&["60000", "a", "17", "u:", "", "s:", "8"]), Some("1"), &["other"]),
-        row("all others out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", "a", "24"]), Some("1"), &["s:b", "u:alice"]),
-        row("all out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", "", "24"]), Some("2"), &["s:a", "s:b", "u:alice"]),
-        row("nobody out", "revoke_all", &["u:bob"], args(&["s:", "60000", "900000", "300000", "", "24"]), Some("0"), &["u:bob"]),
-        row("a list", "heads", user, args(&["s:", "17", "a", "gone"]), Some("[R0000000000000001, ]"), &["u:alice"]),
-        row("activity", "touch", &["s:a"], args(&[HEAD, &"~".repeat(16), "24", "500000"]), Some("1"), &["s:a"]),
-        row("activity in a copy", "copy_touch", &["s:a"], args(&[HEAD, &"~".repeat(16), "24", "500000", ""]), Some("[1, ]"), &["s:a"]),
-        row("the database's activity", "copy_touch", &["s:a"], args(&[HEAD, &"~".repeat(16), "24", "500000", "12345678"]), Some("[2, 12345678]"), &[]),
+        row("a new session", "create", &["s:new{}"], args(&[&same, "400000", LATER]), None, &[]),
+        row("a larger record", "save", &["s:a{}", "u:{Uis}alice"], args(&[HEAD, &longer, "400000", "a", "1", "900000"]), None, &[]),
+        row("one as large", "save", &["s:a{}", "u:{Uis}alice"], args(&[HEAD, &same, "400000", "a", "1", "900000"]), Some("1"), &["s:a{}"]),
+        row("a smaller one, not in its list", "save", &["s:a{}", "u:{Uis}alice"], args(&[HEAD, &record(1), "400000", "a", "2", "900000"]), Some("1"), &["s:a{}", "u:{Uis}alice"]),
+        row("a new id", "renew", &["s:a{}", "s:new{}"], args(&[HEAD, &same, "400000", LATER, "60000", "new"]), None, &[]),
+        row("a login", "login", &["u:{Uis}alice", "s:new{}"], login("", ""), None, &[]),
+        row("a login that would end another", "login", &["u:{Uis}alice", "s:new{}"], login("", "1"), None, &[]),
+        row("a login that was revoked", "login", &["u:{Uis}alice", "s:new{}"], login("6", ""), Some("-3"), &[]),
+        row("a logout", "kill", &["s:a{}"], args(&["60000", "a", "17", "u:", "", "s:", "8", "", ""]), Some("1"), &["s:a{}", "u:{Uis}alice"]),
+        row("a logout of one that has moved", "kill", &["s:moved{}"], args(&["60000", "moved", "17", "u:", "", "s:", "8", "", ""]), Some("1"), &[HEIR_KEY]),
+        row("a logout at a version", "kill", &["s:a{}"], args(&["60000", "a", "17", "u:", HEAD, "s:", "8", "", ""]), Some("1"), &["s:a{}", "u:{Uis}alice"]),
+        row("of what is no session", "kill", &["other"], args(&["60000", "a", "17", "u:", "", "s:", "8", "", ""]), Some("1"), &["other"]),
+        row("all others out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", "a", "24", ""]), Some("1"), &["s:b{}", "u:{Uis}alice"]),
+        row("all out", "revoke_all", user, args(&["s:", "60000", "900000", "300000", "", "24", ""]), Some("2"), &["s:a{}", "s:b{}", "u:{Uis}alice"]),
+        row("nobody out", "revoke_all", &["u:{SBg}bob"], args(&["s:", "60000", "900000", "300000", "", "24", ""]), Some("0"), &["u:{SBg}bob"]),
+        row("a list", "heads", user, args(&["s:", "17", "", "a", "gone"]), Some("[R0000000000000001, ]"), &["u:{Uis}alice"]),
+        row("the end for another id", "leave", &["s:a{}"], args(&[HEAD, "new", "60000", "a", "17", "u:", "", ""]), Some("1"), &["s:a{}", "u:{Uis}alice"]),
+        row("the end of a mark", "unmark", &["s:pending{}"], args(&[&mark()[..61]]), Some("1"), &["s:pending{}"]),
+        row("what was written since", "take_over", &["s:pending{}"], args(&[&mark(), &same, "400000", "", "a"]), None, &[]),
+        row("an entry of another slot", "enter", user, args(&["longer", "4", "900000"]), None, &[]),
+        row("activity", "touch", &["s:a{}"], args(&[HEAD, &"~".repeat(16), "24", "500000"]), Some("1"), &["s:a{}"]),
+        row("activity in a copy", "copy_touch", &["s:a{}"], args(&[HEAD, &"~".repeat(16), "24", "500000", ""]), Some("[1, ]"), &["s:a{}"]),
+        row("the database's activity", "copy_touch", &["s:a{}"], args(&[HEAD, &"~".repeat(16), "24", "500000", "12345678"]), Some("[2, 12345678]"), &[]),
         row("an entry that is fresh", "entry_take", &["d:alice"], args(&["fresh", "lease", "5000", "10"]), Some("[value, 0]"), &[]),
         row("an entry that is due", "entry_take", &["d:alice"], args(&["due", "lease", "5000", FAR]), Some("[value, 3]"), &[]),
         row("none", "entry_take", &["d:bob"], args(&["x", "lease", "5000", "10"]), Some("[nil, 3]"), &[]),
         row("an entry by a lease", "entry_fill", &["d:alice"], args(&["led", "lease", "new", "5000"]), Some("1"), &["d:alice"]),
         row("a lease given back", "entry_fill", &["d:alice"], args(&["led", "lease", "", "0"]), Some("1"), &["d:alice"]),
-        row("a copy by a lease", "fill", &["s:led"], args(&[LEASE, &same, "400000"]), None, &[]),
-        row("a newer copy", "put", &["s:a"], args(&["R0000000000000002", &same, "400000"]), None, &[]),
-        row("an older copy", "put", &["s:a"], args(&[HEAD, &same, "400000"]), Some("0"), &[]),
+        row("a copy by a lease", "fill", &["s:led{}"], args(&[LEASE, &same, "400000"]), None, &[]),
+        row("a newer copy", "put", &["s:a{}"], args(&["R0000000000000002", &same, "400000"]), None, &[]),
+        row("an older copy", "put", &["s:a{}"], args(&[HEAD, &same, "400000"]), Some("0"), &[]),
         row("an attempt", "attempt", rows, attempt("begin", "64", uncounted, ""), None, &[]),
         row("one more", "attempt", rows, attempt("begin", "64", counted, ""), None, &[]),
         row("one that displaces others", "attempt", rows, attempt("begin", "4", others, ""), Some("[0]"), &["a:1"]),
         row("its success", "attempt", rows, attempt("succeed", "64", counted, "home"), Some("[0]"), &["a:1", "a:2"]),
         row("a success at first", "attempt", rows, attempt("succeed", "64", uncounted, "home"), Some("[0]"), &["a:1", "a:2"]),
         row("failures forgiven", "attempt", rows, attempt("forgive", "64", counted, ""), Some("[0]"), &["a:1"]),
-        row("a copy in a lease's place", "put", &["s:led"], args(&[HEAD, &same, "400000"]), Some("0"), &["s:led"]),
+        row("a copy in a lease's place", "put", &["s:led{}"], args(&[HEAD, &same, "400000"]), Some("0"), &["s:led{}"]),
     ]
 }
 
@@ -138,20 +148,21 @@ async fn run(
 
 async fn set_up(connection: &mut MultiplexedConnection) {
     let value = record(40);
-    let moved = format!("M{:016x}{}{:013}{value}", 1, &HEIR_KEY[2..], 0);
+    let moved = format!("M{:016x}{}{:013}{value}", 1, HEIR_KEY[2..].replace(['{', '}'], ""), 0);
     let entry = format!("{FAR}value");
     let failed_once =
         format!("\0\0\0\u{1}{}{}{}", "\0\u{7f}".repeat(4), "\0".repeat(8), "\0\u{7f}".repeat(4));
     for command in [
         &["FLUSHALL"][..],
-        &["SET", "s:a", &value, "PX", "455000"],
-        &["SET", "s:b", &value, "PX", "455000"],
-        &["SET", "s:led", LEASE, "PX", "455000"],
-        &["SET", "s:moved", &moved, "PX", "455000"],
+        &["SET", "s:a{}", &value, "PX", "455000"],
+        &["SET", "s:b{}", &value, "PX", "455000"],
+        &["SET", "s:pending{}", &format!("{}{value}", mark()), "PX", "455000"],
+        &["SET", "s:led{}", LEASE, "PX", "455000"],
+        &["SET", "s:moved{}", &moved, "PX", "455000"],
         &["SET", HEIR_KEY, &value, "PX", "455000"],
         &["RPUSH", "other", "a list"],
-        &["HSET", "u:alice", "epoch", "5", "a", "1", "b", "2", "gone", "3"],
-        &["PEXPIRE", "u:alice", "985000"],
+        &["HSET", "u:{Uis}alice", "epoch", "5", "a", "1", "b", "2", "gone", "3"],
+        &["PEXPIRE", "u:{Uis}alice", "985000"],
         &["HSET", "d:alice", "vfresh", &entry, "vdue", &entry],
         &["HSET", "d:alice", "lled", &format!("{FAR}lease")],
         &["HSET", "a:1", "site", &failed_once, "network", &failed_once, "pair", &failed_once],
@@ -166,8 +177,20 @@ async fn set_up(connection: &mut MultiplexedConnection) {
 async fn state(connection: &mut MultiplexedConnection) -> BTreeSet<(String, String)> {
     let mut state = BTreeSet::new();
     for key in [
-        "s:a", "s:b", "s:led", "s:moved", HEIR_KEY, "s:new", "other", "u:alice", "u:bob",
-        "d:alice", "d:bob", "a:1", "a:2",
+        "s:a{}",
+        "s:b{}",
+        "s:led{}",
+        "s:moved{}",
+        "s:pending{}",
+        HEIR_KEY,
+        "s:new{}",
+        "other",
+        "u:{Uis}alice",
+        "u:{SBg}bob",
+        "d:alice",
+        "d:bob",
+        "a:1",
+        "a:2",
     ] {
         let value = run(connection, &["DUMP", key]).await.unwrap();
         // In steps of ten seconds: time passes between two looks.
@@ -227,7 +250,7 @@ async fn every_script_does_on_a_full_server_what_is_said_here() {
                 after.difference(&before).map(|(key, _)| key.as_str()).collect();
             assert_eq!(changed, row.changed.iter().copied().collect(), "{what}");
             if row.what == "all others out" {
-                let left = run(&mut connection, &["HKEYS", "u:alice"]).await.unwrap();
+                let left = run(&mut connection, &["HKEYS", "u:{Uis}alice"]).await.unwrap();
                 // Their order is the server's.
                 assert!(["[a, epoch]", "[epoch, a]"].contains(&&*text(&left)), "{what}: {left:?}");
             }

@@ -19,10 +19,14 @@ mod almost_redis;
 mod answers;
 /// What a session may hold: size, number of values, depth, names.
 mod bounds;
+/// Three primaries that share the sessions: slots that move, nodes that hang, come and go.
+mod cluster;
 /// What a request costs: every command that reaches Redis is counted.
 mod commands;
 /// No lost update: requests of one session that overlap, in one process or in two.
 mod concurrency;
+/// Ends of sessions that a replica confirms.
+mod confirmed;
 /// The cookie on its way in and out, and what caches are told.
 mod cookie;
 /// Passwords and tokens that change while the service runs.
@@ -63,8 +67,12 @@ mod remember;
 mod revival;
 /// Records that only the cookie opens.
 mod sealed;
+/// Redis behind sentinels.
+mod sentinel;
 /// The session API: what pages and scripts are told, how other tabs hear of it.
 mod session_api;
+/// A sign-in on a cluster whose old session is in another slot than the user's.
+mod sign_in_apart;
 /// Sessions of another library, in a Redis of their own.
 mod take_over;
 /// TLS to Redis verifies, and never falls back to plain.

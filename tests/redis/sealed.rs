@@ -3,7 +3,7 @@
 //! To see these fail: save the record in the place of the sealed one; leave the id or the version
 //! out of what is bound; read on as plain what does not open.
 
-use test_support::{Browser, RedisServer, Site, records};
+use test_support::{Browser, RedisServer, Site, record_key, records};
 use tower_redis_session::{
     ErrorKind,
     encryption::UnsealedRecords::{self, Accept, Reject},
@@ -77,7 +77,7 @@ async fn what_was_swapped_put_back_or_changed_in_the_store_is_no_session() {
     let (mut alice, mut bob) = (site.browser().await, site.browser().await);
     alice.get(&format!("/login:alice,insert:card:{CANARY}")).await.expect(200);
     bob.get("/login:bob").await.expect(200);
-    let key = |id: &str| format!("session:0:s:{id}");
+    let key = |id: &str| record_key(id);
     let (alices, bobs) = (key(&id(&mut alice).await), key(&id(&mut bob).await));
     let value = |all: Vec<(String, Vec<u8>)>, key: &str| {
         all.into_iter().find(|(found, _)| found == key).unwrap().1

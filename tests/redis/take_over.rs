@@ -1,13 +1,13 @@
 //! Sessions of another library in a Redis of their own are taken over, whatever fails meanwhile.
 //!
-//! To see these fail: in `request/take_over/steps.rs` leave out the claim, or treat a failure of the
-//! old store as no session; in `store/redis/foreign.rs` send another command.
+//! To see these fail: in `request/take_over/steps.rs` leave out the claim, or treat a failure of
+//! the old store as no session; in `store/redis/foreign.rs` send another command.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use redis::AsyncCommands as _;
 use test_support::{
-    Matching, RedisServer, RespProxy, eventually, names, patient,
+    Matching, RedisServer, RespProxy, eventually, index_key, names, patient,
     take_over::{ALICE, Answer, KEY, OLD, ask, importer, logout, old, user},
 };
 use tower_redis_session::{
@@ -108,7 +108,7 @@ async fn a_redis_that_is_killed_between_claim_and_session_signs_no_user_out() {
     let proxy = RespProxy::start(redis.addr()).await;
     let layer = instance(patient(&redis.url_at(proxy.port())), &from);
     // The index of the user's sessions is written with the session.
-    let held = proxy.hold(Matching::command("EVALSHA").containing(":u:alice"));
+    let held = proxy.hold(Matching::command("EVALSHA").containing(index_key("alice")));
     let first = {
         let layer = layer.clone();
         tokio::spawn(async move { ask(&layer, &old(), user).await })

@@ -73,7 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("env", &["error", "layer", "request", "store", "transport"]),
     ("cli", &["clock", "env", "error", "session", "store"]),
     ("testing", &["clock", "context", "directory", "error", "layer", "session", "store"]),
-    ("fuzzing", &["clock", "csrf", "encryption", "import", "session", "transport"]),
+    ("fuzzing", &["clock", "csrf", "encryption", "import", "session", "store", "transport"]),
 ];
 
 /// Rooms that stand apart at the end of the picture.

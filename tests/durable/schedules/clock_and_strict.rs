@@ -9,7 +9,7 @@ use crate::two_instances::{
     Instance, Settings, TwoInstances, answer, asking, copying, end_of, is_dead, learn_again,
     learn_nothing, learn_what_is_held, move_to, replica_of, value,
 };
-use test_support::{Browser, Gate, RedisServer, eventually};
+use test_support::{Browser, Gate, RedisServer, eventually, key_end};
 
 fn patient(settings: &mut Settings) {
     (settings.lease, settings.redis_timeout) = (20_000, 500);
@@ -200,7 +200,7 @@ async fn split() -> (TwoInstances, RedisServer, Browser) {
     duo.b.believes().await;
     eventually("b has filled", async || {
         assert_eq!(value(&duo.b, &alice).await, "1");
-        let key = format!("{}:s:{id}", duo.b.generation().await);
+        let key = format!("{}:s:{}", duo.b.generation().await, key_end(&id));
         let dump = replica.dump().await;
         dump.iter().any(|(name, value)| name.ends_with(&key) && value.starts_with(b"R"))
     })

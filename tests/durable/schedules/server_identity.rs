@@ -11,7 +11,7 @@ use crate::two_instances::{
     Instance, Settings, TwoInstances, copying, dies_within, is_dead, learn_again, learn_nothing,
     move_to, replica_of, value,
 };
-use test_support::{Browser, FaultProxy, Gate, Matching, Mode, RedisServer, eventually};
+use test_support::{Browser, FaultProxy, Gate, Matching, Mode, RedisServer, eventually, key_end};
 
 /// Two instances, and a replica that has all that their Redis has.
 async fn with_replica(change: impl Fn(&mut Settings)) -> (TwoInstances, RedisServer) {
@@ -33,7 +33,7 @@ async fn all_move_to(duo: &mut TwoInstances, server: RedisServer) -> RedisServer
 async fn b_has_filled(duo: &TwoInstances, redis: &RedisServer, alice: &Browser, id: &str) {
     eventually("b has filled", async || {
         assert_eq!(value(&duo.b, alice).await, "1");
-        let key = format!("{}:s:{id}", duo.b.generation().await);
+        let key = format!("{}:s:{}", duo.b.generation().await, key_end(id));
         let dump = redis.dump().await;
         dump.iter().any(|(name, value)| name.ends_with(&key) && value.starts_with(b"R"))
     })

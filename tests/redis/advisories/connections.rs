@@ -9,8 +9,8 @@ use futures_util::future::join_all;
 use tower_redis_session::RedisConfig;
 
 use test_support::{
-    Browser, COOKIE, Client, FaultProxy, Mode, RedisServer, Site, eventually, patient, records,
-    signed_in,
+    Browser, COOKIE, Client, FaultProxy, Mode, RedisServer, Site, eventually, key_end, patient,
+    records, signed_in,
 };
 
 /// Sessions of which each holds its own number.
@@ -76,7 +76,7 @@ async fn redis_rs_489_an_error_among_answers_shifts_none_of_them() {
     let broken = signed_in(&site).await;
     let of_broken = records(&redis).await.into_iter().map(|(key, _)| key);
     let id = broken.tab().await.get("/id").await.text();
-    let key = of_broken.into_iter().find(|key| key.ends_with(&id)).unwrap();
+    let key = of_broken.into_iter().find(|key| key.ends_with(&key_end(&id))).unwrap();
     let mut connection = redis.connection().await;
     let mut replace = redis::pipe();
     replace.atomic().cmd("DEL").arg(&key).cmd("LPUSH").arg(&key).arg("x");

@@ -32,23 +32,38 @@ async fn cve_2025_49844_no_script_is_made_of_what_a_client_sends() {
         if name == "SCRIPT" {
             loads += 1;
             let text = String::from_utf8_lossy(&command.args[2]).into_owned();
-            assert!(sources.contains(&text), "a script that is none of ours: {text}");
+            assert!(is_one_of(&sources, &text), "a script that is none of ours: {text}");
             assert!(!text.contains(CANARY));
         }
     }
-    assert!(loads > sources.len() / 4, "{loads}");
+    assert!(loads > sources.len() / 2, "{loads}");
     assert!(seen.iter().any(|command| command.mentions(CANARY.as_bytes())), "it was sent as data");
 }
 
-/// Each file, and each with the part that some share before it.
+/// Whether a script is a file, behind parts that several share.
+fn is_one_of(sources: &[String], text: &str) -> bool {
+    let mut rest = text;
+    for shared in lua_files_in("shared") {
+        rest = rest.strip_prefix(shared.as_str()).unwrap_or(rest);
+    }
+    sources.iter().any(|source| source == rest)
+}
+
 fn lua_files() -> Vec<String> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/redis/lua");
-    let shared = std::fs::read_to_string(folder.join("shared/records.lua")).unwrap();
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let lua = files.filter(|path| path.extension().is_some_and(|end| end == "lua"));
-    let sources: Vec<_> = lua.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let sources = lua_files_in("");
     assert!(sources.len() > 5, "{sources:?}");
-    sources.into_iter().flat_map(|source| [format!("{shared}{source}"), source]).collect()
+    sources
+}
+
+/// In the sequence of their names, in which they are put together.
+fn lua_files_in(folder: &str) -> Vec<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/redis/lua");
+    let files = std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let mut lua: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|end| end == "lua")).collect();
+    // `keys` stands before `index`.
+    lua.sort_by_key(|path| !path.ends_with("keys.lua"));
+    lua.into_iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
 
 /// Redis CVE-2025-21605 let one who had not signed in take all memory, CVE-2026-23479 and others

@@ -15,14 +15,16 @@ pub const ROWS: &[Row] = &[
             "tests/redis/advisories/dependencies.rs::\
              rustsec_2026_0097_tokens_come_from_the_operating_system",
         ],
-        open: "",
+        open: "where a store places sessions by user, 16 of the 256 bits are a hash of the user; 240 \
+               are random.",
     },
     Row {
         number: 2,
         must: "An id means nothing: no time, host, user or count is in it.",
         tests: &["src/session/token/tests.rs::\
              a_million_tokens_are_distinct_and_every_bit_of_them_is_random"],
-        open: "",
+        open: "these 16 bits are the same for all sessions of a user; what that reveals, and to \
+               whom, is in SECURITY.md, \"The tag of a session id\".",
     },
     Row {
         number: 3,

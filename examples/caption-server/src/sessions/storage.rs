@@ -8,10 +8,12 @@ use tower_redis_session::{ConfigError, EnvConfig};
 const EMBEDDED: &str = "sqlite:caption_server.db";
 
 /// Any of these says where; then nothing is assumed.
-const CHOICES: [&str; 9] = [
+const CHOICES: [&str; 11] = [
     "SESSION_STORAGE",
     "SESSION_DATABASE_URL",
     "REDIS_URL",
+    "REDIS_CLUSTER",
+    "REDIS_SENTINEL",
     "REDIS_HOST",
     "REDIS_PORT",
     "REDIS_DB",
