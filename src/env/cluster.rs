@@ -13,7 +13,7 @@ pub(super) const CLUSTER: &str = "REDIS_CLUSTER";
 pub(super) fn redis_cluster<F: Lookup>(
     variables: &Variables<F>,
 ) -> Result<RedisConfig, ConfigError> {
-    for name in ["REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_DB"] {
+    for name in ["REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_SENTINEL"] {
         if variables.own(name)?.is_some() {
             return Err(ConfigError::new(name, "is set beside REDIS_CLUSTER, which says it too"));
         }

@@ -16,8 +16,8 @@ pub struct LoginWrite<'a> {
     pub record: &'a Record,
     /// The user's epoch as read before the credentials were checked; `None` skips the check.
     pub epoch: Option<u64>,
-    /// Whether the old session has a user, of whatever name. In a store that ends it in a step of
-    /// its own the new session then ends with it.
+    /// Whether the old session has another user. In a store that ends it in a step of its own the
+    /// new session then ends with it.
     pub replaces_user: bool,
     /// Maximum number of the user's sessions, this one included: the oldest sign-ins end. `None`
     /// for no limit.

@@ -13,6 +13,7 @@
 //! | `ending` | the end of a session |
 //! | `users` | session index and revocation epoch of a user |
 //! | `sign_in` | a sign-in whose old session is in another slot of a cluster |
+//! | `unconfirmed` | sign-ins that replicas have to confirm |
 //! | `elsewhere` | sessions in another slot than the index of their user |
 //! | `value` | the bytes under a record's key |
 //! | `copies` | copies of database records, for the durable store |
@@ -23,7 +24,12 @@
 //! | `audit` | contradictions among records and indexes, for the command `validate` |
 //! | `lua` | the scripts |
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use redis::Value;
@@ -69,6 +75,7 @@ mod keys;
 pub(crate) mod maintenance;
 mod sign_in;
 mod store_impl;
+mod unconfirmed;
 mod users;
 mod value;
 
@@ -91,6 +98,11 @@ const TOMBSTONE: Duration = Duration::from_secs(60);
 /// Requests share a few connections and send their commands without waiting for each other. The
 /// first command opens the first connection, and a Redis that returns after an outage is used again
 /// without a restart. Every wait is bounded by the limits in [`RedisConfig`].
+///
+/// On a primary behind Sentinel ([`RedisConfig::sentinel`]) a switch is noticed within a second; on
+/// a cluster ([`RedisConfig::cluster`]) all sessions of a user are in one hash slot, and the
+/// layer's tokens have the tag of their user. Where servers have replicas, an end of sessions is
+/// acknowledged when one of them has it ([`RedisConfig::confirm`]).
 ///
 /// With Redis alone a session lives as long as its key: a server that restarts from an old
 /// snapshot, fails over to a replica that lags, or evicts keys under memory pressure can bring a
@@ -115,6 +127,8 @@ pub struct RedisStore {
     /// Whether the ids of new sessions have the tags of their users.
     places: bool,
     attempts_prefix: Arc<str>,
+    /// Sessions under a new id that replicas have not confirmed yet.
+    unconfirmed: Mutex<BTreeSet<SessionId>>,
     events: Events,
 }
 
@@ -139,7 +153,16 @@ impl RedisStore {
         let events = Events::default();
         let servers = Servers::new(&config, &events)?;
         let (placement, places) = config.placement()?;
-        Ok(Self { servers, key_prefix, index_prefix, placement, places, attempts_prefix, events })
+        Ok(Self {
+            servers,
+            key_prefix,
+            index_prefix,
+            placement,
+            places,
+            attempts_prefix,
+            unconfirmed: Mutex::default(),
+            events,
+        })
     }
 
     fn key(&self, id: &SessionId) -> String {

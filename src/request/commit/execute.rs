@@ -110,7 +110,8 @@ impl RequestSession {
             let token = self.backend.placed(Token::generate()?, record.user(), Some(&old));
             let new = self.backend.rules.tokens.id(&token);
             let stored = self.backend.closed(&token, &new, &record)?;
-            let replaces_user = held.record.user().is_some();
+            let before = held.record.user();
+            let replaces_user = before.is_some() && before != record.user();
             let login =
                 LoginWrite { epoch, limit, replaces_user, ..LoginWrite::new(&new, &stored) };
             match renew_settled(&self.backend, (&old, expected), login).await? {

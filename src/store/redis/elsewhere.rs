@@ -89,24 +89,53 @@ impl RedisStore {
                     found.extend(record.map(|record| (*id, record)));
                 }
                 Some(b'P') => {}
-                _ => {
-                    let mut del = redis::cmd("HDEL");
-                    let _ = del.arg(index).arg(id.to_string());
-                    let _ = self.servers.read(index, &del).await?;
-                }
+                _ => self.leave_list(index, id).await?,
             }
         }
         Ok(found)
     }
 
-    /// Ends those that a script has found in a list; returns how many there were.
-    pub(super) async fn end_elsewhere(&self, ids: &[Value]) -> Result<u64, Error> {
+    /// Ends those that a revocation has found in a list, and removes them from it; returns how many
+    /// there were. In this sequence: what is not reached stays in the list, for the next attempt.
+    pub(super) async fn revoke_elsewhere(
+        &self,
+        index: &str,
+        ids: &[Value],
+        keep: Option<&SessionId>,
+    ) -> Result<u64, Error> {
         let mut ended = 0;
         for id in ids {
-            let id = String::from_redis_value_ref(id).ok().and_then(|id| id.parse().ok());
-            let id: SessionId = id.ok_or_else(value::corrupt)?;
-            ended += u64::from(self.end(&id).await?);
+            let id = id_of(id)?;
+            let there = self.end_unless(&id, keep).await?;
+            self.leave_list(index, &id).await?;
+            // One that was being entered finds itself in no list, or is found now.
+            let there = there || self.end_unless(&id, keep).await?;
+            ended += u64::from(there);
         }
         Ok(ended)
     }
+
+    /// Ends those over a limit, and nothing to which one has moved.
+    pub(super) async fn end_elsewhere(&self, index: &str, ids: &[Value]) -> Result<(), Error> {
+        for id in ids {
+            let id = id_of(id)?;
+            let there = self.end_alone(&id).await?;
+            self.leave_list(index, &id).await?;
+            if !there {
+                let _ = self.end_alone(&id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn leave_list(&self, index: &str, id: &SessionId) -> Result<(), Error> {
+        let mut del = redis::cmd("HDEL");
+        // Safe to run twice.
+        self.servers.read(index, del.arg(index).arg(id.to_string())).await.map(drop)
+    }
+}
+
+fn id_of(value: &Value) -> Result<SessionId, Error> {
+    let id = String::from_redis_value_ref(value).ok().and_then(|id| id.parse().ok());
+    id.ok_or_else(value::corrupt)
 }

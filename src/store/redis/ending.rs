@@ -40,9 +40,18 @@ enum Killed {
 impl RedisStore {
     /// Deletes whatever is under `id`, and where it has moved to.
     pub(super) async fn end(&self, id: &SessionId) -> Result<bool, Error> {
+        self.end_unless(id, None).await
+    }
+
+    /// The same, but not the session that is kept, to which it may have moved.
+    pub(super) async fn end_unless(
+        &self,
+        id: &SessionId,
+        keep: Option<&SessionId>,
+    ) -> Result<bool, Error> {
         let (mut ended, mut next) = (false, Some(*id));
         for _ in 0..=HOPS_MAX {
-            let Some(id) = next.take() else { break };
+            let Some(id) = next.take().filter(|id| Some(id) != keep) else { break };
             match self.end_one(&id).await? {
                 Killed::Done(there, other) => {
                     ended |= there;
@@ -93,9 +102,12 @@ impl RedisStore {
         let ended = self.kill_as(id, expected, mode, TOMBSTONE).await?;
         let (moving, killed) = killed(ended, expected);
         if moving {
+            // Not as another end: that would find nothing at the other node, and mark nothing.
             let again = self.kill_as(id, None, "r", TOMBSTONE_OF_A_MOVE).await?;
-            if let Err(lost) = again.answer {
-                return Ok(Killed::Unknown(lost));
+            if again.answer.is_err()
+                && let Err(lost) = self.kill_as(id, None, "r", TOMBSTONE_OF_A_MOVE).await?.answer
+            {
+                return Ok(Killed::Unconfirmed(lost));
             }
         }
         Ok(killed)

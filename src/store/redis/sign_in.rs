@@ -14,10 +14,8 @@ use crate::{
         redis::{
             CREATE_DEADLINE, RedisStore,
             client::{
-                cluster::decision::Follow,
-                confirmed::Repeat,
-                connection::{Answer, Connection},
-                script::{Call, Script},
+                cluster::decision::Follow, confirmed::Repeat, connection::Connection,
+                script::Script, servers::Ended,
             },
             conflict,
             ending::TOMBSTONE_OF_A_MOVE,
@@ -36,6 +34,8 @@ enum Left {
     Ended,
     /// It had ended before.
     Gone,
+    /// It was logged out, and the new one with it.
+    LoggedOut,
     /// It has another version.
     Other(Vec<u8>),
 }
@@ -91,7 +91,7 @@ impl RedisStore {
                 drop(tokio::spawn(unmarked));
                 Ok(SaveOutcome::Saved)
             }
-            Left::Gone => {
+            Left::Gone | Left::LoggedOut => {
                 let _ = self.end_alone(new).await?;
                 Ok(SaveOutcome::Gone)
             }
@@ -108,20 +108,23 @@ impl RedisStore {
         new: &SessionId,
         value: Vec<u8>,
     ) -> Result<Option<Record>, Error> {
-        let mut value = value;
+        let (mut value, mut stays) = (value, false);
         for _ in 0..TRIES {
             let Some(mark) = Mark::of(&value) else { break };
             // What is written for another user after the sign-in is not the new one's.
-            let expected = (!mark.of_user).then_some(mark.version);
+            let expected = (!mark.of_user && !stays).then_some(mark.version);
             match self.leave(&mark.old, expected, new).await? {
-                Left::Gone if mark.of_user => {
-                    let _ = self.end_alone(new).await?;
-                    return Ok(None);
-                }
+                Left::LoggedOut => return self.end_alone(new).await.map(|_| None),
+                Left::Gone if mark.of_user => return self.end_alone(new).await.map(|_| None),
                 // A visitor's tombstone, or the session itself, may have expired.
                 Left::Ended | Left::Gone => {
                     self.unmark(new, &mark).await?;
                     break;
+                }
+                // Sealed for the old token: it cannot be read under the new one.
+                Left::Other(current) if is_sealed(&current)? => {
+                    stays = true;
+                    continue;
                 }
                 Left::Other(current) => self.take_over(new, &mark, &value, &current).await?,
             }
@@ -130,6 +133,10 @@ impl RedisStore {
                 next => return next.map_or(Ok(None), |next| value::decode(next.into())),
             }
         }
+        self.unmarked(new).await
+    }
+
+    async fn unmarked(&self, new: &SessionId) -> Result<Option<Record>, Error> {
         match self.value(new).await? {
             Some(value) if value::is_pending(&value) => {
                 Err(Error::unavailable("the sign-in is unfinished"))
@@ -137,54 +144,6 @@ impl RedisStore {
             Some(value) => value::decode(value.into()),
             None => Ok(None),
         }
-    }
-
-    /// A sign-in that ends others. If its reply is missing, the new session is read: what is found
-    /// is confirmed, and with it all that was done in the same step.
-    pub(super) async fn sign_in_confirmed(
-        &self,
-        new: &SessionId,
-        index: &str,
-        build: impl Fn(&Connection) -> Result<Call, Error> + Sync,
-    ) -> Result<Answer, Error> {
-        let mut done = None;
-        let mut lost = Error::unavailable("the sign-in is unconfirmed");
-        for again in [false, true] {
-            let ended = self.servers.end(index, Follow::Many, Repeat::Never, &build).await?;
-            match (ended.answer, ended.first) {
-                // The first attempt may have used the id.
-                (Ok(Value::Int(-2)), _) if again => {}
-                (Err(error), Some(first @ (Value::Int(1) | Value::Array(_)))) => {
-                    (done, lost) = (Some(first), error);
-                }
-                // Nothing has changed.
-                (Err(_), Some(first)) => return Ok(Ok(first)),
-                (Err(error), None) if ended.is_awaited => lost = error,
-                (answer, _) => return Ok(answer),
-            }
-            match self.is_stored(new).await {
-                Ok(true) => return Ok(Ok(done.unwrap_or(Value::Int(1)))),
-                Ok(false) => {}
-                // Not again: what it finds would be its own end of the old session.
-                Err(error) => {
-                    lost = error;
-                    break;
-                }
-            }
-        }
-        if let Some(Value::Array(ids)) = done {
-            // They are in no list any more.
-            let _ = self.end_elsewhere(&ids).await?;
-        }
-        // Fails closed: a plain read of the new session would confirm nothing.
-        Err(lost)
-    }
-
-    /// Whether a session is in use, also where replicas have to confirm it.
-    async fn is_stored(&self, id: &SessionId) -> Result<bool, Error> {
-        let (key, mut get) = (self.key(id), redis::cmd("GETRANGE"));
-        let found = self.servers.read_confirmed(&key, get.arg(&key).arg(0).arg(0)).await?;
-        Ok(matches!(found, Value::BulkString(first) if matches!(&*first, b"R" | b"P")))
     }
 
     async fn value(&self, id: &SessionId) -> Result<Option<Vec<u8>>, Error> {
@@ -203,18 +162,22 @@ impl RedisStore {
         expected: Option<u64>,
         new: &SessionId,
     ) -> Result<Left, Error> {
-        let mut lost = None;
-        for _ in 0..TRIES {
-            // Safe to repeat: it finds what it has left.
-            match self.leave_as(old, expected, new, "").await? {
+        let (mut lost, mut moves) = (None, false);
+        for _ in 0..=TRIES {
+            // Safe to repeat: it finds what it has left; where the slot moves, not everything.
+            let (expected, mode) = if moves { (None, "r") } else { (expected, "") };
+            let ended = self.leave_as(old, expected, new, mode).await?;
+            let first = ended.first == Some(Value::Int(2));
+            match ended.answer {
+                Ok(Value::Int(2)) if !moves => moves = true,
+                Ok(_) if moves => return Ok(Left::Ended),
+                // What the attempt without a reply has left may be at the other node.
+                Ok(Value::Int(0)) if lost.is_some() => break,
                 Ok(Value::Int(0)) => return Ok(Left::Gone),
-                Ok(Value::Int(2)) => match self.leave_as(old, None, new, "r").await? {
-                    Ok(_) => return Ok(Left::Ended),
-                    Err(error) => lost = Some(error),
-                },
+                Ok(Value::Int(5)) => return Ok(Left::LoggedOut),
                 Ok(Value::BulkString(current)) => return Ok(Left::Other(current)),
                 Ok(_) => return Ok(Left::Ended),
-                Err(error) => lost = Some(error),
+                Err(error) => (lost, moves) = (Some(error), moves || first),
             }
         }
         Err(lost.unwrap_or_else(|| Error::unavailable("the sign-in is unfinished")))
@@ -226,7 +189,7 @@ impl RedisStore {
         expected: Option<u64>,
         new: &SessionId,
         mode: &str,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Ended, Error> {
         let key = self.key(old);
         let life = if mode.is_empty() { MOVED_KEPT } else { TOMBSTONE_OF_A_MOVE };
         let build = |_: &Connection| {
@@ -238,8 +201,7 @@ impl RedisStore {
             Ok(call)
         };
         // Repeated by the caller.
-        let ended = self.servers.end(&key, Follow::One, Repeat::Never, build).await?;
-        Ok(ended.answer)
+        self.servers.end(&key, Follow::One, Repeat::Never, build).await
     }
 
     /// Whether the old one has a user or not.
@@ -278,4 +240,9 @@ impl RedisStore {
         call.arg(new.to_string());
         self.servers.repeatable(&key, Follow::One, &call).await.map(drop)
     }
+}
+
+fn is_sealed(value: &[u8]) -> Result<bool, Error> {
+    let record = value::decode(value.to_vec().into())?;
+    Ok(record.is_some_and(|record| record.sealed.is_some()))
 }

@@ -68,7 +68,7 @@ impl RedisStore {
         };
         let ends_another = login.old.is_some_and(|(old, _)| !self.are_apart(old, login.new));
         let answer = match ends_another || login.limit.is_some() {
-            true => self.sign_in_confirmed(login.new, &index, build).await?,
+            true => self.sign_in_confirmed(login.new, &index, ends_another, build).await?,
             false => self.servers.call(&index, Follow::Many, build).await?,
         };
         match answer {
@@ -77,8 +77,11 @@ impl RedisStore {
             Ok(Value::Int(-3)) => Ok(SaveOutcome::Revoked),
             Ok(Value::Int(_)) => Ok(SaveOutcome::IdInUse),
             Ok(Value::Array(ids)) => {
-                self.end_elsewhere(&ids).await?;
-                Ok(SaveOutcome::Saved)
+                // It is stored all the same, and the next sign-in finds them over the limit again.
+                Ok(match self.end_elsewhere(&index, &ids).await {
+                    Err(error) if ends_another => SaveOutcome::Unknown(error),
+                    ended => ended.map(|()| SaveOutcome::Saved)?,
+                })
             }
             Ok(current) => conflict(current),
             Err(lost) => Ok(SaveOutcome::Unknown(lost)),
@@ -102,7 +105,7 @@ impl RedisStore {
         call.arg(number(login.epoch).unwrap_or_default());
         call.arg(number(login.limit.map(|limit| limit.get().into())).unwrap_or_default());
         call.arg(&*self.key_prefix).arg(new.to_string());
-        call.arg(old.map(|(old, _)| old.to_string()).unwrap_or_default());
+        call.arg(login.old.map(|(old, _)| old.to_string()).unwrap_or_default());
         call.arg(record.created().as_millis()).arg(self.index_life(record));
         call.arg(millis(KEPT_EXPIRED_MAX)).arg(HEAD_LEN + ACTIVITY_OFFSET);
         call.arg(&*self.index_prefix).arg(HEAD_LEN + USER_OFFSET).arg(self.placement.salted());
@@ -205,7 +208,7 @@ impl RedisStore {
                 _ => return Err(value::corrupt()),
             };
             let more = u64::try_from(more).map_err(|_| value::corrupt())?;
-            count += more.saturating_add(self.end_elsewhere(elsewhere).await?);
+            count += more.saturating_add(self.revoke_elsewhere(&index, elsewhere, keep).await?);
         }
         ended.answer.map(|_| count)
     }

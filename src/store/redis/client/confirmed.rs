@@ -125,7 +125,8 @@ impl Connections {
             return Ok(());
         }
         let Some(replicas) = connection.health.replicas().cloned() else {
-            tracing::warn!(
+            // No finding: most servers have none.
+            tracing::info!(
                 node,
                 "redis replicas unknown: ends of sessions unconfirmed without the right to INFO"
             );

@@ -8,8 +8,8 @@
 -- stands before an id in a record's key, how many moves are followed, what is hashed with a user; in
 -- a cluster "c", and "r" if it is repeated since the slot was moving: what the move has left behind or
 -- brings along later is dead too.
--- 1: removed; 0: gone; 2: removed, but the slot is moving; the 43 characters of an id of another
--- tag, which has to be removed instead; else the value that is there. A pair: removed, and an id which
+-- 1: removed; 0: gone; 2: removed, but the slot is moving; in a cluster the 43 characters of an id
+-- which has to be removed instead; else the value that is there. A pair: removed, and an id which
 -- has to be removed, too.
 local place = tonumber(ARGV[3])
 local key, id, other = KEYS[1], ARGV[2], nil
@@ -19,7 +19,8 @@ for _ = 1, ARGV[5] == '' and tonumber(ARGV[7]) or 0 do
     break
   end
   local next_id = string.sub(value, 18, 60)
-  if ARGV[9] ~= '' and string.sub(next_id, 41) ~= string.sub(id, 41) then
+  -- In a cluster by a call of its own: where the slot is moving it may be at the other node.
+  if ARGV[9] ~= '' then
     return next_id
   end
   id = next_id
@@ -40,6 +41,10 @@ if ARGV[5] ~= '' then
   if head ~= ARGV[5] then
     return redis.call('GET', key)
   end
+end
+if ARGV[5] == '' and first == 'T' and #text == 44 then
+  -- It has ended for that id.
+  return string.sub(text, 2)
 end
 if first == 'T' or redis.call('DEL', key) == 0 and ARGV[9] ~= 'r' then
   return 0

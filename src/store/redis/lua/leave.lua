@@ -3,8 +3,8 @@
 -- KEYS: the old record. ARGV: its head, or nothing for whatever version; new id, life in ms of what is
 -- left, old id, where in a value the user stands, what stands before a user in an index's key, what is
 -- hashed with a user, "r" if it is repeated since the slot was moving.
--- 1: it has ended for that id; 0: it was gone; 2: it has ended, but the slot is moving; else the old
--- record as it is now.
+-- 1: it has ended for that id; 0: it was gone; 5: it was logged out; 2: it has ended, but the slot is
+-- moving; else the old record as it is now.
 local key, heir = KEYS[1], ARGV[2]
 local before = redis.call('GET', key)
 local first = before and string.sub(before, 1, 1) or ''
@@ -12,6 +12,9 @@ if first == 'M' then
   return string.sub(before, 18, 60) == heir and 1 or 0
 end
 if first == 'T' then
+  if before == 'T' then
+    return 5
+  end
   return string.sub(before, 2) == heir and 1 or 0
 end
 if first == '' and ARGV[8] ~= 'r' then

@@ -24,7 +24,6 @@ local function finish(id)
   local key = key_of(prefix, id)
   if is_elsewhere(id) then
     elsewhere[#elsewhere + 1] = id
-    redis.call('HDEL', index, id)
     return
   end
   redis.call('DEL', key)

@@ -4,7 +4,8 @@
 -- KEYS: the user's index. ARGV: what stands before an id in a record's key, life of a tombstone in
 -- ms, life of the index in ms, how long a record stays after its end at most in ms, the id to keep or
 -- nothing, where its activity starts, in a cluster the user's tag.
--- How many sessions were alive, and behind it ids of another tag to end; -4: the slot is moving.
+-- How many sessions were alive, and behind it ids of another tag to end, which the list keeps until
+-- they have ended; -4: the slot is moving.
 if ARGV[7] ~= '' and is_moving(KEYS[1]) then
   return -4
 end
@@ -46,12 +47,10 @@ for _, other in ipairs(others) do
   end
   redis.call('HDEL', KEYS[1], other[1])
 end
-for _, id in ipairs(elsewhere) do
-  redis.call('HDEL', KEYS[1], id)
-end
 redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
 redis.call('PEXPIRE', KEYS[1], life)
 if #elsewhere == 0 then
   return count
 end
-return {count, unpack(elsewhere)}
+table.insert(elsewhere, 1, count)
+return elsewhere
