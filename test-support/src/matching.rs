@@ -2,6 +2,7 @@
 
 use super::held_requests::{Action, CatchAll, Cut};
 use super::redis_contents::contains;
+use super::redis_keys::key_end;
 
 /// Which request is meant.
 #[derive(Debug, Clone)]
@@ -28,7 +29,7 @@ impl Matching {
         Self { name: None, parts: Vec::new(), nth: 1 }.containing(part)
     }
 
-    /// Which contains this too.
+    /// Which contains this too; the id of a session also as it stands in a key.
     pub fn containing(mut self, part: impl AsRef<[u8]>) -> Self {
         self.parts.push(part.as_ref().to_owned());
         self
@@ -41,7 +42,16 @@ impl Matching {
     }
 
     fn is(&self, name: &str, texts: &[Vec<u8>]) -> bool {
-        let has = |part: &Vec<u8>| texts.iter().any(|text| contains(text, part));
+        let has = |part: &Vec<u8>| {
+            let in_key = match std::str::from_utf8(part) {
+                Ok(id) if id.len() == 43 && id.is_ascii() => Some(key_end(id)),
+                _ => None,
+            };
+            texts.iter().any(|text| {
+                let is_key = |end: &String| contains(text, end.as_bytes());
+                contains(text, part) || in_key.as_ref().is_some_and(is_key)
+            })
+        };
         self.name.as_ref().is_none_or(|wanted| wanted == name) && self.parts.iter().all(has)
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use test_support::{eventually, faketime, index_key, record_key};
+use test_support::{eventually, faketime, index_key, key_end, record_key};
 use tower_redis_session::{
     Error, RedisSessionLayer, SessionContext, SessionId, testing::TestClient,
 };
@@ -166,7 +166,7 @@ async fn each_fault_of_copies_is_found_and_named() {
         let ids: BTreeMap<&str, String> =
             held.iter().map(|(user, held)| (*user, held.id.clone())).collect();
         let copy = async |user: &str| {
-            let suffix = format!(":s:{}", ids[user]);
+            let suffix = format!(":s:{}", key_end(&ids[user]));
             let dump = redis.dump().await;
             dump.into_iter().find(|(key, value)| key.ends_with(&suffix) && value[0] == b'R')
         };

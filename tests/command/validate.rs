@@ -15,7 +15,7 @@ use std::{
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use test_support::{
-    Matching, PASSWORD, PgProxy, RespProxy, bounded, eventually, index_key, record_key,
+    Matching, PASSWORD, PgProxy, RespProxy, bounded, eventually, index_key, key_end, record_key,
 };
 use tokio::task::JoinSet;
 use tower_redis_session::{RedisSessionLayer, SessionContext, testing::TestClient};
@@ -217,6 +217,8 @@ async fn a_command_that_fails_deletes_its_sessions_and_names_the_function() {
     let mut variables = place.variables.clone();
     variables[1].1 = redis.url_as(OPERATOR, PASSWORD, proxy.port());
     let script = redis::Script::new(concat!(
+        include_str!("../../src/store/redis/lua/shared/keys.lua"),
+        include_str!("../../src/store/redis/lua/shared/index.lua"),
         include_str!("../../src/store/redis/lua/shared/records.lua"),
         include_str!("../../src/store/redis/lua/login.lua")
     ));
@@ -300,7 +302,7 @@ async fn a_session_that_is_saved_while_its_copy_is_compared_is_no_finding() {
     let read = |session: SessionContext| async move { session.get::<u64>("a").await };
     eventually("a copy", async || {
         client.session(read).await.unwrap();
-        let suffix = format!(":s:{id}");
+        let suffix = format!(":s:{}", key_end(id));
         redis.dump().await.iter().any(|(key, value)| key.ends_with(&suffix) && value[0] == b'R')
     })
     .await;

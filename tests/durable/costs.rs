@@ -11,7 +11,7 @@ use tower_redis_session::{
 use crate::two_instances::{
     Instance, Settings, Statement, TwoInstances, is_dead, learn_again, learn_nothing, value,
 };
-use test_support::{Browser, COOKIE, eventually};
+use test_support::{Browser, COOKIE, eventually, key_end};
 
 fn patient(settings: &mut Settings) {
     (settings.lease, settings.poll_interval) = (20_000, 100);
@@ -149,7 +149,7 @@ async fn cut_the_end_off(duo: &TwoInstances, id: &str) {
     let copy = duo.copy(id).await.unwrap();
     assert!(tells(&copy));
     let dump = duo.redis.dump().await;
-    let (key, _) = dump.iter().find(|(key, _)| key.ends_with(id)).unwrap();
+    let (key, _) = dump.iter().find(|(key, _)| key.ends_with(&key_end(id))).unwrap();
     let mut connection = duo.redis.connection().await;
     let mut set = redis::cmd("SET");
     let _ = set.arg(key).arg(&copy[..copy.len() - 12]).arg("KEEPTTL");

@@ -79,27 +79,33 @@ async fn without_its_replica_a_logout_is_503_and_the_cookie_stays_and_others_wai
     let replica = confirming(&redis).await;
     let within = Duration::from_millis(250);
     let config = patient(&redis.confirmed_url()).confirm(1, within);
-    let site = Site::on(config, |builder| builder).await;
+    let site = Site::on(config, |builder| builder.budget(Duration::from_secs(5))).await;
     let (mut leaving, mut visitor, mut other) =
         (signed_in(&site).await, site.browser().await, signed_in(&site).await);
+    let mut renewing = signed_in(&site).await;
     visitor.get("/insert:a:1").await.expect(200);
     signed_in(&site).await.get("/logout").await.expect(200);
     let cookie = leaving.cookie(COOKIE).unwrap().to_owned();
     replica.hang();
     let started = Instant::now();
-    let (logout, login, read) =
-        tokio::join!(leaving.get("/logout"), visitor.get("/login:bob"), async {
+    let (logout, login, renewal, read) = tokio::join!(
+        leaving.get("/logout"),
+        visitor.get("/login:bob"),
+        renewing.get("/renew"),
+        async {
             let reads = Instant::now();
             for number in 0..20 {
                 other.get(&format!("/get:a,insert:b:{number}")).await.expect(200);
             }
             reads.elapsed()
-        });
+        }
+    );
     assert!(started.elapsed() >= 2 * within, "repeated once: {:?}", started.elapsed());
     assert!(read < within, "behind an end: {read:?}");
-    for reply in [&logout, &login] {
+    // The old id has ended on the primary: whoever moves gets the new one with the 503.
+    for (reply, cookies) in [(&logout, 0), (&login, 1), (&renewal, 1)] {
         assert_eq!(reply.status.as_u16(), 503, "{reply:?}");
-        assert!(reply.set_cookies().is_empty(), "{reply:?}");
+        assert_eq!(reply.set_cookies().len(), cookies, "{reply:?}");
     }
     assert_eq!(leaving.cookie(COOKIE), Some(&*cookie));
     replica.resume();
@@ -114,6 +120,8 @@ async fn without_its_replica_a_logout_is_503_and_the_cookie_stays_and_others_wai
     assert_eq!(reply.unwrap().set_cookies(), [REMOVED]);
     leaving.set_cookie(COOKIE, &cookie);
     assert_eq!(leaving.get("/user").await.text(), "-");
+    assert_eq!(visitor.get("/user,get:a").await.text(), "bob,1");
+    assert_eq!(renewing.get("/user").await.text(), "alice");
     visitor.get("/login:bob").await.expect(200);
     assert_eq!(visitor.get("/user").await.text(), "bob");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use test_support::{
     Browser, COOKIE, Cut, Gate, Matching, RedisCluster, Site, bounded, eventually, key_end, slot_of,
 };
-use tower_redis_session::{RedisConfig, RedisSessionLayerBuilder};
+use tower_redis_session::{RedisConfig, RedisSessionLayerBuilder, encryption::UnsealedRecords};
 
 const USER: &str = "alice";
 
@@ -26,6 +26,15 @@ async fn site(cluster: &RedisCluster) -> Site {
     let config = RedisConfig::cluster(cluster.seeds()).connect_timeout(long).command_timeout(long);
     Site::on(config, |builder: RedisSessionLayerBuilder| builder.budget(Duration::from_secs(15)))
         .await
+}
+
+async fn sealed_site(cluster: &RedisCluster) -> Site {
+    let long = Duration::from_secs(10);
+    let config = RedisConfig::cluster(cluster.seeds()).connect_timeout(long).command_timeout(long);
+    Site::on(config, |builder| {
+        builder.budget(Duration::from_secs(15)).seal_records(UnsealedRecords::Reject)
+    })
+    .await
 }
 
 impl Apart {
@@ -221,7 +230,34 @@ async fn a_write_between_the_steps_is_in_the_session_after_the_sign_in() {
 /// 5. The same where the sign-in did not hear of it.
 #[tokio::test]
 async fn a_write_after_an_unconfirmed_sign_in_is_not_lost() {
+    let apart = Apart::start().await;
+    let (apart, mut tab, mut before) = written_after_an_unconfirmed_sign_in(apart).await;
+    // The sign-in was not acknowledged, and the write was.
+    assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), "-,coffee");
+    tab.get("/login:alice").await.expect(200);
+    assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), "alice,coffee");
+    assert_eq!(tab.get("/sessions").await.expect(200).text(), "*-");
+    assert_eq!(before.get("/user,get:cart").await.expect(200).text(), "-,-");
+    apart.cluster.assert_every_key_has_a_ttl().await;
+}
+
+/// 5, with records that are sealed for the token: that of the old session cannot be read with the
+/// new one.
+#[tokio::test]
+async fn with_sealed_records_the_sign_in_goes_on() {
     let mut apart = Apart::start().await;
+    apart.site = sealed_site(&apart.cluster).await;
+    apart.visitor = apart.site.browser().await;
+    apart.visitor.get("/insert:cart:tea").await.expect(200);
+    let (apart, mut tab, mut before) = written_after_an_unconfirmed_sign_in(apart).await;
+    assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), "alice,tea");
+    assert_eq!(before.get("/user,get:cart").await.expect(200).text(), "-,-");
+    tab.get("/update:n").await.expect(200);
+    apart.cluster.assert_every_key_has_a_ttl().await;
+}
+
+/// The tab with the new cookie, and the one with the old cookie that has written since.
+async fn written_after_an_unconfirmed_sign_in(mut apart: Apart) -> (Apart, Browser, Browser) {
     let old = apart.id().await;
     let mut before = apart.visitor.tab().await;
     let proxy = apart.cluster.proxy(apart.node(&old).await);
@@ -234,17 +270,11 @@ async fn a_write_after_an_unconfirmed_sign_in_is_not_lost() {
     held.reached(1).await;
     proxy.set(Gate::Refuse);
     held.drop_them();
-    let mut tab = bounded("the response", login).await.unwrap();
+    let tab = bounded("the response", login).await.unwrap();
     proxy.set(Gate::Pass);
     proxy.forget_rules();
     before.get("/insert:cart:coffee").await.expect(200);
-    // The sign-in was not acknowledged, and the write was.
-    assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), "-,coffee");
-    tab.get("/login:alice").await.expect(200);
-    assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), "alice,coffee");
-    assert_eq!(tab.get("/sessions").await.expect(200).text(), "*-");
-    assert_eq!(before.get("/user,get:cart").await.expect(200).text(), "-,-");
-    apart.cluster.assert_every_key_has_a_ttl().await;
+    (apart, tab, before)
 }
 
 /// 6. A logout of the old session between the steps ends the new one: the sign-in begins another,

@@ -237,6 +237,8 @@ async fn meanwhile(browser: &Browser, path: &'static str) -> JoinHandle<Option<R
 
 fn login_script() -> Matching {
     let script = redis::Script::new(concat!(
+        include_str!("../../../src/store/redis/lua/shared/keys.lua"),
+        include_str!("../../../src/store/redis/lua/shared/index.lua"),
         include_str!("../../../src/store/redis/lua/shared/records.lua"),
         include_str!("../../../src/store/redis/lua/login.lua")
     ));
@@ -245,6 +247,7 @@ fn login_script() -> Matching {
 
 fn revocation_script() -> Matching {
     let script = redis::Script::new(concat!(
+        include_str!("../../../src/store/redis/lua/shared/keys.lua"),
         include_str!("../../../src/store/redis/lua/shared/records.lua"),
         include_str!("../../../src/store/redis/lua/revoke_all.lua")
     ));

@@ -183,7 +183,7 @@ async fn a_primary_that_was_demoted_and_promoted_again_behind_open_connections()
     duo.redis.become_primary().await;
     assert_eq!(duo.redis.run_id().await, run_id);
     let dump = duo.redis.dump().await;
-    assert!(dump.iter().any(|(key, _)| key.ends_with(&id)), "the old data is not there");
+    assert!(dump.iter().any(|(key, _)| key.ends_with(&key_end(&id))), "the old data is not there");
     eventually("the generation has changed", async || duo.epoch().await.0 > seq).await;
     for instance in [&duo.a, &duo.b] {
         duo.knows_the_generation(instance).await;

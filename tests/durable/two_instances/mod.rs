@@ -13,7 +13,7 @@ pub use instance::{
     Instance, Settings, Status, hasty, instance_process, layer, soon_without_redis,
 };
 pub use steps::{Statement, answer, asking, end_of, fill, put, value, write_of};
-use test_support::{Browser, PgProxy, PostgresServer, RedisServer, RespProxy, eventually};
+use test_support::{Browser, PgProxy, PostgresServer, RedisServer, RespProxy, eventually, key_end};
 pub use test_support::{copying, move_to, replica_of};
 
 /// Where the copy of a session stands, whatever the generation.
@@ -125,7 +125,7 @@ impl TwoInstances {
     pub async fn copy(&self, id: &str) -> Option<Vec<u8>> {
         let generation = self.database.sql("SELECT generation FROM trs_cache").await;
         let generation: i64 = generation.trim().parse().unwrap();
-        let end = format!("{:016x}{COPY}{id}", generation.cast_unsigned());
+        let end = format!("{:016x}{COPY}{}", generation.cast_unsigned(), key_end(id));
         let dump = self.redis.dump().await;
         dump.into_iter().find(|(key, _)| key.ends_with(&end)).map(|(_, value)| value)
     }
@@ -133,7 +133,7 @@ impl TwoInstances {
     /// Removes the copy, as an eviction does.
     pub async fn evict(&self, id: &str) {
         for (key, _) in self.redis.dump().await {
-            if key.ends_with(&format!("{COPY}{id}")) {
+            if key.ends_with(&format!("{COPY}{}", key_end(id))) {
                 let mut connection = self.redis.connection().await;
                 let _: u64 =
                     redis::cmd("DEL").arg(&key).query_async(&mut connection).await.unwrap();

@@ -3,7 +3,7 @@
 use tokio::task::JoinHandle;
 
 use super::{Instance, TwoInstances};
-use test_support::{Browser, Gate, Matching, Reply, bounded, eventually};
+use test_support::{Browser, Gate, Matching, Reply, bounded, eventually, key_end};
 
 impl TwoInstances {
     /// The id under which the stores know the browser's session.
@@ -23,7 +23,7 @@ impl TwoInstances {
     pub async fn has_no_copy(&self, id: &str) {
         eventually("redis holds nothing of the session", async || {
             let dump = self.redis.dump().await;
-            !dump.iter().any(|(key, _)| key.ends_with(id))
+            !dump.iter().any(|(key, _)| key.ends_with(&key_end(id)))
         })
         .await;
     }
@@ -65,7 +65,8 @@ impl TwoInstances {
 
     async fn entry_of_copy(&self, id: &str) -> (String, Vec<u8>) {
         let dump = self.redis.dump().await;
-        let is_its = |(key, value): &(String, Vec<u8>)| key.ends_with(id) && value[0] == b'R';
+        let is_its =
+            |(key, value): &(String, Vec<u8>)| key.ends_with(&key_end(id)) && value[0] == b'R';
         dump.into_iter().find(is_its).expect("a copy")
     }
 
