@@ -60,6 +60,7 @@ enum Change {
     /// After that time.
     Available(Duration),
     /// Others serve in its place, after that time.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "a node of a cluster"))]
     Replaced(Duration),
     Rejects,
     Accepts,
