@@ -11,6 +11,7 @@
 //! cargo bench --bench http_ratio                       two worker threads
 //! cargo bench --bench http_ratio -- --workers 0        a runtime on one thread
 //! cargo bench --bench http_ratio -- --sittings 2       less exact, sooner done
+//! cargo bench --bench http_ratio -- --clusters         clusters of 1, 3 and 6 primaries beside one server
 //! ```
 //!
 //! Needs a `redis-server`, named by `REDIS_SERVER` or in the `PATH`. A bar that is missed is
@@ -33,8 +34,9 @@ mod seed;
 mod server;
 use load::Load;
 use process::ServerProcess;
-use report::Report;
-use server::Variant;
+use report::{Bar, Report};
+use server::{CLUSTER, Variant};
+use test_support::{RedisCluster, RedisServer};
 
 /// Connections to each server, every one with a session of its own.
 pub const CONNECTIONS: usize = 64;
@@ -51,16 +53,30 @@ struct Options {
     sittings: usize,
     /// Threads of a server's runtime; 0 for one that runs on the thread it is called from.
     workers: usize,
+    clusters: bool,
 }
+
+/// A Redis and the sessions in it.
+struct Bed {
+    name: &'static str,
+    /// What the layer connects to.
+    redis: String,
+    cookies: Vec<String>,
+}
+
+/// The most that the layer may cost on a cluster, of what it costs on one server.
+const CLUSTERS: [(usize, &str, f64); 3] =
+    [(1, "1 primary", 1.05), (3, "3 primaries", 1.15), (6, "6 primaries", 1.30)];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let mut options = Options { sittings: 10, workers: 2 };
+    let mut options = Options { sittings: 10, workers: 2, clusters: false };
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|n| n.parse().ok()).expect("a number");
         match argument.as_str() {
             "--sittings" => options.sittings = number(),
             "--workers" => options.workers = number(),
+            "--clusters" => options.clusters = true,
             "--serve" => {
                 let workers = number();
                 let variant = arguments.next().expect("a variant");
@@ -73,18 +89,54 @@ fn main() {
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(measure(&options));
+    runtime.block_on(async {
+        match options.clusters {
+            true => measure_clusters(&options).await,
+            false => measure_layer(&options).await,
+        }
+    });
 }
 
-async fn measure(options: &Options) {
-    let redis = test_support::RedisServer::start().await;
-    let cookies = seed::sessions(&redis).await;
+/// The layer beside servers without it, on one Redis.
+async fn measure_layer(options: &Options) {
+    let redis = RedisServer::start().await;
+    let cookies = seed::sessions(&redis.admin_url()).await;
+    seed::plain_keys(&redis, &cookies).await;
+    let bed = Bed { name: "", redis: redis.admin_url(), cookies };
+    let servers = Variant::ALL.map(|variant| (variant, &bed));
+    measure(options, &servers, &Bar::of_the_layer()).await;
+}
+
+/// The layer on clusters beside the layer on one Redis.
+async fn measure_clusters(options: &Options) {
+    let redis = RedisServer::start().await;
+    let cookies = seed::sessions(&redis.admin_url()).await;
+    let mut beds = vec![Bed { name: "", redis: redis.admin_url(), cookies }];
+    let mut clusters = Vec::new();
+    for (primaries, name, _) in CLUSTERS {
+        let cluster = RedisCluster::builder().primaries(primaries).replicas(0).start().await;
+        let redis = format!("{CLUSTER}{}", cluster.seeds().join(","));
+        beds.push(Bed { name, cookies: seed::sessions(&redis).await, redis });
+        clusters.push(cluster);
+    }
+    let (mut servers, mut bars) = (Vec::new(), Vec::new());
+    for variant in [Variant::Read, Variant::Update] {
+        servers.extend(beds.iter().map(|bed| (variant, bed)));
+        let bar = |(_, name, most)| Bar::new(named(variant, name), named(variant, ""), most);
+        bars.extend(CLUSTERS.map(bar));
+    }
+    measure(options, &servers, &bars).await;
+}
+
+/// Each server is next to the one it is held against, so that what else the machine does meets
+/// both.
+async fn measure(options: &Options, servers: &[(Variant, &Bed)], bars: &[Bar]) {
     let rounds = options.sittings * ROUNDS;
-    let mut report = Report::new(options.workers, CONNECTIONS * REQUESTS, rounds);
+    let mut report = Report::new(options.workers, CONNECTIONS * REQUESTS, rounds, bars);
     for _ in 0..options.sittings {
         let mut contenders = Vec::new();
-        for variant in Variant::ALL {
-            contenders.push(Contender::new(variant, &redis.admin_url(), &cookies, options).await);
+        for (variant, bed) in servers {
+            contenders.push(Contender::new(*variant, bed, options).await);
         }
         for round in 0..ROUNDS {
             let count = contenders.len();
@@ -96,25 +148,29 @@ async fn measure(options: &Options) {
     print!("{report}");
 }
 
+fn named(variant: Variant, bed: &str) -> String {
+    format!("{} {bed}", variant.name()).trim_end().to_owned()
+}
+
 struct Contender {
-    variant: Variant,
+    name: String,
     process: ServerProcess,
     load: Load,
 }
 
 impl Contender {
-    async fn new(variant: Variant, redis: &str, cookies: &[String], options: &Options) -> Self {
-        let mut process = ServerProcess::start(variant, redis, options.workers);
-        let mut load = Load::connect(process.addr(), cookies).await;
+    async fn new(variant: Variant, bed: &Bed, options: &Options) -> Self {
+        let mut process = ServerProcess::start(variant, &bed.redis, options.workers);
+        let mut load = Load::connect(process.addr(), &bed.cookies).await;
         load.run(WARM_UP * REQUESTS).await;
         let _ = process.cpu_time_since_last();
-        Self { variant, process, load }
+        Self { name: named(variant, bed.name), process, load }
     }
 
     async fn take_turn(&mut self, report: &mut Report) {
         let idle = self.process.cpu_time_since_last();
         self.load.run(REQUESTS).await;
         let used = self.process.cpu_time_since_last();
-        report.add(self.variant, used.as_nanos() as f64 / (CONNECTIONS * REQUESTS) as f64, idle);
+        report.add(&self.name, used.as_nanos() as f64 / (CONNECTIONS * REQUESTS) as f64, idle);
     }
 }

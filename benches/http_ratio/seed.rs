@@ -11,26 +11,30 @@ use crate::server::{layer, plain_key};
 use test_support::RedisServer;
 
 /// The Cookie header lines of the sessions.
-pub async fn sessions(redis: &RedisServer) -> Vec<String> {
+pub async fn sessions(redis: &str) -> Vec<String> {
     let mut cookies = Vec::new();
-    let mut connection = redis.connection().await;
-    let layer = layer(&redis.admin_url());
+    let layer = layer(redis);
     for _ in 0..CONNECTIONS {
         let create = layer.layer(tower::service_fn(create));
         let response = create.oneshot(Request::new(())).await.unwrap();
         let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
         cookies.push(cookie.split(';').next().unwrap().to_owned());
     }
+    cookies
+}
+
+/// A plain key for each of them.
+pub async fn plain_keys(redis: &RedisServer, cookies: &[String]) {
+    let mut connection = redis.connection().await;
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
     let record: Vec<u8> =
         redis::cmd("GET").arg(&keys[0]).query_async(&mut connection).await.unwrap();
-    for cookie in &cookies {
+    for cookie in cookies {
         let key = plain_key(cookie.as_bytes());
         assert_eq!(key.len(), keys[0].len(), "names of the same length: {key}, {}", keys[0]);
         let () =
             redis::cmd("SET").arg(key).arg(&record).query_async(&mut connection).await.unwrap();
     }
-    cookies
 }
 
 /// A small cart, a preference and a counter: a record of about 400 bytes.

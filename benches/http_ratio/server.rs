@@ -163,14 +163,21 @@ async fn connect(redis: &str) -> MultiplexedConnection {
     client.get_multiplexed_async_connection().await.unwrap()
 }
 
+/// Before the addresses of a cluster.
+pub const CLUSTER: &str = "cluster ";
+
 /// The layer as it is without configuration.
 pub fn layer(redis: &str) -> RedisSessionLayer {
-    let store = RedisStore::new(RedisConfig::new(redis)).unwrap();
+    let config = match redis.strip_prefix(CLUSTER) {
+        Some(seeds) => RedisConfig::cluster(seeds.split(',')),
+        None => RedisConfig::new(redis),
+    };
+    let store = RedisStore::new(config).unwrap();
     RedisSessionLayer::builder(store).build().unwrap()
 }
 
 /// The key of a server without the layer, straight from the cookie.
 pub fn plain_key(cookie: &[u8]) -> String {
     let token = cookie.split(|byte| *byte == b'=').nth(1).unwrap();
-    format!("plain:bench:{}", str::from_utf8(token).unwrap())
+    format!("plain:bench:k:{}", str::from_utf8(token).unwrap())
 }

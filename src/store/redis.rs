@@ -47,10 +47,7 @@ use crate::{
         outcome::dated_well,
         redis::{
             client::{
-                cluster::decision::Follow,
-                connection::{Answer, Connection},
-                script::Script,
-                servers::Servers,
+                cluster::decision::Follow, connection::Connection, script::Script, servers::Servers,
             },
             value::{HEAD_LEN, Mark, head},
         },
@@ -225,14 +222,28 @@ impl RedisStore {
             }
             Ok(call)
         };
-        let answer = self.servers.call(&key, Follow::One, build).await?;
-        if let Ok(Value::BulkString(value)) = &answer
-            && value::is_pending(value)
-        {
-            // It ends another one before it is used.
-            return Ok(self.load_id(id).await?.map_or(SaveOutcome::Gone, SaveOutcome::Conflict));
+        match self.servers.call(&key, Follow::One, build).await? {
+            Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
+            Ok(Value::Int(2)) => {
+                self.list_again(id, record);
+                Ok(SaveOutcome::Saved)
+            }
+            Ok(Value::Int(_)) => Ok(SaveOutcome::Gone),
+            Ok(current) => self.conflict(id, current).await,
+            Err(lost) => Ok(SaveOutcome::Unknown(lost)),
         }
-        replaced(answer)
+    }
+
+    /// What a write found under `id` in the place of the version that it expected.
+    async fn conflict(&self, id: &SessionId, current: Value) -> Result<SaveOutcome, Error> {
+        let now = match &current {
+            // It ends another one before it is used. Boxed: rare.
+            Value::BulkString(value) if value::is_pending(value) => {
+                Box::pin(self.load_id(id)).await?
+            }
+            _ => record(current)?,
+        };
+        Ok(now.map_or(SaveOutcome::Gone, SaveOutcome::Conflict))
     }
 
     async fn touch_key(
@@ -259,20 +270,6 @@ fn record(value: Value) -> Result<Option<Record>, Error> {
         Value::BulkString(bytes) => value::decode(Bytes::from(bytes)),
         _ => Err(value::corrupt()),
     }
-}
-
-/// Decodes the reply of a script that changes the record at one version.
-fn replaced(answer: Answer) -> Result<SaveOutcome, Error> {
-    match answer {
-        Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
-        Ok(Value::Int(_)) => Ok(SaveOutcome::Gone),
-        Ok(current) => conflict(current),
-        Err(lost) => Ok(SaveOutcome::Unknown(lost)),
-    }
-}
-
-fn conflict(current: Value) -> Result<SaveOutcome, Error> {
-    Ok(record(current)?.map_or(SaveOutcome::Gone, SaveOutcome::Conflict))
 }
 
 /// TTL of a record's key: until its end, plus its idle timeout or `KEPT_EXPIRED_MAX` if less. Never

@@ -1,6 +1,8 @@
 //! Sites on a cluster: three primaries that share the sessions. Each test has the number of its
 //! schedule.
 
+/// Sessions in another slot than the list of their user, and records with a mark.
+mod elsewhere;
 /// Ends of sessions that a replica has, or has not.
 mod ends;
 /// Nodes that die, hang, come and go.

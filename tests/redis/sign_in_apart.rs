@@ -183,6 +183,21 @@ async fn whoever_gets_a_new_cookie_with_a_503_is_signed_in() {
     }
 }
 
+/// 3. The reply to the end of another user's session is lost, and that it has ended for this one is
+/// found by the repetition.
+#[tokio::test]
+async fn an_end_whose_reply_is_lost_is_found_again() {
+    let mut apart = Apart::start().await;
+    apart.visitor.get("/login:bob").await.expect(200);
+    let (old, former) = (apart.id().await, apart.visitor.cookie(COOKIE).unwrap().to_owned());
+    let proxy = apart.cluster.proxy(apart.node(&old).await);
+    let cut = proxy.cut_reply(Apart::end_of(&old));
+    apart.visitor.get("/login:alice").await.expect(200);
+    assert_eq!(cut.count(), 1);
+    assert_eq!(apart.visitor.get("/user").await.expect(200).text(), "alice");
+    is_over(&apart.site, &former).await;
+}
+
 /// 2, after the end of the old session: nobody removes the mark but the next request.
 #[tokio::test]
 async fn a_mark_that_stays_is_removed_by_the_next_request() {
@@ -254,6 +269,49 @@ async fn with_sealed_records_the_sign_in_goes_on() {
     assert_eq!(before.get("/user,get:cart").await.expect(200).text(), "-,-");
     tab.get("/update:n").await.expect(200);
     apart.cluster.assert_every_key_has_a_ttl().await;
+}
+
+/// 5. The same where the reply to the first step is lost: the sign-in learns of the write when it
+/// looks for what became of that step.
+#[tokio::test]
+async fn a_write_after_a_first_step_without_a_reply_is_not_lost() {
+    let mut apart = Apart::start().await;
+    let of_user = apart.cluster.owner_of(slot_of(user_tag(&apart).await)).await;
+    let mut old = apart.id().await;
+    while apart.node(&old).await == of_user {
+        apart.visitor = apart.site.browser().await;
+        apart.visitor.get("/insert:cart:tea").await.expect(200);
+        old = apart.id().await;
+    }
+    let proxy = apart.cluster.proxy(of_user);
+    let cut = proxy.cut_reply(Matching::command("EVALSHA").containing(format!("}}{USER}")));
+    let looks = proxy.hold(Matching::command("GET"));
+    let mut tab = apart.visitor.tab().await;
+    let login = tokio::spawn(async move {
+        tab.get("/login:alice").await.expect(503);
+        tab
+    });
+    looks.reached().await;
+    assert_eq!(cut.count(), 1);
+    let other = site(&apart.cluster).await;
+    let mut before = apart.visitor.tab().await.on(other.addr()).await;
+    before.get("/insert:cart:coffee").await.expect(200);
+    looks.release().await;
+    let mut tab = bounded("the sign-in", login).await.unwrap();
+    assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), "-,coffee");
+    tab.get("/login:alice").await.expect(200);
+    assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), "alice,coffee");
+    assert_eq!(tab.get("/sessions").await.expect(200).text(), "*-");
+    assert_eq!(before.get("/user,get:cart").await.expect(200).text(), "-,-");
+}
+
+/// The hash tag of the user's list.
+async fn user_tag(apart: &Apart) -> String {
+    let mut browser = apart.site.browser().await;
+    browser.get(&format!("/login:{USER}")).await.expect(200);
+    let tag = format!("{{{}}}", &browser.cookie(COOKIE).unwrap()[40..]);
+    browser.get("/logout").await.expect(200);
+    tag
 }
 
 /// The tab with the new cookie, and the one with the old cookie that has written since.

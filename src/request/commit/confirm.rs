@@ -118,13 +118,22 @@ pub(in crate::request) async fn login_settled(
     Err(unknown(cause))
 }
 
-/// Moves the record from its old id to a new one, up to the point where the client receives the new
-/// id.
+/// A renewal up to the point where the client receives the new id.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "lives for a moment")]
+pub(super) enum Renewed {
+    Settled(Settled),
+    /// Under the new id is what was written under the old one since, in the place of the renewal,
+    /// which was never acknowledged: it fails with the error.
+    Overtaken(Record, Error),
+}
+
+/// Moves the record from its old id to a new one.
 pub(super) async fn renew_settled(
     backend: &Backend,
     (old, expected): (&SessionId, u64),
     login: LoginWrite<'_>,
-) -> Result<Settled, Error> {
+) -> Result<Renewed, Error> {
     let LoginWrite { new, record, .. } = login;
     let renew = || match record.user() {
         Some(_) => backend.store.login(LoginWrite { old: Some((old, expected)), ..login }),
@@ -132,33 +141,39 @@ pub(super) async fn renew_settled(
     };
     let cause = match renew().await? {
         SaveOutcome::Unknown(cause) => cause,
-        outcome => return known(outcome),
+        outcome => return known(outcome).map(Renewed::Settled),
     };
     backend.log_failure("session renewal unconfirmed", Some(new), &cause);
     let mut attempts = attempts();
     while attempts.again().await {
         match backend.store.load(new).await {
-            // No other client knows the new id: the record is ours.
-            Ok(Some(_)) => return Ok(Settled::Saved),
+            Ok(Some(now)) => return Ok(renewed(record, now, cause)),
             Ok(None) => {}
             Err(_) => continue,
         }
-        match renew().await {
-            Ok(SaveOutcome::Saved) => return Ok(Settled::Saved),
+        let settled = match renew().await {
+            Ok(SaveOutcome::Saved) => Settled::Saved,
             // The old record moved on, so the first attempt can no longer land.
-            Ok(SaveOutcome::Conflict(now)) => return Ok(Settled::Conflict(now)),
-            Ok(SaveOutcome::Gone) => return gone_or_moved(backend, new).await,
+            Ok(SaveOutcome::Conflict(now)) => Settled::Conflict(now),
+            // By our own first attempt, or concurrently.
+            Ok(SaveOutcome::Gone) => match backend.store.load(new).await? {
+                Some(now) => return Ok(renewed(record, now, cause)),
+                None => Settled::Gone,
+            },
             Ok(SaveOutcome::Revoked) => return Err(revoked()),
-            Ok(SaveOutcome::IdInUse | SaveOutcome::Unknown(_)) | Err(_) => {}
-        }
+            Ok(SaveOutcome::IdInUse | SaveOutcome::Unknown(_)) | Err(_) => continue,
+        };
+        return Ok(Renewed::Settled(settled));
     }
     Err(unknown(cause))
 }
 
-/// The old record is gone: by our own first attempt, or concurrently.
-async fn gone_or_moved(backend: &Backend, new: &SessionId) -> Result<Settled, Error> {
-    let moved = backend.store.load(new).await?.is_some();
-    Ok(if moved { Settled::Saved } else { Settled::Gone })
+/// What was found under the new id, which no other client knows.
+fn renewed(record: &Record, now: Record, cause: Error) -> Renewed {
+    match now.writer == record.writer {
+        true => Renewed::Settled(Settled::Saved),
+        false => Renewed::Overtaken(now, unknown(cause)),
+    }
 }
 
 pub(in crate::request) fn known(outcome: SaveOutcome) -> Result<Settled, Error> {

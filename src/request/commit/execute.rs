@@ -5,7 +5,7 @@ use crate::{
     request::{
         RequestSession,
         commit::confirm::{
-            Settled, delete_settled, known, login_settled, renew_settled, save_settled,
+            Renewed, Settled, delete_settled, known, login_settled, renew_settled, save_settled,
         },
         state::{CookieChange, Held},
     },
@@ -114,7 +114,17 @@ impl RequestSession {
             let replaces_user = before.is_some() && before != record.user();
             let login =
                 LoginWrite { epoch, limit, replaces_user, ..LoginWrite::new(&new, &stored) };
-            match renew_settled(&self.backend, (&old, expected), login).await? {
+            let renewed = renew_settled(&self.backend, (&old, expected), login).await?;
+            let settled = match renewed {
+                Renewed::Settled(settled) => settled,
+                Renewed::Overtaken(now, error) => {
+                    // The client needs the id under which its acknowledged write is.
+                    let now = self.backend.open(&token, &new, now)?;
+                    let _ = self.hand_out(token, new, now);
+                    return Err(error);
+                }
+            };
+            match settled {
                 Settled::Taken => tracing::warn!("fresh session id rejected"),
                 Settled::Saved => {
                     drop(stored);

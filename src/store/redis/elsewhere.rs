@@ -128,7 +128,7 @@ impl RedisStore {
         Ok(())
     }
 
-    async fn leave_list(&self, index: &str, id: &SessionId) -> Result<(), Error> {
+    pub(super) async fn leave_list(&self, index: &str, id: &SessionId) -> Result<(), Error> {
         let mut del = redis::cmd("HDEL");
         // Safe to run twice.
         self.servers.read(index, del.arg(index).arg(id.to_string())).await.map(drop)

@@ -15,7 +15,7 @@ use crate::{
                 cluster::decision::Follow, confirmed::Repeat, connection::Connection,
                 script::Script, servers::Ended,
             },
-            conflict, millis,
+            millis,
             value::{HEAD_LEN, head},
         },
     },
@@ -90,7 +90,7 @@ impl RedisStore {
         match self.kill(id, Some(expected)).await? {
             Killed::Done(true, _) => Ok(SaveOutcome::Saved),
             Killed::Done(false, _) | Killed::Moved(_) => Ok(SaveOutcome::Gone),
-            Killed::Other(current) => conflict(current),
+            Killed::Other(current) => self.conflict(id, current).await,
             Killed::Unknown(lost) | Killed::Unconfirmed(lost) => Ok(SaveOutcome::Unknown(lost)),
         }
     }

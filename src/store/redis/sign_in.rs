@@ -17,7 +17,6 @@ use crate::{
                 cluster::decision::Follow, confirmed::Repeat, connection::Connection,
                 script::Script, servers::Ended,
             },
-            conflict,
             ending::TOMBSTONE_OF_A_MOVE,
             millis,
             value::{self, HEAD_LEN, Mark, head},
@@ -71,7 +70,7 @@ impl RedisStore {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
             Ok(Value::Int(_)) => Ok(SaveOutcome::IdInUse),
-            Ok(current) => conflict(current),
+            Ok(current) => self.conflict(old, current).await,
             Err(lost) => Ok(SaveOutcome::Unknown(lost)),
         }
     }
@@ -97,7 +96,7 @@ impl RedisStore {
             }
             Left::Other(current) => {
                 let _ = self.end_alone(new).await?;
-                conflict(Value::BulkString(current))
+                self.conflict(old, Value::BulkString(current)).await
             }
         }
     }
@@ -120,6 +119,11 @@ impl RedisStore {
                 Left::Ended | Left::Gone => {
                     self.unmark(new, &mark).await?;
                     break;
+                }
+                // It has another one to end, too. Boxed: this is a part of it.
+                Left::Other(current) if value::is_pending(&current) => {
+                    let _ = Box::pin(self.load_id(&mark.old)).await?;
+                    continue;
                 }
                 // Sealed for the old token: it cannot be read under the new one.
                 Left::Other(current) if is_sealed(&current)? => {

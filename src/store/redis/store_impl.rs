@@ -1,5 +1,6 @@
 //! `Store` and `UserStore` by Redis alone.
 
+use futures_util::future::join_all;
 use redis::{Cmd, FromRedisValue, Value};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     store::{
         AttemptStore, Expected, LoginWrite, SaveOutcome, Store, StoreFuture, UserStore,
         outcome::clocks_differ,
-        redis::{RedisStore, client::cluster::many, record, value},
+        redis::{RedisStore, record, value},
     },
     telemetry::{
         events::Events,
@@ -42,7 +43,7 @@ impl Store for RedisStore {
     ) -> StoreFuture<'a, Vec<Result<Option<Record>, Error>>> {
         Box::pin(async move {
             if self.servers.are_a_cluster() {
-                return Ok(many::all(ids.iter().map(|id| self.load_id(id))).await);
+                return Ok(join_all(ids.iter().map(|id| self.load_id(id))).await);
             }
             // MGET returns nil for a key of another type, which then counts as no session: fails
             // closed.

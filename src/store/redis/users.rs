@@ -27,15 +27,17 @@ use crate::{
             client::{
                 cluster::decision::Follow,
                 confirmed::Repeat,
-                connection::Connection,
+                connection::{Answer, Connection},
                 script::{Call, Script},
             },
-            conflict, life, millis,
+            life, millis,
             value::{self, HEAD_LEN, Mark, head},
         },
     },
 };
 
+/// Too many sessions, some of them in other slots: `login.lua` does not know whether those are alive.
+const TOO_MANY: i64 = -5;
 /// Sessions per script call.
 const HEADS_AT_ONCE: usize = 500;
 /// A tag in braces.
@@ -59,18 +61,12 @@ impl RedisStore {
             return self.enter_elsewhere(login, user).await;
         }
         let index = self.index(user);
-        let build = |connection: &Connection| {
-            if login.old.is_none() {
-                // Not before the server's clock was read.
-                dated_well(login.record, self.servers.compared())?;
-            }
-            Ok(self.login_call(&login, &index, connection))
-        };
-        let ends_another = login.old.is_some_and(|(old, _)| !self.are_apart(old, login.new));
-        let answer = match ends_another || login.limit.is_some() {
-            true => self.sign_in_confirmed(login.new, &index, ends_another, build).await?,
-            false => self.servers.call(&index, Follow::Many, build).await?,
-        };
+        let mut answer = self.login_once(&login, &index, false).await?;
+        if matches!(answer, Ok(Value::Int(TOO_MANY))) {
+            self.drop_dead_elsewhere(user, &index).await?;
+            answer = self.login_once(&login, &index, true).await?;
+        }
+        let ends_another = self.ends_another(&login);
         match answer {
             Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
             Ok(Value::Int(0)) => Ok(SaveOutcome::Gone),
@@ -83,8 +79,38 @@ impl RedisStore {
                     ended => ended.map(|()| SaveOutcome::Saved)?,
                 })
             }
-            Ok(current) => conflict(current),
+            Ok(current) => match login.old {
+                Some((old, _)) => self.conflict(old, current).await,
+                None => Err(value::corrupt()),
+            },
             Err(lost) => Ok(SaveOutcome::Unknown(lost)),
+        }
+    }
+
+    /// Whether it ends the old session in the same step.
+    fn ends_another(&self, login: &LoginWrite<'_>) -> bool {
+        login.old.is_some_and(|(old, _)| !self.are_apart(old, login.new))
+    }
+
+    async fn login_once(
+        &self,
+        login: &LoginWrite<'_>,
+        index: &str,
+        cleared: bool,
+    ) -> Result<Answer, Error> {
+        let build = |connection: &Connection| {
+            if login.old.is_none() {
+                // Not before the server's clock was read.
+                dated_well(login.record, self.servers.compared())?;
+            }
+            let mut call = self.login_call(login, index, connection);
+            call.arg(if cleared { "c" } else { "" });
+            Ok(call)
+        };
+        let ends_another = self.ends_another(login);
+        match ends_another || login.limit.is_some() {
+            true => self.sign_in_confirmed(login.new, index, ends_another, build).await,
+            false => self.servers.call(index, Follow::Many, build).await,
         }
     }
 
@@ -113,14 +139,44 @@ impl RedisStore {
         call
     }
 
+    /// Removes from a list what has ended of the sessions in other slots.
+    async fn drop_dead_elsewhere(&self, user: &str, index: &str) -> Result<(), Error> {
+        let (mut ids, now) = (self.listed(index).await?, self.clock().now());
+        ids.retain(|id| self.is_elsewhere(id, user));
+        for (id, record) in self.heads_elsewhere(index, &ids).await? {
+            if record.deadlines.is_over(now) {
+                self.leave_list(index, &id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn listed(&self, index: &str) -> Result<Vec<SessionId>, Error> {
+        let mut keys = redis::cmd("HKEYS");
+        let ids = self.servers.read(index, keys.arg(index)).await?;
+        let ids = Vec::<String>::from_redis_value(ids).map_err(|_| value::corrupt())?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// Enters a session again in the list of its user, which was lost. In the background: nothing
+    /// depends on it, and the slot may be moving.
+    pub(super) fn list_again(&self, id: &SessionId, record: &Record) {
+        let Some(user) = record.user() else { return };
+        let (servers, index) = (self.servers.clone(), self.index(user));
+        let mut call = Script::Enter.call(&[&index]);
+        call.arg(id.to_string()).arg(record.created().as_millis()).arg(self.index_life(record));
+        drop(tokio::spawn(async move {
+            if let Err(error) = servers.repeatable(&index, Follow::Many, &call).await {
+                tracing::debug!(%error, "session not listed");
+            }
+        }));
+    }
+
     /// Without a scan: the ids in the index, then the heads of a bounded number of records at a
     /// time, so that other clients do not wait long.
     pub(super) async fn list_user(&self, user: &str) -> Result<Vec<(SessionId, Record)>, Error> {
-        let (index, mut keys) = (self.index(user), redis::cmd("HKEYS"));
-        let ids = self.servers.read(&index, keys.arg(&index)).await?;
-        let ids = Vec::<String>::from_redis_value(ids);
-        let ids = ids.map_err(|_| value::corrupt())?;
-        let ids: Vec<SessionId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let index = self.index(user);
+        let ids = self.listed(&index).await?;
         let mut listed = Vec::with_capacity(ids.len());
         for ids in ids.chunks(HEADS_AT_ONCE) {
             listed.append(&mut self.heads(user, &index, ids).await?);

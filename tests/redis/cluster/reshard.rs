@@ -1,5 +1,5 @@
-//! A cluster that grows under load: all slots that a fourth node gets, which takes a minute or two.
-//! `moves` has the same for a few.
+//! A cluster that grows under load: a fourth node gets half of the slots that have sessions, and
+//! others without one.
 
 use std::{
     sync::{
@@ -15,9 +15,10 @@ use test_support::RedisCluster;
 use super::{signed_in, site, slot};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "moves 4,096 slots under load: a minute or two"]
-async fn a_fourth_node_gets_its_quarter_under_64_clients_without_a_lost_update_or_sign_out() {
+async fn a_fourth_node_gets_its_share_under_64_clients_without_a_lost_update_or_sign_out() {
     const CLIENTS: usize = 64;
+    // 4 for its quarter, which takes a minute or two.
+    const EVERY: usize = 48;
     let mut cluster = RedisCluster::builder().replicas(0).start().await;
     let site = site(&cluster).await;
     let mut browsers = Vec::new();
@@ -47,11 +48,13 @@ async fn a_fourth_node_gets_its_quarter_under_64_clients_without_a_lost_update_o
     let clients: Vec<_> = clients.collect();
     let new = cluster.add_node().await;
     let started = Instant::now();
-    let quarter = async |node| {
-        let own = cluster.slots_of(node).await;
-        cluster.move_slots(own.into_iter().step_by(4), new).await;
+    let share = async |node| {
+        let own = cluster.slots_of(node).await.into_iter();
+        let (of_clients, empty): (Vec<_>, Vec<_>) = own.partition(|slot| slots.contains(slot));
+        let some = of_clients.into_iter().step_by(2).chain(empty.into_iter().step_by(EVERY));
+        cluster.move_slots(some, new).await;
     };
-    tokio::join!(quarter(0), quarter(1), quarter(2));
+    tokio::join!(share(0), share(1), share(2));
     let took = started.elapsed();
     done.store(true, Ordering::SeqCst);
     let (mut written, mut other) = (0, 0);
@@ -67,5 +70,5 @@ async fn a_fourth_node_gets_its_quarter_under_64_clients_without_a_lost_update_o
         moved.len()
     );
     assert_eq!(other, 0);
-    assert!(moved.len() >= 4_096 && of_clients > 0);
+    assert!(moved.len() >= 16_384 / EVERY && of_clients >= CLIENTS / 3);
 }

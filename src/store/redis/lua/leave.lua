@@ -20,7 +20,9 @@ end
 if first == '' and ARGV[8] ~= 'r' then
   return 0
 end
-if first ~= '' and ARGV[1] ~= '' and string.sub(before, 1, 17) ~= ARGV[1] then
+local is_other = ARGV[1] ~= '' and string.sub(before or '', 1, 17) ~= ARGV[1]
+-- One that has another one to end, too, does that first.
+if first ~= '' and (is_other or first == 'P' and ARGV[8] ~= 'r') then
   return before
 end
 local left = 'T' .. heir

@@ -7,9 +7,11 @@
 -- user's epoch or nothing, the limit or nothing, what stands before an id in a record's key, new id,
 -- old id, when the session was created, life of the index in ms, how long a record stays after its
 -- end at most in ms, where its activity starts, what stands before a user in an index's key, where in
--- a value the user stands, what is hashed with a user, in a cluster the user's tag.
+-- a value the user stands, what is hashed with a user; in a cluster the user's tag, and "c" if the
+-- sessions of another tag that are no more have left the index.
 -- 1, or ids of another tag to end: done; 0: the old one is gone; -1: too late; -2: the new id cannot
--- be used; -3: the epoch is another; -4: the slot is moving; else the old record as it is now.
+-- be used; -3: the epoch is another; -4: the slot is moving; -5: too many sessions, some of another
+-- tag, of which it is unknown whether they are alive; else the old record as it is now.
 local index, prefix, tag = KEYS[1], ARGV[8], ARGV[18]
 if tag ~= '' and is_moving(index) then
   return -4
@@ -55,12 +57,13 @@ end
 
 -- A few entries of sessions that are no more, so that there are never many of them; all of them, and
 -- the others by their age, where there is a limit. Looked at before the first change.
-local dead, others = {}, {}
+local dead, others, unknown = {}, {}, false
 local function lives(id)
   if id == 'epoch' or id == ARGV[9] or id == ARGV[10] then
     return false
   end
   if is_elsewhere(id) then
+    unknown = ARGV[19] ~= 'c'
     return true
   end
   local key = key_of(prefix, id)
@@ -82,6 +85,9 @@ else
     if lives(id) then
       others[#others + 1] = { tonumber(entries[i + 1]), id }
     end
+  end
+  if unknown and #others >= tonumber(ARGV[7]) then
+    return -5
   end
   table.sort(others, function(one, other)
     if one[1] == other[1] then

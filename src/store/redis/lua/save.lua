@@ -3,7 +3,7 @@
 -- KEYS: the record, the user's index if there is a user. ARGV: its head ("R" and 16 hex digits of
 -- version), new value, life in ms; id, when the session was created, life of the index in ms, and in
 -- a cluster, where a save has one key and follows it to another node, the index.
--- 1: saved; 0: gone; else the value that is there.
+-- 1: saved; 2: saved, and there is no index; 0: gone; else the value that is there.
 local head = redis.call('GETRANGE', KEYS[1], 0, 16)
 if head == ARGV[1] then
   -- First: a key of another kind in the index's place fails here, before the first change.
@@ -24,6 +24,9 @@ if head == ARGV[1] then
   if ARGV[7] then
     -- Where the slot is moving the index may be at the other node: it is never created here.
     local left = redis.pcall('PTTL', ARGV[7])
+    if left == -2 then
+      return 2
+    end
     if type(left) == 'number' and left > 0 then
       if redis.pcall('HGET', ARGV[7], ARGV[4]) ~= ARGV[5] then
         redis.pcall('HSET', ARGV[7], ARGV[4], ARGV[5])

@@ -17,7 +17,6 @@
 //! | `refresh` | reads the slot map again, in a task of its own |
 //! | `sending` | one try: a read or a call of a script, over a connection |
 //! | `router` | `Router`: tries until there is a result |
-//! | `many` | several futures side by side |
 //! | `fuzzed` | what the fuzz targets call |
 //! | `status` | state of the nodes, for operators |
 
@@ -26,7 +25,6 @@ pub(in crate::store::redis) mod decision;
 mod discovery;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzed;
-pub(in crate::store::redis) mod many;
 pub(in crate::store::redis) mod map;
 pub(in crate::store::redis) mod node;
 pub(in crate::store::redis) mod node_error;

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use redis::{Cmd, Value};
 
 use crate::{
@@ -20,7 +21,6 @@ use crate::{
     store::redis::client::{
         cluster::{
             decision::{Came, Follow, Step, To, Tries},
-            many,
             node::Node,
             node_error::NodeError,
             nodes::{Nodes, Owner},
@@ -93,7 +93,7 @@ impl Router {
         &self,
         commands: &[(Slot, Cmd)],
     ) -> Vec<Result<Value, Error>> {
-        many::all(commands.iter().map(|(slot, command)| self.read(*slot, command))).await
+        join_all(commands.iter().map(|(slot, command)| self.read(*slot, command))).await
     }
 
     /// Calls a script, built for the connection that it is sent over; again only if the server
