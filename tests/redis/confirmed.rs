@@ -2,14 +2,16 @@
 //! replica that hangs does to them. The faults of servers are tested beside the client in `src`.
 //!
 //! To see these fail: send no `WAIT`; send it after the reply to the end; send the removal cookie
-//! before the end is confirmed; send ends over the connections of the other requests.
+//! before the end is confirmed; send ends over the connections of the other requests, or one by one.
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use test_support::{
-    Browser, COOKIE, REMOVED, RedisServer, RespProxy, Site, copying, eventually, patient,
-    replica_of,
+    Browser, COOKIE, FaultProxy, Mode, REMOVED, RedisServer, RespProxy, Site, copying, eventually,
+    patient, replica_of, token,
 };
+use tower_redis_session::RedisConfig;
 
 async fn signed_in(site: &Site) -> Browser {
     let mut browser = site.browser().await;
@@ -18,8 +20,14 @@ async fn signed_in(site: &Site) -> Browser {
 }
 
 /// A replica that the primary has heard of.
-async fn confirming(primary: &RedisServer) -> RedisServer {
+pub async fn confirming(primary: &RedisServer) -> RedisServer {
     let replica = replica_of(primary).await;
+    acknowledges(primary).await;
+    replica
+}
+
+/// Waits until its replica has acknowledged a write: before that it counts as none.
+pub async fn acknowledges(primary: &RedisServer) {
     let mut connection = primary.connection().await;
     let () = redis::cmd("SET").arg("a").arg(1).query_async(&mut connection).await.unwrap();
     eventually("a replica that confirms", async || {
@@ -27,7 +35,6 @@ async fn confirming(primary: &RedisServer) -> RedisServer {
         wait.unwrap() == 1
     })
     .await;
-    replica
 }
 
 #[tokio::test]
@@ -124,4 +131,35 @@ async fn without_its_replica_a_logout_is_503_and_the_cookie_stays_and_others_wai
     assert_eq!(renewing.get("/user").await.text(), "alice");
     visitor.get("/login:bob").await.expect(200);
     assert_eq!(visitor.get("/user").await.text(), "bob");
+}
+
+#[tokio::test]
+async fn a_hundred_logouts_at_once_are_in_time_although_the_replica_is_far_away() {
+    const AWAY: Duration = Duration::from_millis(50);
+    const LIMIT: Duration = Duration::from_secs(2);
+    let primary = copying().start().await;
+    let way = FaultProxy::start(primary.addr()).await;
+    let there = format!("127.0.0.1 {}", way.port());
+    let replica = copying().arg("--replicaof", &there).start().await;
+    replica.has_all_of(&primary).await;
+    acknowledges(&primary).await;
+    let config = RedisConfig::new(primary.confirmed_url()).confirm(1, 4 * AWAY);
+    let site = Site::on(config.command_timeout(LIMIT), |builder| builder.budget(LIMIT)).await;
+    signed_in(&site).await.get("/logout").await.expect(200);
+    let mut cookies = Vec::new();
+    for _ in 0..100 {
+        cookies.push(format!("{COOKIE}={}", token(&signed_in(&site).await)));
+    }
+    primary.reset_stats().await;
+    way.set(Mode::Delay(AWAY));
+    let started = Instant::now();
+    let replies = join_all(cookies.iter().map(|cookie| site.visit("/logout", cookie))).await;
+    let took = started.elapsed();
+    let done = replies.iter().filter(|reply| reply.status() == 200).count();
+    let waits = primary.command_counts().await["wait"];
+    println!(
+        "replica {AWAY:?} away: {done} of 100 logouts done after {took:?}, {waits} times WAIT"
+    );
+    assert_eq!(done, 100);
+    assert!(waits <= 4, "{waits}");
 }

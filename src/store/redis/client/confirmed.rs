@@ -9,10 +9,10 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use redis::{Cmd, FromRedisValue as _, Value};
+use redis::{FromRedisValue as _, Value};
 
 use crate::{
     clock::compared::Compared,
@@ -21,11 +21,11 @@ use crate::{
         availability::Availability,
         redis::client::{
             config::RedisConfig,
-            connection::{Connection, With},
+            connection::Connection,
             connector::Connector,
-            failure::{Failure, named},
+            failure::Failure,
             pool::Connections,
-            replicas::{Behind, Change, Confirmation, Replicas, online},
+            replicas::{Behind, Change, Confirmation},
             script::Script,
         },
     },
@@ -181,106 +181,11 @@ impl Connection {
         }
     }
 
-    fn behind_an_end(&self) -> Behind {
+    /// What is sent behind an end of sessions over it.
+    pub(super) fn behind_an_end(&self) -> Behind {
         let replicas = self.health.replicas();
         replicas.map_or(Behind::Nothing, |replicas| replicas.behind(Instant::now()))
     }
-
-    /// Sends a command with others in the same write.
-    pub(in crate::store::redis) async fn send_group(
-        &mut self,
-        command: &Cmd,
-        with: With,
-    ) -> Result<Value, Failure> {
-        let mut group = Vec::with_capacity(4);
-        if with.asking {
-            // The permission is for the next command of the connection, which others use.
-            group.push(redis::cmd("ASKING"));
-        }
-        group.push(command.clone());
-        let replicas = self.health.replicas().cloned();
-        let within = replicas.as_ref().map(|replicas| replicas.within()).unwrap_or_default();
-        group.extend(confirmation(with.behind, within));
-        let mut replies = self.send_all(&group).await?.into_iter();
-        let asked = if with.asking { replies.next() } else { None };
-        let value = match (asked, replies.next()) {
-            (_, Some(Ok(value))) => value,
-            // The permission was rejected, and so the command.
-            (Some(Err(refused)), Some(Err(_))) => {
-                return Err(Failure { error: named(refused.error, "ASKING"), ..refused });
-            }
-            (_, Some(Err(failure))) => return Err(failure),
-            (_, None) => return Err(Failure::silent()),
-        };
-        let Some(replicas) = replicas else { return Ok(value) };
-        match is_confirmed(&replicas, with.behind, replies) {
-            true => Ok(value),
-            false => Err(Failure::unconfirmed(value)),
-        }
-    }
-}
-
-/// The commands behind an end of sessions.
-fn confirmation(behind: Behind, within: Duration) -> impl Iterator<Item = Cmd> {
-    let wait = |replicas: u32| {
-        let mut wait = redis::cmd("WAIT");
-        let _ = wait.arg(replicas).arg(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
-        wait
-    };
-    let (wait, reads) = match behind {
-        Behind::Nothing => (None, false),
-        Behind::Read => (None, true),
-        Behind::Wait(replicas) => (Some(wait(replicas)), false),
-        Behind::WaitAndRead(replicas) => (Some(wait(replicas)), true),
-    };
-    let read = reads.then(|| {
-        let mut info = redis::cmd("INFO");
-        let _ = info.arg("replication");
-        info
-    });
-    wait.into_iter().chain(read)
-}
-
-/// Takes the replies to them. Whether as many replicas have the end as have to.
-fn is_confirmed(
-    replicas: &Replicas,
-    behind: Behind,
-    mut replies: impl Iterator<Item = Result<Value, Failure>>,
-) -> bool {
-    let waited = match behind {
-        Behind::Wait(_) | Behind::WaitAndRead(_) => replies.next(),
-        Behind::Nothing | Behind::Read => None,
-    };
-    let now = Instant::now();
-    let mut changes = [None, None];
-    if matches!(behind, Behind::Read | Behind::WaitAndRead(_)) {
-        // A right that was withdrawn shows no replica any more.
-        let info = replies.next().and_then(Result::ok).map(String::from_redis_value);
-        let online = info.and_then(Result::ok).map_or(0, |info| online(&info));
-        changes[0] = replicas.read(online, now);
-    }
-    let is_confirmed = match waited {
-        None => !replicas.behind(now).waits(),
-        Some(Err(rejected)) if rejected.error.kind() == ErrorKind::Misconfigured => {
-            changes[1] = replicas.rejected(now);
-            true
-        }
-        Some(waited) => {
-            // Also a server that has become a replica: its error confirms nothing.
-            let count = waited.ok().and_then(|count| u32::from_redis_value(count).ok());
-            let (is_enough, change) = replicas.confirmed(count.unwrap_or(0), now);
-            changes[1] = change;
-            is_enough
-        }
-    };
-    for change in changes.into_iter().flatten() {
-        match change {
-            Change::Required(replicas) => tracing::info!(replicas, "{change}"),
-            Change::Confirmed => tracing::info!("{change}"),
-            Change::Unconfirmed | Change::Rejected => tracing::warn!("{change}"),
-        }
-    }
-    is_confirmed
 }
 
 #[cfg(test)]

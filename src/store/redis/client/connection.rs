@@ -53,6 +53,8 @@ pub(in crate::store::redis) struct With {
 /// it.
 pub(in crate::store::redis) struct Driver {
     io: AbortHandle,
+    /// How long replies are awaited.
+    pub(in crate::store::redis) command_timeout: Duration,
     authentication: OnceLock<AbortHandle>,
 }
 
@@ -199,8 +201,8 @@ fn is_refused(failure: &Failure) -> bool {
 }
 
 impl Driver {
-    pub(in crate::store::redis) fn new(io: AbortHandle) -> Self {
-        Self { io, authentication: OnceLock::new() }
+    pub(in crate::store::redis) fn new(io: AbortHandle, command_timeout: Duration) -> Self {
+        Self { io, command_timeout, authentication: OnceLock::new() }
     }
 
     /// Ends that task, too, with the connection.

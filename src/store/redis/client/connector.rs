@@ -248,7 +248,7 @@ impl Connector {
             peer: None,
             whole_scripts: Arc::clone(&self.whole_scripts),
             in_cluster: self.in_cluster,
-            driver: Arc::new(Driver::new(driver.abort_handle())),
+            driver: Arc::new(Driver::new(driver.abort_handle(), self.limits.command_timeout)),
         })
     }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The consequences of an error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::store::redis) struct Failure {
     pub(in crate::store::redis) error: Error,
     /// The connection is unusable.
@@ -84,6 +84,12 @@ impl Failure {
         let text = "no redis replica confirmed the end of the session in time";
         let error = Error::new(ErrorKind::Unavailable, text);
         Self { unknown: true, unconfirmed: Some(Box::new(value)), ..Self::from(error) }
+    }
+
+    /// The connection broke before the command was sent.
+    pub(in crate::store::redis) fn unsent() -> Self {
+        let error = Error::unavailable("the redis connection broke before the command was sent");
+        Self { again: true, ..Self::from(error) }
     }
 
     /// No reply over a connection that was idle; the command may have run.

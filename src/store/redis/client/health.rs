@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::store::redis::client::replicas::Replicas;
+use crate::store::redis::client::{
+    queue::{End, Queue},
+    replicas::Replicas,
+};
 
 /// Time without a reply after which a connection without waiting callers is closed, and after which
 /// a command over it is doubted.
@@ -33,6 +36,8 @@ pub(in crate::store::redis) struct ConnectionHealth {
     in_flight: AtomicUsize,
     /// Of the server, if they confirm ends of sessions.
     replicas: OnceLock<Arc<Replicas>>,
+    /// Ends that wait for those in flight to be confirmed.
+    ends: Arc<Queue<End>>,
 }
 
 impl ConnectionHealth {
@@ -73,6 +78,10 @@ impl ConnectionHealth {
         let _ = self.replicas.set(replicas);
     }
 
+    pub(in crate::store::redis) fn ends(&self) -> &Arc<Queue<End>> {
+        &self.ends
+    }
+
     /// A command is about to be sent.
     pub(in crate::store::redis) fn wait(&self) -> Waiting<'_> {
         let _ = self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -105,6 +114,7 @@ impl ConnectionHealth {
             heard: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             replicas: OnceLock::new(),
+            ends: Arc::default(),
         }
     }
 }

@@ -27,6 +27,8 @@
 //! | `incarnation` | identity of a Redis process and its data |
 //! | `replicas` | replicas of a server, and how many confirm an end of sessions |
 //! | `confirmed` | ends of sessions, confirmed by replicas |
+//! | `queue` | ends that wait while others are in flight |
+//! | `batch` | ends in one write, and what confirms them |
 //! | `greet` | whether a server is trusted |
 //! | `script` | the Lua scripts |
 //! | `servers` | one primary or a cluster, for sessions in Redis alone |
@@ -35,6 +37,7 @@ pub(crate) mod address;
 mod answer;
 mod attempts;
 mod authentication;
+mod batch;
 pub(crate) mod check;
 #[allow(dead_code, reason = "for the store")]
 pub(crate) mod cluster;
@@ -50,6 +53,7 @@ pub(crate) mod incarnation;
 mod limits;
 mod places;
 pub(crate) mod pool;
+mod queue;
 mod replicas;
 pub(crate) mod script;
 mod sending;

@@ -27,13 +27,20 @@ use crate::{
     },
 };
 
+/// Many at the same time.
+mod batches;
+
 /// With short times; the others are such that no healthy server reaches them.
 fn configured(config: RedisConfig) -> RedisStore {
-    let (long, short) = (Duration::from_secs(10), Duration::from_millis(50));
+    confirmed_within(config, Duration::from_millis(50))
+}
+
+fn confirmed_within(config: RedisConfig, within: Duration) -> RedisStore {
+    let long = Duration::from_secs(10);
     let terms = Terms {
         read_again: Duration::from_millis(200),
         gone_after: Duration::from_secs(1),
-        ..Terms::new(1, short)
+        ..Terms::new(1, within)
     };
     let config = config.connect_timeout(long).command_timeout(long).confirm_on(terms);
     RedisStore::new(config).unwrap()
@@ -145,7 +152,7 @@ impl Ended {
 
 /// Schedule 13 for one primary. Broken: `WAIT` is not sent; it is not repeated; a lost reply of a
 /// sign-in is `Unknown`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn what_a_primary_ends_after_its_replica_has_taken_over_is_not_acknowledged() {
     let primary = copying().start().await;
     let replica = replica_of(&primary).await;
@@ -172,7 +179,7 @@ async fn what_a_primary_ends_after_its_replica_has_taken_over_is_not_acknowledge
 }
 
 /// Schedule 13 for a cluster. Broken: the same.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn in_a_cluster_it_is_acknowledged_once_the_node_that_took_over_has_it() {
     let cluster = RedisCluster::builder().behind_proxies().start().await;
     let store = configured(RedisConfig::cluster(cluster.confirmed_seeds()));
