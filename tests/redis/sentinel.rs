@@ -10,6 +10,8 @@ use tower_redis_session::{RedisConfig, RedisStore, SessionId, store::Store as _}
 
 use scripted::Scripted;
 
+/// Ends of sessions that replicas confirm, over a switch.
+mod ends;
 /// What is wrong, by its name.
 mod faults;
 /// Real sentinels: failovers, credentials, outages.

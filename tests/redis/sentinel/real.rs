@@ -21,7 +21,7 @@ fn config(sentinels: &Sentinels) -> RedisConfig {
 }
 
 /// When a sentinel first announces a switch from now on.
-async fn announcement(sentinels: &Sentinels) -> impl Future<Output = Instant> + use<> {
+pub(super) async fn announcement(sentinels: &Sentinels) -> impl Future<Output = Instant> + use<> {
     let mut streams = Vec::new();
     for address in sentinels.addrs() {
         let client = redis::Client::open(format!("redis://{address}")).unwrap();

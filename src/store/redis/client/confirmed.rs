@@ -109,10 +109,11 @@ impl Connections {
             let connector = Connector::new(config, scripts, None, compared.clone())?;
             Ok::<_, ConfigError>(connector.confirming(&confirmation))
         };
-        let one = connector(&config.clone().pool_size(1))?;
+        let others = connector(config)?;
+        let one = connector(&config.clone().pool_size(1))?.beside(&others);
         // Its failures are not the store's: the others may work.
         let confirming = Self::over(one, None, None);
-        Ok(Self::over(connector(config)?, availability, Some(confirming)))
+        Ok(Self::over(others, availability, Some(confirming)))
     }
 
     /// Logs what is missing for replicas to confirm ends: `node` is the server's name.

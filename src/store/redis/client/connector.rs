@@ -61,10 +61,10 @@ pub(in crate::store::redis) struct Connector {
 }
 
 /// Where connections lead.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Lead {
     Server(Endpoint),
-    Sentinel(Sentinels),
+    Sentinel(Arc<Sentinels>),
 }
 
 impl Connector {
@@ -83,7 +83,8 @@ impl Connector {
             Target::Server(endpoint) => Lead::Server(endpoint),
             Target::Sentinel(deployment) => {
                 let generation = Arc::clone(&generation);
-                Lead::Sentinel(Sentinels::new(*deployment, limits.connect_timeout, generation))
+                let limit = limits.connect_timeout;
+                Lead::Sentinel(Arc::new(Sentinels::new(*deployment, limit, generation)))
             }
         };
         Ok(Self {
@@ -101,6 +102,12 @@ impl Connector {
             #[cfg(feature = "cli")]
             cut: AtomicBool::new(false),
         })
+    }
+
+    /// Its connections lead to the server of the `other`, and are left together with those.
+    pub(in crate::store::redis) fn beside(self, other: &Self) -> Self {
+        let (lead, generation) = (other.lead.clone(), Arc::clone(&other.generation));
+        Self { lead, generation, whole_scripts: Arc::clone(&other.whole_scripts), ..self }
     }
 
     /// Its connections know the replicas of their server.
@@ -134,7 +141,7 @@ impl Connector {
     }
 
     /// The sentinels, if they name the server.
-    pub(in crate::store::redis) const fn sentinels(&self) -> Option<&Sentinels> {
+    pub(in crate::store::redis) fn sentinels(&self) -> Option<&Sentinels> {
         match &self.lead {
             Lead::Server(_) => None,
             Lead::Sentinel(sentinels) => Some(sentinels),
