@@ -16,6 +16,8 @@ mod attempts;
 /// What a browser is left with after two requests that overlap, in every order.
 mod browser_orders;
 mod cluster;
+/// Stores whose ends of sessions a replica confirms.
+mod confirmed;
 /// Every store keeps the contracts of `Store` and `UserStore`; one that breaks them does not pass.
 mod contract;
 /// A logout by the identity provider, on every store.
