@@ -129,3 +129,21 @@ async fn a_logout_that_was_acknowledged_outlives_its_primary() {
     assert!(!lives(&site, &token).await);
     cluster.assert_every_key_has_a_ttl().await;
 }
+
+/// 7. Broken: the reply to a command behind `ASKING` is taken for one that replicas confirm.
+#[tokio::test]
+async fn where_replicas_confirm_ends_a_session_in_a_moving_slot_is_read_changed_and_ended() {
+    let cluster = copied(RedisCluster::start().await).await;
+    let long = |builder: RedisSessionLayerBuilder| builder.budget(Duration::from_secs(15));
+    let site = Site::on(confirmed(&cluster), long).await;
+    let mut alice = signed_in(&site, "alice").await;
+    let (token, x) = (token(&alice), cluster.owner_of(slot(&alice)).await);
+    let moving = cluster.begin_move(slot(&alice), (x + 1) % 3).await;
+    moving.migrate_rest().await;
+    assert_eq!(alice.get("/get:cart,insert:a:1").await.expect(200).text(), "tea");
+    assert_eq!(alice.get("/get:a,update:n").await.expect(200).text(), "1,1");
+    alice.get("/touch").await.expect(200);
+    alice.get("/logout").await.expect(200);
+    moving.finish().await;
+    assert!(!lives(&site, &token).await);
+}

@@ -167,7 +167,8 @@ fn is_confirmed(
         changes[0] = replicas.read(online, now);
     }
     let is_confirmed = match waited {
-        None => !replicas.behind(now).waits(),
+        // Also what ends nothing, behind `ASKING`.
+        None => behind == Behind::Nothing || !replicas.behind(now).waits(),
         Some(Err(rejected)) if rejected.error.kind() == ErrorKind::Misconfigured => {
             changes[1] = replicas.rejected(now);
             true
