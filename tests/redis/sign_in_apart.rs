@@ -2,7 +2,8 @@
 //! mark, the old one ended, the mark removed. Each test has the number of its schedule.
 //!
 //! To see these fail: in `sign_in.rs` use a record with a mark (`load_id` without `finish_marked`);
-//! in `leave.lua` end the old one at whatever version, or forget the heir in what it leaves; in
+//! in `leave.lua` end the old one at whatever version, forget the heir in what it leaves, or leave a
+//! tombstone alone; in
 //! `finish_marked` end the new one where the old one is gone, or do not take over.
 
 use std::time::Duration;
@@ -218,6 +219,20 @@ async fn a_mark_that_stays_is_removed_by_the_next_request() {
     }
     apart.visitor.get("/insert:a:1").await.expect(200);
     assert_eq!(apart.visitor.get("/get:a").await.expect(200).text(), "1");
+}
+
+/// What was in flight under the old id is told so as on one server, and reads what there was.
+#[tokio::test]
+async fn a_request_in_flight_under_the_old_id_is_told_that_the_session_has_moved() {
+    let mut apart = Apart::start().await;
+    let mut tab = apart.visitor.tab().await;
+    let slow = tokio::spawn(async move { tab.get("/get:cart,gate:slow,~update:n").await });
+    apart.site.gates.arrived("slow").await;
+    apart.visitor.get("/login:alice").await.expect(200);
+    apart.site.gates.open("slow");
+    let reply = bounded("the request in flight", slow).await.unwrap().expect(200);
+    assert_eq!(reply.text(), "tea,!Moved");
+    assert!(reply.set_cookies().is_empty(), "{reply:?}");
 }
 
 /// 4. A write to the old session between the two steps is in the new one.

@@ -32,7 +32,7 @@ if first == 'R' then
   left = 'M' .. string.sub(before, 2, 17) .. heir .. string.format('%013.0f', now) .. string.sub(before, 18)
 end
 redis.call('DEL', key)
-if type(redis.pcall('SET', key, left, 'PX', ARGV[3])) == 'table' then
+if redis.pcall('SET', key, left, 'PX', ARGV[3]).err then
   -- For want of memory.
   redis.pcall('SET', key, 'T' .. heir, 'PX', ARGV[3])
 end
