@@ -6,6 +6,7 @@
 //! | `times` | time to live and other durations |
 //! | `lookup` | read through the cache |
 //! | `cache` | connection, availability, pending invalidations |
+//! | `breakers` | pure: which server is called |
 //! | `part` | user, platforms, settings, credentials: how each is loaded and kept |
 //! | `entry_id` | pure: the key of an entry |
 //! | `envelope` | pure: the bytes of an entry |
@@ -28,6 +29,7 @@ use crate::{
     telemetry::health::BackendHealth,
 };
 
+mod breakers;
 pub(super) mod builder;
 mod cache;
 mod doubts;
@@ -53,8 +55,10 @@ mod times;
 /// - **Redis may fail.** Then the source is read instead, within the budget. An invalidation that
 ///   Redis has not confirmed is remembered and repeated until it is; until then this process reads
 ///   the changed entries from the source. Other processes may read the old value from a Redis that
-///   they still reach; if this process ends in the meantime, or Redis returns with older data, the
-///   time to live is the bound.
+///   they still reach; if this process ends in the meantime, or Redis returns with older data, as
+///   after a failover, the time to live is the bound.
+/// - **Sentinel and Cluster.** All entries of a user are in one hash slot, that of the user's
+///   sessions if the key prefix is the same. A node that is lost costs its own entries the source.
 /// - **Secrets.** Credentials are cached only with a key ring (crate feature `encryption`), and
 ///   only as ciphertext. Ciphertext that cannot be opened is loaded from the source. All other
 ///   entries are stored in plain text.
@@ -134,7 +138,8 @@ impl<D: Directory + 'static> CachedDirectory<D> {
         self.inner.cache.check().await
     }
 
-    /// Health of Redis as last seen by calls. Performs no I/O.
+    /// Health of Redis as last seen by calls; a cluster answers while one of its nodes does.
+    /// Performs no I/O.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, directory::CachedDirectory, testing::Accounts};

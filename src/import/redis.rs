@@ -12,7 +12,8 @@ use crate::{
     },
 };
 
-/// The Redis of the other library: reads a key by `GET`, and deletes it by `DEL`.
+/// The Redis of the other library, one server or a primary behind Sentinel: reads a key by `GET`,
+/// and deletes it by `DEL`.
 ///
 /// Its user needs the right to `GET`, `DEL` and `TIME`, with a database number in the URL also to
 /// `SELECT`, behind Sentinel also to `INFO`, and to no other key than those of the old sessions. Of
@@ -33,11 +34,12 @@ impl OldRedis {
     ///
     /// # Errors
     ///
-    /// The first invalid setting; its text never contains the password.
+    /// The first invalid setting, or a cluster; its text never contains the password.
     ///
     /// ```
     /// # use tower_redis_session::{RedisConfig, import::OldRedis};
     /// assert!(OldRedis::new(RedisConfig::new("http://127.0.0.1")).is_err());
+    /// assert!(OldRedis::new(RedisConfig::cluster(["redis://127.0.0.1"])).is_err());
     /// ```
     pub fn new(config: RedisConfig) -> Result<Self, ConfigError> {
         ForeignKeys::new(&config).map(Self)

@@ -36,6 +36,8 @@ pub(crate) struct Availability {
     /// The address of the node, where the store has several.
     node: Option<String>,
     events: Events,
+    /// Whether changes are logged and emitted.
+    is_announced: bool,
     /// Number of replies.
     replies: AtomicU64,
     /// Whether something has failed or was rejected lately: a reply then takes the lock.
@@ -74,6 +76,7 @@ impl Availability {
             store,
             node: None,
             events,
+            is_announced: true,
             replies: AtomicU64::new(0),
             troubled: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -84,6 +87,12 @@ impl Availability {
     #[cfg(feature = "redis")]
     pub(crate) fn of_node(self, address: String) -> Self {
         Self { node: Some(address), ..self }
+    }
+
+    /// Of what serves no sessions: its changes concern no request.
+    #[cfg(feature = "redis")]
+    pub(crate) fn unannounced(self) -> Self {
+        Self { is_announced: false, ..self }
     }
 
     /// It serves nothing from now on, or does so again.
@@ -178,6 +187,9 @@ impl Availability {
     }
 
     fn announce(&self, change: Option<Change>, cause: Option<&Error>) {
+        if !self.is_announced {
+            return;
+        }
         let (store, node) = (self.store, self.node.as_deref());
         let cause = cause.map(|cause| tracing::field::display(Causes(cause)));
         match change {

@@ -13,6 +13,7 @@
 )]
 
 mod authority;
+mod bed;
 mod browser;
 mod child;
 mod example;
@@ -53,6 +54,7 @@ mod teardown_checks;
 mod visitors;
 
 pub use authority::{Authority, Identity};
+pub use bed::{AnyRedis, Bed, patient_at};
 pub use browser::Browser;
 pub use child::Child;
 pub use example::{Example, walk_example};
@@ -72,7 +74,7 @@ pub use proxy::{FaultProxy, Mode};
 pub use raw_connection::{RawConnection, get as raw_get, raw};
 pub use redis_cluster::{ClusterBuilder, ClusterMonitor, Move, RedisCluster, slot_of};
 pub use redis_faults::Snapshot;
-pub use redis_keys::{index_key, key_end, record_key};
+pub use redis_keys::{entries_key, index_key, key_end, record_key};
 pub use redis_rights::{
     CONFIRMED, DURABLE, PASSWORD, SESSIONS, documented, documented_in_cluster,
     documented_with_replicas,

@@ -18,8 +18,17 @@ pub fn key_end(id: impl Display) -> String {
 
 /// The key of the list of a user's sessions.
 pub fn index_key(user: &str) -> String {
+    format!("session:u:{}{user}", tag(user))
+}
+
+/// The key of a user's entries in the cache of a directory; the kind is its letter.
+pub fn entries_key(kind: char, user: &str) -> String {
+    format!("session:d:{}{kind}:{user}", tag(user))
+}
+
+/// In braces.
+fn tag(user: &str) -> String {
     let mut id = [0; 32];
     id[30..].copy_from_slice(&Placement::new("session:").tag(user));
-    let id = SessionId::from(id).to_string();
-    format!("session:u:{{{}}}{user}", &id[40..])
+    format!("{{{}}}", &SessionId::from(id).to_string()[40..])
 }

@@ -15,10 +15,10 @@ use tower_redis_session::{
     layer::SessionBody, store::UserStore,
 };
 
+use super::bed::AnyRedis;
 use super::browser::Browser;
 use super::gate::Gates;
 use super::leak_monitor;
-use super::redis_server::RedisServer;
 use super::scripted_handler::{Body, handle};
 use super::server::{Running, serve};
 
@@ -55,27 +55,27 @@ pub fn patient(redis: &str) -> RedisConfig {
 
 /// The keys that hold a session, with their values: not the mark that one was killed here, nor the
 /// list of a user's.
-pub async fn records(redis: &RedisServer) -> Vec<(String, Vec<u8>)> {
+pub async fn records(redis: &impl AnyRedis) -> Vec<(String, Vec<u8>)> {
     let keys = redis.dump().await.into_iter();
-    keys.filter(|(key, value)| key.contains(":s:") && value != b"T" && !value.starts_with(b"M"))
-        .collect()
+    keys.filter(|(key, value)| {
+        key.contains(":s:") && !value.starts_with(b"T") && !value.starts_with(b"M")
+    })
+    .collect()
 }
 
 impl Site {
     /// A site on a Redis that is well.
-    pub async fn start(redis: &RedisServer) -> Self {
+    pub async fn start(redis: &impl AnyRedis) -> Self {
         Self::configured(redis, |builder| builder).await
     }
 
     /// The same with other settings of the layer.
     pub async fn configured(
-        redis: &RedisServer,
+        redis: &impl AnyRedis,
         configure: impl FnOnce(RedisSessionLayerBuilder) -> RedisSessionLayerBuilder,
     ) -> Self {
-        Self::on(patient(&redis.url()), |builder| {
-            configure(builder.budget(Duration::from_secs(15)))
-        })
-        .await
+        Self::on(redis.patient(), |builder| configure(builder.budget(Duration::from_secs(15))))
+            .await
     }
 
     /// Everything chosen by the test.

@@ -5,6 +5,8 @@
 mod elsewhere;
 /// Ends of sessions that a replica has, or has not.
 mod ends;
+/// Entries of a directory, where slots move and nodes die.
+mod entries;
 /// Nodes that die, hang, come and go.
 mod failures;
 /// Which slot a session is in, and sessions of before.
@@ -15,6 +17,8 @@ mod moves;
 mod reshard;
 /// Rights that are missing.
 mod rights;
+/// One user with many sessions.
+mod sizes;
 
 use std::time::Duration;
 

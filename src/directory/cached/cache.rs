@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fmt,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,6 +14,7 @@ use tokio::task::AbortHandle;
 use crate::{
     clock::{moment::Moment, uptime::Uptime},
     directory::cached::{
+        breakers::Breakers,
         doubts::Doubts,
         entry_id::EntryId,
         envelope::Kind,
@@ -21,11 +23,8 @@ use crate::{
     },
     error::{Causes, Error},
     session::write_id::WriteIds,
-    store::redis::entries::Entries,
-    sync::{
-        backoff::Backoff,
-        circuit_breaker::{CircuitBreaker, Policy, Retry},
-    },
+    store::redis::entries::{Entries, Server},
+    sync::backoff::Backoff,
     telemetry::health::BackendHealth,
 };
 
@@ -33,10 +32,8 @@ use crate::{
 const ID_MAX: usize = 1024;
 /// Pauses between attempts to remove invalidated keys.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
-/// When the circuit breaker opens, and who retries.
-const POLICY: Policy = Policy { threshold: 3, retry: Retry::OneEvery(Duration::from_secs(1)) };
-/// Keys removed by one command.
-const KEYS_PER_COMMAND: usize = 256;
+/// Keys removed at once.
+const KEYS_AT_ONCE: usize = 64;
 
 pub(super) struct Cache {
     pub(super) entries: Entries,
@@ -44,19 +41,18 @@ pub(super) struct Cache {
     pub(super) write_ids: WriteIds,
     sealing: Sealing,
     uptime: Uptime,
-    breaker: Mutex<CircuitBreaker<Moment>>,
+    breakers: Mutex<Breakers>,
     doubts: Mutex<(Doubts, Option<AbortHandle>)>,
 }
 
 impl Cache {
     pub(super) fn new(entries: Entries, times: Times, sealing: Sealing) -> Self {
-        let (write_ids, uptime, doubts) = Default::default();
-        let breaker = Mutex::new(CircuitBreaker::new(POLICY));
-        Self { entries, times, write_ids, sealing, uptime, breaker, doubts }
+        let (write_ids, uptime, breakers, doubts) = Default::default();
+        Self { entries, times, write_ids, sealing, uptime, breakers, doubts }
     }
 
     pub(super) fn key(&self, kind: Kind, user: &str) -> Box<str> {
-        format!("{}{}:{user}", self.entries.prefix(), kind.letter()).into()
+        self.entries.key(kind.letter(), user)
     }
 
     /// Whether Redis is used for an entry.
@@ -65,15 +61,16 @@ impl Cache {
             && entry_id.name.len() <= ID_MAX
             && self.sealing.can_keep(entry_id.kind)
             && !self.is_in_doubt(key)
-            && self.may_ask()
+            && self.may_ask(key)
     }
 
     pub(super) fn is_in_doubt(&self, key: &str) -> bool {
         self.doubts().0.is_in_doubt(key, self.uptime.now())
     }
 
-    pub(super) fn may_ask(&self) -> bool {
-        self.breaker().admit(self.uptime.now())
+    /// Whether the server of that key may be called.
+    pub(super) fn may_ask(&self, key: &str) -> bool {
+        self.breakers().admit(&self.entries.server(key), self.uptime.now())
     }
 
     pub(super) fn pack(&self, entry_id: &EntryId, key: &str, payload: &[u8]) -> Option<Vec<u8>> {
@@ -89,27 +86,32 @@ impl Cache {
         self.sealing.unpack(entry_id, key, entry)
     }
 
-    /// Waits for Redis within the budget, and records whether it responded.
+    /// Waits for the server of a key within the budget, and records whether it responded.
     ///
     /// Cancellation safety: a command that is abandoned may still run; every one is harmless when
     /// late.
     pub(super) async fn within<T>(
         &self,
+        key: &str,
         limit: Duration,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        let server = self.entries.server(key);
         let result = tokio::time::timeout(limit, work).await;
         let result = result.unwrap_or_else(|_| Err(Error::unavailable("no reply in time")));
         match &result {
             Ok(_) => {
-                if self.breaker().succeed() {
-                    tracing::info!("redis available: directory entries are cached");
+                if self.breakers().succeed(&server) {
+                    let node = server.node();
+                    tracing::info!(node, "redis available: directory entries are cached");
                 }
             }
             Err(error) => {
-                if self.breaker().fail(self.uptime.now()) {
-                    let cause = Causes(error);
+                let servers = || self.entries.all_servers();
+                if self.breakers().fail(&server, servers, self.uptime.now()) {
+                    let (node, cause) = (server.node(), Causes(error));
                     tracing::warn!(
+                        node,
                         %cause,
                         "redis unavailable: directory entries are read from the source"
                     );
@@ -153,12 +155,42 @@ impl Cache {
     }
 
     pub(super) fn health(&self) -> BackendHealth {
-        let answers = self.breaker().is_closed();
+        let answers = self.breakers().let_one_pass(&self.entries.all_servers());
         BackendHealth { answers, ..self.entries.health() }
     }
 
-    fn breaker(&self) -> MutexGuard<'_, CircuitBreaker<Moment>> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Removes pending keys; whether all servers of them have confirmed it.
+    async fn remove(&self, keys: Vec<Box<str>>, number: u64) -> bool {
+        let mut groups = BTreeMap::<Server, Vec<Box<str>>>::new();
+        for key in keys {
+            groups.entry(self.entries.server(&key)).or_default().push(key);
+        }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        // A node that is lost delays the others only until that is known.
+        groups.sort_by_key(|(server, _)| !self.breakers().is_closed(server));
+        let mut all = true;
+        for (_, keys) in groups {
+            all &= self.remove_from_one(&keys, number).await;
+        }
+        all
+    }
+
+    /// The same for keys of one server.
+    async fn remove_from_one(&self, keys: &[Box<str>], number: u64) -> bool {
+        let limit = self.times.budget;
+        for keys in keys.chunks(KEYS_AT_ONCE) {
+            let Some(first) = keys.first() else { continue };
+            if self.within(first, limit, self.entries.remove(keys)).await.is_err() {
+                return false;
+            }
+            self.settle(keys, number);
+            tracing::info!(count = keys.len(), "directory entries removed after an outage");
+        }
+        true
+    }
+
+    fn breakers(&self) -> MutexGuard<'_, Breakers> {
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn doubts(&self) -> MutexGuard<'_, (Doubts, Option<AbortHandle>)> {
@@ -173,18 +205,15 @@ async fn remove_all(cache: std::sync::Weak<Cache>) {
         let Some(cache) = cache.upgrade() else { return };
         let (keys, number) = {
             let mut doubts = cache.doubts();
-            let some = doubts.0.some(KEYS_PER_COMMAND);
-            if some.0.is_empty() {
+            let all = doubts.0.all();
+            if all.0.is_empty() {
                 // Under the lock: a later invalidation finds no task and starts one.
                 doubts.1 = None;
                 return;
             }
-            some
+            all
         };
-        let limit = cache.times.budget;
-        if cache.within(limit, cache.entries.remove(&keys)).await.is_ok() {
-            cache.settle(&keys, number);
-            tracing::info!(count = keys.len(), "directory entries removed after an outage");
+        if cache.remove(keys, number).await {
             backoff.reset();
             continue;
         }
@@ -201,27 +230,5 @@ impl fmt::Debug for Cache {
             .field("sealing", &self.sealing)
             .field("in_doubt", &self.in_doubt())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::directory::cached::cache::*;
-
-    #[test]
-    fn after_three_failures_in_a_row_one_a_second_tries() {
-        let at = Moment::from_millis;
-        let mut breaker = CircuitBreaker::new(POLICY);
-        assert!(!breaker.fail(at(1)) && !breaker.fail(at(2)));
-        assert!(!breaker.succeed(), "was never left alone");
-        assert!(!breaker.fail(at(3)) && !breaker.fail(at(4)) && breaker.admit(at(4)));
-        assert!(breaker.fail(at(5)), "the third in a row");
-        assert!(!breaker.admit(at(5)) && !breaker.admit(at(1_004)));
-        assert!(breaker.admit(at(1_005)), "one tries");
-        assert!(!breaker.admit(at(1_006)), "and nobody beside it");
-        assert!(!breaker.fail(at(1_100)), "was left alone before");
-        assert!(!breaker.admit(at(2_099)) && breaker.admit(at(2_100)));
-        assert!(breaker.succeed());
-        assert!(breaker.admit(at(2_101)) && breaker.admit(at(2_101)));
     }
 }

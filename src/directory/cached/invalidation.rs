@@ -159,11 +159,12 @@ impl Invalidation {
     async fn run(mut self) -> bool {
         let number = self.cache.doubt(&self.keys);
         self.state = State::Begun;
-        if !self.cache.may_ask() {
+        // All have the same server: that of the user.
+        let Some(key) = self.keys.first().filter(|key| self.cache.may_ask(key)) else {
             return false;
-        }
+        };
         let limit = self.cache.times.budget;
-        let removed = self.cache.within(limit, self.cache.entries.remove(&self.keys)).await;
+        let removed = self.cache.within(key, limit, self.cache.entries.remove(&self.keys)).await;
         match removed {
             Ok(()) => {
                 self.cache.settle(&self.keys, number);

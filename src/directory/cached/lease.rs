@@ -38,7 +38,7 @@ impl Lease {
         let (asked, times) = (Instant::now(), self.cache.times);
         self.held = true;
         let taken = self.cache.entries.take(self.entry(), &self.mark, times.loader_lease, ahead);
-        let taken = self.cache.within(times.budget, taken).await;
+        let taken = self.cache.within(&self.key, times.budget, taken).await;
         self.left = times.budget.saturating_sub(asked.elapsed());
         match taken {
             Ok(taken) => {
@@ -51,7 +51,7 @@ impl Lease {
                     // No entry exists under the key, so removing it loses nothing.
                     let keys = [&*self.key];
                     let removed = self.cache.entries.remove(&keys);
-                    self.held = self.cache.within(self.left, removed).await.is_err();
+                    self.held = self.cache.within(&self.key, self.left, removed).await.is_err();
                 }
                 None
             }
@@ -71,7 +71,7 @@ impl Lease {
         }
         let life = self.cache.times.time_to_live;
         let fill = self.cache.entries.fill(self.entry(), &self.mark, &packed, life);
-        match self.cache.within(self.left, fill).await {
+        match self.cache.within(&self.key, self.left, fill).await {
             Ok(filled) => {
                 self.held = false;
                 tracing::debug!(kind = ?self.entry_id.kind, filled, "directory entry loaded");
@@ -85,7 +85,7 @@ impl Lease {
     /// Removes the entry and the lease: the value is not cacheable.
     pub(super) async fn clear(mut self) {
         let cleared = self.cache.entries.clear(self.entry());
-        self.held = self.cache.within(self.left, cleared).await.is_err();
+        self.held = self.cache.within(&self.key, self.left, cleared).await.is_err();
     }
 
     /// Lets the lease expire: until then no other caller retries.
@@ -109,7 +109,8 @@ impl Drop for Lease {
         let mark = self.mark;
         drop(runtime.spawn(async move {
             let entry = Entry { key: &key, name: &entry_id.name };
-            let _ = cache.within(cache.times.budget, cache.entries.release(entry, &mark)).await;
+            let released = cache.entries.release(entry, &mark);
+            let _ = cache.within(&key, cache.times.budget, released).await;
         }));
     }
 }

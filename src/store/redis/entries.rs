@@ -2,7 +2,8 @@
 //!
 //! A key holds a hash of all entries of one kind of one user: a value under `v` and the entry's
 //! name, and under `l` and the name the lease of the caller that is about to fill it. Deleting the
-//! key removes both, so that nothing read before can be filled in after.
+//! key removes both, so that nothing read before can be filled in after. All keys of a user have
+//! the user's tag in braces: in a cluster they are in one slot, as the user's sessions are.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -10,24 +11,36 @@ use redis::{FromRedisValue as _, Value};
 
 use crate::{
     error::{ConfigError, Error, ErrorKind},
-    session::write_id::WriteId,
+    session::{
+        placement::{Placement, push_tag},
+        write_id::WriteId,
+    },
     store::redis::{
         RedisConfig,
         client::{
-            check::check,
-            pool::Connections,
-            script::{ENTRIES, Script},
+            cluster::{decision::Follow, many},
+            script::{Call, Script},
+            servers::Servers,
         },
+        ending::TOMBSTONE_OF_A_MOVE,
         millis,
     },
     telemetry::health::BackendHealth,
 };
 
-/// The entries in one Redis.
+/// Maximum number of calls that remove one key of a slot that is moving.
+const REMOVALS: usize = 4;
+
+/// The entries in one Redis, or on the nodes of a cluster.
 pub(crate) struct Entries {
-    connections: Connections,
+    servers: Servers,
     prefix: Arc<str>,
+    placement: Placement,
 }
+
+/// A node of a cluster, by its name; `None` is the only server, or a node that is not known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Server(Option<Arc<str>>);
 
 /// An entry: the key of its hash, and its name there.
 #[derive(Clone, Copy, Debug)]
@@ -60,21 +73,32 @@ impl Entries {
     /// Opens no connection.
     pub(crate) fn new(config: &RedisConfig) -> Result<Self, ConfigError> {
         let prefix = format!("{}d:", config.checked_prefix()?).into();
-        Ok(Self {
-            connections: Connections::new(
-                config,
-                ENTRIES,
-                None,
-                crate::clock::compared::Compared::default(),
-                None,
-            )?,
-            prefix,
-        })
+        let (placement, _) = config.placement()?;
+        Ok(Self { servers: Servers::of_entries(config)?, prefix, placement })
     }
 
-    /// Prefix of all keys.
-    pub(crate) fn prefix(&self) -> &str {
-        &self.prefix
+    /// The key of a user's entries of one kind.
+    pub(crate) fn key(&self, kind: char, user: &str) -> Box<str> {
+        let mut key = format!("{}{{", self.prefix);
+        push_tag(self.placement.tag(user), &mut key);
+        key.push('}');
+        key.push(kind);
+        key.push(':');
+        key.push_str(user);
+        key.into()
+    }
+
+    /// The server of a key.
+    pub(crate) fn server(&self, key: &str) -> Server {
+        Server(self.servers.node_of(key))
+    }
+
+    /// All of them; of a cluster those that are known.
+    pub(crate) fn all_servers(&self) -> Vec<Server> {
+        if !self.servers.are_a_cluster() {
+            return vec![Server(None)];
+        }
+        self.servers.nodes().into_iter().map(|name| Server(Some(name))).collect()
     }
 
     /// Reads an entry, and acquires the lease to fill it, for `life`, if it is missing or expires
@@ -91,7 +115,8 @@ impl Entries {
     ) -> Result<Taken, Error> {
         let mut call = Script::EntryTake.call(&[entry.key]);
         call.arg(entry.name).arg(lease.as_slice()).arg(millis(life)).arg(millis(ahead));
-        let both = match self.connections.write(&call).await {
+        let taken = self.servers.call(entry.key, Follow::One, |_| Ok(call.clone())).await;
+        let both = match taken {
             Ok(Ok(Value::Array(both))) => both,
             Err(error) if error.kind() == ErrorKind::Corrupt => return Err(unreadable()),
             Err(error) | Ok(Err(error)) => return Err(error),
@@ -118,7 +143,7 @@ impl Entries {
     ) -> Result<bool, Error> {
         let mut call = Script::EntryFill.call(&[entry.key]);
         call.arg(entry.name).arg(lease.as_slice()).arg(value).arg(millis(life));
-        let filled = self.connections.repeatable(&call).await?;
+        let filled = self.servers.repeatable(entry.key, Follow::One, &call).await?;
         Ok(matches!(filled, Value::Int(1)))
     }
 
@@ -132,37 +157,75 @@ impl Entries {
         let mut del = redis::cmd("HDEL");
         let _ = del.arg(entry.key).arg(format!("v{}", entry.name)).arg(format!("l{}", entry.name));
         // Safe to run twice.
-        self.connections.read(&del).await.map(|_| ())
+        self.servers.read(entry.key, &del).await.map(|_| ())
     }
 
     /// Removes all entries under the keys, and all leases.
     pub(crate) async fn remove(&self, keys: &[impl AsRef<str>]) -> Result<(), Error> {
+        let Some(first) = keys.first() else { return Ok(()) };
+        if self.servers.are_a_cluster() {
+            let removals = keys.iter().map(|key| self.remove_one(key.as_ref()));
+            return many::all(removals).await.into_iter().collect();
+        }
         let mut del = redis::cmd("DEL");
         for key in keys {
             let _ = del.arg(key.as_ref());
         }
         // Safe to run twice.
-        self.connections.read(&del).await.map(|_| ())
+        self.servers.read(first.as_ref(), &del).await.map(|_| ())
+    }
+
+    /// Removes what is under a key of a cluster. If the slot is moving, also at the other node: a
+    /// copy may be there, or arrive later.
+    async fn remove_one(&self, key: &str) -> Result<(), Error> {
+        let mut mode = "";
+        for _ in 0..REMOVALS {
+            let call = removal(key, mode);
+            match self.servers.call(key, Follow::One, |_| Ok(call.clone())).await? {
+                Ok(Value::Int(1)) => return Ok(()),
+                // Of a lost reply it is unknown what the node said of the slot.
+                Ok(_) | Err(_) => mode = "r",
+            }
+        }
+        Err(Error::unavailable("the slot of a directory entry is moving"))
     }
 
     /// Start-up check of the server.
     pub(crate) async fn check(&self) -> Result<(), Error> {
-        check(&self.connections, &self.prefix, &self.prefix).await
+        self.servers.check(&self.prefix, &self.prefix).await
     }
 
     pub(crate) fn health(&self) -> BackendHealth {
-        self.connections.status()
+        self.servers.status()
     }
+}
+
+fn removal(key: &str, mode: &str) -> Call {
+    let mut call = Script::EntryRemove.call(&[key]);
+    call.arg(millis(TOMBSTONE_OF_A_MOVE)).arg(mode);
+    call
 }
 
 fn unreadable() -> Error {
     Error::new(ErrorKind::Corrupt, "the stored value is not a directory entry")
 }
 
+impl Server {
+    #[cfg(test)]
+    pub(crate) fn named(name: &str) -> Self {
+        Self(Some(name.into()))
+    }
+
+    /// The name of a node.
+    pub(crate) fn node(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
 impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entries")
-            .field("connections", &self.connections)
+            .field("servers", &self.servers)
             .field("keys", &self.prefix)
             .finish()
     }

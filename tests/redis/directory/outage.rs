@@ -10,8 +10,8 @@ use tower_redis_session::{
 };
 
 use super::source::{Cached, Source, patient_cache, posts, settings};
-use super::{SETTINGS_KEY, command, kept, log_of_this_test, secrets};
-use test_support::{FaultProxy, Mode, Outage, RedisServer, bounded, eventually};
+use super::{command, kept, log_of_this_test, secrets, settings_key};
+use test_support::{AnyRedis, Bed, FaultProxy, Mode, Outage, RedisServer, bounded, eventually};
 
 const BUDGET: Duration = Duration::from_millis(200);
 /// What a busy machine may add.
@@ -110,7 +110,7 @@ async fn a_redis_that_was_never_there_is_used_as_soon_as_it_is() {
     let redis = RedisServer::start().await;
     redis.kill();
     let source = Source::new();
-    let cache = patient_cache(&source, &redis.url()).budget(BUDGET).build().unwrap();
+    let cache = patient_cache(&source, redis.patient()).budget(BUDGET).build().unwrap();
     assert_eq!(posts(&cache).await, 50);
     assert!(!cache.invalidate_settings("alice").await);
     redis.restart().await;
@@ -127,7 +127,7 @@ async fn a_redis_that_was_never_there_is_used_as_soon_as_it_is() {
 async fn a_save_during_an_outage_is_a_success_and_the_old_value_is_never_read_again() {
     for way in Outage::EVERY_WAY {
         let scene = Scene::set().await;
-        assert!(kept(&scene.redis, SETTINGS_KEY, "").await.is_some(), "{way:?}");
+        assert!(kept(&scene.redis, &settings_key(), "").await.is_some(), "{way:?}");
         scene.take_away(way);
         let save = async {
             scene.source.set_posts(70);
@@ -148,7 +148,7 @@ async fn a_save_during_an_outage_is_a_success_and_the_old_value_is_never_read_ag
         for _ in 0..10 {
             assert_eq!(posts(&scene.cache).await, 70, "{way:?}");
         }
-        let other = patient_cache(&scene.source, &scene.redis.url()).build().unwrap();
+        let other = patient_cache(&scene.source, scene.redis.patient()).build().unwrap();
         assert_eq!(posts(&other).await, 70, "{way:?}");
     }
 }
@@ -174,31 +174,33 @@ async fn an_entry_that_was_invalidated_during_an_outage_is_gone_after_it() {
 
 #[tokio::test]
 async fn an_invalidation_that_nobody_waits_for_happens_all_the_same() {
-    let redis = RedisServer::start().await;
-    let source = Source::new();
-    let cache = patient_cache(&source, &redis.url()).build().unwrap();
-    posts(&cache).await;
-    source.set_posts(60);
-    {
-        let mut invalidating = Box::pin(cache.invalidate_settings("alice"));
-        assert!(poll!(&mut invalidating).is_pending());
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let source = Source::new();
+        let cache = patient_cache(&source, redis.patient()).build().unwrap();
+        posts(&cache).await;
+        source.set_posts(60);
+        {
+            let mut invalidating = Box::pin(cache.invalidate_settings("alice"));
+            assert!(poll!(&mut invalidating).is_pending());
+        }
+        assert_eq!(posts(&cache).await, 60, "in doubt until it is removed");
+        eventually("the invalidation", async || cache.unconfirmed() == 0).await;
+        assert_eq!(posts(&cache).await, 60);
+        // A handler that is dropped after the commit, and before its save has returned.
+        {
+            let save = async {
+                source.set_posts(70);
+                pending::<()>().await;
+            };
+            let mut changing = Box::pin(cache.change("alice", DirectoryPart::Settings, save));
+            assert!(poll!(&mut changing).is_pending());
+        }
+        assert_eq!(posts(&cache).await, 70, "in doubt until it is removed");
+        eventually("the invalidation", async || cache.unconfirmed() == 0).await;
+        let other = patient_cache(&source, redis.patient()).build().unwrap();
+        assert_eq!((posts(&cache).await, posts(&other).await), (70, 70));
     }
-    assert_eq!(posts(&cache).await, 60, "in doubt until it is removed");
-    eventually("the invalidation", async || cache.unconfirmed() == 0).await;
-    assert_eq!(posts(&cache).await, 60);
-    // A handler that is dropped after the commit, and before its save has returned.
-    {
-        let save = async {
-            source.set_posts(70);
-            pending::<()>().await;
-        };
-        let mut changing = Box::pin(cache.change("alice", DirectoryPart::Settings, save));
-        assert!(poll!(&mut changing).is_pending());
-    }
-    assert_eq!(posts(&cache).await, 70, "in doubt until it is removed");
-    eventually("the invalidation", async || cache.unconfirmed() == 0).await;
-    let other = patient_cache(&source, &redis.url()).build().unwrap();
-    assert_eq!((posts(&cache).await, posts(&other).await), (70, 70));
 }
 
 #[tokio::test]
@@ -209,7 +211,7 @@ async fn a_full_redis_keeps_nothing_and_forgets_what_is_invalidated() {
             fetched => RedisServer::start_version(fetched).await,
         };
         let source = Source::new();
-        let cache = patient_cache(&source, &redis.url()).build().unwrap();
+        let cache = patient_cache(&source, redis.patient()).build().unwrap();
         posts(&cache).await;
         redis.fill_up().await;
         assert_eq!(posts(&cache).await, 50, "{version}");

@@ -13,7 +13,7 @@ use tower_redis_session::{
 };
 
 use super::source::{Cached, Source, patient_cache};
-use test_support::{Browser, REMOVED, RedisServer, Running, patient, records, serve};
+use test_support::{AnyRedis, Bed, Browser, REMOVED, RedisServer, Running, records, serve};
 
 struct Site {
     source: Source,
@@ -22,10 +22,10 @@ struct Site {
 }
 
 impl Site {
-    async fn start(redis: &RedisServer) -> Self {
+    async fn start(redis: &impl AnyRedis) -> Self {
         let source = Source::new();
-        let cache = patient_cache(&source, &redis.url()).build().unwrap();
-        let store = RedisStore::new(patient(&redis.url())).unwrap();
+        let cache = patient_cache(&source, redis.patient()).build().unwrap();
+        let store = RedisStore::new(redis.patient()).unwrap();
         let layer = RedisSessionLayer::builder(store).budget(Duration::from_secs(15));
         let directory = cache.clone();
         let handler = tower::service_fn(move |request: Request<Incoming>| {
@@ -84,26 +84,28 @@ async fn act(step: &str, session: &SessionContext, directory: &Cached) -> Result
 
 #[tokio::test]
 async fn a_session_knows_its_user_and_the_active_platform() {
-    let redis = RedisServer::start().await;
-    let site = Site::start(&redis).await;
-    let mut stranger = Browser::new(site.running.addr).await;
-    let said = stranger.get("/who,platform").await.expect(200);
-    assert_eq!((said.text().as_str(), said.set_cookies().len()), ("-,-", 0));
-    let mut alice = site.alice().await;
-    assert_eq!(alice.get("/who,platform").await.text(), "alice member,12", "the default");
-    let mut bob = Browser::new(site.running.addr).await;
-    bob.get("/login:bob").await.expect(200);
-    assert_eq!(bob.get("/who,platform").await.text(), "bob member,-");
-    // Still there right after the switch, and in the next request.
-    assert_eq!(alice.get("/switch:11,platform").await.expect(200).text(), "Platform 11,11");
-    assert_eq!(alice.get("/platform").await.text(), "11");
-    // One that is not active any more is passed over.
-    site.source.change(|rows| rows.platforms.get_mut("alice").unwrap()[0].active = false);
-    assert!(site.cache.invalidate_platforms("alice").await);
-    assert_eq!(alice.get("/platform").await.text(), "12");
-    site.source.change(|rows| rows.platforms.get_mut("alice").unwrap().clear());
-    assert!(site.cache.invalidate_platforms("alice").await);
-    assert_eq!(alice.get("/platform").await.text(), "-");
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let site = Site::start(&redis).await;
+        let mut stranger = Browser::new(site.running.addr).await;
+        let said = stranger.get("/who,platform").await.expect(200);
+        assert_eq!((said.text().as_str(), said.set_cookies().len()), ("-,-", 0));
+        let mut alice = site.alice().await;
+        assert_eq!(alice.get("/who,platform").await.text(), "alice member,12", "the default");
+        let mut bob = Browser::new(site.running.addr).await;
+        bob.get("/login:bob").await.expect(200);
+        assert_eq!(bob.get("/who,platform").await.text(), "bob member,-");
+        // Still there right after the switch, and in the next request.
+        assert_eq!(alice.get("/switch:11,platform").await.expect(200).text(), "Platform 11,11");
+        assert_eq!(alice.get("/platform").await.text(), "11");
+        // One that is not active any more is passed over.
+        site.source.change(|rows| rows.platforms.get_mut("alice").unwrap()[0].active = false);
+        assert!(site.cache.invalidate_platforms("alice").await);
+        assert_eq!(alice.get("/platform").await.text(), "12");
+        site.source.change(|rows| rows.platforms.get_mut("alice").unwrap().clear());
+        assert!(site.cache.invalidate_platforms("alice").await);
+        assert_eq!(alice.get("/platform").await.text(), "-");
+    }
 }
 
 #[tokio::test]
@@ -128,9 +130,11 @@ async fn only_an_active_platform_of_ones_own_can_be_switched_to() {
 
 #[tokio::test]
 async fn the_session_of_a_user_who_was_deactivated_or_deleted_ends_everywhere() {
-    for deleted in [false, true] {
-        let redis = RedisServer::start().await;
-        let site = Site::start(&redis).await;
+    let beds = Bed::both().await;
+    for (redis, deleted) in beds.iter().flat_map(|redis| [(redis, false), (redis, true)]) {
+        println!("{redis}");
+        redis.empty().await;
+        let site = Site::start(redis).await;
         let mut alice = site.alice().await;
         let mut tab = alice.tab().await;
         assert_eq!(alice.get("/validate").await.expect(200).text(), "alice member");
@@ -148,7 +152,7 @@ async fn the_session_of_a_user_who_was_deactivated_or_deleted_ends_everywhere() 
         let reply = alice.get("/validate,id").await.expect(200);
         assert_eq!(reply.text(), "Ended,-", "{deleted}");
         assert_eq!(reply.set_cookies(), [REMOVED], "{deleted}");
-        assert!(records(&redis).await.is_empty(), "{deleted}");
+        assert!(records(redis).await.is_empty(), "{deleted}");
         assert_eq!(tab.get("/id").await.text(), "-", "{deleted}");
         assert_eq!(tab.get("/validate").await.expect(401).text(), "Absent", "{deleted}");
     }
@@ -174,7 +178,7 @@ async fn an_anonymous_session_is_good_and_nobodys() {
     let redis = RedisServer::start().await;
     let site = Site::start(&redis).await;
     let source = &site.source;
-    let layer = RedisSessionLayer::builder(RedisStore::new(patient(&redis.url())).unwrap());
+    let layer = RedisSessionLayer::builder(RedisStore::new(redis.patient()).unwrap());
     let layer = layer.budget(Duration::from_secs(15)).build().unwrap();
     let handler = tower::service_fn(|request: Request<()>| async move {
         let session = request.extensions().get::<SessionContext>().unwrap();

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use tower_redis_session::{
-    Error,
+    Error, RedisConfig,
     directory::{
         CachedDirectory, CachedDirectoryBuilder, Credentials, Directory, PlatformInfo, UserInfo,
     },
 };
 
 use std::time::Duration;
-use test_support::{Gates, patient};
+use test_support::Gates;
 
 /// Clones are one source.
 #[derive(Clone, Debug, Default)]
@@ -164,8 +164,8 @@ impl Directory for Source {
 pub type Cached = CachedDirectory<Source>;
 
 /// A cache with limits that no healthy Redis and no test reaches, however busy the machine is.
-pub fn patient_cache(source: &Source, redis: &str) -> CachedDirectoryBuilder<Source> {
-    CachedDirectory::builder(source.clone(), patient(redis))
+pub fn patient_cache(source: &Source, redis: RedisConfig) -> CachedDirectoryBuilder<Source> {
+    CachedDirectory::builder(source.clone(), redis)
         .budget(Duration::from_secs(15))
         .loader_lease(Duration::from_secs(60))
         .loader_wait(Duration::from_secs(60))

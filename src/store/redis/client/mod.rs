@@ -31,7 +31,7 @@
 //! | `batch` | ends in one write, and what confirms them |
 //! | `greet` | whether a server is trusted |
 //! | `script` | the Lua scripts |
-//! | `servers` | one primary or a cluster, for sessions in Redis alone |
+//! | `servers` | one primary or a cluster, for sessions in Redis alone and for entries |
 
 pub(crate) mod address;
 mod answer;

@@ -22,6 +22,7 @@ pub(in crate::store::redis) enum Script {
     Enter,
     EntryTake,
     EntryFill,
+    EntryRemove,
     #[cfg(feature = "_database")]
     Put,
     #[cfg(feature = "_database")]
@@ -60,6 +61,9 @@ pub(in crate::store::redis) const CLUSTERED: &[Script] = &[
 ];
 /// The scripts for directory entries.
 pub(in crate::store::redis) const ENTRIES: &[Script] = &[Script::EntryTake, Script::EntryFill];
+/// The same on the nodes of a cluster.
+pub(in crate::store::redis) const CLUSTERED_ENTRIES: &[Script] =
+    &[Script::EntryTake, Script::EntryFill, Script::EntryRemove];
 /// The scripts for copies of database records.
 #[cfg(feature = "_database")]
 pub(in crate::store::redis) const COPIES: &[Script] =
@@ -113,6 +117,7 @@ impl Script {
             Self::Enter => source!("shared/keys.lua", "enter.lua"),
             Self::EntryTake => source!("entry_take.lua"),
             Self::EntryFill => source!("entry_fill.lua"),
+            Self::EntryRemove => source!("shared/keys.lua", "entry_remove.lua"),
             #[cfg(feature = "_database")]
             Self::Put => source!("put.lua"),
             #[cfg(feature = "_database")]

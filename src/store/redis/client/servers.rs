@@ -1,6 +1,6 @@
 //! Servers: one primary, or the nodes of a cluster, of which the key of a command decides.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use redis::{Cmd, Value};
 
@@ -13,6 +13,7 @@ use crate::{
             check,
             cluster::{
                 decision::Follow,
+                nodes::Owner,
                 router::Router,
                 sending::{Read, Sending, TOO_LATE, Write},
                 slot::Slot,
@@ -31,7 +32,7 @@ use crate::{
     },
 };
 
-/// Where sessions are.
+/// Where sessions or entries of a directory are.
 #[derive(Clone, Debug)]
 pub(in crate::store::redis) enum Servers {
     One(Connections),
@@ -57,13 +58,23 @@ impl Servers {
     ) -> Result<Self, ConfigError> {
         let compared = Compared::default();
         if let Some(cluster) = config.seeds()? {
-            let router = Router::new(cluster, script::CLUSTERED, compared, events.clone())?;
-            return Ok(Self::Cluster(router));
+            let events = Some(events.clone());
+            return Router::new(cluster, script::CLUSTERED, compared, events).map(Self::Cluster);
         }
         let availability = Availability::new(Serving::Redis, events.clone());
-        let availability = Some(std::sync::Arc::new(availability));
+        let availability = Some(Arc::new(availability));
         Connections::with_confirmation(config, script::RECORDS, compared, availability)
             .map(Self::One)
+    }
+
+    /// For entries of a directory: no replica confirms what is removed.
+    pub(in crate::store::redis) fn of_entries(config: &RedisConfig) -> Result<Self, ConfigError> {
+        let (config, compared) = (config.clone().confirm(0, Duration::ZERO), Compared::default());
+        if let Some(cluster) = config.seeds()? {
+            let scripts = script::CLUSTERED_ENTRIES;
+            return Router::new(cluster, scripts, compared, None).map(Self::Cluster);
+        }
+        Connections::new(&config, script::ENTRIES, None, compared, None).map(Self::One)
     }
 
     pub(in crate::store::redis) fn are_a_cluster(&self) -> bool {
@@ -77,6 +88,21 @@ impl Servers {
             Self::One(connections) => Some(connections),
             Self::Cluster(_) => None,
         }
+    }
+
+    /// The name of the node that serves a key; `None` for the only server, and while no node does.
+    pub(in crate::store::redis) fn node_of(&self, key: &str) -> Option<Arc<str>> {
+        let Self::Cluster(router) = self else { return None };
+        match router.nodes().owner(slot(key)) {
+            Owner::Node(node) => Some(Arc::clone(&node.name)),
+            Owner::Nobody | Owner::Unknown => None,
+        }
+    }
+
+    /// The names of the nodes that serve keys; none for the only server.
+    pub(in crate::store::redis) fn nodes(&self) -> Vec<Arc<str>> {
+        let Self::Cluster(router) = self else { return Vec::new() };
+        router.nodes().primaries().iter().map(|node| Arc::clone(&node.name)).collect()
     }
 
     /// Sends a command of this key that is safe to run twice.

@@ -126,17 +126,21 @@ impl Place {
         match Purpose::of(scripts) {
             Purpose::Records => self.of_records(&deadline),
             Purpose::Copies => self.of_copies(),
-            Purpose::Entries => self.of_entries(),
+            Purpose::Entries => self.of_entries(scripts),
         }
     }
 
     /// A lease, and the entry that replaces it.
-    fn of_entries(&self) -> Vec<Trial> {
+    fn of_entries(&self, scripts: &[Script]) -> Vec<Trial> {
         let (life, keys) = (LIFE.to_string(), [self.index.as_str()]);
-        vec![
+        let mut trials = vec![
             trial("entry_take", Script::EntryTake, &keys, &["e", LEASE, &life, "0"]),
             trial("entry_fill", Script::EntryFill, &keys, &["e", LEASE, "value", &life]),
-        ]
+        ];
+        if scripts.iter().any(|script| matches!(script, Script::EntryRemove)) {
+            trials.push(trial("entry_remove", Script::EntryRemove, &keys, &[&life, "r"]));
+        }
+        trials
     }
 
     /// The life of a session: created, touched, saved, moved, signed in, moved, listed, revoked.
@@ -199,7 +203,7 @@ enum Purpose {
 impl Purpose {
     fn of(scripts: &[Script]) -> Self {
         match scripts.first() {
-            Some(Script::EntryTake | Script::EntryFill) => Self::Entries,
+            Some(Script::EntryTake) => Self::Entries,
             Some(Script::Create) => Self::Records,
             _ => Self::Copies,
         }

@@ -7,18 +7,19 @@ local lease = redis.call('HGET', KEYS[1], 'l' .. ARGV[1])
 if not lease or string.sub(lease, 14) ~= ARGV[2] then
   return 0
 end
-redis.call('HDEL', KEYS[1], 'l' .. ARGV[1])
-if ARGV[3] == '' then
-  return 1
-end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if (tonumber(string.sub(lease, 1, 13)) or 0) <= now then
-  return 0
+local filled = ARGV[3] == '' and 1 or 0
+if filled == 0 and (tonumber(string.sub(lease, 1, 13)) or 0) > now then
+  local ending = string.format('%013.0f', now + ARGV[4])
+  filled = redis.pcall('HSET', KEYS[1], 'v' .. ARGV[1], ending .. ARGV[3])
+  if type(filled) == 'number' then
+    filled = 1
+    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then
+      redis.call('PEXPIRE', KEYS[1], ARGV[4])
+    end
+  end
 end
-local ending = string.format('%013.0f', now + ARGV[4])
-redis.call('HSET', KEYS[1], 'v' .. ARGV[1], ending .. ARGV[3])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
-end
-return 1
+-- At the end: a key without a field is gone, and in a slot that is moving nothing can follow.
+redis.call('HDEL', KEYS[1], 'l' .. ARGV[1])
+return filled

@@ -134,7 +134,7 @@ mod tests {
     fn other_nodes_come_first_at_each_turn_and_doubtful_ones_last_and_then_the_seeds() {
         let cluster = RedisConfig::cluster(["redis://a:1", "redis://seed:2"]).seeds();
         let cluster = cluster.unwrap().unwrap();
-        let nodes = Nodes::new(cluster, &[], Compared::default(), Events::default()).unwrap();
+        let nodes = Nodes::new(cluster, &[], Compared::default(), None).unwrap();
         let named = |doubted: &[&str], turn| {
             let doubted = doubted.iter().map(|host| NodeAddress::new(*host, 1)).collect();
             let all = candidates(&nodes, &doubted, turn);

@@ -12,21 +12,18 @@ use std::{
 use crate::{
     clock::compared::Compared,
     error::{ConfigError, Error, ErrorKind},
-    store::{
-        availability::Availability,
-        redis::client::{
-            cluster::{
-                address::{Announced, NodeAddress},
-                map::Map,
-                node::Node,
-                slot::{SLOTS, Slot},
-            },
-            config::cluster::Cluster,
-            pool::Connections,
-            script::Script,
+    store::redis::client::{
+        cluster::{
+            address::{Announced, NodeAddress},
+            map::Map,
+            node::{Node, availability},
+            slot::{SLOTS, Slot},
         },
+        config::cluster::Cluster,
+        pool::Connections,
+        script::Script,
     },
-    telemetry::{events::Events, health::Serving},
+    telemetry::events::Events,
 };
 
 /// Maximum number of nodes with connections.
@@ -41,7 +38,8 @@ pub(in crate::store::redis) struct Nodes {
     cluster: Cluster,
     scripts: &'static [Script],
     compared: Compared,
-    events: Events,
+    /// None if they serve no sessions.
+    events: Option<Events>,
     started: Instant,
     table: RwLock<Table>,
 }
@@ -76,7 +74,7 @@ impl Nodes {
         cluster: Cluster,
         scripts: &'static [Script],
         compared: Compared,
-        events: Events,
+        events: Option<Events>,
     ) -> Result<Self, ConfigError> {
         let (started, table) = (Instant::now(), RwLock::default());
         let nodes = Self { cluster, scripts, compared, events, started, table };
@@ -228,13 +226,15 @@ impl Nodes {
 
     fn open(&self, address: &NodeAddress) -> Result<Arc<Node>, ConfigError> {
         let config = self.cluster.at(address);
-        let availability = Availability::new(Serving::Redis, self.events.clone());
-        let availability = Arc::new(availability.of_node(address.to_string()));
+        let name = address.to_string();
+        let availability = availability(self.events.clone()).of_node(name.clone());
+        let availability = Arc::new(availability);
         availability.retire(true);
         let (compared, noted) = (self.compared.clone(), Some(Arc::clone(&availability)));
         let connections = Connections::with_confirmation(&config, self.scripts, compared, noted)?;
         let named = AtomicU64::new(self.now());
-        Ok(Arc::new(Node { address: address.clone(), connections, availability, named }))
+        let (address, name) = (address.clone(), name.into());
+        Ok(Arc::new(Node { address, name, connections, availability, named }))
     }
 
     fn now(&self) -> u64 {
@@ -300,7 +300,7 @@ mod tests {
 
     fn nodes(config: &RedisConfig) -> Nodes {
         let cluster = config.seeds().unwrap().unwrap();
-        Nodes::new(cluster, &[], Compared::default(), Events::default()).unwrap()
+        Nodes::new(cluster, &[], Compared::default(), None).unwrap()
     }
 
     /// Ranges of slots, and the port of each primary.

@@ -21,11 +21,13 @@ use crate::{
     store::{
         availability::Availability,
         redis::client::{
-            cluster::{address::NodeAddress, discovery::read_map, nodes::Nodes},
+            cluster::{
+                address::NodeAddress, discovery::read_map, node::availability, nodes::Nodes,
+            },
             limits::Limits,
         },
     },
-    telemetry::{events::Events, health::Serving},
+    telemetry::events::Events,
 };
 
 /// Shortest time between two rounds; twice and four times as long after the second and the third
@@ -71,11 +73,11 @@ pub(super) struct Round {
 }
 
 impl Refresh {
-    pub(super) fn new(nodes: &Arc<Nodes>, limits: Limits, events: Events) -> Self {
+    pub(super) fn new(nodes: &Arc<Nodes>, limits: Limits, events: Option<Events>) -> Self {
         let limit = limits.connect_timeout.saturating_add(limits.command_timeout);
         let rounds = Rounds {
             nodes: Arc::downgrade(nodes),
-            availability: Availability::new(Serving::Redis, events),
+            availability: availability(events),
             limit,
             wanted: Notify::new(),
             doubted: Mutex::default(),

@@ -58,7 +58,7 @@ pub(super) struct Seen {
 }
 
 impl Router {
-    /// A router with `scripts`. Opens no connection.
+    /// A router with `scripts`; with `events` of a store of sessions. Opens no connection.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl Router {
         cluster: Cluster,
         scripts: &'static [Script],
         compared: Compared,
-        events: Events,
+        events: Option<Events>,
     ) -> Result<Self, ConfigError> {
         let limits = cluster.limits()?;
         let nodes = Arc::new(Nodes::new(cluster, scripts, compared, events.clone())?);

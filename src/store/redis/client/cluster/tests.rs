@@ -45,7 +45,7 @@ fn router_of(config: &RedisConfig) -> Router {
 
 fn router_with(config: &RedisConfig, events: &Events) -> Router {
     let cluster = config.seeds().unwrap().unwrap();
-    Router::new(cluster, &[], Compared::default(), events.clone()).unwrap()
+    Router::new(cluster, &[], Compared::default(), Some(events.clone())).unwrap()
 }
 
 /// How often a node, or all of them, became unavailable and available.

@@ -95,7 +95,7 @@ impl RedisConfig {
             Place::Node(NodeAddress { host, port }) => plain(host, *port),
             Place::Sentinel { .. } => Ok((None, false, Login::default())),
             Place::Cluster(_) => {
-                let fault = "is for sessions in Redis alone: with a database, use one primary";
+                let fault = "is not supported with a database or for an import: use one primary";
                 Err(ConfigError::new("redis cluster", fault))
             }
         }

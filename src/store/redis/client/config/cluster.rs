@@ -35,7 +35,9 @@ impl RedisConfig {
     /// of the first URL, or those that the methods set, are for every node; the others must not
     /// contradict it. A cluster has the database 0 alone.
     ///
-    /// For a [`RedisStore`](crate::RedisStore). [`pool_size`](Self::pool_size) is the number of
+    /// For a [`RedisStore`](crate::RedisStore) and a
+    /// [`CachedDirectory`](crate::directory::CachedDirectory); a store with a database and an import
+    /// reject it. [`pool_size`](Self::pool_size) is the number of
     /// connections to each node and defaults to 2 here.
     ///
     /// ```
@@ -227,7 +229,7 @@ mod tests {
         assert_eq!(error.unwrap_err(), "redis database: is not 0, and a cluster has no other");
         let mapped = RedisConfig::new("redis://a").host_map(|host, port| (host.to_owned(), port));
         assert!(mapped.target().is_err_and(|error| error.setting() == "redis host map"));
-        // Of a store that needs one server.
+        // Of what needs one server.
         let error = RedisConfig::cluster(["redis://a"]).target().map(|_| ()).unwrap_err();
         assert_eq!(error.setting(), "redis cluster");
     }
