@@ -6,7 +6,9 @@
 use std::{net::IpAddr, time::Duration};
 
 use http::{Extensions, Method};
-use test_support::{Browser, RedisServer, Site, index_key, names, record_key, records};
+use test_support::{
+    AnyRedis, Bed, Browser, RedisServer, Site, index_key, names, record_key, records,
+};
 use tower_redis_session::{
     MemoryStore, RedisSessionLayer, RedisSessionLayerBuilder, SessionContext, SessionId,
     clock::ManualClock, layer::DeviceConfig,
@@ -28,30 +30,30 @@ async fn user(browser: &mut Browser) -> String {
 }
 
 /// The entries of a user's index: fields of the hash but the epoch.
-async fn entries(redis: &RedisServer, user: &str) -> Vec<String> {
-    let mut connection = redis.connection().await;
-    let mut keys = redis::cmd("HKEYS");
-    keys.arg(index_key(user));
-    let mut keys: Vec<String> = keys.query_async(&mut connection).await.unwrap();
+async fn entries(redis: &Bed, user: &str) -> Vec<String> {
+    let index = index_key(user);
+    let mut keys: Vec<String> = redis.query(&index, redis::cmd("HKEYS").arg(&index)).await;
     keys.retain(|key| key != "epoch");
     keys
 }
 
 #[tokio::test]
 async fn a_list_tells_of_every_session_and_which_one_is_this() {
-    let redis = RedisServer::start().await;
-    let site = Site::start(&redis).await;
-    let mut laptop = signed_in(&site, "alice", "Laptop").await;
-    let mut phone = signed_in(&site, "alice", "Phone").await;
-    let mut bob = signed_in(&site, "bob", "Desk").await;
-    assert_eq!(laptop.get("/sessions").await.expect(200).text(), "*Laptop,Phone");
-    assert_eq!(phone.get("/sessions").await.expect(200).text(), "Laptop,*Phone");
-    assert_eq!(bob.get("/sessions").await.expect(200).text(), "*Desk");
-    // Nobody is in: that is said, and told apart from an empty list.
-    let reply = site.browser().await.get("/sessions").await.expect(401);
-    assert_eq!(reply.text(), "Absent");
-    let anonymous = site.browser().await.get("/insert:a:1,save,sessions").await.expect(401);
-    assert_eq!(anonymous.text(), "Absent");
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let site = Site::start(&redis).await;
+        let mut laptop = signed_in(&site, "alice", "Laptop").await;
+        let mut phone = signed_in(&site, "alice", "Phone").await;
+        let mut bob = signed_in(&site, "bob", "Desk").await;
+        assert_eq!(laptop.get("/sessions").await.expect(200).text(), "*Laptop,Phone");
+        assert_eq!(phone.get("/sessions").await.expect(200).text(), "Laptop,*Phone");
+        assert_eq!(bob.get("/sessions").await.expect(200).text(), "*Desk");
+        // Nobody is in: that is said, and told apart from an empty list.
+        let reply = site.browser().await.get("/sessions").await.expect(401);
+        assert_eq!(reply.text(), "Absent");
+        let anonymous = site.browser().await.get("/insert:a:1,save,sessions").await.expect(401);
+        assert_eq!(anonymous.text(), "Absent");
+    }
 }
 
 #[tokio::test]
@@ -76,123 +78,139 @@ async fn the_latest_sign_in_comes_first() {
 
 #[tokio::test]
 async fn a_label_stays_through_writes_renewals_and_a_new_sign_in_of_the_same_user() {
-    let redis = RedisServer::start().await;
-    let site = Site::start(&redis).await;
-    let mut browser = signed_in(&site, "alice", "Laptop").await;
-    for path in ["/insert:cart:tea", "/renew", "/clear,insert:a:1", "/login:alice"] {
-        browser.get(path).await.expect(200);
-        assert_eq!(browser.get("/sessions").await.expect(200).text(), "*Laptop", "{path}");
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let site = Site::start(&redis).await;
+        let mut browser = signed_in(&site, "alice", "Laptop").await;
+        for path in ["/insert:cart:tea", "/renew", "/clear,insert:a:1", "/login:alice"] {
+            browser.get(path).await.expect(200);
+            assert_eq!(browser.get("/sessions").await.expect(200).text(), "*Laptop", "{path}");
+        }
+        browser.get("/label:none").await.expect(200);
+        assert_eq!(browser.get("/sessions").await.expect(200).text(), "*-");
+        browser.get("/label:Mine").await.expect(200);
+        browser.get("/login:bob").await.expect(200);
+        assert_eq!(browser.get("/sessions").await.expect(200).text(), "*-", "not of another user");
+        browser.get(&format!("/label:{}", "x".repeat(129))).await.expect(500);
     }
-    browser.get("/label:none").await.expect(200);
-    assert_eq!(browser.get("/sessions").await.expect(200).text(), "*-");
-    browser.get("/label:Mine").await.expect(200);
-    browser.get("/login:bob").await.expect(200);
-    assert_eq!(browser.get("/sessions").await.expect(200).text(), "*-", "not of another user");
-    browser.get(&format!("/label:{}", "x".repeat(129))).await.expect(500);
 }
 
 #[tokio::test]
 async fn one_session_can_be_ended_from_another_but_nobody_elses() {
-    let redis = RedisServer::start().await;
-    let (site, other_instance) = (Site::start(&redis).await, Site::start(&redis).await);
-    let mut laptop = signed_in(&site, "alice", "Laptop").await;
-    let mut phone = signed_in(&site, "alice", "Phone").await;
-    let mut bob = signed_in(&site, "bob", "Desk").await;
-    let (phones, bobs) = (id(&mut phone).await, id(&mut bob).await);
-    let mut phone = phone.on(other_instance.addr()).await;
-    for (whose, id) in [("bob's", &bobs), ("nobody's", &bobs.replace(&bobs[..3], "AAA"))] {
-        assert_eq!(
-            laptop.get(&format!("/revoke:{id}")).await.expect(200).text(),
-            "false",
-            "{whose}"
-        );
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let (site, other_instance) = (Site::start(&redis).await, Site::start(&redis).await);
+        let mut laptop = signed_in(&site, "alice", "Laptop").await;
+        let mut phone = signed_in(&site, "alice", "Phone").await;
+        let mut bob = signed_in(&site, "bob", "Desk").await;
+        let (phones, bobs) = (id(&mut phone).await, id(&mut bob).await);
+        let mut phone = phone.on(other_instance.addr()).await;
+        for (whose, id) in [("bob's", &bobs), ("nobody's", &bobs.replace(&bobs[..3], "AAA"))] {
+            assert_eq!(
+                laptop.get(&format!("/revoke:{id}")).await.expect(200).text(),
+                "false",
+                "{whose}"
+            );
+        }
+        assert_eq!(user(&mut bob).await, "bob");
+        assert_eq!(laptop.get(&format!("/revoke:{phones}")).await.expect(200).text(), "true");
+        assert_eq!(user(&mut phone).await, "-", "at once, on another instance");
+        assert_eq!(laptop.get(&format!("/revoke:{phones}")).await.expect(200).text(), "false");
+        assert_eq!(laptop.get("/sessions").await.expect(200).text(), "*Laptop");
+        // The last one is this: the cookie goes with it.
+        let own = id(&mut laptop).await;
+        let reply = laptop.get(&format!("/revoke:{own},user")).await.expect(200);
+        assert_eq!(reply.text(), "true,-");
+        assert!(reply.set_cookies()[0].contains("Max-Age=0"), "{reply:?}");
+        assert!(!records(&redis).await.iter().any(|(_, record)| record.ends_with(b"alice")));
     }
-    assert_eq!(user(&mut bob).await, "bob");
-    assert_eq!(laptop.get(&format!("/revoke:{phones}")).await.expect(200).text(), "true");
-    assert_eq!(user(&mut phone).await, "-", "at once, on another instance");
-    assert_eq!(laptop.get(&format!("/revoke:{phones}")).await.expect(200).text(), "false");
-    assert_eq!(laptop.get("/sessions").await.expect(200).text(), "*Laptop");
-    // The last one is this: the cookie goes with it.
-    let own = id(&mut laptop).await;
-    let reply = laptop.get(&format!("/revoke:{own},user")).await.expect(200);
-    assert_eq!(reply.text(), "true,-");
-    assert!(reply.set_cookies()[0].contains("Max-Age=0"), "{reply:?}");
-    assert!(!records(&redis).await.iter().any(|(_, record)| record.ends_with(b"alice")));
 }
 
 #[tokio::test]
 async fn all_others_end_and_this_one_stays() {
-    let redis = RedisServer::start().await;
-    let site = Site::start(&redis).await;
-    let mut laptop = signed_in(&site, "alice", "Laptop").await;
-    let mut others = [signed_in(&site, "alice", "A").await, signed_in(&site, "alice", "B").await];
-    let mut bob = signed_in(&site, "bob", "Desk").await;
-    // What a change of the password does: a new id, and nobody else in.
-    let reply = laptop.get("/renew,revoke_others,insert:cart:tea").await.expect(200);
-    assert_eq!(reply.text(), "2");
-    assert_eq!(laptop.get("/user,get:cart,sessions").await.expect(200).text(), "alice,tea,*Laptop");
-    for other in &mut others {
-        assert_eq!(user(other).await, "-");
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let site = Site::start(&redis).await;
+        let mut laptop = signed_in(&site, "alice", "Laptop").await;
+        let mut others =
+            [signed_in(&site, "alice", "A").await, signed_in(&site, "alice", "B").await];
+        let mut bob = signed_in(&site, "bob", "Desk").await;
+        // What a change of the password does: a new id, and nobody else in.
+        let reply = laptop.get("/renew,revoke_others,insert:cart:tea").await.expect(200);
+        assert_eq!(reply.text(), "2");
+        assert_eq!(
+            laptop.get("/user,get:cart,sessions").await.expect(200).text(),
+            "alice,tea,*Laptop"
+        );
+        for other in &mut others {
+            assert_eq!(user(other).await, "-");
+        }
+        assert_eq!(user(&mut bob).await, "bob");
+        assert_eq!(entries(&redis, "alice").await.len(), 1);
+        assert_eq!(laptop.get("/revoke_others").await.expect(200).text(), "0");
+        assert_eq!(laptop.get("/logout_everywhere,user").await.expect(200).text(), "-");
     }
-    assert_eq!(user(&mut bob).await, "bob");
-    assert_eq!(entries(&redis, "alice").await.len(), 1);
-    assert_eq!(laptop.get("/revoke_others").await.expect(200).text(), "0");
-    assert_eq!(laptop.get("/logout_everywhere,user").await.expect(200).text(), "-");
 }
 
 #[tokio::test]
 async fn a_sign_in_whose_password_was_checked_before_all_others_ended_fails() {
-    let redis = RedisServer::start().await;
-    let site = Site::start(&redis).await;
-    let mut laptop = signed_in(&site, "alice", "Laptop").await;
-    let mut thief = site.browser().await;
-    let late = tokio::spawn(async move {
-        thief.get("/begin_login:alice,gate:checked,finish_login").await.status.as_u16()
-    });
-    site.gates.arrived("checked").await;
-    laptop.get("/revoke_others").await.expect(200);
-    site.gates.open("checked");
-    assert_eq!(late.await.unwrap(), 401);
-    assert_eq!(laptop.get("/sessions").await.expect(200).text(), "*Laptop");
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let site = Site::start(&redis).await;
+        let mut laptop = signed_in(&site, "alice", "Laptop").await;
+        let mut thief = site.browser().await;
+        let late = tokio::spawn(async move {
+            thief.get("/begin_login:alice,gate:checked,finish_login").await.status.as_u16()
+        });
+        site.gates.arrived("checked").await;
+        laptop.get("/revoke_others").await.expect(200);
+        site.gates.open("checked");
+        assert_eq!(late.await.unwrap(), 401);
+        assert_eq!(laptop.get("/sessions").await.expect(200).text(), "*Laptop");
+    }
 }
 
 #[tokio::test]
 async fn an_administrator_sees_and_ends_the_sessions_of_a_user() {
-    let redis = RedisServer::start().await;
-    let site = Site::start(&redis).await;
-    let (mut laptop, mut phone) =
-        (signed_in(&site, "alice", "Laptop").await, signed_in(&site, "alice", "Phone").await);
-    let mut listed = site.layer.admin().sessions_of("alice").await.unwrap();
-    listed.sort_by(|one, other| other.label.cmp(&one.label));
-    let labels: Vec<_> = listed.iter().map(|info| info.label.clone().unwrap()).collect();
-    assert_eq!(labels, ["Phone", "Laptop"]);
-    assert!(listed.iter().all(|info| !info.current && info.authenticated_at.is_some()));
-    assert!(!site.layer.admin().revoke("bob", &listed[0].id).await.unwrap());
-    assert!(site.layer.admin().revoke("alice", &listed[0].id).await.unwrap());
-    assert_eq!((user(&mut laptop).await, user(&mut phone).await), ("alice".into(), "-".into()));
-    assert_eq!(site.layer.admin().sessions_of("alice").await.unwrap().len(), 1);
-    assert!(site.layer.admin().sessions_of("nobody").await.unwrap().is_empty());
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let site = Site::start(&redis).await;
+        let (mut laptop, mut phone) =
+            (signed_in(&site, "alice", "Laptop").await, signed_in(&site, "alice", "Phone").await);
+        let mut listed = site.layer.admin().sessions_of("alice").await.unwrap();
+        listed.sort_by(|one, other| other.label.cmp(&one.label));
+        let labels: Vec<_> = listed.iter().map(|info| info.label.clone().unwrap()).collect();
+        assert_eq!(labels, ["Phone", "Laptop"]);
+        assert!(listed.iter().all(|info| !info.current && info.authenticated_at.is_some()));
+        assert!(!site.layer.admin().revoke("bob", &listed[0].id).await.unwrap());
+        assert!(site.layer.admin().revoke("alice", &listed[0].id).await.unwrap());
+        assert_eq!((user(&mut laptop).await, user(&mut phone).await), ("alice".into(), "-".into()));
+        assert_eq!(site.layer.admin().sessions_of("alice").await.unwrap().len(), 1);
+        assert!(site.layer.admin().sessions_of("nobody").await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test]
 async fn an_administrator_clears_the_platform_of_a_user_and_nothing_else() {
-    let redis = RedisServer::start().await;
-    let site = Site::start(&redis).await;
-    let mut laptop = signed_in(&site, "alice", "Laptop").await;
-    let (mut phone, mut bob) =
-        (signed_in(&site, "alice", "Phone").await, signed_in(&site, "bob", "Desk").await);
-    laptop.get("/set_platform:11,insert:a:1").await.expect(200);
-    bob.get("/set_platform:21").await.expect(200);
-    assert_eq!(site.layer.admin().clear_platform_of("alice").await.unwrap(), 1);
-    assert_eq!(laptop.get("/platform,get:a,user").await.expect(200).text(), "-,1,alice");
-    assert_eq!(phone.get("/platform,user").await.expect(200).text(), "-,alice");
-    assert_eq!(bob.get("/platform").await.expect(200).text(), "21");
-    // Once more it finds nothing, and says so; nor is there anything of a stranger's.
-    assert_eq!(site.layer.admin().clear_platform_of("alice").await.unwrap(), 0);
-    assert_eq!(site.layer.admin().clear_platform_of("nobody").await.unwrap(), 0);
-    // A choice after it counts.
-    phone.get("/set_platform:12").await.expect(200);
-    assert_eq!(phone.get("/platform").await.expect(200).text(), "12");
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let site = Site::start(&redis).await;
+        let mut laptop = signed_in(&site, "alice", "Laptop").await;
+        let (mut phone, mut bob) =
+            (signed_in(&site, "alice", "Phone").await, signed_in(&site, "bob", "Desk").await);
+        laptop.get("/set_platform:11,insert:a:1").await.expect(200);
+        bob.get("/set_platform:21").await.expect(200);
+        assert_eq!(site.layer.admin().clear_platform_of("alice").await.unwrap(), 1);
+        assert_eq!(laptop.get("/platform,get:a,user").await.expect(200).text(), "-,1,alice");
+        assert_eq!(phone.get("/platform,user").await.expect(200).text(), "-,alice");
+        assert_eq!(bob.get("/platform").await.expect(200).text(), "21");
+        // Once more it finds nothing, and says so; nor is there anything of a stranger's.
+        assert_eq!(site.layer.admin().clear_platform_of("alice").await.unwrap(), 0);
+        assert_eq!(site.layer.admin().clear_platform_of("nobody").await.unwrap(), 0);
+        // A choice after it counts.
+        phone.get("/set_platform:12").await.expect(200);
+        assert_eq!(phone.get("/platform").await.expect(200).text(), "12");
+    }
 }
 
 #[tokio::test]
@@ -231,31 +249,31 @@ async fn a_platform_that_was_cleared_under_a_request_stays_cleared() {
 
 #[tokio::test]
 async fn entries_die_with_their_sessions() {
-    let redis = RedisServer::start().await;
-    let site = Site::start(&redis).await;
-    let mut browsers = Vec::new();
-    for label in ["A", "B", "C", "D"] {
-        browsers.push(signed_in(&site, "alice", label).await);
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let site = Site::start(&redis).await;
+        let mut browsers = Vec::new();
+        for label in ["A", "B", "C", "D"] {
+            browsers.push(signed_in(&site, "alice", label).await);
+        }
+        assert_eq!(entries(&redis, "alice").await.len(), 4);
+        browsers[0].get("/logout").await.expect(200);
+        assert_eq!(entries(&redis, "alice").await.len(), 3, "a logout");
+        // Gone without a word, as an eviction is: the next list takes the entry along.
+        let lost: SessionId = id(&mut browsers[1]).await.parse().unwrap();
+        let lost = record_key(lost);
+        let _: usize = redis.query(&lost, redis::cmd("DEL").arg(&lost)).await;
+        assert_eq!(browsers[2].get("/sessions").await.expect(200).text(), "*C,D");
+        assert_eq!(entries(&redis, "alice").await.len(), 2, "a list");
+        // A record that cannot be read is ended all the same, and its entry too.
+        let torn: SessionId = id(&mut browsers[3]).await.parse().unwrap();
+        let torn = record_key(torn);
+        let mut set = redis::cmd("SET");
+        let () = redis.query(&torn, set.arg(&torn).arg("torn").arg("KEEPTTL")).await;
+        browsers[3].get("/logout").await.expect(200);
+        assert_eq!(browsers[2].get("/sessions").await.expect(200).text(), "*C");
+        assert_eq!(entries(&redis, "alice").await.len(), 1);
     }
-    assert_eq!(entries(&redis, "alice").await.len(), 4);
-    browsers[0].get("/logout").await.expect(200);
-    assert_eq!(entries(&redis, "alice").await.len(), 3, "a logout");
-    // Gone without a word, as an eviction is: the next list takes the entry along.
-    let lost: SessionId = id(&mut browsers[1]).await.parse().unwrap();
-    let mut connection = redis.connection().await;
-    let mut del = redis::cmd("DEL");
-    del.arg(record_key(lost));
-    let () = del.query_async(&mut connection).await.unwrap();
-    assert_eq!(browsers[2].get("/sessions").await.expect(200).text(), "*C,D");
-    assert_eq!(entries(&redis, "alice").await.len(), 2, "a list");
-    // A record that cannot be read is ended all the same, and its entry too.
-    let torn: SessionId = id(&mut browsers[3]).await.parse().unwrap();
-    let mut set = redis::cmd("SET");
-    set.arg(record_key(torn)).arg("torn").arg("KEEPTTL");
-    let () = set.query_async(&mut connection).await.unwrap();
-    browsers[3].get("/logout").await.expect(200);
-    assert_eq!(browsers[2].get("/sessions").await.expect(200).text(), "*C");
-    assert_eq!(entries(&redis, "alice").await.len(), 1);
 }
 
 #[tokio::test]
@@ -364,143 +382,150 @@ async fn what_is_dangerous_can_ask_for_a_fresh_sign_in() {
 
 #[tokio::test]
 async fn with_a_limit_of_five_fifty_sign_ins_at_once_leave_five() {
-    let redis = RedisServer::start().await;
-    let (one, two) = (limited(&redis).await, limited(&redis).await);
-    let mut browsers = Vec::new();
-    for number in 0..50 {
-        let site = if number % 2 == 0 { &one } else { &two };
-        browsers.push(site.browser().await);
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let (one, two) = (limited(&redis).await, limited(&redis).await);
+        let mut browsers = Vec::new();
+        for number in 0..50 {
+            let site = if number % 2 == 0 { &one } else { &two };
+            browsers.push(site.browser().await);
+        }
+        let logins = browsers.into_iter().map(|mut browser| {
+            tokio::spawn(async move {
+                browser.get("/login:alice").await.expect(200);
+                browser
+            })
+        });
+        let logins: Vec<_> = logins.collect();
+        let mut alive = 0;
+        for login in logins {
+            let mut browser = login.await.unwrap();
+            alive += usize::from(user(&mut browser).await == "alice");
+        }
+        assert_eq!((alive, records(&redis).await.len()), (5, 5));
+        assert_eq!(entries(&redis, "alice").await.len(), 5);
     }
-    let logins = browsers.into_iter().map(|mut browser| {
-        tokio::spawn(async move {
-            browser.get("/login:alice").await.expect(200);
-            browser
-        })
-    });
-    let logins: Vec<_> = logins.collect();
-    let mut alive = 0;
-    for login in logins {
-        let mut browser = login.await.unwrap();
-        alive += usize::from(user(&mut browser).await == "alice");
-    }
-    assert_eq!((alive, records(&redis).await.len()), (5, 5));
-    assert_eq!(entries(&redis, "alice").await.len(), 5);
 }
 
 /// Shorter than what a record may stay after its end.
 #[tokio::test]
 async fn short_sessions_count_while_they_live_and_not_afterwards() {
-    let redis = RedisServer::start().await;
-    let idle = Duration::from_secs(4);
-    let short = |builder: RedisSessionLayerBuilder| builder.sessions_per_user(2).idle_timeout(idle);
-    let site = Site::configured(&redis, short).await;
-    let mut many = Vec::new();
-    for _ in 0..3 {
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let idle = Duration::from_secs(4);
+        let short =
+            |builder: RedisSessionLayerBuilder| builder.sessions_per_user(2).idle_timeout(idle);
+        let site = Site::configured(&redis, short).await;
+        let mut many = Vec::new();
+        for _ in 0..3 {
+            many.push(signed_in(&site, "alice", "Laptop").await);
+            // One is older than the other.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for (key, _) in records(&redis).await {
+            let left: u64 = redis.query(&key, redis::cmd("PTTL").arg(&key)).await;
+            assert!((4_000..=8_400).contains(&left), "{left}");
+        }
+        let mut alive = Vec::new();
+        for browser in &mut many {
+            alive.push(user(browser).await);
+        }
+        assert_eq!(alive, ["-", "alice", "alice"], "the oldest of too many has ended");
+        assert_eq!(many[2].get("/revoke_others").await.expect(200).text(), "1");
         many.push(signed_in(&site, "alice", "Laptop").await);
-        // One is older than the other.
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        // As if they had ended a second ago.
+        for (key, _) in records(&redis).await {
+            let () = redis.query(&key, redis::cmd("PEXPIRE").arg(&key).arg(3_000)).await;
+        }
+        assert_eq!(records(&redis).await.len(), 2, "both stay a while, and are over");
+        let mut last = signed_in(&site, "alice", "Laptop").await;
+        assert_eq!(last.get("/revoke_others").await.expect(200).text(), "0");
     }
-    let mut connection = redis.connection().await;
-    for (key, _) in records(&redis).await {
-        let left: u64 = redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.unwrap();
-        assert!((4_000..=8_400).contains(&left), "{left}");
-    }
-    let mut alive = Vec::new();
-    for browser in &mut many {
-        alive.push(user(browser).await);
-    }
-    assert_eq!(alive, ["-", "alice", "alice"], "the oldest of too many has ended");
-    assert_eq!(many[2].get("/revoke_others").await.expect(200).text(), "1");
-    many.push(signed_in(&site, "alice", "Laptop").await);
-    // As if they had ended a second ago.
-    for (key, _) in records(&redis).await {
-        let mut expire = redis::cmd("PEXPIRE");
-        expire.arg(&key).arg(3_000);
-        let _: () = expire.query_async(&mut connection).await.unwrap();
-    }
-    assert_eq!(records(&redis).await.len(), 2, "both stay a while, and are over");
-    let mut last = signed_in(&site, "alice", "Laptop").await;
-    assert_eq!(last.get("/revoke_others").await.expect(200).text(), "0");
 }
 
-async fn limited(redis: &RedisServer) -> Site {
+async fn limited(redis: &impl AnyRedis) -> Site {
     Site::configured(redis, |builder| builder.sessions_per_user(5)).await
 }
 
 #[tokio::test]
 async fn nobody_is_revived_by_64_requests_that_were_under_way_when_all_ended() {
-    let redis = RedisServer::start().await;
-    let site = Site::start(&redis).await;
-    let first = signed_in(&site, "alice", "Laptop").await;
-    let mut requests = Vec::new();
-    for number in 0..64 {
-        let mut tab = first.tab().await;
-        let path = match number % 4 {
-            0 => format!("/user,gate:go,insert:name{number}:1"),
-            1 => "/user,gate:go,renew".to_owned(),
-            2 => "/user,gate:go,~update:count".to_owned(),
-            _ => "/user,gate:go,touch".to_owned(),
-        };
-        requests.push(tokio::spawn(async move {
-            let _ = tab.get(&path).await;
-            tab
-        }));
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let site = Site::start(&redis).await;
+        let first = signed_in(&site, "alice", "Laptop").await;
+        let mut requests = Vec::new();
+        for number in 0..64 {
+            let mut tab = first.tab().await;
+            let path = match number % 4 {
+                0 => format!("/user,gate:go,insert:name{number}:1"),
+                1 => "/user,gate:go,renew".to_owned(),
+                2 => "/user,gate:go,~update:count".to_owned(),
+                _ => "/user,gate:go,touch".to_owned(),
+            };
+            requests.push(tokio::spawn(async move {
+                let _ = tab.get(&path).await;
+                tab
+            }));
+        }
+        for _ in 0..64 {
+            site.gates.arrived("go").await;
+        }
+        site.layer.admin().revoke_all("alice").await.unwrap();
+        for _ in 0..64 {
+            site.gates.open("go");
+        }
+        for request in requests {
+            let mut tab = request.await.unwrap();
+            assert_eq!(user(&mut tab).await, "-");
+        }
+        assert_eq!(records(&redis).await, []);
+        assert_eq!(entries(&redis, "alice").await, [""; 0]);
     }
-    for _ in 0..64 {
-        site.gates.arrived("go").await;
-    }
-    site.layer.admin().revoke_all("alice").await.unwrap();
-    for _ in 0..64 {
-        site.gates.open("go");
-    }
-    for request in requests {
-        let mut tab = request.await.unwrap();
-        assert_eq!(user(&mut tab).await, "-");
-    }
-    assert_eq!(records(&redis).await, []);
-    assert_eq!(entries(&redis, "alice").await, [""; 0]);
 }
 
 #[tokio::test]
 async fn a_key_of_another_kind_stops_no_sign_in_and_no_revocation() {
-    let redis = RedisServer::start().await;
-    let site = limited(&redis).await;
-    let mut browsers = Vec::new();
-    for label in ["A", "B", "C", "D"] {
-        browsers.push(signed_in(&site, "alice", label).await);
-    }
-    let mut broken = Vec::new();
-    for browser in &mut browsers[1..3] {
-        broken.push(record_key(id(browser).await));
-    }
-    let break_them = async || {
-        for key in &broken {
-            let mut pipeline = redis::pipe();
-            pipeline.cmd("DEL").arg(key).ignore().cmd("RPUSH").arg(key).arg("x").ignore();
-            pipeline.cmd("EXPIRE").arg(key).arg(600).ignore();
-            let index = format!(
-                "HSET {} {} 1",
-                index_key("alice"),
-                key.rsplit(':').next().unwrap().replace(['{', '}'], "")
-            );
-            let words: Vec<_> = index.split(' ').collect();
-            pipeline.cmd(words[0]).arg(&words[1..]).ignore();
-            let () = pipeline.query_async(&mut redis.connection().await).await.unwrap();
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let site = limited(&redis).await;
+        let mut browsers = Vec::new();
+        for label in ["A", "B", "C", "D"] {
+            browsers.push(signed_in(&site, "alice", label).await);
         }
-    };
-    break_them().await;
-    // Both make a place free, and the record that is stored is the client's.
-    browsers.push(signed_in(&site, "alice", "E").await);
-    browsers.push(signed_in(&site, "alice", "F").await);
-    for at in [0, 3, 4, 5] {
-        assert_eq!(user(&mut browsers[at]).await, "alice", "{at}");
+        let mut broken = Vec::new();
+        for browser in &mut browsers[1..3] {
+            broken.push(record_key(id(browser).await));
+        }
+        let break_them = async || {
+            for key in &broken {
+                let mut pipeline = redis::pipe();
+                pipeline.cmd("DEL").arg(key).ignore().cmd("RPUSH").arg(key).arg("x").ignore();
+                pipeline.cmd("EXPIRE").arg(key).arg(600).ignore();
+                let index = format!(
+                    "HSET {} {} 1",
+                    index_key("alice"),
+                    key.rsplit(':').next().unwrap().replace(['{', '}'], "")
+                );
+                let words: Vec<_> = index.split(' ').collect();
+                pipeline.cmd(words[0]).arg(&words[1..]).ignore();
+                let mut connection = redis.server_of(key).await.connection().await;
+                let () = pipeline.query_async(&mut connection).await.unwrap();
+            }
+        };
+        break_them().await;
+        // Both make a place free, and the record that is stored is the client's.
+        browsers.push(signed_in(&site, "alice", "E").await);
+        browsers.push(signed_in(&site, "alice", "F").await);
+        for at in [0, 3, 4, 5] {
+            assert_eq!(user(&mut browsers[at]).await, "alice", "{at}");
+        }
+        break_them().await;
+        assert_eq!(site.layer.admin().revoke_all("alice").await.unwrap(), 4);
+        for at in [0, 3, 4, 5] {
+            assert_eq!(user(&mut browsers[at]).await, "-", "{at}");
+        }
+        assert_eq!(records(&redis).await, []);
     }
-    break_them().await;
-    assert_eq!(site.layer.admin().revoke_all("alice").await.unwrap(), 4);
-    for at in [0, 3, 4, 5] {
-        assert_eq!(user(&mut browsers[at]).await, "-", "{at}");
-    }
-    assert_eq!(records(&redis).await, []);
 }
 
 #[tokio::test]

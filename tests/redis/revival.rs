@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use test_support::{
-    Browser, COOKIE, REMOVED, RedisServer, Reply, Site, bounded, eventually, records,
+    AnyRedis as _, Bed, Browser, COOKIE, REMOVED, RedisServer, Reply, Site, bounded, eventually,
+    records,
 };
 use tower_redis_session::{CookieConfig, SameSite};
 
@@ -16,11 +17,10 @@ const ENDINGS: [&str; 6] =
     ["logout", "destroy", "renew", "login:bob", "clear,remove:a", "DEL from outside"];
 
 /// Ends the browser's session by `ending`; the cookie that is good afterwards, if any.
-async fn end(redis: &RedisServer, browser: &mut Browser, ending: &str) -> Option<String> {
+async fn end(redis: &Bed, browser: &mut Browser, ending: &str) -> Option<String> {
     if ending == "DEL from outside" {
-        let mut connection = redis.connection().await;
         for (key, _) in records(redis).await {
-            let _: () = redis::cmd("DEL").arg(key).query_async(&mut connection).await.unwrap();
+            let _: usize = redis.query(&key, redis::cmd("DEL").arg(&key)).await;
         }
         return None;
     }
@@ -30,7 +30,7 @@ async fn end(redis: &RedisServer, browser: &mut Browser, ending: &str) -> Option
 
 /// Starts `slow` in a second tab, ends the session when it stands at its gate, and lets it go on.
 async fn overlap(
-    redis: &RedisServer,
+    redis: &Bed,
     site: &Site,
     slow: &str,
     ending: &str,
@@ -54,40 +54,45 @@ async fn is_nobody(site: &Site, token: &str) -> bool {
     said == ",-,!Absent"
 }
 
+/// What a request may do after it has loaded the session.
+const SLOW: [&str; 7] = [
+    "get:a,gate:slow,insert:a:2,say:done",
+    "insert:b:2,gate:slow,say:done",
+    "get:a,insert:b:2,remove:a,gate:slow,say:done",
+    "get:a,gate:slow,clear,say:done",
+    "get:a,gate:slow,renew,say:done",
+    "get:a,gate:slow,expiry:60:600,say:done",
+    "get:a,gate:slow,set_platform:masto,say:done",
+];
+
 #[tokio::test]
 async fn a_request_in_flight_cannot_revive_a_session_that_ended() {
-    for ending in ENDINGS {
-        for slow in [
-            "get:a,gate:slow,insert:a:2,say:done",
-            "insert:b:2,gate:slow,say:done",
-            "get:a,insert:b:2,remove:a,gate:slow,say:done",
-            "get:a,gate:slow,clear,say:done",
-            "get:a,gate:slow,renew,say:done",
-            "get:a,gate:slow,expiry:60:600,say:done",
-            "get:a,gate:slow,set_platform:masto,say:done",
-        ] {
-            let what = format!("{ending} during {slow}");
-            let redis = RedisServer::start().await;
-            let site = Site::start(&redis).await;
-            let (reply, new, old) = overlap(&redis, &site, slow, ending).await;
-            // The handler's own answer. Whoever ended the session has taken the cookie away.
-            assert_eq!(reply.status.as_u16(), 200, "{what}: {reply:?}");
-            assert!(reply.text().ends_with("done"), "{what}: {reply:?}");
-            assert!(reply.set_cookies().is_empty(), "{what}: {reply:?}");
-            assert!(is_nobody(&site, &old).await, "{what}: the old cookie works again");
-            let expected = usize::from(new.is_some());
-            assert_eq!(records(&redis).await.len(), expected, "{what}: {:?}", redis.dump().await);
-            if let Some(new) = new {
-                assert!(!is_nobody(&site, &new).await, "{what}: the new session is gone");
+    for redis in Bed::both().await {
+        let site = Site::start(&redis).await;
+        for ending in ENDINGS {
+            for slow in SLOW {
+                let what = format!("{redis}: {ending} during {slow}");
+                let (reply, new, old) = overlap(&redis, &site, slow, ending).await;
+                // The handler's own answer. Whoever ended the session has taken the cookie away.
+                assert_eq!(reply.status.as_u16(), 200, "{what}: {reply:?}");
+                assert!(reply.text().ends_with("done"), "{what}: {reply:?}");
+                assert!(reply.set_cookies().is_empty(), "{what}: {reply:?}");
+                assert!(is_nobody(&site, &old).await, "{what}: the old cookie works again");
+                let (expected, stored) = (usize::from(new.is_some()), records(&redis).await);
+                assert_eq!(stored.len(), expected, "{what}: {stored:?}");
+                if let Some(new) = new {
+                    assert!(!is_nobody(&site, &new).await, "{what}: the new session is gone");
+                }
+                redis.assert_every_key_has_a_ttl().await;
+                redis.empty().await;
             }
-            redis.assert_every_key_has_a_ttl().await;
         }
     }
 }
 
 #[tokio::test]
 async fn a_read_in_flight_revives_nothing_by_its_touch() {
-    let redis = RedisServer::start().await;
+    let redis = Bed::one().await;
     // The touch interval is a twentieth of it: 150 ms.
     let site =
         Site::configured(&redis, |builder| builder.idle_timeout(Duration::from_secs(3))).await;
@@ -102,7 +107,7 @@ async fn a_read_in_flight_revives_nothing_by_its_touch() {
         let records_before = records(&redis).await;
         // Past the interval, so that both the explicit touch and the one by itself are due.
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let monitor = redis.monitor().await;
+        let monitor = redis.server().monitor().await;
         site.gates.open("slow");
         let reply = bounded("the slow request", request).await.unwrap().expect(200);
         assert!(["1,false", "1,!Absent"].contains(&reply.text().as_str()), "{ending}: {reply:?}");
@@ -113,7 +118,7 @@ async fn a_read_in_flight_revives_nothing_by_its_touch() {
         if let Some(new) = new {
             assert!(!is_nobody(&site, &new).await, "{ending}");
         }
-        redis.restart().await;
+        redis.server().restart().await;
         // The dead connection is found out by the first command, and reads are asked again.
         eventually("the return of Redis", async || {
             site.browser().await.get("/insert:x:1").await.status == 200
@@ -125,49 +130,52 @@ async fn a_read_in_flight_revives_nothing_by_its_touch() {
 
 #[tokio::test]
 async fn a_change_at_once_after_the_end_is_told_that_it_came_too_late() {
-    for ending in ENDINGS {
-        for (late, kind) in
-            [("update:n", "!Absent"), ("insert:b:2,~save", "!Absent"), ("~validate", "!Absent")]
-        {
-            let redis = RedisServer::start().await;
-            let site = Site::start(&redis).await;
-            let late = late.replace("update", "~update");
-            let slow = format!("get:a,gate:slow,{late}");
-            let (reply, new, old) = overlap(&redis, &site, &slow, ending).await;
-            let what = format!("{ending}, then {late}: {reply:?}");
-            // One that has moved lives on, and the request may be sent again.
-            let moved = ["renew", "login:bob"].contains(&ending) && !late.contains("validate");
-            let kind = if moved { "!Moved" } else { kind };
-            assert_eq!(reply.text(), format!("1,{kind}"), "{what}");
-            assert_eq!(reply.status.as_u16(), 200, "{what}");
-            assert!(is_nobody(&site, &old).await, "{what}");
-            assert_eq!(records(&redis).await.len(), usize::from(new.is_some()), "{what}");
+    for redis in Bed::both().await {
+        let site = Site::start(&redis).await;
+        for ending in ENDINGS {
+            for late in ["~update:n", "insert:b:2,~save", "~validate"] {
+                let slow = format!("get:a,gate:slow,{late}");
+                let (reply, new, old) = overlap(&redis, &site, &slow, ending).await;
+                let what = format!("{redis}: {ending}, then {late}: {reply:?}");
+                // One that has moved lives on, and the request may be sent again.
+                let moved = ["renew", "login:bob"].contains(&ending) && late != "~validate";
+                let kind = if moved { "!Moved" } else { "!Absent" };
+                assert_eq!(reply.text(), format!("1,{kind}"), "{what}");
+                assert_eq!(reply.status.as_u16(), 200, "{what}");
+                assert!(is_nobody(&site, &old).await, "{what}");
+                assert_eq!(records(&redis).await.len(), usize::from(new.is_some()), "{what}");
+                redis.empty().await;
+            }
         }
     }
 }
 
 #[tokio::test]
 async fn two_logouts_and_a_logout_of_a_dead_session_are_a_logout() {
-    let redis = RedisServer::start().await;
-    let site = Site::start(&redis).await;
-    for ending in ENDINGS {
-        let (reply, _, old) =
-            overlap(&redis, &site, "get:a,gate:slow,logout,say:out", ending).await;
-        assert_eq!((reply.status.as_u16(), reply.text().as_str()), (200, "1,out"), "{ending}");
-        assert_eq!(reply.set_cookies(), [REMOVED], "{ending}");
-        assert!(is_nobody(&site, &old).await, "{ending}");
+    for redis in Bed::both().await {
+        println!("{redis}");
+        let site = Site::start(&redis).await;
+        for ending in ENDINGS {
+            let (reply, _, old) =
+                overlap(&redis, &site, "get:a,gate:slow,logout,say:out", ending).await;
+            assert_eq!((reply.status.as_u16(), reply.text().as_str()), (200, "1,out"), "{ending}");
+            assert_eq!(reply.set_cookies(), [REMOVED], "{ending}");
+            assert!(is_nobody(&site, &old).await, "{ending}");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_login_in_flight_begins_a_session_of_its_own_when_the_old_one_ended() {
-    for ending in ENDINGS {
-        let redis = RedisServer::start().await;
-        let site = Site::start(&redis).await;
+    for (redis, ending) in
+        Bed::both().await.iter().flat_map(|redis| ENDINGS.map(|ending| (redis, ending)))
+    {
+        let site = Site::start(redis).await;
         let slow = "get:a,gate:slow,login:carol";
-        let (reply, _, old) = overlap(&redis, &site, slow, ending).await;
-        assert_eq!(reply.status.as_u16(), 200, "{ending}: {reply:?}");
-        assert!(is_nobody(&site, &old).await, "{ending}");
+        let (reply, _, old) = overlap(redis, &site, slow, ending).await;
+        assert_eq!(reply.status.as_u16(), 200, "{redis}: {ending}: {reply:?}");
+        assert!(is_nobody(&site, &old).await, "{redis}: {ending}");
+        redis.assert_every_key_has_a_ttl().await;
         let mut browser = site.browser().await;
         browser.keep(&reply);
         // Nothing of the session that ended is in it.
