@@ -326,3 +326,12 @@ async fn every_order_of_two_requests_on_redis_before_postgresql_and_two_instance
     let layers = stores.map(layer);
     every_order(&layers).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_order_of_two_requests_on_a_cluster_and_behind_sentinels() {
+    for stores in crate::stores::Stores::shared().await {
+        println!("{}", stores.name);
+        let layers = [stores.instance(|builder| builder).await, stores.instance(|b| b).await];
+        every_order(&layers).await;
+    }
+}

@@ -75,10 +75,17 @@ pub async fn durable(
     redis: &test_support::RedisServer,
     url: &str,
 ) -> tower_redis_session::DurableStore {
+    durable_on(test_support::patient(&redis.durable_url()), url).await
+}
+
+pub async fn durable_on(
+    redis: tower_redis_session::RedisConfig,
+    url: &str,
+) -> tower_redis_session::DurableStore {
     use tower_redis_session::{DatabaseConfig, DurableStore};
     let long = std::time::Duration::from_secs(4);
     let database = DatabaseConfig::new(url).timeout(long);
-    let store = DurableStore::builder(test_support::patient(&redis.durable_url()), database)
+    let store = DurableStore::builder(redis, database)
         .redis_timeout(long)
         .lease(std::time::Duration::from_secs(20))
         .build()

@@ -169,7 +169,7 @@ async fn impersonation_ends_with_its_administrators_sessions_on_every_store() {
 async fn impersonation_and_stamp_survive_the_death_of_redis_on_a_durable_store() {
     for stores in Stores::durable().await {
         let (name, [a, b]) = (stores.name, stores.two_instances().await);
-        let redis = stores.redis.as_ref().unwrap();
+        let redis = stores.server().unwrap();
         let mut visitor = root(&a).await;
         on(&a, &mut visitor, async |s: SessionContext| s.impersonate("alice").await).await;
         assert_eq!(seen(&b, &visitor).await, ALICE, "{name}");

@@ -9,6 +9,8 @@ use http::{Request, Response, header};
 use tower::{Layer, ServiceExt};
 use tower_redis_session::{MemoryStore, RedisSessionLayer, SessionContext, store::UserStore};
 
+use crate::stores::Stores;
+
 const NAME: &str = "__Host-session";
 
 /// One request with these cookies; the cookie that it was answered with.
@@ -35,6 +37,10 @@ async fn ask(layer: &RedisSessionLayer, act: &'static str, cookies: &str) -> Opt
 async fn counts_only_sessions(store: impl UserStore, meanwhile: impl FnOnce()) {
     let budget = std::time::Duration::from_secs(20);
     let layer = RedisSessionLayer::builder(store).budget(budget).build().unwrap();
+    layer_counts_only_sessions(layer, meanwhile).await;
+}
+
+async fn layer_counts_only_sessions(layer: RedisSessionLayer, meanwhile: impl FnOnce()) {
     let made_up = |letter: &str| format!("{NAME}={}A", letter.repeat(42));
     let crowd = format!("{}; {}; {}", made_up("A"), made_up("B"), made_up("C"));
     let destroyed = || layer.admin().report().count("destroyed").unwrap();
@@ -64,6 +70,14 @@ async fn made_up_cookies_count_for_nothing_in_redis() {
     let redis = test_support::RedisServer::start().await;
     let config = test_support::patient(&redis.url());
     counts_only_sessions(tower_redis_session::RedisStore::new(config).unwrap(), || {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn made_up_cookies_count_for_nothing_on_a_cluster_and_behind_sentinels() {
+    for stores in Stores::shared().await {
+        println!("{}", stores.name);
+        layer_counts_only_sessions(stores.instance(|builder| builder).await, || {}).await;
+    }
 }
 
 async fn on_database(url: &str) {

@@ -30,6 +30,7 @@ mod made_up_cookies;
 mod model;
 /// Records alone, an index of users' sessions, and a store that layers share.
 mod roles;
+mod sentinel;
 /// Every store with its servers.
 mod stores;
 /// Of 64 requests that take a value at once one gets it.

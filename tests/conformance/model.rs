@@ -8,7 +8,10 @@ use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
     pin::pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -21,8 +24,11 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use tokio::runtime::Runtime;
 use tower::{Layer, Service};
 use tower_redis_session::{
-    Error, MemoryStore, RedisSessionLayer, SessionContext, clock::ManualClock, store::UserStore,
+    Error, MemoryStore, RedisSessionLayer, RedisStore, SessionContext, clock::ManualClock,
+    store::UserStore,
 };
+
+use crate::stores::Shared;
 
 mod rules;
 use rules::{Act, Cookie, End, OwnClock, Reference, Timeless, Visit, World};
@@ -278,7 +284,6 @@ struct OnRedis;
 /// Servers of every version that is promised, in turn, for all histories: no cookie of one is known
 /// to another.
 fn next_redis() -> &'static test_support::RedisServer {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     static SERVERS: std::sync::OnceLock<(Runtime, Vec<test_support::RedisServer>)> =
         std::sync::OnceLock::new();
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -393,7 +398,12 @@ prop_state_machine! {
     fn the_layer_answers_as_the_model_does_on_postgresql(sequential 1..30 => OnPostgres);
 }
 
-/// Redis in front of a file: told of all activity at once, so that it forgets as the model does.
+fn behind_sentinel() -> tower_redis_session::RedisConfig {
+    static SHARED: std::sync::OnceLock<Shared> = std::sync::OnceLock::new();
+    SHARED.get_or_init(|| Runtime::new().unwrap().block_on(Shared::sentinel())).durable_config()
+}
+
+/// Redis in front of a file, every fourth time behind sentinels: told of all activity at once, so that it forgets as the model does.
 struct OnBoth;
 
 impl StateMachineTest for OnBoth {
@@ -403,18 +413,22 @@ impl StateMachineTest for OnBoth {
     fn init_test(_: &World) -> System {
         use tower_redis_session::{DatabaseConfig, DurableStore};
         static FOLDER: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+        static HISTORIES: AtomicUsize = AtomicUsize::new(0);
         let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap());
         let clock = ManualClock::new();
+        let redis = match HISTORIES.fetch_add(1, Ordering::Relaxed) % 4 {
+            3 => behind_sentinel(),
+            _ => test_support::patient(&next_redis().durable_url()),
+        };
         let file = format!("sqlite:{}/both.db", folder.path().display());
         let database = DatabaseConfig::new(file).timeout(Duration::from_secs(4));
-        let store =
-            DurableStore::builder(test_support::patient(&next_redis().durable_url()), database)
-                .redis_timeout(Duration::from_secs(10))
-                .poll_interval(Duration::from_millis(10))
-                .database_touch_interval(Duration::ZERO)
-                .clock(clock.clock())
-                .build()
-                .unwrap();
+        let store = DurableStore::builder(redis, database)
+            .redis_timeout(Duration::from_secs(10))
+            .poll_interval(Duration::from_millis(10))
+            .database_touch_interval(Duration::ZERO)
+            .clock(clock.clock())
+            .build()
+            .unwrap();
         let system = System::on(store, Some(clock));
         let layer = system.layer.clone();
         system.runtime.block_on(layer.migrate()).unwrap();
@@ -436,3 +450,38 @@ prop_state_machine! {
     #[test]
     fn the_layer_answers_as_the_model_does_on_redis_before_sqlite(sequential 1..30 => OnBoth);
 }
+
+/// Without a database, on servers that all histories share.
+macro_rules! on_servers {
+    ($on:ident, $servers:ident, $name:ident) => {
+        struct $on;
+
+        impl StateMachineTest for $on {
+            type SystemUnderTest = System;
+            type Reference = Timeless;
+
+            fn init_test(_: &World) -> System {
+                let shared = Runtime::new().unwrap().block_on(Shared::$servers());
+                System::on(RedisStore::new(shared.config()).unwrap(), None)
+            }
+
+            fn apply(
+                system: System,
+                world: &World,
+                step: <Timeless as ReferenceStateMachine>::Transition,
+            ) -> System {
+                apply(system, world, &step)
+            }
+        }
+
+        prop_state_machine! {
+            #![proptest_config(Config { cases: 8, failure_persistence: None, ..Config::default() })]
+
+            #[test]
+            fn $name(sequential 1..30 => $on);
+        }
+    };
+}
+
+on_servers!(OnCluster, cluster, the_layer_answers_as_the_model_does_on_a_redis_cluster);
+on_servers!(OnSentinel, sentinel, the_layer_answers_as_the_model_does_on_redis_behind_sentinel);

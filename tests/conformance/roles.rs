@@ -60,9 +60,13 @@ async fn all_layers_on_a_store_share_its_events() {
     let folder = tempfile::tempdir().unwrap();
     let database = || DatabaseConfig::new(format!("sqlite:{}/s.db", folder.path().display()));
     let redis = || RedisConfig::new("redis://127.0.0.1:1");
-    let stores: [(&str, Arc<dyn UserStore>); 4] = [
+    let cluster = || RedisConfig::cluster(["redis://127.0.0.1:1"]);
+    let sentinel = || RedisConfig::sentinel("main", ["redis://127.0.0.1:1"]);
+    let stores: [(&str, Arc<dyn UserStore>); 6] = [
         ("memory", Arc::new(MemoryStore::new())),
         ("redis", Arc::new(RedisStore::new(redis()).unwrap())),
+        ("redis cluster", Arc::new(RedisStore::new(cluster()).unwrap())),
+        ("redis behind sentinel", Arc::new(RedisStore::new(sentinel()).unwrap())),
         ("database", Arc::new(DatabaseStore::new(database()).unwrap())),
         ("durable", Arc::new(DurableStore::builder(redis(), database()).build().unwrap())),
     ];

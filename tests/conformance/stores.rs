@@ -1,22 +1,95 @@
 //! Every store that the crate has, each with servers of its own, for tests that say the same of all.
 
-use std::time::Duration;
-
-use tempfile::TempDir;
-use test_support::{Database, PostgresServer, RedisServer, patient};
-use tower_redis_session::{
-    DatabaseConfig, DatabaseStore, RedisSessionLayer, RedisSessionLayerBuilder, RedisStore,
-    encryption::UnsealedRecords,
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
-use crate::contract::durable;
+use tempfile::TempDir;
+use test_support::{AnyRedis as _, Bed, Database, PostgresServer, RedisServer};
+use tokio::sync::OnceCell;
+use tower_redis_session::{
+    DatabaseConfig, DatabaseStore, RedisConfig, RedisSessionLayer, RedisSessionLayerBuilder,
+    RedisStore, encryption::UnsealedRecords,
+};
+
+use crate::contract::durable_on;
 
 /// One store's servers.
 pub struct Stores {
     pub name: &'static str,
-    pub redis: Option<RedisServer>,
+    redis: Option<Redis>,
     database: Option<Place>,
     sealed: bool,
+}
+
+enum Redis {
+    Own(RedisServer),
+    /// Of all tests of the binary: each has a prefix of its own.
+    Shared(Shared),
+}
+
+/// A bed that takes seconds to start, and a prefix for keys there.
+pub struct Shared {
+    bed: &'static Bed,
+    prefix: String,
+}
+
+impl Shared {
+    pub async fn cluster() -> Self {
+        static CLUSTER: OnceCell<Bed> = OnceCell::const_new();
+        Self::on(CLUSTER.get_or_init(Bed::cluster).await)
+    }
+
+    pub async fn sentinel() -> Self {
+        static SENTINEL: OnceCell<Bed> = OnceCell::const_new();
+        Self::on(SENTINEL.get_or_init(Bed::sentinel).await)
+    }
+
+    fn on(bed: &'static Bed) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Self { bed, prefix: format!("session:{}:", NEXT.fetch_add(1, Ordering::Relaxed)) }
+    }
+
+    pub fn config(&self) -> RedisConfig {
+        self.bed.patient().key_prefix(&self.prefix)
+    }
+
+    pub fn durable_config(&self) -> RedisConfig {
+        self.bed.patient_durable().key_prefix(&self.prefix)
+    }
+}
+
+impl Redis {
+    async fn start() -> Option<Self> {
+        Some(Self::Own(RedisServer::start().await))
+    }
+
+    fn config(&self) -> RedisConfig {
+        match self {
+            Self::Own(server) => server.patient(),
+            Self::Shared(shared) => shared.config(),
+        }
+    }
+
+    fn durable_config(&self) -> RedisConfig {
+        match self {
+            Self::Own(server) => test_support::patient(&server.durable_url()),
+            Self::Shared(shared) => shared.durable_config(),
+        }
+    }
+
+    /// What is stored under its prefix.
+    async fn dump(&self) -> Vec<(String, Vec<u8>)> {
+        match self {
+            Self::Own(server) => server.dump().await,
+            Self::Shared(Shared { bed, prefix }) => {
+                let mut dump = bed.dump().await;
+                dump.retain(|(key, _)| key.starts_with(prefix));
+                dump
+            }
+        }
+    }
 }
 
 enum Place {
@@ -43,26 +116,50 @@ impl Place {
 
 impl Stores {
     pub async fn all() -> Vec<Self> {
-        let redis = async || Some(RedisServer::start().await);
         let mut all = vec![
-            Self::new("redis", redis().await, None),
+            Self::new("redis", Redis::start().await, None),
             Self::new("sqlite", None, Place::sqlite()),
             Self::new("postgres", None, Place::postgres().await),
         ];
-        all.push(Self { sealed: true, ..Self::new("redis, sealed", redis().await, None) });
+        all.push(Self { sealed: true, ..Self::new("redis, sealed", Redis::start().await, None) });
         all.extend(Self::durable().await);
+        all.extend(Self::shared().await);
         all
     }
 
-    pub async fn durable() -> Vec<Self> {
-        let redis = async || Some(RedisServer::start().await);
+    /// On a cluster and behind sentinels.
+    pub async fn shared() -> Vec<Self> {
+        let (cluster, sentinel) = tokio::join!(Shared::cluster(), Shared::sentinel());
+        let before = Shared::sentinel().await;
+        let new = |name, shared, place| Self::new(name, Some(Redis::Shared(shared)), place);
         vec![
-            Self::new("redis before sqlite", redis().await, Place::sqlite()),
-            Self::new("redis before postgres", redis().await, Place::postgres().await),
+            new("redis cluster", cluster, None),
+            new("redis behind sentinel", sentinel, None),
+            new("redis behind sentinel before sqlite", before, Place::sqlite()),
         ]
     }
 
-    fn new(name: &'static str, redis: Option<RedisServer>, database: Option<Place>) -> Self {
+    /// Whether other tests use the same servers.
+    pub fn are_shared(&self) -> bool {
+        matches!(self.redis, Some(Redis::Shared(_)))
+    }
+
+    /// The Redis that no other test uses.
+    pub fn server(&self) -> Option<&RedisServer> {
+        match &self.redis {
+            Some(Redis::Own(server)) => Some(server),
+            _ => None,
+        }
+    }
+
+    pub async fn durable() -> Vec<Self> {
+        vec![
+            Self::new("redis before sqlite", Redis::start().await, Place::sqlite()),
+            Self::new("redis before postgres", Redis::start().await, Place::postgres().await),
+        ]
+    }
+
+    fn new(name: &'static str, redis: Option<Redis>, database: Option<Place>) -> Self {
         Self { name, redis, database, sealed: false }
     }
 
@@ -73,14 +170,15 @@ impl Stores {
     ) -> RedisSessionLayer {
         let mut builder = match (&self.redis, &self.database) {
             (Some(redis), None) => {
-                RedisSessionLayer::builder(RedisStore::new(patient(&redis.url())).unwrap())
+                RedisSessionLayer::builder(RedisStore::new(redis.config()).unwrap())
             }
             (None, Some(place)) => {
                 let config = DatabaseConfig::new(place.url()).timeout(Duration::from_secs(10));
                 RedisSessionLayer::builder(DatabaseStore::new(config).unwrap())
             }
             (Some(redis), Some(place)) => {
-                RedisSessionLayer::builder(durable(redis, &place.url()).await)
+                let store = durable_on(redis.durable_config(), &place.url()).await;
+                RedisSessionLayer::builder(store)
             }
             (None, None) => unreachable!("no store"),
         };
