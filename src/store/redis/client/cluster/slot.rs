@@ -87,6 +87,33 @@ mod tests {
         assert_eq!(Slot::of_tag(*b"bar"), Slot::of_key(b"a{bar}"));
     }
 
+    /// Of 10 sessions each; more users by `SPREAD_USERS`. To see it fail: return less than 16 bits
+    /// of the hash as the tag.
+    #[test]
+    fn sessions_of_users_are_spread_over_all_primaries() {
+        use crate::session::placement::{Placement, tag_text};
+
+        const EACH: usize = 10;
+        let users = std::env::var("SPREAD_USERS").map_or(20_000, |users| users.parse().unwrap());
+        let placement = Placement::new("session:");
+        let mut slots = vec![0; usize::from(SLOTS)];
+        for user in 0..users {
+            let tag = tag_text(placement.tag(&user.to_string()));
+            slots[usize::from(Slot::of_tag(tag).number())] += EACH;
+        }
+        let fullest = slots.iter().max().unwrap();
+        println!("{} sessions, {fullest} in the fullest slot", users * EACH);
+        assert!(*fullest < EACH * (users / usize::from(SLOTS) + 20));
+        for (primaries, most) in [(3, 1.03), (6, 1.06), (12, 1.1), (100, 1.3)] {
+            let first = |primary| primary * slots.len() / primaries;
+            let share = |primary| slots[first(primary)..first(primary + 1)].iter().sum::<usize>();
+            let fullest = (0..primaries).map(share).max().unwrap() * primaries;
+            let ratio = fullest as f64 / (users * EACH) as f64;
+            println!("{primaries} primaries: {ratio:.3} times the mean");
+            assert!(ratio < most, "{primaries} primaries: {ratio}");
+        }
+    }
+
     #[test]
     fn every_slot_has_a_tag() {
         // Not all of them: it is a search.
