@@ -7,6 +7,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use redis::{FromRedisValue as _, Value};
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     store::redis::{
         RedisConfig,
         client::{
-            cluster::{decision::Follow, many},
+            cluster::decision::Follow,
             script::{Call, Script},
             servers::Servers,
         },
@@ -165,7 +166,7 @@ impl Entries {
         let Some(first) = keys.first() else { return Ok(()) };
         if self.servers.are_a_cluster() {
             let removals = keys.iter().map(|key| self.remove_one(key.as_ref()));
-            return many::all(removals).await.into_iter().collect();
+            return join_all(removals).await.into_iter().collect();
         }
         let mut del = redis::cmd("DEL");
         for key in keys {
