@@ -104,10 +104,10 @@ impl Connector {
         })
     }
 
-    /// Its connections lead to the server of the `other`, and are left together with those.
+    /// Its connections lead to the server of the `other`. With Sentinel they share its watch, and
+    /// so are left together with those.
     pub(in crate::store::redis) fn beside(self, other: &Self) -> Self {
-        let (lead, generation) = (other.lead.clone(), Arc::clone(&other.generation));
-        Self { lead, generation, whole_scripts: Arc::clone(&other.whole_scripts), ..self }
+        Self { lead: other.lead.clone(), ..self }
     }
 
     /// Its connections know the replicas of their server.
