@@ -1,8 +1,8 @@
 //! Ends of sessions in one write, and behind them what confirms them.
 //!
 //! `WAIT` confirms all that its connection has sent before it, and blocks the connection until
-//! replicas have replied. Ends that come in the meantime are sent together, with one `WAIT`: however
-//! slow the replicas are, an end waits for one other batch at most.
+//! replicas have replied. Ends that come in the meantime are sent together, with one `WAIT`:
+//! however slow the replicas are, an end waits for one other batch at most.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ impl Connection {
         let limit = self.driver.command_timeout.saturating_mul(2);
         match tokio::time::timeout(limit, awaited).await {
             Ok(Ok(result)) => result,
-            // The runtime of the task has ended, or stands still. The end may have been sent.
+            // The runtime of the task has ended, or does not run. The end may have been sent.
             Ok(Err(_)) | Err(_) => {
                 self.health.set_broken();
                 Err(Failure::silent())
@@ -148,7 +148,8 @@ fn confirmation(behind: Behind, within: Duration) -> impl Iterator<Item = Cmd> {
     wait.into_iter().chain(read)
 }
 
-/// Takes the replies to them. Whether as many replicas have what was sent as have to.
+/// Takes the replies to them. Whether as many replicas have what was sent as have to: none, if
+/// `behind` is nothing, also for what ends no session, behind `ASKING`.
 fn is_confirmed(
     replicas: &Replicas,
     behind: Behind,
@@ -167,7 +168,6 @@ fn is_confirmed(
         changes[0] = replicas.read(online, now);
     }
     let is_confirmed = match waited {
-        // Also what ends nothing, behind `ASKING`.
         None => behind == Behind::Nothing || !replicas.behind(now).waits(),
         Some(Err(rejected)) if rejected.error.kind() == ErrorKind::Misconfigured => {
             changes[1] = replicas.rejected(now);

@@ -35,7 +35,7 @@ struct State<T> {
 pub(in crate::store::redis) struct Turn<T>(Option<Arc<Queue<T>>>);
 
 impl<T> Queue<T> {
-    /// Adds an item. Returns the turn if nobody has it: the caller sends what waits.
+    /// Adds an item. Returns the turn if it is free: the caller sends what waits.
     pub(in crate::store::redis) fn push(self: &Arc<Self>, item: T) -> Option<Turn<T>> {
         let mut state = self.state();
         state.waiting.push(item);
