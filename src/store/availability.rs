@@ -35,9 +35,8 @@ pub(crate) struct Availability {
     store: Serving,
     /// The address of the node, where the store has several.
     node: Option<String>,
-    events: Events,
-    /// Whether changes are logged and emitted.
-    is_announced: bool,
+    /// None if its changes concern no request with a session.
+    events: Option<Events>,
     /// Number of replies.
     replies: AtomicU64,
     /// Whether something has failed or was rejected lately: a reply then takes the lock.
@@ -69,14 +68,13 @@ enum Change {
 }
 
 impl Availability {
-    pub(crate) const fn new(store: Serving, events: Events) -> Self {
+    pub(crate) fn new(store: Serving, events: impl Into<Option<Events>>) -> Self {
         let breaker = CircuitBreaker::new(POLICY);
         let state = State { breaker, last_cause: None, rejected: None, is_retired: false };
         Self {
             store,
             node: None,
-            events,
-            is_announced: true,
+            events: events.into(),
             replies: AtomicU64::new(0),
             troubled: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -87,12 +85,6 @@ impl Availability {
     #[cfg(feature = "redis")]
     pub(crate) fn of_node(self, address: String) -> Self {
         Self { node: Some(address), ..self }
-    }
-
-    /// Of what serves no sessions: its changes concern no request.
-    #[cfg(feature = "redis")]
-    pub(crate) fn unannounced(self) -> Self {
-        Self { is_announced: false, ..self }
     }
 
     /// It serves nothing from now on, or does so again.
@@ -187,9 +179,7 @@ impl Availability {
     }
 
     fn announce(&self, change: Option<Change>, cause: Option<&Error>) {
-        if !self.is_announced {
-            return;
-        }
+        let Some(events) = &self.events else { return };
         let (store, node) = (self.store, self.node.as_deref());
         let cause = cause.map(|cause| tracing::field::display(Causes(cause)));
         match change {
@@ -199,15 +189,15 @@ impl Availability {
                     cause,
                     "{store} unavailable: requests with a session are rejected"
                 );
-                self.events.emit(Event::StoreDown { store });
+                events.emit(Event::StoreDown { store });
             }
             Some(Change::Available(after)) => {
                 tracing::info!(node, ?after, "{store} available");
-                self.events.emit(Event::StoreUp { store });
+                events.emit(Event::StoreUp { store });
             }
             Some(Change::Replaced(after)) => {
                 tracing::info!(node, ?after, "{store} node replaced: other nodes serve its slots");
-                self.events.emit(Event::StoreUp { store });
+                events.emit(Event::StoreUp { store });
             }
             Some(Change::Rejects) => {
                 tracing::warn!(
@@ -324,7 +314,7 @@ mod tests {
 
     /// How often it became unavailable and available.
     fn changes(availability: &Availability) -> (u64, u64) {
-        let counts = availability.events.counts();
+        let counts = availability.events.as_ref().unwrap().counts();
         let count = |name| counts.iter().find(|(other, _)| *other == name).unwrap().1;
         (count("store_down"), count("store_up"))
     }

@@ -127,7 +127,6 @@ mod tests {
     use crate::{
         clock::compared::Compared,
         store::redis::{RedisConfig, client::cluster::discovery::*},
-        telemetry::events::Events,
     };
 
     #[test]

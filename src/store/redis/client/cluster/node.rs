@@ -5,12 +5,9 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use crate::{
-    store::{
-        availability::Availability,
-        redis::client::{cluster::address::NodeAddress, pool::Connections},
-    },
-    telemetry::{events::Events, health::Serving},
+use crate::store::{
+    availability::Availability,
+    redis::client::{cluster::address::NodeAddress, pool::Connections},
 };
 
 pub(in crate::store::redis) struct Node {
@@ -22,13 +19,6 @@ pub(in crate::store::redis) struct Node {
     pub(super) availability: Arc<Availability>,
     /// When the cluster named it last, in milliseconds after the start.
     pub(super) named: AtomicU64,
-}
-
-/// Of a node, or of the cluster as a whole; without events what is unavailable is reported to none.
-pub(super) fn availability(events: Option<Events>) -> Availability {
-    let is_announced = events.is_some();
-    let availability = Availability::new(Serving::Redis, events.unwrap_or_default());
-    if is_announced { availability } else { availability.unannounced() }
 }
 
 impl fmt::Debug for Node {

@@ -12,18 +12,21 @@ use std::{
 use crate::{
     clock::compared::Compared,
     error::{ConfigError, Error, ErrorKind},
-    store::redis::client::{
-        cluster::{
-            address::{Announced, NodeAddress},
-            map::Map,
-            node::{Node, availability},
-            slot::{SLOTS, Slot},
+    store::{
+        availability::Availability,
+        redis::client::{
+            cluster::{
+                address::{Announced, NodeAddress},
+                map::Map,
+                node::Node,
+                slot::{SLOTS, Slot},
+            },
+            config::cluster::Cluster,
+            pool::Connections,
+            script::Script,
         },
-        config::cluster::Cluster,
-        pool::Connections,
-        script::Script,
     },
-    telemetry::events::Events,
+    telemetry::{events::Events, health::Serving},
 };
 
 /// Maximum number of nodes with connections.
@@ -227,8 +230,8 @@ impl Nodes {
     fn open(&self, address: &NodeAddress) -> Result<Arc<Node>, ConfigError> {
         let config = self.cluster.at(address);
         let name = address.to_string();
-        let availability = availability(self.events.clone()).of_node(name.clone());
-        let availability = Arc::new(availability);
+        let availability = Availability::new(Serving::Redis, self.events.clone());
+        let availability = Arc::new(availability.of_node(name.clone()));
         availability.retire(true);
         let (compared, noted) = (self.compared.clone(), Some(Arc::clone(&availability)));
         let connections = Connections::with_confirmation(&config, self.scripts, compared, noted)?;

@@ -21,13 +21,11 @@ use crate::{
     store::{
         availability::Availability,
         redis::client::{
-            cluster::{
-                address::NodeAddress, discovery::read_map, node::availability, nodes::Nodes,
-            },
+            cluster::{address::NodeAddress, discovery::read_map, nodes::Nodes},
             limits::Limits,
         },
     },
-    telemetry::events::Events,
+    telemetry::{events::Events, health::Serving},
 };
 
 /// Shortest time between two rounds; twice and four times as long after the second and the third
@@ -77,7 +75,7 @@ impl Refresh {
         let limit = limits.connect_timeout.saturating_add(limits.command_timeout);
         let rounds = Rounds {
             nodes: Arc::downgrade(nodes),
-            availability: availability(events),
+            availability: Availability::new(Serving::Redis, events),
             limit,
             wanted: Notify::new(),
             doubted: Mutex::default(),

@@ -36,9 +36,9 @@ impl RedisConfig {
     /// contradict it. A cluster has the database 0 alone.
     ///
     /// For a [`RedisStore`](crate::RedisStore) and a
-    /// [`CachedDirectory`](crate::directory::CachedDirectory); a store with a database and an import
-    /// reject it. [`pool_size`](Self::pool_size) is the number of
-    /// connections to each node and defaults to 2 here.
+    /// [`CachedDirectory`](crate::directory::CachedDirectory); a store with a database and an
+    /// import reject it. [`pool_size`](Self::pool_size) is the number of connections to each node
+    /// and defaults to 2 here.
     ///
     /// ```
     /// # use tower_redis_session::RedisConfig;
