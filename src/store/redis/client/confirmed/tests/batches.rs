@@ -105,8 +105,8 @@ async fn each_end_of_a_batch_has_the_result_of_its_own_script() {
             store.delete_version(&ids[2], 1),
             store.revoke_all("user3", None),
         );
-        assert_eq!(ended.0.unwrap(), true);
-        assert_eq!(ended.1.unwrap(), false);
+        assert!(ended.0.unwrap());
+        assert!(!ended.1.unwrap());
         assert!(matches!(ended.2, Ok(SaveOutcome::Conflict(_))), "{:?}", ended.2);
         assert!(matches!(ended.3, Ok(SaveOutcome::Gone)), "{:?}", ended.3);
         assert!(matches!(ended.4, Ok(SaveOutcome::Saved)), "{:?}", ended.4);
