@@ -1,10 +1,11 @@
 //! Ends of sessions are confirmed by a replica, where there are replicas.
 //!
-//! To see these fail: acknowledge an end without `WAIT`, or whatever it returns.
+//! To see these fail: acknowledge an end without `WAIT`, or whatever it returns; require replicas
+//! for what is no end.
 
 use std::time::Duration;
 
-use test_support::{Browser, COOKIE, Matching, RedisCluster, Site, eventually};
+use test_support::{Browser, COOKIE, Matching, RedisCluster, Site, eventually, slot_of};
 use tower_redis_session::{RedisConfig, RedisSessionLayerBuilder};
 
 use super::{signed_in, slot};
@@ -26,6 +27,11 @@ async fn hasty(cluster: &RedisCluster) -> Site {
 async fn copied(cluster: RedisCluster) -> RedisCluster {
     for primary in cluster.primaries().await {
         let mut connection = cluster.connection(primary).await;
+        let slots = cluster.slots_of(primary).await;
+        let is_there = |key: &String| slots.contains(&slot_of(key));
+        let key = (0..).map(|number| format!("key{number}")).find(is_there).unwrap();
+        let mut set = redis::cmd("SET");
+        let () = set.arg(key).arg(1).arg("PX").arg(1).query_async(&mut connection).await.unwrap();
         eventually("a replica that acknowledges", async || {
             let mut info = redis::cmd("INFO");
             let info: String = info.arg("replication").query_async(&mut connection).await.unwrap();
