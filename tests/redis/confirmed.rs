@@ -2,16 +2,20 @@
 //! replica that hangs does to them. The faults of servers are tested beside the client in `src`.
 //!
 //! To see these fail: send no `WAIT`; send it after the reply to the end; send the removal cookie
-//! before the end is confirmed; send ends over the connections of the other requests, or one by one.
+//! before the end is confirmed; send ends over the connections of the other requests, or one by one;
+//! acknowledge a renewal that the server of then does not have.
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use test_support::{
     Browser, COOKIE, FaultProxy, Mode, REMOVED, RedisServer, RespProxy, Site, copying, eventually,
-    patient, replica_of, token,
+    move_to, patient, replica_of, token,
 };
-use tower_redis_session::RedisConfig;
+use tower_redis_session::{
+    RedisConfig, RedisStore, SessionId,
+    store::{Record, SaveOutcome, Store as _},
+};
 
 async fn signed_in(site: &Site) -> Browser {
     let mut browser = site.browser().await;
@@ -162,4 +166,32 @@ async fn a_hundred_logouts_at_once_are_in_time_although_the_replica_is_far_away(
     );
     assert_eq!(done, 100);
     assert!(waits <= 4, "{waits}");
+}
+
+#[tokio::test]
+async fn a_renewal_that_another_primary_does_not_have_is_no_success() {
+    let redis = copying().start().await;
+    let replica = confirming(&redis).await;
+    let other = replica_of(&redis).await;
+    let proxy = RespProxy::start(redis.addr()).await;
+    let config = patient(&redis.confirmed_url_at(proxy.port()));
+    let site = Site::on(config.clone(), |builder| builder).await;
+    let mut browser = signed_in(&site).await;
+    let old: SessionId = browser.get("/id").await.expect(200).text().parse().unwrap();
+    let new: SessionId = "E".repeat(43).parse().unwrap();
+    other.has_all_of(&redis).await;
+    other.become_primary().await;
+    let store = RedisStore::new(config.confirm(1, Duration::from_millis(100))).unwrap();
+    let record = store.load(&old).await.unwrap().unwrap();
+    let renewed = Record::from_bytes(record.version() + 1, record.to_bytes().into()).unwrap();
+
+    replica.hang();
+    let begun = store.begin_renew(&old, record.version(), &new, &renewed).await.unwrap();
+    assert!(matches!(begun, SaveOutcome::Saved), "the client gets the new id: {begun:?}");
+    move_to(&proxy, &other).await;
+    let finished = store.finish_renew(&old, record.version(), &new).await.unwrap();
+    let SaveOutcome::Conflict(current) = finished else { panic!("acknowledged: {finished:?}") };
+    assert_eq!(current.version(), record.version());
+    assert_eq!(browser.get("/user,get:a").await.text(), "alice,1");
+    replica.resume();
 }

@@ -101,7 +101,7 @@ impl Store for RedisStore {
         match self.are_apart(old, new) {
             true => Box::pin(self.finish_apart(old, expected, new)),
             // Both were done in one step.
-            false => Box::pin(self.finish_confirmed(new)),
+            false => Box::pin(self.finish_confirmed(old, new)),
         }
     }
 

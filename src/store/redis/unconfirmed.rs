@@ -74,16 +74,22 @@ impl RedisStore {
         ids.len() < UNCONFIRMED_MAX && ids.insert(*new)
     }
 
-    /// The second step of a renewal that was done in one: replicas may have to confirm it yet.
-    pub(super) async fn finish_confirmed(&self, new: &SessionId) -> Result<SaveOutcome, Error> {
+    /// The second step of a renewal that was done in one: replicas may have to confirm it yet. A
+    /// server that has taken over since may have the old session, and not the new one.
+    pub(super) async fn finish_confirmed(
+        &self,
+        old: &SessionId,
+        new: &SessionId,
+    ) -> Result<SaveOutcome, Error> {
         let is_noted = {
             let mut ids = self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
             ids.remove(new)
         };
-        if is_noted {
-            let _ = self.is_stored(new).await?;
+        if !is_noted || self.is_stored(new).await? {
+            return Ok(SaveOutcome::Saved);
         }
-        Ok(SaveOutcome::Saved)
+        let current = self.load_id(old).await?.filter(|record| record.moved.is_none());
+        Ok(current.map_or(SaveOutcome::Gone, SaveOutcome::Conflict))
     }
 
     /// Whether a session is in use, also where replicas have to confirm it.
