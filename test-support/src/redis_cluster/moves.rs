@@ -20,6 +20,7 @@ pub struct Move<'a> {
     pub slot: u16,
     pub from: usize,
     pub to: usize,
+    replaces: bool,
 }
 
 impl RedisCluster {
@@ -27,7 +28,7 @@ impl RedisCluster {
     pub async fn begin_move(&self, slot: u16, to: usize) -> Move<'_> {
         let from = self.owner_of(slot).await;
         assert_ne!(from, to, "the slot {slot} is there");
-        let moving = Move { cluster: self, slot, from, to };
+        let moving = Move { cluster: self, slot, from, to, replaces: false };
         moving.set_slot(to, "IMPORTING", Some(from)).await;
         moving.set_slot(from, "MIGRATING", Some(to)).await;
         moving
@@ -50,7 +51,8 @@ impl RedisCluster {
             let owner = primaries.iter().find(|(_, seen)| seen.owns(slot));
             let Some((from, _)) = owner else { panic!("nobody serves the slot {slot}") };
             if *from != to {
-                let moving = Move { cluster: self, slot, from: *from, to };
+                let (from, replaces) = (*from, false);
+                let moving = Move { cluster: self, slot, from, to, replaces };
                 moving.whole(&mut connections).await;
             }
         }
@@ -78,6 +80,12 @@ impl RedisCluster {
 }
 
 impl Move<'_> {
+    /// A key of the source replaces a copy at the target, which a move has left whose end was not
+    /// seen: what the source has is younger.
+    pub fn replacing(self) -> Self {
+        Self { replaces: true, ..self }
+    }
+
     /// Those that are still at the source.
     pub async fn keys(&self) -> Vec<Vec<u8>> {
         let mut connection = self.cluster.connection(self.from).await;
@@ -167,6 +175,9 @@ impl Move<'_> {
         let mut migrate = redis::cmd("MIGRATE");
         migrate.arg(addr.ip().to_string()).arg(addr.port());
         migrate.arg("").arg(0).arg(u64::try_from(within.as_millis()).unwrap());
+        if self.replaces {
+            migrate.arg("REPLACE");
+        }
         if let Some(password) = &self.cluster.builder.password {
             migrate.arg("AUTH").arg(password);
         }

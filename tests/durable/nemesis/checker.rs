@@ -1,8 +1,9 @@
-//! Whether a history keeps the promises of the durable store: pure.
+//! Whether a history keeps the promises of its store: pure.
 
 mod counts;
 mod endings;
 mod evidence;
+mod failovers;
 mod waits;
 
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::fmt;
 
 use self::evidence::Evidence;
 pub use self::evidence::Terms;
+pub use self::failovers::LEAVES;
 use super::history::{History, Kind, MILLI, Op, Site, Time};
 
 /// A promise that was not kept, by which request.
@@ -24,8 +26,9 @@ pub struct Violation {
     pub against: Option<Op>,
 }
 
-/// Every promise that `history` breaks, by the time of the request that shows it.
-pub fn check(history: &History, terms: &Terms) -> Vec<Violation> {
+/// Every promise that `history` breaks, by the time of the request that shows it; and how many
+/// requests a failover has cost that were acknowledged, where it may.
+pub fn check(history: &History, terms: &Terms) -> (Vec<Violation>, usize) {
     let evidence = Evidence::new(history, terms);
     let mut violations = Vec::new();
     for op in &history.ops {
@@ -37,10 +40,11 @@ pub fn check(history: &History, terms: &Terms) -> Vec<Violation> {
         violations.extend(waits::an_answer_comes(&evidence, op));
         violations.extend(waits::a_store_that_could_serves(&evidence, op));
         violations.extend(waits::a_database_that_could_writes(&evidence, op));
+        violations.extend(waits::a_primary_that_could_serves(&evidence, op));
     }
     violations.extend(counts::each_update_counts_once(&evidence));
     violations.sort_by_key(|violation| violation.op.as_ref().map(|op| op.start));
-    violations
+    (violations, evidence.lost.count())
 }
 
 /// What the two instances, asked one after the other when all was at rest, did not agree on.
@@ -49,6 +53,8 @@ pub fn agree(history: &History, rested_at: Time) -> Vec<Violation> {
         .ops
         .iter()
         .filter(|op| op.start >= rested_at && op.kind == Kind::Read && op.token.is_some())
+        // Whether it may fail is for other rules.
+        .filter(|op| op.status() == Some(200))
         .collect();
     let mut violations = Vec::new();
     for a in reads.iter().filter(|op| op.at == Site::A) {

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::history::{Answer, Cookie, Kind, MILLI, Op, Recorder, SITES, Site, Time};
+use super::history::{Answer, Cookie, Kind, MILLI, Op, Recorder, SITES, Site};
 use super::seeded_rng::SeededRng;
 use super::visit::{Failed, Seen, visit};
 use super::world::World;
@@ -14,13 +14,15 @@ use test_support::COOKIE;
 #[derive(Debug, Default)]
 struct Jar {
     current: Option<String>,
+    /// The current one is that of a visitor.
+    is_visitor: bool,
     old: Vec<String>,
 }
 
 /// One user with all browsers.
 #[derive(Debug, Clone)]
 pub struct User {
-    name: String,
+    pub name: String,
     /// Only reads once it is signed in: its copy stays where it is.
     is_quiet: bool,
     jar: Arc<Mutex<Jar>>,
@@ -29,7 +31,7 @@ pub struct User {
 }
 
 impl User {
-    pub fn new(number: u64, world: &Arc<World>, recorder: &Arc<Recorder>) -> Self {
+    pub fn new(number: usize, world: &Arc<World>, recorder: &Arc<Recorder>) -> Self {
         Self {
             name: format!("u{number}"),
             is_quiet: number == 0,
@@ -40,13 +42,17 @@ impl User {
     }
 
     /// The browser that signs in and out.
-    pub async fn work(self, mut rng: SeededRng, until: Time) {
-        while self.recorder.now() < until {
+    pub async fn work(self, mut rng: SeededRng) {
+        while !self.recorder.is_over() {
             let site = *rng.pick(&SITES);
             let Some(token) = self.current() else {
                 self.sign_in(&mut rng, site).await;
                 continue;
             };
+            if self.is_visitor() {
+                self.visit(&mut rng, site, token).await;
+                continue;
+            }
             match rng.below(100) {
                 _ if self.is_quiet => self.read(site, token).await,
                 0..50 => {
@@ -66,19 +72,23 @@ impl User {
     }
 
     /// The other browser, which also tries cookies that are over.
-    pub async fn follow(self, mut rng: SeededRng, until: Time) {
-        while self.recorder.now() < until {
+    pub async fn follow(self, mut rng: SeededRng) {
+        while !self.recorder.is_over() {
             rest(rng.between(1, 30)).await;
             let site = *rng.pick(&SITES);
             let old = rng.percent(40).then(|| self.old(&mut rng)).flatten();
             let kind = match (old.is_some(), rng.below(100)) {
+                (false, 0..8) if self.is_visitor() => Kind::Login,
                 (false, 0..30) if !self.is_quiet => Kind::Update,
                 (true, 0..4) => Kind::Logout,
                 (true, 4..12) => Kind::Update,
                 _ => Kind::Read,
             };
             if let Some(token) = old.or_else(|| self.current()) {
-                self.send(site, kind, Some(token)).await;
+                let op = self.send(site, kind, Some(token)).await;
+                if kind == Kind::Login {
+                    self.heed(op);
+                }
             }
         }
     }
@@ -98,6 +108,10 @@ impl User {
 
     /// At times by another browser too, which is forgotten about.
     async fn sign_in(&self, rng: &mut SeededRng, site: Site) {
+        if !self.is_quiet && rng.percent(45) {
+            let op = self.send(site, Kind::Visit, None).await;
+            return self.heed(op);
+        }
         if rng.percent(50) {
             let op = self.send(*rng.pick(&SITES), Kind::Login, None).await;
             let token = op.as_ref().and_then(Op::new_token).map(str::to_owned);
@@ -108,6 +122,18 @@ impl User {
             Some(op) => self.heed(Some(op)),
             None => rest(20).await,
         }
+    }
+
+    /// One who signs in before long.
+    async fn visit(&self, rng: &mut SeededRng, site: Site, token: String) {
+        let kind = match rng.below(100) {
+            0..45 => Kind::Login,
+            45..80 => Kind::Update,
+            _ => Kind::Read,
+        };
+        let op = self.send(site, kind, Some(token)).await;
+        self.heed(op);
+        rest(rng.below(30)).await;
     }
 
     async fn read(&self, site: Site, token: String) {
@@ -157,21 +183,25 @@ impl User {
     fn heed(&self, op: Option<Op>) {
         let Some(op) = op else { return };
         let sent = op.token.clone().unwrap_or_default();
+        let makes = op.kind == Kind::Visit || op.kind.makes() && !op.is_over();
         match op.new_token() {
-            Some(new) if matches!(op.kind, Kind::Login | Kind::Renew) && !op.is_anonymous() => {
-                self.replace(&sent, Some(new.to_owned()));
-            }
-            _ if op.is_anonymous() => self.replace(&sent, None),
+            Some(new) if makes => self.replace(&sent, Some((new.to_owned(), op.kind))),
+            _ if op.is_over() => self.replace(&sent, None),
             _ => {}
         }
     }
 
-    fn replace(&self, sent: &str, new: Option<String>) {
+    fn replace(&self, sent: &str, new: Option<(String, Kind)>) {
         let mut jar = self.jar.lock().unwrap();
         if !sent.is_empty() {
             jar.old.push(sent.to_owned());
         }
-        jar.current = new;
+        jar.is_visitor = matches!(new, Some((_, Kind::Visit)));
+        jar.current = new.map(|(token, _)| token);
+    }
+
+    fn is_visitor(&self) -> bool {
+        self.jar.lock().unwrap().is_visitor
     }
 
     fn current(&self) -> Option<String> {
@@ -195,7 +225,7 @@ impl User {
         };
         let path = match kind {
             Kind::Login => format!("/login:{},user", self.name),
-            Kind::Update => "/user,update:n".to_owned(),
+            Kind::Visit | Kind::Update => "/user,update:n".to_owned(),
             Kind::Read => "/user,get:n".to_owned(),
             Kind::Logout => "/user,logout".to_owned(),
             Kind::Revoke => "/user,logout_everywhere".to_owned(),

@@ -1,5 +1,11 @@
 //! How each fault is begun and undone.
 
+mod cluster;
+mod postgres;
+mod redis;
+mod sentinels;
+mod slots;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,32 +15,50 @@ use super::schedule::{Deed, Step};
 use super::seeded_rng::SeededRng;
 use super::visit::visit;
 use super::world::World;
-use test_support::{COOKIE, Gate, Interceptor, Matching};
+use test_support::{COOKIE, Gate, Interceptor, Matching, RedisServer};
 
 /// Does what the plan says; returns when all of it is undone.
 pub async fn carry_out(steps: Vec<Step>, world: &Arc<World>, recorder: &Arc<Recorder>, seed: u64) {
     let each = steps.into_iter().enumerate().map(async |(number, step)| {
         let wait = (step.at * MILLI).saturating_sub(recorder.now());
         rest(wait / MILLI).await;
-        let _turn = world.turn_at(step.on).await;
+        let mut turns = Vec::new();
+        for place in step.places() {
+            turns.push(world.turn_at(place).await);
+        }
         let from = recorder.now();
         let rng = SeededRng::new(seed, 2_000 + number as u64);
-        perform(world, &step, rng).await;
-        let (what, on) = (format!("{:?}", step.deed), step.on);
-        recorder.note_fault(Fault { what, on, from, to: recorder.now() });
+        let loses = step.deed.is_failover() && world.loses_by(step.deed);
+        let also = perform(world, recorder, &step, rng).await;
+        let (what, to) = (step.deed.name(), recorder.now());
+        for on in also.into_iter().chain([step.on]) {
+            recorder.note_fault(Fault { what: what.clone(), on, from, to, loses });
+        }
     });
     futures_util::future::join_all(each).await;
     world.heal_proxies();
 }
 
-async fn perform(world: &Arc<World>, step: &Step, rng: SeededRng) {
+/// Returns the places that it concerned as well.
+async fn perform(
+    world: &Arc<World>,
+    recorder: &Recorder,
+    step: &Step,
+    rng: SeededRng,
+) -> Vec<Place> {
     match step.on {
-        Place::Redis => redis(world, step, rng).await,
-        Place::ToRedis(site) => proxy(&world.to_redis[site.index()], step).await,
-        Place::ToDatabase(site) => proxy(&world.to_database[site.index()], step).await,
-        Place::Postgres => postgres(world, step).await,
+        Place::Redis(shard) => redis::perform(world, step, shard, rng).await,
+        Place::Sentinel(number) => sentinels::down(world, step, number).await,
+        Place::Slot(user) => return slots::perform(world, recorder, step, user, rng).await,
+        Place::ToRedis(site, shard) => {
+            let ways = world.ways.to(site, shard);
+            futures_util::future::join_all(ways.into_iter().map(|way| proxy(way, step))).await;
+        }
+        Place::ToDatabase(site) => proxy(&world.truth().ways[site.index()], step).await,
+        Place::Postgres => postgres::perform(world, step).await,
         Place::Instance(site) => instance(world, step, site).await,
     }
+    Vec::new()
 }
 
 async fn proxy<W: test_support::Wire>(proxy: &Interceptor<W>, step: &Step) {
@@ -67,89 +91,6 @@ async fn slow<W: test_support::Wire>(proxy: &Interceptor<W>, lasts: u64) {
         if held.is_reached() {
             held.release().await;
         }
-    }
-}
-
-async fn redis(world: &Arc<World>, step: &Step, mut rng: SeededRng) {
-    let redis = &world.redis;
-    match step.deed {
-        Deed::Empty => {
-            redis.kill();
-            rest(step.lasts).await;
-            redis.restart().await;
-        }
-        Deed::Snapshot => {
-            let snapshot = redis.snapshot().await;
-            rest(step.lasts).await;
-            redis.restart_from(&snapshot).await;
-        }
-        Deed::Hang => {
-            blocking(world, |world| world.redis.hang()).await;
-            rest(step.lasts).await;
-            blocking(world, |world| world.redis.resume()).await;
-        }
-        Deed::Flush => command(world, &["FLUSHALL"]).await,
-        Deed::Evict => {
-            for (key, _) in redis.keys().await {
-                if rng.percent(50) {
-                    command(world, &["DEL", &key]).await;
-                }
-            }
-        }
-        Deed::Full => {
-            redis.fill_up().await;
-            rest(step.lasts).await;
-            redis.make_room().await;
-        }
-        Deed::FailToSave => {
-            redis.config_set("stop-writes-on-bgsave-error", "yes").await;
-            redis.fail_to_save().await;
-            rest(step.lasts).await;
-            redis.save_again().await;
-        }
-        Deed::Pause => {
-            command(world, &["CLIENT", "PAUSE", &step.lasts.to_string(), "ALL"]).await;
-            rest(step.lasts).await;
-        }
-        Deed::CutClients => command(world, &["CLIENT", "KILL", "TYPE", "normal"]).await,
-        Deed::Demote => {
-            command(world, &["REPLICAOF", "127.0.0.1", "1"]).await;
-            rest(step.lasts).await;
-            command(world, &["REPLICAOF", "NO", "ONE"]).await;
-        }
-        other => panic!("{other:?} is nothing for Redis"),
-    }
-}
-
-async fn postgres(world: &Arc<World>, step: &Step) {
-    match step.deed {
-        Deed::Kill => {
-            blocking(world, |world| world.postgres.kill()).await;
-            rest(step.lasts).await;
-            world.postgres.restart().await;
-        }
-        Deed::Hang => {
-            blocking(world, |world| world.postgres.hang()).await;
-            rest(step.lasts).await;
-            blocking(world, |world| world.postgres.resume()).await;
-        }
-        Deed::Failover => {
-            let url = world.database.url();
-            let name = url.rsplit('/').next().and_then(|name| name.split('?').next()).unwrap();
-            let maintenance = world.postgres.maintenance();
-            let set = async |mode: &str| {
-                let _ = maintenance.try_sql(&format!("ALTER DATABASE {name} {mode}")).await;
-            };
-            set("SET default_transaction_read_only = on").await;
-            let cut = format!(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-            );
-            let _ = maintenance.try_sql(&cut).await;
-            rest(step.lasts).await;
-            // Those that came meanwhile stay as they are: whoever made them has to notice.
-            set("RESET default_transaction_read_only").await;
-        }
-        other => panic!("{other:?} is nothing for PostgreSQL"),
     }
 }
 
@@ -196,9 +137,14 @@ async fn blocking(world: &Arc<World>, work: impl FnOnce(&World) + Send + 'static
     tokio::task::spawn_blocking(move || work(&world)).await.unwrap();
 }
 
-async fn command(world: &Arc<World>, words: &[&str]) {
-    let mut connection = world.redis.connection().await;
-    let mut command = redis::cmd(words[0]);
+/// See [`blocking`].
+async fn on_node(world: &Arc<World>, node: usize, work: fn(&RedisServer)) {
+    blocking(world, move |world| work(world.servers.nodes()[node])).await;
+}
+
+async fn command(server: &RedisServer, words: &[&str]) {
+    let mut connection = server.connection().await;
+    let mut command = ::redis::cmd(words[0]);
     command.arg(&words[1..]);
-    let _: redis::RedisResult<redis::Value> = command.query_async(&mut connection).await;
+    let _: ::redis::RedisResult<::redis::Value> = command.query_async(&mut connection).await;
 }

@@ -1,8 +1,12 @@
 //! What clients saw, what was done to them meanwhile, and how busy the machine was.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+
+use test_support::slot_of;
 
 /// Microseconds since the start of the run, on one monotonic clock.
 pub type Time = u64;
@@ -10,7 +14,7 @@ pub type Time = u64;
 pub const MILLI: Time = 1_000;
 
 /// One of the two instances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Site {
     A,
     B,
@@ -26,6 +30,9 @@ impl Site {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// Without a user: `n` is 1 in a new session.
+    Visit,
+    /// Without a cookie, or with that of a visitor, whose `n` stays.
     Login,
     /// `n` + 1.
     Update,
@@ -39,6 +46,16 @@ pub enum Kind {
 impl Kind {
     pub fn writes(self) -> bool {
         self != Self::Read
+    }
+
+    /// Its answer has a cookie that opens a session.
+    pub fn makes(self) -> bool {
+        matches!(self, Self::Visit | Self::Login | Self::Renew)
+    }
+
+    /// Needs all sessions of its user.
+    pub fn is_of_a_user(self) -> bool {
+        matches!(self, Self::Login | Self::Renew | Self::Revoke)
     }
 
     /// Who asks was somebody, and is nobody after it.
@@ -110,20 +127,23 @@ impl Op {
         }
     }
 
-    fn removes(&self) -> bool {
-        matches!(&self.answer, Answer::Said { cookie: Cookie::Removed, .. })
+    /// Answered with the session that the cookie is of: of a user, or of a visitor, whose `n` was
+    /// there.
+    pub fn is_alive(&self) -> bool {
+        let cookie = match &self.answer {
+            Answer::Said { cookie, .. } => Some(cookie),
+            Answer::Lost => None,
+        };
+        let counted = self.n().is_some_and(|n| n > 0) && cookie == Some(&Cookie::Kept);
+        let removed = cookie == Some(&Cookie::Removed);
+        (self.user().is_some() || counted) && (self.kind.signs_out() || !removed)
     }
 
-    /// Answered as somebody's.
-    pub fn is_signed_in(&self) -> bool {
-        self.user().is_some() && (self.kind.signs_out() || !self.removes())
-    }
-
-    /// Answered as nobody's.
-    pub fn is_anonymous(&self) -> bool {
+    /// Answered as one whose session is over.
+    pub fn is_over(&self) -> bool {
         match self.status() {
             Some(401 | 409) => true,
-            Some(200) => !self.is_signed_in(),
+            Some(200) => !self.is_alive(),
             _ => false,
         }
     }
@@ -134,15 +154,22 @@ impl Op {
 }
 
 /// What a fault is done to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
-    Redis,
+    /// A primary with its replica: one of several in a cluster, else the only one.
+    Redis(usize),
     Postgres,
-    /// The way of an instance to Redis, or to the database.
-    ToRedis(Site),
+    /// The way of an instance to such a primary, or to the database.
+    ToRedis(Site, usize),
     ToDatabase(Site),
     Instance(Site),
+    Sentinel(usize),
+    /// The slot in which the sessions of a user are.
+    Slot(usize),
 }
+
+/// Where there is one primary.
+pub const REDIS: Place = Place::Redis(0);
 
 #[derive(Debug, Clone)]
 pub struct Fault {
@@ -150,6 +177,16 @@ pub struct Fault {
     pub on: Place,
     pub from: Time,
     pub to: Time,
+    /// A replica took over that may not have had all.
+    pub loses: bool,
+}
+
+/// A slot that these primaries serve from now on: two while it moves.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    pub tag: String,
+    pub at: Time,
+    pub shards: Vec<usize>,
 }
 
 /// A request to an instance that touches no store: what it takes is the machine's doing.
@@ -165,6 +202,16 @@ pub struct History {
     pub ops: Vec<Op>,
     pub faults: Vec<Fault>,
     pub pulses: Vec<Pulse>,
+    /// What the sessions of each user have in braces, where that says which primary serves them.
+    pub tags: HashMap<String, String>,
+    pub arrivals: Vec<Arrival>,
+    /// Primaries that share the slots; none where there is one.
+    pub shards: usize,
+}
+
+/// The end of a token or an id.
+pub fn tag_of(token: &str) -> &str {
+    token.get(40..).unwrap_or_default()
 }
 
 /// What a healthy pulse takes at most.
@@ -189,6 +236,26 @@ impl History {
         self.faults.iter().filter(move |fault| places.contains(&fault.on))
     }
 
+    /// The primaries that served a slot in that time.
+    pub fn shards_of(&self, tag: &str, from: Time, to: Time) -> Vec<usize> {
+        const SLOTS: usize = 16_384;
+        if self.shards == 0 {
+            return vec![0];
+        }
+        let slot = usize::from(slot_of(format!("{{{tag}}}")));
+        let begins = |shard: &usize| shard * SLOTS / self.shards <= slot;
+        let mut served = vec![(0..self.shards).rev().find(begins).unwrap_or(0)];
+        for arrival in self.arrivals.iter().filter(|arrival| arrival.tag == tag) {
+            if arrival.at < from {
+                served.clear();
+            }
+            if arrival.at < to {
+                served.extend(&arrival.shards);
+            }
+        }
+        served
+    }
+
     pub fn is_clean(&self, places: &[Place], from: Time, to: Time) -> bool {
         !self.faults_on(places).any(|fault| fault.from < to && from < fault.to)
     }
@@ -199,15 +266,25 @@ impl History {
 pub struct Recorder {
     start: Instant,
     history: Mutex<History>,
+    is_over: AtomicBool,
 }
 
 impl Recorder {
     pub fn new() -> Self {
-        Self { start: Instant::now(), history: Mutex::default() }
+        Self { start: Instant::now(), history: Mutex::default(), is_over: AtomicBool::new(false) }
     }
 
     pub fn now(&self) -> Time {
         self.start.elapsed().as_micros() as Time
+    }
+
+    /// Users stop working.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
     }
 
     pub fn note(&self, op: Op) {
@@ -216,6 +293,19 @@ impl Recorder {
 
     pub fn note_fault(&self, fault: Fault) {
         self.history.lock().unwrap().faults.push(fault);
+    }
+
+    pub fn note_arrival(&self, tag: &str, shards: &[usize]) {
+        let (tag, shards) = (tag.to_owned(), shards.to_vec());
+        let arrival = Arrival { tag, at: self.now(), shards };
+        self.history.lock().unwrap().arrivals.push(arrival);
+    }
+
+    /// See [`History::tags`] and [`History::shards`].
+    pub fn note_shards(&self, shards: usize, tags: impl IntoIterator<Item = (String, String)>) {
+        let mut history = self.history.lock().unwrap();
+        history.shards = shards;
+        history.tags = tags.into_iter().collect();
     }
 
     pub fn note_pulse(&self, pulse: Pulse) {

@@ -1,7 +1,12 @@
 //! What is done to whom, and when: pure, from a seed.
 
-use super::history::{Place, SITES};
+mod choices;
+
+use super::history::Place;
 use super::seeded_rng::SeededRng;
+use super::servers::Bed;
+pub use choices::USERS;
+use choices::choose;
 
 /// Times in milliseconds.
 #[derive(Debug, Clone)]
@@ -47,79 +52,89 @@ pub enum Deed {
     ClockStep(i64),
     /// Strangers and their hang-ups, one after the other.
     HangUps,
+    /// A replica takes over as planned.
+    Switch,
+    /// It takes over since the primary was killed, which starts again then, or hangs, and goes on.
+    KillPrimary,
+    HangPrimary,
+    /// It takes over without a vote, and the primary hears of it, or of nobody for a while.
+    TakeOver,
+    CutOff,
+    /// Nothing confirms the end of a session.
+    HangReplica,
+    /// A slot goes to another primary, key by key, some of them much later; or stays in the end.
+    Move,
+    HalfWay,
+    GiveUp,
+    /// The target hangs, so that the source sees no end of a move, and the keys are at both.
+    LateCopy,
 }
 
-const REDIS: &[Deed] = &[
-    Deed::Empty,
-    Deed::Empty,
-    Deed::Snapshot,
-    Deed::Snapshot,
-    Deed::Hang,
-    Deed::Flush,
-    Deed::Evict,
-    Deed::Full,
-    Deed::FailToSave,
-    Deed::Pause,
-    Deed::CutClients,
-    Deed::Demote,
-];
+impl Deed {
+    /// A replica takes over.
+    pub fn is_failover(self) -> bool {
+        use Deed::{CutOff, HangPrimary, KillPrimary, Switch, TakeOver};
+        matches!(self, Switch | KillPrimary | HangPrimary | TakeOver | CutOff)
+    }
 
-const TO_REDIS: &[Deed] = &[
-    Deed::Refuse,
-    Deed::Refuse,
-    Deed::Reset,
-    Deed::BlackHole,
-    Deed::BlackHole,
-    Deed::CutEvery(7),
-    Deed::CutEvery(3),
-    Deed::Delay("EVALSHA"),
-    Deed::Delay("DEL"),
-    Deed::Delay("SET"),
-    Deed::Delay("INFO"),
-];
+    /// By its name in `NEMESIS_ONLY`.
+    pub fn name(self) -> String {
+        format!("{self:?}").split('(').next().unwrap_or_default().to_owned()
+    }
+}
 
-const TO_DATABASE: &[Deed] = &[
-    Deed::Refuse,
-    Deed::Reset,
-    Deed::BlackHole,
-    Deed::BlackHole,
-    Deed::CutEvery(9),
-    Deed::CutEvery(4),
-    Deed::Delay("trs_"),
-    Deed::Slow,
-    Deed::Slow,
-];
+impl Step {
+    /// What nothing else may be done to meanwhile. In a cluster one primary is replaced at a time,
+    /// since the others vote, and none while a slot moves.
+    pub fn places(&self) -> Vec<Place> {
+        places(self.on, self.deed)
+    }
+}
 
-const AWAY: &[Deed] = &[Deed::Refuse, Deed::Reset, Deed::BlackHole];
-const POSTGRES: &[Deed] = &[Deed::Kill, Deed::Hang, Deed::Failover];
-const INSTANCE: &[Deed] = &[
-    Deed::Kill,
-    Deed::Kill,
-    Deed::Hang,
-    Deed::ClockStep(120),
-    Deed::ClockStep(-120),
-    Deed::HangUps,
-];
+fn places(on: Place, deed: Deed) -> Vec<Place> {
+    let all = deed.is_failover() || matches!(on, Place::Slot(_));
+    let mut places: Vec<_> = (0..3).map(Place::Redis).filter(|_| all).collect();
+    places.push(on);
+    places.sort_unstable();
+    places.dedup();
+    places
+}
 
 /// Two lanes of faults, one after the other in each, never two at the same place at a time. With
 /// names in `only` no others.
-pub fn plan(seed: u64, length: u64, only: &[String]) -> Vec<Step> {
+pub fn plan(bed: Bed, seed: u64, length: u64, only: &[String]) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
+    // One, so that what it may cost is over while clients still work; and some runs without.
+    let mut failovers = match bed {
+        _ if bed.is_durable() => 2,
+        _ => usize::from(!seed.is_multiple_of(3) || !only.is_empty()),
+    };
     for lane in 0..2 {
         let mut rng = SeededRng::new(seed, 1_000 + lane);
         let mut at = 200 + rng.below(500);
         while at + 100 < length {
-            let chosen = choose_of(&mut rng, only);
+            let Some(chosen) = choose_of(bed, &mut rng, failovers, only) else { break };
             let lasts = rng.between(60, 900).min(length - at);
+            let span = |deed: Deed| match bed {
+                // Its replica copies it again when all is over.
+                Bed::Sentinels { is_durable: false } if deed.is_failover() => 100_000,
+                _ if deed.is_failover() => 3_000,
+                _ => 0,
+            };
             // What takes a while to undo keeps its place to itself for longer.
+            let end = |at: u64, lasts: u64, deed: Deed| at + lasts.max(span(deed)) + 600;
             let is_taken = |step: &Step| {
-                let meets = step.at < at + lasts + 600 && at < step.at + step.lasts + 600;
-                meets && chosen.iter().any(|(on, _)| *on == step.on)
+                chosen.iter().any(|&(on, deed)| {
+                    let meets =
+                        step.at < end(at, lasts, deed) && at < end(step.at, step.lasts, step.deed);
+                    meets && places(on, deed).iter().any(|place| step.places().contains(place))
+                })
             };
             if steps.iter().any(is_taken) {
                 at += 50;
                 continue;
             }
+            failovers -= chosen.iter().filter(|(_, deed)| deed.is_failover()).count();
             steps.extend(chosen.iter().map(|&(on, deed)| Step { deed, on, at, lasts }));
             // At times a calm, in which all has to be well again.
             let gap = if rng.percent(25) { rng.between(900, 1_900) } else { rng.below(350) };
@@ -130,59 +145,64 @@ pub fn plan(seed: u64, length: u64, only: &[String]) -> Vec<Step> {
     steps
 }
 
-fn choose_of(rng: &mut SeededRng, only: &[String]) -> Vec<(Place, Deed)> {
-    let name = |deed: &Deed| format!("{deed:?}").split('(').next().unwrap_or_default().to_owned();
-    let is_meant = |(_, deed): &(Place, Deed)| only.is_empty() || only.contains(&name(deed));
+fn choose_of(
+    bed: Bed,
+    rng: &mut SeededRng,
+    failovers: usize,
+    only: &[String],
+) -> Option<Vec<(Place, Deed)>> {
+    let is_meant = |deed: Deed| only.is_empty() || only.contains(&deed.name());
     // Some are chosen seldom.
-    let mut choices = (0..10_000).map(|_| choose(rng));
-    let chosen = choices.find(|chosen| chosen.iter().all(is_meant));
-    chosen.expect("the name of a fault in NEMESIS_ONLY")
+    let mut choices = (0..10_000).map(|_| choose(bed, rng));
+    choices.find(|chosen| {
+        let count = chosen.iter().filter(|(_, deed)| deed.is_failover()).count();
+        count <= failovers && chosen.iter().all(|(_, deed)| is_meant(*deed))
+    })
 }
 
-fn choose(rng: &mut SeededRng) -> Vec<(Place, Deed)> {
-    let site = *rng.pick(&SITES);
-    let other = SITES[1 - site.index()];
-    let (place, deeds) = match rng.below(100) {
-        0..30 => (Place::Redis, REDIS),
-        30..50 => (Place::ToRedis(site), TO_REDIS),
-        50..65 => (Place::ToDatabase(site), TO_DATABASE),
-        65..72 => (Place::Postgres, POSTGRES),
-        72..80 => (Place::Instance(site), INSTANCE),
-        // Those that are worse together: each store is away for one of the two.
-        80..93 => {
-            let (one, two) = (*rng.pick(AWAY), *rng.pick(AWAY));
-            return vec![(Place::ToRedis(site), one), (Place::ToDatabase(other), two)];
-        }
-        // Nobody who saw it is there to tell that Redis went back.
-        _ => {
-            let killed = (Place::Instance(site), Deed::Kill);
-            return vec![
-                (Place::Redis, Deed::Snapshot),
-                killed,
-                (Place::Instance(other), Deed::Kill),
-            ];
-        }
-    };
-    vec![(place, *rng.pick(deeds))]
-}
+#[cfg(test)]
+const BEDS: [Bed; 4] = [
+    Bed::One,
+    Bed::Sentinels { is_durable: true },
+    Bed::Sentinels { is_durable: false },
+    Bed::Cluster,
+];
 
 #[test]
 fn a_seed_gives_one_plan_and_another_seed_another() {
-    let text = |seed| format!("{:?}", plan(seed, 4_000, &[]));
-    assert_eq!(text(7), text(7));
-    assert_ne!(text(7), text(8));
+    for bed in BEDS {
+        let text = |seed| format!("{:?}", plan(bed, seed, 4_000, &[]));
+        assert_eq!(text(7), text(7));
+        assert_ne!(text(7), text(8));
+    }
 }
 
 #[test]
 fn no_place_has_two_faults_at_a_time() {
-    for seed in 0..200 {
-        let steps = plan(seed, 4_000, &[]);
+    for (bed, seed) in BEDS.into_iter().flat_map(|bed| (0..200).map(move |seed| (bed, seed))) {
+        let steps = plan(bed, seed, 4_000, &[]);
         assert!(!steps.is_empty(), "seed {seed}");
         for (index, one) in steps.iter().enumerate() {
             for other in &steps[index + 1..] {
-                let apart = one.on != other.on || one.at + one.lasts < other.at;
-                assert!(apart, "seed {seed}: {one:?} {other:?}");
+                let meet = one.places().iter().any(|place| other.places().contains(place));
+                // Those of one choice begin together, at different places.
+                let apart = !meet || one.at + one.lasts < other.at;
+                assert!(apart, "{bed:?}, seed {seed}: {one:?} {other:?}");
             }
         }
+    }
+}
+
+#[test]
+fn redis_alone_is_replaced_once_in_a_run_and_in_some_not_at_all() {
+    for bed in &BEDS[2..] {
+        let count = |seed| {
+            let steps = plan(*bed, seed, 4_000, &[]);
+            steps.iter().filter(|step| step.deed.is_failover()).count()
+        };
+        let counts: Vec<_> = (1..100).map(count).collect();
+        assert!(counts.iter().all(|count| *count <= 1), "{counts:?}");
+        assert!(counts.iter().filter(|count| **count == 1).count() > 30, "{counts:?}");
+        assert!(counts.contains(&0));
     }
 }

@@ -1,6 +1,7 @@
 //! One instance of a service, in a process of its own: it can be killed, stopped, and held at the
 //! named places of its store.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +20,16 @@ use tower_redis_session::{
 use tracing::Level;
 
 use test_support::{
-    Browser, Client, Gates, Inside, LogCapture, Reply, ServerProcess, announce, asked_to_serve,
-    handle, serve,
+    Browser, CONFIRMED, Client, DURABLE, Gates, Inside, LogCapture, PASSWORD, Reply, ServerProcess,
+    announce, asked_to_serve, handle, serve,
 };
 
 /// What an instance is started with; times in milliseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
+    /// The address of the only server.
     pub redis: String,
+    pub deployment: Deployment,
     pub database: String,
     pub poll_interval: u64,
     pub poll_timeout: u64,
@@ -48,11 +51,23 @@ pub struct Settings {
     pub clock: Option<String>,
 }
 
+/// What Redis is, and how it is reached.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub enum Deployment {
+    #[default]
+    One,
+    /// The addresses of the sentinels.
+    Sentinels(Vec<String>),
+    /// Seeds, and the port by which each announced port is reached.
+    Cluster(Vec<String>, BTreeMap<u16, u16>),
+}
+
 /// Long enough for a busy machine.
 impl Settings {
     pub fn new(redis: String, database: String) -> Self {
         Self {
             redis,
+            deployment: Deployment::One,
             database,
             poll_interval: 150,
             poll_timeout: 1_500,
@@ -249,7 +264,7 @@ pub async fn instance_process() {
 pub fn layer(settings: &Settings, hooks: &Hooks) -> RedisSessionLayer {
     let millis = Duration::from_millis;
     // The pool's own limits stay out of the way: what is tested is the store's.
-    let redis = RedisConfig::new(settings.redis.clone())
+    let redis = redis(settings)
         .connect_timeout(millis(settings.redis_timeout))
         .command_timeout(millis(settings.redis_timeout));
     let database =
@@ -257,7 +272,7 @@ pub fn layer(settings: &Settings, hooks: &Hooks) -> RedisSessionLayer {
     if settings.database.is_empty() {
         return build(settings, RedisStore::new(redis).unwrap());
     }
-    if settings.redis.is_empty() {
+    if matches!(settings.deployment, Deployment::One) && settings.redis.is_empty() {
         return build(settings, DatabaseStore::new(database).unwrap());
     }
     let mut store = DurableStore::builder(redis, database)
@@ -276,6 +291,27 @@ pub fn layer(settings: &Settings, hooks: &Hooks) -> RedisSessionLayer {
         store = store.database_touch_interval(millis(interval));
     }
     build(settings, store.build().unwrap())
+}
+
+fn redis(settings: &Settings) -> RedisConfig {
+    // A replica has as long as a busy machine needs.
+    let patient =
+        |config: RedisConfig| config.confirm(1, Duration::from_millis(settings.redis_timeout / 2));
+    match &settings.deployment {
+        Deployment::One => RedisConfig::new(settings.redis.clone()),
+        Deployment::Sentinels(addresses) => {
+            let user = if settings.database.is_empty() { CONFIRMED } else { DURABLE };
+            let config = RedisConfig::sentinel("main", addresses.iter().cloned());
+            patient(config.username(user).password(PASSWORD))
+        }
+        Deployment::Cluster(seeds, ports) => {
+            let ports = ports.clone();
+            let config = RedisConfig::cluster(seeds.iter().cloned());
+            patient(config.host_map(move |host, port| {
+                (host.to_owned(), ports.get(&port).copied().unwrap_or(port))
+            }))
+        }
+    }
 }
 
 fn build(settings: &Settings, store: impl UserStore) -> RedisSessionLayer {
@@ -324,19 +360,21 @@ async fn control(order: &str, hooks: &Hooks, gates: &Gates, layer: &RedisSession
 
 fn status(layer: &RedisSessionLayer) -> Status {
     let status = layer.admin().health();
-    let copies = status.copies.expect("a store with copies");
-    let (redis, database) = (status.redis.unwrap(), status.database.unwrap());
+    let (copies, redis) = (status.copies, status.redis.unwrap());
+    let database = status.database;
+    let of_database = database.as_ref();
+    let of_copies = copies.as_ref();
     Status {
         serving: status.serving.to_string(),
-        believed: copies.trusted,
+        believed: of_copies.is_none_or(|copies| copies.trusted),
         redis: redis.answers,
-        database: database.answers,
-        generation: copies.generation.unwrap_or_default(),
-        incarnation: copies.incarnation.unwrap_or_default(),
-        set_aside: copies.bypassed,
-        journal: copies.pending,
+        database: of_database.is_none_or(|database| database.answers),
+        generation: of_copies.and_then(|copies| copies.generation.clone()).unwrap_or_default(),
+        incarnation: of_copies.and_then(|copies| copies.incarnation.clone()).unwrap_or_default(),
+        set_aside: of_copies.map_or(0, |copies| copies.bypassed),
+        journal: of_copies.map_or(0, |copies| copies.pending),
+        clock_ahead: [redis.clock_ahead, of_database.and_then(|database| database.clock_ahead)],
         redis_cause: redis.last_cause.unwrap_or_default(),
-        clock_ahead: [redis.clock_ahead, database.clock_ahead],
-        database_cause: database.last_cause.unwrap_or_default(),
+        database_cause: database.and_then(|database| database.last_cause).unwrap_or_default(),
     }
 }

@@ -10,7 +10,7 @@ mod steps;
 pub use any_database::{AnyDatabase, Lock, SqliteFile};
 pub use held_polls::{learn_again, learn_nothing, learn_what_is_held};
 pub use instance::{
-    Instance, Settings, Status, hasty, instance_process, layer, soon_without_redis,
+    Deployment, Instance, Settings, Status, hasty, instance_process, layer, soon_without_redis,
 };
 pub use steps::{Statement, answer, asking, end_of, fill, put, value, write_of};
 use test_support::{Browser, PgProxy, PostgresServer, RedisServer, RespProxy, eventually, key_end};

@@ -66,6 +66,10 @@ pub const ROWS: &[Row] = &[
             "tests/conformance/model.rs::the_layer_answers_as_the_model_does",
             "tests/conformance/model.rs::the_layer_answers_as_the_model_does_on_redis",
             "tests/durable/nemesis.rs::every_promise_holds_under_random_faults",
+            "tests/durable/nemesis.rs::\
+             redis_alone_keeps_what_it_promises_under_random_faults_and_failovers",
+            "tests/durable/nemesis.rs::\
+             a_cluster_keeps_what_it_promises_under_random_faults_moves_and_failovers",
         ],
         open: "",
     },
@@ -170,6 +174,7 @@ pub const ROWS: &[Row] = &[
             "tests/durable/schedules/server_identity.rs::\
              a_redis_that_comes_back_empty_or_from_a_snapshot_under_load",
             "tests/durable/nemesis.rs::every_promise_holds_under_random_faults",
+            "tests/durable/nemesis.rs::every_promise_holds_under_random_faults_and_failovers",
         ],
         open: "with a database; Redis alone cannot.",
     },

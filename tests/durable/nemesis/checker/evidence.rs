@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::super::history::{History, Kind, MILLI, Op, Place, SITES, Site, Time};
+use super::super::history::{History, Kind, MILLI, Op, Place, REDIS, SITES, Site, Time};
+use super::failovers::Losses;
 use super::waits::{AFTERMATH, BUSY};
 
 /// What was configured, and what is allowed for.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
+    /// A database has the truth.
+    pub is_durable: bool,
     /// Acknowledgements wait until no instance can miss a change.
     pub strict: bool,
     /// Redis goes on serving while the database is away.
@@ -35,6 +38,8 @@ pub struct Evidence<'a> {
     births: HashMap<&'a str, &'a Op>,
     by_token: HashMap<&'a str, Vec<&'a Op>>,
     ends: HashMap<&'a str, Vec<End<'a>>>,
+    /// Requests whose effect a replica that took over did not have.
+    pub(super) lost: Losses,
     /// By user.
     revocations: HashMap<&'a str, Vec<&'a Op>>,
 }
@@ -47,22 +52,28 @@ impl<'a> Evidence<'a> {
             if let Some(token) = &op.token {
                 by_token.entry(token).or_default().push(op);
             }
-            if let (Some(new), Kind::Login | Kind::Renew) = (op.new_token(), op.kind)
-                && !op.is_anonymous()
-            {
+            let makes = op.kind == Kind::Visit || op.kind.makes() && !op.is_over();
+            if let (Some(new), true) = (op.new_token(), makes) {
                 births.insert(new, op);
             }
         }
         let mut ends: HashMap<&str, Vec<End<'_>>> = HashMap::new();
         for op in &history.ops {
             let Some(token) = &op.token else { continue };
-            let by = (op.status() == Some(200) && ends_it(op)).then_some(op.at);
-            if by.is_some() || op.is_anonymous() {
+            // Redis alone confirms no end that it finds, by a request that was not acknowledged.
+            let of_token = by_token.get(token.as_str()).into_iter().flatten();
+            let mut earlier =
+                of_token.filter(|other| other.start < op.end && other.start != op.start);
+            let is_its = terms.is_durable
+                || op.user().is_some() && op.kind != Kind::Login
+                || !earlier.any(|other| other.is_over() || is_end(other));
+            let by = (op.status() == Some(200) && ends_it(op) && is_its).then_some(op.at);
+            if by.is_some() || op.is_over() {
                 ends.entry(token).or_default().push(End { op, by });
             }
             // Whoever comes with the new cookie has ended the old.
             let old = births.get(token.as_str()).and_then(|birth| birth.token.as_deref());
-            if let (Some(old), true) = (old, op.is_signed_in()) {
+            if let (Some(old), true) = (old, op.is_alive()) {
                 ends.entry(old).or_default().push(End { op, by: None });
             }
         }
@@ -70,20 +81,22 @@ impl<'a> Evidence<'a> {
         for op in history.ops.iter().filter(|op| op.kind == Kind::Revoke) {
             revocations.entry(&op.client).or_default().push(op);
             // Acknowledged, it has ended all that the user had when it began.
-            if op.status() != Some(200) || !op.is_signed_in() {
+            if op.status() != Some(200) || op.user().is_none() {
                 continue;
             }
-            let of_user = |(_, birth): &(&&str, &&Op)| birth.client == op.client;
+            let of_user =
+                |(_, birth): &(&&str, &&Op)| birth.client == op.client && birth.kind != Kind::Visit;
             for (token, birth) in births.iter().filter(of_user) {
                 if birth.end < op.start && op.token.as_deref() != Some(*token) {
                     ends.entry(token).or_default().push(End { op, by: Some(op.at) });
                 }
             }
         }
-        Self { history, terms, births, by_token, ends, revocations }
+        let lost = Losses::default();
+        Self { history, terms, births, by_token, ends, lost, revocations }
     }
 
-    /// The request whose answer brought the cookie, and made somebody signed in.
+    /// The request whose answer brought the cookie.
     pub fn birth(&self, token: &str) -> Option<&'a Op> {
         self.births.get(token).copied()
     }
@@ -100,6 +113,30 @@ impl<'a> Evidence<'a> {
             line.push(old);
         }
         line
+    }
+
+    /// The same, as far as the content has certainly come along: who signs in with the cookie of a
+    /// visitor whose session is over begins with nothing.
+    pub fn kept_line(&self, token: &'a str) -> Vec<&'a str> {
+        let line = self.line(token);
+        let breaks = |pair: &[&'a str]| {
+            let Some(birth) = self.birth(pair[0]).filter(|op| op.kind == Kind::Login) else {
+                return false;
+            };
+            let others = self.of(pair[1]).filter(|op| op.start != birth.start);
+            let ended =
+                others.filter(|op| ends_it(op) || self.may_end_it(op)).map(|op| op.start).min();
+            let lost = self.birth(pair[1]).is_some_and(|visit| self.may_be_lost(visit));
+            lost || ended.is_some_and(|end| end < birth.end)
+        };
+        let kept = line.windows(2).position(breaks).map_or(line.len(), |at| at + 1);
+        line[..kept].to_vec()
+    }
+
+    /// What has added 1 to its `n`, or may have.
+    pub fn updates(&self, token: &str) -> impl Iterator<Item = &'a Op> + use<'a, '_> {
+        let visit = self.birth(token).filter(|birth| birth.kind == Kind::Visit);
+        self.of(token).filter(|op| op.kind == Kind::Update).chain(visit)
     }
 
     /// Cookies that somebody signed in with and that were renewed to no other.
@@ -119,8 +156,9 @@ impl<'a> Evidence<'a> {
 
     /// From when on the session may be over, for all that anybody knows.
     pub fn may_end_at(&self, token: &str) -> Option<Time> {
-        let own = self.of(token).filter(|op| ends_it(op) || may_end_it(op));
-        let user = self.birth(token).map(|birth| birth.client.as_str());
+        let own = self.of(token).filter(|op| ends_it(op) || self.may_end_it(op));
+        let birth = self.birth(token).filter(|birth| birth.kind != Kind::Visit);
+        let user = birth.map(|birth| birth.client.as_str());
         let all = user.and_then(|user| self.revocations.get(user)).into_iter().flatten();
         // A logout by an id that it has moved away from ends it too.
         let (mut by_old, mut older) = (Vec::new(), self.old(token));
@@ -129,6 +167,17 @@ impl<'a> Evidence<'a> {
             older = self.old(old);
         }
         own.chain(all.copied()).chain(by_old).map(|op| op.start).min()
+    }
+
+    /// A move that was not answered may have happened. One that was refused has not, as far as the
+    /// client can tell: without a new cookie the old one counts. Redis alone cannot promise that
+    /// where its reply was lost.
+    fn may_end_it(&self, op: &Op) -> bool {
+        let is_unknown = match op.status() {
+            None => true,
+            Some(status) => status >= 500 && !self.terms.is_durable,
+        };
+        matches!(op.kind, Kind::Login | Kind::Renew) && is_unknown
     }
 
     /// By when a request on `at` has to know what `by` acknowledged (or somebody saw) at `end`.
@@ -141,8 +190,8 @@ impl<'a> Evidence<'a> {
     pub fn may_be_untold(&self, write: &Op) -> bool {
         let from = write.start.saturating_sub(AFTERMATH);
         let to = write.end + AFTERMATH;
-        let mut ways = vec![Place::Redis, Place::Instance(write.at)];
-        ways.extend(SITES.map(Place::ToRedis));
+        let mut ways = vec![REDIS, Place::Instance(write.at)];
+        ways.extend(SITES.map(|site| Place::ToRedis(site, 0)));
         !self.history.is_clean(&ways, from, to) || self.history.stall(write.at, from, to) > BUSY
     }
 
@@ -173,12 +222,12 @@ impl<'a> Evidence<'a> {
     }
 }
 
-fn ends_it(op: &Op) -> bool {
-    op.kind.signs_out() || op.kind == Kind::Renew && op.new_token().is_some()
+/// Whatever came of it.
+fn is_end(op: &Op) -> bool {
+    op.kind.signs_out() || matches!(op.kind, Kind::Login | Kind::Renew)
 }
 
-/// A renewal that was not answered may have happened. One that was refused has not, as far as the
-/// client can tell: without a new cookie the old one counts.
-fn may_end_it(op: &Op) -> bool {
-    op.kind == Kind::Renew && op.status().is_none()
+fn ends_it(op: &Op) -> bool {
+    let moves = matches!(op.kind, Kind::Login | Kind::Renew);
+    op.kind.signs_out() || moves && op.new_token().is_some()
 }

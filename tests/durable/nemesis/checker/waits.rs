@@ -1,6 +1,6 @@
 //! That requests are answered, and in time.
 
-use super::super::history::{Kind, MILLI, Op, Place, Time};
+use super::super::history::{Kind, MILLI, Op, Place, REDIS, Time};
 use super::Violation;
 use super::evidence::Evidence;
 
@@ -47,7 +47,8 @@ pub fn an_answer_comes(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
 pub fn a_database_that_could_writes(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
     let failed = op.kind.writes() && op.status().is_some_and(|status| status >= 500);
     let from = op.start.saturating_sub(AFTERMATH);
-    if !failed || evidence.history.stall(op.at, from, op.end) > BUSY {
+    let is_durable = evidence.terms.is_durable;
+    if !failed || !is_durable || evidence.history.stall(op.at, from, op.end) > BUSY {
         return None;
     }
     let database = [Place::Postgres, Place::ToDatabase(op.at), Place::Instance(op.at)];
@@ -59,7 +60,8 @@ pub fn a_database_that_could_writes(evidence: &Evidence<'_>, op: &Op) -> Option<
 pub fn a_store_that_could_serves(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
     let failed = op.kind == Kind::Read && op.status().is_some_and(|status| status >= 500);
     let from = op.start.saturating_sub(AFTERMATH);
-    if !failed || evidence.history.stall(op.at, from, op.end) > BUSY {
+    let is_durable = evidence.terms.is_durable;
+    if !failed || !is_durable || evidence.history.stall(op.at, from, op.end) > BUSY {
         return None;
     }
     let own = Place::Instance(op.at);
@@ -68,7 +70,7 @@ pub fn a_store_that_could_serves(evidence: &Evidence<'_>, op: &Op) -> Option<Vio
         return Some(Violation::new("a store that could serves", op, "the database could"));
     }
     let copied = copied_before(evidence, op)?;
-    let redis = [Place::Redis, Place::ToRedis(op.at), own];
+    let redis = [REDIS, Place::ToRedis(op.at, 0), own];
     let could = evidence.terms.stretches
         && evidence.history.is_clean(&redis, copied.start.saturating_sub(AFTERMATH), op.end);
     could.then(|| {
@@ -76,14 +78,36 @@ pub fn a_store_that_could_serves(evidence: &Evidence<'_>, op: &Op) -> Option<Vio
     })
 }
 
+/// Without a database: a request is served unless a fault is on at the primary of its session, on
+/// the way there, or at its instance. Those that need all sessions of a user may wait for a slot
+/// that moves.
+pub fn a_primary_that_could_serves(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
+    let failed = op.status().is_some_and(|status| status >= 500);
+    let from = op.start.saturating_sub(AFTERMATH);
+    if !failed || evidence.terms.is_durable {
+        return None;
+    }
+    let mut places = vec![Place::Instance(op.at)];
+    for shard in evidence.shards(op) {
+        places.extend([Place::Redis(shard), Place::ToRedis(op.at, shard)]);
+    }
+    if op.kind.is_of_a_user() {
+        let user = op.client.trim_start_matches('u').parse();
+        places.extend(user.ok().map(Place::Slot));
+    }
+    let is_busy = evidence.history.stall(op.at, from, op.end) > BUSY;
+    let could = !is_busy && evidence.history.is_clean(&places, from, op.end);
+    could.then(|| Violation::new("a primary that could serves", op, "nothing was in the way"))
+}
+
 /// A read that the same instance answered while all was well, the second of its kind, so that the
 /// copy was made; nobody wrote since.
 fn copied_before<'a>(evidence: &Evidence<'a>, op: &Op) -> Option<&'a Op> {
     let token = op.token.as_deref()?;
     let everything = [
-        Place::Redis,
+        REDIS,
         Place::Postgres,
-        Place::ToRedis(op.at),
+        Place::ToRedis(op.at, 0),
         Place::ToDatabase(op.at),
         Place::Instance(op.at),
     ];
@@ -91,7 +115,7 @@ fn copied_before<'a>(evidence: &Evidence<'a>, op: &Op) -> Option<&'a Op> {
         let from = read.start.saturating_sub(AFTERMATH);
         read.at == op.at
             && read.kind == Kind::Read
-            && read.is_signed_in()
+            && read.is_alive()
             && read.end < op.start
             && evidence.history.is_clean(&everything, from, read.end)
     };
