@@ -30,14 +30,13 @@ use crate::{
 /// Its methods by role:
 ///
 /// - Records, required: `load`, `save`, `begin_renew`, `touch`, `delete`, `delete_version`.
-/// - Records, optional: `inspect`, `load_many`, `finish_renew`. The defaults are right for a store
-///   that renews in one step; they load records one by one.
+/// - Records, optional: `inspect`, `load_many`, `finish_renew`, `abandon_renew`. The defaults are
+///   right for a store that renews in one step; they load records one by one.
 /// - Operation, optional: `migrate`, `check`, `close`, `placement`, `ack_delay`, `health`,
 ///   `events`, `clock`. The defaults are right for a store without schema, deferred work or a clock
 ///   of its own.
 ///
-/// A store that wraps another forwards the optional methods as well: their defaults answer for a
-/// store of their own.
+/// A store that wraps another forwards the optional methods, too.
 ///
 /// # Contract
 ///
@@ -86,23 +85,20 @@ use crate::{
 /// let again = store.save(&old, Expected::Absent, &record).await?;
 /// assert!(matches!(again, SaveOutcome::IdInUse));
 /// assert_eq!(store.load(&old).await?, Some(record.clone()));
-///
 /// let later = store.clock().now().saturating_add(std::time::Duration::from_secs(3_700));
 /// let activity = Touch::new(record.end(), later, later);
 /// assert!(store.touch(&old, record.version(), activity).await?);
-///
 /// let started = store.begin_renew(&old, record.version(), &new, &record).await?;
 /// assert!(matches!(started, SaveOutcome::Saved)); // the client is sent the new token
 /// let finished = store.finish_renew(&old, record.version(), &new).await?;
 /// assert!(matches!(finished, SaveOutcome::Saved));
+/// store.abandon_renew(&old, &new).await?; // only after a conflict: it finds nothing to remove
 /// assert_eq!(store.inspect(&new).await?, Some(record));
 /// let both = store.load_many(&[old, new]).await?;
 /// assert_eq!(both[0].as_ref().unwrap().as_ref().unwrap().moved_to(), Some(&new));
-///
 /// let other_version = store.delete_version(&new, 7).await?;
 /// assert!(matches!(other_version, SaveOutcome::Conflict(_)));
 /// assert!(store.delete(&new).await?);
-///
 /// assert!(store.health().is_ready() && store.ack_delay().is_zero());
 /// drop(store.events().listen());
 /// store.close().await?;
@@ -207,7 +203,8 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// The second step: ends `old`, if it still has the version `expected`, as moved to `new`.
-    /// `Conflict` if it has another, and `Gone` if it was ended concurrently: then `new` is
+    /// `Conflict` if it has another: then both stay, and the layer calls
+    /// [`abandon_renew`](Self::abandon_renew). `Gone` if it was ended concurrently: then `new` is
     /// removed. A store with two steps takes this one itself when `new` is loaded earlier, at
     /// whatever version. The default does nothing, for stores that renew in one step.
     ///
@@ -222,6 +219,17 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'a, SaveOutcome> {
         let _ = (old, expected, new);
         Box::pin(std::future::ready(Ok(SaveOutcome::Saved)))
+    }
+
+    /// Removes what the first step stored under `new`, and leaves `old`: after a `Conflict` of the
+    /// second, when the response has the old id again. The default does nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`finish_renew`](Self::finish_renew).
+    fn abandon_renew<'a>(&'a self, old: &'a SessionId, new: &'a SessionId) -> StoreFuture<'a, ()> {
+        let _ = (old, new);
+        Box::pin(std::future::ready(Ok(())))
     }
 
     /// Creates the schema, or migrates it to this version. Safe to call at every start, and from

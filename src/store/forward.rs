@@ -91,6 +91,14 @@ macro_rules! forward_store {
             Store::finish_renew($to, old, expected, new)
         }
 
+        fn abandon_renew<'a>(
+            &'a $self,
+            old: &'a SessionId,
+            new: &'a SessionId,
+        ) -> StoreFuture<'a, ()> {
+            Store::abandon_renew($to, old, new)
+        }
+
         fn migrate(&$self) -> StoreFuture<'_, ()> {
             Store::migrate($to)
         }

@@ -172,7 +172,8 @@ const BREACHES_IN_TWO_STEPS: &[(Breach, &str)] = &[
     (Breach::RenewCreates, "under that id"),
     (Breach::FinishDoesNothing, "no reader sees both"),
     (Breach::FinishAsksForNoVersion, "at the version they expect"),
-    (Breach::FinishLeavesTheNewBesideAConflict, "at the version they expect"),
+    (Breach::AbandonLeavesTheNew, "at the version they expect"),
+    (Breach::FinishRemovesTheNewBesideAConflict, "at the version they expect"),
     (Breach::FinishCannotBeRepeated, "to repeat"),
     (Breach::LoadOfTheNewLeavesTheOld, "no reader sees both"),
     (Breach::EndOfTheOldLeavesTheNew, "no reader sees both"),
@@ -205,7 +206,8 @@ enum Breach {
     RenewCanBeDroppedHalfWay,
     FinishDoesNothing,
     FinishAsksForNoVersion,
-    FinishLeavesTheNewBesideAConflict,
+    AbandonLeavesTheNew,
+    FinishRemovesTheNewBesideAConflict,
     FinishCannotBeRepeated,
     LoadOfTheNewLeavesTheOld,
     EndOfTheOldLeavesTheNew,
@@ -479,8 +481,10 @@ impl Broken {
                 if expected.is_some_and(|expected| expected != current.version())
                     && !self.is(Breach::FinishAsksForNoVersion) =>
             {
-                if !self.is(Breach::FinishLeavesTheNewBesideAConflict) {
+                if self.is(Breach::FinishRemovesTheNewBesideAConflict) {
                     self.kill(new);
+                } else {
+                    self.begun.lock().unwrap().insert(*new, old);
                 }
                 SaveOutcome::Conflict(current)
             }
@@ -688,6 +692,16 @@ impl Store for Broken {
         new: &'a SessionId,
     ) -> StoreFuture<'a, SaveOutcome> {
         Box::pin(async move { Ok(self.finish(new, Some(expected))) })
+    }
+
+    fn abandon_renew<'a>(&'a self, _: &'a SessionId, new: &'a SessionId) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let begun = self.begun.lock().unwrap().remove(new).is_some();
+            if begun && !self.is(Breach::AbandonLeavesTheNew) {
+                self.kill(new);
+            }
+            Ok(())
+        })
     }
 
     fn touch<'a>(

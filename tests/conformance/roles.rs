@@ -204,6 +204,7 @@ async fn records(store: &impl Store) {
     drop(store.inspect(&id).await);
     drop(store.load_many(&[id]).await);
     drop(store.finish_renew(&id, 1, &id).await);
+    drop(store.abandon_renew(&id, &id).await);
     drop((store.migrate().await, store.check().await, store.close().await));
     drop((store.ack_delay(), store.health(), store.events(), store.clock(), store.placement()));
     let _ = store.attempts().is_some();
@@ -294,6 +295,10 @@ impl Store for Reached {
         new: &'a SessionId,
     ) -> StoreFuture<'a, SaveOutcome> {
         self.note("finish_renew").finish_renew(old, expected, new)
+    }
+
+    fn abandon_renew<'a>(&'a self, old: &'a SessionId, new: &'a SessionId) -> StoreFuture<'a, ()> {
+        self.note("abandon_renew").abandon_renew(old, new)
     }
 
     fn migrate(&self) -> StoreFuture<'_, ()> {

@@ -56,6 +56,22 @@ impl Apart {
         self.cluster.owner_of(slot_of(format!("{{{}}}", &id[40..]))).await
     }
 
+    /// A visitor whose session is on another node than the user's list; that id, and that node.
+    async fn on_two_nodes(&mut self) -> (String, usize) {
+        let mut user = self.site.browser().await;
+        user.get(&format!("/login:{USER}")).await.expect(200);
+        let of_user = self.node(user.cookie(COOKIE).unwrap()).await;
+        user.get("/logout").await.expect(200);
+        loop {
+            self.visitor = self.site.browser().await;
+            self.visitor.get("/insert:cart:tea").await.expect(200);
+            let old = self.id().await;
+            if self.node(&old).await != of_user {
+                return (old, of_user);
+            }
+        }
+    }
+
     /// The command that ends the visitor's session.
     fn end_of(id: &str) -> Matching {
         Matching::command("EVALSHA").containing(key_end(id)).containing("session:u:")
@@ -257,6 +273,34 @@ async fn a_write_between_the_steps_is_in_the_session_after_the_sign_in() {
     assert_eq!(tab.get("/sessions").await.expect(200).text(), "*-");
 }
 
+/// 4. The time of the request is over when it removes the first of the two: its client has a cookie
+/// that works.
+#[tokio::test]
+async fn a_sign_in_that_was_overtaken_and_cut_off_leaves_a_cookie_that_works() {
+    let mut apart = Apart::start().await;
+    let long = Duration::from_secs(10);
+    let config = RedisConfig::cluster(apart.cluster.seeds()).command_timeout(long);
+    apart.site = Site::on(config, |builder| builder.budget(Duration::from_secs(2))).await;
+    let (old, of_user) = apart.on_two_nodes().await;
+    let end = apart.cluster.proxy(apart.node(&old).await).hold(Apart::end_of(&old));
+    let mut tab = apart.visitor.tab().await;
+    let login = tokio::spawn(async move {
+        tab.get("/login:alice").await.expect(503);
+        tab
+    });
+    end.reached().await;
+    let other = site(&apart.cluster).await;
+    apart.visitor.on(other.addr()).await.get("/insert:cart:coffee").await.expect(200);
+    let removal = apart.cluster.proxy(of_user).hold(Matching::command("EVALSHA"));
+    end.release().await;
+    removal.reached().await;
+    let mut tab = bounded("the response", login).await.unwrap();
+    removal.release().await;
+    for _ in 0..2 {
+        assert_eq!(tab.get("/get:cart").await.expect(200).text(), "coffee");
+    }
+}
+
 /// 5. The same where the sign-in did not hear of it.
 #[tokio::test]
 async fn a_write_after_an_unconfirmed_sign_in_is_not_lost() {
@@ -291,13 +335,7 @@ async fn with_sealed_records_the_sign_in_goes_on() {
 #[tokio::test]
 async fn a_write_after_a_first_step_without_a_reply_is_not_lost() {
     let mut apart = Apart::start().await;
-    let of_user = apart.cluster.owner_of(slot_of(user_tag(&apart).await)).await;
-    let mut old = apart.id().await;
-    while apart.node(&old).await == of_user {
-        apart.visitor = apart.site.browser().await;
-        apart.visitor.get("/insert:cart:tea").await.expect(200);
-        old = apart.id().await;
-    }
+    let (_, of_user) = apart.on_two_nodes().await;
     let proxy = apart.cluster.proxy(of_user);
     let cut = proxy.cut_reply(Matching::command("EVALSHA").containing(format!("}}{USER}")));
     let looks = proxy.hold(Matching::command("GET"));
@@ -318,15 +356,6 @@ async fn a_write_after_a_first_step_without_a_reply_is_not_lost() {
     assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), "alice,coffee");
     assert_eq!(tab.get("/sessions").await.expect(200).text(), "*-");
     assert_eq!(before.get("/user,get:cart").await.expect(200).text(), "-,-");
-}
-
-/// The hash tag of the user's list.
-async fn user_tag(apart: &Apart) -> String {
-    let mut browser = apart.site.browser().await;
-    browser.get(&format!("/login:{USER}")).await.expect(200);
-    let tag = format!("{{{}}}", &browser.cookie(COOKIE).unwrap()[40..]);
-    browser.get("/logout").await.expect(200);
-    tag
 }
 
 /// The tab with the new cookie, and the one with the old cookie that has written since.

@@ -165,6 +165,10 @@ impl RequestSession {
             // Written under the old id between the two steps, which must not be lost; or ended
             // there, and the new one with it.
             self.take_back(held, before);
+            if let SaveOutcome::Conflict(_) = finished {
+                // What stays has no client, and expires.
+                let _ = self.backend.store.abandon_renew(&old, &new).await;
+            }
             return known(finished);
         }
         self.backend.events.emit(Event::Renewed { old, new, user, device, cause });

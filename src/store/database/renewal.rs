@@ -83,14 +83,7 @@ pub(crate) async fn finish(
     let mut attempts = BACKOFF.attempts(TRIES);
     while attempts.again().await {
         match steps.step(Write::Finish { old: *old, expected, new: *new }).await {
-            Ok(Written::Conflict(current)) => {
-                if expected.is_some() {
-                    // Not within that step, which may be late: the client may know the new id by
-                    // then.
-                    let _ = steps.step(Write::Abandon { old: *old, new: *new }).await;
-                }
-                return Ok(SaveOutcome::Conflict(current));
-            }
+            Ok(Written::Conflict(current)) => return Ok(SaveOutcome::Conflict(current)),
             // The old session had ended before: the new one ended with it.
             Ok(Written::Gone) => return Ok(SaveOutcome::Gone),
             Ok(_) => return Ok(SaveOutcome::Saved),
@@ -98,4 +91,14 @@ pub(crate) async fn finish(
         }
     }
     Err(lost.unwrap_or_else(|| Error::unavailable("the session renewal is unfinished")))
+}
+
+/// Takes the first step back, by `steps`: no client gets the new id.
+pub(crate) async fn abandon(
+    old: &SessionId,
+    new: &SessionId,
+    steps: &impl Steps,
+) -> Result<(), Error> {
+    let step = steps.step(Write::Abandon { old: *old, new: *new });
+    step.await.map(drop).map_err(WriteFault::into_error)
 }

@@ -96,6 +96,10 @@ impl Store for DatabaseStore {
         Box::pin(renewal::finish(old, Some(expected), new, self))
     }
 
+    fn abandon_renew<'a>(&'a self, old: &'a SessionId, new: &'a SessionId) -> StoreFuture<'a, ()> {
+        Box::pin(renewal::abandon(old, new, self))
+    }
+
     fn touch<'a>(
         &'a self,
         id: &'a SessionId,

@@ -37,6 +37,14 @@ impl Engine {
     ) -> Result<SaveOutcome, Error> {
         renewal::finish(old, expected, new, self).await
     }
+
+    pub(super) async fn abandon_renew(
+        &self,
+        old: &SessionId,
+        new: &SessionId,
+    ) -> Result<(), Error> {
+        renewal::abandon(old, new, self).await
+    }
 }
 
 impl Steps for Engine {

@@ -71,6 +71,11 @@ impl Store for DurableStore {
         )
     }
 
+    fn abandon_renew<'a>(&'a self, old: &'a SessionId, new: &'a SessionId) -> StoreFuture<'a, ()> {
+        let (old, new) = (*old, *new);
+        self.carry(move |engine| async move { engine.abandon_renew(&old, &new).await })
+    }
+
     fn touch<'a>(
         &'a self,
         id: &'a SessionId,

@@ -94,10 +94,7 @@ impl RedisStore {
                 let _ = self.end_alone(new).await?;
                 Ok(SaveOutcome::Gone)
             }
-            Left::Other(current) => {
-                let _ = self.end_alone(new).await?;
-                self.conflict(old, Value::BulkString(current)).await
-            }
+            Left::Other(current) => self.conflict(old, Value::BulkString(current)).await,
         }
     }
 

@@ -105,6 +105,15 @@ impl Store for RedisStore {
         }
     }
 
+    fn abandon_renew<'a>(&'a self, old: &'a SessionId, new: &'a SessionId) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            if self.are_apart(old, new) {
+                let _ = self.end_alone(new).await?;
+            }
+            Ok(())
+        })
+    }
+
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
         Box::pin(self.end(id))
     }

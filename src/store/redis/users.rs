@@ -36,7 +36,7 @@ use crate::{
     },
 };
 
-/// Too many sessions, some of them in other slots: `login.lua` does not know whether those are alive.
+/// Too many sessions, some of them in other slots: the script does not know whether they are alive.
 const TOO_MANY: i64 = -5;
 /// Sessions per script call.
 const HEADS_AT_ONCE: usize = 500;

@@ -145,6 +145,7 @@ async fn a_save_and_a_renewal_exclude_each_other(store: &Subject) {
         let (save, renew) = both(save, renew, round % 2 == 0).await;
         match (&save, &renew) {
             (SaveOutcome::Saved, SaveOutcome::Conflict(_)) => {
+                store.abandon(&old, &new).await;
                 store.holds(&old, Some(&second), FENCED, "a save before a renewal").await;
                 store.holds(&new, None, FENCED, "a save before a renewal").await;
             }

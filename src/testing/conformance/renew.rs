@@ -18,7 +18,15 @@ pub(super) async fn check(store: &Subject) {
     the_second_step_can_be_repeated(store).await;
     whoever_comes_with_the_new_id_ends_the_old(store).await;
     what_was_written_between_the_steps_stays(store).await;
+    what_was_overtaken_opens_the_session_until_it_is_abandoned(store).await;
     what_ended_between_the_steps_has_ended(store).await;
+}
+
+impl Subject {
+    /// As the layer does after a `Conflict` of the second step.
+    pub(super) async fn abandon(&self, old: &SessionId, new: &SessionId) {
+        healthy("abandon_renew", self.0.abandon_renew(old, new).await);
+    }
 }
 
 async fn the_record_moves(store: &Subject) {
@@ -182,8 +190,25 @@ async fn what_was_written_between_the_steps_stays(store: &Subject) {
             "a second step after a write must return a Conflict with it, and returned {outcome:?}"
         )
     });
+    store.abandon(&old, &new).await;
     store.holds(&old, Some(&written), FENCED, "a renewal that was overtaken").await;
-    store.holds(&new, None, FENCED, "a renewal that was overtaken, under the new id,").await;
+    store.holds(&new, None, FENCED, "a renewal that was abandoned, under the new id,").await;
+}
+
+/// A request that is cut off in the second step has sent the new id.
+async fn what_was_overtaken_opens_the_session_until_it_is_abandoned(store: &Subject) {
+    let (old, record, new, _) = begun(store).await;
+    let written = next(&record, "written");
+    let saved = store.save(&old, Expected::Version(1), &written).await;
+    if matches!(saved, SaveOutcome::Gone) {
+        return;
+    }
+    let _ = store.finish(&old, 1, &new).await;
+    let there = store.load(&new).await.is_some();
+    demand(there, FENCED, || {
+        "a renewal that was overtaken must be there until it is abandoned".to_owned()
+    });
+    store.holds(&old, None, RENEW, "the new id was seen, under the old one,").await;
 }
 
 /// Ending the old id then ends the session, under any id.

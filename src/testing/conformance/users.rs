@@ -201,7 +201,8 @@ async fn nor_does_one_that_was_overtaken(store: &Subject) {
     demand(matches!(outcome, SaveOutcome::Conflict(_)), BY_USER, || {
         format!("a second step after a write must return a Conflict, and returned {outcome:?}")
     });
-    store.holds(&first, None, BY_USER, "a renewal that was overtaken, under the new id,").await;
+    store.abandon(&old, &first).await;
+    store.holds(&first, None, BY_USER, "a renewal that was abandoned, under the new id,").await;
     let login = LoginWrite { old: Some((&old, 2)), limit, ..LoginWrite::new(&second, &signed_in) };
     let outcome = store.login(login).await;
     demand(matches!(outcome, SaveOutcome::Saved), BY_USER, || format!("once more: {outcome:?}"));

@@ -36,7 +36,7 @@ fn id(number: u64, tag: &str) -> SessionId {
 }
 
 fn key(id: &SessionId) -> String {
-    format!("session:0:s:{}", key_end(&id.to_string()))
+    format!("session:0:s:{}", key_end(id.to_string()))
 }
 
 async fn run(cluster: &RedisCluster, key: &str, command: &mut redis::Cmd) {
