@@ -12,12 +12,11 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local filled = ARGV[3] == '' and 1 or 0
 if filled == 0 and (tonumber(string.sub(lease, 1, 13)) or 0) > now then
   local ending = string.format('%013.0f', now + ARGV[4])
+  -- First: on a full server the first write decides, and this one needs no memory.
+  redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), ARGV[4]))
   filled = redis.pcall('HSET', KEYS[1], 'v' .. ARGV[1], ending .. ARGV[3])
   if type(filled) == 'number' then
     filled = 1
-    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then
-      redis.call('PEXPIRE', KEYS[1], ARGV[4])
-    end
   end
 end
 -- At the end: a key without a field is gone, and in a slot that is moving nothing can follow.
