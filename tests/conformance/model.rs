@@ -9,7 +9,7 @@ use std::{
     convert::Infallible,
     pin::pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
@@ -21,11 +21,13 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use proptest::test_runner::Config;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use tempfile::TempDir;
+use test_support::{PostgresServer, RedisServer, patient};
 use tokio::runtime::Runtime;
 use tower::{Layer, Service};
 use tower_redis_session::{
-    Error, MemoryStore, RedisSessionLayer, RedisStore, SessionContext, clock::ManualClock,
-    store::UserStore,
+    DatabaseConfig, DatabaseStore, DurableStore, Error, MemoryStore, RedisConfig,
+    RedisSessionLayer, RedisStore, SessionContext, clock::ManualClock, store::UserStore,
 };
 
 use crate::stores::Shared;
@@ -249,50 +251,68 @@ fn apply(mut system: System, world: &World, step: &rules::Step) -> System {
     system
 }
 
-struct OnMemory;
+/// Random histories on one kind of store.
+macro_rules! model_test {
+    (
+        $(#[$doc:meta])*
+        $cases:literal histories on $on:ident: $reference:ident,
+        #[test]
+        fn $name:ident($steps:expr) -> System $init:block
+    ) => {
+        $(#[$doc])*
+        struct $on;
 
-impl StateMachineTest for OnMemory {
-    type SystemUnderTest = System;
-    type Reference = Reference;
+        impl StateMachineTest for $on {
+            type SystemUnderTest = System;
+            type Reference = $reference;
 
-    fn init_test(_: &World) -> System {
+            fn init_test(_: &World) -> System $init
+
+            fn apply(
+                system: System,
+                world: &World,
+                step: <$reference as ReferenceStateMachine>::Transition,
+            ) -> System {
+                apply(system, world, &step)
+            }
+        }
+
+        prop_state_machine! {
+            #![proptest_config(Config {
+                cases: $cases,
+                failure_persistence: None,
+                ..Config::default()
+            })]
+
+            #[test]
+            fn $name(sequential $steps => $on);
+        }
+    };
+}
+
+model_test! {
+    1_000 histories on OnMemory: Reference,
+    #[test]
+    fn the_layer_answers_as_the_model_does(1..40) -> System {
         let clock = ManualClock::new();
         let store = Arc::new(MemoryStore::with_clock(clock.clock()));
         let mut system = System::on(Arc::clone(&store), Some(clock));
         system.sessions = Some(store);
         system
     }
-
-    fn apply(
-        system: System,
-        world: &World,
-        step: <Reference as ReferenceStateMachine>::Transition,
-    ) -> System {
-        apply(system, world, &step)
-    }
 }
-
-prop_state_machine! {
-    #![proptest_config(Config { cases: 1_000, failure_persistence: None, ..Config::default() })]
-
-    #[test]
-    fn the_layer_answers_as_the_model_does(sequential 1..40 => OnMemory);
-}
-
-struct OnRedis;
 
 /// Servers of every version that is promised, in turn, for all histories: no cookie of one is known
 /// to another.
-fn next_redis() -> &'static test_support::RedisServer {
-    static SERVERS: std::sync::OnceLock<(Runtime, Vec<test_support::RedisServer>)> =
-        std::sync::OnceLock::new();
+fn next_redis() -> &'static RedisServer {
+    static SERVERS: OnceLock<(Runtime, Vec<RedisServer>)> = OnceLock::new();
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let (_, servers) = SERVERS.get_or_init(|| {
         let runtime = Runtime::new().unwrap();
         let servers = runtime.block_on(async {
-            let mut servers = vec![test_support::RedisServer::start().await];
+            let mut servers = vec![RedisServer::start().await];
             for version in ["redis-6.2", "valkey-8.1", "valkey-9.1"] {
-                servers.push(test_support::RedisServer::start_version(version).await);
+                servers.push(RedisServer::start_version(version).await);
             }
             servers
         });
@@ -301,36 +321,36 @@ fn next_redis() -> &'static test_support::RedisServer {
     &servers[NEXT.fetch_add(1, Ordering::Relaxed) % servers.len()]
 }
 
-impl StateMachineTest for OnRedis {
-    type SystemUnderTest = System;
-    type Reference = Timeless;
+fn on_redis(config: RedisConfig) -> System {
+    System::on(RedisStore::new(config).unwrap(), None)
+}
 
-    fn init_test(_: &World) -> System {
-        let store =
-            tower_redis_session::RedisStore::new(test_support::patient(&next_redis().url()))
-                .unwrap();
-        System::on(store, None)
-    }
-
-    fn apply(
-        system: System,
-        world: &World,
-        step: <Timeless as ReferenceStateMachine>::Transition,
-    ) -> System {
-        apply(system, world, &step)
+model_test! {
+    24 histories on OnRedis: Timeless,
+    #[test]
+    fn the_layer_answers_as_the_model_does_on_redis(1..30) -> System {
+        on_redis(patient(&next_redis().url()))
     }
 }
 
-prop_state_machine! {
-    #![proptest_config(Config { cases: 24, failure_persistence: None, ..Config::default() })]
-
+model_test! {
+    8 histories on OnCluster: Timeless,
     #[test]
-    fn the_layer_answers_as_the_model_does_on_redis(sequential 1..30 => OnRedis);
+    fn the_layer_answers_as_the_model_does_on_a_redis_cluster(1..30) -> System {
+        on_redis(Runtime::new().unwrap().block_on(Shared::cluster()).config())
+    }
+}
+
+model_test! {
+    8 histories on OnSentinel: Timeless,
+    #[test]
+    fn the_layer_answers_as_the_model_does_on_redis_behind_sentinel(1..30) -> System {
+        on_redis(Runtime::new().unwrap().block_on(Shared::sentinel()).config())
+    }
 }
 
 /// A store with its tables, by a clock that stands at the start of the records.
 fn on_database(url: &str) -> System {
-    use tower_redis_session::{DatabaseConfig, DatabaseStore};
     let clock = ManualClock::new();
     let config = DatabaseConfig::new(url).timeout(Duration::from_secs(20));
     let store = || DatabaseStore::with_clock(config.clone(), clock.clock()).unwrap();
@@ -338,87 +358,42 @@ fn on_database(url: &str) -> System {
     System::on(store(), Some(clock))
 }
 
-struct OnSqlite;
-
-impl StateMachineTest for OnSqlite {
-    type SystemUnderTest = System;
-    type Reference = OwnClock;
-
-    fn init_test(_: &World) -> System {
-        static FOLDER: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+model_test! {
+    24 histories on OnSqlite: OwnClock,
+    #[test]
+    fn the_layer_answers_as_the_model_does_on_sqlite(1..30) -> System {
+        static FOLDER: OnceLock<TempDir> = OnceLock::new();
         let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap());
         on_database(&format!("sqlite:{}/sessions.db", folder.path().display()))
     }
-
-    fn apply(
-        system: System,
-        world: &World,
-        step: <OwnClock as ReferenceStateMachine>::Transition,
-    ) -> System {
-        apply(system, world, &step)
-    }
 }
 
-prop_state_machine! {
-    #![proptest_config(Config { cases: 24, failure_persistence: None, ..Config::default() })]
-
+model_test! {
+    24 histories on OnPostgres: OwnClock,
     #[test]
-    fn the_layer_answers_as_the_model_does_on_sqlite(sequential 1..30 => OnSqlite);
-}
-
-struct OnPostgres;
-
-impl StateMachineTest for OnPostgres {
-    type SystemUnderTest = System;
-    type Reference = OwnClock;
-
-    fn init_test(_: &World) -> System {
-        static DATABASE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    fn the_layer_answers_as_the_model_does_on_postgresql(1..30) -> System {
+        static DATABASE: OnceLock<String> = OnceLock::new();
         let url = DATABASE.get_or_init(|| {
-            let server =
-                async { test_support::PostgresServer::shared().await.database().await.url() };
+            let server = async { PostgresServer::shared().await.database().await.url() };
             Runtime::new().unwrap().block_on(server)
         });
         on_database(url)
     }
-
-    fn apply(
-        system: System,
-        world: &World,
-        step: <OwnClock as ReferenceStateMachine>::Transition,
-    ) -> System {
-        apply(system, world, &step)
-    }
 }
 
-prop_state_machine! {
-    #![proptest_config(Config { cases: 24, failure_persistence: None, ..Config::default() })]
-
+model_test! {
+    /// Redis in front of a file, every fourth time behind sentinels: told of all activity at once, so
+    /// that it forgets as the model does.
+    24 histories on OnBoth: OwnClock,
     #[test]
-    fn the_layer_answers_as_the_model_does_on_postgresql(sequential 1..30 => OnPostgres);
-}
-
-fn behind_sentinel() -> tower_redis_session::RedisConfig {
-    static SHARED: std::sync::OnceLock<Shared> = std::sync::OnceLock::new();
-    SHARED.get_or_init(|| Runtime::new().unwrap().block_on(Shared::sentinel())).durable_config()
-}
-
-/// Redis in front of a file, every fourth time behind sentinels: told of all activity at once, so that it forgets as the model does.
-struct OnBoth;
-
-impl StateMachineTest for OnBoth {
-    type SystemUnderTest = System;
-    type Reference = OwnClock;
-
-    fn init_test(_: &World) -> System {
-        use tower_redis_session::{DatabaseConfig, DurableStore};
-        static FOLDER: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+    fn the_layer_answers_as_the_model_does_on_redis_before_sqlite(1..30) -> System {
+        static FOLDER: OnceLock<TempDir> = OnceLock::new();
         static HISTORIES: AtomicUsize = AtomicUsize::new(0);
         let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap());
         let clock = ManualClock::new();
         let redis = match HISTORIES.fetch_add(1, Ordering::Relaxed) % 4 {
-            3 => behind_sentinel(),
-            _ => test_support::patient(&next_redis().durable_url()),
+            3 => Runtime::new().unwrap().block_on(Shared::sentinel()).durable_config(),
+            _ => patient(&next_redis().durable_url()),
         };
         let file = format!("sqlite:{}/both.db", folder.path().display());
         let database = DatabaseConfig::new(file).timeout(Duration::from_secs(4));
@@ -434,54 +409,4 @@ impl StateMachineTest for OnBoth {
         system.runtime.block_on(layer.migrate()).unwrap();
         system
     }
-
-    fn apply(
-        system: System,
-        world: &World,
-        step: <OwnClock as ReferenceStateMachine>::Transition,
-    ) -> System {
-        apply(system, world, &step)
-    }
 }
-
-prop_state_machine! {
-    #![proptest_config(Config { cases: 24, failure_persistence: None, ..Config::default() })]
-
-    #[test]
-    fn the_layer_answers_as_the_model_does_on_redis_before_sqlite(sequential 1..30 => OnBoth);
-}
-
-/// Without a database, on servers that all histories share.
-macro_rules! on_servers {
-    ($on:ident, $servers:ident, $name:ident) => {
-        struct $on;
-
-        impl StateMachineTest for $on {
-            type SystemUnderTest = System;
-            type Reference = Timeless;
-
-            fn init_test(_: &World) -> System {
-                let shared = Runtime::new().unwrap().block_on(Shared::$servers());
-                System::on(RedisStore::new(shared.config()).unwrap(), None)
-            }
-
-            fn apply(
-                system: System,
-                world: &World,
-                step: <Timeless as ReferenceStateMachine>::Transition,
-            ) -> System {
-                apply(system, world, &step)
-            }
-        }
-
-        prop_state_machine! {
-            #![proptest_config(Config { cases: 8, failure_persistence: None, ..Config::default() })]
-
-            #[test]
-            fn $name(sequential 1..30 => $on);
-        }
-    };
-}
-
-on_servers!(OnCluster, cluster, the_layer_answers_as_the_model_does_on_a_redis_cluster);
-on_servers!(OnSentinel, sentinel, the_layer_answers_as_the_model_does_on_redis_behind_sentinel);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use test_support::{
     Browser, COOKIE, Cut, Gate, Matching, RedisCluster, Site, bounded, eventually, key_end, slot_of,
 };
+use tokio::task::JoinHandle;
 use tower_redis_session::{RedisConfig, RedisSessionLayerBuilder, encryption::UnsealedRecords};
 
 const USER: &str = "alice";
@@ -70,6 +71,22 @@ impl Apart {
                 return (old, of_user);
             }
         }
+    }
+
+    /// A sign-in in another tab, under way, that ends with this status.
+    async fn signing_in(&self, status: u16) -> JoinHandle<Browser> {
+        let mut tab = self.visitor.tab().await;
+        tokio::spawn(async move {
+            tab.get("/login:alice").await.expect(status);
+            tab
+        })
+    }
+
+    /// A write by another instance, whose connections wait behind nothing.
+    async fn write_elsewhere(&self, value: &str) {
+        let other = site(&self.cluster).await;
+        let mut tab = self.visitor.tab().await.on(other.addr()).await;
+        tab.get(&format!("/insert:cart:{value}")).await.expect(200);
     }
 
     /// The command that ends the visitor's session.
@@ -257,15 +274,9 @@ async fn a_write_between_the_steps_is_in_the_session_after_the_sign_in() {
     let mut apart = Apart::start().await;
     let old = apart.id().await;
     let held = apart.cluster.proxy(apart.node(&old).await).hold(Apart::end_of(&old));
-    let mut tab = apart.visitor.tab().await;
-    let login = tokio::spawn(async move {
-        tab.get("/login:alice").await.expect(200);
-        tab
-    });
+    let login = apart.signing_in(200).await;
     held.reached().await;
-    // By another instance, whose connections wait behind nothing.
-    let other = site(&apart.cluster).await;
-    apart.visitor.on(other.addr()).await.get("/insert:cart:coffee").await.expect(200);
+    apart.write_elsewhere("coffee").await;
     held.release().await;
     let mut tab = bounded("the sign-in", login).await.unwrap();
     assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), "alice,coffee");
@@ -283,14 +294,9 @@ async fn a_sign_in_that_was_overtaken_and_cut_off_leaves_a_cookie_that_works() {
     apart.site = Site::on(config, |builder| builder.budget(Duration::from_secs(2))).await;
     let (old, of_user) = apart.on_two_nodes().await;
     let end = apart.cluster.proxy(apart.node(&old).await).hold(Apart::end_of(&old));
-    let mut tab = apart.visitor.tab().await;
-    let login = tokio::spawn(async move {
-        tab.get("/login:alice").await.expect(503);
-        tab
-    });
+    let login = apart.signing_in(503).await;
     end.reached().await;
-    let other = site(&apart.cluster).await;
-    apart.visitor.on(other.addr()).await.get("/insert:cart:coffee").await.expect(200);
+    apart.write_elsewhere("coffee").await;
     let removal = apart.cluster.proxy(of_user).hold(Matching::command("EVALSHA"));
     end.release().await;
     removal.reached().await;
@@ -339,23 +345,17 @@ async fn a_write_after_a_first_step_without_a_reply_is_not_lost() {
     let proxy = apart.cluster.proxy(of_user);
     let cut = proxy.cut_reply(Matching::command("EVALSHA").containing(format!("}}{USER}")));
     let looks = proxy.hold(Matching::command("GET"));
-    let mut tab = apart.visitor.tab().await;
-    let login = tokio::spawn(async move {
-        tab.get("/login:alice").await.expect(503);
-        tab
-    });
+    let login = apart.signing_in(503).await;
     looks.reached().await;
     assert_eq!(cut.count(), 1);
-    let other = site(&apart.cluster).await;
-    let mut before = apart.visitor.tab().await.on(other.addr()).await;
-    before.get("/insert:cart:coffee").await.expect(200);
+    apart.write_elsewhere("coffee").await;
     looks.release().await;
     let mut tab = bounded("the sign-in", login).await.unwrap();
     assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), "-,coffee");
     tab.get("/login:alice").await.expect(200);
     assert_eq!(tab.get("/user,get:cart").await.expect(200).text(), "alice,coffee");
     assert_eq!(tab.get("/sessions").await.expect(200).text(), "*-");
-    assert_eq!(before.get("/user,get:cart").await.expect(200).text(), "-,-");
+    assert_eq!(apart.visitor.get("/user,get:cart").await.expect(200).text(), "-,-");
 }
 
 /// The tab with the new cookie, and the one with the old cookie that has written since.
@@ -364,11 +364,7 @@ async fn written_after_an_unconfirmed_sign_in(mut apart: Apart) -> (Apart, Brows
     let mut before = apart.visitor.tab().await;
     let proxy = apart.cluster.proxy(apart.node(&old).await);
     let held = proxy.hold_all(Apart::end_of(&old));
-    let mut tab = apart.visitor.tab().await;
-    let login = tokio::spawn(async move {
-        tab.get("/login:alice").await.expect(503);
-        tab
-    });
+    let login = apart.signing_in(503).await;
     held.reached(1).await;
     proxy.set(Gate::Refuse);
     held.drop_them();

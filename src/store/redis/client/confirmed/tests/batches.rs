@@ -45,13 +45,10 @@ async fn ends_at_once_wait_for_a_replica_that_is_far_away_once() {
     let ids = many(&store, MANY).await;
     let before = waits(&primary).await;
     way.set(Mode::Delay(AWAY));
-    let started = Instant::now();
     let ended = join_all(ids.iter().map(|id| store.delete(id))).await;
-    let (took, waits) = (started.elapsed(), waits(&primary).await - before);
-    println!("{MANY} ends at once, replica {AWAY:?} away: {took:?}, {waits} times WAIT");
+    let waits = waits(&primary).await - before;
     assert!(ended.into_iter().all(|ended| ended.is_ok_and(|there| there)));
     assert_eq!(waits, 1);
-    assert!(took >= AWAY && took < 8 * AWAY, "{took:?}");
     assert_eq!(alive(&store, &ids).await, 0);
 }
 
@@ -66,13 +63,10 @@ async fn ends_at_once_fail_together_if_no_replica_confirms_them() {
     let ids = many(&store, MANY).await;
     let before = waits(&primary).await;
     replica.hang();
-    let started = Instant::now();
     let ended = join_all(ids.iter().map(|id| store.delete(id))).await;
-    let (took, waits) = (started.elapsed(), waits(&primary).await - before);
-    println!("{MANY} ends at once, replica hangs: {took:?}, {waits} times WAIT");
+    let waits = waits(&primary).await - before;
     assert!(ended.iter().all(Result::is_err), "{ended:?}");
     assert_eq!(waits, 2, "each is repeated once");
-    assert!(took < Duration::from_secs(1), "{took:?}");
     replica.resume();
     eventually("confirmed ends", async || store.delete(&ids[0]).await.is_ok()).await;
     let ended = join_all(ids.iter().map(|id| store.delete(id))).await;
