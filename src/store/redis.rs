@@ -10,6 +10,7 @@
 //! | `client` | connections to Redis |
 //! | `store_impl` | `Store` and `UserStore` by Redis alone |
 //! | `attempts` | failed attempts, for a limiter |
+//! | `saving` | a save over the version before it |
 //! | `ending` | the end of a session |
 //! | `users` | session index and revocation epoch of a user |
 //! | `sign_in` | a sign-in whose old session is in another slot of a cluster |
@@ -70,6 +71,7 @@ pub(crate) mod foreign;
 mod keys;
 #[cfg(feature = "cli")]
 pub(crate) mod maintenance;
+mod saving;
 mod sign_in;
 mod store_impl;
 mod unconfirmed;
@@ -198,52 +200,6 @@ impl RedisStore {
             Ok(_) => Ok(SaveOutcome::IdInUse),
             Err(lost) => Ok(SaveOutcome::Unknown(lost)),
         }
-    }
-
-    async fn replace(
-        &self,
-        id: &SessionId,
-        expected: u64,
-        record: &Record,
-    ) -> Result<SaveOutcome, Error> {
-        let (key, index) = (self.key(id), record.user().map(|user| self.index(user)));
-        let declared = index.as_deref().filter(|_| !self.servers.are_a_cluster());
-        let (value, life) = (value::encode(record), self.life(record.activity()));
-        let build = |_: &Connection| {
-            let keys: Vec<&str> = std::iter::once(&*key).chain(declared).collect();
-            let mut call = Script::Save.call(&keys);
-            call.arg(head(expected).as_slice()).arg(&value).arg(life);
-            if let Some(index) = &index {
-                call.arg(id.to_string()).arg(record.created().as_millis());
-                call.arg(self.index_life(record));
-                if declared.is_none() {
-                    call.arg(index);
-                }
-            }
-            Ok(call)
-        };
-        match self.servers.call(&key, Follow::One, build).await? {
-            Ok(Value::Int(1)) => Ok(SaveOutcome::Saved),
-            Ok(Value::Int(2)) => {
-                self.list_again(id, record);
-                Ok(SaveOutcome::Saved)
-            }
-            Ok(Value::Int(_)) => Ok(SaveOutcome::Gone),
-            Ok(current) => self.conflict(id, current).await,
-            Err(lost) => Ok(SaveOutcome::Unknown(lost)),
-        }
-    }
-
-    /// What a write found under `id` in the place of the version that it expected.
-    async fn conflict(&self, id: &SessionId, current: Value) -> Result<SaveOutcome, Error> {
-        let now = match &current {
-            // It ends another one before it is used. Boxed: rare.
-            Value::BulkString(value) if value::is_pending(value) => {
-                Box::pin(self.load_id(id)).await?
-            }
-            _ => record(current)?,
-        };
-        Ok(now.map_or(SaveOutcome::Gone, SaveOutcome::Conflict))
     }
 
     async fn touch_key(

@@ -3,8 +3,8 @@
 //!
 //! To see these fail: in `sign_in.rs` use a record with a mark (`load_id` without `finish_marked`);
 //! in `leave.lua` end the old one at whatever version, forget the heir in what it leaves, or leave a
-//! tombstone alone; in
-//! `finish_marked` end the new one where the old one is gone, or do not take over.
+//! tombstone alone; in `finish_marked` end the new one where the old one is gone, or do not take
+//! over; in `finish_apart` remove the new one beside a conflict.
 
 use std::time::Duration;
 

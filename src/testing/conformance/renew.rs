@@ -4,7 +4,8 @@ use crate::{
     SessionId,
     store::{Expected, Record, SaveOutcome},
     testing::conformance::{
-        AGAIN, DELETE, FENCED, MOVED, RENEW, Subject, active, demand, healthy, next, renewed, show,
+        AGAIN, DELETE, FENCED, MOVED, RENEW, Subject, active, demand, healthy, ids::random_id,
+        next, renewed, show,
     },
 };
 
@@ -15,11 +16,20 @@ pub(super) async fn check(store: &Subject) {
     the_new_id_has_to_be_free(store).await;
     the_version_has_to_be_the_expected(store).await;
     nothing_comes_of_nothing(store).await;
-    the_second_step_can_be_repeated(store).await;
-    whoever_comes_with_the_new_id_ends_the_old(store).await;
-    what_was_written_between_the_steps_stays(store).await;
-    what_was_overtaken_opens_the_session_until_it_is_abandoned(store).await;
-    what_ended_between_the_steps_has_ended(store).await;
+    for of in [Of::User, Of::Visitor] {
+        the_second_step_can_be_repeated(store, of).await;
+        whoever_comes_with_the_new_id_ends_the_old(store, of).await;
+        what_was_written_between_the_steps_stays(store, of).await;
+        what_was_overtaken_opens_the_session_until_it_is_abandoned(store, of).await;
+        what_ended_between_the_steps_has_ended(store, of).await;
+    }
+}
+
+/// Whose session it is: in a store with placement the ids of a visitor's have tags of their own.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    User,
+    Visitor,
 }
 
 impl Subject {
@@ -140,8 +150,8 @@ async fn nothing_comes_of_nothing(store: &Subject) {
     store.holds(&new, None, RENEW, "a renewal of nothing, under the new id,").await;
 }
 
-async fn the_second_step_can_be_repeated(store: &Subject) {
-    let (old, _, new, moved) = begun(store).await;
+async fn the_second_step_can_be_repeated(store: &Subject, of: Of) {
+    let (old, _, new, moved) = begun(store, of).await;
     for _ in 0..2 {
         let outcome = store.finish(&old, 1, &new).await;
         demand(matches!(outcome, SaveOutcome::Saved), AGAIN, || {
@@ -158,8 +168,8 @@ async fn the_second_step_can_be_repeated(store: &Subject) {
     store.holds(&new, Some(&later), AGAIN, "a second step that came late").await;
 }
 
-async fn whoever_comes_with_the_new_id_ends_the_old(store: &Subject) {
-    let (old, _, new, moved) = begun(store).await;
+async fn whoever_comes_with_the_new_id_ends_the_old(store: &Subject, of: Of) {
+    let (old, _, new, moved) = begun(store, of).await;
     store.holds(&new, Some(&moved), RENEW, "the first step, under the new id,").await;
     store.holds(&old, None, RENEW, "the new id was seen, under the old one,").await;
     let outcome = store.finish(&old, 1, &new).await;
@@ -170,8 +180,8 @@ async fn whoever_comes_with_the_new_id_ends_the_old(store: &Subject) {
 }
 
 /// Only in stores with two steps: otherwise the old id is gone.
-async fn what_was_written_between_the_steps_stays(store: &Subject) {
-    let (old, record, new, _) = begun(store).await;
+async fn what_was_written_between_the_steps_stays(store: &Subject, of: Of) {
+    let (old, record, new, _) = begun(store, of).await;
     let written = next(&record, "written");
     let saved = store.save(&old, Expected::Version(1), &written).await;
     if matches!(saved, SaveOutcome::Gone) {
@@ -196,8 +206,8 @@ async fn what_was_written_between_the_steps_stays(store: &Subject) {
 }
 
 /// A request that is cut off in the second step has sent the new id.
-async fn what_was_overtaken_opens_the_session_until_it_is_abandoned(store: &Subject) {
-    let (old, record, new, _) = begun(store).await;
+async fn what_was_overtaken_opens_the_session_until_it_is_abandoned(store: &Subject, of: Of) {
+    let (old, record, new, _) = begun(store, of).await;
     let written = next(&record, "written");
     let saved = store.save(&old, Expected::Version(1), &written).await;
     if matches!(saved, SaveOutcome::Gone) {
@@ -212,9 +222,9 @@ async fn what_was_overtaken_opens_the_session_until_it_is_abandoned(store: &Subj
 }
 
 /// Ending the old id then ends the session, under any id.
-async fn what_ended_between_the_steps_has_ended(store: &Subject) {
+async fn what_ended_between_the_steps_has_ended(store: &Subject, of: Of) {
     for conditional in [false, true] {
-        let (old, _, new, moved) = begun(store).await;
+        let (old, _, new, moved) = begun(store, of).await;
         let ended = if conditional {
             matches!(store.delete_version(&old, 1).await, SaveOutcome::Saved)
         } else {
@@ -238,9 +248,13 @@ async fn what_ended_between_the_steps_has_ended(store: &Subject) {
 }
 
 /// A session after the first step of a renewal: the old id and record, the new ones.
-async fn begun(store: &Subject) -> (SessionId, Record, SessionId, Record) {
-    let (old, record) = store.stored("first").await;
-    let (new, moved) = (store.fresh_id(), renewed(&record));
+async fn begun(store: &Subject, of: Of) -> (SessionId, Record, SessionId, Record) {
+    let (old, new, record) = match of {
+        Of::User => (store.fresh_id(), store.fresh_id(), store.record("first")),
+        Of::Visitor => (random_id(), random_id(), Record { user: None, ..store.record("first") }),
+    };
+    store.create(old, &record).await;
+    let moved = renewed(&record);
     let outcome = store.begin(&old, 1, &new, &moved).await;
     demand(matches!(outcome, SaveOutcome::Saved), RENEW, || {
         format!("the first step at the current version: {outcome:?}")
