@@ -34,22 +34,8 @@ impl RedisStore {
         expected: u64,
         record: &Record,
     ) -> Result<SaveOutcome, Error> {
-        let (key, index) = (self.key(id), record.user().map(|user| self.index(user)));
-        let declared = index.as_deref().filter(|_| !self.servers.are_a_cluster());
-        let (value, life) = (value::encode(record), self.life(record.activity()));
-        let build = |_: &Connection| {
-            let keys: Vec<&str> = std::iter::once(&*key).chain(declared).collect();
-            let mut call = Script::Save.call(&keys);
-            call.arg(head(expected).as_slice()).arg(&value).arg(life);
-            if let Some(index) = &index {
-                call.arg(id.to_string()).arg(record.created().as_millis());
-                call.arg(self.index_life(record));
-                if declared.is_none() {
-                    call.arg(index);
-                }
-            }
-            Ok(call)
-        };
+        let key = self.key(id);
+        let build = |_: &Connection| Ok(self.save_call(id, expected, record));
         let mut current = match self.replace_once(id, record, &key, &build).await? {
             Replaced::Done(outcome) => return Ok(outcome),
             Replaced::Other(current) => current,
@@ -69,6 +55,23 @@ impl RedisStore {
             };
         }
         self.conflict(id, current).await
+    }
+
+    fn save_call(&self, id: &SessionId, expected: u64, record: &Record) -> Call {
+        let (key, index) = (self.key(id), record.user().map(|user| self.index(user)));
+        let declared = index.as_deref().filter(|_| !self.servers.are_a_cluster());
+        let keys: Vec<&str> = std::iter::once(&*key).chain(declared).collect();
+        let mut call = Script::Save.call(&keys);
+        call.arg(head(expected).as_slice()).arg(value::encode(record));
+        call.arg(self.life(record.activity()));
+        if let Some(index) = &index {
+            call.arg(id.to_string()).arg(record.created().as_millis());
+            call.arg(self.index_life(record));
+            if declared.is_none() {
+                call.arg(index);
+            }
+        }
+        call
     }
 
     async fn replace_once(

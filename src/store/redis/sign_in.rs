@@ -233,7 +233,7 @@ impl RedisStore {
         let signed_in = value::decode(value.to_vec().into())?;
         let Some(written) = value::decode(current.to_vec().into())? else { return Ok(()) };
         let next = Mark { version: written.version(), ..mark.clone() };
-        // Whoever holds the record of the sign-in has another version.
+        // A request that holds the record of the sign-in has another version.
         let seen = signed_in.as_ref().map_or(0, Record::version);
         let version = seen.max(written.version()).saturating_add(1);
         let written = Record { version, ..written };
