@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::join_all;
 use redis::{Cmd, Value};
 
 use crate::{
@@ -86,14 +85,6 @@ impl Router {
         let doubt = self.0.limit / 2;
         let sent = self.send(slot, &Read { command, doubt, ends: None }).await;
         sent.map_err(|failure| failure.error)
-    }
-
-    /// Several of them side by side. Those for one node share its connections, and so its writes.
-    pub(in crate::store::redis) async fn read_many(
-        &self,
-        commands: &[(Slot, Cmd)],
-    ) -> Vec<Result<Value, Error>> {
-        join_all(commands.iter().map(|(slot, command)| self.read(*slot, command))).await
     }
 
     /// Calls a script, built for the connection that it is sent over; again only if the server

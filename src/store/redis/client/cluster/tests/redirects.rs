@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use test_support::{PATIENCE, eventually};
 use tokio::task::JoinSet;
 
@@ -229,9 +230,8 @@ async fn a_server_that_is_no_node_of_a_cluster_is_named() {
     assert_eq!(outages(&events), (1, 0));
 }
 
-/// Several reads in one call, each by its own way.
 #[tokio::test]
-async fn several_reads_of_several_nodes_come_back_in_their_sequence() {
+async fn reads_side_by_side_go_to_the_nodes_of_their_keys() {
     let cluster = three_primaries().await;
     let router = router(all(&cluster));
     let mut keys = Vec::new();
@@ -241,9 +241,9 @@ async fn several_reads_of_several_nodes_come_back_in_their_sequence() {
         keys.extend([key, format!("missing{{{node}}}")]);
     }
     let reads: Vec<_> = keys.iter().map(|key| (Slot::of_key(key.as_bytes()), get(key))).collect();
-    let values: Vec<_> = router.read_many(&reads).await.into_iter().map(Result::unwrap).collect();
+    let reads = reads.iter().map(|(slot, command)| router.read(*slot, command));
+    let values: Vec<_> = join_all(reads).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(values, [one(), Value::Nil, one(), Value::Nil, one(), Value::Nil]);
-    assert!(router.read_many(&[]).await.is_empty());
     let status = router.cluster_status();
     let slots: Vec<_> = status.nodes.iter().map(|node| node.slots).collect();
     assert_eq!((slots.len(), slots.iter().sum::<usize>(), status.moved), (3, 16_384, 0));
