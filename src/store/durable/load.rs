@@ -153,6 +153,12 @@ impl Engine {
     async fn stretched(&self, id: &SessionId) -> Option<Record> {
         let asked = async {
             let mut link = self.cache.link().await?;
+            // A round that waits for the database checks no server meanwhile.
+            let now = self.now();
+            let is_checked = self.authority.trust().is_checked(link.peer(), now);
+            if !is_checked {
+                link.check(now).await?;
+            }
             let (now, stretch) = (self.now(), self.parameters.stretch);
             let vouched = self.authority.trust().stretched(id, link.peer(), now, stretch);
             let Some(generation) = vouched else { return Ok::<_, Fault>(None) };

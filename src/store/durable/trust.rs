@@ -70,8 +70,7 @@ impl Trust {
 
     /// The generation in which to read `id` over a connection to `peer`, if the copy is trusted.
     pub(super) fn vouched(&self, id: &SessionId, peer: &Peer, now: Moment) -> Option<u64> {
-        let fresh = |moment: Moment| moment.age(now) <= self.lease;
-        self.epoch_of(id, peer).filter(|_| self.holds(now) && fresh(peer.checked_at()))
+        self.epoch_of(id, peer).filter(|_| self.holds(now) && self.is_checked(peer, now))
     }
 
     /// The same while the database is unreachable: the lease has ended, and for `stretch` longer
@@ -83,7 +82,14 @@ impl Trust {
         now: Moment,
         stretch: Duration,
     ) -> Option<u64> {
-        self.epoch_of(id, peer).filter(|_| self.outlasts(now, stretch))
+        self.epoch_of(id, peer)
+            .filter(|_| self.outlasts(now, stretch) && self.is_checked(peer, now))
+    }
+
+    /// Whether the identity of the server was verified at most a lease ago: behind an open
+    /// connection a primary may be demoted, and take over older data.
+    pub(super) fn is_checked(&self, peer: &Peer, now: Moment) -> bool {
+        peer.checked_at().age(now) <= self.lease
     }
 
     /// Whether the last knowledge is used while the database is unreachable.

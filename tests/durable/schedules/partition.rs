@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::two_instances::{
-    Instance, Settings, TwoInstances, answer, asking, is_dead, value, write_of,
+    Instance, Settings, TwoInstances, answer, asking, copying, is_dead, learn_again, learn_nothing,
+    replica_of, value, write_of,
 };
-use test_support::{Browser, Gate, eventually};
+use test_support::{Browser, Gate, eventually, key_end};
 
 /// Clocks that count in milliseconds.
 const SLACK: Duration = Duration::from_millis(20);
@@ -153,6 +154,38 @@ async fn an_instance_without_the_database_sees_every_push_at_once() {
     assert_eq!(value(&duo.b, &alice).await, "3");
     assert!(!is_served(&duo.b, &before).await, "alive on B");
     duo.db.set(Gate::Pass);
+    duo.is_at_rest().await;
+}
+
+/// Schedule 19b.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_was_demoted_behind_open_connections_while_the_database_is_away() {
+    let redis = copying().start().await;
+    let replica = replica_of(&redis).await;
+    let duo = TwoInstances::on(redis, |_| {}).await;
+    let (mut gone, id) = duo.settled().await;
+    let (alice, _) = duo.settled().await;
+    let before = gone.tab().await;
+    replica.has_all_of(&duo.redis).await;
+    replica.become_primary().await;
+    gone.get("/logout").await.expect(200);
+    duo.journal_is_empty().await;
+    // A round that takes so long checks no server meanwhile.
+    learn_nothing(&[&duo.a]).await;
+    duo.da.set(Gate::Refuse);
+    tokio::time::sleep(duo.lease() * 2).await;
+    assert!(is_served(&duo.a, &alice).await, "redis alone serves for a while");
+    duo.redis.become_replica_of(&replica).await;
+    duo.redis.has_all_of(&replica).await;
+    let dump = duo.redis.dump().await;
+    assert!(dump.iter().any(|(key, _)| key.ends_with(&key_end(&id))), "the old data is not there");
+    tokio::time::sleep(duo.lease() * 2).await;
+    assert!(!is_served(&duo.a, &before).await, "alive after its logout");
+    duo.redis.become_primary().await;
+    duo.da.set(Gate::Pass);
+    learn_again(&[&duo.a]).await;
+    duo.both_believe().await;
+    assert!(is_dead(&duo.a, &before).await && is_dead(&duo.b, &before).await);
     duo.is_at_rest().await;
 }
 

@@ -125,14 +125,16 @@ fn while_the_database_is_away_redis_serves_for_the_stretch_and_not_what_is_set_a
     let (mut trust, aside) = (trusting(), id());
     trust.set_aside(aside, at(1_010));
     let stretch = Duration::from_secs(10);
-    for (name, id, now, stretch, served) in [
-        ("after the lease", id(), 2_000, stretch, true),
-        ("at the end", id(), 11_300, stretch, true),
-        ("too long", id(), 11_301, stretch, false),
-        ("set aside", aside, 2_000, stretch, false),
-        ("turned off", id(), 1_100, Duration::ZERO, false),
+    for (name, id, checked, now, stretch, served) in [
+        ("after the lease", id(), 2_000, 2_000, stretch, true),
+        ("checked a lease ago", id(), 1_700, 2_000, stretch, true),
+        ("checked longer ago", id(), 1_699, 2_000, stretch, false),
+        ("at the end", id(), 11_300, 11_300, stretch, true),
+        ("too long", id(), 11_301, 11_301, stretch, false),
+        ("set aside", aside, 2_000, 2_000, stretch, false),
+        ("turned off", id(), 1_100, 1_100, Duration::ZERO, false),
     ] {
-        let generation = trust.stretched(&id, &peer(1_000), at(now), stretch);
+        let generation = trust.stretched(&id, &peer(checked), at(now), stretch);
         assert_eq!(generation, served.then_some(7), "{name}");
     }
 }
