@@ -26,6 +26,7 @@ use crate::{
         connection::{Connection, Driver},
         endpoint::{Endpoint, Stream},
         failure::{Failure, named},
+        gathered_writes::GatheredWrites,
         greet::Greeter,
         health::ConnectionHealth,
         incarnation::{Incarnation, Peer, field, silent},
@@ -240,6 +241,7 @@ impl Connector {
         let nobody = RedisConnectionInfo::default()
             .set_protocol(ProtocolVersion::RESP2)
             .set_skip_set_lib_name();
+        let stream = GatheredWrites::new(stream, Arc::clone(&health));
         let opened = MultiplexedConnection::new_with_config(&nobody, stream, config).await;
         let (inner, driver) = opened.map_err(|error| Failure::of(error).error)?;
         let ended = Ended(Arc::clone(&health));

@@ -18,6 +18,7 @@
 //! | `target` | where connections lead: a server, or the primary that sentinels name |
 //! | `sentinel` | finds the primary, and leaves one that has been replaced |
 //! | `endpoint` | the socket, and TLS over it |
+//! | `gathered_writes` | commands of several requests in one write |
 //! | `tls` | trusted authorities, client certificate |
 //! | `health` | health of a connection |
 //! | `answer` | classification of a server's error replies |
@@ -47,6 +48,7 @@ pub(crate) mod connection;
 pub(crate) mod connector;
 mod endpoint;
 pub(crate) mod failure;
+mod gathered_writes;
 pub(crate) mod greet;
 pub(crate) mod health;
 pub(crate) mod incarnation;
