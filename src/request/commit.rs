@@ -17,7 +17,7 @@ use crate::{
         token::SessionId,
         write_id::WriteId,
     },
-    sync::{carried::Carried, keyed_lock::KeyedGuard},
+    sync::carried::Carried,
     telemetry::{
         cause::Cause,
         event::Event,
@@ -28,8 +28,10 @@ use crate::{
 mod adopt;
 mod confirm;
 mod execute;
+mod join;
 
 pub(crate) use crate::request::commit::confirm::{Settled, save_settled};
+use crate::request::commit::join::Join;
 pub(super) use crate::request::commit::{
     confirm::{known, login_settled},
     execute::audited,
@@ -103,40 +105,50 @@ impl RequestSession {
             self.end_twins().await?;
             self.close_old_sessions(false).await?;
         }
-        let applied = self.apply(|_| Ok(Cow::Borrowed(changes)), None, true).await?;
+        let applied = self.apply(|_| Ok(Cow::Borrowed(changes)), true).await?;
         guard.changes = None;
         self.state().savepoints.forget_all();
         Ok(applied)
     }
 
-    /// Applies `edit` to the value under `name`, and no other buffered change.
+    /// Applies `edit` to the value under `name`, and no other buffered change. `fresh` is whether
+    /// the record was loaded for this call.
     pub(crate) async fn commit_edit(
         &self,
         name: &str,
-        turn: Option<KeyedGuard<'_, SessionId>>,
         fresh: bool,
-        mut edit: impl FnMut(Option<&[u8]>) -> Result<Edit, Error>,
+        edit: &mut impl FnMut(Option<&[u8]>) -> Result<Edit, Error>,
     ) -> Result<Applied, Error> {
-        let own = {
-            let mut state = self.state();
-            state.endings_at_turn = state.endings;
-            state.changes.take_name(name)
-        };
-        let mut guard = Restore { session: self, changes: Some(own) };
+        let mut guard = self.take_name(name);
         let Some(own) = &guard.changes else { return Ok(Applied::Done) };
-        let changes = |base: Option<&Record>| {
-            let mut changes = own.clone();
-            match edit(own.get(base, name).as_deref())? {
-                Edit::Keep => {}
-                Edit::Put(json) => changes.insert(name, json),
-                Edit::Take => changes.take(name),
-            }
-            Ok(Cow::Owned(changes))
-        };
-        let applied = self.apply(changes, turn, fresh).await?;
+        let applied = self.apply(edited(own, name, edit), fresh).await?;
         guard.changes = None;
         self.state().savepoints.forget(name);
         Ok(applied)
+    }
+
+    /// The same for a request that has not loaded its session, by the write of another one that is
+    /// in progress. Returns whether it is done.
+    pub(crate) async fn commit_edit_unloaded(
+        &self,
+        name: &str,
+        edit: &mut impl FnMut(Option<&[u8]>) -> Result<Edit, Error>,
+    ) -> Result<bool, Error> {
+        let mut guard = self.take_name(name);
+        let Some(own) = &guard.changes else { return Ok(false) };
+        let saved = self.join_unloaded(edited(own, name, edit)).await?;
+        if saved {
+            guard.changes = None;
+            self.state().savepoints.forget(name);
+        }
+        Ok(saved)
+    }
+
+    /// Takes out what is buffered for `name`.
+    fn take_name(&self, name: &str) -> Restore<'_> {
+        let mut state = self.state();
+        state.endings_at_turn = state.endings;
+        Restore { session: self, changes: Some(state.changes.take_name(name)) }
     }
 
     /// Deletes the sessions that this request ended: also the new id of a renewal that was in
@@ -181,18 +193,25 @@ impl RequestSession {
         }
     }
 
-    /// Applies `changes` to the record in the store, at its current version. `turn` is the writer
-    /// lock of this process, if the caller holds it already; `fresh` is whether the record was
-    /// loaded for this call, or need not be.
+    /// Applies `changes` to the record in the store, at its current version. `fresh` is whether the
+    /// record was loaded for this call, or need not be.
     async fn apply<'a>(
         &self,
         mut changes: impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,
-        mut turn: Option<KeyedGuard<'_, SessionId>>,
         mut fresh: bool,
     ) -> Result<Applied, Error> {
         let (mark, mut asked, mut goes_on) = (self.backend.write_ids.draw()?, false, true);
+        let mut turn = None;
         while goes_on && !self.state().told_to_end() {
             let (held, moved) = self.held_or_moved();
+            if let Some(held) = held.as_ref().filter(|_| !moved) {
+                match self.join((&held.id, &held.token), &mut changes, mark).await? {
+                    Join::Saved => return Ok(Applied::Done),
+                    Join::Again => continue,
+                    Join::Alone if turn.is_none() => self.wait_for_turn(held.id).await,
+                    Join::Alone => {}
+                }
+            }
             let changes = changes(held.as_ref().map(|held| &*held.record))?;
             if moved && !changes.signs_in() {
                 self.drop_after_move(held.as_ref());
@@ -225,6 +244,15 @@ impl RequestSession {
         Ok(if self.state().has_moved() { Applied::Moved } else { Applied::Gone })
     }
 
+    /// Waits for a writer that other writes have overtaken. One that cannot join another's write
+    /// would meet conflicts without end.
+    async fn wait_for_turn(&self, id: SessionId) {
+        let locks = &self.backend.write_locks;
+        if locks.is_held(&id) {
+            drop(locks.acquire(id).await);
+        }
+    }
+
     /// The record, and whether the session has moved away from it.
     fn held_or_moved(&self) -> (Option<Held>, bool) {
         let state = self.state();
@@ -251,6 +279,23 @@ impl RequestSession {
             }
             held => self.carry_out(plan, held, changes.epoch()).await,
         }
+    }
+}
+
+/// The changes of `own` and one edit on top.
+fn edited<'a>(
+    own: &'a Changes,
+    name: &'a str,
+    edit: &'a mut impl FnMut(Option<&[u8]>) -> Result<Edit, Error>,
+) -> impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error> {
+    move |base| {
+        let mut changes = own.clone();
+        match edit(own.get(base, name).as_deref())? {
+            Edit::Keep => {}
+            Edit::Put(json) => changes.insert(name, json),
+            Edit::Take => changes.take(name),
+        }
+        Ok(Cow::Owned(changes))
     }
 }
 

@@ -16,6 +16,7 @@
 //! | `found` | the record of a token, and the record from before a move |
 //! | `load` | the choice of the session among the loaded records |
 //! | `commit` | apply, rebase on conflict, confirm |
+//! | `write_queue` | changes that join a write in progress |
 //! | `update` | load, change and save one value at once |
 //! | `take` | returning a value and removing it, buffered or at once |
 //! | `touch` | storing activity |
@@ -60,5 +61,6 @@ pub(crate) mod visitor;
 pub(crate) mod visitor_cookie;
 pub(crate) mod watch;
 pub(crate) mod watched;
+pub(crate) mod write_queue;
 
 pub(crate) use crate::request::request_session::RequestSession;

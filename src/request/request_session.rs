@@ -202,7 +202,7 @@ impl RequestSession {
         self.settle([Found::of(&self.backend, (held.id, held.token), loaded).await?])
     }
 
-    async fn load_now(&self) -> Result<(), Error> {
+    pub(super) async fn load_now(&self) -> Result<(), Error> {
         let mut presented = self.presented();
         let ids: Vec<SessionId> = presented.iter().map(|(id, _)| *id).collect();
         let span = tracing::debug_span!("session_load", session.id = ids.first().map(display));

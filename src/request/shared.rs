@@ -13,7 +13,7 @@ use crate::{
     error::{Causes, Error, ErrorKind},
     request::{
         client::DeviceConfig, cookie_echo::CookieEcho, old_library::TakeOverRules,
-        success::Success, watched::Watches,
+        success::Success, watched::Watches, write_queue::WriteQueues,
     },
     session::{
         changes::plan::Policy,
@@ -61,8 +61,10 @@ pub(crate) struct Backend {
     pub(crate) acknowledgement: Duration,
     /// Commits and touches that have started; `shutdown` waits for them.
     pub(crate) tracker: TaskTracker,
-    /// Writers of one session in this process take turns, which avoids conflicts. Correctness rests
-    /// on the store's compare-and-set alone.
+    /// What joins the writes in progress.
+    pub(crate) writes: Arc<WriteQueues>,
+    /// Writers that others have overtaken take turns. Correctness rests on the store's
+    /// compare-and-set alone.
     pub(crate) write_locks: KeyedLock<SessionId>,
     /// Concurrent requests store one activity once.
     pub(crate) touching: OneAtATime<SessionId>,
@@ -104,6 +106,7 @@ impl Backend {
             rules,
             acknowledgement,
             tracker: TaskTracker::new(),
+            writes: Arc::default(),
             write_locks: KeyedLock::default(),
             touching: OneAtATime::default(),
             write_ids: WriteIds::default(),

@@ -37,7 +37,8 @@ impl RequestSession {
     {
         // Cancellation safety: dropped here, the value may be lost.
         self.in_turn(async {
-            let (turn, fresh) = self.begin_edit().await?;
+            self.flush_first().await?;
+            let fresh = self.begin_edit().await?;
             {
                 let mut state = self.state();
                 if state.held.is_none() {
@@ -45,11 +46,11 @@ impl RequestSession {
                 }
             }
             let mut taken = None;
-            let edit = |base: Option<&[u8]>| {
+            let mut edit = |base: Option<&[u8]>| {
                 taken = read(&key, base)?;
                 Ok(if taken.is_some() { Edit::Take } else { Edit::Keep })
             };
-            match self.commit_edit(key.text(), turn, fresh, edit).await? {
+            match self.commit_edit(key.text(), fresh, &mut edit).await? {
                 Applied::Done => self.end_if_empty().await,
                 // The value ended with the session.
                 Applied::Gone => taken = None,

@@ -11,13 +11,9 @@ use crate::{
         RequestSession,
         commit::{Applied, Edit},
     },
-    session::{json::encode, key::AsKey, token::SessionId},
-    sync::keyed_lock::KeyedGuard,
+    session::{json::encode, key::AsKey},
     telemetry::instruments::{Operation, Stopwatch},
 };
-
-/// The writer lock of one session in this process.
-pub(super) type Turn<'a> = KeyedGuard<'a, SessionId>;
 
 impl RequestSession {
     pub(crate) async fn update<T, F>(&self, key: impl AsKey<T>, mut change: F) -> Result<T, Error>
@@ -30,15 +26,19 @@ impl RequestSession {
         // Pinned here: it is large, and moves through the calls below as a pointer.
         let update = pin!(async {
             let mut stored = None;
-            let edit = |base: Option<&[u8]>| {
+            let mut edit = |base: Option<&[u8]>| {
                 let value = change(read(&key, base)?);
                 let json = encode(&value).map_err(|error| error.of_key(key.text()))?;
                 stored = Some(value);
                 Ok(Edit::Put(json))
             };
-            let (turn, fresh) = self.begin_edit().await?;
+            self.flush_first().await?;
+            if self.commit_edit_unloaded(key.text(), &mut edit).await? {
+                return stored.ok_or_else(Error::absent);
+            }
+            let fresh = self.begin_edit().await?;
             self.state().writable()?;
-            match self.commit_edit(key.text(), turn, fresh, edit).await? {
+            match self.commit_edit(key.text(), fresh, &mut edit).await? {
                 Applied::Done => stored.ok_or_else(Error::absent),
                 Applied::Gone => Err(Error::ended()),
                 Applied::Moved => Err(Error::moved()),
@@ -65,27 +65,19 @@ impl RequestSession {
         })
     }
 
-    /// Loads what an edit builds on. Returns the writer lock, and whether the record was loaded
-    /// just now.
-    pub(super) async fn begin_edit(&self) -> Result<(Option<Turn<'_>>, bool), Error> {
-        self.flush_first().await?;
-        // The lock is taken before the load: the save then finds the loaded version, unless another
-        // process writes in between.
-        let held = self.state().held.as_ref().map(|held| held.id);
-        let turn = match held.or_else(|| self.presented().first().map(|(id, _)| *id)) {
-            Some(id) => Some(self.backend.write_locks.acquire(id).await),
-            None => None,
-        };
+    /// Loads what an edit builds on. Returns whether the record was loaded just now.
+    pub(super) async fn begin_edit(&self) -> Result<bool, Error> {
+        let fresh = self.state().held.is_none();
         self.load().await?;
         if self.state().has_moved() {
             return Err(Error::moved());
         }
-        Ok((turn, held.is_none()))
+        Ok(fresh)
     }
 
     /// Stores first the changes that a single edit depends on: a login, a renewal, a clear, the end
     /// of the previous session.
-    async fn flush_first(&self) -> Result<(), Error> {
+    pub(super) async fn flush_first(&self) -> Result<(), Error> {
         let waits = {
             let state = self.state();
             state.changes.is_wholesale() || state.has_to_end()

@@ -23,6 +23,11 @@ pub(crate) struct KeyedGuard<'a, K: Eq + Hash> {
 }
 
 impl<K: Clone + Eq + Hash> KeyedLock<K> {
+    /// Whether somebody has a turn, or waits for one.
+    pub(crate) fn is_held(&self, key: &K) -> bool {
+        self.0.is_held(key)
+    }
+
     /// Waits for earlier callers with this key, up to the maximum.
     pub(crate) async fn acquire(&self, key: K) -> KeyedGuard<'_, K> {
         // Cancellation safety: a caller dropped during the wait releases its slot.

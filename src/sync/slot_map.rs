@@ -26,6 +26,12 @@ impl<K: Clone + Eq + Hash, V: Default> SlotMap<K, V> {
     }
 }
 
+impl<K: Eq + Hash, V> SlotMap<K, V> {
+    pub(crate) fn is_held(&self, key: &K) -> bool {
+        self.lock().contains_key(key)
+    }
+}
+
 impl<K, V> SlotMap<K, V> {
     /// Number of keys that are held.
     pub(crate) fn len(&self) -> usize {

@@ -108,16 +108,17 @@ impl RequestSession {
         state.cookie = cookie;
     }
 
-    pub(super) fn hold(&self, id: SessionId, token: Token, record: Record) {
+    pub(super) fn hold(&self, id: SessionId, token: Token, record: impl Into<Arc<Record>>) {
+        let record = record.into();
         let mut state = self.state();
         if state.told_to_end() {
             // Ended by the handler in the meantime: it ends too, and the caller of `destroy` waits
             // for that.
             state.ended.push(id);
-            state.end(id, Some(Arc::new(record)));
+            state.end(id, Some(record));
             return;
         }
-        state.held = Some(Held { id, token, record: Arc::new(record), heir: None });
+        state.held = Some(Held { id, token, record, heir: None });
         state.presence = Presence::Alive;
     }
 

@@ -1,5 +1,7 @@
 //! Execution of a plan in the store: create, save, renew, touch, delete.
 
+use std::sync::Arc;
+
 use crate::{
     error::{Error, ErrorKind},
     request::{
@@ -85,14 +87,23 @@ impl RequestSession {
     }
 
     async fn write(&self, held: &Held, record: Record) -> Result<Settled, Error> {
-        self.backend.prolong(&held.record, &record).await?;
-        let stored = self.backend.closed(&held.token, &held.id, &record)?;
-        let settled = save_settled(&self.backend, &held.id, &stored).await?;
+        let (backend, token, record) = (&self.backend, &held.token, Arc::new(record));
+        let write = backend.writes.begin(held.id, &record);
+        backend.prolong(&held.record, &record).await?;
+        let stored = backend.closed(token, &held.id, &record)?;
+        let settled = save_settled(backend, &held.id, &stored).await?;
+        match (&settled, write) {
+            (Settled::Saved, Some(write)) => backend.write_joined(write, token, &record),
+            (Settled::Conflict(current), Some(write)) => {
+                backend.join_nothing(write, token, current);
+            }
+            _ => {}
+        }
         if matches!(settled, Settled::Saved) {
             drop(stored);
             let (before, now) = (held.record.deadlines, record.deadlines);
-            self.hold(held.id, held.token.clone(), record);
-            self.hand_out_again_if_it_lasts(&held.token, before, now);
+            self.hold(held.id, token.clone(), record);
+            self.hand_out_again_if_it_lasts(token, before, now);
         }
         Ok(settled)
     }

@@ -1,0 +1,202 @@
+//! Joining the write of a session that is in progress in this process.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use tokio::runtime::Handle;
+
+use crate::{
+    error::Error,
+    request::{
+        RequestSession,
+        commit::confirm::{Settled, save_settled},
+        shared::Backend,
+        write_queue::{Batch, Joined, Joining, WriteInProgress},
+    },
+    session::{
+        changes::{Changes, plan::Plan},
+        record::Record,
+        token::{SessionId, Token},
+        write_id::WriteId,
+    },
+    telemetry::event::Event,
+};
+
+/// Maximum wait for the write of another request, which nobody may poll.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
+/// Whether changes were stored together with others.
+pub(super) enum Join {
+    Saved,
+    /// They were not, or a write of their own is needed.
+    Alone,
+    /// The same after a conflict: what this request holds has been replaced.
+    Again,
+}
+
+impl RequestSession {
+    /// Stores `changes` by the write after the one that is in progress, if there is one.
+    pub(super) async fn join<'a>(
+        &self,
+        (id, token): (&SessionId, &Token),
+        changes: &mut impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,
+        mark: WriteId,
+    ) -> Result<Join, Error> {
+        let Some((base, mut joining)) = self.join_next(id, changes, mark) else {
+            return Ok(Join::Alone);
+        };
+        // Cancellation safety: a caller that is dropped here leaves its change in the write.
+        let joined = match tokio::time::timeout(LONGEST_WAIT, &mut joining.joined).await {
+            Ok(joined) => joined,
+            Err(_) => {
+                self.backend.writes.abandon(id, &joining);
+                joining.joined.await
+            }
+        };
+        match joined {
+            Ok(Joined::Saved(record)) => {
+                let (before, now) = (base.deadlines, record.deadlines);
+                self.hold(*id, token.clone(), record);
+                self.hand_out_again_if_it_lasts(token, before, now);
+                Ok(Join::Saved)
+            }
+            Ok(Joined::NotSaved(current)) => {
+                self.backend.events.emit(Event::Conflict { id: *id });
+                let Some(current) = current else { return Ok(Join::Alone) };
+                self.hold(*id, token.clone(), current);
+                Ok(Join::Again)
+            }
+            Ok(Joined::Failed(error)) => Err(error),
+            Err(_) => Err(Error::unavailable("the write that this change joined was abandoned")),
+        }
+    }
+
+    /// Applies `changes` to the record that is being written. `None` if none is, or if they need a
+    /// write of their own; also if they cannot be applied, since that record may never be stored.
+    fn join_next<'a>(
+        &self,
+        id: &SessionId,
+        changes: &mut impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,
+        mark: WriteId,
+    ) -> Option<(Arc<Record>, Joining)> {
+        loop {
+            let base = self.backend.writes.latest(id)?;
+            let now = self.backend.clock.now();
+            if base.deadlines.is_over(now) {
+                return None;
+            }
+            let changes = changes(Some(&base)).ok()?;
+            let plan = match changes.is_wholesale() {
+                true => return None,
+                false => self.plan(&changes, Some(&base), now, mark).ok()?,
+            };
+            let Plan::Update(record) = plan else { return None };
+            if let Some(joining) = self.backend.writes.join(id, &base, record) {
+                return Some((base, joining));
+            }
+        }
+    }
+
+    /// The same for a request that has not loaded its session: the record that is being written is
+    /// what a load would find. Returns whether the changes are stored; if not, it is loaded.
+    pub(super) async fn join_unloaded<'a>(
+        &self,
+        mut changes: impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,
+    ) -> Result<bool, Error> {
+        let rules = &self.backend.rules;
+        let is_plain = rules.take_over.is_none() && rules.transport.successor().is_none();
+        if !is_plain || self.accessed().loaded.initialized() {
+            return Ok(false);
+        }
+        let presented = self.presented();
+        let [(id, token)] = presented.as_slice() else { return Ok(false) };
+        if self.backend.writes.latest(id).is_none() {
+            return Ok(false);
+        }
+        let mark = self.backend.write_ids.draw()?;
+        let mut is_saved = false;
+        let loaded = self.accessed().loaded.get_or_init(|| async {
+            match self.join((id, token), &mut changes, mark).await {
+                Ok(Join::Saved) => {
+                    self.backend.cookie_echo.came_back();
+                    is_saved = true;
+                    Ok(())
+                }
+                // What is in the store instead is known.
+                Ok(Join::Again) => Ok(()),
+                Ok(Join::Alone) => self.load_now().await,
+                Err(error) => Err(error),
+            }
+        });
+        loaded.await.clone()?;
+        Ok(is_saved)
+    }
+}
+
+impl Backend {
+    /// The write of a session is stored, as `record`: what joined it is written next.
+    pub(super) fn write_joined(
+        self: &Arc<Self>,
+        write: WriteInProgress,
+        token: &Token,
+        record: &Arc<Record>,
+    ) {
+        let Some((write, batch)) = write.saved() else { return };
+        let Ok(runtime) = Handle::try_current() else {
+            return batch.notify(&Joined::NotSaved(None));
+        };
+        let (backend, token, before) = (Arc::clone(self), token.clone(), Arc::clone(record));
+        let work = async move { backend.write_batches(write, batch, before, &token).await };
+        drop(runtime.spawn(self.tracker.track_future(work)));
+    }
+
+    /// The write of a session met a conflict with `current`: nothing that joined it is stored.
+    pub(super) fn join_nothing(&self, write: WriteInProgress, token: &Token, current: &Record) {
+        let current = self.open(token, write.id(), current.clone());
+        write.not_saved(current.ok().map(Arc::new));
+    }
+
+    /// In a task of its own, so that no caller who leaves takes the changes of others along.
+    async fn write_batches(
+        &self,
+        mut write: WriteInProgress,
+        mut batch: Batch,
+        mut before: Arc<Record>,
+        token: &Token,
+    ) {
+        loop {
+            let limit = self.rules.budget.saturating_add(self.acknowledgement);
+            let saved = self.within(limit, self.write_batch(&write, &batch, &before, token));
+            match saved.await {
+                Ok(Settled::Saved) => {
+                    before = Arc::clone(&batch.record);
+                    let next = write.saved();
+                    batch.notify(&Joined::Saved(Arc::clone(&before)));
+                    let Some(next) = next else { return };
+                    (write, batch) = next;
+                }
+                Ok(Settled::Conflict(current)) => {
+                    let current = self.open(token, write.id(), current).ok().map(Arc::new);
+                    batch.notify(&Joined::NotSaved(current.clone()));
+                    return write.not_saved(current);
+                }
+                Ok(Settled::Gone | Settled::Taken) => {
+                    return batch.notify(&Joined::NotSaved(None));
+                }
+                // What joined since is not part of it, and is told so by the end of `write`.
+                Err(error) => return batch.notify(&Joined::Failed(error)),
+            }
+        }
+    }
+
+    async fn write_batch(
+        &self,
+        write: &WriteInProgress,
+        batch: &Batch,
+        before: &Record,
+        token: &Token,
+    ) -> Result<Settled, Error> {
+        self.prolong(before, &batch.record).await?;
+        let stored = self.closed(token, write.id(), &batch.record)?;
+        save_settled(self, write.id(), &stored).await
+    }
+}
