@@ -32,9 +32,12 @@ mod process;
 mod report;
 mod seed;
 mod server;
+
+use std::time::Instant;
+
 use load::Load;
 use process::ServerProcess;
-use report::{Bar, Report};
+use report::{Bar, Report, Round};
 use server::{CLUSTER, Variant};
 use test_support::{RedisCluster, RedisServer};
 
@@ -63,6 +66,9 @@ struct Bed {
     redis: String,
     cookies: Vec<String>,
 }
+
+/// All connections with the same session.
+const ONE_SESSION: &str = "one session";
 
 /// The most that the layer may cost on a cluster, of what it costs on one server.
 const CLUSTERS: [(usize, &str, f64); 3] =
@@ -102,8 +108,11 @@ async fn measure_layer(options: &Options) {
     let redis = RedisServer::start().await;
     let cookies = seed::sessions(&redis.admin_url()).await;
     seed::plain_keys(&redis, &cookies).await;
+    let one = vec![cookies[0].clone(); CONNECTIONS];
     let bed = Bed { name: "", redis: redis.admin_url(), cookies };
-    let servers = Variant::ALL.map(|variant| (variant, &bed));
+    let hot = Bed { name: ONE_SESSION, redis: redis.admin_url(), cookies: one };
+    let mut servers = Variant::ALL.map(|variant| (variant, &bed)).to_vec();
+    servers.push((Variant::Update, &hot));
     measure(options, &servers, &Bar::of_the_layer()).await;
 }
 
@@ -169,8 +178,11 @@ impl Contender {
 
     async fn take_turn(&mut self, report: &mut Report) {
         let idle = self.process.cpu_time_since_last();
+        let start = Instant::now();
         self.load.run(REQUESTS).await;
-        let used = self.process.cpu_time_since_last();
-        report.add(&self.name, used.as_nanos() as f64 / (CONNECTIONS * REQUESTS) as f64, idle);
+        let (took, used) = (start.elapsed(), self.process.cpu_time_since_last());
+        let requests = (CONNECTIONS * REQUESTS) as f64;
+        let cpu = used.as_nanos() as f64 / requests;
+        report.add(&self.name, Round { cpu, rate: requests / took.as_secs_f64() }, idle);
     }
 }

@@ -48,6 +48,8 @@ mod harness;
 mod hyper_example;
 /// A user acts as another one, and everybody can see who it is.
 mod impersonation;
+/// Changes of one session that are stored by one write.
+mod joined_writes;
 /// One budget bounds all waits of a request; nobody moves an end; no clock goes back.
 mod limits;
 /// A session in a connection that outlives its request.

@@ -89,7 +89,12 @@ impl RequestSession {
                 true => return None,
                 false => self.plan(&changes, Some(&base), now, mark).ok()?,
             };
-            let Plan::Update(record) = plan else { return None };
+            let record = match plan {
+                Plan::Update(record) => record,
+                // Said already by what is not stored yet.
+                Plan::Nothing => Record::clone(&base),
+                _ => return None,
+            };
             if let Some(joining) = self.backend.writes.join(id, &base, record) {
                 return Some((base, joining));
             }
