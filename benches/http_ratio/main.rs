@@ -12,6 +12,7 @@
 //! cargo bench --bench http_ratio -- --workers 0        a runtime on one thread
 //! cargo bench --bench http_ratio -- --sittings 2       less exact, sooner done
 //! cargo bench --bench http_ratio -- --clusters         clusters of 1, 3 and 6 primaries beside one server
+//! cargo bench --bench http_ratio -- --instructions     instructions instead of time; needs valgrind
 //! ```
 //!
 //! Needs a `redis-server`, named by `REDIS_SERVER` or in the `PATH`. A bar that is missed is
@@ -27,6 +28,7 @@
     reason = "a panic is the report of a run that cannot go on"
 )]
 
+mod instructions;
 mod load;
 mod process;
 mod report;
@@ -56,7 +58,13 @@ struct Options {
     sittings: usize,
     /// Threads of a server's runtime; 0 for one that runs on the thread it is called from.
     workers: usize,
-    clusters: bool,
+    measure: Measure,
+}
+
+enum Measure {
+    Layer,
+    Clusters,
+    Instructions,
 }
 
 /// A Redis and the sessions in it.
@@ -76,13 +84,15 @@ const CLUSTERS: [(usize, &str, f64); 3] =
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let mut options = Options { sittings: 10, workers: 2, clusters: false };
+    let mut options = Options { sittings: 10, workers: 2, measure: Measure::Layer };
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|n| n.parse().ok()).expect("a number");
         match argument.as_str() {
             "--sittings" => options.sittings = number(),
             "--workers" => options.workers = number(),
-            "--clusters" => options.clusters = true,
+            "--clusters" => options.measure = Measure::Clusters,
+            "--instructions" => options.measure = Measure::Instructions,
+            "--until-end-of-input" => instructions::exit_at_the_end_of_input(),
             "--serve" => {
                 let workers = number();
                 let variant = arguments.next().expect("a variant");
@@ -96,9 +106,10 @@ fn main() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        match options.clusters {
-            true => measure_clusters(&options).await,
-            false => measure_layer(&options).await,
+        match options.measure {
+            Measure::Layer => measure_layer(&options).await,
+            Measure::Clusters => measure_clusters(&options).await,
+            Measure::Instructions => count_instructions().await,
         }
     });
 }
@@ -106,14 +117,37 @@ fn main() {
 /// The layer beside servers without it, on one Redis.
 async fn measure_layer(options: &Options) {
     let redis = RedisServer::start().await;
-    let cookies = seed::sessions(&redis.admin_url()).await;
-    seed::plain_keys(&redis, &cookies).await;
-    let one = vec![cookies[0].clone(); CONNECTIONS];
-    let bed = Bed { name: "", redis: redis.admin_url(), cookies };
-    let hot = Bed { name: ONE_SESSION, redis: redis.admin_url(), cookies: one };
-    let mut servers = Variant::ALL.map(|variant| (variant, &bed)).to_vec();
-    servers.push((Variant::Update, &hot));
+    let [bed, hot] = &beds(&redis).await;
+    let mut servers = Variant::ALL.map(|variant| (variant, bed)).to_vec();
+    servers.push((Variant::Update, hot));
     measure(options, &servers, &Bar::of_the_layer()).await;
+}
+
+/// The same, by instructions.
+async fn count_instructions() {
+    let redis = RedisServer::start().await;
+    let [bed, hot] = &beds(&redis).await;
+    let mut counts = Vec::new();
+    for variant in Variant::ALL {
+        counts.push(instructions::of_a_request(variant, bed).await);
+    }
+    counts.push(instructions::of_a_request(Variant::Update, hot).await);
+    println!("server              instructions a request");
+    for (name, count) in counts {
+        println!("{name:<19} {count:>22.0}");
+    }
+}
+
+/// A session a connection, and one session for all.
+async fn beds(redis: &RedisServer) -> [Bed; 2] {
+    let cookies = seed::sessions(&redis.admin_url()).await;
+    seed::plain_keys(redis, &cookies).await;
+    let one = vec![cookies[0].clone(); CONNECTIONS];
+    [("", cookies), (ONE_SESSION, one)].map(|(name, cookies)| Bed {
+        name,
+        redis: redis.admin_url(),
+        cookies,
+    })
 }
 
 /// The layer on clusters beside the layer on one Redis.

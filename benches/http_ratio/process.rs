@@ -3,9 +3,11 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::instructions::{self, VALGRIND};
 use crate::server::Variant;
 use test_support::Child;
 
@@ -22,8 +24,22 @@ pub struct ServerProcess {
 impl ServerProcess {
     pub fn start(variant: Variant, redis: &str, workers: usize) -> Self {
         let mut command = Child::command(&std::env::current_exe().unwrap());
+        command.stdin(Stdio::null());
+        Self::announced(command, variant, redis, workers)
+    }
+
+    /// The same under valgrind, on one thread.
+    pub fn counted(variant: Variant, redis: &str) -> Self {
+        let [valgrind, options @ ..] = VALGRIND;
+        let mut command = Child::command(Path::new(valgrind));
+        command.args(options).arg(std::env::current_exe().unwrap()).arg("--until-end-of-input");
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        Self::announced(command, variant, redis, 1)
+    }
+
+    fn announced(mut command: Command, variant: Variant, redis: &str, workers: usize) -> Self {
         command.arg("--serve").arg(workers.to_string()).arg(variant.name()).arg(redis);
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stdout(Stdio::piped());
         let mut child = Child::spawn(command).expect("starting this binary again");
         let mut line = String::new();
         let output = child.inner().stdout.take().unwrap();
@@ -34,6 +50,13 @@ impl ServerProcess {
 
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Ends it; the instructions since its start.
+    pub fn instructions(&mut self) -> u64 {
+        let child = self.child.inner();
+        drop(child.stdin.take());
+        instructions::sum(child.stderr.take().unwrap())
     }
 
     /// What the process has used since the last call.
