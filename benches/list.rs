@@ -1,4 +1,5 @@
-//! What the list of a user with ten thousand sessions costs, beside one GET of a record.
+//! What the list of a user with ten thousand sessions costs, beside one GET of a record; a sign-in at
+//! that limit, and a revocation of all.
 //!
 //! `cargo bench --bench list --features redis,sqlite`; needs redis-server.
 
@@ -10,7 +11,10 @@
     clippy::indexing_slicing
 )]
 
-use std::time::{Duration, Instant};
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
 use test_support::{RedisServer, patient};
 use tower_redis_session::{
@@ -67,6 +71,19 @@ async fn measure(name: &str, store: &dyn UserStore, only: Option<usize>) {
     let (get, list) = (median(gets), median(lists));
     let ratio = list.as_secs_f64() / get.as_secs_f64();
     println!("{name}: {count} sessions in {list:?}, one GET in {get:?}: {ratio:.0} x");
+    let (mut limited, limit) = (Vec::new(), NonZeroU32::new(u32::try_from(count).unwrap()));
+    for number in 0..ROUNDS {
+        let new = id(2 * SESSIONS + number);
+        let mut login = LoginWrite::new(&new, &record);
+        login.limit = limit;
+        let start = Instant::now();
+        store.login(login).await.unwrap();
+        limited.push(start.elapsed());
+    }
+    let start = Instant::now();
+    assert_eq!(store.revoke_all(user, None).await.unwrap(), count as u64);
+    let (limited, revoked) = (median(limited), start.elapsed());
+    println!("{name}: a sign-in at a limit of {count} in {limited:?}, all revoked in {revoked:?}");
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

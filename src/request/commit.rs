@@ -1,37 +1,41 @@
 //! Commit of changes to the store: plan, execute, retry on a conflict.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `apply` | the attempts, until one succeeds |
+//! | `join` | changes that join a write in progress |
+//! | `adopt` | the record that a request holds |
+//! | `execute` | a plan carried out in the store |
+//! | `confirm` | writes whose reply may be lost |
 
 use std::{borrow::Cow, mem, pin::pin, sync::Arc};
 
 use bytes::Bytes;
-use tracing::{Instrument as _, field::display};
+use tracing::field::display;
 
 use crate::{
     error::Error,
     request::{
         RequestSession,
-        state::{CookieChange, Ending, Held},
+        state::{CookieChange, Ending},
     },
-    session::{
-        changes::{Changes, plan::Plan},
-        record::Record,
-        token::SessionId,
-        write_id::WriteId,
-    },
+    session::{changes::Changes, record::Record, token::SessionId},
     sync::carried::Carried,
     telemetry::{
         cause::Cause,
         event::Event,
+        in_span::SpanExt as _,
         instruments::{Operation, Stopwatch},
     },
 };
 
 mod adopt;
+mod apply;
 mod confirm;
 mod execute;
 mod join;
 
 pub(crate) use crate::request::commit::confirm::{Settled, save_settled};
-use crate::request::commit::join::Join;
 pub(super) use crate::request::commit::{
     confirm::{known, login_settled},
     execute::audited,
@@ -73,7 +77,7 @@ impl RequestSession {
         let id = self.state().held.as_ref().map(|held| display(held.id));
         let span = tracing::debug_span!("session_commit", session.id = id);
         let watch = Stopwatch::start();
-        let result = self.within_budget(commit).instrument(span).await;
+        let result = self.within_budget(commit).in_span(span).await;
         watch.operation(Operation::Commit, self.backend.store_name, result.as_ref().err());
         result.inspect_err(|error| {
             self.backend.log_failure("session commit failed", None, error);
@@ -190,94 +194,6 @@ impl RequestSession {
                 self.tell_of_end(id, None, Cause::Replaced);
             }
             self.state().twins.retain(|other| *other != id);
-        }
-    }
-
-    /// Applies `changes` to the record in the store, at its current version. `fresh` is whether the
-    /// record was loaded for this call, or need not be.
-    async fn apply<'a>(
-        &self,
-        mut changes: impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,
-        mut fresh: bool,
-    ) -> Result<Applied, Error> {
-        let (mark, mut asked, mut goes_on) = (self.backend.write_ids.draw()?, false, true);
-        let mut turn = None;
-        while goes_on && !self.state().told_to_end() {
-            let (held, moved) = self.held_or_moved();
-            if let Some(held) = held.as_ref().filter(|_| !moved) {
-                match self.join((&held.id, &held.token), &mut changes, mark).await? {
-                    Join::Saved => return Ok(Applied::Done),
-                    Join::Again => continue,
-                    Join::Alone if turn.is_none() => self.wait_for_turn(held.id).await,
-                    Join::Alone => {}
-                }
-            }
-            let changes = changes(held.as_ref().map(|held| &*held.record))?;
-            if moved && !changes.signs_in() {
-                self.drop_after_move(held.as_ref());
-                return Ok(Applied::Moved);
-            }
-            // A second sign-in: the session that it takes values from may have ended since.
-            if let Some(before) = held.as_ref().filter(|held| held.heir.is_some() && !asked) {
-                asked = true;
-                Box::pin(self.find_again(before)).await?;
-                continue;
-            }
-            let settled = self.apply_to(held.as_ref(), &changes, mark, &mut fresh).await?;
-            match (settled, held) {
-                (Settled::Saved, _) => return Ok(Applied::Done),
-                (Settled::Taken, _) => return Err(Error::unavailable("no new id is accepted")),
-                // Boxed: rare, and the usual future stays small.
-                (Settled::Gone, Some(held)) => {
-                    goes_on = Box::pin(self.overtaken(held, &changes)).await?;
-                }
-                (Settled::Conflict(current), Some(held)) => {
-                    let id = held.id;
-                    self.hold_instead(held, current)?;
-                    if turn.is_none() {
-                        turn = Some(self.backend.write_locks.acquire(id).await);
-                    }
-                }
-                (Settled::Gone | Settled::Conflict(_), _) => {}
-            }
-        }
-        Ok(if self.state().has_moved() { Applied::Moved } else { Applied::Gone })
-    }
-
-    /// Waits for a writer that other writes have overtaken. One that cannot join another's write
-    /// would meet conflicts without end.
-    async fn wait_for_turn(&self, id: SessionId) {
-        let locks = &self.backend.write_locks;
-        if locks.is_held(&id) {
-            drop(locks.acquire(id).await);
-        }
-    }
-
-    /// The record, and whether the session has moved away from it.
-    fn held_or_moved(&self) -> (Option<Held>, bool) {
-        let state = self.state();
-        (state.held.clone(), state.has_moved())
-    }
-
-    /// One attempt, on the record as this request knows it.
-    async fn apply_to(
-        &self,
-        held: Option<&Held>,
-        changes: &Changes,
-        mark: WriteId,
-        fresh: &mut bool,
-    ) -> Result<Settled, Error> {
-        let (now, base) = (self.backend.clock.now(), held.map(|held| &*held.record));
-        let over = base.is_some_and(|base| base.deadlines.is_over(now));
-        let plan = if over { Plan::Nothing } else { self.plan(changes, base, now, mark)? };
-        let idle = matches!(plan, Plan::Nothing | Plan::Touch(_));
-        match held {
-            // Expired as far as this request knows, though another may have kept it alive; or a
-            // no-op by an old copy, which proves nothing about the store.
-            Some(old) if over || (idle && !mem::replace(fresh, true)) => {
-                self.look_again(old.id).await
-            }
-            held => self.carry_out(plan, held, changes.epoch()).await,
         }
     }
 }

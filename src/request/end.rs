@@ -37,7 +37,7 @@ impl RequestSession {
     /// Drops the session here and notes which ids to delete from the store; returns whether there
     /// are any.
     fn begin_to_end(&self) -> Result<bool, Error> {
-        let mut ids: Vec<_> = self.presented().into_iter().map(|(id, _)| id).collect();
+        let mut ids: Vec<_> = self.presented().iter().map(|(id, _)| *id).collect();
         ids.extend(self.outdated());
         let has_old_cookie = self.has_old_cookie();
         let mut state = self.state();

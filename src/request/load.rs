@@ -103,7 +103,11 @@ impl RequestSession {
     }
 
     /// The ids of the well-formed tokens that came with the request, each once.
-    pub(crate) fn presented(&self) -> Vec<(SessionId, Token)> {
+    pub(crate) fn presented(&self) -> &[(SessionId, Token)] {
+        self.presented.get_or_init(|| self.derive_presented())
+    }
+
+    fn derive_presented(&self) -> Vec<(SessionId, Token)> {
         let mut presented: Vec<(SessionId, Token)> = Vec::new();
         let mut tokens = match &self.credentials {
             Credentials::Lines(_) => self.backend.rules.transport.tokens(self.credentials.lines()),

@@ -13,7 +13,6 @@ use std::{
 
 use http::{Method, Request, uri::PathAndQuery};
 use tokio::sync::{Mutex, OnceCell};
-use tracing::Instrument as _;
 
 use crate::{
     error::Error,
@@ -32,7 +31,10 @@ use crate::{
         record::Touch,
         token::{SessionId, Token},
     },
-    telemetry::instruments::{Operation, Stopwatch},
+    telemetry::{
+        in_span::SpanExt as _,
+        instruments::{Operation, Stopwatch},
+    },
     transport::cookie::DomainPlace,
 };
 
@@ -50,6 +52,8 @@ pub(crate) struct RequestSession {
     pub(crate) plain_client: PlainClient,
     /// What the signature of another library's cookie includes.
     pub(super) old_signed_parts: Option<Box<str>>,
+    /// Hashed when they are first asked for, which is no access.
+    pub(super) presented: OnceLock<Vec<(SessionId, Token)>>,
     stage: AtomicStage,
     /// Created on first access: a request without one is small, and takes no lock.
     accessed: OnceLock<Box<Accessed>>,
@@ -96,6 +100,7 @@ impl RequestSession {
             is_head,
             plain_client,
             old_signed_parts,
+            presented: OnceLock::new(),
             stage,
             accessed,
         })
@@ -115,6 +120,7 @@ impl RequestSession {
             is_head: false,
             plain_client: PlainClient::default(),
             old_signed_parts: None,
+            presented: OnceLock::new(),
             stage,
             accessed: OnceLock::new(),
         })
@@ -203,7 +209,7 @@ impl RequestSession {
     }
 
     pub(super) async fn load_now(&self) -> Result<(), Error> {
-        let mut presented = self.presented();
+        let presented = self.presented();
         let ids: Vec<SessionId> = presented.iter().map(|(id, _)| *id).collect();
         let span = tracing::debug_span!("session_load", session.id = ids.first().map(display));
         let (store, echo) = (&self.backend.store, &self.backend.cookie_echo);
@@ -219,18 +225,18 @@ impl RequestSession {
         match ids.as_slice() {
             [] => {}
             [id] => {
-                let loaded = store.load(id).instrument(span).await;
-                let Some(presented) = presented.pop() else { return Ok(()) };
-                self.settle([Found::of(&self.backend, presented, loaded).await?])?;
+                let loaded = store.load(id).in_span(span).await;
+                let Some(presented) = presented.first() else { return Ok(()) };
+                self.settle([Found::of(&self.backend, presented.clone(), loaded).await?])?;
             }
             _ => {
-                let loaded = store.load_many(&ids).instrument(span).await;
+                let loaded = store.load_many(&ids).in_span(span).await;
                 let loaded = loaded.inspect_err(|error| {
                     self.backend.log_failure("session load failed", ids.first(), error);
                 })?;
                 let mut found = Vec::with_capacity(presented.len());
-                for (presented, loaded) in presented.into_iter().zip(loaded) {
-                    found.push(Found::of(&self.backend, presented, loaded).await?);
+                for (presented, loaded) in presented.iter().zip(loaded) {
+                    found.push(Found::of(&self.backend, presented.clone(), loaded).await?);
                 }
                 self.settle(found)?;
             }

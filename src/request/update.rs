@@ -3,7 +3,6 @@
 use std::{future::Future, pin::pin};
 
 use serde::{Serialize, de::DeserializeOwned};
-use tracing::Instrument as _;
 
 use crate::{
     error::Error,
@@ -12,7 +11,10 @@ use crate::{
         commit::{Applied, Edit},
     },
     session::{json::encode, key::AsKey},
-    telemetry::instruments::{Operation, Stopwatch},
+    telemetry::{
+        in_span::SpanExt as _,
+        instruments::{Operation, Stopwatch},
+    },
 };
 
 impl RequestSession {
@@ -58,7 +60,7 @@ impl RequestSession {
         });
         let span = tracing::debug_span!("session_update");
         let watch = Stopwatch::start();
-        let result = self.within_budget(work).instrument(span).await;
+        let result = self.within_budget(work).in_span(span).await;
         watch.operation(Operation::Update, self.backend.store_name, result.as_ref().err());
         result.inspect_err(|error| {
             self.backend.log_failure("session update failed", None, error);

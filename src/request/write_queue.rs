@@ -1,9 +1,9 @@
 //! Write queue: changes of a session that is being written join its next write.
 //!
-//! In this process one write of a session is in progress. What arrives meanwhile is applied to the
-//! record that it stores, and all of it is saved by one write after it. Correctness rests on the
-//! store's compare-and-set alone: what joined a write that met a conflict was not stored, and is
-//! applied again.
+//! In this process one write of a session is in progress. What arrives until it ends is applied
+//! to the record that it stores, and all of it is saved by one write after it. Correctness rests on
+//! the store's compare-and-set alone: what joined a write that met a conflict was not stored, and
+//! is applied again.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -147,7 +147,7 @@ impl WriteInProgress {
         &self.id
     }
 
-    /// It is stored. Returns what joined meanwhile, whose write is in progress from now on.
+    /// It is stored. Returns what has joined, whose write is in progress from now on.
     pub(crate) fn saved(self) -> Option<(Self, Batch)> {
         let batch = self.queues.next_batch(&self.id, self.number)?;
         Some((self, batch))

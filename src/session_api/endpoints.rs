@@ -68,7 +68,7 @@ impl SessionApi {
         let ends = Instant::now() + self.life;
         // By the cookies alone: the session is not loaded before the head, since a subscription is
         // not activity.
-        let ids = session.session.presented().into_iter().map(|(id, _)| id);
+        let ids = session.session.presented().iter().map(|(id, _)| *id);
         let Some(place) = self.streams.places.take(ids, ends) else {
             // A browser never reconnects to a stream whose status was not 200.
             let (reason, retry) = if self.streams.over.is_cancelled() {

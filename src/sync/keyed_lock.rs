@@ -23,7 +23,7 @@ pub(crate) struct KeyedGuard<'a, K: Eq + Hash> {
 }
 
 impl<K: Clone + Eq + Hash> KeyedLock<K> {
-    /// Whether somebody has a turn, or waits for one.
+    /// Whether a caller has a turn, or waits for one.
     pub(crate) fn is_held(&self, key: &K) -> bool {
         self.0.is_held(key)
     }

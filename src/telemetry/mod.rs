@@ -17,6 +17,7 @@
 // | `log` | the log line of an event |
 // | `counters` | counts of events |
 // | `health` | `Health`: the health of the stores |
+// | `in_span` | a future in a span |
 // | `instruments` | what is recorded as metrics; nothing without the feature |
 // | `facade` | the series of the `metrics` facade |
 // | `report` | status and counters as JSON and as metrics |
@@ -30,6 +31,7 @@ mod exposition;
 #[cfg(feature = "metrics")]
 mod facade;
 pub(crate) mod health;
+pub(crate) mod in_span;
 pub(crate) mod instruments;
 mod log;
 pub(crate) mod report;

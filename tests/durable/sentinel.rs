@@ -92,7 +92,7 @@ async fn no_user_is_signed_out_by_a_failover_and_a_logout_stays_final() {
         ended.push(token(&after));
         after.get("/logout").await.expect(200);
         old = new.get();
-        assert!(reads > 100, "{reads} reads");
+        assert!(reads > 20, "{reads} reads");
         for site in [&a, &b] {
             eventually("copies are trusted again", async || {
                 all_are_signed_in([&a, &b], &stay, async {

@@ -65,7 +65,10 @@ const RESERVED: &[(&[&str], &[&str])] = &[
         &["tower_layer", "tower_service", "tower"],
         &["admin_api/", "layer/", "limiter/", "guard/", "csrf/", "session_api/", "testing/"],
     ),
-    (&["pin_project"], &["layer/", "limiter/", "guard/", "csrf/", "response/"]),
+    (
+        &["pin_project"],
+        &["layer/", "limiter/", "guard/", "csrf/", "response/", "telemetry/in_span.rs"],
+    ),
     (&["getrandom"], &["session/", "error.rs", "encryption/", "csrf/"]),
     (&["sha2"], &["session/", "csrf/", "import/", "limiter/"]),
     (&["base64"], &["session/", "encryption/", "csrf/", "import/"]),

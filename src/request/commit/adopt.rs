@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     request::{
         RequestSession,
-        commit::confirm::Settled,
+        commit::{Applied, confirm::Settled},
         found::Found,
         state::{CookieChange, Held, Presence, Stage},
     },
@@ -93,11 +93,12 @@ impl RequestSession {
     }
 
     /// The session has moved: drops the changes of this request.
-    pub(super) fn drop_after_move(&self, held: Option<&Held>) {
+    pub(super) fn drop_after_move(&self, held: Option<&Held>) -> Applied {
         if let Some(held) = held {
             self.tell_of_loss(held);
         }
         self.state().lose();
+        Applied::Moved
     }
 
     /// `cookie` is the change of the client's cookie.

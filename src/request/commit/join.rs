@@ -21,8 +21,9 @@ use crate::{
     telemetry::event::Event,
 };
 
-/// Maximum wait for the write of another request, which nobody may poll.
-const LONGEST_WAIT: Duration = Duration::from_millis(250);
+/// Maximum wait for the write of another request, which may not be polled: as long as a command may
+/// take.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// Whether changes were stored together with others.
 pub(super) enum Join {
@@ -112,8 +113,7 @@ impl RequestSession {
         if !is_plain || self.accessed().loaded.initialized() {
             return Ok(false);
         }
-        let presented = self.presented();
-        let [(id, token)] = presented.as_slice() else { return Ok(false) };
+        let [(id, token)] = self.presented() else { return Ok(false) };
         if self.backend.writes.latest(id).is_none() {
             return Ok(false);
         }
@@ -187,7 +187,7 @@ impl Backend {
                 Ok(Settled::Gone | Settled::Taken) => {
                     return batch.notify(&Joined::NotSaved(None));
                 }
-                // What joined since is not part of it, and is told so by the end of `write`.
+                // What joined since is not part of it: `write` ends without it.
                 Err(error) => return batch.notify(&Joined::Failed(error)),
             }
         }

@@ -2,8 +2,6 @@
 
 use std::future::Future;
 
-use tracing::Instrument as _;
-
 use crate::{
     error::Error,
     store::database::{
@@ -11,7 +9,10 @@ use crate::{
         failure::fault,
         write::{Executed, Failed},
     },
-    telemetry::instruments::{Stopwatch, System},
+    telemetry::{
+        in_span::SpanExt as _,
+        instruments::{Stopwatch, System},
+    },
 };
 
 impl Engine {
@@ -30,7 +31,7 @@ impl Engine {
         read: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let (watch, command) = (Stopwatch::start(), || "SELECT".as_bytes());
-        let result = read.instrument(self.system().span(command)).await;
+        let result = read.in_span(self.system().span(command)).await;
         watch.call(self.system(), command, result.as_ref().err().map(fault));
         result
     }
@@ -41,7 +42,7 @@ impl Engine {
         write: impl Future<Output = Result<Executed, Failed>>,
     ) -> Result<Executed, Failed> {
         let (watch, command) = (Stopwatch::start(), || "BATCH".as_bytes());
-        let result = write.instrument(self.system().span(command)).await;
+        let result = write.in_span(self.system().span(command)).await;
         let failed = result.as_ref().err().map(|failed| fault(failed.fault.error()));
         watch.call(self.system(), command, failed);
         result

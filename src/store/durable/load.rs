@@ -153,7 +153,7 @@ impl Engine {
     async fn stretched(&self, id: &SessionId) -> Option<Record> {
         let asked = async {
             let mut link = self.cache.link().await?;
-            // A round that waits for the database checks no server meanwhile.
+            // A round that waits for the database checks no server.
             let now = self.now();
             let is_checked = self.authority.trust().is_checked(link.peer(), now);
             if !is_checked {

@@ -157,7 +157,7 @@ async fn an_instance_without_the_database_sees_every_push_at_once() {
     duo.is_at_rest().await;
 }
 
-/// Schedule 19b.
+/// Schedule 14d.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_was_demoted_behind_open_connections_while_the_database_is_away() {
     let redis = copying().start().await;

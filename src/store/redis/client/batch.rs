@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, FromRedisValue as _, Value};
 use tokio::sync::oneshot;
-use tracing::{Instrument as _, Span};
+use tracing::Span;
 
 use crate::{
     error::ErrorKind,
@@ -18,6 +18,7 @@ use crate::{
         queue::{End, Turn},
         replicas::{Behind, Change, Replicas, online},
     },
+    telemetry::in_span::SpanExt as _,
 };
 
 impl Connection {
@@ -65,7 +66,7 @@ impl Connection {
                     let span = ends.first().map_or_else(Span::none, |end| end.span.clone());
                     // The replicas may have changed since the first of them came.
                     let behind = self.behind_an_end();
-                    self.send_batch(&commands, behind).instrument(span).await
+                    self.send_batch(&commands, behind).in_span(span).await
                 }
             };
             for (end, result) in ends.into_iter().zip(results) {

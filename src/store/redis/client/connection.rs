@@ -11,7 +11,6 @@ use std::{
 
 use redis::{Arg, Cmd, Pipeline, Value, aio::MultiplexedConnection};
 use tokio::task::AbortHandle;
-use tracing::Instrument as _;
 
 use crate::{
     error::Error,
@@ -22,8 +21,14 @@ use crate::{
         replicas::Behind,
         script::Call,
     },
-    telemetry::instruments::{Stopwatch, System},
+    telemetry::{
+        in_span::SpanExt as _,
+        instruments::{Stopwatch, System},
+    },
 };
+
+/// Commands in progress on one connection before another one is opened.
+pub(super) const SHARE: usize = 256;
 
 /// One multiplexed connection.
 #[derive(Clone)]
@@ -65,6 +70,11 @@ impl Connection {
     /// The server's clock has moved since it was measured; new connections measure it again.
     pub(in crate::store::redis) fn distrust_clocks(&self) {
         self.health.set_all_broken();
+    }
+
+    /// Whether another request is better served by it than by a further connection.
+    pub(in crate::store::redis) fn has_room(&self) -> bool {
+        self.health.in_flight() < SHARE
     }
 
     pub(in crate::store::redis) fn is_broken(&self) -> bool {
@@ -140,7 +150,7 @@ impl Connection {
         // never taken for another's.
         let (waiting, watch) = (self.health.wait(), Stopwatch::start());
         let span = System::Redis.span(|| name(command));
-        let result = self.inner.send_packed_command(command).instrument(span).await;
+        let result = self.inner.send_packed_command(command).in_span(span).await;
         waiting.answered();
         let result = result.and_then(Value::extract_error);
         watch.call(System::Redis, || name(command), result.as_ref().err().map(fault));
@@ -168,7 +178,7 @@ impl Connection {
         let (waiting, watch) = (self.health.wait(), Stopwatch::start());
         let span = System::Redis.span(|| b"PIPELINE");
         let sent = self.inner.send_packed_commands(&pipeline, 0, commands.len());
-        let values = sent.instrument(span).await;
+        let values = sent.in_span(span).await;
         waiting.answered();
         watch.call(System::Redis, || b"PIPELINE", values.as_ref().err().map(fault));
         let values = values.map_err(|error| self.failed(error))?;

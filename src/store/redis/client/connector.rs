@@ -28,7 +28,7 @@ use crate::{
         failure::{Failure, named},
         gathered_writes::GatheredWrites,
         greet::Greeter,
-        health::ConnectionHealth,
+        health::{ConnectionHealth, Ended},
         incarnation::{Incarnation, Peer, field, silent},
         limits::Limits,
         replicas::Confirmation,
@@ -244,11 +244,7 @@ impl Connector {
         let stream = GatheredWrites::new(stream, Arc::clone(&health));
         let opened = MultiplexedConnection::new_with_config(&nobody, stream, config).await;
         let (inner, driver) = opened.map_err(|error| Failure::of(error).error)?;
-        let ended = Ended(Arc::clone(&health));
-        let driver = tokio::spawn(async move {
-            let _ended = ended;
-            driver.await;
-        });
+        let driver = tokio::spawn(Ended(Arc::clone(&health)).after(driver));
         Ok(Connection {
             inner,
             health,
@@ -283,16 +279,6 @@ pub(in crate::store::redis) async fn section(
 ) -> Result<String, Error> {
     let answer = connection.ask("INFO", redis::cmd("INFO").arg(name)).await?;
     String::from_redis_value(answer).map_err(|_| silent())
-}
-
-/// Marks a connection as broken when its I/O task has ended: the server has closed it, or its
-/// runtime has ended. No command has to find that out.
-struct Ended(Arc<ConnectionHealth>);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        self.0.set_broken();
-    }
 }
 
 impl fmt::Debug for Connector {

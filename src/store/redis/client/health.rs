@@ -145,6 +145,22 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Marks a connection as broken when its I/O task has ended: the server has closed it, or its
+/// runtime has ended. No command has to find that out.
+pub(super) struct Ended(pub(super) Arc<ConnectionHealth>);
+
+impl Ended {
+    pub(super) async fn after(self, driver: impl Future<Output = ()>) {
+        driver.await;
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.set_broken();
+    }
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,6 +6,7 @@
 //! | `address` | the address as a URL |
 //! | `limits` | number of connections, timeouts |
 //! | `pool` | `Connections`: the connection pool |
+//! | `current` | the connection that was given out last |
 //! | `waits` | requests that wait for a connection |
 //! | `places` | the bb8 pool, replaced when it has lost places |
 //! | `status` | health of the pool |
@@ -46,6 +47,7 @@ pub(crate) mod config;
 pub(crate) mod confirmed;
 pub(crate) mod connection;
 pub(crate) mod connector;
+mod current;
 mod endpoint;
 pub(crate) mod failure;
 mod gathered_writes;

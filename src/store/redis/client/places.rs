@@ -13,11 +13,11 @@ use bb8_redis::bb8::{ErrorSink, ManageConnection, Pool, PooledConnection, QueueS
 
 use crate::{
     error::Error,
-    store::redis::client::{connection::Connection, connector::Connector},
+    store::redis::client::{
+        connection::{Connection, SHARE},
+        connector::Connector,
+    },
 };
-
-/// Commands in progress on one connection before another one is opened.
-const SHARE: usize = 256;
 
 /// Owner of the places; notified of the outcome of connection attempts.
 pub(in crate::store::redis) trait Keeper: Send + Sync {
@@ -75,13 +75,13 @@ impl Places {
     /// another one is being opened.
     pub(in crate::store::redis) fn any(&self) -> Option<Connection> {
         let first = self.idle()?;
-        if first.health.in_flight() < SHARE {
+        if first.has_room() {
             return Some(first.clone());
         }
         let mut crowded = vec![first];
         // The pool opens another one, up to its maximum, since these are held here.
         while let Some(next) = self.idle() {
-            if next.health.in_flight() < SHARE {
+            if next.has_room() {
                 return Some(next.clone());
             }
             crowded.push(next);

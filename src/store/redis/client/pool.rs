@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
     task::Poll,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -21,10 +21,11 @@ use crate::{
             config::RedisConfig,
             connection::Connection,
             connector::Connector,
+            current::Current,
             greet::Greeter,
             places::{Alive, Keeper, Places},
             script::Script,
-            waits::Waits,
+            waits::{Waiting, Waits},
         },
     },
     telemetry::instruments::{Stopwatch, System},
@@ -40,6 +41,7 @@ pub(in crate::store::redis) struct Connections(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
     pub(super) connector: Arc<Connector>,
+    current: Current,
     /// Replaced when bb8 has lost places.
     places: RwLock<Arc<Places>>,
     open: Mutex<Open>,
@@ -81,9 +83,19 @@ impl Connections {
         Self(Arc::new_cyclic(|this: &Weak<Shared>| {
             let keeper: Weak<dyn Keeper> = Weak::<Shared>::clone(this);
             let places = RwLock::new(Arc::new(Places::new(&connector, &keeper)));
-            let (open, waits, attempts) = Default::default();
+            let (current, open, waits, attempts) = Default::default();
             let this = Weak::clone(this);
-            Shared { connector, places, open, waits, attempts, availability, confirming, this }
+            Shared {
+                connector,
+                current,
+                places,
+                open,
+                waits,
+                attempts,
+                availability,
+                confirming,
+                this,
+            }
         }))
     }
 
@@ -94,8 +106,7 @@ impl Connections {
 
     /// A connection; waits only if there is none, until one is opened or an attempt fails.
     pub(in crate::store::redis) async fn get(&self) -> Result<Connection, Error> {
-        // Under the lock, which is cheaper than cloning a handle.
-        if let Some(open) = self.0.places.read().unwrap_or_else(PoisonError::into_inner).any() {
+        if let Some(open) = self.0.current.get(&self.0.connector).or_else(|| self.0.any()) {
             return Ok(open);
         }
         let limit = self.0.connector.limits.connect_timeout.saturating_mul(2);
@@ -114,7 +125,7 @@ impl Connections {
     async fn connected(&self) -> Result<Connection, Error> {
         let mut attempts = self.0.attempts.watch();
         let seen = attempts.borrow_and_update().failures;
-        let _waiting = Waiting::new(&self.0);
+        let _waiting = Waiting::new(&self.0.waits, || self.0.settle());
         loop {
             let places = self.0.places();
             let mut given = pin!(places.pool.get());
@@ -167,6 +178,14 @@ impl Connections {
 }
 
 impl Shared {
+    /// A connection of the pool, which becomes the current one; `None` if none is open.
+    fn any(&self) -> Option<Connection> {
+        // Under the lock, which is cheaper than cloning a handle.
+        let open = self.places.read().unwrap_or_else(PoisonError::into_inner).any();
+        self.current.set(open.clone());
+        open
+    }
+
     fn places(&self) -> Arc<Places> {
         Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -269,26 +288,6 @@ impl Keeper for Shared {
 
     fn ended(&self) {
         self.settle();
-    }
-}
-
-/// A request that waits for a connection.
-struct Waiting<'a>(&'a Shared);
-
-impl<'a> Waiting<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        let mut waits = shared.waits();
-        waits.waiting += 1;
-        let _ = waits.since.get_or_insert_with(Instant::now);
-        drop(waits);
-        Self(shared)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waits().waiting -= 1;
-        self.0.settle();
     }
 }
 

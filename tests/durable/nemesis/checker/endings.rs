@@ -31,7 +31,8 @@ pub fn the_dead_stay_dead(evidence: &Evidence<'_>, op: &Op) -> Option<Violation>
 pub fn the_signed_in_stay_so(evidence: &Evidence<'_>, op: &Op) -> Option<Violation> {
     let token = op.token.as_deref().filter(|_| op.is_over())?;
     let birth = evidence.birth(token)?;
-    let may_be_over = evidence.may_end_at(token).is_some_and(|end| end < op.end);
+    let may_be_over = evidence.may_end_at(token).is_some_and(|end| end < op.end)
+        || evidence.may_have_been_second(birth);
     if !may_be_over
         && evidence.line(birth.new_token()?).iter().any(|token| {
             let born = evidence.birth(token).filter(|birth| evidence.may_be_lost(birth));

@@ -180,6 +180,16 @@ impl<'a> Evidence<'a> {
         matches!(op.kind, Kind::Login | Kind::Renew) && is_unknown
     }
 
+    /// Whether it was a move without an acknowledgement, beside another one of the same session: the
+    /// client has the cookie of the later answer, and nobody knows which of the two has happened.
+    pub fn may_have_been_second(&self, birth: &Op) -> bool {
+        let moves = |op: &Op| matches!(op.kind, Kind::Login | Kind::Renew);
+        let old = birth.token.as_deref().filter(|_| moves(birth) && birth.status() != Some(200));
+        let beside =
+            |old| self.of(old).filter(|op| op.start != birth.start && op.start < birth.end);
+        old.is_some_and(|old| beside(old).any(|op| moves(op) && op.new_token().is_some()))
+    }
+
     /// By when a request on `at` has to know what `by` acknowledged (or somebody saw) at `end`.
     pub fn known_by(&self, at: Site, end: Time, by: Option<Site>) -> Time {
         let at_once = by == Some(at) || (by.is_some() && self.terms.strict);

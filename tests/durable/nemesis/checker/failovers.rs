@@ -61,6 +61,10 @@ impl Evidence<'_> {
         })
     }
 
+    fn is_over_by(&self, token: &str, time: Time) -> bool {
+        self.ends(token).any(|end| end.op.start < time)
+    }
+
     /// The primaries that have to do with the sessions of a request.
     pub fn shards(&self, op: &Op) -> BTreeSet<usize> {
         let mut tags: BTreeSet<&str> = BTreeSet::new();
@@ -73,8 +77,14 @@ impl Evidence<'_> {
         if op.kind.is_of_a_user() {
             tags.extend(self.history.tags.get(&op.client).map(String::as_str));
         }
-        // A visitor that never was has no place yet.
-        if tags.is_empty() || op.kind == Kind::Visit && op.new_token().is_none() {
+        // A visitor that never was has no place yet, nor has the one that an update begins in the
+        // place of a session that is over.
+        let begins = match op.kind {
+            Kind::Visit => true,
+            Kind::Update => op.token.as_deref().is_some_and(|token| self.is_over_by(token, op.end)),
+            _ => false,
+        };
+        if tags.is_empty() || begins && op.new_token().is_none() {
             return (0..self.history.shards.max(1)).collect();
         }
         let served = |tag| self.history.shards_of(tag, op.start.saturating_sub(LEAVES), op.end);

@@ -184,6 +184,7 @@ fn nobody_is_signed_out_who_did_not_ask() {
     let gone = |start| op(A, Read, start).nobody();
     let removed = said(200, Some("u"), None, Cookie::Removed);
     let ended = said(401, None, None, Cookie::Removed);
+    let second = |status| op(A, Renew, 6).answered(said(status, Some("u"), None, set("t3")));
     assert_rules(&[
         ("a read", history([gone(10)]), TERMS, &[ALIVE]),
         ("a removal cookie", history([op(A, Read, 10).answered(removed)]), TERMS, &[ALIVE]),
@@ -197,6 +198,18 @@ fn nobody_is_signed_out_who_did_not_ask() {
         ("after a lost renewal", history([op(B, Renew, 5).lost(), gone(20)]), TERMS, &[]),
         ("after a refused one", history([op(B, Renew, 5).failed(), gone(20)]), TERMS, &[ALIVE]),
         ("with a new cookie", history([renewed(5), gone(20).with("t2")]), TERMS, &[ALIVE]),
+        (
+            "with that of a move beside another one",
+            history([renewed(5), second(503), gone(20).with("t3")]),
+            TERMS,
+            &[],
+        ),
+        (
+            "which was acknowledged",
+            history([renewed(5), second(200), gone(20).with("t3")]),
+            TERMS,
+            &[ALIVE],
+        ),
         ("a cookie of nobody's", history([gone(20).with("?")]), TERMS, &[]),
     ]);
 }
