@@ -9,9 +9,10 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     error::Error,
@@ -31,8 +32,9 @@ struct Queues {
 
 struct Queue {
     number: u64,
-    /// The write in progress has a task of its own, and not a request that may not be polled.
-    has_task: bool,
+    /// When the write in progress is abandoned: its request, or the runtime of its task, may not
+    /// run.
+    until: Instant,
     /// The record as it will be once everything known here is stored.
     latest: Arc<Record>,
     /// Version of the write after the one in progress.
@@ -71,11 +73,12 @@ pub(crate) struct Batch {
 }
 
 impl WriteQueues {
-    /// The write of `record` begins; `None` if another one is in progress.
+    /// The write of `record` begins, and has `limit` for it; `None` if another one is in progress.
     pub(crate) fn begin(
         self: &Arc<Self>,
         id: SessionId,
         record: &Arc<Record>,
+        limit: Duration,
     ) -> Option<WriteInProgress> {
         let mut all = self.lock();
         let Queues { queues, last } = &mut *all;
@@ -83,14 +86,23 @@ impl WriteQueues {
         *last += 1;
         let number = *last;
         let (latest, next_version) = (Arc::clone(record), record.version.saturating_add(1));
-        let (has_task, waiting) = (false, Vec::new());
-        let _ = vacant.insert(Queue { number, has_task, latest, next_version, waiting });
+        let (until, waiting) = (Instant::now() + limit, Vec::new());
+        let _ = vacant.insert(Queue { number, until, latest, next_version, waiting });
         Some(WriteInProgress { queues: Arc::clone(self), id, number })
     }
 
     /// The record on which a change that joins builds, if a write is in progress.
     pub(crate) fn latest(&self, id: &SessionId) -> Option<Arc<Record>> {
-        self.lock().queues.get(id).map(|queue| Arc::clone(&queue.latest))
+        let (latest, until) = {
+            let all = self.lock();
+            let queue = all.queues.get(id)?;
+            (Arc::clone(&queue.latest), queue.until)
+        };
+        if until > Instant::now() {
+            return Some(latest);
+        }
+        self.end(id, |queue| queue.until == until, &Joined::NotSaved(None));
+        None
     }
 
     /// Joins with `record`, which was built on `base`; `None` if that is not the latest any more.
@@ -109,15 +121,21 @@ impl WriteQueues {
         Some(Joining { joined: receiver, number: queue.number })
     }
 
-    /// Nothing waits any longer for the write that `joining` joined, if that is the write of a
-    /// request: it may not be polled. What joined is not stored.
+    /// Nothing waits any longer for the write that `joining` joined, if it has had its time. What
+    /// joined is not stored.
     pub(crate) fn abandon(&self, id: &SessionId, joining: &Joining) {
-        let queue = self.take(id, |queue| queue.number == joining.number && !queue.has_task);
-        notify(queue.map(|queue| queue.waiting).unwrap_or_default(), &Joined::NotSaved(None));
+        let (number, now) = (joining.number, Instant::now());
+        let is_late = |queue: &Queue| queue.number == number && queue.until <= now;
+        self.end(id, is_late, &Joined::NotSaved(None));
+    }
+
+    fn end(&self, id: &SessionId, which: impl FnOnce(&Queue) -> bool, joined: &Joined) {
+        let queue = self.take(id, which);
+        notify(queue.map(|queue| queue.waiting).unwrap_or_default(), joined);
     }
 
     /// What has joined this write, which is stored; the queue ends if nothing has.
-    fn next_batch(&self, id: &SessionId, number: u64) -> Option<Batch> {
+    fn next_batch(&self, id: &SessionId, number: u64, limit: Duration) -> Option<Batch> {
         let mut all = self.lock();
         let queue = all.queues.get_mut(id).filter(|queue| queue.number == number)?;
         let waiting = mem::take(&mut queue.waiting);
@@ -125,7 +143,7 @@ impl WriteQueues {
             let _ = all.queues.remove(id);
             return None;
         }
-        queue.has_task = true;
+        queue.until = Instant::now() + limit;
         queue.next_version = queue.next_version.saturating_add(1);
         Some(Batch { record: Arc::clone(&queue.latest), waiting })
     }
@@ -148,8 +166,9 @@ impl WriteInProgress {
     }
 
     /// It is stored. Returns what has joined, whose write is in progress from now on.
-    pub(crate) fn saved(self) -> Option<(Self, Batch)> {
-        let batch = self.queues.next_batch(&self.id, self.number)?;
+    /// The task that writes it has `limit` for that.
+    pub(crate) fn saved(self, limit: Duration) -> Option<(Self, Batch)> {
+        let batch = self.queues.next_batch(&self.id, self.number, limit)?;
         Some((self, batch))
     }
 
@@ -159,8 +178,7 @@ impl WriteInProgress {
     }
 
     fn end(&self, joined: &Joined) {
-        let queue = self.queues.take(&self.id, |queue| queue.number == self.number);
-        notify(queue.map(|queue| queue.waiting).unwrap_or_default(), joined);
+        self.queues.end(&self.id, |queue| queue.number == self.number, joined);
     }
 }
 

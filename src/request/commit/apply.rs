@@ -62,7 +62,7 @@ impl RequestSession {
         Ok(if self.state().has_moved() { Applied::Moved } else { Applied::Gone })
     }
 
-    /// Joins the write in progress. Without one, waits for a writer that has a turn.
+    /// Waits for a writer that has a turn, then joins the write in progress, if there is one.
     async fn join_or_wait<'a>(
         &self,
         held: Option<&Held>,
@@ -71,12 +71,12 @@ impl RequestSession {
         has_turn: bool,
     ) -> Result<Join, Error> {
         let Some(held) = held else { return Ok(Join::Alone) };
-        let join = self.join((&held.id, &held.token), changes, mark).await?;
         let locks = &self.backend.write_locks;
-        if matches!(join, Join::Alone) && !has_turn && locks.is_held(&held.id) {
+        // First, so that the queue of the session ends for the one that has its turn.
+        if !has_turn && locks.is_held(&held.id) {
             drop(locks.acquire(held.id).await);
         }
-        Ok(join)
+        self.join((&held.id, &held.token), changes, mark).await
     }
 
     /// After a conflict: a writer that cannot join another's write would meet them without end.

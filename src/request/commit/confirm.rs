@@ -48,7 +48,7 @@ pub(crate) async fn save_settled(
         match backend.store.load(id).await {
             // Repeated all the same: a store with copies updates them with its own writes.
             Ok(Some(now)) if now.moved.is_some() => return Ok(Settled::Gone),
-            Ok(Some(now)) if now.writer == record.writer => landed = true,
+            Ok(Some(now)) if is_same_write(&now, record) => landed = true,
             Ok(Some(now)) if now.version == expected => {}
             // The writer that overwrote ours has updated them.
             Ok(Some(_)) if landed => return Ok(Settled::Saved),
@@ -60,7 +60,7 @@ pub(crate) async fn save_settled(
         match save().await {
             Ok(SaveOutcome::Saved) => return Ok(Settled::Saved),
             Ok(SaveOutcome::Gone) => return Ok(Settled::Gone),
-            Ok(SaveOutcome::Conflict(now)) if landed || now.writer == record.writer => {
+            Ok(SaveOutcome::Conflict(now)) if landed || is_same_write(&now, record) => {
                 return Ok(Settled::Saved);
             }
             Ok(SaveOutcome::Unknown(_)) | Err(_) => {}
@@ -69,6 +69,10 @@ pub(crate) async fn save_settled(
         }
     }
     Err(unknown(cause))
+}
+
+fn is_same_write(now: &Record, record: &Record) -> bool {
+    now.writer == record.writer && now.version == record.version
 }
 
 /// Removes the record at version `expected`. Safe to repeat with the same version.

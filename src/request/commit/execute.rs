@@ -88,7 +88,7 @@ impl RequestSession {
 
     async fn write(&self, held: &Held, record: Record) -> Result<Settled, Error> {
         let (backend, token, record) = (&self.backend, &held.token, Arc::new(record));
-        let write = backend.writes.begin(held.id, &record);
+        let write = backend.writes.begin(held.id, &record, backend.longest_wait());
         backend.prolong(&held.record, &record).await?;
         let stored = backend.closed(token, &held.id, &record)?;
         let settled = save_settled(backend, &held.id, &stored).await?;

@@ -10,6 +10,7 @@ use crate::{
         RequestSession,
         commit::confirm::{Settled, save_settled},
         shared::Backend,
+        state::Stage,
         write_queue::{Batch, Joined, Joining, WriteInProgress},
     },
     session::{
@@ -42,33 +43,41 @@ impl RequestSession {
         changes: &mut impl FnMut(Option<&Record>) -> Result<Cow<'a, Changes>, Error>,
         mark: WriteId,
     ) -> Result<Join, Error> {
-        let Some((base, mut joining)) = self.join_next(id, changes, mark) else {
-            return Ok(Join::Alone);
-        };
-        // Cancellation safety: a caller that is dropped here leaves its change in the write.
-        let joined = match tokio::time::timeout(LONGEST_WAIT, &mut joining.joined).await {
+        loop {
+            let Some((base, joining)) = self.join_next(id, changes, mark) else {
+                return Ok(Join::Alone);
+            };
+            // Cancellation safety: a caller that is dropped here leaves its change in the write.
+            match self.joined(id, joining).await {
+                Joined::Saved(record) => {
+                    let (before, now) = (base.deadlines, record.deadlines);
+                    self.hold(*id, token.clone(), record);
+                    self.hand_out_again_if_it_lasts(token, before, now);
+                    return Ok(Join::Saved);
+                }
+                Joined::NotSaved(Some(current)) => {
+                    self.backend.events.emit(Event::Conflict { id: *id });
+                    self.hold(*id, token.clone(), current);
+                    return Ok(Join::Again);
+                }
+                // The first of those that joined writes alone, and the others join it.
+                Joined::NotSaved(None) => {}
+                Joined::Failed(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn joined(&self, id: &SessionId, mut joining: Joining) -> Joined {
+        let limit = self.backend.longest_wait();
+        let joined = match tokio::time::timeout(limit, &mut joining.joined).await {
             Ok(joined) => joined,
             Err(_) => {
                 self.backend.writes.abandon(id, &joining);
                 joining.joined.await
             }
         };
-        match joined {
-            Ok(Joined::Saved(record)) => {
-                let (before, now) = (base.deadlines, record.deadlines);
-                self.hold(*id, token.clone(), record);
-                self.hand_out_again_if_it_lasts(token, before, now);
-                Ok(Join::Saved)
-            }
-            Ok(Joined::NotSaved(current)) => {
-                self.backend.events.emit(Event::Conflict { id: *id });
-                let Some(current) = current else { return Ok(Join::Alone) };
-                self.hold(*id, token.clone(), current);
-                Ok(Join::Again)
-            }
-            Ok(Joined::Failed(error)) => Err(error),
-            Err(_) => Err(Error::unavailable("the write that this change joined was abandoned")),
-        }
+        let abandoned = || Error::unavailable("the write that this change joined was abandoned");
+        joined.unwrap_or_else(|_| Joined::Failed(abandoned()))
     }
 
     /// Applies `changes` to the record that is being written. `None` if none is, or if they need a
@@ -93,7 +102,7 @@ impl RequestSession {
             let record = match plan {
                 Plan::Update(record) => record,
                 // Said already by what is not stored yet.
-                Plan::Nothing => Record::clone(&base),
+                Plan::Nothing => Record { writer: mark, ..Record::clone(&base) },
                 _ => return None,
             };
             if let Some(joining) = self.backend.writes.join(id, &base, record) {
@@ -110,34 +119,44 @@ impl RequestSession {
     ) -> Result<bool, Error> {
         let rules = &self.backend.rules;
         let is_plain = rules.take_over.is_none() && rules.transport.successor().is_none();
-        if !is_plain || self.accessed().loaded.initialized() {
+        let is_loaded = self.accessed().loaded.initialized();
+        if !is_plain || is_loaded || self.state().stage == Stage::Closed {
             return Ok(false);
         }
         let [(id, token)] = self.presented() else { return Ok(false) };
-        if self.backend.writes.latest(id).is_none() {
+        if self.backend.writes.latest(id).is_none() || self.backend.write_locks.is_held(id) {
             return Ok(false);
         }
         let mark = self.backend.write_ids.draw()?;
         let mut is_saved = false;
-        let loaded = self.accessed().loaded.get_or_init(|| async {
-            match self.join((id, token), &mut changes, mark).await {
-                Ok(Join::Saved) => {
-                    self.backend.cookie_echo.came_back();
-                    is_saved = true;
-                    Ok(())
-                }
-                // What is in the store instead is known.
-                Ok(Join::Again) => Ok(()),
-                Ok(Join::Alone) => self.load_now().await,
-                Err(error) => Err(error),
+        // A write that fails is no load that fails: the session can still be read.
+        let loaded = self.accessed().loaded.get_or_try_init(|| async {
+            let joined = self.join((id, token), &mut changes, mark).await?;
+            is_saved = matches!(joined, Join::Saved);
+            // What is in the store instead is known.
+            let is_known = is_saved || matches!(joined, Join::Again) && self.holds_a_live_one();
+            if !is_known {
+                return Ok(self.load_now().await);
             }
+            self.backend.cookie_echo.came_back();
+            Ok(Ok(()))
         });
-        loaded.await.clone()?;
+        loaded.await?.clone()?;
         Ok(is_saved)
+    }
+
+    fn holds_a_live_one(&self) -> bool {
+        let (state, now) = (self.state(), self.backend.clock.now());
+        state.held.as_ref().is_some_and(|held| !held.record.deadlines.is_over(now))
     }
 }
 
 impl Backend {
+    /// Maximum wait for the write of another request. It leaves time for a write of one's own.
+    pub(super) fn longest_wait(&self) -> Duration {
+        LONGEST_WAIT.min(self.rules.budget / 2)
+    }
+
     /// The write of a session is stored, as `record`: what joined it is written next.
     pub(super) fn write_joined(
         self: &Arc<Self>,
@@ -145,7 +164,7 @@ impl Backend {
         token: &Token,
         record: &Arc<Record>,
     ) {
-        let Some((write, batch)) = write.saved() else { return };
+        let Some((write, batch)) = write.saved(self.batch_limit()) else { return };
         let Ok(runtime) = Handle::try_current() else {
             return batch.notify(&Joined::NotSaved(None));
         };
@@ -169,12 +188,12 @@ impl Backend {
         token: &Token,
     ) {
         loop {
-            let limit = self.rules.budget.saturating_add(self.acknowledgement);
-            let saved = self.within(limit, self.write_batch(&write, &batch, &before, token));
+            let saved =
+                self.within(self.batch_limit(), self.write_batch(&write, &batch, &before, token));
             match saved.await {
                 Ok(Settled::Saved) => {
                     before = Arc::clone(&batch.record);
-                    let next = write.saved();
+                    let next = write.saved(self.batch_limit());
                     batch.notify(&Joined::Saved(Arc::clone(&before)));
                     let Some(next) = next else { return };
                     (write, batch) = next;
@@ -191,6 +210,10 @@ impl Backend {
                 Err(error) => return batch.notify(&Joined::Failed(error)),
             }
         }
+    }
+
+    fn batch_limit(&self) -> Duration {
+        self.rules.budget.saturating_add(self.acknowledgement)
     }
 
     async fn write_batch(
