@@ -182,8 +182,6 @@ job_test() {
   run scripts/servers.sh
   # What looks at pages for what shuts people out.
   run scripts/axe.sh
-  # Most tests wait for servers more than they compute.
-  export RUST_TEST_THREADS="${RUST_TEST_THREADS-$(($(nproc) * 3 / 2))}"
   run cargo test --locked --workspace --all-features --tests --no-fail-fast
   full_disk
 }
